@@ -1,0 +1,108 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// below lists what each layer must not import: cmd -> tools -> pipe -> proto.
+var below = map[string][]string{
+	"mesh/proto": {"mesh/pipe", "mesh/tools", "mesh/cmd"},
+	"mesh/pipe":  {"mesh/tools", "mesh/cmd"},
+	"mesh/tools": {"mesh/cmd"},
+}
+
+// knows lists which packages may import what comes from outside.
+var knows = map[string][]string{
+	"github.com/urfave/cli":          {"mesh/cmd", "mesh/tools"},
+	"github.com/quic-go/quic-go":     {"mesh/proto"},
+	"github.com/coder/websocket":     {"mesh/proto/hub"},
+	"github.com/zeebo/blake3":        {"mesh/pipe"},
+	"github.com/schollz/progressbar": {"mesh/pipe/progress"},
+	"github.com/creack/pty":          {"mesh/pipe/term"},
+	"golang.org/x/term":              {"mesh/pipe/term"},
+}
+
+func TestLayers(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("no go tool here")
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports", "mesh/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	seen := 0
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		for _, i := range p.Imports {
+			if why := breach(p.ImportPath, i); why != "" {
+				t.Errorf("%s imports %s: %s", p.ImportPath, i, why)
+			}
+		}
+	}
+	if seen < 4 {
+		t.Errorf("go list found %d packages", seen)
+	}
+}
+
+// breach says what is wrong with the package importing the other one.
+func breach(pkg, imported string) string {
+	for layer, above := range below {
+		if within(pkg, layer) && withinAny(imported, above) {
+			return layer + " is below it"
+		}
+	}
+	for what, who := range knows {
+		if strings.HasPrefix(imported, what) && !withinAny(pkg, who) {
+			return "only " + strings.Join(who, " and ") + " may know it"
+		}
+	}
+	return ""
+}
+
+func within(pkg, folder string) bool { return pkg == folder || strings.HasPrefix(pkg, folder+"/") }
+
+func withinAny(pkg string, folders []string) bool {
+	for _, f := range folders {
+		if within(pkg, f) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestBreach(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		pkg, imported string
+		bad           bool
+	}{
+		{"mesh/proto/link", "mesh/pipe", true},
+		{"mesh/proto", "mesh/tools/cmdline", true},
+		{"mesh/pipe/files", "mesh/tools/cat", true},
+		{"mesh/pipe", "github.com/urfave/cli/v2", true},
+		{"mesh/pipe", "github.com/quic-go/quic-go", true},
+		{"mesh/pipe", "mesh/proto/link", false},
+		{"mesh/tools/cat", "mesh/pipe", false},
+		{"mesh/proto/link", "github.com/quic-go/quic-go", false},
+		{"mesh/protocol", "mesh/pipe", false},
+	} {
+		if got := breach(tt.pkg, tt.imported); (got != "") != tt.bad {
+			t.Errorf("%s imports %s: got %q", tt.pkg, tt.imported, got)
+		}
+	}
+}

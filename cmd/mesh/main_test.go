@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "rewrite the files that cmp compares with in testdata/script")
+
+// waitLimit bounds waitfile; it is only reached when a test fails.
+const waitLimit = 60 * time.Second
+
+// TestMain makes the test binary mesh and every mesh-TOOL in the scripts.
+func TestMain(m *testing.M) {
+	commands := map[string]func(){"mesh": main}
+	for _, construct := range tools {
+		commands["mesh-"+construct().Name] = main
+	}
+	testscript.Main(m, commands)
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("MESH_HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("XDG_CONFIG_HOME", "")
+			env.Setenv("XDG_STATE_HOME", "")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status":   status,
+			"waitfile": waitFile,
+		},
+	})
+}
+
+// status runs a command and requires its exit status: status 20 mesh-cat x.
+// The commands stdout, stderr and stdin work as with exec. A command that a
+// signal killed has no exit status and always fails.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N command [args...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok || !exit.Exited() {
+			ts.Fatalf("status: %s: %v", args[1], err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("status: %s ended with %d, want %d", args[1], got, want)
+	}
+}
+
+// waitFile waits until a file exists and is not empty or, with a regular
+// expression, until it matches: waitfile err 'listening'.
+func waitFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: waitfile file [regexp]")
+	}
+	re := regexp.MustCompile(`(?s).`)
+	if len(args) == 2 {
+		var err error
+		re, err = regexp.Compile(`(?m)` + args[1])
+		ts.Check(err)
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	var data []byte
+	var err error
+	for end := time.Now().Add(waitLimit); time.Now().Before(end); <-tick.C {
+		if data, err = os.ReadFile(ts.MkAbs(args[0])); err == nil && re.Match(data) {
+			return
+		}
+	}
+	ts.Fatalf("waitfile: no %s in %v: %v\n%s", strings.Join(args, " with "), waitLimit, err, data)
+}

@@ -1,0 +1,115 @@
+// Package digest is BLAKE3, the digest that both ends of a transfer agree on.
+// It is computed beside the I/O, block by block, so that data of any length
+// goes through in constant memory.
+package digest
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+
+	"github.com/zeebo/blake3"
+)
+
+// Size is the length of a digest in bytes.
+const Size = 32
+
+// bufferBytes is how much [Copy] reads at once: enough for the widest lanes of
+// BLAKE3, and still in the cache when it is written.
+const bufferBytes = 256 << 10
+
+// Digest is the BLAKE3 hash of some data.
+type Digest [Size]byte
+
+// String returns d as 64 lower-case hexadecimal digits, as b3sum prints it.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// Parse is the inverse of [Digest.String]. It takes nothing else: no upper
+// case, no spaces.
+func Parse(s string) (Digest, error) {
+	var d Digest
+	if len(s) != 2*Size {
+		return Digest{}, fmt.Errorf("digest of %d characters, want %d", len(s), 2*Size)
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return Digest{}, fmt.Errorf("digest: character %d is no lower-case hexadecimal digit", i+1)
+		}
+	}
+	_, err := hex.Decode(d[:], []byte(s))
+	return d, err
+}
+
+// MarshalText returns what [Digest.String] does, for JSON.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText is [Parse] into d.
+func (d *Digest) UnmarshalText(text []byte) error {
+	v, err := Parse(string(text))
+	if err == nil {
+		*d = v
+	}
+	return err
+}
+
+// Sum returns the digest of p.
+func Sum(p []byte) Digest { return blake3.Sum256(p) }
+
+// Hasher takes data as an [io.Writer]. It is not safe for use by more than one
+// goroutine at a time.
+type Hasher struct{ h *blake3.Hasher }
+
+// New returns a Hasher that has seen no data.
+func New() *Hasher { return &Hasher{blake3.New()} }
+
+// Write adds p to the data. It never fails.
+func (h *Hasher) Write(p []byte) (int, error) { return h.h.Write(p) }
+
+// Sum returns the digest of all data so far. More can follow.
+func (h *Hasher) Sum() Digest {
+	var d Digest
+	h.h.Sum(d[:0])
+	return d
+}
+
+// Reset makes h as [New] returns it.
+func (h *Hasher) Reset() { h.h.Reset() }
+
+// WriteError is a failed write of [Copy], to be told from a failed read.
+type WriteError struct{ Err error }
+
+// Error returns the message of the write.
+func (e *WriteError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error of the write.
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// Copy copies src to dst until the end of src and returns how many bytes were
+// written and their digest. A nil dst only digests. An error of dst is a
+// [WriteError]; after an error the digest is that of the bytes written.
+func Copy(dst io.Writer, src io.Reader) (int64, Digest, error) {
+	h := New()
+	var total int64
+	buf := make([]byte, bufferBytes)
+	for {
+		n, err := src.Read(buf)
+		if n > 0 && dst != nil {
+			m, werr := dst.Write(buf[:n])
+			if werr == nil && m < n {
+				werr = io.ErrShortWrite
+			}
+			if werr != nil {
+				h.Write(buf[:m])
+				return total + int64(m), h.Sum(), &WriteError{werr}
+			}
+		}
+		h.Write(buf[:n])
+		total += int64(n)
+		if err == io.EOF {
+			return total, h.Sum(), nil
+		}
+		if err != nil {
+			return total, h.Sum(), err
+		}
+	}
+}

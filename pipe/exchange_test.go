@@ -1,0 +1,336 @@
+package pipe_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zeebo/blake3"
+
+	"mesh/pipe"
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/proto/linktest"
+)
+
+const latency = 10 * time.Millisecond
+
+// end is one end of an exchange and what came of it.
+type end struct {
+	source *pipe.Source
+	sink   *pipe.Sink
+	got    bytes.Buffer
+
+	result pipe.Result
+	err    error
+}
+
+func (e *end) run(ctx context.Context, l *link.Link) {
+	if e.sink == nil {
+		e.sink = &pipe.Sink{Writer: &e.got}
+	}
+	e.result, e.err = pipe.Exchange(ctx, l, e.source, e.sink, new(pipe.Counters))
+}
+
+// both runs an exchange to its end at both ends.
+func both(t *testing.T, n *linktest.Net, caps proto.Caps, dialer, listener *end) {
+	t.Helper()
+	dl, ll := n.Pair(t, caps)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		listener.run(t.Context(), ll)
+	}()
+	dialer.run(t.Context(), dl)
+	<-done
+}
+
+func wantCode(t *testing.T, who string, err error, want proto.Code) {
+	t.Helper()
+	if got := proto.CodeOf(err); got != want {
+		t.Errorf("%s ended with %v (%v), want %v", who, got, err, want)
+	}
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b)
+	return b
+}
+
+func from(b []byte) *pipe.Source { return &pipe.Source{Reader: bytes.NewReader(b)} }
+
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	const c = proto.MaxChunkBytes
+	for _, size := range []int{0, 1, c - 1, c, c + 1, 2 * c, proto.AckEveryBytes + 1, proto.WindowBytes + 1} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				data := random(size)
+				var dialer, listener end
+				dialer.source = from(data)
+				both(t, &linktest.Net{Latency: latency}, proto.CapSend, &dialer, &listener)
+				wantCode(t, "sender", dialer.err, proto.OK)
+				wantCode(t, "receiver", listener.err, proto.OK)
+				if !bytes.Equal(listener.got.Bytes(), data) {
+					t.Errorf("got %d other bytes, want %d", listener.got.Len(), size)
+				}
+				digest := blake3.Sum256(data)
+				for _, r := range []*pipe.Receipt{dialer.result.Sent, listener.result.Received} {
+					if r == nil || r.Bytes != int64(size) || r.Digest != digest {
+						t.Errorf("got receipt %+v, want %d bytes with digest %x", r, size, digest)
+					}
+				}
+				if dialer.result.Received != nil || listener.result.Sent != nil {
+					t.Error("a receipt for a direction that was not granted")
+				}
+			})
+		})
+	}
+}
+
+func TestBothWays(t *testing.T) {
+	t.Parallel()
+	for _, sizes := range [][2]int{{0, 0}, {1, 3 << 20}, {3 << 20, 1}, {20 << 20, 20 << 20}} {
+		t.Run(fmt.Sprint(sizes), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				there, back := random(sizes[0]), random(sizes[1])
+				var dialer, listener end
+				dialer.source, listener.source = from(there), from(back)
+				both(t, &linktest.Net{Latency: latency}, proto.CapSend|proto.CapRecv, &dialer, &listener)
+				wantCode(t, "dialer", dialer.err, proto.OK)
+				wantCode(t, "listener", listener.err, proto.OK)
+				if !bytes.Equal(listener.got.Bytes(), there) || !bytes.Equal(dialer.got.Bytes(), back) {
+					t.Errorf("got %d and %d bytes, want the %v that were sent", listener.got.Len(), dialer.got.Len(), sizes)
+				}
+			})
+		})
+	}
+}
+
+func TestPull(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		data := random(1 << 20)
+		var dialer, listener end
+		listener.source = from(data)
+		both(t, &linktest.Net{Latency: latency}, proto.CapRecv, &dialer, &listener)
+		wantCode(t, "receiver", dialer.err, proto.OK)
+		wantCode(t, "sender", listener.err, proto.OK)
+		if !bytes.Equal(dialer.got.Bytes(), data) {
+			t.Errorf("got %d other bytes, want %d", dialer.got.Len(), len(data))
+		}
+	})
+}
+
+// A consumer that takes nothing must not keep the other direction from moving:
+// both send more than any buffer between them holds.
+func TestStalledConsumer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		there, back := random(3*proto.WindowBytes), random(3*proto.WindowBytes)
+		held := make(chan struct{}) // closed when the other direction is through
+		var dialer, listener end
+		dialer.source, listener.source = from(there), from(back)
+		dialer.sink = &pipe.Sink{Writer: writerFunc(func(p []byte) (int, error) {
+			<-held
+			return dialer.got.Write(p)
+		})}
+		listener.sink = &pipe.Sink{Writer: &listener.got, Finish: func(int) error {
+			close(held)
+			return nil
+		}}
+		both(t, &linktest.Net{Latency: time.Millisecond}, proto.CapSend|proto.CapRecv, &dialer, &listener)
+		wantCode(t, "dialer", dialer.err, proto.OK)
+		wantCode(t, "listener", listener.err, proto.OK)
+		if !bytes.Equal(dialer.got.Bytes(), back) {
+			t.Errorf("got %d other bytes, want %d", dialer.got.Len(), len(back))
+		}
+	})
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestSinkFails(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err      error
+		here     proto.Code
+		at       int // bytes that the sink takes first
+		there    proto.Code
+		byFinish bool
+	}{
+		{err: syscall.ENOSPC, here: proto.Space, there: proto.Space},
+		{err: syscall.EIO, here: proto.IO, there: proto.IO, at: 1 << 20},
+		{err: &proto.Error{Code: proto.BrokenStdout, Err: syscall.EPIPE}, here: proto.BrokenStdout, there: proto.Truncated},
+		{err: syscall.ENOSPC, here: proto.Space, there: proto.Space, byFinish: true},
+	} {
+		t.Run(fmt.Sprint(c.here, c.at, c.byFinish), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var dialer, listener end
+				dialer.source = from(random(5 << 20))
+				left := c.at
+				listener.sink = &pipe.Sink{Writer: writerFunc(func(p []byte) (int, error) {
+					if n := min(left, len(p)); n < len(p) && !c.byFinish {
+						left -= n
+						return n, c.err
+					}
+					left -= len(p)
+					return len(p), nil
+				}), Finish: func(int) error { return c.err }}
+				both(t, &linktest.Net{Latency: latency}, proto.CapSend, &dialer, &listener)
+				wantCode(t, "receiver", listener.err, c.here)
+				wantCode(t, "sender", dialer.err, c.there)
+			})
+		})
+	}
+}
+
+func TestSourceFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var dialer, listener end
+		dialer.source = &pipe.Source{Reader: io.MultiReader(bytes.NewReader(random(300000)), errReader{syscall.EIO})}
+		finished := false
+		listener.sink = &pipe.Sink{Writer: &listener.got, Finish: func(int) error { finished = true; return nil }}
+		both(t, &linktest.Net{Latency: latency}, proto.CapSend, &dialer, &listener)
+		wantCode(t, "sender", dialer.err, proto.IO)
+		wantCode(t, "receiver", listener.err, proto.IO)
+		if finished {
+			t.Error("the sink was told of a good end")
+		}
+	})
+}
+
+type errReader struct{ err error }
+
+func (r errReader) Read([]byte) (int, error) { return 0, r.err }
+
+func TestProducerStatus(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var dialer, listener end
+		dialer.source = from(random(1000))
+		dialer.source.Status = func() int { return 3 }
+		status := -1
+		listener.sink = &pipe.Sink{Writer: &listener.got, Finish: func(s int) error { status = s; return nil }}
+		both(t, &linktest.Net{Latency: latency}, proto.CapSend, &dialer, &listener)
+		wantCode(t, "sender", dialer.err, proto.Producer)
+		wantCode(t, "receiver", listener.err, proto.Producer)
+		if status != 3 || listener.got.Len() != 1000 {
+			t.Errorf("sink got %d bytes and status %d, want 1000 and 3", listener.got.Len(), status)
+		}
+	})
+}
+
+// A consumer that leaves before the end is no failure if it has taken all that
+// there was, even while the source stays open.
+func TestConsumerLeaves(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		size int
+		take int
+		want proto.Code
+	}{
+		{"took all there was", 1000, 1000, proto.OK},
+		{"took nothing of nothing", 0, 0, proto.OK},
+		{"left data", 5 << 20, 1000, proto.Truncated},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				open, w := io.Pipe() // never ends by itself
+				defer w.Close()
+				gone := make(chan struct{})
+				var dialer, listener end
+				dialer.source = &pipe.Source{Reader: io.MultiReader(bytes.NewReader(random(c.size)), open)}
+				dialer.sink = &pipe.Sink{Writer: &dialer.got}
+				taken := 0
+				listener.sink = &pipe.Sink{Gone: gone, Writer: writerFunc(func(p []byte) (int, error) {
+					n := min(len(p), c.take-taken)
+					if taken += n; taken == c.take {
+						close(gone)
+					}
+					if n < len(p) {
+						return n, syscall.EPIPE
+					}
+					return n, nil
+				})}
+				if c.size == 0 {
+					close(gone)
+				}
+				listener.source = from([]byte("answer"))
+				both(t, &linktest.Net{Latency: latency}, proto.CapSend|proto.CapRecv, &dialer, &listener)
+				wantCode(t, "listener", listener.err, proto.OK)
+				wantCode(t, "dialer", dialer.err, c.want)
+				if dialer.got.String() != "answer" {
+					t.Errorf("got %q back, want the whole answer", dialer.got.String())
+				}
+			})
+		})
+	}
+}
+
+func TestCancelTellsPeer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dl, ll := (&linktest.Net{Latency: latency}).Pair(t, proto.CapSend)
+		open, w := io.Pipe()
+		defer w.Close()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var dialer, listener end
+		dialer.source = &pipe.Source{Reader: open}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			listener.run(t.Context(), ll)
+		}()
+		time.AfterFunc(time.Second, func() { cancel(proto.Errorf(proto.Interrupted, "interrupt")) })
+		begun := time.Now()
+		dialer.run(ctx, dl)
+		<-done
+		wantCode(t, "sender", dialer.err, proto.Interrupted)
+		wantCode(t, "receiver", listener.err, proto.Truncated)
+		if took := time.Since(begun); took > 2*time.Second {
+			t.Errorf("receiver heard of it after %s, want about 1s", took)
+		}
+	})
+}
+
+func TestVanishedPeer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: latency}
+		dl, ll := n.Pair(t, proto.CapSend)
+		open, w := io.Pipe()
+		defer w.Close()
+		var dialer, listener end
+		dialer.source = &pipe.Source{Reader: open}
+		done := make(chan struct{})
+		begun := time.Now()
+		time.AfterFunc(time.Minute, n.Cut) // a silent link is kept alive
+		go func() {
+			defer close(done)
+			listener.run(t.Context(), ll)
+		}()
+		dialer.run(t.Context(), dl)
+		<-done
+		wantCode(t, "sender", dialer.err, proto.Timeout)
+		wantCode(t, "receiver", listener.err, proto.Timeout)
+		if took := time.Since(begun) - time.Minute; took < 0 || took > 30*time.Second {
+			t.Errorf("noticed after %s, want within 30s", took)
+		}
+	})
+}

@@ -1,0 +1,227 @@
+package pipe
+
+import (
+	"io"
+	"sync"
+
+	"mesh/pipe/digest"
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// incoming is the transfer that we receive: chunk puts what the link brings
+// into blocks, consume writes them to the sink and acknowledges them.
+//
+//	link -> chunk -> blocks [taken … end] -> consume -> sink
+type incoming struct {
+	sink   *Sink
+	id     wire.TransferID
+	window int64
+
+	mu      sync.Mutex
+	changed sync.Cond // on mu
+	begun   bool      // FILE_META came
+	data    blocks
+	taken   int64 // data before it is the consumer's
+	done    *wire.Done
+	gone    bool // the consumer takes no more
+	over    bool // the final FILE_ACK was decided: nothing is kept any more
+	stopped error
+
+	hash *digest.Hasher // consume's own
+}
+
+func newIncoming(id wire.TransferID, sink *Sink, window int64) *incoming {
+	in := &incoming{sink: sink, id: id, window: window, hash: digest.New()}
+	in.changed.L = &in.mu
+	return in
+}
+
+// stop makes every method that waits return err.
+func (in *incoming) stop(err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.stopped = err
+	in.changed.Broadcast()
+}
+
+// leave says that the consumer takes no more.
+func (in *incoming) leave() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.gone = true
+	in.changed.Broadcast()
+}
+
+// meta takes the FILE_META that begins the transfer.
+func (in *incoming) meta(m *wire.Meta) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.begun || m.Transfer != in.id {
+		return proto.Errorf(proto.Protocol, "%s out of order", m.Type())
+	}
+	in.begun = true
+	in.changed.Broadcast()
+	return nil
+}
+
+// chunk reads the rest of a FILE_CHUNK whose body has as many bytes from r.
+func (in *incoming) chunk(r io.Reader, bodyBytes int) error {
+	var prefix [proto.ChunkHeaderBytes]byte
+	if bodyBytes < len(prefix) {
+		return proto.Errorf(proto.Protocol, "%s of %d bytes", wire.TypeChunk, bodyBytes)
+	}
+	if _, err := io.ReadFull(r, prefix[:]); err != nil {
+		return err
+	}
+	offset, n, err := wire.ParseChunkOffset(prefix[:], bodyBytes)
+	if err != nil {
+		return err
+	}
+	for first := true; n > 0; first = false {
+		room, err := in.room(offset, n, first)
+		if err != nil {
+			return err
+		}
+		got, err := io.ReadFull(r, room[:min(n, len(room))])
+		if err != nil {
+			return err
+		}
+		in.filled(got)
+		n -= got
+	}
+	return nil
+}
+
+// room returns where the next bytes go. For the first of a chunk's n bytes it
+// checks the chunk.
+func (in *incoming) room(offset int64, n int, first bool) ([]byte, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.over {
+		return make([]byte, n), nil // on its way when the consumer left
+	}
+	if first {
+		switch {
+		case !in.begun || in.done != nil || offset != in.data.end:
+			return nil, proto.Errorf(proto.Protocol, "%s out of order", wire.TypeChunk)
+		case in.data.end+int64(n)-in.taken > in.window:
+			return nil, proto.Errorf(proto.Protocol, "%s beyond the window", wire.TypeChunk)
+		}
+	}
+	return in.data.space(), nil
+}
+
+func (in *incoming) filled(n int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.over {
+		return
+	}
+	in.data.grow(n)
+	in.changed.Broadcast()
+}
+
+// finish takes the FILE_DONE that announces the end.
+func (in *incoming) finish(d *wire.Done) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.over {
+		return nil
+	}
+	if !in.begun || in.done != nil || d.Transfer != in.id {
+		return proto.Errorf(proto.Protocol, "%s out of order", d.Type())
+	}
+	if d.Bytes != in.data.end {
+		return proto.Errorf(proto.Integrity, "the peer sent %d bytes and says %d", in.data.end, d.Bytes)
+	}
+	in.done = d
+	in.changed.Broadcast()
+	return nil
+}
+
+// consume writes the transfer to the sink and acknowledges it to its end. It
+// may be blocked in a write when the exchange is over, and then ends with that.
+func (in *incoming) consume(w *frameWriter, count func(taken int64)) (*Receipt, error) {
+	var acked int64
+	for {
+		data, err := in.next()
+		if err != nil {
+			return nil, err
+		}
+		if data == nil {
+			return in.end(w)
+		}
+		n, err := in.sink.Write(data)
+		_, _ = in.hash.Write(data[:n]) // never fails
+		taken := in.took(n)
+		count(taken)
+		switch {
+		case err != nil && in.sink.Gone != nil:
+			in.leave()
+		case err != nil:
+			return nil, proto.IOError(err)
+		case taken-acked >= proto.AckEveryBytes:
+			if err := w.message(&wire.Ack{Transfer: in.id, Bytes: taken}); err != nil {
+				return nil, err
+			}
+			acked = taken
+		}
+	}
+}
+
+// next waits for bytes for the consumer. There are none any more when all of
+// the transfer, or all that the consumer wants, is taken.
+func (in *incoming) next() ([]byte, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for (in.taken == in.data.end && in.done == nil && !in.gone || !in.begun) && in.stopped == nil {
+		in.changed.Wait()
+	}
+	if in.stopped != nil {
+		return nil, in.stopped
+	}
+	if in.gone || in.taken == in.data.end {
+		in.over = true
+		return nil, nil
+	}
+	return in.data.at(in.taken), nil
+}
+
+// took takes note of n bytes that the sink took, and returns how many it has.
+func (in *incoming) took(n int) int64 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.taken += int64(n)
+	in.data.release(in.taken)
+	return in.taken
+}
+
+// end checks the digest, lets the sink finish and sends the final FILE_ACK.
+func (in *incoming) end(w *frameWriter) (*Receipt, error) {
+	r := &Receipt{Transfer: in.id, Bytes: in.taken, Digest: in.hash.Sum()}
+	in.mu.Lock()
+	done := in.done
+	if done != nil && in.taken < done.Bytes {
+		done = nil // the consumer left before the end
+	}
+	in.mu.Unlock()
+	if done != nil {
+		if done.Digest != wire.Digest(r.Digest) {
+			return nil, proto.Errorf(proto.Integrity, "digest mismatch: what arrived is not what was sent")
+		}
+		r.Status = done.Status
+		if in.sink.Finish != nil {
+			if err := in.sink.Finish(done.Status); err != nil {
+				return nil, proto.IOError(err)
+			}
+		}
+	}
+	if err := w.message(&wire.Ack{Transfer: in.id, Bytes: r.Bytes, Final: true, Digest: (*wire.Digest)(&r.Digest)}); err != nil {
+		return nil, err
+	}
+	if r.Status != 0 {
+		return r, proto.Errorf(proto.Producer, "the peer's command ended with status %d: its data is not to be trusted", r.Status)
+	}
+	return r, nil
+}

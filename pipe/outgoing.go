@@ -1,0 +1,198 @@
+package pipe
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"mesh/pipe/digest"
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// outgoing is the transfer that we send: fill reads the source into blocks,
+// send writes them to the link, and acked frees them.
+//
+//	source -> fill -> blocks [acked … sent … end] -> send -> link
+type outgoing struct {
+	source *Source
+	id     wire.TransferID
+	window int64
+
+	mu      sync.Mutex
+	changed sync.Cond // on mu
+	data    blocks
+	acked   int64 // data before it was taken by the consumer
+	sent    int64 // data before it was handed to the link
+	hash    *digest.Hasher
+	eof     bool // data.end and status are final
+	status  int
+	done    bool // FILE_DONE was handed to the link
+	final   *wire.Ack
+	stopped error // the exchange has failed
+}
+
+func newOutgoing(id wire.TransferID, source *Source, window int64) *outgoing {
+	o := &outgoing{source: source, id: id, window: window, hash: digest.New()}
+	o.changed.L = &o.mu
+	return o
+}
+
+// stop makes every method that waits return err.
+func (o *outgoing) stop(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stopped = err
+	o.changed.Broadcast()
+}
+
+// fill reads the source to its end. It may be blocked in a read when the
+// exchange is over, and then ends with that read.
+func (o *outgoing) fill() error {
+	for {
+		room, err := o.room()
+		if room == nil || err != nil {
+			return err
+		}
+		n, err := o.source.Read(room)
+		if over := o.filled(n); over {
+			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read input: %w", proto.IOError(err))
+		}
+	}
+	status := 0
+	if o.source.Status != nil {
+		status = o.source.Status()
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.eof, o.status = true, status
+	o.changed.Broadcast()
+	return nil
+}
+
+// room waits until the window has room, and returns nil when no more bytes are
+// wanted.
+func (o *outgoing) room() ([]byte, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.data.end-o.acked >= o.window && o.final == nil && o.stopped == nil {
+		o.changed.Wait()
+	}
+	if o.final != nil || o.stopped != nil {
+		return nil, o.stopped
+	}
+	room := o.data.space()
+	return room[:min(int64(len(room)), o.window-(o.data.end-o.acked))], nil
+}
+
+// filled takes n bytes that were read into the room, and reports whether the
+// transfer is over.
+func (o *outgoing) filled(n int) (over bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.final != nil || o.stopped != nil {
+		return true
+	}
+	if n > 0 {
+		from := o.data.end
+		o.data.grow(n)
+		_, _ = o.hash.Write(o.data.at(from)[:n]) // never fails
+		o.changed.Broadcast()
+	}
+	return false
+}
+
+// send writes the transfer to the link, from FILE_META to FILE_DONE, and
+// returns when that is written or the peer's consumer takes no more.
+func (o *outgoing) send(w *frameWriter) error {
+	if err := w.message(&wire.Meta{Transfer: o.id, Kind: wire.KindPipe}); err != nil {
+		return err
+	}
+	for {
+		offset, data, done, err := o.next()
+		switch {
+		case err != nil:
+			return err
+		case done != nil:
+			return w.message(done)
+		case data == nil:
+			return nil
+		}
+		if err := w.chunk(offset, data); err != nil {
+			return err
+		}
+		o.written(offset + int64(len(data)))
+	}
+}
+
+// next waits for what is to be sent next: data, FILE_DONE, or nothing when the
+// transfer has ended.
+func (o *outgoing) next() (offset int64, data []byte, done *wire.Done, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.sent == o.data.end && !o.eof && o.final == nil && o.stopped == nil {
+		o.changed.Wait()
+	}
+	switch {
+	case o.stopped != nil:
+		return 0, nil, nil, o.stopped
+	case o.final != nil:
+		return 0, nil, nil, nil
+	case o.sent < o.data.end:
+		return o.sent, o.data.at(o.sent), nil, nil
+	}
+	o.done = true
+	return 0, nil, &wire.Done{Transfer: o.id, Bytes: o.data.end, Digest: o.digestLocked(), Status: o.status}, nil
+}
+
+// written takes note of what the link took.
+func (o *outgoing) written(end int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sent = end
+	o.data.release(min(o.acked, o.sent))
+}
+
+// ack takes a FILE_ACK from the peer.
+func (o *outgoing) ack(a *wire.Ack) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	// The peer may have data that send has not come back from writing, which is
+	// in the block at sent at the most; blocks are released up to sent only.
+	if a.Transfer != o.id || o.final != nil || a.Bytes < o.acked || a.Bytes > o.data.end {
+		return proto.Errorf(proto.Protocol, "%s out of order", a.Type())
+	}
+	o.acked = a.Bytes
+	o.data.release(min(o.acked, o.sent))
+	if a.Final {
+		o.final = a
+		if a.Bytes == o.data.end && *a.Digest != o.digestLocked() {
+			return proto.Errorf(proto.Integrity, "the peer's digest of what we sent is another")
+		}
+	}
+	o.changed.Broadcast()
+	return nil
+}
+
+func (o *outgoing) digestLocked() wire.Digest { return wire.Digest(o.hash.Sum()) }
+
+// receipt returns what became of the transfer after its final FILE_ACK.
+func (o *outgoing) receipt() (*Receipt, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r := &Receipt{Transfer: o.id, Bytes: o.final.Bytes, Digest: digest.Digest(*o.final.Digest), Status: o.status}
+	switch {
+	case o.status != 0:
+		return r, proto.Errorf(proto.Producer, "the sending command ended with status %d", o.status)
+	case o.final.Bytes < o.data.end:
+		return r, proto.Errorf(proto.Truncated, "the peer's consumer ended after %d of %d bytes", o.final.Bytes, o.data.end)
+	}
+	return r, nil
+}

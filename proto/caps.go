@@ -1,0 +1,59 @@
+package proto
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Caps is a set of capabilities: what a token, or an entry in
+// authorized_peers, allows the peer that holds it to do here.
+type Caps uint8
+
+// The capabilities. [CapSend] lets the dialer send to the listener, [CapRecv]
+// lets it receive.
+const (
+	CapSend Caps = 1 << iota
+	CapRecv
+	CapTTYView
+	CapTTYControl
+)
+
+// AllCaps is every capability that there is.
+const AllCaps = CapSend | CapRecv | CapTTYView | CapTTYControl
+
+var capNames = [...]string{"send", "recv", "tty:view", "tty:control"}
+
+// ParseCaps reads a list such as "send,recv". An unknown, empty or repeated
+// name is an error.
+func ParseCaps(s string) (Caps, error) {
+	var caps Caps
+next:
+	for name := range strings.SplitSeq(s, ",") {
+		for i, known := range capNames {
+			if name != known {
+				continue
+			}
+			if caps.Has(1 << i) {
+				return 0, fmt.Errorf("capability %q is there twice", name)
+			}
+			caps |= 1 << i
+			continue next
+		}
+		return 0, fmt.Errorf("unknown capability %q (there are %s)", EscapeText(name), AllCaps)
+	}
+	return caps, nil
+}
+
+// Has reports whether c holds every capability in want.
+func (c Caps) Has(want Caps) bool { return c&want == want }
+
+// String returns the names, comma-separated, in a fixed order; "" for none.
+func (c Caps) String() string {
+	var names []string
+	for i, name := range capNames {
+		if c.Has(1 << i) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ",")
+}

@@ -1,0 +1,141 @@
+// Package proto is the mesh protocol on one page: the words, the order of
+// messages, and every constant and limit of the wire. The packages below it
+// hold the parts: wire (messages to bytes), identity (node keys), token,
+// handshake (the proof), link (QUIC).
+//
+// # A link
+//
+// The dialer opens a QUIC connection (ALPN [ALPN], TLS 1.3 only) to the
+// listener. Each side shows exactly one self-signed Ed25519 certificate; the
+// key in it is its node key. The dialer knows the listener's node id and checks
+// it inside the TLS handshake. The dialer opens the link's one bidirectional
+// stream and speaks first:
+//
+//	dialer                                   listener
+//	  | P2P_HELLO {method, token, proof}        |
+//	  |---------------------------------------->|  proof right, caps allow it?
+//	  |                 P2P_OK {granted, proof} |
+//	  |<----------------------------------------|  or P2P_DENY {class}, then close
+//	  |                                         |
+//	  | FILE_META FILE_CHUNK … FILE_DONE        |  if "send" was granted
+//	  |---------------------------------------->|
+//	  |                      FILE_ACK … (final) |
+//	  |<----------------------------------------|
+//	  |        FILE_META FILE_CHUNK … FILE_DONE |  if "recv" was granted
+//	  |<----------------------------------------|
+//	  | FILE_ACK … (final)                      |
+//	  |---------------------------------------->|
+//	  |                                     FIN |  the listener has all it needs
+//	  |<----------------------------------------|
+//	  | CONNECTION_CLOSE, code 0x4d00           |
+//	  |---------------------------------------->|
+//
+// Each direction of the stream carries one transfer, and its acknowledgements
+// travel the other way between the other transfer's frames.
+//
+// # A frame
+//
+//	u32 length of body, big endian | u8 type | body
+//
+// Control bodies are JSON in one form only: the fields in the order of the
+// structs in package wire, no white space, no field at its zero value where the
+// struct says omitempty. A body that does not come out the same when it is
+// encoded again is refused. FILE_CHUNK is binary: u64 offset, then data.
+//
+// # The proof
+//
+// With X the TLS exporter value (RFC 9266, label [ExporterLabel], 32 bytes)
+// and S the secret that the credential stands for (none for an authorised
+// key):
+//
+//	PRK = HKDF-Extract(SHA-256, salt X, S)
+//	Kd  = HKDF-Expand(PRK, LabelDialer, 32)
+//	Kl  = HKDF-Expand(PRK, LabelListener, 32)
+//	P2P_HELLO.proof = HMAC-SHA-256(Kd, dialer id | listener id | HELLO')
+//	P2P_OK.proof    = HMAC-SHA-256(Kl, dialer id | listener id | u32 len(HELLO) | HELLO | OK')
+//
+// where HELLO is the whole body as it was sent, HELLO' and OK' the bodies with
+// the proof 32 zero bytes. X differs for each TLS session, so a proof is worth
+// nothing on another link; the role labels keep one from serving as the other.
+//
+// # A transfer
+//
+// The sender never has more than the receiver's window (P2P_HELLO.window,
+// P2P_OK.window) sent and not yet acknowledged, and the receiver can hold that
+// much, so that acknowledgements never wait behind data that nobody takes.
+// FILE_ACK.bytes counts what the consumer took. A final FILE_ACK ends the
+// transfer: after FILE_DONE it carries the digest of everything and means
+// stored, or taken by the consumer; before FILE_DONE it means that the consumer
+// takes no more.
+//
+// # The end
+//
+// The listener sends FIN when it has the final FILE_ACK of what it sent and has
+// written the final FILE_ACK of what it got; the dialer, when it has that FIN
+// and is done too, closes with [CodeBase]. Whoever fails closes the connection with
+// [CodeBase] plus its exit code and that code's name.
+package proto
+
+import "time"
+
+// Specification: both ends must agree on these.
+const (
+	// ALPN names the protocol and its major version.
+	ALPN = "mesh/1"
+	// HelloVersion is the P2P_HELLO.version that this code speaks.
+	HelloVersion = 1
+	// ExporterLabel is the channel binding of RFC 9266; ExporterBytes its length.
+	ExporterLabel = "EXPORTER-Channel-Binding"
+	ExporterBytes = 32
+	// LabelDialer and LabelListener separate the two proofs' keys.
+	LabelDialer   = "mesh/1 dialer proof"
+	LabelListener = "mesh/1 listener proof"
+	// NonceBytes and ProofBytes are the lengths of the handshake's fields.
+	NonceBytes = 32
+	ProofBytes = 32
+
+	// FrameHeaderBytes is the length and the type before each body.
+	FrameHeaderBytes = 5
+	// MaxUnprovenFrameBytes bounds P2P_HELLO, P2P_OK and P2P_DENY.
+	MaxUnprovenFrameBytes = 4 << 10
+	// MaxControlFrameBytes bounds every other JSON body.
+	MaxControlFrameBytes = 64 << 10
+	// ChunkHeaderBytes is FILE_CHUNK's offset, MaxChunkBytes its data.
+	ChunkHeaderBytes = 8
+	MaxChunkBytes    = 256 << 10
+	// MinWindowBytes and MaxWindowBytes bound what either end may announce.
+	MinWindowBytes = 1 << 20
+	MaxWindowBytes = 1 << 30
+	// MaxTransferBytes is the largest offset.
+	MaxTransferBytes = 1<<63 - 1
+
+	// CodeBase is the application error code of exit code 0.
+	CodeBase = 0x4d00
+)
+
+// Implementation: the other end need not know these.
+const (
+	// WindowBytes is the window that we announce: what a receiver may have to
+	// hold for a slow consumer, and a sender keeps until it is acknowledged.
+	WindowBytes = 16 << 20
+	// AckEveryBytes is how much a consumer takes between two FILE_ACKs.
+	AckEveryBytes = 1 << 20
+	// UnprovenWindowBytes is the QUIC window before the proof.
+	UnprovenWindowBytes = 64 << 10
+	// HelloTimeout is how long a connection may stay without a valid P2P_HELLO.
+	HelloTimeout = 5 * time.Second
+	// DialTimeout is when a peer that does not answer is unreachable.
+	DialTimeout = 10 * time.Second
+	// IdleTimeout is when a silent peer is given up; KeepAlive keeps a live
+	// link from being silent.
+	IdleTimeout = 20 * time.Second
+	KeepAlive   = 5 * time.Second
+	// CloseTimeout bounds the wait for the peer's orderly close.
+	CloseTimeout = 2 * time.Second
+	// MaxUnproven and MaxUnprovenPerSource bound connections that have not
+	// proven themselves; from RetryUnproven on, addresses are validated first
+	// (QUIC Retry, RFC 9000 section 8.1.2).
+	MaxUnproven          = 256
+	MaxUnprovenPerSource = 128
+	RetryUnproven        = 32
+)

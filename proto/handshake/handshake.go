@@ -1,0 +1,250 @@
+// Package handshake is P2P_HELLO, P2P_OK and P2P_DENY as a state machine
+// without I/O: how a dialer proves a token's secret, and a listener that it
+// knows it too, bound to the TLS session between exactly these two node keys.
+// The formulas are in package proto.
+package handshake
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+
+	"mesh/proto"
+	"mesh/proto/identity"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// Binding is what both ends of one TLS session know and nobody between them
+// can make equal at both: see RFC 9266, section 1.
+type Binding struct {
+	// Exporter is the TLS exporter value for [proto.ExporterLabel].
+	Exporter []byte
+	// Dialer and Listener are the node ids that TLS has proven.
+	Dialer, Listener identity.ID
+}
+
+// proof returns the HMAC of the parts under the key of a role.
+func (b Binding) proof(label string, secret []byte, parts ...[]byte) ([]byte, error) {
+	prk, err := hkdf.Extract(sha256.New, secret, b.Exporter)
+	if err != nil {
+		return nil, err
+	}
+	key, err := hkdf.Expand(sha256.New, prk, label, sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write(b.Dialer[:])
+	mac.Write(b.Listener[:])
+	for _, p := range parts {
+		mac.Write(p)
+	}
+	return mac.Sum(nil), nil
+}
+
+func (b Binding) helloProof(secret []byte, h wire.Hello) ([]byte, error) {
+	h.Proof = make([]byte, proto.ProofBytes)
+	return b.proof(proto.LabelDialer, secret, wire.AppendBody(nil, &h))
+}
+
+// okProof covers the whole HELLO, so that both ends agree on all that was said.
+func (b Binding) okProof(secret, hello []byte, ok wire.OKMessage) ([]byte, error) {
+	ok.Proof = make([]byte, proto.ProofBytes)
+	var n [4]byte
+	binary.BigEndian.PutUint32(n[:], uint32(len(hello)))
+	return b.proof(proto.LabelListener, secret, n[:], hello, wire.AppendBody(nil, &ok))
+}
+
+// Dialer is the calling side of one handshake: [NewDialer], send
+// [Dialer.Hello], give the answer to [Dialer.Finish].
+type Dialer struct {
+	// Hello is the body of the P2P_HELLO to send.
+	Hello []byte
+
+	binding Binding
+	secret  []byte
+	want    proto.Caps
+}
+
+// NewDialer begins a handshake that asks for the capabilities in want and
+// announces a window of as many bytes.
+func NewDialer(b Binding, cred token.Credential, want proto.Caps, window int64) (*Dialer, error) {
+	h := wire.Hello{
+		Version: proto.HelloVersion,
+		Method:  cred.Method,
+		Token:   cred.Public,
+		Want:    want.String(),
+		Window:  window,
+		Nonce:   make([]byte, proto.NonceBytes),
+	}
+	if _, err := rand.Read(h.Nonce); err != nil {
+		return nil, err
+	}
+	var err error
+	if h.Proof, err = b.helloProof(cred.Secret, h); err != nil {
+		return nil, err
+	}
+	return &Dialer{wire.AppendBody(nil, &h), b, cred.Secret, want}, nil
+}
+
+// Finish takes the listener's answer. It returns what was granted, or why
+// nothing was: [proto.Denied], [proto.Busy], [proto.Capability], or
+// [proto.Identity] if the listener does not know the secret.
+func (d *Dialer) Finish(t wire.Type, body []byte) (wire.OKMessage, proto.Caps, error) {
+	var ok wire.OKMessage
+	if t == wire.TypeDeny {
+		var deny wire.Deny
+		if err := wire.ParseBody(body, &deny); err != nil {
+			return ok, 0, err
+		}
+		return ok, 0, deniedAs(deny.Class)
+	}
+	if err := wire.ParseBody(body, &ok); err != nil {
+		return ok, 0, err
+	}
+	want, err := d.binding.okProof(d.secret, d.Hello, ok)
+	if err != nil {
+		return ok, 0, err
+	}
+	if !hmac.Equal(want, ok.Proof) {
+		return ok, 0, proto.Errorf(proto.Identity, "the listener does not know the token's secret")
+	}
+	granted, err := proto.ParseCaps(ok.Granted)
+	if err != nil || !d.want.Has(granted) {
+		return ok, 0, proto.Errorf(proto.Protocol, "the listener grants what was not asked for")
+	}
+	return ok, granted, nil
+}
+
+func deniedAs(class string) error {
+	switch class {
+	case wire.ClassBusy:
+		return proto.Errorf(proto.Busy, "the peer is busy")
+	case wire.ClassCapability:
+		return proto.Errorf(proto.Capability, "the peer knows us, but does not allow this")
+	}
+	return proto.Errorf(proto.Denied, "the peer refused the token or key")
+}
+
+// Guard is what a listener asks about credentials: [token.Registry], or a
+// test's.
+type Guard interface {
+	// Find returns what is known of a credential that dialer has shown but not
+	// proven. See [token.Registry.Find].
+	Find(h *wire.Hello, dialer identity.ID) (token.Admission, error)
+	// Revoked reports whether a token is worth nothing any more, which ends its
+	// links.
+	Revoked(id token.ID) bool
+}
+
+// Listener is the waiting side's part in any number of handshakes.
+type Listener struct {
+	Guard Guard
+	// Offer is what there is to grant.
+	Offer proto.Caps
+	// Window is what the listener announces, in bytes.
+	Window int64
+	// Reserve takes a place for the peer, and reports false when there is none.
+	// It is asked after the proof, so that a stranger cannot tell. Who takes the
+	// verdict gives the place back with Release.
+	Reserve func() bool
+	Release func()
+}
+
+// Verdict is a listener's answer to one P2P_HELLO.
+type Verdict struct {
+	// Answer is the message to send.
+	Answer wire.Message
+	// Err is nil for P2P_OK; else it is why not, for our own log: it may say
+	// more than the peer must know. Its code is that of the closing.
+	Err error
+
+	// The rest is set for P2P_OK.
+	Granted  proto.Caps
+	Window   int64 // the dialer's
+	Transfer wire.TransferID
+	Token    *token.ID
+}
+
+// Answer judges the body of a P2P_HELLO.
+func (l *Listener) Answer(b Binding, body []byte) Verdict {
+	v, err := l.answer(b, body)
+	if err == nil {
+		return v
+	}
+	class := wire.ClassDenied
+	switch proto.CodeOf(err) {
+	case proto.Busy:
+		class = wire.ClassBusy
+	case proto.Capability:
+		class = wire.ClassCapability
+	case proto.Denied, proto.Protocol, proto.Version:
+	default: // our own trouble, such as a file that can't be read
+		err = proto.Errorf(proto.Denied, "%w", err)
+	}
+	return Verdict{Answer: &wire.Deny{Class: class}, Err: err}
+}
+
+func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
+	var h wire.Hello
+	if err := wire.ParseBody(body, &h); err != nil {
+		return Verdict{}, err
+	}
+	if h.Version != proto.HelloVersion {
+		return Verdict{}, proto.Errorf(proto.Version, "peer speaks version %d, we speak %d", h.Version, proto.HelloVersion)
+	}
+	found, err := l.Guard.Find(&h, b.Dialer)
+	if err != nil {
+		return Verdict{}, err
+	}
+	proof, err := b.helloProof(found.Secret, h)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if !hmac.Equal(proof, h.Proof) {
+		return Verdict{}, proto.Errorf(proto.Denied, "wrong proof")
+	}
+	want, err := proto.ParseCaps(h.Want)
+	if err != nil {
+		return Verdict{}, err
+	}
+	granted := want & found.Caps & l.Offer
+	if granted == 0 {
+		return Verdict{}, proto.Errorf(proto.Capability, "peer wants %s, may %s, and we offer %s", want, found.Caps, l.Offer)
+	}
+	if !l.Reserve() {
+		return Verdict{}, proto.Errorf(proto.Busy, "as many peers as there may be")
+	}
+	v, err := l.admit(b, found, granted, body)
+	if err != nil {
+		l.Release()
+		return Verdict{}, err
+	}
+	v.Window = h.Window
+	return v, nil
+}
+
+// admit claims the token for the dialer and makes the P2P_OK.
+func (l *Listener) admit(b Binding, found token.Admission, granted proto.Caps, hello []byte) (Verdict, error) {
+	if found.Claim != nil {
+		if err := found.Claim(); err != nil {
+			return Verdict{}, err
+		}
+	}
+	ok := wire.OKMessage{Granted: granted.String(), Window: l.Window, Nonce: make([]byte, proto.NonceBytes)}
+	if _, err := rand.Read(ok.Nonce); err != nil {
+		return Verdict{}, err
+	}
+	if _, err := rand.Read(ok.Transfer[:]); err != nil {
+		return Verdict{}, err
+	}
+	proof, err := b.okProof(found.Secret, hello, ok)
+	if err != nil {
+		return Verdict{}, err
+	}
+	ok.Proof = proof
+	return Verdict{Answer: &ok, Granted: granted, Transfer: ok.Transfer, Token: found.Token}, nil
+}

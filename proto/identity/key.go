@@ -1,0 +1,179 @@
+package identity
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/big"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mesh/proto"
+)
+
+// KeyFile is the name of the node key in the state folder: PKCS #8 in PEM,
+// mode 0600.
+const KeyFile = "node.key"
+
+const (
+	keyPEMType   = "PRIVATE KEY"
+	maxKeyBytes  = 4 << 10
+	keyFileMode  = 0o600
+	stateDirMode = 0o700
+)
+
+// Key is a node key. It prints as its node id only.
+type Key struct {
+	private ed25519.PrivateKey
+}
+
+// NewKey makes a node key that is kept nowhere.
+func NewKey() (*Key, error) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return &Key{private}, nil
+}
+
+// LoadKey reads the node key in the folder dir, and makes folder and key at the
+// first use. A key that others may read is an error with code [proto.Config].
+func LoadKey(dir string) (*Key, error) {
+	path := filepath.Join(dir, KeyFile)
+	k, err := readKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return k, err
+	}
+	if k, err = createKey(path); err != nil {
+		return nil, proto.Errorf(proto.Config, "make node key: %w", err)
+	}
+	return k, nil
+}
+
+func readKey(path string) (*Key, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, configError(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, configError(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, proto.Errorf(proto.Config, "node key %s: not a regular file", path)
+	}
+	if privateModes && info.Mode().Perm()&0o077 != 0 {
+		return nil, proto.Errorf(proto.Config, "node key %s: others may read it (mode %04o, want 0600)", path, info.Mode().Perm())
+	}
+	if info.Size() > maxKeyBytes {
+		return nil, proto.Errorf(proto.Config, "node key %s: too large", path)
+	}
+	text := make([]byte, info.Size())
+	if _, err := f.ReadAt(text, 0); err != nil {
+		return nil, configError(fmt.Errorf("node key %s: %w", path, err))
+	}
+	// The parsers' own errors could show what is in the file.
+	block, _ := pem.Decode(text)
+	if block == nil || block.Type != keyPEMType {
+		return nil, proto.Errorf(proto.Config, "node key %s: not a PEM private key", path)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	private, ok := parsed.(ed25519.PrivateKey)
+	if err != nil || !ok {
+		return nil, proto.Errorf(proto.Config, "node key %s: not an Ed25519 key in PKCS #8", path)
+	}
+	return &Key{private}, nil
+}
+
+// createKey publishes a new key by link, so that of two processes that start at
+// once both get the same one.
+func createKey(path string) (*Key, error) {
+	k, err := NewKey()
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(k.private)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, stateDirMode); err != nil {
+		return nil, err
+	}
+	tmp, err := os.CreateTemp(dir, KeyFile+".*") // mode 0600
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(tmp.Name())
+	if err := errors.Join(pem.Encode(tmp, &pem.Block{Type: keyPEMType, Bytes: der}), tmp.Sync(), tmp.Close()); err != nil {
+		return nil, err
+	}
+	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return readKey(path)
+}
+
+func configError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return &proto.Error{Code: proto.Config, Err: err}
+}
+
+// ID returns the node id.
+func (k *Key) ID() ID {
+	var id ID
+	copy(id[:], k.private.Public().(ed25519.PublicKey))
+	return id
+}
+
+// Sign returns the Ed25519 signature of msg, the same for the same msg
+// (RFC 8032, section 5.1.6).
+func (k *Key) Sign(msg []byte) []byte { return ed25519.Sign(k.private, msg) }
+
+// String returns the node id: a key cannot be printed by accident.
+func (k *Key) String() string { return "key of " + k.ID().Short() }
+
+// LogValue implements [slog.LogValuer] as String does.
+func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// Certificate returns a self-signed certificate for the key. It says nothing
+// but the key: who checks it, checks the key alone, so its dates and names
+// never fail.
+func (k *Key) Certificate() (tls.Certificate, error) {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Unix(0, 0),
+		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // RFC 5280, section 4.1.2.5: no end
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, k.private.Public(), k.private)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("make certificate: %w", err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k.private}, nil
+}
+
+// OfCertificates returns the node id that a TLS peer has proven: it must have
+// shown exactly one certificate, of an Ed25519 key, signed by that key.
+func OfCertificates(certs []*x509.Certificate) (ID, error) {
+	if len(certs) != 1 {
+		return ID{}, proto.Errorf(proto.Identity, "peer shows %d certificates, want 1", len(certs))
+	}
+	pub, ok := certs[0].PublicKey.(ed25519.PublicKey)
+	if !ok {
+		return ID{}, proto.Errorf(proto.Identity, "peer's key is not Ed25519")
+	}
+	if err := certs[0].CheckSignature(certs[0].SignatureAlgorithm, certs[0].RawTBSCertificate, certs[0].Signature); err != nil {
+		return ID{}, proto.Errorf(proto.Identity, "peer's certificate is not signed by its own key")
+	}
+	return ID(pub), nil
+}

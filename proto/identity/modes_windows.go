@@ -1,0 +1,4 @@
+package identity
+
+// privateModes is whether a file's mode says who may read it.
+const privateModes = false

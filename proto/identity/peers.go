@@ -1,0 +1,277 @@
+package identity
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
+
+	"mesh/proto"
+)
+
+// The address book's files in the state folder. Both are lines of words; "#"
+// begins a comment. They are read anew each time they are asked, so that an
+// edit takes effect at once.
+const (
+	// KnownPeersFile has lines "NAME NODEID [HOST:PORT[,HOST:PORT…]]".
+	KnownPeersFile = "known_peers"
+	// AuthorizedPeersFile has lines "NODEID CAPABILITIES".
+	AuthorizedPeersFile = "authorized_peers"
+)
+
+const (
+	maxPeersFileBytes = 1 << 20
+	// MaxAddrs bounds the addresses of one peer.
+	MaxAddrs     = 8
+	maxHostBytes = 253 // RFC 1035, section 3.1
+)
+
+// Peer is an entry of known_peers: a name, the key it stands for, and where to
+// find it.
+type Peer struct {
+	Name  string   `json:"name"`
+	ID    ID       `json:"id"`
+	Addrs []string `json:"addrs"`
+}
+
+// Book is the address book in a state folder.
+type Book struct {
+	// Dir is the state folder. It need not exist to be read.
+	Dir string
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// CheckName reports what is wrong with a name for the address book, if
+// anything is.
+func CheckName(name string) error {
+	if !nameForm.MatchString(name) {
+		return fmt.Errorf("name %q: a name is up to 63 letters, digits, dots, dashes and underscores", proto.EscapeText(name))
+	}
+	if strings.HasPrefix(name, "mesh1") || strings.HasPrefix(name, idPrefix) {
+		return fmt.Errorf("name %q looks like a token or a node id", proto.EscapeText(name))
+	}
+	return nil
+}
+
+// CheckAddr reports what is wrong with a HOST:PORT to dial, if anything is.
+func CheckAddr(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("address %q: want HOST:PORT or [IPv6]:PORT", proto.EscapeText(addr))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
+		return fmt.Errorf("address %q: port %q is not a number from 1 to 65535", proto.EscapeText(addr), proto.EscapeText(port))
+	}
+	if host == "" || len(host) > maxHostBytes || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ',' }) {
+		return fmt.Errorf("address %q: not a host", proto.EscapeText(addr))
+	}
+	return nil
+}
+
+// Known returns the entries of known_peers in their order.
+func (b Book) Known() ([]Peer, error) {
+	var peers []Peer
+	path := filepath.Join(b.Dir, KnownPeersFile)
+	err := eachLine(path, func(words []string) error {
+		p, err := parsePeer(words)
+		peers = append(peers, p)
+		return err
+	})
+	return peers, err
+}
+
+func parsePeer(words []string) (Peer, error) {
+	if len(words) < 2 || len(words) > 3 {
+		return Peer{}, errors.New("want NAME NODEID [HOST:PORT,…]")
+	}
+	id, err := ParseID(words[1])
+	if err != nil {
+		return Peer{}, err
+	}
+	p := Peer{Name: words[0], ID: id}
+	if err := CheckName(p.Name); err != nil {
+		return Peer{}, err
+	}
+	if len(words) == 3 {
+		p.Addrs = strings.Split(words[2], ",")
+	}
+	if len(p.Addrs) > MaxAddrs {
+		return Peer{}, fmt.Errorf("more than %d addresses", MaxAddrs)
+	}
+	for _, a := range p.Addrs {
+		if err := CheckAddr(a); err != nil {
+			return Peer{}, err
+		}
+	}
+	return p, nil
+}
+
+// Lookup returns the peer called name, and whether there is one.
+func (b Book) Lookup(name string) (Peer, bool, error) {
+	peers, err := b.Known()
+	for _, p := range peers {
+		if p.Name == name {
+			return p, true, err
+		}
+	}
+	return Peer{}, false, err
+}
+
+// NameOf returns the first name that id has, or "".
+func (b Book) NameOf(id ID) string {
+	peers, _ := b.Known() // a name is a convenience; a bad file shows elsewhere
+	for _, p := range peers {
+		if p.ID == id {
+			return p.Name
+		}
+	}
+	return ""
+}
+
+// Add writes p into known_peers, and replaces the addresses of an entry with
+// the same name and key. The same name with another key is an error with code
+// [proto.Identity]: a changed key is for a person to judge.
+func (b Book) Add(p Peer) error {
+	line := p.Name + " " + p.ID.String()
+	if len(p.Addrs) > 0 {
+		line += " " + strings.Join(p.Addrs, ",")
+	}
+	if _, err := parsePeer(strings.Fields(line)); err != nil {
+		return &proto.Error{Code: proto.Usage, Err: err}
+	}
+	return b.edit(KnownPeersFile, line, func(words []string) (bool, error) {
+		if words[0] != p.Name {
+			return false, nil
+		}
+		if old, err := parsePeer(words); err != nil || old.ID != p.ID {
+			return false, proto.Errorf(proto.Identity, "peer %s is known with another key", p.Name)
+		}
+		return true, nil
+	})
+}
+
+// Forget removes name from known_peers, and reports whether it was there.
+func (b Book) Forget(name string) (bool, error) {
+	found := false
+	err := b.edit(KnownPeersFile, "", func(words []string) (bool, error) {
+		found = found || words[0] == name
+		return words[0] == name, nil
+	})
+	return found, err
+}
+
+// Authorized returns what id may do here without a token; 0 if it is not listed.
+func (b Book) Authorized(id ID) (proto.Caps, error) {
+	var caps proto.Caps
+	err := eachLine(filepath.Join(b.Dir, AuthorizedPeersFile), func(words []string) error {
+		if len(words) != 2 {
+			return errors.New("want NODEID CAPABILITIES")
+		}
+		listed, err := ParseID(words[0])
+		if err != nil {
+			return err
+		}
+		c, err := proto.ParseCaps(words[1])
+		if err != nil {
+			return err
+		}
+		if listed == id {
+			caps = c
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return caps, nil
+}
+
+// Allow lets id do caps here from now on; none takes it off the list.
+func (b Book) Allow(id ID, caps proto.Caps) error {
+	line := ""
+	if caps != 0 {
+		line = id.String() + " " + caps.String()
+	}
+	return b.edit(AuthorizedPeersFile, line, func(words []string) (bool, error) {
+		return words[0] == id.String(), nil
+	})
+}
+
+// eachLine calls f with the words of each line of the file. A missing file has
+// no lines. An error names file and line.
+func eachLine(path string, f func(words []string) error) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return &proto.Error{Code: proto.Config, Err: err}
+	}
+	if info.Size() > maxPeersFileBytes {
+		return proto.Errorf(proto.Config, "%s: larger than %d bytes", path, maxPeersFileBytes)
+	}
+	text, err := lockedfile.Read(path)
+	if err != nil {
+		return &proto.Error{Code: proto.Config, Err: err}
+	}
+	for i, line := range strings.Split(string(text), "\n") {
+		words := lineWords(line)
+		if len(words) == 0 {
+			continue
+		}
+		if err := f(words); err != nil {
+			return proto.Errorf(proto.Config, "%s:%d: %w", path, i+1, err)
+		}
+	}
+	return nil
+}
+
+func lineWords(line string) []string {
+	line, _, _ = strings.Cut(line, "#")
+	return strings.Fields(line)
+}
+
+// edit replaces the first line for which match is true by line, or appends it;
+// further matching lines go, and all do when line is "". Two editors at once
+// wait for each other.
+func (b Book) edit(file, line string, match func(words []string) (bool, error)) error {
+	if err := os.MkdirAll(b.Dir, stateDirMode); err != nil {
+		return &proto.Error{Code: proto.Config, Err: err}
+	}
+	err := lockedfile.Transform(filepath.Join(b.Dir, file), func(old []byte) ([]byte, error) {
+		var out bytes.Buffer
+		for l := range strings.Lines(string(old)) {
+			if words := lineWords(l); len(words) > 0 {
+				matched, err := match(words)
+				if err != nil {
+					return nil, err
+				}
+				if matched {
+					if line != "" {
+						out.WriteString(line + "\n")
+						line = ""
+					}
+					continue
+				}
+			}
+			out.WriteString(strings.TrimSuffix(l, "\n") + "\n")
+		}
+		if line != "" {
+			out.WriteString(line + "\n")
+		}
+		return out.Bytes(), nil
+	})
+	if _, ok := errors.AsType[*proto.Error](err); err != nil && !ok {
+		return &proto.Error{Code: proto.Config, Err: err}
+	}
+	return err
+}

@@ -1,0 +1,89 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+
+	"github.com/quic-go/quic-go"
+
+	"mesh/proto"
+)
+
+// TLS alerts that tell something: RFC 8446, section 6.2. QUIC adds 0x100 to
+// them: RFC 9001, section 4.8.
+const (
+	alertNoProtocol  = 0x100 + 120
+	alertFirst       = 0x100
+	alertLast        = 0x1ff
+	quicInternal     = 0x1
+	quicRefused      = quic.ConnectionRefused
+	unansweredSuffix = "no answer"
+)
+
+// explain gives an error of quic-go its code and words.
+func explain(err error) error {
+	if errors.Is(err, io.EOF) {
+		return err
+	}
+	if _, ok := errors.AsType[*proto.Error](err); ok {
+		return err
+	}
+	if e, ok := errors.AsType[*quic.ApplicationError](err); ok {
+		return peerClosed(proto.CodeFromWire(uint64(e.ErrorCode)))
+	}
+	if e, ok := errors.AsType[*quic.StreamError](err); ok {
+		return peerClosed(proto.CodeFromWire(uint64(e.ErrorCode)))
+	}
+	if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok {
+		return proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", proto.IdleTimeout)
+	}
+	if _, ok := errors.AsType[*quic.HandshakeTimeoutError](err); ok {
+		return proto.Errorf(proto.Unreachable, unansweredSuffix)
+	}
+	if _, ok := errors.AsType[*quic.StatelessResetError](err); ok {
+		return proto.Errorf(proto.Truncated, "the peer's process is gone")
+	}
+	if _, ok := errors.AsType[*quic.VersionNegotiationError](err); ok {
+		return proto.Errorf(proto.Version, "no common QUIC version")
+	}
+	if e, ok := errors.AsType[*quic.TransportError](err); ok {
+		return transportError(e)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return proto.Errorf(proto.Unreachable, unansweredSuffix)
+	}
+	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, net.ErrClosed) {
+		return &proto.Error{Code: proto.Unreachable, Err: err}
+	}
+	return err
+}
+
+// peerClosed is the error of a link that the peer closed while we still wanted
+// something of it.
+func peerClosed(c proto.Code) error {
+	if c == proto.OK {
+		return proto.Errorf(proto.Truncated, "the peer ended the link too early")
+	}
+	for _, i := range proto.Codes {
+		if i.Code == c {
+			return &proto.Error{Code: c, Remote: true, Err: errors.New(i.Name + ": " + i.Meaning)}
+		}
+	}
+	return proto.Errorf(proto.Protocol, "the peer closed the link with an unknown code")
+}
+
+func transportError(e *quic.TransportError) error {
+	switch code := e.ErrorCode; {
+	case code == quicRefused:
+		return proto.Errorf(proto.Busy, "the peer takes no connections now")
+	case code == alertNoProtocol:
+		return proto.Errorf(proto.Version, "the peer does not speak %s", proto.ALPN)
+	case code >= alertFirst && code <= alertLast:
+		return proto.Errorf(proto.Identity, "TLS: %w", e)
+	case code == quicInternal && !e.Remote: // a send or a read failed here
+		return &proto.Error{Code: proto.Unreachable, Err: e}
+	}
+	return proto.Errorf(proto.Protocol, "QUIC: %w", e)
+}

@@ -1,0 +1,238 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"mesh/proto"
+	"mesh/proto/handshake"
+	"mesh/proto/identity"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// revocationCheck is how often live links' tokens are looked up.
+const revocationCheck = time.Second
+
+// Listener waits for peers and proves them, many at a time.
+type Listener struct {
+	endpoint *Endpoint
+	quic     *quic.Listener
+	judge    handshake.Listener
+	links    chan *Link // sent by serve, closed never: Accept also watches done
+	done     context.Context
+	stop     context.CancelFunc
+	wg       sync.WaitGroup
+
+	mu     sync.Mutex
+	places int
+	live   map[*Link]struct{}
+}
+
+// Listen waits for peers that guard lets in, and grants them what of offer they
+// may have, to at most max of them at a time. Further ones are told that we are
+// busy.
+func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Listener, error) {
+	conf := quicConfig()
+	conf.MaxIncomingStreams = 1
+	conf.InitialStreamReceiveWindow = proto.UnprovenWindowBytes
+	conf.InitialConnectionReceiveWindow = proto.UnprovenWindowBytes
+	conf.HandshakeIdleTimeout = proto.HelloTimeout
+	own := e.key.ID()
+	ql, err := e.transport.Listen(e.tlsConfig(func(id identity.ID) error {
+		if id == own {
+			return proto.Errorf(proto.Identity, "peer shows our own key")
+		}
+		return nil
+	}), conf)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", e.Addr(), err)
+	}
+	l := &Listener{
+		endpoint: e,
+		quic:     ql,
+		links:    make(chan *Link),
+		places:   max,
+		live:     make(map[*Link]struct{}),
+	}
+	l.judge = handshake.Listener{Guard: guard, Offer: offer, Window: proto.WindowBytes, Reserve: l.reserve, Release: l.release}
+	l.done, l.stop = context.WithCancel(context.Background())
+	l.wg.Go(l.acceptAll)
+	l.wg.Go(l.watchTokens)
+	return l, nil
+}
+
+// Accept returns the next peer that has proven itself. It blocks until there is
+// one, ctx ends or the listener is closed. Its place is free again when the
+// link is closed.
+func (l *Listener) Accept(ctx context.Context) (*Link, error) {
+	select {
+	case link := <-l.links:
+		return link, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-l.done.Done():
+		return nil, errors.New("listener is closed")
+	}
+}
+
+// Close stops waiting. Links that were accepted live on.
+func (l *Listener) Close() error {
+	l.stop()
+	err := l.quic.Close()
+	l.wg.Wait()
+	return err
+}
+
+func (l *Listener) reserve() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.places == 0 {
+		return false
+	}
+	l.places--
+	return true
+}
+
+func (l *Listener) release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.places++
+}
+
+func (l *Listener) acceptAll() {
+	for {
+		conn, err := l.quic.Accept(l.done)
+		if err != nil {
+			return
+		}
+		l.wg.Go(func() { l.serve(conn) })
+	}
+}
+
+// serve takes one connection through the handshake and hands its link to
+// Accept.
+func (l *Listener) serve(conn *quic.Conn) {
+	ctx, cancel := context.WithTimeoutCause(l.done, proto.HelloTimeout, proto.Errorf(proto.Timeout, "no handshake in %s", proto.HelloTimeout))
+	defer cancel()
+	link, err := l.handshake(ctx, conn)
+	if err != nil {
+		l.endpoint.log.Info("peer turned away", "addr", conn.RemoteAddr(), "err", err)
+		code := proto.CodeOf(err)
+		_ = conn.CloseWithError(quic.ApplicationErrorCode(code.Wire()), code.String())
+		return
+	}
+	proven(conn.Context())
+	l.endpoint.log.Info("peer connected", "peer", link.Peer, "addr", link.Addr(), "granted", link.Granted, "transfer", link.Transfer)
+	l.mu.Lock()
+	l.live[link] = struct{}{}
+	l.mu.Unlock()
+	context.AfterFunc(conn.Context(), func() {
+		l.mu.Lock()
+		delete(l.live, link)
+		l.mu.Unlock()
+		l.release()
+	})
+	select {
+	case l.links <- link:
+	case <-conn.Context().Done():
+	case <-l.done.Done():
+		link.Close(proto.Errorf(proto.Truncated, "listener is closed"))
+	}
+}
+
+// handshake is the listener's side of P2P_HELLO. A peer that is refused has
+// been told so when it returns.
+func (l *Listener) handshake(ctx context.Context, conn *quic.Conn) (*Link, error) {
+	state := conn.ConnectionState().TLS
+	peer, err := identity.OfCertificates(state.PeerCertificates)
+	if err != nil {
+		return nil, err
+	}
+	b, err := binding(state, peer, l.endpoint.key.ID())
+	if err != nil {
+		return nil, err
+	}
+	stream, err := conn.AcceptStream(ctx)
+	if err != nil {
+		return nil, l.cause(ctx, err)
+	}
+	deadline, _ := ctx.Deadline()
+	if err := stream.SetDeadline(deadline); err != nil {
+		return nil, explain(err)
+	}
+	_, body, err := wire.ReadFrame(stream, wire.TypeHello)
+	if err != nil {
+		return nil, l.cause(ctx, err)
+	}
+	v := l.judge.Answer(b, body)
+	if _, err := stream.Write(wire.AppendFrame(nil, v.Answer)); err != nil {
+		if v.Err == nil {
+			l.release()
+		}
+		return nil, explain(err)
+	}
+	if v.Err != nil {
+		l.letRead(ctx, conn, stream)
+		return nil, v.Err
+	}
+	if err := stream.SetDeadline(time.Time{}); err != nil {
+		l.release()
+		return nil, explain(err)
+	}
+	return l.endpoint.keep(&Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, PeerWindow: v.Window, Token: v.Token, conn: conn, stream: stream}), nil
+}
+
+// letRead gives a refused peer the time to read why: a closing would overtake
+// the P2P_DENY. The peer closes when it has it.
+func (l *Listener) letRead(ctx context.Context, conn *quic.Conn, stream *quic.Stream) {
+	_ = stream.Close()
+	ctx, cancel := context.WithTimeout(ctx, proto.CloseTimeout)
+	defer cancel()
+	select {
+	case <-conn.Context().Done():
+	case <-ctx.Done():
+	}
+}
+
+func (l *Listener) cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return explain(err)
+}
+
+// watchTokens closes the links of tokens that were revoked.
+func (l *Listener) watchTokens() {
+	tick := time.NewTicker(revocationCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-l.done.Done():
+			return
+		}
+		for _, link := range l.revokedLinks() {
+			link.Close(proto.Errorf(proto.Denied, "token %s is revoked", *link.Token))
+		}
+	}
+}
+
+func (l *Listener) revokedLinks() []*Link {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var revoked []*Link
+	for link := range l.live {
+		if link.Token != nil && l.judge.Guard.Revoked(*link.Token) {
+			revoked = append(revoked, link)
+		}
+	}
+	return revoked
+}
+
+var _ handshake.Guard = (*token.Registry)(nil)

@@ -1,0 +1,71 @@
+package link
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// goneAfter is how long nothing must be heard from a peer, after its host has
+// said that nobody listens there, before we believe it: such a message (ICMP
+// port unreachable) proves nothing by itself, since anybody can forge it.
+const goneAfter = time.Second
+
+// watchers are told when a peer's process is gone. The zero value is ready to
+// use.
+type watchers struct {
+	mu  sync.Mutex
+	all map[*watcher]struct{}
+}
+
+// watcher is one link, or one attempt to make one.
+type watcher struct {
+	addr  func() net.Addr
+	heard func() uint64 // packets, so far
+	gone  func()
+
+	suspected atomic.Bool
+}
+
+func (s *watchers) add(w *watcher) (remove func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = make(map[*watcher]struct{})
+	}
+	s.all[w] = struct{}{}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.all, w)
+	}
+}
+
+// unreachable takes the message that nobody listens at addr. It does not block.
+func (s *watchers) unreachable(addr netip.AddrPort) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for w := range s.all {
+		if !samePeer(w.addr(), addr) || !w.suspected.CompareAndSwap(false, true) {
+			continue
+		}
+		before := w.heard()
+		time.AfterFunc(goneAfter, func() {
+			if w.heard() == before {
+				w.gone()
+			}
+			w.suspected.Store(false)
+		})
+	}
+}
+
+func samePeer(a net.Addr, b netip.AddrPort) bool {
+	udp, ok := a.(*net.UDPAddr)
+	if !ok {
+		return false
+	}
+	ap := udp.AddrPort()
+	return ap.Port() == b.Port() && ap.Addr().Unmap().WithZone("") == b.Addr().Unmap().WithZone("")
+}

@@ -1,0 +1,138 @@
+// Package linktest makes real links over a simulated network, for everybody's
+// tests. Its functions are called inside a [testing/synctest] bubble, where
+// time is virtual: a link that hears nothing for a minute costs nothing.
+package linktest
+
+import (
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go/testutils/simnet"
+
+	"mesh/proto"
+	"mesh/proto/identity"
+	"mesh/proto/link"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// Packet is a datagram on its way.
+type Packet = simnet.Packet
+
+// Net is a simulated network. It delivers every packet after its latency, in
+// order.
+type Net struct {
+	// Latency is from any host to any other.
+	Latency time.Duration
+	// Pass, if it is set before the first endpoint is made, sees every packet
+	// and tells whether it is delivered.
+	Pass func(Packet) bool
+
+	router simnet.PerfectRouter
+	cut    atomic.Bool
+	conns  atomic.Int32
+}
+
+// SendPacket implements [simnet.Router].
+func (n *Net) SendPacket(p Packet) error {
+	if n.cut.Load() || n.Pass != nil && !n.Pass(p) {
+		return nil
+	}
+	return n.router.SendPacket(p)
+}
+
+// AddNode implements [simnet.Router].
+func (n *Net) AddNode(addr net.Addr, r simnet.PacketReceiver) { n.router.AddNode(addr, r) }
+
+// Cut loses every packet from now on.
+func (n *Net) Cut() { n.cut.Store(true) }
+
+// Conn returns a new host's socket.
+func (n *Net) Conn(t testing.TB) *simnet.SimConn {
+	t.Helper()
+	addr := &net.UDPAddr{IP: net.IPv4(192, 0, 2, byte(n.conns.Add(1))).To4(), Port: 4600}
+	sim := &simnet.Simnet{Router: n}
+	conn := sim.NewEndpoint(addr, simnet.NodeBiDiLinkSettings{Latency: n.Latency})
+	if err := sim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return conn
+}
+
+// Endpoint returns a new host with a node key of its own.
+func (n *Net) Endpoint(t testing.TB) (*link.Endpoint, *identity.Key) {
+	t.Helper()
+	key, err := identity.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.EndpointFor(t, key), key
+}
+
+// EndpointFor returns a new host with the given node key.
+func (n *Net) EndpointFor(t testing.TB, key *identity.Key) *link.Endpoint {
+	t.Helper()
+	e, err := link.Open(key, n.Conn(t), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+// Anyone is a guard that lets every node key do everything.
+type Anyone struct{}
+
+// Find implements the guard.
+func (Anyone) Find(*wire.Hello, identity.ID) (token.Admission, error) {
+	return token.Admission{Caps: proto.AllCaps}, nil
+}
+
+// Revoked implements the guard.
+func (Anyone) Revoked(token.ID) bool { return false }
+
+// Pair returns the two ends of one link on n, whose dialer may do what caps
+// says.
+func (n *Net) Pair(t testing.TB, caps proto.Caps) (dialer, listener *link.Link) {
+	t.Helper()
+	dialing, _ := n.Endpoint(t)
+	listening, key := n.Endpoint(t)
+	l, err := listening.Listen(Anyone{}, caps, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if dialer != nil {
+			dialer.Close(nil)
+		}
+		if listener != nil {
+			listener.Close(nil)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	dialer, err = dialing.Dial(t.Context(), link.Target{
+		ID: key.ID(), Addrs: []string{listening.Addr().String()}, Credential: token.KeyCredential(), Want: caps, Need: caps,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err = l.Accept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dialer, listener
+}

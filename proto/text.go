@@ -1,0 +1,59 @@
+package proto
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxTextBytes bounds a peer's text as it is shown to a person.
+const MaxTextBytes = 512
+
+// EscapeText makes text from a peer safe to print: one line, without control,
+// format (bidi) or invalid characters, which are shown as \xNN or \u{N}, and
+// no longer than [MaxTextBytes]. All such text goes through it.
+func EscapeText(s string) string {
+	cut := len(s) > MaxTextBytes
+	if cut {
+		s = s[:MaxTextBytes]
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			b.WriteString(`\x`)
+			b.WriteString(hexByte(s[i]))
+		case r == '\\':
+			b.WriteString(`\\`)
+		case r < 0x80 && unicode.IsControl(r):
+			b.WriteString(`\x`)
+			b.WriteString(hexByte(byte(r)))
+		case !unicode.IsPrint(r):
+			b.WriteString(`\u{`)
+			b.WriteString(hexRune(r))
+			b.WriteString(`}`)
+		default:
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+	if cut {
+		b.WriteString("…")
+	}
+	return b.String()
+}
+
+const hexDigits = "0123456789abcdef"
+
+func hexByte(c byte) string { return string([]byte{hexDigits[c>>4], hexDigits[c&15]}) }
+
+func hexRune(r rune) string {
+	var out []byte
+	for shift := 20; shift >= 0; shift -= 4 {
+		if d := r >> shift & 15; d != 0 || len(out) > 0 || shift == 0 {
+			out = append(out, hexDigits[d])
+		}
+	}
+	return string(out)
+}

@@ -1,0 +1,17 @@
+package udp
+
+import "golang.org/x/sys/unix"
+
+// The parsers of control messages.
+var (
+	TakeSegment     = takeSegment
+	PortUnreachable = portUnreachable
+)
+
+// SetYield sets after how many datagrams in a row c yields.
+func SetYield(c *Conn, packets int) { c.in.yieldAfter = packets }
+
+// DisableGRO makes the socket what it is on a kernel without UDP_GRO.
+func DisableGRO(c *Conn) {
+	_ = c.raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 0) })
+}

@@ -1,0 +1,130 @@
+// Package wire turns the messages of the protocol into bytes and back. It does
+// no I/O of its own but reading and writing whole frames; every decoder is
+// strict (one valid encoding) and checks lengths before it allocates.
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"mesh/proto"
+)
+
+// Type is the type of a frame.
+type Type uint8
+
+// The frame types of pipes. See package proto for who sends which and when.
+const (
+	TypeHello Type = 0x01
+	TypeOK    Type = 0x02
+	TypeDeny  Type = 0x03
+	TypeMeta  Type = 0x10
+	TypeChunk Type = 0x12
+	TypeDone  Type = 0x13
+	TypeAck   Type = 0x14
+)
+
+// types is the table of frame types: name, and the largest body.
+var types = map[Type]struct {
+	name     string
+	maxBytes uint32
+}{
+	TypeHello: {"P2P_HELLO", proto.MaxUnprovenFrameBytes},
+	TypeOK:    {"P2P_OK", proto.MaxUnprovenFrameBytes},
+	TypeDeny:  {"P2P_DENY", proto.MaxUnprovenFrameBytes},
+	TypeMeta:  {"FILE_META", proto.MaxControlFrameBytes},
+	TypeChunk: {"FILE_CHUNK", proto.ChunkHeaderBytes + proto.MaxChunkBytes},
+	TypeDone:  {"FILE_DONE", proto.MaxControlFrameBytes},
+	TypeAck:   {"FILE_ACK", proto.MaxControlFrameBytes},
+}
+
+// String returns the name that the documents use.
+func (t Type) String() string {
+	if info, ok := types[t]; ok {
+		return info.name
+	}
+	return fmt.Sprintf("frame type 0x%02x", uint8(t))
+}
+
+// Header is what stands before a frame's body.
+type Header struct {
+	Type  Type
+	Bytes int // of the body
+}
+
+// AppendHeader appends the header to dst.
+func AppendHeader(dst []byte, h Header) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(h.Bytes))
+	return append(dst, byte(h.Type))
+}
+
+// ParseHeader reads a header of exactly [proto.FrameHeaderBytes]. An unknown
+// type, or more bytes than the type may have, is an error.
+func ParseHeader(b []byte) (Header, error) {
+	if len(b) != proto.FrameHeaderBytes {
+		return Header{}, malformed("frame header of %d bytes", len(b))
+	}
+	t := Type(b[4])
+	info, ok := types[t]
+	if !ok {
+		return Header{}, malformed("unknown %s", t)
+	}
+	n := binary.BigEndian.Uint32(b)
+	if n > info.maxBytes {
+		return Header{}, malformed("%s of %d bytes, at most %d are allowed", t, n, info.maxBytes)
+	}
+	return Header{Type: t, Bytes: int(n)}, nil
+}
+
+// ReadHeader reads the next frame's header. At the end of the stream, between
+// two frames, the error is [io.EOF]; within a header it is
+// [io.ErrUnexpectedEOF].
+func ReadHeader(r io.Reader) (Header, error) {
+	var b [proto.FrameHeaderBytes]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return Header{}, err
+	}
+	return ParseHeader(b[:])
+}
+
+// ReadFrame reads a whole frame that must be of one of the given types. The
+// body is no larger than the type's limit.
+func ReadFrame(r io.Reader, want ...Type) (Type, []byte, error) {
+	h, err := ReadHeader(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := h.Expect(want...); err != nil {
+		return 0, nil, err
+	}
+	body := make([]byte, h.Bytes)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return 0, nil, noEOF(err)
+	}
+	return h.Type, body, nil
+}
+
+// Expect returns an error unless the frame is of one of the given types.
+func (h Header) Expect(want ...Type) error {
+	for _, t := range want {
+		if h.Type == t {
+			return nil
+		}
+	}
+	return malformed("%s out of order", h.Type)
+}
+
+// noEOF makes an end within a frame an [io.ErrUnexpectedEOF].
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// malformed is the error of everything that this protocol does not say.
+func malformed(format string, args ...any) error {
+	return proto.Errorf(proto.Protocol, format, args...)
+}

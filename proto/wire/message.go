@@ -1,0 +1,245 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"mesh/proto"
+)
+
+// Digest is a BLAKE3 digest of 256 bits; in JSON, 64 hexadecimal digits.
+type Digest [32]byte
+
+// TransferID names what a link is for, the transfers of both directions; in
+// JSON, 32 hexadecimal digits. The listener chooses it at random.
+type TransferID [16]byte
+
+// The methods of a P2P_HELLO: which credential the proof is made with.
+const (
+	MethodToken      = "token"      // a session token; Token is its id
+	MethodCapability = "capability" // a signed capability; Token is its claims
+	MethodKey        = "key"        // the dialer's node key alone; Token is empty
+)
+
+// Hello is P2P_HELLO.
+type Hello struct {
+	Version int    `json:"version"`
+	Method  string `json:"method"`
+	Token   []byte `json:"token,omitempty"`
+	Want    string `json:"want"`   // capabilities, as [proto.Caps] prints them
+	Window  int64  `json:"window"` // bytes that the dialer holds for its consumer
+	Nonce   []byte `json:"nonce"`
+	Proof   []byte `json:"proof"`
+}
+
+// OKMessage is P2P_OK.
+type OKMessage struct {
+	Granted  string     `json:"granted"` // what of Want the dialer may do now
+	Window   int64      `json:"window"`
+	Transfer TransferID `json:"transfer"`
+	Nonce    []byte     `json:"nonce"`
+	Proof    []byte     `json:"proof"`
+}
+
+// The classes of a P2P_DENY. Who has not proven anything hears no more than
+// [ClassDenied] or [ClassBusy].
+const (
+	ClassDenied     = "denied"
+	ClassBusy       = "busy"
+	ClassCapability = "capability" // proven, but not allowed to do this
+)
+
+// Deny is P2P_DENY.
+type Deny struct {
+	Class string `json:"class"`
+}
+
+// KindPipe is the only kind of transfer: bytes without a name or a size.
+const KindPipe = "pipe"
+
+// Meta is FILE_META, which begins a transfer.
+type Meta struct {
+	Transfer TransferID `json:"transfer"`
+	Kind     string     `json:"kind"`
+}
+
+// Done is FILE_DONE, which announces the end of a transfer's data.
+type Done struct {
+	Transfer TransferID `json:"transfer"`
+	Bytes    int64      `json:"bytes"`
+	Digest   Digest     `json:"blake3"`
+	// Status is the producer's exit status, 0 to 255; not 0 means that the data
+	// is not to be trusted.
+	Status int `json:"status"`
+}
+
+// Ack is FILE_ACK.
+type Ack struct {
+	Transfer TransferID `json:"transfer"`
+	Bytes    int64      `json:"bytes"` // taken by the consumer
+	// Final ends the transfer: stored, or taken whole, if it answers FILE_DONE;
+	// before that, the consumer takes no more. Digest is that of Bytes bytes.
+	Final  bool    `json:"final,omitempty"`
+	Digest *Digest `json:"blake3,omitempty"`
+}
+
+// Message is any message with a JSON body.
+type Message interface {
+	Type() Type
+	// check reports what the type alone does not rule out.
+	check() error
+}
+
+// Type implements [Message].
+func (*Hello) Type() Type { return TypeHello }
+
+// Type implements [Message].
+func (*OKMessage) Type() Type { return TypeOK }
+
+// Type implements [Message].
+func (*Deny) Type() Type { return TypeDeny }
+
+// Type implements [Message].
+func (*Meta) Type() Type { return TypeMeta }
+
+// Type implements [Message].
+func (*Done) Type() Type { return TypeDone }
+
+// Type implements [Message].
+func (*Ack) Type() Type { return TypeAck }
+
+func (m *Hello) check() error {
+	switch {
+	case m.Method != MethodToken && m.Method != MethodCapability && m.Method != MethodKey:
+		return fmt.Errorf("unknown method")
+	case (m.Method == MethodKey) != (len(m.Token) == 0):
+		return fmt.Errorf("token does not go with the method")
+	}
+	return checkOffer(m.Want, m.Window, m.Nonce, m.Proof)
+}
+
+func (m *OKMessage) check() error { return checkOffer(m.Granted, m.Window, m.Nonce, m.Proof) }
+
+func checkOffer(capabilities string, window int64, nonce, proof []byte) error {
+	caps, err := proto.ParseCaps(capabilities)
+	switch {
+	case err != nil:
+		return err
+	case caps.String() != capabilities:
+		return fmt.Errorf("capabilities out of order")
+	case window < proto.MinWindowBytes || window > proto.MaxWindowBytes:
+		return fmt.Errorf("window of %d bytes", window)
+	case len(nonce) != proto.NonceBytes:
+		return fmt.Errorf("nonce of %d bytes", len(nonce))
+	case len(proof) != proto.ProofBytes:
+		return fmt.Errorf("proof of %d bytes", len(proof))
+	}
+	return nil
+}
+
+func (m *Deny) check() error {
+	if m.Class != ClassDenied && m.Class != ClassBusy && m.Class != ClassCapability {
+		return fmt.Errorf("unknown class")
+	}
+	return nil
+}
+
+func (m *Meta) check() error {
+	if m.Kind != KindPipe {
+		return fmt.Errorf("unknown kind of transfer")
+	}
+	return nil
+}
+
+func (m *Done) check() error {
+	if m.Bytes < 0 {
+		return fmt.Errorf("negative count")
+	}
+	if m.Status < 0 || m.Status > 255 {
+		return fmt.Errorf("exit status out of range")
+	}
+	return nil
+}
+
+func (m *Ack) check() error {
+	if m.Bytes < 0 {
+		return fmt.Errorf("negative count")
+	}
+	if m.Final != (m.Digest != nil) {
+		return fmt.Errorf("digest and final go together")
+	}
+	return nil
+}
+
+// AppendBody appends m's body to dst. It panics if m breaks the protocol's own
+// rules: a peer must never be sent such a message.
+func AppendBody(dst []byte, m Message) []byte {
+	if err := m.check(); err != nil {
+		panic(fmt.Sprintf("wire: internal error: %s: %v", m.Type(), err))
+	}
+	body, err := encode(m)
+	if err != nil {
+		panic(fmt.Sprintf("wire: internal error: %s: %v", m.Type(), err))
+	}
+	return append(dst, body...)
+}
+
+// AppendFrame appends the whole frame of m to dst.
+func AppendFrame(dst []byte, m Message) []byte {
+	body := AppendBody(nil, m)
+	return append(AppendHeader(dst, Header{m.Type(), len(body)}), body...)
+}
+
+// ParseBody fills m, which must be zero, from a body. The body must be exactly
+// what [AppendBody] makes of m: unknown, repeated or reordered fields, white
+// space and anything behind the object are errors.
+func ParseBody(body []byte, m Message) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(m); err != nil {
+		return malformed("%s: not the JSON it should be", m.Type())
+	}
+	if err := m.check(); err != nil {
+		return malformed("%s: %w", m.Type(), err)
+	}
+	if again, err := encode(m); err != nil || !bytes.Equal(again, body) {
+		return malformed("%s: not in its one valid form", m.Type())
+	}
+	return nil
+}
+
+func encode(m Message) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(m)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// String returns the hexadecimal text.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (d *Digest) UnmarshalText(text []byte) error { return unhex(d[:], text) }
+
+// String returns the hexadecimal text.
+func (id TransferID) String() string { return hex.EncodeToString(id[:]) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (id TransferID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (id *TransferID) UnmarshalText(text []byte) error { return unhex(id[:], text) }
+
+func unhex(dst, text []byte) error {
+	if len(text) != hex.EncodedLen(len(dst)) {
+		return fmt.Errorf("%d digits, want %d", len(text), hex.EncodedLen(len(dst)))
+	}
+	_, err := hex.Decode(dst, text)
+	return err
+}

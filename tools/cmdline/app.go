@@ -1,0 +1,227 @@
+package cmdline
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto"
+)
+
+// errDone ends a run that has done all it was asked for before its action:
+// --help, --version and --list. The status is 0.
+var errDone = errors.New("done")
+
+// toolbox is the App that holds all tools as commands.
+func (r *run) toolbox(typed string) *cli.App {
+	app := &cli.App{
+		Name:      toolbox,
+		HelpName:  typed,
+		Usage:     "a pipe over the network; each tool is also called mesh-TOOL",
+		ArgsUsage: "TOOL [ARGUMENT…]",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "list", Usage: "print the names of the tools, one a line", DisableDefaultText: true},
+		},
+		Action: r.bare,
+	}
+	for _, construct := range r.tools {
+		c := construct()
+		c.Category = "tools"
+		app.Commands = append(app.Commands, c)
+	}
+	app.Commands = append(app.Commands, r.installCommand(), r.completionCommand(), r.helpCommand())
+	return app
+}
+
+// single is the App of one tool called by its own name.
+func single(c *cli.Command, typed string) *cli.App {
+	return &cli.App{
+		Name:        toolbox + "-" + c.Name,
+		HelpName:    typed,
+		Usage:       c.Usage,
+		UsageText:   c.UsageText,
+		ArgsUsage:   c.ArgsUsage,
+		Description: c.Description,
+		Flags:       c.Flags,
+		Commands:    c.Subcommands,
+		Before:      c.Before,
+		After:       c.After,
+		Action:      c.Action,
+	}
+}
+
+// bare is the toolbox without a tool.
+func (r *run) bare(c *cli.Context) error {
+	if c.Args().Present() {
+		return wrongTool(c.Args().First())
+	}
+	if c.Bool("list") {
+		var b strings.Builder
+		for _, construct := range r.tools {
+			fmt.Fprintln(&b, construct().Name)
+		}
+		return r.print(b.String())
+	}
+	return r.printHelp(c)
+}
+
+// settle takes the habits off urfave/cli that STYLE.md section 3 lists, on the
+// App and on every command below it, because nothing is inherited.
+func (r *run) settle(app *cli.App) {
+	app.Reader, app.Writer, app.ErrWriter = r.stdin, r.stdout, r.stderr
+	app.EnableBashCompletion = false // it runs the tool when "--" is on the line
+	app.DisableSliceFlagSeparator = true
+	app.UseShortOptionHandling = true                 // -vv
+	app.ExitErrHandler = func(*cli.Context, error) {} // the default calls os.Exit
+	app.HideHelp, app.HideHelpCommand, app.HideVersion = true, true, true
+	ownHelp()
+	app.OnUsageError = usageError
+	app.Flags = append(app.Flags, helpFlag(), versionFlag())
+	app.Before = r.before(app.Before)
+	app.Action = r.guard(orSubcommand(app.Action, app.Commands))
+	for _, c := range app.Commands {
+		r.settleCommand(c)
+	}
+}
+
+func (r *run) settleCommand(c *cli.Command) {
+	c.HideHelp, c.HideHelpCommand = true, true
+	c.OnUsageError = usageError
+	c.Flags = append(c.Flags, helpFlag())
+	tool := toolbox + "-" + c.Name
+	inner := r.before(c.Before)
+	if c.Category == "tools" {
+		c.Flags = append(c.Flags, versionFlag())
+		c.Before = func(cc *cli.Context) error {
+			r.name = tool
+			return inner(cc)
+		}
+		usage := c.OnUsageError
+		c.OnUsageError = func(cc *cli.Context, err error, sub bool) error {
+			r.name = tool
+			return usage(cc, err, sub)
+		}
+	} else {
+		c.Before = inner
+	}
+	c.Action = r.guard(orSubcommand(c.Action, c.Subcommands))
+	for _, s := range c.Subcommands {
+		r.settleCommand(s)
+	}
+}
+
+// ownHelp makes urfave/cli leave --help to [run.before]: its own does not check
+// that the help could be written.
+var ownHelp = sync.OnceFunc(func() { cli.HelpFlag = nil })
+
+func helpFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "print this help", DisableDefaultText: true}
+}
+
+// versionFlag has no alias: urfave's own takes -v from --verbose.
+func versionFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true}
+}
+
+// before answers --help and --version, which need neither arguments nor action.
+func (r *run) before(next cli.BeforeFunc) cli.BeforeFunc {
+	return func(c *cli.Context) error {
+		var err error
+		switch {
+		case c.Bool("help"):
+			err = r.printHelp(c)
+		case c.Bool("version"):
+			err = r.print(fmt.Sprintf("%s %s\n", r.name, version()))
+		case next != nil:
+			return next(c)
+		default:
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return errDone
+	}
+}
+
+// guard runs an action: it catches panics, refuses a flag given twice, applies
+// --deadline and names the cause of an error that came of a cancelled context.
+func (r *run) guard(action cli.ActionFunc) cli.ActionFunc {
+	return func(c *cli.Context) (err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = internal(v, c.Count("verbose") > 1)
+			}
+		}()
+		if err := once(c); err != nil {
+			return err
+		}
+		ctx, cancel := withDeadline(c)
+		defer cancel()
+		c.Context = ctx
+		return cause(ctx, action(c))
+	}
+}
+
+// withDeadline bounds the context of c by --deadline, if the tool has it.
+func withDeadline(c *cli.Context) (context.Context, context.CancelFunc) {
+	d := c.Duration(deadlineName)
+	if d == 0 {
+		return c.Context, func() {}
+	}
+	return context.WithTimeoutCause(c.Context, d, proto.Errorf(proto.Timeout, "the deadline of %v ran out", d))
+}
+
+// orSubcommand gives a command that only has subcommands an action that says
+// so; the default prints help and ends with 3.
+func orSubcommand(action cli.ActionFunc, subs []*cli.Command) cli.ActionFunc {
+	if action != nil {
+		return action
+	}
+	var names []string
+	for _, s := range subs {
+		names = append(names, s.Name)
+	}
+	return func(c *cli.Context) error {
+		err := proto.Errorf(proto.Usage, "a subcommand is missing")
+		if c.Args().Present() {
+			err = proto.Errorf(proto.Usage, "unknown subcommand %q", c.Args().First())
+		}
+		return Hint(err, "one of: "+strings.Join(names, ", "))
+	}
+}
+
+// usageError takes the place of urfave's, which prints help into the pipe.
+func usageError(c *cli.Context, err error, _ bool) error {
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		text = "unknown flag " + dashed(strings.TrimLeft(name, "-"))
+	}
+	if errors.Is(err, flag.ErrHelp) {
+		text = "unknown flag --help"
+	}
+	text = strings.ToLower(text[:1]) + text[1:]
+	return Hint(proto.Errorf(proto.Usage, "%s", text), fmt.Sprintf("%q lists the flags", c.Command.HelpName+" --help"))
+}
+
+// dashed is a flag as a person types it.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+// version is what go build found in the module's version control.
+func version() string {
+	if i, ok := debug.ReadBuildInfo(); ok && i.Main.Version != "" {
+		return i.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,223 @@
+package cmdline
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// completionCommand is "mesh completion SHELL". The scripts are literals made
+// from the tree of commands: Tab never runs anything of ours.
+func (r *run) completionCommand() *cli.Command {
+	shell := func(name string, script func([]node) string) *cli.Command {
+		return &cli.Command{
+			Name:  name,
+			Usage: "print the completions for " + name,
+			Action: func(c *cli.Context) error {
+				if _, err := Args(c, 0, 0); err != nil {
+					return err
+				}
+				app := r.toolbox(toolbox)
+				r.settle(app)
+				return r.print(script(nodes(app)))
+			},
+		}
+	}
+	return &cli.Command{
+		Name:      "completion",
+		Usage:     "print the completions for a shell",
+		ArgsUsage: "bash|zsh|fish",
+		Subcommands: []*cli.Command{
+			shell("bash", bashScript), shell("zsh", zshScript), shell("fish", fishScript),
+		},
+	}
+}
+
+// node is a command as completion sees it.
+type node struct {
+	path  []string // mesh, token, new
+	usage string
+	words []word // what can follow: subcommands
+	flags []cli.Flag
+	tool  bool // also called mesh-TOOL
+}
+
+type word struct{ name, usage string }
+
+// nodes lists the tree, parents first.
+func nodes(app *cli.App) []node {
+	root := node{path: []string{toolbox}, flags: app.Flags, words: words(app.Commands)}
+	list := []node{root}
+	var walk func(parent []string, cs []*cli.Command)
+	walk = func(parent []string, cs []*cli.Command) {
+		for _, c := range cs {
+			n := node{
+				path:  append(append([]string{}, parent...), c.Name),
+				usage: c.Usage, words: words(c.Subcommands), flags: c.Flags, tool: c.Category == "tools",
+			}
+			if c.Name == "help" {
+				n.words = append(words(app.Commands), word{"exit", "the exit codes"})
+			}
+			list = append(list, n)
+			walk(n.path, c.Subcommands)
+		}
+	}
+	walk(root.path, app.Commands)
+	return list
+}
+
+func words(cs []*cli.Command) []word {
+	var list []word
+	for _, c := range cs {
+		if !c.Hidden {
+			list = append(list, word{c.Name, c.Usage})
+		}
+	}
+	return list
+}
+
+// commands lists all names that the binary is called by.
+func commands(list []node) string {
+	names := []string{toolbox}
+	for _, n := range list {
+		if n.tool {
+			names = append(names, toolbox+"-"+n.path[1])
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// literals are the words and the flags of n, as they are typed.
+func (n node) literals() string {
+	var list []string
+	for _, w := range n.words {
+		list = append(list, w.name)
+	}
+	for _, f := range n.flags {
+		for _, name := range f.Names() {
+			list = append(list, dashed(name))
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+// shellCases are the two tables that bash and zsh share: which words lead
+// deeper into the tree, and what can be typed where.
+func shellCases(list []node) (deeper, offers string) {
+	var steps []string
+	var b strings.Builder
+	for _, n := range list {
+		path := strings.Join(n.path, " ")
+		if len(n.path) > 1 {
+			steps = append(steps, "'"+path+"'")
+		}
+		fmt.Fprintf(&b, "    '%s') offers='%s' ;;\n", path, n.literals())
+	}
+	return strings.Join(steps, " | "), b.String()
+}
+
+func bashScript(list []node) string {
+	deeper, offers := shellCases(list)
+	return `# Completions of mesh for bash, printed by "mesh completion bash".
+_mesh() {
+  local cur=${COMP_WORDS[COMP_CWORD]} path=${COMP_WORDS[0]##*/} offers='' i
+  path=${path/#mesh-/mesh }
+  COMPREPLY=()
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    [[ ${COMP_WORDS[i]} == -- ]] && return
+    case "$path ${COMP_WORDS[i]}" in
+    ` + deeper + `) path="$path ${COMP_WORDS[i]}" ;;
+    esac
+  done
+  case "$path" in
+` + offers + `  esac
+  while IFS='' read -r i; do COMPREPLY+=("$i"); done < <(compgen -W "$offers" -- "$cur")
+}
+complete -o default -F _mesh ` + commands(list) + "\n"
+}
+
+func zshScript(list []node) string {
+	deeper, offers := shellCases(list)
+	return "#compdef " + commands(list) + `
+# Completions of mesh for zsh, printed by "mesh completion zsh".
+_mesh() {
+  local cur=${words[CURRENT]} name=${words[1]:t} offers='' i
+  name=${name/#mesh-/mesh }
+  for ((i = 2; i < CURRENT; i++)); do
+    [[ ${words[i]} == -- ]] && { _files; return }
+    case "$name ${words[i]}" in
+    ` + deeper + `) name="$name ${words[i]}" ;;
+    esac
+  done
+  case "$name" in
+` + offers + `  esac
+  compadd -- ${=offers}
+  [[ $cur == -* ]] || _files
+}
+if [[ ${funcstack[1]} == _mesh ]]; then _mesh "$@"; else compdef _mesh ` + commands(list) + "; fi\n"
+}
+
+func fishScript(list []node) string {
+	var b strings.Builder
+	b.WriteString("# Completions of mesh for fish, printed by \"mesh completion fish\".\n")
+	for _, n := range list {
+		fishNode(&b, toolbox, n.path[1:], n)
+		if len(n.path) > 1 && isTool(list, n.path[1]) {
+			fishNode(&b, toolbox+"-"+n.path[1], n.path[2:], n)
+		}
+	}
+	return b.String()
+}
+
+func isTool(list []node, name string) bool {
+	for _, n := range list {
+		if n.tool && n.path[1] == name {
+			return true
+		}
+	}
+	return false
+}
+
+// fishNode prints what command offers once all of seen are on the line.
+func fishNode(b *strings.Builder, command string, seen []string, n node) {
+	var tests []string
+	for _, s := range seen {
+		tests = append(tests, "__fish_seen_subcommand_from "+s)
+	}
+	if len(n.words) > 0 { // and none of what comes next
+		var next []string
+		for _, w := range n.words {
+			next = append(next, w.name)
+		}
+		tests = append(tests, "not __fish_seen_subcommand_from "+strings.Join(next, " "))
+	}
+	line := "complete -c " + command
+	if len(tests) > 0 {
+		line += " -n '" + strings.Join(tests, "; and ") + "'"
+	}
+	for _, w := range n.words {
+		fmt.Fprintf(b, "%s -f -a %s -d %s\n", line, w.name, fishQuote(w.usage))
+	}
+	for _, f := range n.flags {
+		b.WriteString(line)
+		for _, name := range f.Names() {
+			if len(name) == 1 {
+				b.WriteString(" -s " + name)
+			} else {
+				b.WriteString(" -l " + name)
+			}
+		}
+		if d, ok := f.(cli.DocGenerationFlag); ok {
+			if d.TakesValue() {
+				b.WriteString(" -r")
+			}
+			b.WriteString(" -d " + fishQuote(strings.ReplaceAll(d.GetUsage(), "`", "")))
+		}
+		b.WriteString("\n")
+	}
+}
+
+func fishQuote(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
+}

@@ -1,0 +1,34 @@
+package cmdline
+
+import (
+	"os"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto"
+)
+
+// OpenEvents opens what --events names, for one JSON object a line: a
+// descriptor that the parent left open, which a CMD of ours does not inherit,
+// or a file that is made anew, mode 0600, because an event may hold a token. It
+// returns nil without --events. The caller closes it.
+func OpenEvents(c *cli.Context) (*os.File, error) {
+	to := c.String(eventsName)
+	if to == "" {
+		return nil, nil
+	}
+	fd, err := strconv.Atoi(to)
+	if err != nil {
+		f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return nil, proto.IOError(err)
+		}
+		return f, nil
+	}
+	if f := inherited(fd); f != nil {
+		return f, nil
+	}
+	err = proto.Errorf(proto.Usage, "--%s: descriptor %d is not open for writing", eventsName, fd)
+	return nil, Hint(err, "open it in the shell: "+strconv.Itoa(fd)+">FILE")
+}

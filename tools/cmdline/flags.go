@@ -1,0 +1,127 @@
+package cmdline
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto"
+)
+
+// DefaultTTL is how long a token lives that --ttl says nothing about.
+const DefaultTTL = 10 * time.Minute
+
+// Names of the shared flags that this package reads itself.
+const (
+	verboseName  = "verbose"
+	eventsName   = "events"
+	deadlineName = "deadline"
+)
+
+// Verbose is -v, --verbose: -v for what happens, -vv for every step. [Logger]
+// reads it.
+func Verbose() cli.Flag {
+	return &cli.BoolFlag{
+		Name: verboseName, Aliases: []string{"v"}, Count: new(int), DisableDefaultText: true,
+		Usage: "say on stderr what happens; -vv says every step",
+	}
+}
+
+// Quiet is -q, --quiet: no progress, no receipt. Errors are still said.
+func Quiet() cli.Flag {
+	return &cli.BoolFlag{
+		Name: "quiet", Aliases: []string{"q"}, DisableDefaultText: true,
+		Usage: "show neither progress nor receipt",
+	}
+}
+
+// Events is --events FD|FILE: one JSON object a line for scripts.
+func Events() cli.Flag {
+	return &cli.StringFlag{
+		Name:  eventsName,
+		Usage: "write one JSON object a line for each event to `FD|FILE`",
+	}
+}
+
+// Listen is --listen ADDR, for every tool that can wait for a peer. Empty
+// means any address and a free port.
+func Listen() cli.Flag {
+	return &cli.StringFlag{
+		Name: "listen", DefaultText: ":0, a free port",
+		Usage: "wait for the peer at `ADDR`",
+	}
+}
+
+// TokenFile is --token-file FILE, for every tool that makes a token.
+func TokenFile() cli.Flag {
+	return &cli.StringFlag{
+		Name:  "token-file",
+		Usage: "write the token to `FILE` (whole, mode 0600)",
+	}
+}
+
+// TTL is --ttl DUR, for every tool that makes a token.
+func TTL() cli.Flag {
+	return &cli.DurationFlag{
+		Name: "ttl", Value: DefaultTTL, Action: positive("ttl"),
+		Usage: "let the token expire after `DUR`",
+	}
+}
+
+// Wait is --wait DUR, for every tool that can call a peer. Zero means that
+// the first dial must do.
+func Wait() cli.Flag {
+	return &cli.DurationFlag{
+		Name: "wait", DefaultText: "dial once", Action: positive("wait"),
+		Usage: "keep dialling for `DUR` until the peer is there",
+	}
+}
+
+// Deadline is --deadline DUR. The context of the tool's action ends by it,
+// with [proto.Timeout] as the cause; the tool itself does nothing about it.
+func Deadline() cli.Flag {
+	return &cli.DurationFlag{
+		Name: deadlineName, DefaultText: "none", Action: positive(deadlineName),
+		Usage: "end with 11 when all of it takes longer than `DUR`",
+	}
+}
+
+// Addr is --addr HOST:PORT, which can be repeated.
+func Addr() cli.Flag {
+	return &cli.StringSliceFlag{
+		Name:  "addr",
+		Usage: "put `HOST:PORT` into the token as an address of ours; may be repeated",
+	}
+}
+
+// positive refuses a duration flag's value of zero or less.
+func positive(name string) func(*cli.Context, time.Duration) error {
+	return func(_ *cli.Context, d time.Duration) error {
+		if d > 0 {
+			return nil
+		}
+		return proto.Errorf(proto.Usage, "flag --%s: %v is not a positive duration", name, d)
+	}
+}
+
+// Logger returns the tool's log: nothing without -v, phrases with keys on
+// stderr with it, every step with -vv.
+func Logger(c *cli.Context) *slog.Logger {
+	level := slog.LevelInfo
+	switch n := c.Count(verboseName); {
+	case n < 1: // -1 when unset
+		return slog.New(slog.DiscardHandler)
+	case n > 1:
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+}

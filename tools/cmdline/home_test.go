@@ -1,0 +1,80 @@
+package cmdline_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"mesh/proto"
+	"mesh/tools/cmdline"
+)
+
+func TestHome(t *testing.T) {
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		mesh, config, state, home string
+		wantConfig, wantState     string
+		code                      proto.Code
+	}{
+		{mesh: "/m", config: "/c", home: "/h", wantConfig: "/m", wantState: "/m"},
+		{mesh: "m", wantConfig: filepath.Join(dir, "m"), wantState: filepath.Join(dir, "m")},
+		{home: "/h", wantConfig: "/h/.config/mesh", wantState: "/h/.local/state/mesh"},
+		{config: "/c", state: "/s", wantConfig: "/c/mesh", wantState: "/s/mesh"},
+		{config: "c", home: "/h", wantConfig: "/h/.config/mesh", wantState: "/h/.local/state/mesh"},
+		{config: "/c", code: proto.Config},
+		{code: proto.Config},
+	} {
+		t.Setenv("MESH_HOME", tt.mesh)
+		t.Setenv("XDG_CONFIG_HOME", tt.config)
+		t.Setenv("XDG_STATE_HOME", tt.state)
+		t.Setenv("HOME", tt.home)
+		config, state, err := cmdline.Home()
+		if config != tt.wantConfig || state != tt.wantState || proto.CodeOf(err) != tt.code {
+			t.Errorf("%+v: got %q, %q, %v", tt, config, state, err)
+		}
+	}
+}
+
+func TestWriteFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	for _, text := range []string{"one", "second"} { // new, and over an old one
+		if err := cmdline.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || string(got) != text {
+			t.Errorf("got %q, %v, want %q", got, err, text)
+		}
+		if i, err := os.Stat(path); err != nil || i.Mode().Perm() != 0o600 {
+			t.Errorf("got mode %v, %v, want 0600", i.Mode(), err)
+		}
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("f", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmdline.WriteFile(link, []byte("x"), 0o600); proto.CodeOf(err) != proto.Unsafe {
+		t.Errorf("a link: got %v, want unsafe", err)
+	}
+	if err := cmdline.WriteFile(filepath.Join(dir, "no", "f"), nil, 0o600); proto.CodeOf(err) != proto.IO {
+		t.Errorf("no folder: got %v, want io", err)
+	}
+	if err := cmdline.WriteFile(dir, nil, 0o600); proto.CodeOf(err) != proto.Unsafe {
+		t.Errorf("a folder: got %v, want unsafe", err)
+	}
+	if err := cmdline.WriteFile(os.DevNull, []byte("x"), 0o600); err != nil {
+		t.Errorf("a device: %v", err)
+	}
+	if i, err := os.Stat(os.DevNull); err != nil || i.Mode().IsRegular() {
+		t.Fatalf("the device was replaced: %v, %v", i, err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 2 {
+		t.Errorf("got %v, %v, want f and link only", left, err)
+	}
+}

@@ -1,0 +1,109 @@
+// Package cmdline is the edge between the process and the tools: it finds the
+// tool that argv asks for, gives it a context that signals end, shares flags
+// and their words among the tools, prints errors and turns them into the exit
+// status. It is the only package that knows signals and os.Exit.
+//
+// urfave/cli parses the flags; every habit of it that a tool of pipes cannot
+// have (help on standard output after a mistake, os.Exit inside Run, completion
+// that runs the tool) is turned off in one walk over the command tree, in
+// app.go.
+package cmdline
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto"
+)
+
+// toolbox is the name of the binary; tool t is also called as toolbox-t.
+const toolbox = "mesh"
+
+// Main runs the tool that args asks for and returns the exit status. The base
+// name of args[0] decides: mesh-cat is the tool cat, any other name is the
+// toolbox, where the tool is the next argument. Each constructor in tools is
+// called anew, because flags of urfave/cli hold what they parsed.
+//
+// A standard stream that was closed when the process began is /dev/null: the
+// Go runtime opens it before main, so that a socket never becomes descriptor 1,
+// and nothing can tell the two cases apart afterwards.
+func Main(tools []func() *cli.Command, args []string, stdin, stdout, stderr *os.File) int {
+	ctx, stop := withSignals(context.Background())
+	defer stop()
+	if len(args) == 0 {
+		args = []string{toolbox}
+	}
+	r := &run{tools: tools, stdin: stdin, stdout: stdout, stderr: stderr, name: toolbox}
+	return r.report(r.run(ctx, args))
+}
+
+// run is one call of Main.
+type run struct {
+	tools                 []func() *cli.Command
+	stdin, stdout, stderr *os.File
+
+	name      string   // of the tool, as errors show it: mesh-cat for mesh cat too
+	flat, cmd []string // the words of argv before and after the first "--"
+}
+
+func (r *run) run(ctx context.Context, args []string) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = internal(v, false)
+		}
+	}()
+	r.flat, r.cmd = split(args[1:])
+	typed := filepath.Base(args[0])
+	app := r.toolbox(typed)
+	if name, ok := strings.CutPrefix(typed, toolbox+"-"); ok {
+		if tool := r.tool(name); tool != nil {
+			r.name = toolbox + "-" + name
+			app = single(tool, typed)
+		}
+	}
+	r.settle(app)
+	app.Metadata = map[string]any{runKey: r}
+	argv := append([]string{typed}, r.flat...)
+	return cause(ctx, app.RunContext(ctx, argv))
+}
+
+// tool makes the tool called name, or nil.
+func (r *run) tool(name string) *cli.Command {
+	for _, construct := range r.tools {
+		if c := construct(); c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// split cuts argv at the first "--", which is the last word of ours: urfave/cli
+// drops it, and with it the only sign of where CMD begins. cmd is nil without
+// "--", and empty but not nil when nothing follows it.
+func split(argv []string) (flat, cmd []string) {
+	i := slices.Index(argv, "--")
+	if i < 0 {
+		return argv, nil
+	}
+	return argv[:i], append([]string{}, argv[i+1:]...)
+}
+
+// OneProcessor makes the process use one processor, unless GOMAXPROCS is set in
+// the environment. For tools that move bytes over one link, where handing each
+// packet to another processor costs more than it gains; see PERFORMANCE.md.
+func OneProcessor() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
+}
+
+// wrongTool is the answer to a first word that is no tool.
+func wrongTool(name string) error {
+	return Hint(proto.Errorf(proto.Usage, "unknown tool %q", name), `"mesh" lists the tools`)
+}

@@ -1,0 +1,182 @@
+// Package command runs the CMD of a tool, and makes a source of its standard
+// output and a sink of its standard input.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"mesh/pipe"
+	"mesh/proto"
+)
+
+// stopGrace is how long a command may take to end itself after SIGTERM.
+const stopGrace = 2 * time.Second
+
+// Options say what a command gets.
+type Options struct {
+	// Stdin is its standard input, as an [*os.File] handed to it as it is. Nil
+	// makes a pipe, which [Process.Sink] writes to.
+	Stdin io.Reader
+	// Stderr is its standard error.
+	Stderr io.Writer
+	// Env is added to our environment.
+	Env []string
+	// Group gives it a process group of its own, so that [Process.Stop] also
+	// ends what it has started. A command that may read the terminal must not
+	// have one.
+	Group bool
+}
+
+// Process is a command that runs, or has run.
+type Process struct {
+	cmd    *exec.Cmd
+	group  bool
+	stdin  *os.File // the end that we write; nil if it has its own
+	stdout *os.File // the end that we read
+	ended  chan struct{}
+	status int // valid once ended is closed
+	stop   sync.Once
+	killed bool // by Stop, before its own end
+}
+
+// Check reports whether cmd can be found, so that a mistyped one is told before
+// a peer is there.
+func Check(cmd []string) error {
+	if _, err := exec.LookPath(cmd[0]); err != nil {
+		return runError(cmd, err)
+	}
+	return nil
+}
+
+// Start starts cmd. Call [Process.Stop] in the end.
+func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	p := &Process{cmd: exec.Command(cmd[0], cmd[1:]...), group: o.Group, ended: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), o.Env...)
+	p.cmd.Stdin, p.cmd.Stderr = o.Stdin, o.Stderr
+	var theirs []*os.File
+	pipeFor := func(ours **os.File, give func(*os.File), reads bool) error {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		if reads {
+			r, w = w, r
+		}
+		*ours = r
+		give(w)
+		theirs = append(theirs, w)
+		return nil
+	}
+	err := pipeFor(&p.stdout, func(f *os.File) { p.cmd.Stdout = f }, false)
+	if err == nil && o.Stdin == nil {
+		err = pipeFor(&p.stdin, func(f *os.File) { p.cmd.Stdin = f }, true)
+	}
+	if err == nil {
+		if o.Group {
+			ownGroup(p.cmd)
+		}
+		err = p.cmd.Start()
+	}
+	for _, f := range theirs {
+		f.Close()
+	}
+	if err != nil {
+		p.closePipes()
+		return nil, runError(cmd, err)
+	}
+	go p.wait()
+	return p, nil
+}
+
+func runError(cmd []string, err error) error {
+	if e, ok := errors.AsType[*exec.Error](err); ok {
+		err = e.Err
+	}
+	return proto.IOError(fmt.Errorf("run %q: %w", cmd[0], err))
+}
+
+func (p *Process) wait() {
+	defer close(p.ended)
+	_ = p.cmd.Wait() // the state says it all
+	p.status = status(p.cmd.ProcessState)
+}
+
+// Status waits for the command's end and returns its exit status, 128+n for
+// signal n.
+func (p *Process) Status() int {
+	<-p.ended
+	return p.status
+}
+
+// OwnStatus is the exit status of a command that ended by itself; 0 if Stop
+// ended it, or it still runs.
+func (p *Process) OwnStatus() int {
+	select {
+	case <-p.ended:
+		if !p.killed {
+			return p.status
+		}
+	default:
+	}
+	return 0
+}
+
+// Source is what the command prints, and its exit status.
+func (p *Process) Source() *pipe.Source { return &pipe.Source{Reader: p.stdout, Status: p.Status} }
+
+// Sink is the command's input. Its end is shown to the command only if all
+// arrived and the producer did not fail; else [Process.Stop] ends the command
+// first, so that it never takes a part for the whole.
+func (p *Process) Sink() *pipe.Sink {
+	return &pipe.Sink{Writer: p.stdin, Gone: p.ended, Finish: func(status int) error {
+		if status != 0 {
+			p.Stop()
+			return nil
+		}
+		if err := p.stdin.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			return err
+		}
+		return nil
+	}}
+}
+
+// Stop ends the command if it still runs, SIGTERM first, and closes its pipes.
+// It blocks until the command has ended. It may be called more than once.
+func (p *Process) Stop() {
+	p.stop.Do(func() {
+		defer p.closePipes()
+		select {
+		case <-p.ended:
+			return
+		default:
+		}
+		p.killed = true
+		terminate(p.cmd.Process, p.group)
+		timer := time.NewTimer(stopGrace)
+		defer timer.Stop()
+		select {
+		case <-p.ended:
+		case <-timer.C:
+		}
+		kill(p.cmd.Process, p.group) // what it has started may live on
+		<-p.ended
+	})
+}
+
+func (p *Process) closePipes() {
+	for _, f := range []*os.File{p.stdin, p.stdout} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}

@@ -1,0 +1,15 @@
+package command
+
+import (
+	"os"
+	"os/exec"
+)
+
+func ownGroup(*exec.Cmd) {}
+
+// terminate does what there is: Windows has no SIGTERM.
+func terminate(p *os.Process, _ bool) { _ = p.Kill() }
+
+func kill(p *os.Process, _ bool) { _ = p.Kill() }
+
+func status(s *os.ProcessState) int { return s.ExitCode() & 0xff }

@@ -1,0 +1,109 @@
+// Package listen is mesh-listen, the waiting end of a pipe: it joins one peer to
+// standard input and output, or runs a command for each peer that comes.
+package listen
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/tools/cmdline"
+	"mesh/tools/command"
+	"mesh/tools/node"
+)
+
+// defaultMax is how many peers are served at once if --max says nothing.
+const defaultMax = 100
+
+// Command returns the tool.
+func Command() *cli.Command {
+	return &cli.Command{
+		Name:      "listen",
+		Usage:     "join a peer to standard input and output, or to CMD",
+		ArgsUsage: "[-- CMD…]",
+		Flags: node.Flags(append([]cli.Flag{
+			&cli.IntFlag{Name: "max", Value: defaultMax, Usage: "serve at most `N` peers at a time"},
+			&cli.BoolFlag{Name: "once", Usage: "run CMD for one peer, and end with its status", DisableDefaultText: true},
+		}, node.ListenFlags()...)...),
+		Action: run,
+	}
+}
+
+func run(c *cli.Context) error {
+	_, cmd, err := cmdline.SplitCommand(c, 0, 0)
+	if err != nil {
+		return err
+	}
+	switch {
+	case cmd == nil && (c.IsSet("max") || c.Bool("once")):
+		return cmdline.Hint(proto.Errorf(proto.Usage, "--max and --once go with a command"), "mesh-listen --once -- CMD…")
+	case c.Int("max") < 1:
+		return proto.Errorf(proto.Usage, "--max is at least 1")
+	case cmd != nil:
+		if err := command.Check(cmd); err != nil {
+			return err
+		}
+	}
+	cmdline.OneProcessor()
+	n, err := node.Open(c)
+	if err != nil {
+		return err
+	}
+	return n.Close(listen(c, n, cmd))
+}
+
+func listen(c *cli.Context, n *node.Node, cmd []string) error {
+	once := cmd == nil || c.Bool("once")
+	w, err := n.Wait(c, node.Offer{Caps: proto.CapSend | proto.CapRecv, Max: c.Int("max"), Once: once, Command: "mesh-cat"})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if !once {
+		return serve(c, n, w, cmd)
+	}
+	l, err := w.Accept(c.Context)
+	switch {
+	case err != nil:
+		return err
+	case cmd == nil:
+		return n.Exchange(c.Context, l, node.Stdin(c), node.Stdout(c))
+	}
+	return runFor(c, n, l, cmd)
+}
+
+// serve runs cmd for each peer until it is stopped. One peer's failure is told
+// and ends nothing else.
+func serve(c *cli.Context, n *node.Node, w *node.Waiter, cmd []string) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		l, err := w.Accept(c.Context)
+		if err != nil {
+			return err
+		}
+		wg.Go(func() {
+			if err := runFor(c, n, l, cmd); err != nil && c.Context.Err() == nil {
+				cmdline.Complain(c, fmt.Errorf("peer %s at %s: %w", l.Peer.Short(), l.Addr(), err))
+			}
+		})
+	}
+}
+
+// runFor joins one peer to a run of cmd.
+func runFor(c *cli.Context, n *node.Node, l *link.Link, cmd []string) error {
+	p, err := command.Start(c.Context, cmd, command.Options{Stderr: c.App.ErrWriter, Env: n.Env(l), Group: true})
+	if err != nil {
+		l.Close(err)
+		return err
+	}
+	defer p.Stop()
+	err = n.Exchange(c.Context, l, p.Source(), p.Sink())
+	if status := p.OwnStatus(); c.Bool("once") && status != 0 && proto.CodeOf(err) == proto.Producer {
+		return cmdline.Silent(proto.Errorf(proto.Code(status), "%w", err))
+	}
+	return err
+}

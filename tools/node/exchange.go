@@ -1,0 +1,52 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/pipe"
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/tools/cmdline"
+)
+
+// Exchange is [pipe.Exchange] with what is told of it.
+func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, sink *pipe.Sink) error {
+	name := n.Book.NameOf(l.Peer)
+	var counters pipe.Counters
+	stop := n.tell.watch(l, name, &counters)
+	result, err := pipe.Exchange(ctx, l, source, sink, &counters)
+	stop()
+	n.tell.result(l, name, result)
+	return err
+}
+
+// Stdin is the tool's standard input as a source.
+func Stdin(c *cli.Context) *pipe.Source { return &pipe.Source{Reader: c.App.Reader} }
+
+// Stdout is the tool's standard output as a sink.
+func Stdout(c *cli.Context) *pipe.Sink { return &pipe.Sink{Writer: stdout{c.App.Writer}} }
+
+// stdout gives failed writes their codes: a full disk is [proto.Space], a full
+// device [proto.IO], since no room can be made on that.
+type stdout struct{ w io.Writer }
+
+func (s stdout) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if err == nil {
+		return n, nil
+	}
+	err = fmt.Errorf("write to standard output: %w", cmdline.WriteError(err))
+	if f, ok := s.w.(*os.File); ok && errors.Is(err, syscall.ENOSPC) {
+		if info, serr := f.Stat(); serr == nil && !info.Mode().IsRegular() {
+			err = proto.Errorf(proto.IO, "%w", err)
+		}
+	}
+	return n, err
+}

@@ -1,0 +1,69 @@
+// Package node is what the tools that link have in common: who we are, how a
+// PEER on the command line becomes a link, how a peer is waited for, and what
+// is told of a transfer, to people and to scripts.
+package node
+
+import (
+	"log/slog"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto"
+	"mesh/proto/identity"
+	"mesh/proto/link"
+	"mesh/proto/udp"
+	"mesh/tools/cmdline"
+)
+
+// Node is this node, for one run of a tool.
+type Node struct {
+	Key  *identity.Key
+	Book identity.Book
+	Log  *slog.Logger
+
+	tell *teller
+}
+
+// Open loads the node key, which it makes at the first use, and opens what
+// --events, -q and -v ask for. Close it with the tool's error.
+func Open(c *cli.Context) (*Node, error) {
+	_, state, err := cmdline.Home()
+	if err != nil {
+		return nil, err
+	}
+	key, err := identity.LoadKey(state)
+	if err != nil {
+		return nil, err
+	}
+	tell, err := newTeller(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Node{Key: key, Book: identity.Book{Dir: state}, Log: cmdline.Logger(c), tell: tell}, nil
+}
+
+// Close writes the last event, how the tool ended, and returns err, or what
+// failed in writing events if nothing else did.
+func (n *Node) Close(err error) error {
+	n.tell.end(err)
+	if werr := n.tell.close(); err == nil && werr != nil {
+		return proto.Errorf(proto.IO, "write events: %w", werr)
+	}
+	return err
+}
+
+// endpoint opens the process's socket.
+func (n *Node) endpoint(key *identity.Key, addr string) (*link.Endpoint, error) {
+	// quic-go would print what we log below.
+	if err := os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true"); err != nil {
+		return nil, err
+	}
+	conn, err := udp.Listen(addr)
+	if err != nil {
+		return nil, err
+	}
+	recv, send := conn.Buffers()
+	n.Log.Info("socket open", "addr", conn.LocalAddr(), "recv_buffer", recv, "send_buffer", send)
+	return link.Open(key, conn, n.Log)
+}

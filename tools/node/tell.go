@@ -1,0 +1,200 @@
+package node
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/pipe"
+	"mesh/pipe/digest"
+	"mesh/pipe/progress"
+	"mesh/pipe/term"
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/proto/token"
+	"mesh/tools/cmdline"
+)
+
+// progressEvery is how often --events tells of progress.
+const progressEvery = time.Second
+
+// event is one line of --events. Which fields are there depends on Event; the
+// fields that a CMD gets too are called as its MESH_* variables.
+type event struct {
+	Event string    `json:"event"` // listening, peer, progress, receipt, end
+	Time  time.Time `json:"time"`
+
+	// listening
+	Addr    string     `json:"addr,omitempty"`
+	Token   string     `json:"token,omitempty"`
+	TokenID string     `json:"token_id,omitempty"`
+	Expires *time.Time `json:"expires,omitempty"`
+
+	// peer, progress, receipt
+	PeerID   string `json:"peer_id,omitempty"`
+	PeerName string `json:"peer_name,omitempty"`
+	PeerAddr string `json:"peer_addr,omitempty"`
+	Transfer string `json:"transfer,omitempty"`
+
+	// progress
+	Sent     *int64 `json:"sent,omitempty"`
+	Received *int64 `json:"received,omitempty"`
+
+	// receipt
+	Direction string         `json:"direction,omitempty"` // sent, received
+	Bytes     *int64         `json:"bytes,omitempty"`
+	BLAKE3    *digest.Digest `json:"blake3,omitempty"`
+	Status    *int           `json:"status,omitempty"`
+	Seconds   float64        `json:"seconds,omitempty"`
+
+	// end
+	Code  *proto.Code `json:"code,omitempty"`
+	Name  string      `json:"name,omitempty"`
+	Error string      `json:"error,omitempty"`
+}
+
+// teller tells of what happens: to scripts by --events, to people on stderr.
+type teller struct {
+	name     string
+	stderr   io.Writer
+	receipts bool // a terminal, or -v
+	progress bool // a terminal
+
+	mu     sync.Mutex
+	events *os.File // nil without --events
+	err    error    // the first of writing events
+}
+
+func newTeller(c *cli.Context) (*teller, error) {
+	events, err := cmdline.OpenEvents(c)
+	if err != nil {
+		return nil, err
+	}
+	terminal := term.IsTerminal(c.App.ErrWriter) && !c.Bool("quiet")
+	return &teller{
+		name:     cmdline.Name(c),
+		stderr:   c.App.ErrWriter,
+		receipts: terminal || c.Count("verbose") > 0 && !c.Bool("quiet"),
+		progress: terminal,
+		events:   events,
+	}, nil
+}
+
+func (t *teller) emit(e event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.events == nil || t.err != nil {
+		return
+	}
+	e.Time = time.Now().UTC()
+	line, err := json.Marshal(e)
+	if err == nil {
+		_, err = t.events.Write(append(line, '\n'))
+	}
+	t.err = err
+}
+
+func (t *teller) listening(addr string, tok token.Token, text string) {
+	e := event{Event: "listening", Addr: addr, Token: text, TokenID: tok.ID.String()}
+	if !tok.Expires.IsZero() {
+		expires := tok.Expires.UTC()
+		e.Expires = &expires
+	}
+	t.emit(e)
+}
+
+// about is an event with the fields that say whom and what it is about.
+func about(name string, l *link.Link, peerName string) event {
+	return event{Event: name, PeerID: l.Peer.String(), PeerName: peerName, PeerAddr: l.Addr().String(), Transfer: l.Transfer.String()}
+}
+
+func (t *teller) peer(l *link.Link, name string) { t.emit(about("peer", l, name)) }
+
+func (t *teller) end(err error) {
+	code := proto.CodeOf(err)
+	e := event{Event: "end", Code: &code, Name: code.String()}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	t.emit(e)
+}
+
+func (t *teller) close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.events == nil {
+		return nil
+	}
+	if err := t.events.Close(); t.err == nil {
+		t.err = err
+	}
+	return t.err
+}
+
+// watch tells of a transfer's progress until the returned function is called.
+func (t *teller) watch(l *link.Link, name string, counters *pipe.Counters) (stop func()) {
+	if t.events == nil && !t.progress {
+		return func() {}
+	}
+	quit := make(chan struct{}) // closed by stop
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		draw, tell := time.NewTicker(progress.Every), time.NewTicker(progressEvery)
+		defer draw.Stop()
+		defer tell.Stop()
+		var line *progress.Line
+		for {
+			sent, received := counters.Sent.Load(), counters.Received.Load()
+			select {
+			case <-draw.C:
+				if t.progress && line == nil {
+					line = progress.New(t.stderr)
+				}
+				if line != nil {
+					line.Set(sent + received)
+				}
+			case <-tell.C:
+				e := about("progress", l, name)
+				e.Sent, e.Received = &sent, &received
+				t.emit(e)
+			case <-quit:
+				if line != nil {
+					line.Clear()
+				}
+				return
+			}
+		}
+	})
+	return func() {
+		close(quit)
+		wg.Wait()
+	}
+}
+
+// result tells what became of the transfers.
+func (t *teller) result(l *link.Link, name string, r pipe.Result) {
+	t.receipt(l, name, "sent", "to", r.Sent)
+	t.receipt(l, name, "received", "from", r.Received)
+}
+
+func (t *teller) receipt(l *link.Link, name, direction, preposition string, r *pipe.Receipt) {
+	if r == nil {
+		return
+	}
+	e := about("receipt", l, name)
+	e.Direction, e.Bytes, e.BLAKE3, e.Status, e.Seconds = direction, &r.Bytes, &r.Digest, &r.Status, r.Elapsed.Seconds()
+	t.emit(e)
+	if t.receipts {
+		whom := name
+		if whom == "" {
+			whom = l.Peer.Short()
+		}
+		fmt.Fprintf(t.stderr, "%s: %s %d bytes %s %s in %.1f s, blake3 %s\n",
+			t.name, direction, r.Bytes, preposition, whom, r.Elapsed.Seconds(), r.Digest)
+	}
+}

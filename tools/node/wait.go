@@ -1,0 +1,216 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto"
+	"mesh/proto/identity"
+	"mesh/proto/link"
+	"mesh/proto/token"
+	"mesh/tools/cmdline"
+)
+
+// Offer is what a tool waits for peers with.
+type Offer struct {
+	// Caps is what there is to grant, to a token or to an authorised peer.
+	Caps proto.Caps
+	// Max is how many peers are served at once, Once whether the first is the
+	// last.
+	Max  int
+	Once bool
+	// Command is what to run on the other side, before the token.
+	Command string
+}
+
+// Waiter waits for peers.
+type Waiter struct {
+	node     *Node
+	endpoint *link.Endpoint
+	listener *link.Listener
+	offer    Offer
+	limit    time.Time // for the first peer; zero for none
+	expires  time.Time // of the token
+}
+
+// ListenFlags are the flags of every tool that can wait for a peer.
+func ListenFlags() []cli.Flag {
+	return []cli.Flag{cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.TTL(), cmdline.Wait()}
+}
+
+// Wait opens a socket, makes a token and shows it: in --token-file, else on
+// stderr. The token is for one node if the offer is for one peer.
+func (n *Node) Wait(c *cli.Context, offer Offer) (*Waiter, error) {
+	addr := c.String("listen")
+	if addr == "" {
+		addr = ":0"
+	}
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return nil, cmdline.Hint(proto.Errorf(proto.Usage, "listen on %q: want HOST:PORT or :PORT", addr), "--listen :4600 takes all addresses of this machine")
+	}
+	e, err := n.endpoint(n.Key, addr)
+	if err != nil {
+		return nil, listenError(err)
+	}
+	w := &Waiter{node: n, endpoint: e, offer: offer}
+	if err := w.open(c); err != nil {
+		_ = e.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *Waiter) open(c *cli.Context) error {
+	addrs := c.StringSlice("addr")
+	if len(addrs) == 0 {
+		var err error
+		if addrs, err = ownAddrs(w.endpoint.Addr()); err != nil {
+			return err
+		}
+	}
+	uses, max := uint16(0), w.offer.Max
+	if w.offer.Once {
+		uses, max = 1, 1
+	}
+	registry := token.NewRegistry(w.node.Key, w.node.Book)
+	t, err := registry.Issue(w.offer.Caps, c.Duration("ttl"), uses, addrs)
+	if err != nil {
+		return &proto.Error{Code: proto.Usage, Err: err}
+	}
+	text, err := t.Encode()
+	if err != nil {
+		return &proto.Error{Code: proto.Usage, Err: err}
+	}
+	w.expires = t.Expires
+	if wait := c.Duration("wait"); wait > 0 {
+		w.limit = time.Now().Add(wait)
+	}
+	if w.listener, err = w.endpoint.Listen(registry, w.offer.Caps, max); err != nil {
+		return err
+	}
+	if !w.offer.Once {
+		if err := writeAddrs(w.node.Book.Dir, addrs); err != nil {
+			return err
+		}
+	}
+	return w.show(c, t, text)
+}
+
+// show gives the token out. What shows it to a person must not be parsed.
+func (w *Waiter) show(c *cli.Context, t token.Token, text string) error {
+	w.node.tell.listening(w.endpoint.Addr().String(), t, text)
+	file := c.String("token-file")
+	if file != "" {
+		return cmdline.WriteFile(file, []byte(text+"\n"), 0o600)
+	}
+	how := w.offer.Command + " " + text
+	if t.MultiUse() {
+		how = EnvPeer + "=" + text + " " + w.offer.Command
+	}
+	_, err := fmt.Fprintf(c.App.ErrWriter, "%s: on the other side, run: %s\n", cmdline.Name(c), how)
+	if err != nil {
+		return proto.Errorf(proto.IO, "show the token: %w", err)
+	}
+	return nil
+}
+
+// Accept waits for the next peer. A waiter for one peer gives up when its token
+// has expired, since nobody else would come, and every waiter when --wait ends
+// before the first has come.
+func (w *Waiter) Accept(ctx context.Context) (*link.Link, error) {
+	waiting, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	giveUp := func(at time.Time, why error) {
+		if !at.IsZero() {
+			timer := time.AfterFunc(time.Until(at), func() { cancel(why) })
+			context.AfterFunc(waiting, func() { timer.Stop() })
+		}
+	}
+	giveUp(w.limit, proto.Errorf(proto.Unreachable, "no peer came in the time to wait"))
+	if w.offer.Once {
+		giveUp(w.expires, proto.Errorf(proto.Unreachable, "no peer came before the token expired"))
+	}
+	l, err := w.listener.Accept(waiting)
+	if err != nil {
+		return nil, err
+	}
+	w.limit = time.Time{}
+	w.node.tell.peer(l, w.node.Book.NameOf(l.Peer))
+	return l, nil
+}
+
+// Close stops waiting and closes the socket, which ends every link: close those
+// first.
+func (w *Waiter) Close() {
+	_ = w.listener.Close()
+	_ = w.endpoint.Close()
+}
+
+// listenError gives a socket that can't be had its code.
+func listenError(err error) error {
+	if isNotOurs(err) {
+		return cmdline.Hint(proto.Errorf(proto.Config, "%w", err), "--listen takes an address of this machine, or :PORT for all of them")
+	}
+	if isInUse(err) {
+		return cmdline.Hint(proto.Errorf(proto.IO, "%w", err), "another process has that port: choose another, or 0 for a free one")
+	}
+	return proto.IOError(err)
+}
+
+// ownAddrs returns where a socket can be reached: its own address, or if it is
+// bound to none, those of this machine that mean something elsewhere. Only a
+// machine that has none of these offers loopback.
+func ownAddrs(bound net.Addr) ([]string, error) {
+	at, err := netip.ParseAddrPort(bound.String())
+	if err != nil {
+		return nil, err
+	}
+	port := strconv.Itoa(int(at.Port()))
+	if ip := at.Addr().Unmap(); !ip.IsUnspecified() {
+		return []string{net.JoinHostPort(ip.WithZone("").String(), port)}, nil
+	}
+	ifAddrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, proto.IOError(err)
+	}
+	var addrs, loopback []string
+	for _, a := range ifAddrs {
+		prefix, err := netip.ParsePrefix(a.String())
+		if err != nil {
+			continue
+		}
+		ip := prefix.Addr().Unmap()
+		addr := net.JoinHostPort(ip.String(), port)
+		switch {
+		case at.Addr().Is4() && !ip.Is4():
+		case ip.IsLoopback():
+			loopback = append(loopback, addr)
+		case ip.IsGlobalUnicast() && len(addrs) < identity.MaxAddrs:
+			addrs = append(addrs, addr)
+		}
+	}
+	if len(addrs) == 0 {
+		addrs = loopback[:min(1, len(loopback))]
+	}
+	return addrs, nil
+}
+
+// Unlimited is the Max of an offer without one.
+const Unlimited = math.MaxInt
+
+// env returns the MESH_* variables that a CMD gets of a link.
+func (n *Node) Env(l *link.Link) []string {
+	return []string{
+		"MESH_PEER_ID=" + l.Peer.String(),
+		"MESH_PEER_NAME=" + n.Book.NameOf(l.Peer),
+		"MESH_PEER_ADDR=" + l.Addr().String(),
+		"MESH_TRANSFER=" + l.Transfer.String(),
+	}
+}
