@@ -108,12 +108,10 @@ func CodeFromWire(n uint64) Code {
 	return Protocol
 }
 
-// Error is an error with the code that it ends with. Remote is set when the
-// peer reported it: then Err is its own words, to be escaped before printing.
+// Error is an error with the code that it ends with.
 type Error struct {
-	Code   Code
-	Remote bool
-	Err    error
+	Code Code
+	Err  error
 }
 
 // Errorf returns an [Error] with the given code and a message formatted as by
@@ -123,12 +121,7 @@ func Errorf(c Code, format string, args ...any) error {
 }
 
 // Error returns the message.
-func (e *Error) Error() string {
-	if e.Remote {
-		return fmt.Sprintf("peer: %s", EscapeText(e.Err.Error()))
-	}
-	return e.Err.Error()
-}
+func (e *Error) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }

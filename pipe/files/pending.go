@@ -26,7 +26,7 @@ type Pending struct {
 }
 
 // Create begins a file called name. An existing name is an error with code
-// [proto.Unsafe], with force only if it is not a regular file or a link: force
+// [proto.Unsafe] that is [fs.ErrExist], with force only if it is not a regular file or a link: force
 // replaces, and follows nothing.
 func Create(name string, force bool) (*Pending, error) {
 	p := &Pending{name: name, base: filepath.Base(name), force: force}
@@ -59,12 +59,16 @@ func (p *Pending) check() error {
 		return nil
 	case err != nil:
 		return proto.IOError(fmt.Errorf("create %s: %w", p.name, err))
-	case !p.force:
-		return proto.Errorf(proto.Unsafe, "%s is there already", p.name)
 	case !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
 		return proto.Errorf(proto.Unsafe, "%s is not a regular file", p.name)
+	case !p.force:
+		return p.exists()
 	}
 	return nil
+}
+
+func (p *Pending) exists() error {
+	return proto.Errorf(proto.Unsafe, "create %s: %w", p.name, fs.ErrExist)
 }
 
 // Write writes to the temporary file.
@@ -110,7 +114,7 @@ func (p *Pending) publish() error {
 	}
 	err := p.dir.Link(p.temp, p.base)
 	if errors.Is(err, fs.ErrExist) {
-		return proto.Errorf(proto.Unsafe, "%s is there already", p.name)
+		return p.exists()
 	}
 	if err != nil {
 		return err

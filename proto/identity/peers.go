@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -32,6 +31,7 @@ const (
 	// MaxAddrs bounds the addresses of one peer.
 	MaxAddrs     = 8
 	maxHostBytes = 253 // RFC 1035, section 3.1
+	maxNameBytes = 63
 )
 
 // Peer is an entry of known_peers: a name, the key it stands for, and where to
@@ -48,18 +48,20 @@ type Book struct {
 	Dir string
 }
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
-
 // CheckName reports what is wrong with a name for the address book, if
 // anything is.
 func CheckName(name string) error {
-	if !nameForm.MatchString(name) {
+	if name == "" || len(name) > maxNameBytes || strings.Contains(".-_", name[:1]) || strings.ContainsFunc(name, notInName) {
 		return fmt.Errorf("name %q: a name is up to 63 letters, digits, dots, dashes and underscores", proto.EscapeText(name))
 	}
 	if strings.HasPrefix(name, "mesh1") || strings.HasPrefix(name, idPrefix) {
 		return fmt.Errorf("name %q looks like a token or a node id", proto.EscapeText(name))
 	}
 	return nil
+}
+
+func notInName(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
 }
 
 // CheckAddr reports what is wrong with a HOST:PORT to dial, if anything is.

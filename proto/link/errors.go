@@ -66,12 +66,7 @@ func peerClosed(c proto.Code) error {
 	if c == proto.OK {
 		return proto.Errorf(proto.Truncated, "the peer ended the link too early")
 	}
-	for _, i := range proto.Codes {
-		if i.Code == c {
-			return &proto.Error{Code: c, Remote: true, Err: errors.New(i.Name + ": " + i.Meaning)}
-		}
-	}
-	return proto.Errorf(proto.Protocol, "the peer closed the link with an unknown code")
+	return proto.Errorf(c, "the peer ended with %d (%s)", int(c), c)
 }
 
 func transportError(e *quic.TransportError) error {

@@ -4,12 +4,8 @@
 package cat
 
 import (
-	"context"
-	"time"
-
 	"github.com/urfave/cli/v2"
 
-	"mesh/pipe"
 	"mesh/proto"
 	"mesh/tools/cmdline"
 	"mesh/tools/command"
@@ -45,27 +41,25 @@ func cat(c *cli.Context, n *node.Node, args, cmd []string) error {
 	if err != nil {
 		return err
 	}
-	if cmd == nil {
-		return send(c.Context, n, peer, c.Duration("wait"), node.Stdin(c), node.Stdout(c))
+	if cmd != nil {
+		if err := command.Check(cmd); err != nil {
+			return err
+		}
 	}
-	if err := command.Check(cmd); err != nil {
-		return err
-	}
-	p, err := command.Start(c.Context, cmd, command.Options{Stdin: c.App.Reader, Stderr: c.App.ErrWriter})
-	if err != nil {
-		return err
-	}
-	defer p.Stop()
-	return send(c.Context, n, peer, c.Duration("wait"), p.Source(), node.Stdout(c))
-}
-
-// send links to the peer and sends it the source. What the peer sends back, if
-// it may and does, goes to the sink.
-func send(ctx context.Context, n *node.Node, peer node.Peer, wait time.Duration, source *pipe.Source, sink *pipe.Sink) error {
-	l, closeSocket, err := n.Dial(ctx, peer, proto.CapSend|proto.CapRecv, proto.CapSend, wait)
+	l, closeSocket, err := n.Dial(c.Context, peer, proto.CapSend|proto.CapRecv, proto.CapSend, c.Duration("wait"))
 	if err != nil {
 		return err
 	}
 	defer closeSocket()
-	return n.Exchange(ctx, l, source, sink)
+	if cmd == nil {
+		return n.Exchange(c.Context, l, node.Stdin(c), node.Stdout(c))
+	}
+	// Not before the link is there: a command may do more than print.
+	p, err := command.Start(c.Context, cmd, command.Options{Stdin: c.App.Reader, Stderr: c.App.ErrWriter, Env: n.Env(l)})
+	if err != nil {
+		l.Close(err)
+		return err
+	}
+	defer p.Stop()
+	return n.Exchange(c.Context, l, p.Source(), node.Stdout(c))
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
 
 	"mesh/pipe"
+	"mesh/pipe/term"
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/tools/cmdline"
@@ -20,11 +22,30 @@ import (
 func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, sink *pipe.Sink) error {
 	name := n.Book.NameOf(l.Peer)
 	var counters pipe.Counters
-	stop := n.tell.watch(l, name, &counters)
+	stop := n.tell.watch(l, name, &counters, screenOf(source, sink))
 	result, err := pipe.Exchange(ctx, l, source, sink, &counters)
 	stop()
 	n.tell.result(l, name, result)
 	return err
+}
+
+// screen says what of a transfer is on the terminal, where a progress line
+// would stand in its way.
+type screen struct {
+	typed bool // the source is what a person types
+	shown bool // the sink is what a person reads
+}
+
+func screenOf(source *pipe.Source, sink *pipe.Sink) screen {
+	var s screen
+	if source != nil {
+		s.typed = term.IsTerminal(source.Reader)
+	}
+	if sink != nil {
+		out, ok := sink.Writer.(stdout)
+		s.shown = ok && term.IsTerminal(out.w)
+	}
+	return s
 }
 
 // Stdin is the tool's standard input as a source.
@@ -41,6 +62,9 @@ func (s stdout) Write(p []byte) (int, error) {
 	n, err := s.w.Write(p)
 	if err == nil {
 		return n, nil
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
 	}
 	err = fmt.Errorf("write to standard output: %w", cmdline.WriteError(err))
 	if f, ok := s.w.(*os.File); ok && errors.Is(err, syscall.ENOSPC) {

@@ -137,8 +137,9 @@ func (t *teller) close() error {
 }
 
 // watch tells of a transfer's progress until the returned function is called.
-func (t *teller) watch(l *link.Link, name string, counters *pipe.Counters) (stop func()) {
-	if t.events == nil && !t.progress {
+func (t *teller) watch(l *link.Link, name string, counters *pipe.Counters, on screen) (stop func()) {
+	draws := t.progress && !on.typed
+	if t.events == nil && !draws {
 		return func() {}
 	}
 	quit := make(chan struct{}) // closed by stop
@@ -147,15 +148,13 @@ func (t *teller) watch(l *link.Link, name string, counters *pipe.Counters) (stop
 		draw, tell := time.NewTicker(progress.Every), time.NewTicker(progressEvery)
 		defer draw.Stop()
 		defer tell.Stop()
-		var line *progress.Line
+		line := progress.New(t.stderr)
+		defer line.Clear()
 		for {
 			sent, received := counters.Sent.Load(), counters.Received.Load()
 			select {
 			case <-draw.C:
-				if t.progress && line == nil {
-					line = progress.New(t.stderr)
-				}
-				if line != nil {
+				if draws && !(on.shown && received > 0) {
 					line.Set(sent + received)
 				}
 			case <-tell.C:
@@ -163,9 +162,6 @@ func (t *teller) watch(l *link.Link, name string, counters *pipe.Counters) (stop
 				e.Sent, e.Received = &sent, &received
 				t.emit(e)
 			case <-quit:
-				if line != nil {
-					line.Clear()
-				}
 				return
 			}
 		}

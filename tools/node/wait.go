@@ -205,7 +205,7 @@ func ownAddrs(bound net.Addr) ([]string, error) {
 // Unlimited is the Max of an offer without one.
 const Unlimited = math.MaxInt
 
-// env returns the MESH_* variables that a CMD gets of a link.
+// Env returns the MESH_* variables that a CMD gets of a link.
 func (n *Node) Env(l *link.Link) []string {
 	return []string{
 		"MESH_PEER_ID=" + l.Peer.String(),

@@ -3,6 +3,9 @@
 package recv
 
 import (
+	"errors"
+	"io/fs"
+
 	"github.com/urfave/cli/v2"
 
 	"mesh/pipe"
@@ -47,6 +50,9 @@ func recv(c *cli.Context, n *node.Node, args []string) (err error) {
 	sink := node.Stdout(c)
 	if name := c.String("output"); name != "" && name != "-" {
 		file, err := files.Create(name, c.Bool("force"))
+		if errors.Is(err, fs.ErrExist) {
+			return cmdline.Hint(err, "--force replaces it")
+		}
 		if err != nil {
 			return err
 		}
