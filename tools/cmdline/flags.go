@@ -69,12 +69,12 @@ func TTL() cli.Flag {
 	}
 }
 
-// Wait is --wait DUR, for every tool that can call a peer. Zero means that
-// the first dial must do.
+// Wait is --wait DUR, for every tool that links. Zero means that a caller's
+// first dial must do, and that a listener waits as long as its token lives.
 func Wait() cli.Flag {
 	return &cli.DurationFlag{
-		Name: "wait", DefaultText: "dial once", Action: positive("wait"),
-		Usage: "keep dialling for `DUR` until the peer is there",
+		Name: "wait", DefaultText: "a caller dials once, a listener waits", Action: positive("wait"),
+		Usage: "wait up to `DUR` for the peer to be there",
 	}
 }
 

@@ -49,10 +49,20 @@ func screenOf(source *pipe.Source, sink *pipe.Sink) screen {
 }
 
 // Stdin is the tool's standard input as a source.
-func Stdin(c *cli.Context) *pipe.Source { return &pipe.Source{Reader: c.App.Reader} }
+func Stdin(c *cli.Context) *pipe.Source {
+	if f, ok := c.App.Reader.(*os.File); ok {
+		return &pipe.Source{Reader: pipe.Pollable(f, os.O_RDONLY)}
+	}
+	return &pipe.Source{Reader: c.App.Reader}
+}
 
 // Stdout is the tool's standard output as a sink.
-func Stdout(c *cli.Context) *pipe.Sink { return &pipe.Sink{Writer: stdout{c.App.Writer}} }
+func Stdout(c *cli.Context) *pipe.Sink {
+	if f, ok := c.App.Writer.(*os.File); ok {
+		return &pipe.Sink{Writer: stdout{pipe.Pollable(f, os.O_WRONLY)}}
+	}
+	return &pipe.Sink{Writer: stdout{c.App.Writer}}
+}
 
 // stdout gives failed writes their codes: a full disk is [proto.Space], a full
 // device [proto.IO], since no room can be made on that.

@@ -41,7 +41,7 @@ func (n *Node) Peer(args []string) (Peer, error) {
 	file, isFile := strings.CutPrefix(text, "@")
 	switch {
 	case text == "":
-		return Peer{}, cmdline.Hint(proto.Errorf(proto.Usage, "PEER is empty"), "PEER is a token, @FILE with a token, or a name that mesh-token peer add has given")
+		return Peer{}, cmdline.Hint(proto.Errorf(proto.Usage, "PEER is missing"), "PEER is a token, @FILE with a token, or a name that mesh-token peer add has given")
 	case isFile:
 		t, err := ReadToken(file)
 		if err != nil {

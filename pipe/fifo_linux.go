@@ -1,0 +1,33 @@
+package pipe
+
+import (
+	"io/fs"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// fifoBytes is the buffer that we ask for on pipes: with the default 64 KiB,
+// the processes on both sides wait for each other more often.
+const fifoBytes = 1 << 20
+
+// Pollable returns another file for the pipe that f is one end of, which the
+// runtime can wait for, where a read or write of f itself would hold a processor
+// until it returns, and could not be interrupted. It is opened anew, so that
+// f's own flags, which other processes share, stay as they are. If f is no
+// pipe, or cannot be opened again, it returns f.
+func Pollable(f *os.File, flag int) *os.File {
+	info, err := f.Stat()
+	if err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
+		return f
+	}
+	p, err := os.OpenFile("/proc/self/fd/"+strconv.Itoa(int(f.Fd())), flag|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return f
+	}
+	if c, err := p.SyscallConn(); err == nil {
+		_ = c.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, fifoBytes) })
+	}
+	return p
+}
