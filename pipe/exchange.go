@@ -5,63 +5,33 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
 	"mesh/proto"
 	"mesh/proto/link"
-	"mesh/proto/wire"
 )
 
-// frameReadBytes is how much is read off a link at once.
-const frameReadBytes = 64 << 10
-
-// frameWriter writes whole frames to a link, for both transfers.
-type frameWriter struct {
-	w io.Writer
-	// turn holds one value while nobody writes. It is not a mutex because a
-	// write may block for as long as the peer takes nothing.
-	turn   chan struct{}
-	prefix []byte
-}
-
-func newFrameWriter(w io.Writer) *frameWriter {
-	f := &frameWriter{w: w, turn: make(chan struct{}, 1)}
-	f.turn <- struct{}{}
-	return f
-}
-
-func (f *frameWriter) yield() { f.turn <- struct{}{} }
-
-func (f *frameWriter) message(m wire.Message) error {
-	frame := wire.AppendFrame(nil, m)
-	<-f.turn
-	defer f.yield()
-	_, err := f.w.Write(frame)
-	return err
-}
-
-func (f *frameWriter) chunk(offset int64, data []byte) error {
-	<-f.turn
-	defer f.yield()
-	f.prefix = wire.AppendChunkPrefix(f.prefix[:0], offset, len(data))
-	if _, err := f.w.Write(f.prefix); err != nil {
-		return err
-	}
-	_, err := f.w.Write(data)
-	return err
+// Options are what an exchange may be told. The zero value will do.
+type Options struct {
+	// ResumeFor is how long a broken link may stay broken; 0 means that the
+	// transfers end with it.
+	ResumeFor time.Duration
+	// Log is told of links that break and come back; nil for nobody.
+	Log *slog.Logger
+	// Counters, if they are set, count while the transfers run.
+	Counters *Counters
 }
 
 // exchange is one run of [Exchange].
 type exchange struct {
-	link     *link.Link
 	out      *outgoing // nil when we send nothing
 	in       *incoming // nil when we receive nothing
 	counters *Counters
-	writer   *frameWriter
 	begun    time.Time
 
-	fail context.CancelCauseFunc
+	fail context.CancelCauseFunc // ends all of it
 
 	mu     sync.Mutex
 	result Result
@@ -75,152 +45,204 @@ type exchange struct {
 // blocks until both have ended, and returns nil only if all bytes of each were
 // taken by its consumer, count and digest are equal at both ends, and every
 // producer ended with 0. The first failure ends both and is told to the peer.
+// A link that breaks is not one until it has been broken for as long as the
+// options allow: the transfers go on over another.
 //
 // When it returns an error, a Read of source or a Write to sink may still be
 // blocked; close them to end it. A source or sink that the grants do not need
 // is not used and may be nil.
-func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, counters *Counters) (Result, error) {
+func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o Options) (Result, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	x := &exchange{link: l, counters: counters, fail: fail, begun: time.Now(), writer: newFrameWriter(l)}
+	x := &exchange{counters: o.Counters, fail: fail, begun: time.Now()}
+	if x.counters == nil {
+		x.counters = new(Counters)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	sends, receives := l.Granted.Has(proto.CapSend), l.Granted.Has(proto.CapRecv)
 	if !l.Dialed {
 		sends, receives = receives, sends
 	}
 	if sends {
 		x.out = newOutgoing(l.Transfer, source, min(l.PeerWindow, proto.WindowBytes))
+		go x.fill() // may be left in a read of the source
 	}
 	if receives {
 		x.in = newIncoming(l.Transfer, sink, proto.WindowBytes)
+		go x.consume() // may be left in a write to the sink
+		if sink.Gone != nil {
+			go func() {
+				select {
+				case <-sink.Gone:
+					x.in.leave()
+				case <-ctx.Done():
+				}
+			}()
+		}
 	}
-	err := x.run(ctx)
-	l.Close(err)
+	err := x.run(ctx, l, o)
+	if err != nil {
+		x.stop(err)
+	} else if x.out != nil {
+		x.sent()
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.result, first(err, x.errs)
 }
 
-func (x *exchange) run(ctx context.Context) error {
-	ended := make(chan struct{})  // both transfers have; closed below
-	fin := make(chan struct{})    // the peer ended its side; closed by receive
-	failed := make(chan struct{}) // closed when everyone was told of a failure
-	var transfers, readers sync.WaitGroup
-	stop := context.AfterFunc(ctx, func() {
-		defer close(failed)
-		x.abort(context.Cause(ctx))
-	})
-	defer func() {
-		if !stop() {
-			<-failed
+// run moves the transfers over the link, and over those that follow it.
+func (x *exchange) run(ctx context.Context, l *link.Link, o Options) error {
+	for resumed := false; ; resumed = true {
+		err := x.over(ctx, l, resumed, o.ResumeFor)
+		if err == nil || o.ResumeFor == 0 || !errors.Is(err, link.ErrBroken) {
+			l.Close(err)
+			return err
 		}
-		readers.Wait()
-	}()
-	acked := make(chan struct{}) // our transfer got its final FILE_ACK; closed by receive
-	if x.out != nil {
-		go func() { // may be left in a read of the source
-			if err := x.out.fill(); err != nil {
-				x.fail(err)
-			}
-		}()
-		transfers.Go(func() {
-			if err := x.out.send(x.writer); err != nil {
-				x.fail(err)
-				return
-			}
-			select {
-			case <-acked:
-				x.sent()
-			case <-ctx.Done():
-			}
-		})
+		o.Log.Warn("link is broken, waiting for it to come back", "err", err, "for", o.ResumeFor)
+		waiting, cancel := context.WithTimeoutCause(ctx, o.ResumeFor, proto.Errorf(proto.Timeout, "%w; it did not come back in %s", err, o.ResumeFor))
+		next, err := l.Resume(waiting)
+		cancel()
+		if x.complete() && err != nil {
+			l.Close(nil)
+			return nil // we are done; it was the peer that might have missed it
+		}
+		if err != nil {
+			l.Close(err)
+			return err
+		}
+		o.Log.Warn("link is back", "addr", next.Addr())
+		l = next
 	}
-	if x.in != nil {
-		taken := make(chan struct{})
-		go func() { // may be left in a write to the sink
-			defer close(taken)
-			x.received(x.in.consume(x.writer, x.counters.Received.Store))
-		}()
-		transfers.Go(func() {
-			select {
-			case <-taken:
-			case <-ctx.Done():
-			case <-x.in.sink.Gone:
-				x.in.leave()
-				select {
-				case <-taken:
-				case <-ctx.Done():
-				}
-			}
-		})
-	}
-	readers.Go(func() { x.receive(ended, acked, fin) })
-	transfers.Wait()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	close(ended)
-	return x.part(ctx, fin)
 }
 
-// part ends a link on which all was said: see "The end" in package proto.
-func (x *exchange) part(ctx context.Context, fin <-chan struct{}) error {
-	if !x.link.Dialed {
-		if err := x.link.CloseWrite(); err == nil {
-			x.link.AwaitClose(ctx)
-		}
-		x.link.Close(nil)
-		return nil
+// over moves the transfers over one link, until they have ended or it breaks.
+func (x *exchange) over(ctx context.Context, l *link.Link, resumed bool, resumeFor time.Duration) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	cut := make(chan struct{}) // closed when everyone was told of a failure
+	stop := context.AfterFunc(ctx, func() {
+		defer close(cut)
+		x.cut(l, context.Cause(ctx))
+	})
+	var transfers, others sync.WaitGroup
+	start := func(wg *sync.WaitGroup, f func() error) {
+		wg.Go(func() {
+			if err := f(); err != nil {
+				fail(err)
+			}
+		})
 	}
-	timer := time.NewTimer(proto.CloseTimeout)
+	w := newFrameWriter(l)
+	if x.in != nil {
+		held := x.in.relinked()
+		start(&transfers, func() error {
+			if resumed {
+				if err := w.message(held); err != nil {
+					return err
+				}
+			}
+			return x.in.acknowledge(w)
+		})
+	}
+	if x.out != nil {
+		if resumed {
+			x.out.relinked()
+		}
+		start(&transfers, func() error { return x.out.send(w) })
+	}
+	ended := make(chan struct{}) // both transfers have; closed below
+	fin := make(chan struct{})   // the peer ended its side; closed by receive
+	start(&others, func() error {
+		defer close(fin)
+		return x.receive(l, ended)
+	})
+	if resumeFor > 0 && l.Dialed {
+		others.Go(func() { l.Watch(ctx) })
+	}
+	transfers.Wait()
+	close(ended)
+	if ctx.Err() == nil {
+		part(ctx, l, fin, resumeFor)
+	}
+	err := context.Cause(ctx)
+	if !stop() {
+		<-cut
+	}
+	fail(nil)
+	others.Wait()
+	return err
+}
+
+// cut ends everything that waits for the link.
+func (x *exchange) cut(l *link.Link, err error) {
+	if errors.Is(err, link.ErrBroken) {
+		l.Break(err)
+	} else {
+		l.Close(err)
+	}
+	if x.out != nil {
+		x.out.cut(err)
+	}
+	if x.in != nil {
+		x.in.cut(err)
+	}
+}
+
+// part ends a link on which all was said: see "The end" in package proto. The
+// listener spoke last, so it stays until the dialer has heard it; if the link
+// breaks before, the dialer comes back for it.
+func part(ctx context.Context, l *link.Link, fin <-chan struct{}, resumeFor time.Duration) {
+	patience := proto.CloseTimeout
+	if !l.Dialed {
+		patience = max(patience, resumeFor)
+		if err := l.CloseWrite(); err != nil {
+			return
+		}
+	}
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-fin:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	x.link.Close(nil)
-	return nil
-}
-
-// abort ends everything that waits.
-func (x *exchange) abort(err error) {
-	x.link.Close(err)
-	if x.out != nil {
-		x.out.stop(err)
-	}
-	if x.in != nil {
-		x.in.stop(err)
+	if ctx.Err() == nil {
+		l.Close(nil)
 	}
 }
 
 // receive reads frames until the peer ends its side, which is right only when
 // both transfers have ended.
-func (x *exchange) receive(ended <-chan struct{}, acked, fin chan<- struct{}) {
-	defer close(fin)
-	r := bufio.NewReaderSize(x.link, frameReadBytes)
+func (x *exchange) receive(l *link.Link, ended <-chan struct{}) error {
+	r := bufio.NewReaderSize(l, frameReadBytes)
 	for {
-		err := x.frame(r, acked)
+		err := x.frame(r)
 		if err == nil {
 			continue
 		}
 		select {
-		case <-ended: // whatever ended the link then did no harm
-			return
+		case <-ended:
+			if !l.Dialed && errors.Is(err, link.ErrBroken) {
+				return err // the dialer may not know yet that we are done
+			}
+			return nil // whatever ended the link did no harm
 		default:
 		}
-		if errors.Is(err, io.EOF) && x.complete() {
-			return
+		switch {
+		case errors.Is(err, io.EOF) && x.complete():
+			return nil
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return proto.Errorf(proto.Truncated, "the peer's data ended before its end was announced")
 		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = proto.Errorf(proto.Truncated, "the peer's data ended before its end was announced")
-		}
-		x.fail(err)
-		return
+		return err
 	}
 }
 
-// complete reports whether the peer may end its side: it has all of ours, and
-// we have all of its, though the consumer may still be at it.
+// complete reports whether the peer may end its side: it has acknowledged all
+// of ours, and we all of its.
 func (x *exchange) complete() bool {
 	if x.out != nil {
 		x.out.mu.Lock()
@@ -232,60 +254,32 @@ func (x *exchange) complete() bool {
 	if x.in != nil {
 		x.in.mu.Lock()
 		defer x.in.mu.Unlock()
-		return x.in.over
+		return x.in.final != nil
 	}
 	return true
 }
 
-// frame reads one frame and gives it to the transfer that it belongs to.
-func (x *exchange) frame(r *bufio.Reader, acked chan<- struct{}) error {
-	h, err := wire.ReadHeader(r)
-	if err != nil {
-		return err
+// fill runs the transfer that we send.
+func (x *exchange) fill() {
+	if err := x.out.fill(); err != nil {
+		x.fail(err)
 	}
-	var want []wire.Type
-	if x.out != nil {
-		want = append(want, wire.TypeAck)
+}
+
+// consume runs the transfer that we receive.
+func (x *exchange) consume() {
+	if err := x.in.consume(x.counters.Received.Store, x.received); err != nil {
+		x.fail(err)
 	}
-	if x.in != nil {
-		want = append(want, wire.TypeMeta, wire.TypeChunk, wire.TypeDone)
-	}
-	if err := h.Expect(want...); err != nil {
-		return err
-	}
-	if h.Type == wire.TypeChunk {
-		return x.in.chunk(r, h.Bytes)
-	}
-	body := make([]byte, h.Bytes)
-	if _, err := io.ReadFull(r, body); err != nil {
-		return io.ErrUnexpectedEOF
-	}
-	switch h.Type {
-	case wire.TypeMeta:
-		var m wire.Meta
-		if err := wire.ParseBody(body, &m); err != nil {
-			return err
-		}
-		return x.in.meta(&m)
-	case wire.TypeDone:
-		var d wire.Done
-		if err := wire.ParseBody(body, &d); err != nil {
-			return err
-		}
-		return x.in.finish(&d)
-	}
-	var a wire.Ack
-	if err := wire.ParseBody(body, &a); err != nil {
-		return err
-	}
-	if err := x.out.ack(&a); err != nil {
-		return err
-	}
-	x.counters.Sent.Store(a.Bytes)
-	if a.Final {
-		close(acked)
-	}
-	return nil
+}
+
+// received keeps the receipt of the transfer that we received.
+func (x *exchange) received(r *Receipt, err error) {
+	r.Elapsed = time.Since(x.begun)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.result.Received = r
+	x.errs = first(x.errs, err)
 }
 
 // sent keeps the receipt of the transfer that we sent.
@@ -298,18 +292,14 @@ func (x *exchange) sent() {
 	x.errs = first(x.errs, err)
 }
 
-// received keeps the receipt of the transfer that we received. An error without
-// a receipt is a failure of the whole.
-func (x *exchange) received(r *Receipt, err error) {
-	if r == nil {
-		x.fail(err)
-		return
+// stop ends what does not wait for a link.
+func (x *exchange) stop(err error) {
+	if x.out != nil {
+		x.out.stop(err)
 	}
-	r.Elapsed = time.Since(x.begun)
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.result.Received = r
-	x.errs = first(x.errs, err)
+	if x.in != nil {
+		x.in.stop(err)
+	}
 }
 
 func first(a, b error) error {

@@ -23,9 +23,10 @@ const latency = 10 * time.Millisecond
 
 // end is one end of an exchange and what came of it.
 type end struct {
-	source *pipe.Source
-	sink   *pipe.Sink
-	got    bytes.Buffer
+	source  *pipe.Source
+	sink    *pipe.Sink
+	got     bytes.Buffer
+	options pipe.Options
 
 	result pipe.Result
 	err    error
@@ -35,7 +36,7 @@ func (e *end) run(ctx context.Context, l *link.Link) {
 	if e.sink == nil {
 		e.sink = &pipe.Sink{Writer: &e.got}
 	}
-	e.result, e.err = pipe.Exchange(ctx, l, e.source, e.sink, new(pipe.Counters))
+	e.result, e.err = pipe.Exchange(ctx, l, e.source, e.sink, e.options)
 }
 
 // both runs an exchange to its end at both ends.
@@ -98,7 +99,7 @@ func TestSizes(t *testing.T) {
 
 func TestBothWays(t *testing.T) {
 	t.Parallel()
-	for _, sizes := range [][2]int{{0, 0}, {1, 3 << 20}, {3 << 20, 1}, {20 << 20, 20 << 20}} {
+	for _, sizes := range [][2]int{{0, 0}, {1, 3 << 20}, {3 << 20, 1}, {6 << 20, 6 << 20}} {
 		t.Run(fmt.Sprint(sizes), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -136,7 +137,7 @@ func TestPull(t *testing.T) {
 func TestStalledConsumer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		there, back := random(3*proto.WindowBytes), random(3*proto.WindowBytes)
+		there, back := random(3*proto.WindowBytes/2), random(3*proto.WindowBytes/2)
 		held := make(chan struct{}) // closed when the other direction is through
 		var dialer, listener end
 		dialer.source, listener.source = from(there), from(back)

@@ -10,7 +10,8 @@ import (
 )
 
 // incoming is the transfer that we receive: chunk puts what the link brings
-// into blocks, consume writes them to the sink and acknowledges them.
+// into blocks, consume writes them to the sink, and acknowledge tells the peer.
+// It outlives a link.
 //
 //	link -> chunk -> blocks [taken … end] -> consume -> sink
 type incoming struct {
@@ -20,12 +21,14 @@ type incoming struct {
 
 	mu      sync.Mutex
 	changed sync.Cond // on mu
-	begun   bool      // FILE_META came
+	begun   bool      // FILE_META came over this link
 	data    blocks
 	taken   int64 // data before it is the consumer's
 	done    *wire.Done
-	gone    bool // the consumer takes no more
-	over    bool // the final FILE_ACK was decided: nothing is kept any more
+	gone    bool      // the consumer takes no more
+	over    bool      // final is being decided: nothing is kept any more
+	final   *wire.Ack // sent over each link until the peer has it
+	down    error     // the link is broken
 	stopped error
 
 	hash *digest.Hasher // consume's own
@@ -43,6 +46,22 @@ func (in *incoming) stop(err error) {
 	defer in.mu.Unlock()
 	in.stopped = err
 	in.changed.Broadcast()
+}
+
+// cut makes acknowledge return err: its link is broken.
+func (in *incoming) cut(err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.down = err
+	in.changed.Broadcast()
+}
+
+// relinked gets ready for a link, and returns what its peer must know.
+func (in *incoming) relinked() *wire.Resume {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.down, in.begun = nil, false
+	return &wire.Resume{Transfer: in.id, Bytes: in.data.end}
 }
 
 // leave says that the consumer takes no more.
@@ -126,8 +145,8 @@ func (in *incoming) filled(n int) {
 func (in *incoming) finish(d *wire.Done) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.over {
-		return nil
+	if in.over || in.done != nil && *in.done == *d {
+		return nil // on its way when the consumer left, or said again
 	}
 	if !in.begun || in.done != nil || d.Transfer != in.id {
 		return proto.Errorf(proto.Protocol, "%s out of order", d.Type())
@@ -140,34 +159,61 @@ func (in *incoming) finish(d *wire.Done) error {
 	return nil
 }
 
-// consume writes the transfer to the sink and acknowledges it to its end. It
-// may be blocked in a write when the exchange is over, and then ends with that.
-func (in *incoming) consume(w *frameWriter, count func(taken int64)) (*Receipt, error) {
-	var acked int64
+// consume writes the transfer to the sink, to its end, and reports its receipt
+// there. It may be blocked in a write when the exchange is over, and then ends
+// with that.
+func (in *incoming) consume(count func(taken int64), report func(*Receipt, error)) error {
 	for {
 		data, err := in.next()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if data == nil {
-			return in.end(w)
+			return in.end(report)
 		}
 		n, err := in.sink.Write(data)
 		_, _ = in.hash.Write(data[:n]) // never fails
-		taken := in.took(n)
-		count(taken)
+		count(in.took(n))
 		switch {
 		case err != nil && in.sink.Gone != nil:
 			in.leave()
 		case err != nil:
-			return nil, proto.IOError(err)
-		case taken-acked >= proto.AckEveryBytes:
-			if err := w.message(&wire.Ack{Transfer: in.id, Bytes: taken}); err != nil {
-				return nil, err
-			}
-			acked = taken
+			return proto.IOError(err)
 		}
 	}
+}
+
+// acknowledge sends FILE_ACKs over a link, up to the final one.
+func (in *incoming) acknowledge(w *frameWriter) error {
+	var acked int64
+	for {
+		a, err := in.nextAck(acked)
+		if err != nil {
+			return err
+		}
+		if err := w.message(a); err != nil || a.Final {
+			return err
+		}
+		acked = a.Bytes
+	}
+}
+
+// nextAck waits until there is enough to acknowledge beyond what was.
+func (in *incoming) nextAck(acked int64) (*wire.Ack, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for in.taken-acked < proto.AckEveryBytes && in.final == nil && in.down == nil && in.stopped == nil {
+		in.changed.Wait()
+	}
+	switch {
+	case in.stopped != nil:
+		return nil, in.stopped
+	case in.down != nil:
+		return nil, in.down
+	case in.final != nil:
+		return in.final, nil
+	}
+	return &wire.Ack{Transfer: in.id, Bytes: in.taken}, nil
 }
 
 // next waits for bytes for the consumer. There are none any more when all of
@@ -175,7 +221,7 @@ func (in *incoming) consume(w *frameWriter, count func(taken int64)) (*Receipt, 
 func (in *incoming) next() ([]byte, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for (in.taken == in.data.end && in.done == nil && !in.gone || !in.begun) && in.stopped == nil {
+	for in.taken == in.data.end && in.done == nil && !in.gone && in.stopped == nil {
 		in.changed.Wait()
 	}
 	if in.stopped != nil {
@@ -192,13 +238,18 @@ func (in *incoming) next() ([]byte, error) {
 func (in *incoming) took(n int) int64 {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	before := in.taken / proto.AckEveryBytes
 	in.taken += int64(n)
 	in.data.release(in.taken)
+	if in.taken/proto.AckEveryBytes > before {
+		in.changed.Broadcast()
+	}
 	return in.taken
 }
 
-// end checks the digest, lets the sink finish and sends the final FILE_ACK.
-func (in *incoming) end(w *frameWriter) (*Receipt, error) {
+// end checks the digest, lets the sink finish, reports the receipt and gives
+// the final FILE_ACK to acknowledge.
+func (in *incoming) end(report func(*Receipt, error)) error {
 	r := &Receipt{Transfer: in.id, Bytes: in.taken, Digest: in.hash.Sum()}
 	in.mu.Lock()
 	done := in.done
@@ -208,20 +259,23 @@ func (in *incoming) end(w *frameWriter) (*Receipt, error) {
 	in.mu.Unlock()
 	if done != nil {
 		if done.Digest != wire.Digest(r.Digest) {
-			return nil, proto.Errorf(proto.Integrity, "digest mismatch: what arrived is not what was sent")
+			return proto.Errorf(proto.Integrity, "digest mismatch: what arrived is not what was sent")
 		}
 		r.Status = done.Status
 		if in.sink.Finish != nil {
 			if err := in.sink.Finish(done.Status); err != nil {
-				return nil, proto.IOError(err)
+				return proto.IOError(err)
 			}
 		}
 	}
-	if err := w.message(&wire.Ack{Transfer: in.id, Bytes: r.Bytes, Final: true, Digest: (*wire.Digest)(&r.Digest)}); err != nil {
-		return nil, err
-	}
+	var err error
 	if r.Status != 0 {
-		return r, proto.Errorf(proto.Producer, "the peer's command ended with status %d: its data is not to be trusted", r.Status)
+		err = proto.Errorf(proto.Producer, "the peer's command ended with status %d: its data is not to be trusted", r.Status)
 	}
-	return r, nil
+	report(r, err)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.final = &wire.Ack{Transfer: in.id, Bytes: r.Bytes, Final: true, Digest: (*wire.Digest)(&r.Digest)}
+	in.changed.Broadcast()
+	return nil
 }

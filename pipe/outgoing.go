@@ -12,7 +12,8 @@ import (
 )
 
 // outgoing is the transfer that we send: fill reads the source into blocks,
-// send writes them to the link, and acked frees them.
+// send writes them to the link, and ack frees them. It outlives a link: what is
+// not acknowledged is kept, and sent again over the next.
 //
 //	source -> fill -> blocks [acked … sent … end] -> send -> link
 type outgoing struct {
@@ -28,8 +29,9 @@ type outgoing struct {
 	hash    *digest.Hasher
 	eof     bool // data.end and status are final
 	status  int
-	done    bool // FILE_DONE was handed to the link
 	final   *wire.Ack
+	waits   bool  // the peer has yet to say where to go on
+	down    error // the link is broken
 	stopped error // the exchange has failed
 }
 
@@ -45,6 +47,33 @@ func (o *outgoing) stop(err error) {
 	defer o.mu.Unlock()
 	o.stopped = err
 	o.changed.Broadcast()
+}
+
+// cut makes send return err: its link is broken.
+func (o *outgoing) cut(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.down = err
+	o.changed.Broadcast()
+}
+
+// relinked gets ready for send on another link.
+func (o *outgoing) relinked() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.down, o.waits = nil, true
+}
+
+// resume takes the FILE_RESUME that says what the peer has.
+func (o *outgoing) resume(m *wire.Resume) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.waits || m.Transfer != o.id || m.Bytes < o.acked || m.Bytes > o.data.end {
+		return proto.Errorf(proto.Protocol, "%s out of order", m.Type())
+	}
+	o.waits, o.sent = false, m.Bytes
+	o.changed.Broadcast()
+	return nil
 }
 
 // fill reads the source to its end. It may be blocked in a read when the
@@ -109,8 +138,8 @@ func (o *outgoing) filled(n int) (over bool) {
 	return false
 }
 
-// send writes the transfer to the link, from FILE_META to FILE_DONE, and
-// returns when that is written or the peer's consumer takes no more.
+// send writes the transfer to a link, from FILE_META to FILE_DONE, and returns
+// when the peer has acknowledged its end.
 func (o *outgoing) send(w *frameWriter) error {
 	if err := w.message(&wire.Meta{Transfer: o.id, Kind: wire.KindPipe}); err != nil {
 		return err
@@ -121,7 +150,10 @@ func (o *outgoing) send(w *frameWriter) error {
 		case err != nil:
 			return err
 		case done != nil:
-			return w.message(done)
+			if err := w.message(done); err != nil {
+				return err
+			}
+			return o.awaitFinal()
 		case data == nil:
 			return nil
 		}
@@ -137,19 +169,36 @@ func (o *outgoing) send(w *frameWriter) error {
 func (o *outgoing) next() (offset int64, data []byte, done *wire.Done, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.sent == o.data.end && !o.eof && o.final == nil && o.stopped == nil {
+	for (o.waits || o.sent == o.data.end && !o.eof) && o.final == nil && o.down == nil && o.stopped == nil {
 		o.changed.Wait()
 	}
 	switch {
 	case o.stopped != nil:
 		return 0, nil, nil, o.stopped
+	case o.down != nil:
+		return 0, nil, nil, o.down
 	case o.final != nil:
 		return 0, nil, nil, nil
 	case o.sent < o.data.end:
 		return o.sent, o.data.at(o.sent), nil, nil
 	}
-	o.done = true
 	return 0, nil, &wire.Done{Transfer: o.id, Bytes: o.data.end, Digest: o.digestLocked(), Status: o.status}, nil
+}
+
+// awaitFinal waits for the final FILE_ACK.
+func (o *outgoing) awaitFinal() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.final == nil && o.down == nil && o.stopped == nil {
+		o.changed.Wait()
+	}
+	if o.stopped != nil {
+		return o.stopped
+	}
+	if o.final == nil {
+		return o.down
+	}
+	return nil
 }
 
 // written takes note of what the link took.
@@ -166,6 +215,9 @@ func (o *outgoing) ack(a *wire.Ack) error {
 	defer o.mu.Unlock()
 	// The peer may have data that send has not come back from writing, which is
 	// in the block at sent at the most; blocks are released up to sent only.
+	if o.final != nil && a.Final && *a.Digest == *o.final.Digest {
+		return nil // said again over another link
+	}
 	if a.Transfer != o.id || o.final != nil || a.Bytes < o.acked || a.Bytes > o.data.end {
 		return proto.Errorf(proto.Protocol, "%s out of order", a.Type())
 	}

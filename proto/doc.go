@@ -68,6 +68,19 @@
 // stored, or taken by the consumer; before FILE_DONE it means that the consumer
 // takes no more.
 //
+// # A broken link
+//
+// A transfer outlives its link. When nothing is heard the dialer gives the link
+// up ([CodeBroken], if that still gets through), dials again, and says P2P_HELLO
+// with method "resume", the transfer's id as the token, and as its secret
+//
+//	HKDF-Expand(PRK of the transfer's first link, LabelResume, 32)
+//
+// which only the two ends of that link know; the node keys must be the same too.
+// On the new link each receiver first sends FILE_RESUME with the bytes it has,
+// and each sender goes on from there, or repeats FILE_DONE; a final FILE_ACK is
+// repeated too.
+//
 // # The end
 //
 // The listener sends FIN when it has the final FILE_ACK of what it sent and has
@@ -90,6 +103,10 @@ const (
 	// LabelDialer and LabelListener separate the two proofs' keys.
 	LabelDialer   = "mesh/1 dialer proof"
 	LabelListener = "mesh/1 listener proof"
+	// LabelResume makes the secret that goes on with a transfer.
+	LabelResume = "mesh/1 resume"
+	// ResumeSecretBytes is that secret's length.
+	ResumeSecretBytes = 32
 	// NonceBytes and ProofBytes are the lengths of the handshake's fields.
 	NonceBytes = 32
 	ProofBytes = 32
@@ -111,6 +128,9 @@ const (
 
 	// CodeBase is the application error code of exit code 0.
 	CodeBase = 0x4d00
+	// CodeBroken is the application error code of a link that is given up while
+	// its transfer is not.
+	CodeBroken = CodeBase + 0x80
 )
 
 // Implementation: the other end need not know these.
@@ -126,10 +146,16 @@ const (
 	HelloTimeout = 5 * time.Second
 	// DialTimeout is when a peer that does not answer is unreachable.
 	DialTimeout = 10 * time.Second
-	// IdleTimeout is when a silent peer is given up; KeepAlive keeps a live
-	// link from being silent.
-	IdleTimeout = 20 * time.Second
-	KeepAlive   = 5 * time.Second
+	// IdleTimeout is when a silent link is given up; KeepAlive keeps a live one
+	// from being silent. QuietTimeout is when a dialer that can go on with its
+	// transfer rather dials again.
+	IdleTimeout  = 8 * time.Second
+	QuietTimeout = 4 * time.Second
+	KeepAlive    = 1 * time.Second
+	// RedialTimeout is how long one try to come back lasts, RedialPause the time
+	// between two.
+	RedialTimeout = 2 * time.Second
+	RedialPause   = 200 * time.Millisecond
 	// CloseTimeout bounds the wait for the peer's orderly close.
 	CloseTimeout = 2 * time.Second
 	// MaxUnproven and MaxUnprovenPerSource bound connections that have not

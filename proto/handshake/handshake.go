@@ -26,13 +26,25 @@ type Binding struct {
 	Dialer, Listener identity.ID
 }
 
-// proof returns the HMAC of the parts under the key of a role.
-func (b Binding) proof(label string, secret []byte, parts ...[]byte) ([]byte, error) {
+// derive returns a key that only who knows the secret and ends this TLS session
+// can have.
+func (b Binding) derive(label string, secret []byte, size int) ([]byte, error) {
 	prk, err := hkdf.Extract(sha256.New, secret, b.Exporter)
 	if err != nil {
 		return nil, err
 	}
-	key, err := hkdf.Expand(sha256.New, prk, label, sha256.Size)
+	return hkdf.Expand(sha256.New, prk, label, size)
+}
+
+// ResumeSecret returns the secret that proves, on another link, to be one of
+// the two ends of this one, which was made with the given secret.
+func (b Binding) ResumeSecret(secret []byte) ([]byte, error) {
+	return b.derive(proto.LabelResume, secret, proto.ResumeSecretBytes)
+}
+
+// proof returns the HMAC of the parts under the key of a role.
+func (b Binding) proof(label string, secret []byte, parts ...[]byte) ([]byte, error) {
+	key, err := b.derive(label, secret, sha256.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +157,9 @@ type Listener struct {
 	Guard Guard
 	// Offer is what there is to grant.
 	Offer proto.Caps
+	// Resume returns the admission of the transfer that dialer wants to go on
+	// with, or an error with code [proto.Denied].
+	Resume func(transfer []byte, dialer identity.ID) (token.Admission, error)
 	// Window is what the listener announces, in bytes.
 	Window int64
 	// Reserve takes a place for the peer, and reports false when there is none.
@@ -167,6 +182,9 @@ type Verdict struct {
 	Window   int64 // the dialer's
 	Transfer wire.TransferID
 	Token    *token.ID
+	// Secret is what goes on with a transfer that begins here; nil if it began
+	// before.
+	Secret []byte
 }
 
 // Answer judges the body of a P2P_HELLO.
@@ -196,7 +214,14 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 	if h.Version != proto.HelloVersion {
 		return Verdict{}, proto.Errorf(proto.Version, "peer speaks version %d, we speak %d", h.Version, proto.HelloVersion)
 	}
-	found, err := l.Guard.Find(&h, b.Dialer)
+	resumes := h.Method == wire.MethodResume
+	var found token.Admission
+	var err error
+	if resumes {
+		found, err = l.Resume(h.Token, b.Dialer)
+	} else {
+		found, err = l.Guard.Find(&h, b.Dialer)
+	}
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -212,13 +237,26 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 		return Verdict{}, err
 	}
 	granted := want & found.Caps & l.Offer
+	if resumes {
+		v, err := l.admit(b, found, found.Caps, body, wire.TransferID(h.Token))
+		v.Window = h.Window
+		return v, err
+	}
 	if granted == 0 {
 		return Verdict{}, proto.Errorf(proto.Capability, "peer wants %s, may %s, and we offer %s", want, found.Caps, l.Offer)
 	}
 	if !l.Reserve() {
 		return Verdict{}, proto.Errorf(proto.Busy, "as many peers as there may be")
 	}
-	v, err := l.admit(b, found, granted, body)
+	var transfer wire.TransferID
+	if _, err := rand.Read(transfer[:]); err != nil {
+		l.Release()
+		return Verdict{}, err
+	}
+	v, err := l.admit(b, found, granted, body, transfer)
+	if err == nil {
+		v.Secret, err = b.ResumeSecret(found.Secret)
+	}
 	if err != nil {
 		l.Release()
 		return Verdict{}, err
@@ -228,23 +266,20 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 }
 
 // admit claims the token for the dialer and makes the P2P_OK.
-func (l *Listener) admit(b Binding, found token.Admission, granted proto.Caps, hello []byte) (Verdict, error) {
+func (l *Listener) admit(b Binding, found token.Admission, granted proto.Caps, hello []byte, transfer wire.TransferID) (Verdict, error) {
 	if found.Claim != nil {
 		if err := found.Claim(); err != nil {
 			return Verdict{}, err
 		}
 	}
-	ok := wire.OKMessage{Granted: granted.String(), Window: l.Window, Nonce: make([]byte, proto.NonceBytes)}
+	ok := wire.OKMessage{Granted: granted.String(), Window: l.Window, Transfer: transfer, Nonce: make([]byte, proto.NonceBytes)}
 	if _, err := rand.Read(ok.Nonce); err != nil {
 		return Verdict{}, err
 	}
-	if _, err := rand.Read(ok.Transfer[:]); err != nil {
-		return Verdict{}, err
-	}
-	proof, err := b.okProof(found.Secret, hello, ok)
+	var err error
+	ok.Proof, err = b.okProof(found.Secret, hello, ok)
 	if err != nil {
 		return Verdict{}, err
 	}
-	ok.Proof = proof
 	return Verdict{Answer: &ok, Granted: granted, Transfer: ok.Transfer, Token: found.Token}, nil
 }

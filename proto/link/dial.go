@@ -39,11 +39,16 @@ func (e *Endpoint) Dial(ctx context.Context, t Target) (*Link, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, proto.DialTimeout, errNoAnswer)
 	defer cancel()
+	return e.dial(ctx, t, nil)
+}
+
+// dial makes a link, of a session that there is already or of one that begins.
+func (e *Endpoint) dial(ctx context.Context, t Target, s *session) (*Link, error) {
 	conn, err := e.race(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	l, err := e.hello(ctx, conn, t)
+	l, err := e.hello(ctx, conn, t, s)
 	if err != nil {
 		code := proto.CodeOf(err)
 		_ = conn.CloseWithError(quic.ApplicationErrorCode(code.Wire()), code.String())
@@ -52,7 +57,10 @@ func (e *Endpoint) Dial(ctx context.Context, t Target) (*Link, error) {
 	return l, nil
 }
 
-var errNoAnswer = proto.Errorf(proto.Unreachable, "no answer in %s", proto.DialTimeout)
+var (
+	errNoAnswer = proto.Errorf(proto.Unreachable, "no answer in %s", proto.DialTimeout)
+	errNobody   = proto.Errorf(proto.Unreachable, "nobody listens there")
+)
 
 // race dials every address and returns the first connection whose other end has
 // the right key.
@@ -141,7 +149,7 @@ func (e *Endpoint) connect(ctx context.Context, addr *net.UDPAddr, id identity.I
 	defer e.watchers.add(&watcher{
 		addr:  func() net.Addr { return addr },
 		heard: func() uint64 { return 0 },
-		gone:  func() { cancel(proto.Errorf(proto.Unreachable, "nobody listens there")) },
+		gone:  func() { cancel(errNobody) },
 	})()
 	var pinErr error // quic-go reports an alert, not this
 	tlsConf := e.tlsConfig(func(got identity.ID) error {
@@ -167,7 +175,7 @@ func (e *Endpoint) connect(ctx context.Context, addr *net.UDPAddr, id identity.I
 
 // hello is the dialer's handshake on a connection whose other end has shown the
 // right key.
-func (e *Endpoint) hello(ctx context.Context, conn *quic.Conn, t Target) (*Link, error) {
+func (e *Endpoint) hello(ctx context.Context, conn *quic.Conn, t Target, s *session) (*Link, error) {
 	b, err := binding(conn.ConnectionState().TLS, e.key.ID(), t.ID)
 	if err != nil {
 		return nil, err
@@ -207,7 +215,14 @@ func (e *Endpoint) hello(ctx context.Context, conn *quic.Conn, t Target) (*Link,
 	if err := stream.SetDeadline(time.Time{}); err != nil {
 		return nil, explain(err)
 	}
-	return e.keep(&Link{Peer: t.ID, Transfer: ok.Transfer, Granted: granted, PeerWindow: ok.Window, Dialed: true, conn: conn, stream: stream}), nil
+	if s == nil {
+		secret, err := b.ResumeSecret(t.Credential.Secret)
+		if err != nil {
+			return nil, err
+		}
+		s = &session{secret: secret, endpoint: e, target: t}
+	}
+	return e.keep(&Link{session: s, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, PeerWindow: ok.Window, Dialed: true, conn: conn, stream: stream}), nil
 }
 
 // helloError explains why no answer to P2P_HELLO could be had.

@@ -60,7 +60,7 @@ func (e *Endpoint) Close() error {
 func (e *Endpoint) keep(l *Link) *Link {
 	remove := e.watchers.add(&watcher{
 		addr:  l.conn.RemoteAddr,
-		heard: func() uint64 { return l.conn.ConnectionStats().PacketsReceived },
+		heard: l.heard,
 		gone:  func() { l.Close(proto.Errorf(proto.Truncated, "the peer's process is gone")) },
 	})
 	context.AfterFunc(l.conn.Context(), remove)

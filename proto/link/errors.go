@@ -31,13 +31,16 @@ func explain(err error) error {
 		return err
 	}
 	if e, ok := errors.AsType[*quic.ApplicationError](err); ok {
+		if e.Remote && e.ErrorCode == proto.CodeBroken {
+			return broken{proto.Errorf(proto.Timeout, "the peer has given the link up")}
+		}
 		return peerClosed(proto.CodeFromWire(uint64(e.ErrorCode)))
 	}
 	if e, ok := errors.AsType[*quic.StreamError](err); ok {
 		return peerClosed(proto.CodeFromWire(uint64(e.ErrorCode)))
 	}
 	if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok {
-		return proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", proto.IdleTimeout)
+		return broken{proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", proto.IdleTimeout)}
 	}
 	if _, ok := errors.AsType[*quic.HandshakeTimeoutError](err); ok {
 		return proto.Errorf(proto.Unreachable, unansweredSuffix)
@@ -55,7 +58,7 @@ func explain(err error) error {
 		return proto.Errorf(proto.Unreachable, unansweredSuffix)
 	}
 	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, net.ErrClosed) {
-		return &proto.Error{Code: proto.Unreachable, Err: err}
+		return broken{&proto.Error{Code: proto.Unreachable, Err: err}}
 	}
 	return err
 }
@@ -78,7 +81,7 @@ func transportError(e *quic.TransportError) error {
 	case code >= alertFirst && code <= alertLast:
 		return proto.Errorf(proto.Identity, "TLS: %w", e)
 	case code == quicInternal && !e.Remote: // a send or a read failed here
-		return &proto.Error{Code: proto.Unreachable, Err: e}
+		return broken{&proto.Error{Code: proto.Unreachable, Err: e}}
 	}
 	return proto.Errorf(proto.Protocol, "QUIC: %w", e)
 }

@@ -3,11 +3,9 @@
 package link
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -36,8 +34,9 @@ type Link struct {
 	// known to the listener only.
 	Token *token.ID
 
-	conn   *quic.Conn
-	stream *quic.Stream
+	conn    *quic.Conn
+	stream  *quic.Stream
+	session *session
 
 	closeOnce sync.Once
 	mu        sync.Mutex
@@ -63,34 +62,29 @@ func (l *Link) Write(p []byte) (int, error) {
 // last byte. It does not wait for that.
 func (l *Link) CloseWrite() error { return l.explain(l.stream.Close()) }
 
-// Close closes the link and tells the peer err's code, [proto.OK] for nil. What
-// was written and not yet acknowledged by the peer's host may be lost: see
-// [Link.AwaitClose]. Only the first Close counts.
+// Close closes the link, and with it the transfer, and tells the peer err's
+// code, [proto.OK] for nil. What was written and not yet acknowledged by the
+// peer's host may be lost. Only the first Close or
+// [Link.Break] tells the peer.
 func (l *Link) Close(err error) {
+	code := proto.CodeOf(err)
+	l.shut(err, code.Wire(), code.String())
+	l.session.end()
+}
+
+// Break gives the link up, but not its transfer: see [Link.Resume].
+func (l *Link) Break(err error) { l.shut(broken{err}, proto.CodeBroken, "broken") }
+
+func (l *Link) shut(err error, code uint64, reason string) {
 	l.closeOnce.Do(func() {
 		l.mu.Lock()
 		l.cause = err
 		l.mu.Unlock()
-		code := proto.CodeOf(err)
-		_ = l.conn.CloseWithError(quic.ApplicationErrorCode(code.Wire()), code.String()) // always nil
+		_ = l.conn.CloseWithError(quic.ApplicationErrorCode(code), reason) // always nil
 	})
 }
 
-// AwaitClose waits until the peer has closed the link, for at most
-// [proto.CloseTimeout]. The end that sent the last byte calls it, so that the
-// byte is delivered before the process leaves.
-func (l *Link) AwaitClose(ctx context.Context) {
-	timer := time.NewTimer(proto.CloseTimeout)
-	defer timer.Stop()
-	select {
-	case <-l.conn.Context().Done():
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-// Done is closed when the link is.
-func (l *Link) Done() <-chan struct{} { return l.conn.Context().Done() }
+func (l *Link) heard() uint64 { return l.conn.ConnectionStats().PacketsReceived }
 
 func (l *Link) explain(err error) error {
 	if err == nil {

@@ -32,6 +32,8 @@ type Listener struct {
 	mu     sync.Mutex
 	places int
 	live   map[*Link]struct{}
+	// sessions are those whose transfer has not ended, linked now or not.
+	sessions map[wire.TransferID]*session
 }
 
 // Listen waits for peers that guard lets in, and grants them what of offer they
@@ -59,17 +61,18 @@ func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Li
 		links:    make(chan *Link),
 		places:   max,
 		live:     make(map[*Link]struct{}),
+		sessions: make(map[wire.TransferID]*session),
 	}
-	l.judge = handshake.Listener{Guard: guard, Offer: offer, Window: proto.WindowBytes, Reserve: l.reserve, Release: l.release}
+	l.judge = handshake.Listener{Guard: guard, Offer: offer, Resume: l.find, Window: proto.WindowBytes, Reserve: l.reserve, Release: l.release}
 	l.done, l.stop = context.WithCancel(context.Background())
 	l.wg.Go(l.acceptAll)
 	l.wg.Go(l.watchTokens)
 	return l, nil
 }
 
-// Accept returns the next peer that has proven itself. It blocks until there is
-// one, ctx ends or the listener is closed. Its place is free again when the
-// link is closed.
+// Accept returns the next peer that has proven itself and begins a transfer. It
+// blocks until there is one, ctx ends or the listener is closed. Its place is
+// free again when [Link.Close] has been called.
 func (l *Listener) Accept(ctx context.Context) (*Link, error) {
 	select {
 	case link := <-l.links:
@@ -120,7 +123,7 @@ func (l *Listener) acceptAll() {
 func (l *Listener) serve(conn *quic.Conn) {
 	ctx, cancel := context.WithTimeoutCause(l.done, proto.HelloTimeout, proto.Errorf(proto.Timeout, "no handshake in %s", proto.HelloTimeout))
 	defer cancel()
-	link, err := l.handshake(ctx, conn)
+	link, secret, err := l.handshake(ctx, conn)
 	if err != nil {
 		l.endpoint.log.Info("peer turned away", "addr", conn.RemoteAddr(), "err", err)
 		code := proto.CodeOf(err)
@@ -129,63 +132,80 @@ func (l *Listener) serve(conn *quic.Conn) {
 	}
 	proven(conn.Context())
 	l.endpoint.log.Info("peer connected", "peer", link.Peer, "addr", link.Addr(), "granted", link.Granted, "transfer", link.Transfer)
-	l.mu.Lock()
-	l.live[link] = struct{}{}
-	l.mu.Unlock()
-	context.AfterFunc(conn.Context(), func() {
-		l.mu.Lock()
-		delete(l.live, link)
-		l.mu.Unlock()
-		l.release()
-	})
+	if secret == nil {
+		l.resumed(link)
+		return
+	}
+	l.begin(link, secret)
 	select {
 	case l.links <- link:
 	case <-conn.Context().Done():
+		link.Close(nil)
 	case <-l.done.Done():
 		link.Close(proto.Errorf(proto.Truncated, "listener is closed"))
 	}
 }
 
+// keep watches a link that has a session for what ends it from outside.
+func (l *Listener) keep(link *Link) {
+	l.endpoint.keep(link)
+	l.mu.Lock()
+	l.live[link] = struct{}{}
+	l.mu.Unlock()
+	context.AfterFunc(link.conn.Context(), func() {
+		l.mu.Lock()
+		delete(l.live, link)
+		l.mu.Unlock()
+	})
+}
+
 // handshake is the listener's side of P2P_HELLO. A peer that is refused has
-// been told so when it returns.
-func (l *Listener) handshake(ctx context.Context, conn *quic.Conn) (*Link, error) {
+// been told so when it returns. The secret is nil for a link that goes on with
+// a transfer.
+func (l *Listener) handshake(ctx context.Context, conn *quic.Conn) (*Link, []byte, error) {
 	state := conn.ConnectionState().TLS
 	peer, err := identity.OfCertificates(state.PeerCertificates)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b, err := binding(state, peer, l.endpoint.key.ID())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	stream, err := conn.AcceptStream(ctx)
 	if err != nil {
-		return nil, l.cause(ctx, err)
+		return nil, nil, l.cause(ctx, err)
 	}
 	deadline, _ := ctx.Deadline()
 	if err := stream.SetDeadline(deadline); err != nil {
-		return nil, explain(err)
+		return nil, nil, explain(err)
 	}
 	_, body, err := wire.ReadFrame(stream, wire.TypeHello)
 	if err != nil {
-		return nil, l.cause(ctx, err)
+		return nil, nil, l.cause(ctx, err)
 	}
 	v := l.judge.Answer(b, body)
 	if _, err := stream.Write(wire.AppendFrame(nil, v.Answer)); err != nil {
-		if v.Err == nil {
-			l.release()
-		}
-		return nil, explain(err)
+		l.unreserve(v)
+		return nil, nil, explain(err)
 	}
 	if v.Err != nil {
 		l.letRead(ctx, conn, stream)
-		return nil, v.Err
+		return nil, nil, v.Err
 	}
 	if err := stream.SetDeadline(time.Time{}); err != nil {
-		l.release()
-		return nil, explain(err)
+		l.unreserve(v)
+		return nil, nil, explain(err)
 	}
-	return l.endpoint.keep(&Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, PeerWindow: v.Window, Token: v.Token, conn: conn, stream: stream}), nil
+	return &Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, PeerWindow: v.Window, Token: v.Token, conn: conn, stream: stream}, v.Secret, nil
+}
+
+// unreserve gives back the place of a peer that was let in and is gone before
+// it knows.
+func (l *Listener) unreserve(v handshake.Verdict) {
+	if v.Err == nil && v.Secret != nil {
+		l.release()
+	}
 }
 
 // letRead gives a refused peer the time to read why: a closing would overtake

@@ -47,8 +47,11 @@ func (n *Net) SendPacket(p Packet) error {
 // AddNode implements [simnet.Router].
 func (n *Net) AddNode(addr net.Addr, r simnet.PacketReceiver) { n.router.AddNode(addr, r) }
 
-// Cut loses every packet from now on.
+// Cut loses every packet until Heal.
 func (n *Net) Cut() { n.cut.Store(true) }
+
+// Heal ends a Cut.
+func (n *Net) Heal() { n.cut.Store(false) }
 
 // Conn returns a new host's socket.
 func (n *Net) Conn(t testing.TB) *simnet.SimConn {

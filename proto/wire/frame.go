@@ -17,13 +17,14 @@ type Type uint8
 
 // The frame types of pipes. See package proto for who sends which and when.
 const (
-	TypeHello Type = 0x01
-	TypeOK    Type = 0x02
-	TypeDeny  Type = 0x03
-	TypeMeta  Type = 0x10
-	TypeChunk Type = 0x12
-	TypeDone  Type = 0x13
-	TypeAck   Type = 0x14
+	TypeHello  Type = 0x01
+	TypeOK     Type = 0x02
+	TypeDeny   Type = 0x03
+	TypeMeta   Type = 0x10
+	TypeResume Type = 0x11
+	TypeChunk  Type = 0x12
+	TypeDone   Type = 0x13
+	TypeAck    Type = 0x14
 )
 
 // types is the table of frame types: name, and the largest body.
@@ -31,13 +32,14 @@ var types = map[Type]struct {
 	name     string
 	maxBytes uint32
 }{
-	TypeHello: {"P2P_HELLO", proto.MaxUnprovenFrameBytes},
-	TypeOK:    {"P2P_OK", proto.MaxUnprovenFrameBytes},
-	TypeDeny:  {"P2P_DENY", proto.MaxUnprovenFrameBytes},
-	TypeMeta:  {"FILE_META", proto.MaxControlFrameBytes},
-	TypeChunk: {"FILE_CHUNK", proto.ChunkHeaderBytes + proto.MaxChunkBytes},
-	TypeDone:  {"FILE_DONE", proto.MaxControlFrameBytes},
-	TypeAck:   {"FILE_ACK", proto.MaxControlFrameBytes},
+	TypeHello:  {"P2P_HELLO", proto.MaxUnprovenFrameBytes},
+	TypeOK:     {"P2P_OK", proto.MaxUnprovenFrameBytes},
+	TypeDeny:   {"P2P_DENY", proto.MaxUnprovenFrameBytes},
+	TypeMeta:   {"FILE_META", proto.MaxControlFrameBytes},
+	TypeResume: {"FILE_RESUME", proto.MaxControlFrameBytes},
+	TypeChunk:  {"FILE_CHUNK", proto.ChunkHeaderBytes + proto.MaxChunkBytes},
+	TypeDone:   {"FILE_DONE", proto.MaxControlFrameBytes},
+	TypeAck:    {"FILE_ACK", proto.MaxControlFrameBytes},
 }
 
 // String returns the name that the documents use.

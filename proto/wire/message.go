@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"mesh/proto"
 )
@@ -21,6 +22,7 @@ const (
 	MethodToken      = "token"      // a session token; Token is its id
 	MethodCapability = "capability" // a signed capability; Token is its claims
 	MethodKey        = "key"        // the dialer's node key alone; Token is empty
+	MethodResume     = "resume"     // a transfer whose link broke; Token is its id
 )
 
 // Hello is P2P_HELLO.
@@ -65,6 +67,13 @@ type Meta struct {
 	Kind     string     `json:"kind"`
 }
 
+// Resume is FILE_RESUME, a receiver's first message on a link that goes on with
+// a transfer.
+type Resume struct {
+	Transfer TransferID `json:"transfer"`
+	Bytes    int64      `json:"bytes"` // received: the offset to go on from
+}
+
 // Done is FILE_DONE, which announces the end of a transfer's data.
 type Done struct {
 	Transfer TransferID `json:"transfer"`
@@ -105,6 +114,9 @@ func (*Deny) Type() Type { return TypeDeny }
 func (*Meta) Type() Type { return TypeMeta }
 
 // Type implements [Message].
+func (*Resume) Type() Type { return TypeResume }
+
+// Type implements [Message].
 func (*Done) Type() Type { return TypeDone }
 
 // Type implements [Message].
@@ -112,7 +124,7 @@ func (*Ack) Type() Type { return TypeAck }
 
 func (m *Hello) check() error {
 	switch {
-	case m.Method != MethodToken && m.Method != MethodCapability && m.Method != MethodKey:
+	case !slices.Contains([]string{MethodToken, MethodCapability, MethodKey, MethodResume}, m.Method):
 		return fmt.Errorf("unknown method")
 	case (m.Method == MethodKey) != (len(m.Token) == 0):
 		return fmt.Errorf("token does not go with the method")
@@ -149,6 +161,13 @@ func (m *Deny) check() error {
 func (m *Meta) check() error {
 	if m.Kind != KindPipe {
 		return fmt.Errorf("unknown kind of transfer")
+	}
+	return nil
+}
+
+func (m *Resume) check() error {
+	if m.Bytes < 0 {
+		return fmt.Errorf("negative count")
 	}
 	return nil
 }

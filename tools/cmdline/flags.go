@@ -87,6 +87,24 @@ func Deadline() cli.Flag {
 	}
 }
 
+// DefaultResumeFor is how long a link may stay broken that --resume-for says
+// nothing about.
+const DefaultResumeFor = 20 * time.Second
+
+// ResumeFor is --resume-for DUR; 0 turns resuming off.
+func ResumeFor() cli.Flag {
+	return &cli.DurationFlag{
+		Name: "resume-for", Value: DefaultResumeFor,
+		Usage: "let a broken link stay broken for `DUR`; 0: not at all",
+		Action: func(_ *cli.Context, d time.Duration) error {
+			if d >= 0 {
+				return nil
+			}
+			return proto.Errorf(proto.Usage, "flag --resume-for: %v is negative", d)
+		},
+	}
+}
+
 // Addr is --addr HOST:PORT, which can be repeated.
 func Addr() cli.Flag {
 	return &cli.StringSliceFlag{

@@ -23,7 +23,7 @@ func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, 
 	name := n.Book.NameOf(l.Peer)
 	var counters pipe.Counters
 	stop := n.tell.watch(l, name, &counters, screenOf(source, sink))
-	result, err := pipe.Exchange(ctx, l, source, sink, &counters)
+	result, err := pipe.Exchange(ctx, l, source, sink, pipe.Options{ResumeFor: n.resumeFor, Log: n.Log, Counters: &counters})
 	stop()
 	n.tell.result(l, name, result)
 	return err

@@ -6,6 +6,7 @@ package node
 import (
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -22,7 +23,8 @@ type Node struct {
 	Book identity.Book
 	Log  *slog.Logger
 
-	tell *teller
+	resumeFor time.Duration
+	tell      *teller
 }
 
 // Open loads the node key, which it makes at the first use, and opens what
@@ -40,7 +42,7 @@ func Open(c *cli.Context) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Node{Key: key, Book: identity.Book{Dir: state}, Log: cmdline.Logger(c), tell: tell}, nil
+	return &Node{Key: key, Book: identity.Book{Dir: state}, Log: cmdline.Logger(c), resumeFor: c.Duration("resume-for"), tell: tell}, nil
 }
 
 // Close writes the last event, how the tool ended, and returns err, or what

@@ -1,0 +1,212 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/identity"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// ErrBroken is in the chain of the error of a link that broke without either
+// end wanting it to: what crossed it may go on over another, see [Link.Resume].
+var ErrBroken = errors.New("link is broken")
+
+// broken makes an error one of a broken link, without changing its words.
+type broken struct{ error }
+
+func (b broken) Is(target error) bool { return target == ErrBroken }
+func (b broken) Unwrap() error        { return b.error }
+
+// session is what outlives a link: a transfer between two nodes. It ends when
+// one of its links is closed.
+type session struct {
+	secret []byte // of method resume
+
+	// The dialer's.
+	endpoint *Endpoint
+	target   Target
+
+	// The listener's.
+	listener  *Listener
+	transfer  wire.TransferID
+	peer      identity.ID
+	granted   proto.Caps
+	token     *token.ID
+	successor chan *Link // sent by resumed, one at a time; never closed
+
+	mu      sync.Mutex
+	current *Link
+	ended   bool
+}
+
+// end ends the session; the first time it does, it gives back what it held.
+func (s *session) end() {
+	s.mu.Lock()
+	ended := s.ended
+	s.ended = true
+	next := s.takeSuccessor()
+	s.mu.Unlock()
+	if next != nil {
+		next.shut(errEnded, proto.CodeOf(errEnded).Wire(), "")
+	}
+	if !ended && s.listener != nil {
+		s.listener.forget(s)
+	}
+}
+
+// Resume returns the link on which the transfer of a broken one goes on: the
+// dialer's end dials until it is there, the listener's waits for that. It blocks
+// until then, or until ctx ends. An error with code [proto.Truncated] says that
+// the peer is there but not the transfer, or that its process is gone.
+func (l *Link) Resume(ctx context.Context) (*Link, error) {
+	s := l.session
+	if s.listener == nil {
+		return s.redial(ctx, l)
+	}
+	select {
+	case next := <-s.successor:
+		return next, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
+	t := s.target
+	t.Addrs = append([]string{old.Addr().String()}, t.Addrs...)
+	t.Credential = token.Credential{Method: wire.MethodResume, Public: old.Transfer[:], Secret: s.secret}
+	t.Want, t.Need = old.Granted, old.Granted
+	for try := 1; ; try++ {
+		timeout := proto.RedialTimeout
+		if try%3 == 0 {
+			timeout = proto.DialTimeout // a path may be that slow
+		}
+		next, err := s.redialOnce(ctx, t, timeout)
+		if err == nil {
+			return next, nil
+		}
+		switch code := proto.CodeOf(err); {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.Is(err, errNobody):
+			return nil, proto.Errorf(proto.Truncated, "the peer's process is gone")
+		case code == proto.Denied:
+			return nil, proto.Errorf(proto.Truncated, "the peer has given the transfer up")
+		case code != proto.Unreachable && code != proto.Busy && code != proto.Timeout:
+			return nil, err
+		}
+		s.endpoint.log.Debug("peer is not there again yet", "err", err)
+		select {
+		case <-time.After(proto.RedialPause):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func (s *session) redialOnce(ctx context.Context, t Target, timeout time.Duration) (*Link, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errNoAnswer)
+	defer cancel()
+	return s.endpoint.dial(ctx, t, s)
+}
+
+// Watch breaks the link when nothing is heard from the peer for
+// [proto.QuietTimeout]. It blocks until then, or until ctx ends. The dialer's
+// end calls it if it wants to go on with its transfer sooner than QUIC's own
+// idle timeout allows.
+func (l *Link) Watch(ctx context.Context) {
+	tick := time.NewTicker(proto.QuietTimeout / 8)
+	defer tick.Stop()
+	heard, since := l.heard(), time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if n := l.heard(); n != heard {
+				heard, since = n, now
+			} else if now.Sub(since) >= proto.QuietTimeout {
+				l.Break(proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", proto.QuietTimeout))
+				return
+			}
+		}
+	}
+}
+
+// begin makes the session of a listener's link.
+func (l *Listener) begin(link *Link, secret []byte) {
+	link.session = &session{
+		secret: secret, listener: l, transfer: link.Transfer, peer: link.Peer, granted: link.Granted, token: link.Token,
+		successor: make(chan *Link, 1), current: link,
+	}
+	l.mu.Lock()
+	l.sessions[link.Transfer] = link.session
+	l.mu.Unlock()
+	l.keep(link)
+}
+
+// forget takes an ended session off the list and gives back its place.
+func (l *Listener) forget(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.sessions, s.transfer)
+	l.places++
+}
+
+// find is the [handshake.Listener.Resume]: only the node that began a transfer
+// may go on with it, and not with a token that was revoked since.
+func (l *Listener) find(transfer []byte, dialer identity.ID) (token.Admission, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(transfer) == len(wire.TransferID{}) {
+		s := l.sessions[wire.TransferID(transfer)]
+		if s != nil && s.peer == dialer && (s.token == nil || !l.judge.Guard.Revoked(*s.token)) {
+			return token.Admission{Secret: s.secret, Caps: s.granted, Token: s.token}, nil
+		}
+	}
+	return token.Admission{}, proto.Errorf(proto.Denied, "no such transfer of this node")
+}
+
+// resumed hands a link to the session whose transfer it goes on with, in place
+// of the one before.
+func (l *Listener) resumed(link *Link) {
+	l.mu.Lock()
+	s := l.sessions[link.Transfer]
+	l.mu.Unlock()
+	if s == nil { // it has ended since the proof
+		link.shut(errEnded, proto.CodeOf(errEnded).Wire(), "")
+		return
+	}
+	link.session = s
+	l.keep(link)
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		link.Close(errEnded)
+		return
+	}
+	old := s.current
+	s.current = link
+	s.takeSuccessor()
+	s.successor <- link
+	s.mu.Unlock()
+	old.Break(proto.Errorf(proto.Timeout, "the peer has come back over another link"))
+}
+
+// takeSuccessor returns the link that Resume has not taken, or nil. It is called
+// with s.mu held, as all sends are.
+func (s *session) takeSuccessor() *Link {
+	select {
+	case next := <-s.successor:
+		return next
+	default:
+		return nil
+	}
+}
+
+var errEnded = proto.Errorf(proto.Truncated, "the transfer has ended")
