@@ -47,11 +47,11 @@ func TestResume(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				n := &linktest.Net{Latency: latency}
-				there, back := random(40<<20), random(4<<20)
+				there, back := random(12<<20), random(1<<20)
 				var dialer, listener end
 				dialer.options.ResumeFor, listener.options.ResumeFor = 2*time.Minute, 2*time.Minute
-				dialer.source = &pipe.Source{Reader: &slowly{there, 64 << 10, 100 * time.Millisecond}}
-				listener.source = &pipe.Source{Reader: &slowly{back, 64 << 10, time.Second}}
+				dialer.source = &pipe.Source{Reader: &slowly{there, 4 << 10, 100 * time.Millisecond}}
+				listener.source = &pipe.Source{Reader: &slowly{back, 4 << 10, time.Second}}
 				outages(n, time.Now(), []time.Duration{10 * time.Second, 125 * time.Second, 250 * time.Second}, lasting)
 				both(t, n, proto.CapSend|proto.CapRecv, &dialer, &listener)
 				wantCode(t, "dialer", dialer.err, proto.OK)
