@@ -170,6 +170,9 @@ func (e *Endpoint) connect(ctx context.Context, addr *net.UDPAddr, id identity.I
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
+	if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok { // of the handshake, which runs out when ctx does
+		return nil, errNoAnswer
+	}
 	return nil, explain(err)
 }
 
@@ -188,11 +191,7 @@ func (e *Endpoint) hello(ctx context.Context, conn *quic.Conn, t Target, s *sess
 	if err != nil {
 		return nil, explain(err)
 	}
-	deadline, _ := ctx.Deadline()
-	if err := stream.SetDeadline(deadline); err != nil {
-		return nil, explain(err)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })
+	stop := bound(ctx, stream)
 	defer stop()
 	frame := wire.AppendHeader(nil, wire.Header{Type: wire.TypeHello, Bytes: len(d.Hello)})
 	if _, err := stream.Write(append(frame, d.Hello...)); err != nil {
@@ -212,9 +211,6 @@ func (e *Endpoint) hello(ctx context.Context, conn *quic.Conn, t Target, s *sess
 	if !stop() {
 		return nil, context.Cause(ctx)
 	}
-	if err := stream.SetDeadline(time.Time{}); err != nil {
-		return nil, explain(err)
-	}
 	if s == nil {
 		secret, err := b.ResumeSecret(t.Credential.Secret)
 		if err != nil {
@@ -223,6 +219,12 @@ func (e *Endpoint) hello(ctx context.Context, conn *quic.Conn, t Target, s *sess
 		s = &session{secret: secret, endpoint: e, target: t}
 	}
 	return e.keep(&Link{session: s, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, PeerWindow: ok.Window, Dialed: true, conn: conn, stream: stream}), nil
+}
+
+// bound makes reads and writes of the stream fail when ctx ends, until stop is
+// called. It reports false if that came too late.
+func bound(ctx context.Context, stream *quic.Stream) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })
 }
 
 // helloError explains why no answer to P2P_HELLO could be had.

@@ -176,10 +176,8 @@ func (l *Listener) handshake(ctx context.Context, conn *quic.Conn) (*Link, []byt
 	if err != nil {
 		return nil, nil, l.cause(ctx, err)
 	}
-	deadline, _ := ctx.Deadline()
-	if err := stream.SetDeadline(deadline); err != nil {
-		return nil, nil, explain(err)
-	}
+	stop := bound(ctx, stream)
+	defer stop()
 	_, body, err := wire.ReadFrame(stream, wire.TypeHello)
 	if err != nil {
 		return nil, nil, l.cause(ctx, err)
@@ -187,15 +185,15 @@ func (l *Listener) handshake(ctx context.Context, conn *quic.Conn) (*Link, []byt
 	v := l.judge.Answer(b, body)
 	if _, err := stream.Write(wire.AppendFrame(nil, v.Answer)); err != nil {
 		l.unreserve(v)
-		return nil, nil, explain(err)
+		return nil, nil, l.cause(ctx, err)
 	}
 	if v.Err != nil {
 		l.letRead(ctx, conn, stream)
 		return nil, nil, v.Err
 	}
-	if err := stream.SetDeadline(time.Time{}); err != nil {
+	if !stop() {
 		l.unreserve(v)
-		return nil, nil, explain(err)
+		return nil, nil, context.Cause(ctx)
 	}
 	return &Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, PeerWindow: v.Window, Token: v.Token, conn: conn, stream: stream}, v.Secret, nil
 }
