@@ -1,0 +1,278 @@
+package wire_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+var update = flag.Bool("update", false, "write the vectors anew")
+
+func field(c byte, n int) []byte { return bytes.Repeat([]byte{c}, n) }
+
+// samples has a message of each type, as the vectors show them.
+func samples() []wire.Message {
+	digest := wire.Digest(field(7, 32))
+	transfer := wire.TransferID(field(1, 16))
+	return []wire.Message{
+		&wire.Hello{Version: 1, Method: wire.MethodToken, Token: field(2, 8), Want: "send,recv", Window: 16 << 20, Nonce: field(3, 32), Proof: field(4, 32)},
+		&wire.Hello{Version: 1, Method: wire.MethodKey, Want: "send", Window: 1 << 20, Nonce: field(3, 32), Proof: field(4, 32)},
+		&wire.OKMessage{Granted: "send", Window: 16 << 20, Transfer: transfer, Nonce: field(5, 32), Proof: field(6, 32)},
+		&wire.Deny{Class: wire.ClassDenied},
+		&wire.Meta{Transfer: transfer, Kind: wire.KindPipe},
+		&wire.Resume{Transfer: transfer, Bytes: 65536},
+		&wire.Done{Transfer: transfer, Bytes: 3, Digest: digest, Status: 1},
+		&wire.Ack{Transfer: transfer, Bytes: 3},
+		&wire.Ack{Transfer: transfer, Bytes: 3, Final: true, Digest: &digest},
+	}
+}
+
+// empty returns a message of the type to parse into.
+func empty(t wire.Type) wire.Message {
+	switch t {
+	case wire.TypeHello:
+		return new(wire.Hello)
+	case wire.TypeOK:
+		return new(wire.OKMessage)
+	case wire.TypeDeny:
+		return new(wire.Deny)
+	case wire.TypeMeta:
+		return new(wire.Meta)
+	case wire.TypeResume:
+		return new(wire.Resume)
+	case wire.TypeDone:
+		return new(wire.Done)
+	case wire.TypeAck:
+		return new(wire.Ack)
+	}
+	return nil
+}
+
+// TestVectors holds testdata/frames.txt, which other implementations can read,
+// and the code together.
+func TestVectors(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for _, m := range samples() {
+		fmt.Fprintf(&b, "type: %s\nbody: %s\nframe: %x\n\n", m.Type(), wire.AppendBody(nil, m), wire.AppendFrame(nil, m))
+	}
+	const file = "testdata/frames.txt"
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("frames differ from %s; got\n%s", file, b.String())
+	}
+	for line := range strings.Lines(string(want)) {
+		text, ok := strings.CutPrefix(strings.TrimSpace(line), "frame: ")
+		if !ok {
+			continue
+		}
+		frame, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		typ, body, err := wire.ReadFrame(iotest.OneByteReader(bytes.NewReader(frame)), wire.Type(frame[4]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := empty(typ)
+		if err := wire.ParseBody(body, m); err != nil {
+			t.Errorf("%s: %v", typ, err)
+		}
+		if got := wire.AppendFrame(nil, m); !bytes.Equal(got, frame) {
+			t.Errorf("%s: got %x again, want %x", typ, got, frame)
+		}
+	}
+}
+
+func TestOneValidForm(t *testing.T) {
+	t.Parallel()
+	const id = `"01010101010101010101010101010101"`
+	digest := `"` + strings.Repeat("07", 32) + `"`
+	for _, c := range []struct {
+		m    wire.Message
+		body string
+	}{
+		{new(wire.Deny), ``},
+		{new(wire.Deny), `null`},
+		{new(wire.Deny), `{}`},
+		{new(wire.Deny), `[]`},
+		{new(wire.Deny), `{"class":"other"}`},
+		{new(wire.Deny), `{"class": "denied"}`},
+		{new(wire.Deny), `{"class":"denied"} `},
+		{new(wire.Deny), `{"class":"denied"}{}`},
+		{new(wire.Deny), `{"Class":"denied"}`},
+		{new(wire.Deny), `{"class":"denied","class":"denied"}`},
+		{new(wire.Deny), `{"class":"denied","more":1}`},
+		{new(wire.Deny), `{"class":"\u0064enied"}`},
+		{new(wire.Meta), `{"kind":"pipe","transfer":` + id + `}`},
+		{new(wire.Meta), `{"transfer":"01","kind":"pipe"}`},
+		{new(wire.Meta), `{"transfer":` + strings.ToUpper(strings.Replace(id, "01", "aB", 1)) + `,"kind":"pipe"}`},
+		{new(wire.Meta), `{"transfer":` + id + `,"kind":"file"}`},
+		{new(wire.Resume), `{"transfer":` + id + `,"bytes":-1}`},
+		{new(wire.Resume), `{"transfer":` + id + `,"bytes":1e3}`},
+		{new(wire.Resume), `{"transfer":` + id + `,"bytes":9223372036854775808}`},
+		{new(wire.Done), `{"transfer":` + id + `,"bytes":3,"blake3":` + digest + `,"status":256}`},
+		{new(wire.Done), `{"transfer":` + id + `,"bytes":3,"blake3":"07","status":0}`},
+		{new(wire.Ack), `{"transfer":` + id + `,"bytes":3,"final":true}`},
+		{new(wire.Ack), `{"transfer":` + id + `,"bytes":3,"final":false}`},
+		{new(wire.Ack), `{"transfer":` + id + `,"bytes":3,"blake3":` + digest + `}`},
+	} {
+		if err := wire.ParseBody([]byte(c.body), c.m); proto.CodeOf(err) != proto.Protocol {
+			t.Errorf("%s %q: got %v, want it refused", c.m.Type(), c.body, err)
+		}
+	}
+}
+
+func TestHelloLimits(t *testing.T) {
+	t.Parallel()
+	good := `{"version":1,"method":"key","want":"send,recv","window":1048576,"nonce":"N","proof":"P"}`
+	b64 := "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM="
+	good = strings.NewReplacer("N", b64, "P", b64).Replace(good)
+	if err := wire.ParseBody([]byte(good), new(wire.Hello)); err != nil {
+		t.Fatalf("got %v, want it taken", err)
+	}
+	for _, change := range [][2]string{
+		{`"key"`, `"password"`},
+		{`"key"`, `"token"`},
+		{`"method":"key"`, `"method":"key","token":"AA=="`},
+		{`send,recv`, `recv,send`},
+		{`send,recv`, `send,send`},
+		{`send,recv`, ``},
+		{`send,recv`, `root`},
+		{`1048576`, `1048575`},
+		{`1048576`, `1073741825`},
+		{b64, b64[4:]},
+		{b64, b64[:20] + `\n` + b64[20:]},
+	} {
+		bad := strings.Replace(good, change[0], change[1], 1)
+		if err := wire.ParseBody([]byte(bad), new(wire.Hello)); err == nil {
+			t.Errorf("%s for %s: taken, want it refused", change[1], change[0])
+		}
+	}
+}
+
+func TestHeaderLimits(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		t   wire.Type
+		max int
+	}{
+		{wire.TypeHello, proto.MaxUnprovenFrameBytes},
+		{wire.TypeMeta, proto.MaxControlFrameBytes},
+		{wire.TypeChunk, proto.ChunkHeaderBytes + proto.MaxChunkBytes},
+	} {
+		for n, ok := range map[int]bool{0: true, 1: true, c.max - 1: true, c.max: true, c.max + 1: false, 0xffffffff: false} {
+			_, err := wire.ParseHeader(wire.AppendHeader(nil, wire.Header{Type: c.t, Bytes: n}))
+			if (err == nil) != ok {
+				t.Errorf("%s of %d bytes: got %v, want taken %v", c.t, n, err, ok)
+			}
+		}
+	}
+	for _, typ := range []wire.Type{0, 4, 0x7f, 0xff} {
+		if _, err := wire.ParseHeader(wire.AppendHeader(nil, wire.Header{Type: typ})); proto.CodeOf(err) != proto.Protocol {
+			t.Errorf("%s: got %v, want it refused", typ, err)
+		}
+	}
+}
+
+func TestCutFrame(t *testing.T) {
+	t.Parallel()
+	frame := wire.AppendFrame(nil, &wire.Deny{Class: wire.ClassBusy})
+	for n := range len(frame) {
+		_, _, err := wire.ReadFrame(bytes.NewReader(frame[:n]), wire.TypeDeny)
+		want := io.ErrUnexpectedEOF
+		if n == 0 {
+			want = io.EOF
+		}
+		if !errors.Is(err, want) {
+			t.Errorf("%d of %d bytes: got %v, want %v", n, len(frame), err, want)
+		}
+	}
+	if _, _, err := wire.ReadFrame(bytes.NewReader(frame), wire.TypeOK); proto.CodeOf(err) != proto.Protocol {
+		t.Errorf("another type than expected: got %v", err)
+	}
+}
+
+func TestChunkOffsets(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		offset uint64
+		n      int
+		ok     bool
+	}{
+		{0, 0, false},
+		{0, 1, true},
+		{0, proto.MaxChunkBytes, true},
+		{0, proto.MaxChunkBytes + 1, false},
+		{proto.MaxTransferBytes - 1, 1, true},
+		{proto.MaxTransferBytes, 1, false},
+		{1 << 63, 1, false},
+		{^uint64(0), 1, false},
+	} {
+		var b [proto.ChunkHeaderBytes]byte
+		for i := range b {
+			b[i] = byte(c.offset >> (56 - 8*i))
+		}
+		offset, n, err := wire.ParseChunkOffset(b[:], proto.ChunkHeaderBytes+c.n)
+		if (err == nil) != c.ok || c.ok && (uint64(offset) != c.offset || n != c.n) {
+			t.Errorf("%d bytes at %d: got %d at %d (%v), want taken %v", c.n, c.offset, n, offset, err, c.ok)
+		}
+	}
+}
+
+func FuzzReadFrame(f *testing.F) {
+	for _, m := range samples() {
+		f.Add(wire.AppendFrame(nil, m))
+	}
+	f.Add(wire.AppendChunkPrefix(nil, 1<<40, 5))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) < proto.FrameHeaderBytes {
+			return
+		}
+		typ, body, err := wire.ReadFrame(bytes.NewReader(b), wire.Type(b[4]))
+		if err != nil {
+			return
+		}
+		if again := append(wire.AppendHeader(nil, wire.Header{Type: typ, Bytes: len(body)}), body...); !bytes.HasPrefix(b, again) {
+			t.Errorf("got %x again, want a prefix of %x", again, b)
+		}
+		if typ == wire.TypeChunk {
+			if _, n, err := wire.ParseChunkOffset(body[:min(len(body), proto.ChunkHeaderBytes)], len(body)); err == nil && n != len(body)-proto.ChunkHeaderBytes {
+				t.Errorf("chunk has %d bytes, want %d", n, len(body)-proto.ChunkHeaderBytes)
+			}
+		}
+	})
+}
+
+func FuzzParseBody(f *testing.F) {
+	for _, m := range samples() {
+		f.Add(uint8(m.Type()), wire.AppendBody(nil, m))
+	}
+	f.Fuzz(func(t *testing.T, typ uint8, body []byte) {
+		m := empty(wire.Type(typ))
+		if m == nil || wire.ParseBody(body, m) != nil {
+			return
+		}
+		if again := wire.AppendBody(nil, m); !bytes.Equal(again, body) {
+			t.Errorf("got %q again, want %q", again, body)
+		}
+	})
+}
