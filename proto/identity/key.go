@@ -58,17 +58,20 @@ func LoadKey(dir string) (*Key, error) {
 }
 
 func readKey(path string) (*Key, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, configError(err)
+	}
+	if !info.Mode().IsRegular() { // opening a FIFO would wait for its writer
+		return nil, proto.Errorf(proto.Config, "node key %s: not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, configError(err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
+	if info, err = f.Stat(); err != nil {
 		return nil, configError(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, proto.Errorf(proto.Config, "node key %s: not a regular file", path)
 	}
 	if privateModes && info.Mode().Perm()&0o077 != 0 {
 		return nil, proto.Errorf(proto.Config, "node key %s: others may read it (mode %04o, want 0600)", path, info.Mode().Perm())

@@ -218,6 +218,9 @@ func eachLine(path string, f func(words []string) error) error {
 	if err != nil {
 		return &proto.Error{Code: proto.Config, Err: err}
 	}
+	if !info.Mode().IsRegular() {
+		return proto.Errorf(proto.Config, "%s: not a regular file", path)
+	}
 	if info.Size() > maxPeersFileBytes {
 		return proto.Errorf(proto.Config, "%s: larger than %d bytes", path, maxPeersFileBytes)
 	}

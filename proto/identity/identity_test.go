@@ -1,0 +1,216 @@
+package identity_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"mesh/proto"
+	"mesh/proto/identity"
+)
+
+func newKey(t testing.TB) *identity.Key {
+	t.Helper()
+	k, err := identity.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func wantCode(t *testing.T, what string, err error, want proto.Code) {
+	t.Helper()
+	if got := proto.CodeOf(err); got != want {
+		t.Errorf("%s: got %v (%v), want %v", what, got, err, want)
+	}
+}
+
+func TestParseID(t *testing.T) {
+	t.Parallel()
+	id := newKey(t).ID()
+	text := id.String()
+	if got, err := identity.ParseID(text); got != id || err != nil {
+		t.Fatalf("ParseID(%s): got %s (%v)", text, got, err)
+	}
+	bad := []string{"", "mk1", text[:len(text)-1], text + "a", strings.ToUpper(text), " " + text, "mk2" + text[3:]}
+	for i := range text {
+		c := byte('a')
+		if text[i] == c {
+			c = 'b'
+		}
+		bad = append(bad, text[:i]+string(c)+text[i+1:])
+	}
+	for _, s := range bad {
+		if _, err := identity.ParseID(s); err == nil {
+			t.Errorf("ParseID(%q): taken, want it refused", s)
+		}
+	}
+}
+
+func FuzzParseID(f *testing.F) {
+	f.Add(newKey(f).ID().String())
+	f.Add("mk1")
+	f.Fuzz(func(t *testing.T, s string) {
+		if id, err := identity.ParseID(s); err == nil && id.String() != s {
+			t.Errorf("got %s again, want %s", id, s)
+		}
+	})
+}
+
+func TestLoadKey(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "new", "state")
+	var wg sync.WaitGroup
+	ids := make(chan identity.ID, 8) // sent by each loader once
+	for range cap(ids) {
+		wg.Go(func() {
+			k, err := identity.LoadKey(dir)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ids <- k.ID()
+		})
+	}
+	wg.Wait()
+	close(ids)
+	first := <-ids
+	for id := range ids {
+		if id != first {
+			t.Errorf("two that start at once got the keys of %s and %s", id, first)
+		}
+	}
+	info, err := os.Stat(filepath.Join(dir, identity.KeyFile))
+	if err != nil || info.Mode() != 0o600 {
+		t.Errorf("node key: got mode %v (%v), want 0600", info.Mode(), err)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+		t.Errorf("got %d files, want the key alone", len(entries))
+	}
+}
+
+func TestBadKeyFiles(t *testing.T) {
+	t.Parallel()
+	for name, make := range map[string]func(path string) error{
+		"readable by others": func(p string) error {
+			return errors.Join(os.Rename(filepath.Join(filepath.Dir(p), "good"), p), os.Chmod(p, 0o644))
+		},
+		"garbage":   func(p string) error { return os.WriteFile(p, []byte("s3cret"), 0o600) },
+		"too large": func(p string) error { return os.WriteFile(p, make([]byte, 1<<20), 0o600) },
+		"folder":    func(p string) error { return os.Mkdir(p, 0o700) },
+		"fifo":      func(p string) error { return syscall.Mkfifo(p, 0o600) },
+		"no key": func(p string) error {
+			return os.WriteFile(p, []byte("-----BEGIN PRIVATE KEY-----\nczNjcmV0\n-----END PRIVATE KEY-----\n"), 0o600)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if _, err := identity.LoadKey(dir); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, identity.KeyFile)
+			if err := errors.Join(os.Rename(path, filepath.Join(dir, "good")), make(path)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := identity.LoadKey(dir)
+			wantCode(t, "load", err, proto.Config)
+			if strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "czNj") {
+				t.Errorf("the error shows what is in the file: %v", err)
+			}
+		})
+	}
+}
+
+func TestBook(t *testing.T) {
+	t.Parallel()
+	b := identity.Book{Dir: t.TempDir()}
+	known := filepath.Join(b.Dir, identity.KnownPeersFile)
+	if err := os.WriteFile(known, []byte("# mine\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	id, other := newKey(t).ID(), newKey(t).ID()
+	wantCode(t, "add", b.Add(identity.Peer{Name: "bob", ID: id, Addrs: []string{"192.0.2.1:1", "[2001:db8::1]:2"}}), proto.OK)
+	wantCode(t, "add again", b.Add(identity.Peer{Name: "bob", ID: id, Addrs: []string{"bob.example:3"}}), proto.OK)
+	wantCode(t, "add another key", b.Add(identity.Peer{Name: "bob", ID: other}), proto.Identity)
+	p, found, err := b.Lookup("bob")
+	if !found || err != nil || p.ID != id || len(p.Addrs) != 1 || b.NameOf(id) != "bob" || b.NameOf(other) != "" {
+		t.Errorf("got %+v (%v, %v), want bob with the newer address", p, found, err)
+	}
+	if text, _ := os.ReadFile(known); !strings.HasPrefix(string(text), "# mine\n") {
+		t.Errorf("got %q, want the comment kept", text)
+	}
+	for _, name := range []string{"", ".bob", "-bob", "a b", "a\nb", "b\x1bob", "mesh1x", "mk1x", strings.Repeat("x", 64), "bøb"} {
+		wantCode(t, "add "+name, b.Add(identity.Peer{Name: name, ID: id}), proto.Usage)
+	}
+	for _, addr := range []string{"", "bob", "bob:", ":1", "bob:0", "bob:65536", "bob:01", "b ob:1", "bob:1,c:2", "bob:x"} {
+		wantCode(t, "addr "+addr, b.Add(identity.Peer{Name: "x", ID: id, Addrs: []string{addr}}), proto.Usage)
+	}
+	if gone, err := b.Forget("bob"); !gone || err != nil {
+		t.Errorf("forget: got %v (%v)", gone, err)
+	}
+	if gone, err := b.Forget("bob"); gone || err != nil {
+		t.Errorf("forget twice: got %v (%v)", gone, err)
+	}
+	wantCode(t, "allow", b.Allow(id, proto.CapSend), proto.OK)
+	wantCode(t, "allow again", b.Allow(id, proto.CapSend|proto.CapRecv), proto.OK)
+	for who, want := range map[identity.ID]proto.Caps{id: proto.CapSend | proto.CapRecv, other: 0} {
+		if got, err := b.Authorized(who); got != want || err != nil {
+			t.Errorf("%s may %v (%v), want %v", who.Short(), got, err, want)
+		}
+	}
+	wantCode(t, "allow nothing", b.Allow(id, 0), proto.OK)
+	if got, err := b.Authorized(id); got != 0 || err != nil {
+		t.Errorf("may %v (%v), want nothing any more", got, err)
+	}
+	if err := os.WriteFile(known, []byte("# fine\nbob nobody\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Known()
+	wantCode(t, "bad line", err, proto.Config)
+	if !strings.Contains(err.Error(), "known_peers:2: ") {
+		t.Errorf("got %v, want file and line", err)
+	}
+}
+
+func TestAddAtOnce(t *testing.T) {
+	t.Parallel()
+	b := identity.Book{Dir: t.TempDir()}
+	var wg sync.WaitGroup
+	for i := range 20 {
+		id := newKey(t).ID()
+		wg.Go(func() {
+			if err := b.Add(identity.Peer{Name: "p" + string(rune('a'+i)), ID: id}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if peers, err := b.Known(); len(peers) != 20 || err != nil {
+		t.Errorf("got %d peers (%v), want all 20", len(peers), err)
+	}
+}
+
+func FuzzKnownPeers(f *testing.F) {
+	f.Add("bob " + newKey(f).ID().String() + " 192.0.2.1:1,b.example:2 # comment\n")
+	f.Add("a b c d\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		b := identity.Book{Dir: t.TempDir()}
+		if err := os.WriteFile(filepath.Join(b.Dir, identity.KnownPeersFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		peers, err := b.Known()
+		if err != nil {
+			return
+		}
+		for _, p := range peers {
+			if err := identity.CheckName(p.Name); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
