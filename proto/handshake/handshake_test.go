@@ -31,7 +31,7 @@ func (d *desk) listener() *handshake.Listener {
 	return &handshake.Listener{
 		Guard: d, Offer: proto.AllCaps, Window: window,
 		Resume: func([]byte, identity.ID) (token.Admission, error) {
-			return token.Admission{Secret: d.secret, Caps: d.caps}, nil
+			return token.Admission{Secret: d.secret, Caps: proto.CapSend}, nil
 		},
 		Reserve: func() bool { d.reserved++; return !d.full },
 		Release: func() { d.reserved-- },

@@ -143,6 +143,11 @@ func (b Book) NameOf(id ID) string {
 // the same name and key. The same name with another key is an error with code
 // [proto.Identity]: a changed key is for a person to judge.
 func (b Book) Add(p Peer) error {
+	for _, a := range p.Addrs {
+		if err := CheckAddr(a); err != nil {
+			return &proto.Error{Code: proto.Usage, Err: err}
+		}
+	}
 	line := p.Name + " " + p.ID.String()
 	if len(p.Addrs) > 0 {
 		line += " " + strings.Join(p.Addrs, ",")
