@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -175,10 +176,8 @@ func (r *Registry) admission(t Token, dialer identity.ID, claim func() error) (A
 // claim adds dialer to those who use a token that has the given uses, unless it
 // is there already.
 func claim(claims []identity.ID, dialer identity.ID, uses uint16) ([]identity.ID, error) {
-	for _, id := range claims {
-		if id == dialer {
-			return claims, nil
-		}
+	if slices.Contains(claims, dialer) {
+		return claims, nil
 	}
 	if len(claims) >= int(uses) {
 		return claims, fmt.Errorf("%w: the token is used up", errDenied)

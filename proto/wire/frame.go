@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"mesh/proto"
 )
@@ -110,10 +111,8 @@ func ReadFrame(r io.Reader, want ...Type) (Type, []byte, error) {
 
 // Expect returns an error unless the frame is of one of the given types.
 func (h Header) Expect(want ...Type) error {
-	for _, t := range want {
-		if h.Type == t {
-			return nil
-		}
+	if slices.Contains(want, h.Type) {
+		return nil
 	}
 	return malformed("%s out of order", h.Type)
 }
