@@ -268,6 +268,11 @@ func (in *incoming) end(report func(*Receipt, error)) error {
 			}
 		}
 	}
+	if done == nil && in.sink.Leave != nil {
+		if err := in.sink.Leave(); err != nil {
+			return proto.IOError(err)
+		}
+	}
 	var err error
 	if r.Status != 0 {
 		err = proto.Errorf(proto.Producer, "the peer's command ended with status %d: its data is not to be trusted", r.Status)

@@ -27,6 +27,9 @@ type Sink struct {
 	// only when it has returned nil: what must be durable is durable then. A
 	// status that is not 0 says that the data is not to be trusted.
 	Finish func(status int) error
+	// Leave, if it is set, is called in place of Finish when the consumer has
+	// left before the end. An error fails the exchange.
+	Leave func() error
 	// Gone, if it is set, is closed when the consumer takes no more bytes and
 	// that is no failure: a command may end before its input does. Then a write
 	// that fails counts as that too.

@@ -150,6 +150,31 @@ func (p *Process) Sink() *pipe.Sink {
 	}}
 }
 
+// LastSink is the command's input where nothing of its output goes to the peer,
+// so that its exit status can't follow that. What it prints is dropped, and the
+// sender is told of the end only when the command has ended with 0.
+func (p *Process) LastSink() *pipe.Sink {
+	go func() { _, _ = io.Copy(io.Discard, p.stdout) }() // ends with the command, or with Stop
+	sink := p.Sink()
+	finish := sink.Finish
+	sink.Leave = func() error {
+		if status := p.Status(); status != 0 {
+			return proto.Errorf(proto.Producer, "the command ended with status %d", status)
+		}
+		return nil
+	}
+	sink.Finish = func(status int) error {
+		if err := finish(status); err != nil || status != 0 {
+			return err
+		}
+		return sink.Leave()
+	}
+	return sink
+}
+
+// CloseInput shows the command an end of input, where the peer sends none.
+func (p *Process) CloseInput() { _ = p.stdin.Close() }
+
 // Stop ends the command if it still runs, SIGTERM first, and closes its pipes.
 // It blocks until the command has ended. It may be called more than once.
 func (p *Process) Stop() {

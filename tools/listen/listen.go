@@ -101,7 +101,14 @@ func runFor(c *cli.Context, n *node.Node, l *link.Link, cmd []string) error {
 		return err
 	}
 	defer p.Stop()
-	err = n.Exchange(c.Context, l, p.Source(), p.Sink())
+	sink := p.Sink()
+	switch {
+	case !l.Granted.Has(proto.CapSend):
+		p.CloseInput()
+	case !l.Granted.Has(proto.CapRecv):
+		sink = p.LastSink()
+	}
+	err = n.Exchange(c.Context, l, p.Source(), sink)
 	if status := p.OwnStatus(); c.Bool("once") && status != 0 && proto.CodeOf(err) == proto.Producer {
 		return cmdline.Silent(proto.Errorf(proto.Code(status), "%w", err))
 	}
