@@ -87,3 +87,36 @@ func TestCaps(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// What is cut, and how long the rest is, at the limit.
+func TestEscapeTextLength(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, proto.MaxTextBytes - 1, proto.MaxTextBytes, proto.MaxTextBytes + 1, 1 << 16} {
+		got := proto.EscapeText(strings.Repeat("x", n))
+		if want := min(n, proto.MaxTextBytes); strings.Count(got, "x") != want || strings.HasSuffix(got, "…") != (n > want) {
+			t.Errorf("%d bytes: got %d bytes %.20q…, want %d of them", n, len(got), got, want)
+		}
+	}
+	for _, hostile := range []string{"\x1b", "\n", "\u202e", "\xff", "\u0085", "漢", "\U0010ffff"} {
+		got := proto.EscapeText(strings.Repeat(hostile, proto.MaxTextBytes))
+		if strings.ContainsAny(got, "\x1b\n\u202e\u0085\U0010ffff") || strings.ToValidUTF8(got, "") != got {
+			t.Errorf("%q many times: got %.40q, want it escaped", hostile, got)
+		}
+	}
+}
+
+// A signal is a local matter, whatever its number.
+func TestSignalsOnTheWire(t *testing.T) {
+	t.Parallel()
+	for _, c := range []proto.Code{128, proto.Interrupted, proto.BrokenStdout, proto.Terminated, 255} {
+		if got, want := c.Wire(), proto.Truncated.Wire(); got != want {
+			t.Errorf("%v: got %#x, want %#x", c, got, want)
+		}
+		if got := proto.CodeFromWire(proto.CodeBase + uint64(c)); got != proto.Protocol {
+			t.Errorf("%d from the wire: got %v, want %v", int(c), got, proto.Protocol)
+		}
+	}
+	if got, want := proto.Code(99).String(), "code 99"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -214,3 +214,126 @@ func FuzzKnownPeers(f *testing.F) {
 		}
 	})
 }
+
+func TestEachWrongCharacter(t *testing.T) {
+	t.Parallel()
+	text := newKey(t).ID().String()
+	for i := range text {
+		for _, c := range "abcdefghijklmnopqrstuvwxyz234567019ABZ =\n\x00" {
+			if byte(c) == text[i] {
+				continue
+			}
+			bad := text[:i] + string(c) + text[i+1:]
+			if _, err := identity.ParseID(bad); err == nil {
+				t.Errorf("ParseID(%q): taken, want it refused (%s is right)", bad, text)
+			}
+		}
+	}
+	var id identity.ID
+	if err := id.UnmarshalText([]byte(text[1:])); err == nil || id != (identity.ID{}) {
+		t.Errorf("UnmarshalText: got %s (%v), want an error", id, err)
+	}
+}
+
+func TestKeyFolder(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "new")
+	first, err := identity.LoadKey(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("folder: got mode %v (%v), want 0700", info.Mode(), err)
+	}
+	if again, err := identity.LoadKey(dir); err != nil || again.ID() != first.ID() {
+		t.Errorf("second use: got %v (%v), want %v", again, err, first)
+	}
+	path := filepath.Join(dir, identity.KeyFile)
+	for mode, want := range map[os.FileMode]proto.Code{
+		0o600: proto.OK, 0o400: proto.OK, 0o604: proto.Config, 0o640: proto.Config, 0o620: proto.Config, 0o601: proto.Config, 0o644: proto.Config,
+	} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := identity.LoadKey(dir)
+		wantCode(t, mode.String(), err, want)
+	}
+}
+
+// What Add takes, Known reads: one bad address must not cost the whole book.
+func TestAddedIsRead(t *testing.T) {
+	t.Parallel()
+	id := newKey(t).ID()
+	for _, addr := range []string{
+		"a:1", "A-b.example:65535", "[::1]:1", "[fe80::1%eth0]:1", "192.0.2.1:1", strings.Repeat("h", 253) + ":1", strings.Repeat("h", 254) + ":1",
+		"a#b:1", "#:1", "a,b:1", "a\tb:1", "a\nb:1", "a\u00a0b:1", "a\u2028b:1", "a\x00b:1", "a\x1bb:1", "a\xffb:1", "a:00001", "a:+1", "a:1:2", "[a:1", "a]:1",
+	} {
+		b := identity.Book{Dir: t.TempDir()}
+		if err := b.Add(identity.Peer{Name: "bob", ID: id, Addrs: []string{addr}}); err != nil {
+			wantCode(t, addr, err, proto.Usage)
+			continue
+		}
+		p, found, err := b.Lookup("bob")
+		if !found || err != nil || len(p.Addrs) != 1 || p.Addrs[0] != addr {
+			t.Errorf("added %q: got %+v (%v, %v), want it back", addr, p, found, err)
+		}
+	}
+	addrs := make([]string, identity.MaxAddrs+1)
+	for i := range addrs {
+		addrs[i] = "a:1"
+	}
+	b := identity.Book{Dir: t.TempDir()}
+	wantCode(t, "most addresses", b.Add(identity.Peer{Name: "bob", ID: id, Addrs: addrs[1:]}), proto.OK)
+	wantCode(t, "one more", b.Add(identity.Peer{Name: "bob", ID: id, Addrs: addrs}), proto.Usage)
+}
+
+func TestCommentsSurvive(t *testing.T) {
+	t.Parallel()
+	b := identity.Book{Dir: t.TempDir()}
+	path := filepath.Join(b.Dir, identity.KnownPeersFile)
+	alice, bob := newKey(t).ID(), newKey(t).ID()
+	last := "alice " + alice.String() + " # no end of line"
+	if err := os.WriteFile(path, []byte("# top\n\n  # middle\n"+last), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, "add", b.Add(identity.Peer{Name: "bob", ID: bob}), proto.OK)
+	gone, err := b.Forget("bob")
+	if !gone || err != nil {
+		t.Errorf("forget: got %v (%v)", gone, err)
+	}
+	text, err := os.ReadFile(path)
+	if want := "# top\n\n  # middle\n" + last + "\n"; string(text) != want {
+		t.Errorf("got %q (%v), want %q", text, err, want)
+	}
+}
+
+func TestBadPeerFiles(t *testing.T) {
+	t.Parallel()
+	id := newKey(t).ID()
+	for what, c := range map[string]struct{ file, text, at string }{
+		"no id":          {identity.KnownPeersFile, "\nbob\n", ":2: "},
+		"too many words": {identity.KnownPeersFile, "bob " + id.String() + " a:1 b:2", ":1: "},
+		"bad name":       {identity.KnownPeersFile, "# x\n# y\n.bob " + id.String(), ":3: "},
+		"bad address":    {identity.KnownPeersFile, "bob " + id.String() + " a:1,", ":1: "},
+		"no caps":        {identity.AuthorizedPeersFile, id.String() + "\n", ":1: "},
+		"unknown caps":   {identity.AuthorizedPeersFile, id.String() + " send\n" + id.String() + " root\n", ":2: "},
+		"bad id":         {identity.AuthorizedPeersFile, id.String() + " send\nmk1 send\n", ":2: "},
+		"too large":      {identity.AuthorizedPeersFile, strings.Repeat("#", 1<<20+1), ""},
+	} {
+		b := identity.Book{Dir: t.TempDir()}
+		if err := os.WriteFile(filepath.Join(b.Dir, c.file), []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := b.Known()
+		if c.file == identity.AuthorizedPeersFile {
+			var caps proto.Caps
+			if caps, err = b.Authorized(id); caps != 0 {
+				t.Errorf("%s: may %v, want nothing by a bad file", what, caps)
+			}
+		}
+		wantCode(t, what, err, proto.Config)
+		if want := c.file + c.at; !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s in it", what, err, want)
+		}
+	}
+}

@@ -73,7 +73,7 @@ func CheckAddr(addr string) error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
 		return fmt.Errorf("address %q: port %q is not a number from 1 to 65535", proto.EscapeText(addr), proto.EscapeText(port))
 	}
-	if host == "" || len(host) > maxHostBytes || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ',' }) {
+	if host == "" || len(host) > maxHostBytes || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ',' || r == '#' }) {
 		return fmt.Errorf("address %q: not a host", proto.EscapeText(addr))
 	}
 	return nil

@@ -198,7 +198,7 @@ func (r *Registry) claimCapability(c Claims, dialer identity.ID) error {
 			if at, err := strconv.ParseInt(words[2], 10, 64); err != nil || at != 0 && at <= time.Now().Unix() {
 				continue
 			}
-			out.WriteString(line)
+			out.WriteString(strings.TrimSuffix(line, "\n") + "\n")
 			if id, err := identity.ParseID(words[1]); err == nil && words[0] == c.ID.String() {
 				claims = append(claims, id)
 			}
@@ -220,11 +220,16 @@ func (r *Registry) claimCapability(c Claims, dialer identity.ID) error {
 // node whose state is in dir. A running listener notices within seconds.
 func Revoke(dir string, id ID) error {
 	return edit(filepath.Join(dir, RevokedFile), func(old []byte) ([]byte, error) {
-		line := id.String() + "\n"
-		if bytes.Contains(old, []byte(line)) {
-			return old, nil
+		for line := range strings.Lines(string(old)) {
+			if strings.TrimSpace(line) == id.String() {
+				return old, nil
+			}
 		}
-		return append(bytes.Clone(old), line...), nil
+		out := bytes.Clone(old)
+		if len(out) > 0 && out[len(out)-1] != '\n' { // an editor left it out
+			out = append(out, '\n')
+		}
+		return append(out, id.String()+"\n"...), nil
 	})
 }
 

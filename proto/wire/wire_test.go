@@ -276,3 +276,138 @@ func FuzzParseBody(f *testing.F) {
 		}
 	})
 }
+
+func TestEachTypesLimit(t *testing.T) {
+	t.Parallel()
+	for typ, limit := range map[wire.Type]int{
+		wire.TypeHello:  proto.MaxUnprovenFrameBytes,
+		wire.TypeOK:     proto.MaxUnprovenFrameBytes,
+		wire.TypeDeny:   proto.MaxUnprovenFrameBytes,
+		wire.TypeMeta:   proto.MaxControlFrameBytes,
+		wire.TypeResume: proto.MaxControlFrameBytes,
+		wire.TypeChunk:  proto.ChunkHeaderBytes + proto.MaxChunkBytes,
+		wire.TypeDone:   proto.MaxControlFrameBytes,
+		wire.TypeAck:    proto.MaxControlFrameBytes,
+	} {
+		want := wire.Header{Type: typ, Bytes: limit}
+		if got, err := wire.ParseHeader(wire.AppendHeader(nil, want)); got != want || err != nil {
+			t.Errorf("%s of %d bytes: got %+v (%v), want it taken", typ, limit, got, err)
+		}
+		for _, n := range []int{limit + 1, 0xffffffff} {
+			// The reader has no body: nothing may be asked of it.
+			_, _, err := wire.ReadFrame(bytes.NewReader(wire.AppendHeader(nil, wire.Header{Type: typ, Bytes: n})), typ)
+			if got := proto.CodeOf(err); got != proto.Protocol {
+				t.Errorf("%s of %d bytes: got %v (%v), want %v", typ, n, got, err, proto.Protocol)
+			}
+		}
+	}
+	for _, n := range []int{0, proto.FrameHeaderBytes - 1, proto.FrameHeaderBytes + 1} {
+		if _, err := wire.ParseHeader(make([]byte, n)); proto.CodeOf(err) != proto.Protocol {
+			t.Errorf("header of %d bytes: got %v, want it refused", n, err)
+		}
+	}
+}
+
+// Frames come whole out of a stream that gives a byte at a time, and a broken
+// stream's error comes out as it is.
+func TestFramesInAStream(t *testing.T) {
+	t.Parallel()
+	var stream []byte
+	for _, m := range samples() {
+		stream = wire.AppendFrame(stream, m)
+	}
+	r := iotest.OneByteReader(bytes.NewReader(stream))
+	for _, m := range samples() {
+		typ, body, err := wire.ReadFrame(r, m.Type())
+		if want := wire.AppendBody(nil, m); err != nil || typ != m.Type() || !bytes.Equal(body, want) {
+			t.Errorf("got %s %q (%v), want %s %q", typ, body, err, m.Type(), want)
+		}
+	}
+	if _, _, err := wire.ReadFrame(r, wire.TypeAck); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end: got %v, want %v", err, io.EOF)
+	}
+	broken := errors.New("broken")
+	for _, n := range []int{0, 3, 5, 9} {
+		_, _, err := wire.ReadFrame(io.MultiReader(bytes.NewReader(stream[:n]), iotest.ErrReader(broken)), wire.TypeHello)
+		if !errors.Is(err, broken) {
+			t.Errorf("broken after %d bytes: got %v, want %v", n, err, broken)
+		}
+	}
+}
+
+// Each body is refused as soon as one byte is put in, taken out, or follows.
+func TestNoOtherForm(t *testing.T) {
+	t.Parallel()
+	for _, m := range samples() {
+		body := string(wire.AppendBody(nil, m))
+		for what, bad := range map[string]string{
+			"unknown field":  strings.Replace(body, `{`, `{"unknown":1,`, 1),
+			"repeated field": strings.Replace(body, `{`, body[:strings.IndexAny(body, ",}")]+`,`, 1),
+			"other case":     strings.Replace(body, body[:3], strings.ToUpper(body[:3]), 1),
+			"space in front": " " + body,
+			"space inside":   strings.Replace(body, `:`, `: `, 1),
+			"line behind":    body + "\n",
+			"more behind":    body + body,
+			"a byte behind":  body + "\x00",
+			"cut":            body[:len(body)-1],
+			"in a list":      "[" + body + "]",
+		} {
+			if err := wire.ParseBody([]byte(bad), empty(m.Type())); proto.CodeOf(err) != proto.Protocol {
+				t.Errorf("%s: %s: %s: got %v, want it refused", m.Type(), what, bad, err)
+			}
+		}
+	}
+}
+
+// A message that breaks the rules is never sent: the limits, from both sides.
+func TestNotSent(t *testing.T) {
+	t.Parallel()
+	hello := func(change func(h *wire.Hello)) wire.Message {
+		h := &wire.Hello{Version: 1, Method: wire.MethodKey, Want: "send", Window: proto.MinWindowBytes, Nonce: field(3, 32), Proof: field(4, 32)}
+		change(h)
+		return h
+	}
+	for what, c := range map[string]struct {
+		m  wire.Message
+		ok bool
+	}{
+		"least window":       {hello(func(*wire.Hello) {}), true},
+		"largest window":     {hello(func(h *wire.Hello) { h.Window = proto.MaxWindowBytes }), true},
+		"too small a window": {hello(func(h *wire.Hello) { h.Window-- }), false},
+		"too large a window": {hello(func(h *wire.Hello) { h.Window = proto.MaxWindowBytes + 1 }), false},
+		"negative window":    {hello(func(h *wire.Hello) { h.Window = -1 }), false},
+		"short nonce":        {hello(func(h *wire.Hello) { h.Nonce = field(3, 31) }), false},
+		"long nonce":         {hello(func(h *wire.Hello) { h.Nonce = field(3, 33) }), false},
+		"short proof":        {hello(func(h *wire.Hello) { h.Proof = field(3, 31) }), false},
+		"no proof":           {hello(func(h *wire.Hello) { h.Proof = nil }), false},
+		"nothing wanted":     {hello(func(h *wire.Hello) { h.Want = "" }), false},
+		"out of order":       {hello(func(h *wire.Hello) { h.Want = "recv,send" }), false},
+		"key with a token":   {hello(func(h *wire.Hello) { h.Token = field(1, 1) }), false},
+		"status 255":         {&wire.Done{Status: 255}, true},
+		"status 256":         {&wire.Done{Status: 256}, false},
+		"status -1":          {&wire.Done{Status: -1}, false},
+		"largest count":      {&wire.Resume{Bytes: proto.MaxTransferBytes}, true},
+		"negative resume":    {&wire.Resume{Bytes: -1}, false},
+		"negative done":      {&wire.Done{Bytes: -1}, false},
+		"negative ack":       {&wire.Ack{Bytes: -1}, false},
+		"final, no digest":   {&wire.Ack{Final: true}, false},
+	} {
+		if got := !panics(func() { wire.AppendFrame(nil, c.m) }); got != c.ok {
+			t.Errorf("%s: sent %v, want %v", what, got, c.ok)
+		}
+	}
+	for n, ok := range map[int]bool{-1: false, 0: false, 1: true, proto.MaxChunkBytes: true, proto.MaxChunkBytes + 1: false} {
+		if got := !panics(func() { wire.AppendChunkPrefix(nil, 0, n) }); got != ok {
+			t.Errorf("chunk of %d bytes: sent %v, want %v", n, got, ok)
+		}
+	}
+	if !panics(func() { wire.AppendChunkPrefix(nil, -1, 1) }) {
+		t.Error("chunk at offset -1: sent, want a panic")
+	}
+}
+
+func panics(f func()) (did bool) {
+	defer func() { did = recover() != nil }()
+	f()
+	return false
+}

@@ -1,0 +1,228 @@
+package token_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/identity"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// once returns a session token and a capability of r that one node may use.
+func once(t *testing.T, r *token.Registry, key *identity.Key) map[string]token.Token {
+	t.Helper()
+	session, err := r.Issue(proto.CapSend, time.Hour, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	capability, err := token.NewCapability(key, proto.CapSend, time.Hour, 1, identity.ID{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]token.Token{"session": session, "capability": capability}
+}
+
+func claimFor(r *token.Registry, tok token.Token, who identity.ID) error {
+	a, err := r.Find(hello(tok), who)
+	if err != nil {
+		return err
+	}
+	return a.Claim()
+}
+
+func TestOneUse(t *testing.T) {
+	t.Parallel()
+	r, key, book := newRegistry(t)
+	for kind, tok := range once(t, r, key) {
+		first, second := newKey(t).ID(), newKey(t).ID()
+		wantCode(t, kind+": first node", claimFor(r, tok, first), proto.OK)
+		wantCode(t, kind+": second node", claimFor(r, tok, second), proto.Denied)
+		wantCode(t, kind+": first node again", claimFor(r, tok, first), proto.OK)
+		restarted := proto.OK
+		if kind == "session" { // which dies with its process
+			restarted = proto.Denied
+		}
+		again := token.NewRegistry(key, book)
+		wantCode(t, kind+": second node after a restart", claimFor(again, tok, second), proto.Denied)
+		wantCode(t, kind+": first node after a restart", claimFor(again, tok, first), restarted)
+	}
+}
+
+// A hundred nodes want the one use, some through another process's registry.
+func TestOneUseRaced(t *testing.T) {
+	t.Parallel()
+	r, key, book := newRegistry(t)
+	other := token.NewRegistry(key, book)
+	for kind, tok := range once(t, r, key) {
+		registries := []*token.Registry{r, other}
+		if kind == "session" {
+			registries = registries[:1]
+		}
+		start := make(chan struct{}) // closed when all are ready
+		var wg sync.WaitGroup
+		var in atomic.Int32
+		for i := range 100 {
+			who := newKey(t).ID()
+			wg.Go(func() {
+				<-start
+				err := claimFor(registries[i%len(registries)], tok, who)
+				if err == nil {
+					in.Add(1)
+				} else if got := proto.CodeOf(err); got != proto.Denied {
+					t.Errorf("%s: got %v (%v), want %v", kind, got, err, proto.Denied)
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
+		if got := in.Load(); got != 1 {
+			t.Errorf("%s: %d of 100 nodes claimed it, want 1", kind, got)
+		}
+	}
+}
+
+func TestRevoked(t *testing.T) {
+	t.Parallel()
+	r, key, book := newRegistry(t)
+	who := newKey(t).ID()
+	tokens := once(t, r, key)
+	for kind, tok := range tokens {
+		wantCode(t, kind, claimFor(r, tok, who), proto.OK)
+		if r.Revoked(tok.ID) {
+			t.Errorf("%s: revoked, want it good yet", kind)
+		}
+		for range 2 { // the second changes nothing
+			wantCode(t, "revoke", token.Revoke(book.Dir, tok.ID), proto.OK)
+		}
+		if !r.Revoked(tok.ID) || !token.NewRegistry(key, book).Revoked(tok.ID) {
+			t.Errorf("%s: not revoked, want it revoked here and in another process", kind)
+		}
+		wantCode(t, kind+" revoked", claimFor(r, tok, who), proto.Denied)
+	}
+	text, err := os.ReadFile(filepath.Join(book.Dir, token.RevokedFile))
+	if got := strings.Count(string(text), "\n"); got != len(tokens) {
+		t.Errorf("got %d lines (%v), want %d", got, err, len(tokens))
+	}
+	// A file that can't be read revokes everything.
+	unread, _, book := newRegistry(t)
+	if err := os.Mkdir(filepath.Join(book.Dir, token.RevokedFile), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if !unread.Revoked(token.ID{}) {
+		t.Error("not revoked, want every token revoked by a file that can't be read")
+	}
+}
+
+// A person may have edited the files, and left out the last end of line.
+func TestEditedFiles(t *testing.T) {
+	t.Parallel()
+	cut := func(path string) {
+		t.Helper()
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.TrimSuffix(string(text), "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, key, book := newRegistry(t)
+	first, second := token.ID{1}, token.ID{2}
+	wantCode(t, "revoke", token.Revoke(book.Dir, first), proto.OK)
+	cut(filepath.Join(book.Dir, token.RevokedFile))
+	wantCode(t, "revoke", token.Revoke(book.Dir, second), proto.OK)
+	for _, id := range []token.ID{first, second} {
+		if !r.Revoked(id) {
+			t.Errorf("%s: not revoked, want it revoked", id)
+		}
+	}
+
+	tok := once(t, r, key)["capability"]
+	other := once(t, r, key)["capability"]
+	wantCode(t, "claim", claimFor(r, tok, newKey(t).ID()), proto.OK)
+	cut(filepath.Join(book.Dir, token.ClaimedFile))
+	wantCode(t, "claim of another", claimFor(r, other, newKey(t).ID()), proto.OK)
+	for what, used := range map[string]token.Token{"first": tok, "second": other} {
+		wantCode(t, "second node, "+what+" capability", claimFor(r, used, newKey(t).ID()), proto.Denied)
+	}
+}
+
+func TestFindUnknown(t *testing.T) {
+	t.Parallel()
+	r, key, _ := newRegistry(t)
+	public := once(t, r, key)["capability"].Credential().Public
+	for what, h := range map[string]*wire.Hello{
+		"unknown session":      {Method: wire.MethodToken, Token: make([]byte, 8)},
+		"no session":           {Method: wire.MethodToken},
+		"short session":        {Method: wire.MethodToken, Token: make([]byte, 7)},
+		"long session":         {Method: wire.MethodToken, Token: make([]byte, 9)},
+		"no claims":            {Method: wire.MethodCapability},
+		"cut claims":           {Method: wire.MethodCapability, Token: public[:len(public)-1]},
+		"longer claims":        {Method: wire.MethodCapability, Token: append(public[:len(public):len(public)], 0)},
+		"claims as a session":  {Method: wire.MethodToken, Token: public},
+		"unknown method":       {Method: "password", Token: public},
+		"resume is not for us": {Method: wire.MethodResume, Token: make([]byte, 16)},
+	} {
+		_, err := r.Find(h, newKey(t).ID())
+		wantCode(t, what, err, proto.Denied)
+	}
+}
+
+// A token is good up to its last moment, and not in it.
+func TestExpires(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, key, _ := newRegistry(t)
+		who := newKey(t).ID()
+		for _, kind := range []string{"session", "capability"} {
+			tok := once(t, r, key)[kind]
+			wantCode(t, kind, claimFor(r, tok, who), proto.OK)
+			<-time.After(time.Until(tok.Expires) - time.Nanosecond)
+			wantCode(t, kind+" at the last moment", claimFor(r, tok, who), proto.OK)
+			<-time.After(time.Nanosecond)
+			wantCode(t, kind+" after it", claimFor(r, tok, who), proto.Denied)
+		}
+		never, err := token.NewCapability(key, proto.CapSend, 0, 0, identity.ID{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(100 * 365 * 24 * time.Hour)
+		wantCode(t, "without an end", claimFor(r, never, who), proto.OK)
+	})
+}
+
+func TestNotIssued(t *testing.T) {
+	t.Parallel()
+	r, key, _ := newRegistry(t)
+	for what, c := range map[string]struct {
+		caps proto.Caps
+		ttl  time.Duration
+	}{
+		"allows nothing": {0, time.Hour},
+		"negative life":  {proto.CapSend, -1},
+	} {
+		if _, err := r.Issue(c.caps, c.ttl, 1, nil); err == nil {
+			t.Errorf("session, %s: made, want an error", what)
+		}
+		if _, err := token.NewCapability(key, c.caps, c.ttl, 1, identity.ID{}, nil); err == nil {
+			t.Errorf("capability, %s: made, want an error", what)
+		}
+	}
+	for _, addrs := range [][]string{make([]string, identity.MaxAddrs+1), {"a"}, {"[fe80::1%eth0]:1"}, {"a b:1"}, {"a#:1"}} {
+		tok, err := r.Issue(proto.CapSend, 0, 1, addrs)
+		if err != nil {
+			continue
+		}
+		if _, err := tok.Encode(); err == nil {
+			t.Errorf("%q: encoded, want an error", addrs)
+		}
+	}
+}
