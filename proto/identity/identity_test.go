@@ -147,7 +147,7 @@ func TestBook(t *testing.T) {
 	for _, name := range []string{"", ".bob", "-bob", "a b", "a\nb", "b\x1bob", "mesh1x", "mk1x", strings.Repeat("x", 64), "bøb"} {
 		wantCode(t, "add "+name, b.Add(identity.Peer{Name: name, ID: id}), proto.Usage)
 	}
-	for _, addr := range []string{"", "bob", "bob:", ":1", "bob:0", "bob:65536", "bob:01", "b ob:1", "bob:1,c:2", "bob:x"} {
+	for _, addr := range []string{"", "bob", "bob:", ":1", "bob:0", "bob:65536", "bob:01", "b ob:1", "bob:1,c:2", "bob:x", "[b:1]:1", "[::1", "[::g]:1"} {
 		wantCode(t, "addr "+addr, b.Add(identity.Peer{Name: "x", ID: id, Addrs: []string{addr}}), proto.Usage)
 	}
 	if gone, err := b.Forget("bob"); !gone || err != nil {
@@ -210,6 +210,29 @@ func FuzzKnownPeers(f *testing.F) {
 		for _, p := range peers {
 			if err := identity.CheckName(p.Name); err != nil {
 				t.Error(err)
+			}
+		}
+	})
+}
+
+func FuzzAuthorizedPeers(f *testing.F) {
+	id := newKey(f).ID()
+	f.Add(id.String() + " send,recv # comment\n")
+	f.Add("# " + id.String() + " send\n")
+	f.Add(id.String() + "\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		b := identity.Book{Dir: t.TempDir()}
+		path := filepath.Join(b.Dir, identity.AuthorizedPeersFile)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		caps, err := b.Authorized(id)
+		if caps != 0 && (err != nil || !strings.Contains(text, id.String()) || caps&^proto.AllCaps != 0) {
+			t.Errorf("%s may %v (%v) by %q", id.Short(), caps, err, text)
+		}
+		if err == nil && b.Allow(id, proto.CapSend) == nil {
+			if caps, err := b.Authorized(id); caps != proto.CapSend || err != nil {
+				t.Errorf("got %v (%v), want what was allowed last", caps, err)
 			}
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -73,11 +74,14 @@ func CheckAddr(addr string) error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
 		return fmt.Errorf("address %q: port %q is not a number from 1 to 65535", proto.EscapeText(addr), proto.EscapeText(port))
 	}
-	if host == "" || len(host) > maxHostBytes || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ',' || r == '#' }) {
+	_, err = netip.ParseAddr(host)
+	if host == "" || len(host) > maxHostBytes || strings.ContainsFunc(host, notInHost) || err != nil && strings.Contains(host, ":") {
 		return fmt.Errorf("address %q: not a host", proto.EscapeText(addr))
 	}
 	return nil
 }
+
+func notInHost(r rune) bool { return r <= ' ' || r >= 0x7f || r == ',' || r == '#' }
 
 // Known returns the entries of known_peers in their order.
 func (b Book) Known() ([]Peer, error) {

@@ -195,11 +195,11 @@ func (e *Endpoint) hello(ctx context.Context, conn *quic.Conn, t Target, s *sess
 	defer stop()
 	frame := wire.AppendHeader(nil, wire.Header{Type: wire.TypeHello, Bytes: len(d.Hello)})
 	if _, err := stream.Write(append(frame, d.Hello...)); err != nil {
-		return nil, e.helloError(ctx, err)
+		return nil, helloError(ctx, err)
 	}
 	typ, body, err := wire.ReadFrame(stream, wire.TypeOK, wire.TypeDeny)
 	if err != nil {
-		return nil, e.helloError(ctx, err)
+		return nil, helloError(ctx, err)
 	}
 	ok, granted, err := d.Finish(typ, body)
 	if err != nil {
@@ -227,13 +227,14 @@ func bound(ctx context.Context, stream *quic.Stream) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })
 }
 
-// helloError explains why no answer to P2P_HELLO could be had.
-func (e *Endpoint) helloError(ctx context.Context, err error) error {
+// helloError explains why the peer's part of the handshake could not be had. An
+// end without a code is the peer's breach of the protocol, not an error of ours.
+func helloError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if err = explain(err); proto.CodeOf(err) == proto.Failed {
-		return proto.Errorf(proto.Protocol, "handshake: %w", errors.Unwrap(err))
+		return proto.Errorf(proto.Protocol, "handshake: %w", err)
 	}
 	return err
 }

@@ -592,3 +592,45 @@ func TestUnprovenWindow(t *testing.T) {
 		conn.CloseWithError(proto.CodeBase, "")
 	})
 }
+
+// Ends before there is a whole P2P_HELLO. None of them is a bug of ours.
+func TestHelloCut(t *testing.T) {
+	t.Parallel()
+	frame := wire.AppendFrame(nil, &wire.Hello{
+		Version: proto.HelloVersion, Method: wire.MethodKey, Want: "send", Window: proto.MinWindowBytes,
+		Nonce: make([]byte, proto.NonceBytes), Proof: make([]byte, proto.ProofBytes),
+	})
+	for what, c := range map[string]struct {
+		bytes int
+		end   func(*quic.Stream)
+		want  proto.Code
+	}{
+		"nothing":          {0, func(s *quic.Stream) { s.Close() }, proto.Protocol},
+		"within a header":  {3, func(s *quic.Stream) { s.Close() }, proto.Protocol},
+		"without a body":   {proto.FrameHeaderBytes, func(s *quic.Stream) { s.Close() }, proto.Protocol},
+		"within a body":    {len(frame) - 1, func(s *quic.Stream) { s.Close() }, proto.Protocol},
+		"reset":            {3, func(s *quic.Stream) { s.CancelWrite(0x4d0c) }, proto.Truncated},
+		"reset strangely":  {3, func(s *quic.Stream) { s.CancelWrite(7) }, proto.Protocol},
+		"reset with error": {3, func(s *quic.Stream) { s.CancelWrite(proto.CodeBase + 1) }, proto.Protocol},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := &linktest.Net{Latency: latency}
+				s := newSite(t, n, proto.AllCaps, 1)
+				conn := dialRaw(t, n, s, tlsConf(certificate(t, newKey(t))))
+				stream, err := conn.OpenStreamSync(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := stream.Write(frame[:c.bytes]); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(10 * latency) // a reset would overtake what was written
+				c.end(stream)
+				wantClosed(t, conn, time.Second, c.want)
+				s.acceptNone(t)
+			})
+		})
+	}
+}

@@ -19,6 +19,9 @@ import (
 // revocationCheck is how often live links' tokens are looked up.
 const revocationCheck = time.Second
 
+// errClosed is what peers are told whom nobody has accepted.
+var errClosed = proto.Errorf(proto.Truncated, "listener is closed")
+
 // Listener waits for peers and proves them, many at a time.
 type Listener struct {
 	endpoint *Endpoint
@@ -26,7 +29,7 @@ type Listener struct {
 	judge    handshake.Listener
 	links    chan *Link // sent by serve, closed never: Accept also watches done
 	done     context.Context
-	stop     context.CancelFunc
+	stop     context.CancelCauseFunc
 	wg       sync.WaitGroup
 
 	mu     sync.Mutex
@@ -64,7 +67,7 @@ func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Li
 		sessions: make(map[wire.TransferID]*session),
 	}
 	l.judge = handshake.Listener{Guard: guard, Offer: offer, Resume: l.find, Window: proto.WindowBytes, Reserve: l.reserve, Release: l.release}
-	l.done, l.stop = context.WithCancel(context.Background())
+	l.done, l.stop = context.WithCancelCause(context.Background())
 	l.wg.Go(l.acceptAll)
 	l.wg.Go(l.watchTokens)
 	return l, nil
@@ -86,7 +89,7 @@ func (l *Listener) Accept(ctx context.Context) (*Link, error) {
 
 // Close stops waiting. Links that were accepted live on.
 func (l *Listener) Close() error {
-	l.stop()
+	l.stop(errClosed)
 	err := l.quic.Close()
 	l.wg.Wait()
 	return err
@@ -142,7 +145,7 @@ func (l *Listener) serve(conn *quic.Conn) {
 	case <-conn.Context().Done():
 		link.Close(nil)
 	case <-l.done.Done():
-		link.Close(proto.Errorf(proto.Truncated, "listener is closed"))
+		link.Close(errClosed)
 	}
 }
 
@@ -174,18 +177,18 @@ func (l *Listener) handshake(ctx context.Context, conn *quic.Conn) (*Link, []byt
 	}
 	stream, err := conn.AcceptStream(ctx)
 	if err != nil {
-		return nil, nil, l.cause(ctx, err)
+		return nil, nil, helloError(ctx, err)
 	}
 	stop := bound(ctx, stream)
 	defer stop()
 	_, body, err := wire.ReadFrame(stream, wire.TypeHello)
 	if err != nil {
-		return nil, nil, l.cause(ctx, err)
+		return nil, nil, helloError(ctx, err)
 	}
 	v := l.judge.Answer(b, body)
 	if _, err := stream.Write(wire.AppendFrame(nil, v.Answer)); err != nil {
 		l.unreserve(v)
-		return nil, nil, l.cause(ctx, err)
+		return nil, nil, helloError(ctx, err)
 	}
 	if v.Err != nil {
 		l.letRead(ctx, conn, stream)
@@ -216,13 +219,6 @@ func (l *Listener) letRead(ctx context.Context, conn *quic.Conn, stream *quic.St
 	case <-conn.Context().Done():
 	case <-ctx.Done():
 	}
-}
-
-func (l *Listener) cause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return explain(err)
 }
 
 // watchTokens closes the links of tokens that were revoked.

@@ -244,7 +244,7 @@ func (r *Registry) Revoked(id ID) bool {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
-	if err != nil {
+	if err != nil || !info.Mode().IsRegular() { // reading a FIFO would wait for its writer
 		return true
 	}
 	if r.revokedStat == nil || info.Size() != r.revokedStat.Size() || !info.ModTime().Equal(r.revokedStat.ModTime()) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,12 +113,17 @@ func TestRevoked(t *testing.T) {
 		t.Errorf("got %d lines (%v), want %d", got, err, len(tokens))
 	}
 	// A file that can't be read revokes everything.
-	unread, _, book := newRegistry(t)
-	if err := os.Mkdir(filepath.Join(book.Dir, token.RevokedFile), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if !unread.Revoked(token.ID{}) {
-		t.Error("not revoked, want every token revoked by a file that can't be read")
+	for what, spoil := range map[string]func(path string) error{
+		"folder": func(p string) error { return os.Mkdir(p, 0o700) },
+		"fifo":   func(p string) error { return syscall.Mkfifo(p, 0o600) },
+	} {
+		unread, _, book := newRegistry(t)
+		if err := spoil(filepath.Join(book.Dir, token.RevokedFile)); err != nil {
+			t.Fatal(err)
+		}
+		if !unread.Revoked(token.ID{}) {
+			t.Errorf("%s: not revoked, want every token revoked by a file that can't be read", what)
+		}
 	}
 }
 

@@ -1,0 +1,160 @@
+package link_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/proto/linktest"
+	"mesh/proto/token"
+)
+
+// wantTold checks that a peer's end came with a code that says what to do: it
+// may be there later, or it has left.
+func wantTold(t *testing.T, what string, err error) {
+	t.Helper()
+	want := []proto.Code{proto.Unreachable, proto.Busy, proto.Truncated}
+	if got := proto.CodeOf(err); !slices.Contains(want, got) {
+		t.Errorf("%s: got %v (%v), want one of %v", what, got, err, want)
+	}
+}
+
+// A listener that is closed at any moment of its peers' handshakes leaves none
+// of them waiting, and no link that nobody holds.
+func TestListenerClosesWhilePeersConnect(t *testing.T) {
+	t.Parallel()
+	for step := range 12 {
+		synctest.Test(t, func(t *testing.T) {
+			n := &linktest.Net{Latency: latency}
+			s := newSite(t, n, proto.AllCaps, 3)
+			cred, _ := s.issue(t, proto.CapSend, 0, 0)
+			var wg sync.WaitGroup
+			for range 4 {
+				e, _ := n.Endpoint(t)
+				wg.Go(func() {
+					dl, err := e.Dial(t.Context(), s.target(cred, proto.CapSend))
+					if err == nil {
+						_, err = dl.Read(make([]byte, 1))
+						dl.Close(nil)
+					}
+					wantTold(t, "dialer", err)
+				})
+			}
+			<-time.After(time.Duration(step) * latency / 2)
+			if err := s.listener.Close(); err != nil {
+				t.Error(err)
+			}
+			if l, err := s.listener.Accept(t.Context()); err == nil {
+				t.Errorf("accepted a link of %s, want an error", l.Peer.Short())
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// Links that were accepted live on without their listener, until they are
+// closed themselves.
+func TestLinkOutlivesListener(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: latency}
+		s := newSite(t, n, proto.AllCaps, 3)
+		cred, _ := s.issue(t, proto.CapSend, 0, 0)
+		e, _ := n.Endpoint(t)
+		dl, ll := s.dial(t, e, cred, proto.CapSend)
+		if err := s.listener.Close(); err != nil {
+			t.Error(err)
+		}
+		<-time.After(time.Minute)
+		echo(t, dl, ll)
+		ll.Close(proto.Errorf(proto.Interrupted, "enough"))
+		_, err := dl.Read(make([]byte, 1))
+		wantCode(t, "read", err, proto.Truncated)
+	})
+}
+
+func TestAcceptCanceled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, &linktest.Net{Latency: latency}, proto.AllCaps, 1)
+		why := errors.New("a person has had enough")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(why) })
+		if _, err := s.listener.Accept(ctx); !errors.Is(err, why) {
+			t.Errorf("got %v, want %v", err, why)
+		}
+	})
+}
+
+// An endpoint that is closed ends what goes on there, at once.
+func TestEndpointClosed(t *testing.T) {
+	t.Parallel()
+	for _, dialer := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &linktest.Net{Latency: latency}
+			s := newSite(t, n, proto.AllCaps, 2)
+			cred, _ := s.issue(t, proto.CapSend, 0, 0)
+			e, err := link.Open(newKey(t), n.Conn(t), slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dl, ll := s.dial(t, e, cred, proto.CapSend)
+			if dialer {
+				begun := time.Now()
+				time.AfterFunc(time.Second, func() { e.Close() })
+				target := s.target(token.KeyCredential(), proto.CapSend)
+				target.Addrs = []string{silentAddr(t, n)}
+				_, err := e.Dial(t.Context(), target)
+				wantCode(t, "dial", err, proto.Unreachable)
+				if took := time.Since(begun); took > 2*time.Second {
+					t.Errorf("took %s, want 1s", took)
+				}
+			} else {
+				e.Close()
+			}
+			if _, err := dl.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
+				t.Errorf("read of a link whose endpoint is closed: got %v, want an error", err)
+			}
+			begun := time.Now()
+			_, err = ll.Read(make([]byte, 1)) // nobody has told it
+			wantCode(t, "read at the other end", err, proto.Timeout)
+			if took := time.Since(begun); took > 30*time.Second {
+				t.Errorf("the other end noticed after %s, want at most 30s", took)
+			}
+			ll.Close(nil)
+			dl.Close(nil)
+		})
+	}
+}
+
+// Who is still at his P2P_HELLO is told why he must go.
+func TestListenerClosesOnUnproven(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: latency}
+		s := newSite(t, n, proto.AllCaps, 1)
+		conns := silent(t, transport(t, n), s, 2)
+		stream, err := conns[1].OpenStreamSync(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Write([]byte{0}); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Second)
+		if err := s.listener.Close(); err != nil {
+			t.Error(err)
+		}
+		for _, conn := range conns {
+			wantClosed(t, conn, time.Second, proto.Truncated)
+		}
+	})
+}

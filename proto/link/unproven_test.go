@@ -1,0 +1,154 @@
+package link_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"mesh/proto"
+	"mesh/proto/linktest"
+)
+
+// silent makes connections from one host that say nothing more.
+func silent(t *testing.T, tr *quic.Transport, s *site, count int) []*quic.Conn {
+	t.Helper()
+	conf := tlsConf(certificate(t, newKey(t)))
+	conns := make([]*quic.Conn, count)
+	for begin := 0; begin < count; begin += 4 { // quic-go answers at most 8 packets at once with Retry
+		var wg sync.WaitGroup
+		for i := begin; i < min(begin+4, count); i++ {
+			wg.Go(func() {
+				var err error
+				if conns[i], err = tr.Dial(t.Context(), s.endpoint.Addr(), conf, rawConf()); err != nil {
+					t.Errorf("connection %d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+	return conns
+}
+
+// wantRefused checks that the listener takes no connection from a host.
+func wantRefused(t *testing.T, what string, tr *quic.Transport, s *site) {
+	t.Helper()
+	conn, err := tr.Dial(t.Context(), s.endpoint.Addr(), tlsConf(certificate(t, newKey(t))), rawConf())
+	if err == nil {
+		conn.CloseWithError(0, "")
+	}
+	if e, ok := errors.AsType[*quic.TransportError](err); !ok || e.ErrorCode != quic.ConnectionRefused {
+		t.Errorf("%s: got %v, want it refused", what, err)
+	}
+}
+
+// isRetry reports whether p is a Retry packet (RFC 9000, section 17.2.5).
+func isRetry(p linktest.Packet) bool { return len(p.Data) > 0 && p.Data[0]&0xf0 == 0xf0 }
+
+// Who connects and says nothing keeps others out for no longer than the time
+// for a P2P_HELLO, and never who is in already.
+func TestTooManyUnproven(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var retries atomic.Int32
+		n := &linktest.Net{Latency: latency, Pass: func(p linktest.Packet) bool {
+			if isRetry(p) {
+				retries.Add(1)
+			}
+			return true
+		}}
+		s := newSite(t, n, proto.AllCaps, 2)
+		cred, _ := s.issue(t, proto.CapSend, 0, 0)
+		first, _ := n.Endpoint(t)
+		dl, ll := s.dial(t, first, cred, proto.CapSend)
+
+		one, two, three := transport(t, n), transport(t, n), transport(t, n)
+		conns := silent(t, one, s, proto.RetryUnproven)
+		if got := retries.Load(); got != 0 {
+			t.Errorf("%d addresses validated among the first %d, want none", got, proto.RetryUnproven)
+		}
+		conns = append(conns, silent(t, one, s, proto.MaxUnprovenPerSource-proto.RetryUnproven)...)
+		if got := retries.Load(); got < proto.MaxUnprovenPerSource-proto.RetryUnproven {
+			t.Errorf("%d addresses validated, want all from the %dnd on", got, proto.RetryUnproven)
+		}
+		wantRefused(t, "one more from one host", one, s)
+		conns = append(conns, silent(t, two, s, proto.MaxUnproven-proto.MaxUnprovenPerSource)...)
+		wantRefused(t, "one more from any host", three, s)
+		second, _ := n.Endpoint(t)
+		_, err := second.Dial(t.Context(), s.target(cred, proto.CapSend))
+		wantCode(t, "dial when there are too many", err, proto.Busy)
+		echo(t, dl, ll)
+
+		// One that goes leaves its place.
+		conns[0].CloseWithError(0, "")
+		<-time.After(time.Second)
+		conns = append(conns[1:], silent(t, three, s, 1)...)
+		wantRefused(t, "one more after one has gone", three, s)
+
+		for _, conn := range conns {
+			wantClosed(t, conn, proto.HelloTimeout+time.Second, proto.Timeout)
+		}
+		dl2, ll2 := s.dial(t, second, cred, proto.CapSend)
+		echo(t, dl2, ll2)
+		echo(t, dl, ll)
+	})
+}
+
+// Proven links don't count, however many there are.
+func TestProvenDoNotCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: latency}
+		s := newSite(t, n, proto.AllCaps, proto.MaxUnprovenPerSource+2)
+		cred, _ := s.issue(t, proto.CapSend, 0, 0)
+		e, _ := n.Endpoint(t)
+		for range proto.MaxUnprovenPerSource + 1 {
+			s.dial(t, e, cred, proto.CapSend)
+		}
+		other, _ := n.Endpoint(t)
+		s.dial(t, other, cred, proto.CapSend)
+	})
+}
+
+// Packets from addresses that are not their sender's take few places: from the
+// 32nd on, an address must answer first.
+func TestForgedAddresses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var forged sync.Map // addresses that hear nothing
+		n := &linktest.Net{Latency: latency, Pass: func(p linktest.Packet) bool {
+			_, deaf := forged.Load(p.To.String())
+			return !deaf
+		}}
+		s := newSite(t, n, proto.AllCaps, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for range 3 {
+			tr := transport(t, n)
+			forged.Store(tr.Conn.LocalAddr().String(), true)
+			conf := tlsConf(certificate(t, newKey(t)))
+			for range proto.MaxUnprovenPerSource {
+				wg.Go(func() {
+					if _, err := tr.Dial(ctx, s.endpoint.Addr(), conf, rawConf()); err == nil {
+						t.Error("connected, want no answer")
+					}
+				})
+			}
+		}
+		<-time.After(time.Second)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		e, _ := n.Endpoint(t)
+		dl, ll := s.dial(t, e, cred, proto.CapSend)
+		echo(t, dl, ll)
+		cancel()
+		wg.Wait()
+	})
+}
