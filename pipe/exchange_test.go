@@ -236,18 +236,25 @@ func TestProducerStatus(t *testing.T) {
 }
 
 // A consumer that leaves before the end is no failure if it has taken all that
-// there was, even while the source stays open.
+// there was: the source has ended, or a person has typed no more. Of a source
+// that stays open, or goes on later, it is not known what is lost.
 func TestConsumerLeaves(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
 		size int
 		take int
+		then string // what the source does after size bytes
 		want proto.Code
 	}{
-		{"took all there was", 1000, 1000, proto.OK},
-		{"took nothing of nothing", 0, 0, proto.OK},
-		{"left data", 5 << 20, 1000, proto.Truncated},
+		{"took all that was typed", 1000, 1000, "typed", proto.OK},
+		{"took nothing of nothing typed", 0, 0, "typed", proto.OK},
+		{"took all there was", 1000, 1000, "ends", proto.OK},
+		{"took nothing of nothing", 0, 0, "ends", proto.OK},
+		{"took all of what stays open", 1000, 1000, "stays", proto.Truncated},
+		{"took all of what goes on", 1000, 1000, "goes on", proto.Truncated},
+		{"left data", 5 << 20, 1000, "ends", proto.Truncated},
+		{"left typed data", 5 << 20, 1000, "typed", proto.Truncated},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -256,7 +263,13 @@ func TestConsumerLeaves(t *testing.T) {
 				defer w.Close()
 				gone := make(chan struct{})
 				var dialer, listener end
-				dialer.source = &pipe.Source{Reader: io.MultiReader(bytes.NewReader(random(c.size)), open)}
+				dialer.source = &pipe.Source{Reader: io.MultiReader(bytes.NewReader(random(c.size)), open), Typed: c.then == "typed"}
+				switch c.then {
+				case "ends":
+					w.Close()
+				case "goes on":
+					time.AfterFunc(300*time.Millisecond, func() { _, _ = w.Write([]byte("more")) })
+				}
 				dialer.sink = &pipe.Sink{Writer: &dialer.got}
 				taken := 0
 				listener.sink = &pipe.Sink{Gone: gone, Writer: writerFunc(func(p []byte) (int, error) {

@@ -5,11 +5,16 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"mesh/pipe/digest"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
+
+// endGrace is how long a source whose consumer has left may take to show that
+// it had ended too.
+const endGrace = 500 * time.Millisecond
 
 // outgoing is the transfer that we send: fill reads the source into blocks,
 // send writes them to the link, and ack frees them. It outlives a link: what is
@@ -28,6 +33,7 @@ type outgoing struct {
 	sent    int64 // data before it was handed to the link
 	hash    *digest.Hasher
 	eof     bool // data.end and status are final
+	surplus bool // bytes were read that the consumer did not stay for
 	status  int
 	final   *wire.Ack
 	waits   bool  // the peer has yet to say where to go on
@@ -85,11 +91,12 @@ func (o *outgoing) fill() error {
 			return err
 		}
 		n, err := o.source.Read(room)
-		if over := o.filled(n); over {
-			return nil
-		}
+		over := o.filled(n)
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if over {
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("read input: %w", proto.IOError(err))
@@ -106,16 +113,20 @@ func (o *outgoing) fill() error {
 	return nil
 }
 
-// room waits until the window has room, and returns nil when no more bytes are
-// wanted.
+// room waits until the window has room, and returns nil when the exchange has
+// failed. When the consumer has left there is always room: whether the source
+// had ended is still to be known.
 func (o *outgoing) room() ([]byte, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.data.end-o.acked >= o.window && o.final == nil && o.stopped == nil {
 		o.changed.Wait()
 	}
-	if o.final != nil || o.stopped != nil {
+	if o.stopped != nil {
 		return nil, o.stopped
+	}
+	if o.final != nil {
+		return make([]byte, 1), nil
 	}
 	room := o.data.space()
 	return room[:min(int64(len(room)), o.window-(o.data.end-o.acked))], nil
@@ -127,6 +138,8 @@ func (o *outgoing) filled(n int) (over bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.final != nil || o.stopped != nil {
+		o.surplus = o.surplus || n > 0
+		o.changed.Broadcast()
 		return true
 	}
 	if n > 0 {
@@ -235,16 +248,30 @@ func (o *outgoing) ack(a *wire.Ack) error {
 
 func (o *outgoing) digestLocked() wire.Digest { return wire.Digest(o.hash.Sum()) }
 
-// receipt returns what became of the transfer after its final FILE_ACK.
+// receipt returns what became of the transfer after its final FILE_ACK. It may
+// block for endGrace.
 func (o *outgoing) receipt() (*Receipt, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	late := false
+	timer := time.AfterFunc(endGrace, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		late = true
+		o.changed.Broadcast()
+	})
+	defer timer.Stop()
+	for !o.eof && !o.surplus && !late && !o.source.Typed && o.final.Bytes == o.data.end {
+		o.changed.Wait()
+	}
 	r := &Receipt{Transfer: o.id, Bytes: o.final.Bytes, Digest: digest.Digest(*o.final.Digest), Status: o.status}
 	switch {
 	case o.status != 0:
 		return r, proto.Errorf(proto.Producer, "the sending command ended with status %d", o.status)
 	case o.final.Bytes < o.data.end:
 		return r, proto.Errorf(proto.Truncated, "the peer's consumer ended after %d of %d bytes", o.final.Bytes, o.data.end)
+	case o.surplus || !o.eof && !o.source.Typed:
+		return r, proto.Errorf(proto.Truncated, "the peer's consumer ended after %d bytes, and the input had not ended", o.final.Bytes)
 	}
 	return r, nil
 }

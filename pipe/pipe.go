@@ -17,6 +17,10 @@ type Source struct {
 	// Status, if it is set, is called after the Reader's end and gives the exit
 	// status of the producer, 0 to 255. It may block until the producer ended.
 	Status func() int
+	// Typed says that a person types the bytes. Then a consumer that leaves has
+	// lost nothing that was not typed; of any other source it must be known that
+	// it has ended.
+	Typed bool
 }
 
 // Sink is where a transfer's bytes go to.

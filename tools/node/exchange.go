@@ -39,7 +39,7 @@ type screen struct {
 func screenOf(source *pipe.Source, sink *pipe.Sink) screen {
 	var s screen
 	if source != nil {
-		s.typed = term.IsTerminal(source.Reader)
+		s.typed = source.Typed
 	}
 	if sink != nil {
 		out, ok := sink.Writer.(stdout)
@@ -51,7 +51,7 @@ func screenOf(source *pipe.Source, sink *pipe.Sink) screen {
 // Stdin is the tool's standard input as a source.
 func Stdin(c *cli.Context) *pipe.Source {
 	if f, ok := c.App.Reader.(*os.File); ok {
-		return &pipe.Source{Reader: pipe.Pollable(f, os.O_RDONLY)}
+		return &pipe.Source{Reader: pipe.Pollable(f, os.O_RDONLY), Typed: term.IsTerminal(f)}
 	}
 	return &pipe.Source{Reader: c.App.Reader}
 }
