@@ -52,8 +52,12 @@ func (n *Node) Wait(c *cli.Context, offer Offer) (*Waiter, error) {
 	if addr == "" {
 		addr = ":0"
 	}
-	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return nil, cmdline.Hint(proto.Errorf(proto.Usage, "listen on %q: want HOST:PORT or :PORT", addr), "--listen :4600 takes all addresses of this machine")
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return nil, cmdline.Hint(proto.Errorf(proto.Usage, "listen on %q: want HOST:PORT or :PORT, a port from 0 to 65535", addr), "--listen :4600 takes all addresses of this machine")
 	}
 	e, err := n.endpoint(n.Key, addr)
 	if err != nil {
