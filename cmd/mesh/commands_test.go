@@ -3,9 +3,16 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"mesh/proto/token"
 )
 
 // field reads a field of the last JSON object in FILE, one a line, whose event
@@ -43,4 +50,188 @@ func field(ts *testscript.TestScript, neg bool, args []string) {
 		_, err := fmt.Fprintln(ts.Stdout(), value)
 		ts.Check(err)
 	}
+}
+
+// hides requires that none of the files has six letters in a row of the last N
+// letters of the token that the file TOKEN holds; 0 is all behind the prefix:
+//
+//	hides N TOKEN FILE...
+func hides(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: hides N TOKEN FILE...")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	secret := strings.TrimPrefix(strings.TrimSpace(ts.ReadFile(args[1])), token.Prefix)
+	if n > 0 {
+		secret = secret[len(secret)-n:]
+	}
+	const row = 6
+	for _, file := range args[2:] {
+		text := ts.ReadFile(file)
+		for i := range len(secret) - row + 1 {
+			if strings.Contains(text, secret[i:i+row]) {
+				ts.Fatalf("hides: %s has %q of the token", file, secret[i:i+row])
+			}
+		}
+	}
+}
+
+// started are the processes of one script, by name, and the variables that
+// their environment is made of.
+type started struct {
+	processes map[string]*process
+	variables []string
+}
+
+type startedKey struct{}
+
+// process is one that runs beside the script.
+type process struct {
+	cmd   *exec.Cmd
+	held  *os.File      // the end of its input that feed writes to, or nil
+	ended chan struct{} // closed when it was waited for
+}
+
+func newStarted(env *testscript.Env) {
+	s := &started{processes: make(map[string]*process), variables: []string{"MESH_PEER"}}
+	for _, v := range env.Vars {
+		name, _, _ := strings.Cut(v, "=")
+		s.variables = append(s.variables, name)
+	}
+	env.Values[startedKey{}] = s
+}
+
+// start starts a command that runs beside the script, until end:
+//
+//	start NAME [VAR=VALUE...] [<FILE | <-] command [args...]
+//
+// Its output is in NAME.out and NAME.err at once. Its input is /dev/null, FILE,
+// or for <- a pipe, which feed writes to.
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: start NAME [VAR=VALUE...] [<FILE | <-] command [args...]")
+	}
+	s := ts.Value(startedKey{}).(*started)
+	name, args := args[0], args[1:]
+	if s.processes[name] != nil {
+		ts.Fatalf("start: %s runs already", name)
+	}
+	var env []string
+	for _, v := range s.variables {
+		env = append(env, v+"="+ts.Getenv(v))
+	}
+	for len(args) > 1 && strings.Contains(args[0], "=") {
+		env, args = append(env, args[0]), args[1:]
+	}
+	p := &process{ended: make(chan struct{})}
+	var in *os.File
+	var err error
+	switch from, redirected := strings.CutPrefix(args[0], "<"); {
+	case redirected && from == "-":
+		in, p.held, err = os.Pipe()
+		args = args[1:]
+	case redirected:
+		in, err = os.Open(ts.MkAbs(from))
+		args = args[1:]
+	}
+	ts.Check(err)
+	p.cmd = exec.Command(args[0], args[1:]...)
+	p.cmd.Dir, p.cmd.Env = ts.MkAbs("."), append(env, "PWD="+ts.MkAbs("."))
+	if in != nil {
+		defer in.Close()
+		p.cmd.Stdin = in
+	}
+	out, err := os.Create(ts.MkAbs(name + ".out"))
+	ts.Check(err)
+	defer out.Close()
+	words, err := os.Create(ts.MkAbs(name + ".err"))
+	ts.Check(err)
+	defer words.Close()
+	p.cmd.Stdout, p.cmd.Stderr = out, words
+	ts.Check(p.cmd.Start())
+	s.processes[name] = p
+	go func() {
+		defer close(p.ended)
+		_ = p.cmd.Wait() // the state says it all
+	}()
+	ts.Defer(func() {
+		if p.held != nil {
+			p.held.Close()
+		}
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+	})
+}
+
+// running finds what start has started.
+func running(ts *testscript.TestScript, name string) *process {
+	p := ts.Value(startedKey{}).(*started).processes[name]
+	if p == nil {
+		ts.Fatalf("no process %s was started", name)
+	}
+	return p
+}
+
+// end waits for what start has started, and requires its exit status, 128+n if
+// signal n has killed it: end NAME STATUS. With "!", it must still run.
+func end(ts *testscript.TestScript, neg bool, args []string) {
+	if neg && len(args) == 1 {
+		select {
+		case <-running(ts, args[0]).ended:
+			ts.Fatalf("end: %s has ended: %s", args[0], ts.ReadFile(args[0]+".err"))
+		default:
+		}
+		return
+	}
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: end NAME STATUS, or ! end NAME")
+	}
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	p := running(ts, args[0])
+	select {
+	case <-p.ended:
+	case <-time.After(waitLimit):
+		ts.Fatalf("end: %s still runs after %v: %s", args[0], waitLimit, ts.ReadFile(args[0]+".err"))
+	}
+	got := p.cmd.ProcessState.ExitCode()
+	if w := p.cmd.ProcessState.Sys().(syscall.WaitStatus); w.Signaled() {
+		got = 128 + int(w.Signal())
+	}
+	if got != want {
+		ts.Fatalf("end: %s ended with %d, want %d: %s", args[0], got, want, ts.ReadFile(args[0]+".err"))
+	}
+	delete(ts.Value(startedKey{}).(*started).processes, args[0])
+}
+
+// feed writes FILE to the input of what was started with <-, and without FILE
+// ends that input: feed NAME [FILE].
+func feed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: feed NAME [FILE]")
+	}
+	p := running(ts, args[0])
+	switch {
+	case p.held == nil:
+		ts.Fatalf("feed: %s was not started with <-", args[0])
+	case len(args) == 2:
+		_, err := p.held.WriteString(ts.ReadFile(args[1]))
+		ts.Check(err)
+	default:
+		ts.Check(p.held.Close())
+		p.held = nil
+	}
+}
+
+// sendSignal signals what start has started: signal NAME TERM.
+func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]syscall.Signal{
+		"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM,
+		"KILL": syscall.SIGKILL, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT,
+	}
+	if neg || len(args) != 2 || signals[args[1]] == 0 {
+		ts.Fatalf("usage: signal NAME HUP|INT|TERM|KILL|STOP|CONT")
+	}
+	ts.Check(running(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"mesh/proto/identity"
 )
 
 var update = flag.Bool("update", false, "rewrite the files that cmp compares with in testdata/script")
@@ -25,6 +27,10 @@ func TestMain(m *testing.M) {
 	commands := map[string]func(){"mesh": main}
 	for _, construct := range tools {
 		commands["mesh-"+construct().Name] = main
+	}
+	// Most tests wait for processes and their timeouts, not for a processor.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
 	}
 	testscript.Main(m, commands)
 }
@@ -41,12 +47,31 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_CONFIG_HOME", "")
 			env.Setenv("XDG_STATE_HOME", "")
+			// Alice is another node, and its tools are where PATH does not say.
+			alice, err := identity.LoadKey(filepath.Join(env.WorkDir, "alice"))
+			if err != nil {
+				return err
+			}
+			env.Setenv("ALICE", alice.ID().String())
+			for _, name := range []string{"cat", "recv", "listen", "token"} {
+				path, err := exec.LookPath("mesh-" + name)
+				if err != nil {
+					return err
+				}
+				env.Setenv("MESH_"+strings.ToUpper(name), path)
+			}
+			newStarted(env)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status":   status,
 			"waitfile": waitFile,
 			"field":    field,
+			"hides":    hides,
+			"start":    start,
+			"end":      end,
+			"feed":     feed,
+			"signal":   sendSignal,
 		},
 	})
 }

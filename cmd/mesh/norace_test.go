@@ -1,0 +1,7 @@
+//go:build !race
+
+package main
+
+// raceDetector tells that the tools are built with the race detector, which
+// needs many times the memory and the time.
+const raceDetector = false

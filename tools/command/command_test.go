@@ -1,0 +1,238 @@
+package command_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"mesh/pipe"
+	"mesh/proto"
+	"mesh/tools/command"
+)
+
+// shell starts a shell that runs script with dir as $1.
+func shell(t *testing.T, script, dir string, o command.Options) *command.Process {
+	t.Helper()
+	p, err := command.Start(t.Context(), []string{"sh", "-c", script, "sh", dir}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	return p
+}
+
+func wantCode(t *testing.T, what string, err error, want proto.Code) {
+	t.Helper()
+	if got := proto.CodeOf(err); got != want {
+		t.Errorf("%s: got %v (%v), want %v", what, got, err, want)
+	}
+}
+
+// gone waits until no process has the number, or only a dead one.
+func gone(t *testing.T, pid int) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 4000 {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		<-tick.C
+	}
+	t.Errorf("process %d still runs", pid)
+}
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	for script, want := range map[string]int{
+		"true": 0, "exit 1": 1, "exit 255": 255, "kill -TERM $$": 143, "kill -KILL $$": 137, "kill -HUP $$": 129,
+	} {
+		p := shell(t, script, "", command.Options{})
+		if got := p.Source().Status(); got != want {
+			t.Errorf("%s: got status %d, want %d", script, got, want)
+		}
+		if got := p.OwnStatus(); got != want {
+			t.Errorf("%s: got own status %d, want %d", script, got, want)
+		}
+		p.Stop()
+		if got := p.OwnStatus(); got != want {
+			t.Errorf("%s: got own status %d after Stop, want %d", script, got, want)
+		}
+	}
+}
+
+func TestNotThere(t *testing.T) {
+	t.Parallel()
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("echo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"no-such-command", "/no/such/command", text, t.TempDir()} {
+		err := command.Check([]string{name})
+		wantCode(t, "Check", err, proto.IO)
+		if err != nil && !strings.Contains(err.Error(), strconv.Quote(name)) {
+			t.Errorf("got %v, want %q in it", err, name)
+		}
+		_, err = command.Start(t.Context(), []string{name}, command.Options{})
+		wantCode(t, "Start", err, proto.IO)
+	}
+	wantCode(t, "Check", command.Check([]string{"sh"}), proto.OK)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(proto.Errorf(proto.Timeout, "too late"))
+	_, err := command.Start(ctx, []string{"true"}, command.Options{})
+	wantCode(t, "Start after the end", err, proto.Timeout)
+}
+
+func TestStreams(t *testing.T) {
+	t.Parallel()
+	in, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	var stderr bytes.Buffer
+	p := shell(t, "cat; echo $MESH_TEST; echo words >&2", "", command.Options{Stdin: in, Stderr: &stderr, Env: []string{"MESH_TEST=here"}})
+	got, err := io.ReadAll(p.Source())
+	if string(got) != "here\n" || err != nil {
+		t.Errorf("got %q (%v), want here", got, err)
+	}
+	if status := p.Status(); status != 0 || stderr.String() != "words\n" {
+		t.Errorf("got status %d and stderr %q, want 0 and words", status, stderr.String())
+	}
+}
+
+// keep takes its input to the end, and only then gives it its name.
+const keep = `cat >"$1/part" && mv "$1/part" "$1/whole"`
+
+// A command sees the end of its input when all arrived from a producer that
+// ended well. Else it is stopped before.
+func TestInputEnds(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{0, 1, 143} {
+		dir := t.TempDir()
+		p := shell(t, keep, dir, command.Options{Group: true})
+		sink := p.Sink()
+		if _, err := io.WriteString(sink, "data"); err != nil {
+			t.Fatal(err)
+		}
+		if err := sink.Finish(status); err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]int{true: 0, false: 143}[status == 0]
+		if got := p.Status(); got != want {
+			t.Errorf("producer's %d: got status %d, want %d", status, got, want)
+		}
+		got, err := os.ReadFile(filepath.Join(dir, "whole"))
+		if whole := err == nil && string(got) == "data"; whole != (status == 0) {
+			t.Errorf("producer's %d: got %q (%v)", status, got, err)
+		}
+	}
+}
+
+// Stopped without Finish, a command gets no end of its input either.
+func TestInputBreaks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := shell(t, keep, dir, command.Options{Group: true})
+	if _, err := io.WriteString(p.Sink(), "data"); err != nil {
+		t.Fatal(err)
+	}
+	p.Stop()
+	p.Stop()
+	if got := p.Status(); got != 143 {
+		t.Errorf("got status %d, want 143", got)
+	}
+	if got := p.OwnStatus(); got != 0 {
+		t.Errorf("got own status %d, want 0: it was stopped", got)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "whole")); err == nil {
+		t.Error("a part was taken for the whole")
+	}
+}
+
+// A command that ends before its input closes Gone, and a write to it fails.
+func TestInputNotTaken(t *testing.T) {
+	t.Parallel()
+	p := shell(t, "exit 0", "", command.Options{})
+	sink := p.Sink()
+	<-sink.Gone
+	if _, err := sink.Write([]byte("data")); err == nil {
+		t.Error("a write to a command that has ended succeeded")
+	}
+	if err := sink.Finish(0); err != nil {
+		t.Errorf("Finish: %v", err)
+	}
+}
+
+// The sender to a command whose output goes nowhere learns how it ended.
+func TestLastSink(t *testing.T) {
+	t.Parallel()
+	for script, want := range map[string]proto.Code{
+		"cat >/dev/null": proto.OK, "cat": proto.OK, "head -c 300000 /dev/zero; cat": proto.OK,
+		"cat; exit 3": proto.Producer, "cat; kill -KILL $$": proto.Producer,
+	} {
+		sink := shell(t, script, "", command.Options{}).LastSink()
+		if _, err := sink.Write([]byte("data")); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, script, sink.Finish(0), want)
+	}
+	for script, want := range map[string]proto.Code{"exit 0": proto.OK, "exit 3": proto.Producer} {
+		sink := shell(t, script, "", command.Options{}).LastSink()
+		wantCode(t, script, sink.Leave(), want)
+	}
+	p := shell(t, "cat", "", command.Options{})
+	p.CloseInput()
+	if got := p.Status(); got != 0 {
+		t.Errorf("after CloseInput: got status %d, want 0", got)
+	}
+}
+
+// Stop also ends what the command has started, and what does not listen.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	for what, script := range map[string]string{
+		"child":           "sleep 1000 & echo $!; wait",
+		"deaf":            "trap '' TERM; echo $$; while :; do sleep 1000; done",
+		"deaf child":      "(trap '' TERM; while :; do sleep 1000; done) & echo $!; wait",
+		"full pipe":       "echo $$; exec cat /dev/zero",
+		"stopped":         "echo $$; kill -STOP $$",
+		"reads its input": "echo $$; exec cat",
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			p := shell(t, script, "", command.Options{Group: true})
+			pid, err := firstNumber(p.Source())
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Stop()
+			gone(t, pid)
+			if got := p.Status(); got != 143 && got != 137 {
+				t.Errorf("got status %d, want 143 or 137", got)
+			}
+		})
+	}
+}
+
+func firstNumber(s *pipe.Source) (int, error) {
+	buf := make([]byte, 64)
+	n, err := s.Read(buf)
+	line, _, found := strings.Cut(string(buf[:n]), "\n")
+	if err == nil && !found {
+		err = errors.New("no line")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(line)
+}
