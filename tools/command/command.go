@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mesh/pipe"
@@ -42,8 +43,8 @@ type Process struct {
 	stdout *os.File // the end that we read
 	ended  chan struct{}
 	status int // valid once ended is closed
-	stop   sync.Once
-	killed bool // by Stop, before its own end
+	once   sync.Once
+	killed atomic.Bool // by end, before its own end
 }
 
 // Check reports whether cmd can be found, so that a mistyped one is told before
@@ -123,7 +124,7 @@ func (p *Process) Status() int {
 func (p *Process) OwnStatus() int {
 	select {
 	case <-p.ended:
-		if !p.killed {
+		if !p.killed.Load() {
 			return p.status
 		}
 	default:
@@ -140,7 +141,7 @@ func (p *Process) Source() *pipe.Source { return &pipe.Source{Reader: p.stdout, 
 func (p *Process) Sink() *pipe.Sink {
 	return &pipe.Sink{Writer: p.stdin, Gone: p.ended, Finish: func(status int) error {
 		if status != 0 {
-			p.Stop()
+			p.end() // not Stop: what it has printed is still being read
 			return nil
 		}
 		if err := p.stdin.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
@@ -178,14 +179,19 @@ func (p *Process) CloseInput() { _ = p.stdin.Close() }
 // Stop ends the command if it still runs, SIGTERM first, and closes its pipes.
 // It blocks until the command has ended. It may be called more than once.
 func (p *Process) Stop() {
-	p.stop.Do(func() {
-		defer p.closePipes()
+	p.end()
+	p.closePipes()
+}
+
+// end ends the command if it still runs, and leaves its pipes open.
+func (p *Process) end() {
+	p.once.Do(func() {
 		select {
 		case <-p.ended:
 			return
 		default:
 		}
-		p.killed = true
+		p.killed.Store(true)
 		terminate(p.cmd.Process, p.group)
 		timer := time.NewTimer(stopGrace)
 		defer timer.Stop()

@@ -236,3 +236,28 @@ func firstNumber(s *pipe.Source) (int, error) {
 	}
 	return strconv.Atoi(line)
 }
+
+// A command that is ended because its producer failed is still read to the end
+// of what it printed: that its pipe was closed here would be an error of ours.
+func TestFailedProducerLeavesOutput(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := shell(t, `printf out; : >"$1/printed"; cat`, dir, command.Options{Stderr: io.Discard, Group: true})
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 4000 {
+		if _, err := os.Stat(filepath.Join(dir, "printed")); err == nil {
+			break
+		}
+		<-tick.C
+	}
+	if err := p.Sink().Finish(1); err != nil {
+		t.Errorf("finish: %v", err)
+	}
+	if got, err := io.ReadAll(p.Source()); string(got) != "out" || err != nil {
+		t.Errorf("read %q (%v), want what it had printed, then the end", got, err)
+	}
+	if got := p.OwnStatus(); got != 0 {
+		t.Errorf("its own status is %d, want 0: we have ended it", got)
+	}
+}
