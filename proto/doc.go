@@ -142,7 +142,8 @@ const (
 	AckEveryBytes = 1 << 20
 	// UnprovenWindowBytes is the QUIC window before the proof.
 	UnprovenWindowBytes = 64 << 10
-	// HelloTimeout is how long a connection may stay without a valid P2P_HELLO.
+	// HelloTimeout is how long a connection may take for its TLS handshake and a
+	// valid P2P_HELLO.
 	HelloTimeout = 5 * time.Second
 	// DialTimeout is when a peer that does not answer is unreachable.
 	DialTimeout = 10 * time.Second
@@ -159,7 +160,8 @@ const (
 	// CloseTimeout bounds the wait for the peer's orderly close.
 	CloseTimeout = 2 * time.Second
 	// MaxUnproven and MaxUnprovenPerSource bound connections that have not
-	// proven themselves; from RetryUnproven on, addresses are validated first
+	// proven themselves, a source being an IPv4 address or an IPv6 network of 64
+	// bits; from RetryUnproven on, addresses are validated first
 	// (QUIC Retry, RFC 9000 section 8.1.2).
 	MaxUnproven          = 256
 	MaxUnprovenPerSource = 128

@@ -39,7 +39,7 @@ func Open(key *identity.Key, conn net.PacketConn, log *slog.Logger) (*Endpoint, 
 	e.transport = &quic.Transport{
 		Conn:                conn,
 		VerifySourceAddress: func(net.Addr) bool { return e.unproven.count() >= proto.RetryUnproven },
-		ConnContext:         e.unproven.admit,
+		ConnContext:         e.unproven.admitQUIC,
 	}
 	return e, nil
 }

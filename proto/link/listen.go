@@ -47,7 +47,7 @@ func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Li
 	conf.MaxIncomingStreams = 1
 	conf.InitialStreamReceiveWindow = proto.UnprovenWindowBytes
 	conf.InitialConnectionReceiveWindow = proto.UnprovenWindowBytes
-	conf.HandshakeIdleTimeout = proto.HelloTimeout
+	conf.HandshakeIdleTimeout = proto.HelloTimeout / 2 // quic-go gives a handshake twice that in all
 	own := e.key.ID()
 	ql, err := e.transport.Listen(e.tlsConfig(func(id identity.ID) error {
 		if id == own {
@@ -124,7 +124,8 @@ func (l *Listener) acceptAll() {
 // serve takes one connection through the handshake and hands its link to
 // Accept.
 func (l *Listener) serve(conn *quic.Conn) {
-	ctx, cancel := context.WithTimeoutCause(l.done, proto.HelloTimeout, proto.Errorf(proto.Timeout, "no handshake in %s", proto.HelloTimeout))
+	admitted := conn.Context().Value(admissionKey{}).(admission)
+	ctx, cancel := context.WithDeadlineCause(l.done, admitted.at.Add(proto.HelloTimeout), proto.Errorf(proto.Timeout, "no handshake in %s", proto.HelloTimeout))
 	defer cancel()
 	link, secret, err := l.handshake(ctx, conn)
 	if err != nil {
@@ -133,7 +134,7 @@ func (l *Listener) serve(conn *quic.Conn) {
 		_ = conn.CloseWithError(quic.ApplicationErrorCode(code.Wire()), code.String())
 		return
 	}
-	proven(conn.Context())
+	admitted.release()
 	l.endpoint.log.Info("peer connected", "peer", link.Peer, "addr", link.Addr(), "granted", link.Granted, "transfer", link.Transfer)
 	if secret == nil {
 		l.resumed(link)

@@ -3,7 +3,9 @@ package link
 import (
 	"context"
 	"net"
+	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -11,15 +13,21 @@ import (
 )
 
 // unproven counts the connections that have not proven themselves yet, in all
-// and for each source. The zero value is ready to use.
+// and for each source (see [sourceOf]). The zero value is ready to use.
 type unproven struct {
 	mu     sync.Mutex
 	total  int
-	source map[string]int
+	source map[netip.Prefix]int
 }
 
-// unprovenKey is the context key of a connection's release function.
-type unprovenKey struct{}
+// admission is one connection's place among the unproven.
+type admission struct {
+	at      time.Time
+	release func()
+}
+
+// admissionKey is the context key of a connection's admission.
+type admissionKey struct{}
 
 func (u *unproven) count() int {
 	u.mu.Lock()
@@ -27,39 +35,54 @@ func (u *unproven) count() int {
 	return u.total
 }
 
-// admit is a [quic.Transport.ConnContext]: it refuses a connection that is one
-// too many. It counts until proven is called with the connection's context, or
-// the connection ends.
-func (u *unproven) admit(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
-	host, _, err := net.SplitHostPort(info.RemoteAddr.String())
+// admit takes a place for a connection from addr, or reports that there is none.
+// It counts until it is released.
+func (u *unproven) admit(addr net.Addr) (admission, error) {
+	source, err := sourceOf(addr)
 	if err != nil {
-		return nil, err
+		return admission{}, err
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.total >= proto.MaxUnproven || u.source[host] >= proto.MaxUnprovenPerSource {
-		return nil, proto.Errorf(proto.Busy, "too many connections that have not proven themselves")
+	if u.total >= proto.MaxUnproven || u.source[source] >= proto.MaxUnprovenPerSource {
+		return admission{}, proto.Errorf(proto.Busy, "too many connections that have not proven themselves")
 	}
 	if u.source == nil {
-		u.source = make(map[string]int)
+		u.source = make(map[netip.Prefix]int)
 	}
 	u.total++
-	u.source[host]++
-	release := sync.OnceFunc(func() {
+	u.source[source]++
+	return admission{time.Now(), sync.OnceFunc(func() {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		u.total--
-		if u.source[host]--; u.source[host] == 0 {
-			delete(u.source, host)
+		if u.source[source]--; u.source[source] == 0 {
+			delete(u.source, source)
 		}
-	})
-	context.AfterFunc(ctx, release)
-	return context.WithValue(ctx, unprovenKey{}, release), nil
+	})}, nil
 }
 
-// proven takes a connection out of the count.
-func proven(ctx context.Context) {
-	if release, ok := ctx.Value(unprovenKey{}).(func()); ok {
-		release()
+// admitQUIC is a [quic.Transport.ConnContext]: the place is released at the
+// latest when the connection ends.
+func (u *unproven) admitQUIC(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
+	a, err := u.admit(info.RemoteAddr)
+	if err != nil {
+		return nil, err
 	}
+	context.AfterFunc(ctx, a.release)
+	return context.WithValue(ctx, admissionKey{}, a), nil
+}
+
+// sourceOf returns who counts as one: a host with IPv4, a network with IPv6,
+// where one host has as many addresses as it likes.
+func sourceOf(addr net.Addr) (netip.Prefix, error) {
+	ap, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	ip := ap.Addr().Unmap()
+	if ip.Is6() {
+		return ip.Prefix(64)
+	}
+	return ip.Prefix(ip.BitLen())
 }
