@@ -103,8 +103,8 @@ func NewDialer(b Binding, cred token.Credential, want proto.Caps, window int64) 
 }
 
 // Finish takes the listener's answer. It returns what was granted, or why
-// nothing was: [proto.Denied], [proto.Busy], [proto.Capability], or
-// [proto.Identity] if the listener does not know the secret.
+// nothing was: [proto.Denied], [proto.Busy], [proto.Capability],
+// [proto.Version], or [proto.Identity] if the listener does not know the secret.
 func (d *Dialer) Finish(t wire.Type, body []byte) (wire.OKMessage, proto.Caps, error) {
 	var ok wire.OKMessage
 	if t == wire.TypeDeny {
@@ -135,6 +135,8 @@ func deniedAs(class string) error {
 	switch class {
 	case wire.ClassBusy:
 		return proto.Errorf(proto.Busy, "the peer is busy")
+	case wire.ClassVersion:
+		return proto.Errorf(proto.Version, "the peer does not speak version %d", proto.HelloVersion)
 	case wire.ClassCapability:
 		return proto.Errorf(proto.Capability, "the peer knows us, but does not allow this")
 	}
@@ -199,7 +201,9 @@ func (l *Listener) Answer(b Binding, body []byte) Verdict {
 		class = wire.ClassBusy
 	case proto.Capability:
 		class = wire.ClassCapability
-	case proto.Denied, proto.Protocol, proto.Version:
+	case proto.Version:
+		class = wire.ClassVersion
+	case proto.Denied, proto.Protocol:
 	default: // our own trouble, such as a file that can't be read
 		err = proto.Errorf(proto.Denied, "%w", err)
 	}
@@ -245,6 +249,11 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 	if granted == 0 {
 		return Verdict{}, proto.Errorf(proto.Capability, "peer wants %s, may %s, and we offer %s", want, found.Caps, l.Offer)
 	}
+	if found.Claim != nil { // before a place, so that who can never come in is not told to try again
+		if err := found.Claim(); err != nil {
+			return Verdict{}, err
+		}
+	}
 	if !l.Reserve() {
 		return Verdict{}, proto.Errorf(proto.Busy, "as many peers as there may be")
 	}
@@ -265,13 +274,8 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 	return v, nil
 }
 
-// admit claims the token for the dialer and makes the P2P_OK.
+// admit makes the P2P_OK.
 func (l *Listener) admit(b Binding, found token.Admission, granted proto.Caps, hello []byte, transfer wire.TransferID) (Verdict, error) {
-	if found.Claim != nil {
-		if err := found.Claim(); err != nil {
-			return Verdict{}, err
-		}
-	}
 	ok := wire.OKMessage{Granted: granted.String(), Window: l.Window, Transfer: transfer, Nonce: make([]byte, proto.NonceBytes)}
 	if _, err := rand.Read(ok.Nonce); err != nil {
 		return Verdict{}, err

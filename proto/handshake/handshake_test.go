@@ -28,12 +28,20 @@ const window = 16 << 20
 type desk struct {
 	secret            []byte
 	caps              proto.Caps
-	full              bool
+	full, usedUp      bool
 	claimed, reserved int
 }
 
 func (d *desk) Find(*wire.Hello, identity.ID) (token.Admission, error) {
-	return token.Admission{Secret: d.secret, Caps: d.caps, Claim: func() error { d.claimed++; return nil }}, nil
+	return token.Admission{Secret: d.secret, Caps: d.caps, Claim: d.claim}, nil
+}
+
+func (d *desk) claim() error {
+	d.claimed++
+	if d.usedUp {
+		return proto.Errorf(proto.Denied, "used up")
+	}
+	return nil
 }
 
 func (d *desk) Revoked(token.ID) bool { return false }
@@ -146,21 +154,23 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	b := binding(1, 2, 3)
 	for _, c := range []struct {
-		what  string
-		desk  desk
-		want  proto.Code
-		class string
+		what   string
+		desk   desk
+		want   proto.Code
+		class  string
+		claims int
 	}{
-		{"busy", desk{secret: secret, caps: proto.CapSend, full: true}, proto.Busy, wire.ClassBusy},
-		{"not allowed", desk{secret: secret, caps: proto.CapRecv}, proto.Capability, wire.ClassCapability},
+		{"busy", desk{secret: secret, caps: proto.CapSend, full: true}, proto.Busy, wire.ClassBusy, 1},
+		{"used up and busy", desk{secret: secret, caps: proto.CapSend, full: true, usedUp: true}, proto.Denied, wire.ClassDenied, 1},
+		{"not allowed", desk{secret: secret, caps: proto.CapRecv}, proto.Capability, wire.ClassCapability, 0},
 	} {
 		d := dial(t, b, wire.MethodToken, secret)
 		v := c.desk.listener().Answer(b, d.Hello)
 		wantCode(t, c.what+" at the listener", v.Err, c.want)
 		_, _, err := d.Finish(v.Answer.Type(), wire.AppendBody(nil, v.Answer))
 		wantCode(t, c.what+" at the dialer", err, c.want)
-		if c.desk.claimed != 0 {
-			t.Errorf("%s: the token is claimed all the same", c.what)
+		if c.desk.claimed != c.claims {
+			t.Errorf("%s: got %d claims of the token, want %d", c.what, c.desk.claimed, c.claims)
 		}
 	}
 	v := (&desk{}).listener().Answer(b, []byte(`{"version":1}`))
@@ -168,6 +178,8 @@ func TestRefusals(t *testing.T) {
 	body := bytes.Replace(dial(t, b, wire.MethodKey, nil).Hello, []byte(`"version":1`), []byte(`"version":2`), 1)
 	v = (&desk{caps: proto.AllCaps}).listener().Answer(b, body)
 	wantCode(t, "another version", v.Err, proto.Version)
+	_, _, err := dial(t, binding(1, 2, 3), wire.MethodKey, nil).Finish(v.Answer.Type(), wire.AppendBody(nil, v.Answer))
+	wantCode(t, "another version at the dialer", err, proto.Version)
 }
 
 // A dialer takes no answer but from who knows the secret too.
@@ -242,7 +254,8 @@ func TestDenied(t *testing.T) {
 	d := dial(t, binding(1, 2, 3), wire.MethodKey, nil)
 	for body, want := range map[string]proto.Code{
 		`{"class":"denied"}`: proto.Denied, `{"class":"busy"}`: proto.Busy, `{"class":"capability"}`: proto.Capability,
-		`{"class":"other"}`: proto.Protocol, `{"class":""}`: proto.Protocol, `{}`: proto.Protocol, ``: proto.Protocol,
+		`{"class":"version"}`: proto.Version,
+		`{"class":"other"}`:   proto.Protocol, `{"class":""}`: proto.Protocol, `{}`: proto.Protocol, ``: proto.Protocol,
 	} {
 		_, granted, err := d.Finish(wire.TypeDeny, []byte(body))
 		wantCode(t, body, err, want)

@@ -46,10 +46,11 @@ type OKMessage struct {
 }
 
 // The classes of a P2P_DENY. Who has not proven anything hears no more than
-// [ClassDenied] or [ClassBusy].
+// [ClassDenied], [ClassBusy] or [ClassVersion].
 const (
 	ClassDenied     = "denied"
 	ClassBusy       = "busy"
+	ClassVersion    = "version"    // of the P2P_HELLO
 	ClassCapability = "capability" // proven, but not allowed to do this
 )
 
@@ -152,7 +153,7 @@ func checkOffer(capabilities string, window int64, nonce, proof []byte) error {
 }
 
 func (m *Deny) check() error {
-	if m.Class != ClassDenied && m.Class != ClassBusy && m.Class != ClassCapability {
+	if !slices.Contains([]string{ClassDenied, ClassBusy, ClassVersion, ClassCapability}, m.Class) {
 		return fmt.Errorf("unknown class")
 	}
 	return nil
