@@ -149,9 +149,9 @@ type Guard interface {
 	// Find returns what is known of a credential that dialer has shown but not
 	// proven. See [token.Registry.Find].
 	Find(h *wire.Hello, dialer identity.ID) (token.Admission, error)
-	// Revoked reports whether a token is worth nothing any more, which ends its
-	// links.
-	Revoked(id token.ID) bool
+	// Withdrawn reports whether a node that was let in must go again. See
+	// [token.Registry.Withdrawn].
+	Withdrawn(dialer identity.ID, id *token.ID, granted proto.Caps) bool
 }
 
 // Listener is the waiting side's part in any number of handshakes.

@@ -44,7 +44,7 @@ func (d *desk) claim() error {
 	return nil
 }
 
-func (d *desk) Revoked(token.ID) bool { return false }
+func (d *desk) Withdrawn(identity.ID, *token.ID, proto.Caps) bool { return false }
 
 func (d *desk) listener() *handshake.Listener {
 	return &handshake.Listener{
@@ -329,7 +329,7 @@ type guard struct {
 
 func (g guard) Find(*wire.Hello, identity.ID) (token.Admission, error) { return g.found, g.err }
 
-func (g guard) Revoked(token.ID) bool { return false }
+func (g guard) Withdrawn(identity.ID, *token.ID, proto.Caps) bool { return false }
 
 // The whole dialogue with a real registry behind it, for each credential, and
 // then on to the transfer's next link; what was said on one link is worth

@@ -48,7 +48,9 @@ func (s *site) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) 
 	return s.registry.Find(h, dialer)
 }
 
-func (s *site) Revoked(id token.ID) bool { return s.registry.Revoked(id) }
+func (s *site) Withdrawn(dialer identity.ID, id *token.ID, granted proto.Caps) bool {
+	return s.registry.Withdrawn(dialer, id, granted)
+}
 
 func newSite(t *testing.T, n *linktest.Net, offer proto.Caps, places int) *site {
 	t.Helper()

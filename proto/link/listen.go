@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 	"mesh/proto/wire"
 )
 
-// revocationCheck is how often live links' tokens are looked up.
+// revocationCheck is how often it is looked up who may still be here.
 const revocationCheck = time.Second
 
 // errClosed is what peers are told whom nobody has accepted.
@@ -69,7 +71,7 @@ func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Li
 	l.judge = handshake.Listener{Guard: guard, Offer: offer, Resume: l.find, Window: proto.WindowBytes, Reserve: l.reserve, Release: l.release}
 	l.done, l.stop = context.WithCancelCause(context.Background())
 	l.wg.Go(l.acceptAll)
-	l.wg.Go(l.watchTokens)
+	l.wg.Go(l.watchGuard)
 	return l, nil
 }
 
@@ -222,8 +224,8 @@ func (l *Listener) letRead(ctx context.Context, conn *quic.Conn, stream *quic.St
 	}
 }
 
-// watchTokens closes the links of tokens that were revoked.
-func (l *Listener) watchTokens() {
+// watchGuard closes the links of who may not be here any more.
+func (l *Listener) watchGuard() {
 	tick := time.NewTicker(revocationCheck)
 	defer tick.Stop()
 	for {
@@ -232,22 +234,27 @@ func (l *Listener) watchTokens() {
 		case <-l.done.Done():
 			return
 		}
-		for _, link := range l.revokedLinks() {
-			link.Close(proto.Errorf(proto.Denied, "token %s is revoked", *link.Token))
+		for _, link := range l.withdrawn() {
+			what := "the key"
+			if link.Token != nil {
+				what = "token " + link.Token.String()
+			}
+			link.Close(proto.Errorf(proto.Denied, "%s is revoked", what))
 		}
 	}
 }
 
-func (l *Listener) revokedLinks() []*Link {
+func (l *Listener) withdrawn() []*Link {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	var revoked []*Link
-	for link := range l.live {
-		if link.Token != nil && l.judge.Guard.Revoked(*link.Token) {
-			revoked = append(revoked, link)
+	live := slices.Collect(maps.Keys(l.live))
+	l.mu.Unlock()
+	var out []*Link
+	for _, link := range live {
+		if l.judge.Guard.Withdrawn(link.Peer, link.Token, link.Granted) {
+			out = append(out, link)
 		}
 	}
-	return revoked
+	return out
 }
 
 var _ handshake.Guard = (*token.Registry)(nil)

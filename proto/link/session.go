@@ -159,13 +159,13 @@ func (l *Listener) forget(s *session) {
 }
 
 // find is the [handshake.Listener.Resume]: only the node that began a transfer
-// may go on with it, and not with a token that was revoked since.
+// may go on with it, and not when what let it in was withdrawn since.
 func (l *Listener) find(transfer []byte, dialer identity.ID) (token.Admission, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if len(transfer) == len(wire.TransferID{}) {
+		l.mu.Lock()
 		s := l.sessions[wire.TransferID(transfer)]
-		if s != nil && s.peer == dialer && (s.token == nil || !l.judge.Guard.Revoked(*s.token)) {
+		l.mu.Unlock()
+		if s != nil && s.peer == dialer && !l.judge.Guard.Withdrawn(dialer, s.token, s.granted) {
 			return token.Admission{Secret: s.secret, Caps: s.granted, Token: s.token}, nil
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mesh/proto"
+	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/linktest"
 	"mesh/proto/token"
@@ -45,6 +46,44 @@ func TestRaceForOneToken(t *testing.T) {
 			t.Errorf("got %d in and %d denied, want 1 and 99", in.Load(), denied.Load())
 		}
 	})
+}
+
+// A key that is taken off the list, or may less than its link was granted, ends
+// its link and cannot come back to its transfer.
+func TestRevokedKeyEndsItsLinks(t *testing.T) {
+	t.Parallel()
+	for name, left := range map[string]proto.Caps{"off the list": 0, "may less": proto.CapRecv} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := &linktest.Net{Latency: latency}
+				s := newSite(t, n, proto.AllCaps, 2)
+				e, key := n.Endpoint(t)
+				book := identity.Book{Dir: s.dir}
+				allow := func(caps proto.Caps) {
+					if err := book.Allow(key.ID(), caps); err != nil {
+						t.Fatal(err)
+					}
+				}
+				allow(proto.CapSend)
+				d, l := s.dial(t, e, token.KeyCredential(), proto.CapSend)
+				broken, _ := s.dial(t, e, token.KeyCredential(), proto.CapSend)
+				broken.Break(io.ErrClosedPipe)
+				allow(proto.CapSend | proto.CapTTYView)
+				time.Sleep(5 * time.Second)
+				echo(t, d, l) // who may more stays
+				allow(left)
+				begun := time.Now()
+				_, err := d.Read(make([]byte, 1))
+				wantCode(t, "dialer", err, proto.Denied)
+				if took := time.Since(begun); took > 5*time.Second {
+					t.Errorf("the link ended %s after the key was taken off, want at most 5s", took)
+				}
+				_, err = broken.Resume(t.Context())
+				wantCode(t, "resume", err, proto.Truncated)
+			})
+		})
+	}
 }
 
 func TestRevokedTokenEndsItsLinks(t *testing.T) {

@@ -104,7 +104,7 @@ func (Anyone) Find(*wire.Hello, identity.ID) (token.Admission, error) {
 }
 
 // Revoked implements the guard.
-func (Anyone) Revoked(token.ID) bool { return false }
+func (Anyone) Withdrawn(identity.ID, *token.ID, proto.Caps) bool { return false }
 
 // Pair returns the two ends of one link on n, whose dialer may do what caps
 // says.

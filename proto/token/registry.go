@@ -233,6 +233,18 @@ func Revoke(dir string, id ID) error {
 	})
 }
 
+// Withdrawn reports whether a dialer that was granted something must go again:
+// its token, if it came with one, is revoked, or its key has been taken off the
+// authorised peers or may less. A list of those that can't be read takes
+// nothing away; it lets nobody in either.
+func (r *Registry) Withdrawn(dialer identity.ID, id *ID, granted proto.Caps) bool {
+	if id != nil {
+		return r.Revoked(*id)
+	}
+	caps, err := r.book.Authorized(dialer)
+	return err == nil && !caps.Has(granted)
+}
+
 // Revoked reports whether the token with the given id is revoked. It looks at
 // the file again when that has changed; a file that can't be read revokes
 // every token, since what it would say is not known.
