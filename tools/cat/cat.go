@@ -61,5 +61,11 @@ func cat(c *cli.Context, n *node.Node, args, cmd []string) error {
 		return err
 	}
 	defer p.Stop()
-	return n.Exchange(c.Context, l, p.Source(), node.Stdout(c))
+	err = n.Exchange(c.Context, l, p.Source(), node.Stdout(c))
+	if status := p.OwnStatus(); status != 0 && proto.CodeOf(err) == proto.Producer {
+		// The peer has ended its own command because of this, and that is the
+		// status that it tells.
+		return proto.Errorf(proto.Producer, "the sending command ended with status %d", status)
+	}
+	return err
 }
