@@ -53,13 +53,22 @@ func (n *Node) Peer(args []string) (Peer, error) {
 		if err != nil {
 			return Peer{}, cmdline.Hint(err, "copy the whole token, or put it into a file and give @FILE")
 		}
-		if fromArg && t.MultiUse() {
-			err := proto.Errorf(proto.Usage, "a token for many uses must not stand on a command line, where all users of this machine can read it")
-			return Peer{}, cmdline.Hint(err, "put it into a file and give @FILE, or set "+EnvPeer)
+		if fromArg {
+			if err := CheckArgument(t); err != nil {
+				return Peer{}, cmdline.Hint(err, "put it into a file and give @FILE, or set "+EnvPeer)
+			}
 		}
 		return n.bearer(t), nil
 	}
 	return n.named(text)
+}
+
+// CheckArgument refuses a token that may not stand on a command line.
+func CheckArgument(t token.Token) error {
+	if t.MultiUse() {
+		return proto.Errorf(proto.Usage, "a token for many uses must not stand on a command line, where all users of this machine can read it")
+	}
+	return nil
 }
 
 func (n *Node) bearer(t token.Token) Peer {

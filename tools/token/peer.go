@@ -63,7 +63,9 @@ func nodeOf(text string) (identity.ID, []string, error) {
 	case isFile:
 		t, err = node.ReadToken(file)
 	case strings.HasPrefix(text, token.Prefix):
-		t, err = token.Parse(text)
+		if t, err = token.Parse(text); err == nil {
+			err = cmdline.Hint(node.CheckArgument(t), "put it into a file and give @FILE")
+		}
 	default:
 		id, err := identity.ParseID(text)
 		if err != nil {
