@@ -45,7 +45,6 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MESH_HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("HOME", env.WorkDir)
-			env.Setenv("XDG_CONFIG_HOME", "")
 			env.Setenv("XDG_STATE_HOME", "")
 			// Alice is another node, and its tools are where PATH does not say.
 			alice, err := identity.LoadKey(filepath.Join(env.WorkDir, "alice"))

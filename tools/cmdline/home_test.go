@@ -15,25 +15,26 @@ func TestHome(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
-		mesh, config, state, home string
-		wantConfig, wantState     string
-		code                      proto.Code
+		mesh, state, home string
+		want              string
+		code              proto.Code
 	}{
-		{mesh: "/m", config: "/c", home: "/h", wantConfig: "/m", wantState: "/m"},
-		{mesh: "m", wantConfig: filepath.Join(dir, "m"), wantState: filepath.Join(dir, "m")},
-		{home: "/h", wantConfig: "/h/.config/mesh", wantState: "/h/.local/state/mesh"},
-		{config: "/c", state: "/s", wantConfig: "/c/mesh", wantState: "/s/mesh"},
-		{config: "c", home: "/h", wantConfig: "/h/.config/mesh", wantState: "/h/.local/state/mesh"},
-		{config: "/c", code: proto.Config},
+		{mesh: "/m", state: "/s", home: "/h", want: "/m"},
+		{mesh: "m", want: filepath.Join(dir, "m")},
+		{home: "/h", want: "/h/.local/state/mesh"},
+		{state: "/s", home: "/h", want: "/s/mesh"},
+		{state: "/s", want: "/s/mesh"}, // all that a service may have
+		{state: "s", home: "/h", want: "/h/.local/state/mesh"},
+		{state: "s", code: proto.Config},
+		{home: "h", code: proto.Config},
 		{code: proto.Config},
 	} {
 		t.Setenv("MESH_HOME", tt.mesh)
-		t.Setenv("XDG_CONFIG_HOME", tt.config)
 		t.Setenv("XDG_STATE_HOME", tt.state)
 		t.Setenv("HOME", tt.home)
-		config, state, err := cmdline.Home()
-		if config != tt.wantConfig || state != tt.wantState || proto.CodeOf(err) != tt.code {
-			t.Errorf("%+v: got %q, %q, %v", tt, config, state, err)
+		got, err := cmdline.Home()
+		if got != tt.want || proto.CodeOf(err) != tt.code {
+			t.Errorf("%+v: got %q, %v", tt, got, err)
 		}
 	}
 }

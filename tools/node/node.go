@@ -30,7 +30,7 @@ type Node struct {
 // Open loads the node key, which it makes at the first use, and opens what
 // --events, -q and -v ask for. Close it with the tool's error.
 func Open(c *cli.Context) (*Node, error) {
-	_, state, err := cmdline.Home()
+	state, err := cmdline.Home()
 	if err != nil {
 		return nil, err
 	}

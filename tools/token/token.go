@@ -35,7 +35,7 @@ func Command() *cli.Command {
 
 // state is the key and the address book of this node.
 func state() (*identity.Key, identity.Book, error) {
-	_, dir, err := cmdline.Home()
+	dir, err := cmdline.Home()
 	if err != nil {
 		return nil, identity.Book{}, err
 	}
