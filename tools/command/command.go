@@ -9,12 +9,15 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"mesh/pipe"
 	"mesh/proto"
+	"mesh/tools/node"
 )
 
 // stopGrace is how long a command may take to end itself after SIGTERM.
@@ -27,7 +30,7 @@ type Options struct {
 	Stdin io.Reader
 	// Stderr is its standard error.
 	Stderr io.Writer
-	// Env is added to our environment.
+	// Env is added to our environment, which it gets without MESH_PEER.
 	Env []string
 	// Group gives it a process group of its own, so that [Process.Stop] also
 	// ends what it has started. A command that may read the terminal must not
@@ -62,7 +65,7 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 		return nil, context.Cause(ctx)
 	}
 	p := &Process{cmd: exec.Command(cmd[0], cmd[1:]...), group: o.Group, ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), o.Env...)
+	p.cmd.Env = append(environ(), o.Env...)
 	p.cmd.Stdin, p.cmd.Stderr = o.Stdin, o.Stderr
 	var theirs []*os.File
 	pipeFor := func(ours **os.File, give func(*os.File), reads bool) error {
@@ -97,6 +100,11 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 	}
 	go p.wait()
 	return p, nil
+}
+
+// environ is our environment without the PEER in it, which may be a token.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, node.EnvPeer+"=") })
 }
 
 func runError(cmd []string, err error) error {
