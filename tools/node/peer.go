@@ -13,7 +13,7 @@ import (
 	"mesh/tools/cmdline"
 )
 
-// EnvPeer is the variable that PEER is taken from when it is not an argument.
+// EnvPeer is the variable that mesh-cat takes PEER from when it is no argument.
 const EnvPeer = "MESH_PEER"
 
 // Peer is whom a PEER on the command line stands for.
@@ -26,10 +26,6 @@ type Peer struct {
 	// Token is set if PEER is one.
 	Token *token.Token
 }
-
-// HasPeer reports whether a PEER is given: as the argument, or by the
-// environment.
-func HasPeer(args []string) bool { return len(args) > 0 || os.Getenv(EnvPeer) != "" }
 
 // Peer finds whom the tool's PEER means: a token, @FILE that holds a token, or
 // a name from the address book.
@@ -55,7 +51,7 @@ func (n *Node) Peer(args []string) (Peer, error) {
 		}
 		if fromArg {
 			if err := CheckArgument(t); err != nil {
-				return Peer{}, cmdline.Hint(err, "put it into a file and give @FILE, or set "+EnvPeer)
+				return Peer{}, err
 			}
 		}
 		return n.bearer(t), nil
@@ -66,7 +62,8 @@ func (n *Node) Peer(args []string) (Peer, error) {
 // CheckArgument refuses a token that may not stand on a command line.
 func CheckArgument(t token.Token) error {
 	if t.MultiUse() {
-		return proto.Errorf(proto.Usage, "a token for many uses must not stand on a command line, where all users of this machine can read it")
+		err := proto.Errorf(proto.Usage, "a token for many uses must not stand on a command line, where all users of this machine can read it")
+		return cmdline.Hint(err, "put it into a file and give @FILE")
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func recv(c *cli.Context, n *node.Node, args []string) (err error) {
 
 // dialOrWait gets the link, and what closes its socket.
 func dialOrWait(c *cli.Context, n *node.Node, args []string) (*link.Link, func(), error) {
-	if node.HasPeer(args) {
+	if len(args) > 0 { // MESH_PEER is whom mesh-cat calls
 		peer, err := n.Peer(args)
 		if err != nil {
 			return nil, nil, err

@@ -64,7 +64,7 @@ func nodeOf(text string) (identity.ID, []string, error) {
 		t, err = node.ReadToken(file)
 	case strings.HasPrefix(text, token.Prefix):
 		if t, err = token.Parse(text); err == nil {
-			err = cmdline.Hint(node.CheckArgument(t), "put it into a file and give @FILE")
+			err = node.CheckArgument(t)
 		}
 	default:
 		id, err := identity.ParseID(text)
