@@ -158,3 +158,34 @@ func TestListenerClosesOnUnproven(t *testing.T) {
 		}
 	})
 }
+
+func TestCloseTellsCode(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct{ said, heard proto.Code }{
+			{proto.Space, proto.Space},
+			{proto.Interrupted, proto.Truncated},
+			{proto.OK, proto.Truncated},
+		} {
+			dl, ll := (&linktest.Net{Latency: latency}).Pair(t, proto.CapSend)
+			var why error
+			if c.said != proto.OK {
+				why = proto.Errorf(c.said, "why")
+			}
+			dl.Close(why)
+			_, err := ll.Read(make([]byte, 1))
+			wantCode(t, "read of a link that the peer closed", err, c.heard)
+			if why != nil {
+				_, err = dl.Read(make([]byte, 1))
+				wantCode(t, "read of a link that we closed", err, c.said)
+			}
+		}
+		dl, ll := (&linktest.Net{Latency: latency}).Pair(t, proto.CapSend)
+		if err := dl.CloseWrite(); err != nil {
+			t.Error(err)
+		}
+		if _, err := ll.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("read behind the end: got %v, want EOF", err)
+		}
+	})
+}

@@ -1,0 +1,192 @@
+package link_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"mesh/proto"
+	"mesh/proto/linktest"
+	"mesh/proto/wire"
+)
+
+// Neither silence nor a P2P_HELLO that comes a byte at a time keeps a
+// connection open.
+func TestHelloTimeout(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"silence", "dribble", "stream and nothing"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := &linktest.Net{Latency: latency}
+				s := newSite(t, n, proto.AllCaps, 1)
+				key := newKey(t)
+				cred, _ := s.issue(t, proto.CapSend, 0, 1)
+				conn := dialRaw(t, n, s, tlsConf(certificate(t, key)))
+				begun := time.Now()
+				var wg sync.WaitGroup
+				if name != "silence" {
+					stream, err := conn.OpenStreamSync(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					_, frame := helloFor(t, bindingOf(t, conn, key.ID(), s.key.ID()), cred, proto.CapSend)
+					wg.Go(func() {
+						for _, c := range frame {
+							if _, err := stream.Write([]byte{c}); err != nil || name != "dribble" {
+								return
+							}
+							<-time.After(proto.HelloTimeout / 50)
+						}
+					})
+				}
+				wantClosed(t, conn, proto.HelloTimeout+time.Second, proto.Timeout)
+				if took := time.Since(begun); took < proto.HelloTimeout-time.Second {
+					t.Errorf("closed after %s, want %s", took, proto.HelloTimeout)
+				}
+				wg.Wait()
+				s.acceptNone(t)
+			})
+		})
+	}
+}
+
+// A dialer has one bidirectional stream and nothing else.
+func TestOneStream(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: latency}
+		s := newSite(t, n, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		key := newKey(t)
+		conn := dialRaw(t, n, s, tlsConf(certificate(t, key)))
+		nothingMore := func(when string) {
+			t.Helper()
+			if _, err := conn.OpenStream(); err == nil {
+				t.Errorf("%s: opened a second stream, want none", when)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := conn.OpenStreamSync(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: second stream: got %v, want it to wait without end", when, err)
+			}
+			if _, err := conn.OpenUniStream(); err == nil {
+				t.Errorf("%s: opened a uni stream, want none", when)
+			}
+			if err := conn.SendDatagram([]byte("x")); err == nil {
+				t.Errorf("%s: sent a datagram, want an error", when)
+			}
+		}
+		_, frame := helloFor(t, bindingOf(t, conn, key.ID(), s.key.ID()), cred, proto.CapSend)
+		stream, typ, _, err := say(t, conn, frame)
+		if err != nil || typ != wire.TypeOK {
+			t.Fatalf("answered %s (%v), want P2P_OK", typ, err)
+		}
+		l := s.accept(t)
+		nothingMore("proven")
+		if err := stream.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := l.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("read: got %v, want EOF", err)
+		}
+		nothingMore("after FIN")
+		conn.CloseWithError(proto.CodeBase, "")
+
+		conn = dialRaw(t, n, s, tlsConf(certificate(t, key)))
+		if _, err := conn.OpenStream(); err != nil {
+			t.Error(err)
+		}
+		nothingMore("unproven")
+		conn.CloseWithError(proto.CodeBase, "")
+	})
+}
+
+// Before the proof a listener takes little, however much is sent.
+func TestUnprovenWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var listening atomic.Pointer[string]
+		var crossed atomic.Int64
+		n := &linktest.Net{Latency: latency, Pass: func(p linktest.Packet) bool {
+			if to := listening.Load(); to != nil && p.To.String() == *to {
+				crossed.Add(int64(len(p.Data)))
+			}
+			return true
+		}}
+		s := newSite(t, n, proto.AllCaps, 1)
+		s.hold = make(chan struct{})
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		key := newKey(t)
+		conn := dialRaw(t, n, s, tlsConf(certificate(t, key)))
+		_, frame := helloFor(t, bindingOf(t, conn, key.ID(), s.key.ID()), cred, proto.CapSend)
+		stream, err := conn.OpenStreamSync(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := s.addr()
+		listening.Store(&to)
+		if err := stream.SetWriteDeadline(time.Now().Add(2 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		took, err := stream.Write(append(frame, make([]byte, 1<<20)...))
+		if err == nil || took > proto.UnprovenWindowBytes {
+			t.Errorf("listener took %d bytes (%v), want at most %d", took, err, proto.UnprovenWindowBytes)
+		}
+		if got := crossed.Load(); got < proto.UnprovenWindowBytes/2 || got > proto.UnprovenWindowBytes*5/4 {
+			t.Errorf("%d bytes crossed the network, want about %d", got, proto.UnprovenWindowBytes)
+		}
+		close(s.hold) // it was a valid P2P_HELLO: from here on, the window is large
+		s.accept(t)
+		conn.CloseWithError(proto.CodeBase, "")
+	})
+}
+
+// Ends before there is a whole P2P_HELLO. None of them is a bug of ours.
+func TestHelloCut(t *testing.T) {
+	t.Parallel()
+	frame := wire.AppendFrame(nil, &wire.Hello{
+		Version: proto.HelloVersion, Method: wire.MethodKey, Want: "send", Window: proto.MinWindowBytes,
+		Nonce: make([]byte, proto.NonceBytes), Proof: make([]byte, proto.ProofBytes),
+	})
+	for what, c := range map[string]struct {
+		bytes int
+		end   func(*quic.Stream)
+		want  proto.Code
+	}{
+		"nothing":          {0, func(s *quic.Stream) { s.Close() }, proto.Protocol},
+		"within a header":  {3, func(s *quic.Stream) { s.Close() }, proto.Protocol},
+		"without a body":   {proto.FrameHeaderBytes, func(s *quic.Stream) { s.Close() }, proto.Protocol},
+		"within a body":    {len(frame) - 1, func(s *quic.Stream) { s.Close() }, proto.Protocol},
+		"reset":            {3, func(s *quic.Stream) { s.CancelWrite(0x4d0c) }, proto.Truncated},
+		"reset strangely":  {3, func(s *quic.Stream) { s.CancelWrite(7) }, proto.Protocol},
+		"reset with error": {3, func(s *quic.Stream) { s.CancelWrite(proto.CodeBase + 1) }, proto.Protocol},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := &linktest.Net{Latency: latency}
+				s := newSite(t, n, proto.AllCaps, 1)
+				conn := dialRaw(t, n, s, tlsConf(certificate(t, newKey(t))))
+				stream, err := conn.OpenStreamSync(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := stream.Write(frame[:c.bytes]); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(10 * latency) // a reset would overtake what was written
+				c.end(stream)
+				wantClosed(t, conn, time.Second, c.want)
+				s.acceptNone(t)
+			})
+		})
+	}
+}

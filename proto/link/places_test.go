@@ -1,0 +1,63 @@
+package link_test
+
+import (
+	"bytes"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/linktest"
+)
+
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: latency}
+		s := newSite(t, n, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 0)
+		first, _ := n.Endpoint(t)
+		second, _ := n.Endpoint(t)
+		dl, ll := s.dial(t, first, cred, proto.CapSend)
+		_, err := second.Dial(t.Context(), s.target(cred, proto.CapSend))
+		wantCode(t, "dial when there is no place", err, proto.Busy)
+		echo(t, dl, ll)
+		// A stranger must not learn that there is no place.
+		wrong := cred
+		wrong.Secret = bytes.Repeat([]byte{1}, len(cred.Secret))
+		_, err = second.Dial(t.Context(), s.target(wrong, proto.CapSend))
+		wantCode(t, "dial with a wrong secret", err, proto.Denied)
+
+		dl.Close(nil)
+		_, err = ll.Read(make([]byte, 1))
+		wantCode(t, "read after the peer's Close", err, proto.Truncated)
+		_, err = second.Dial(t.Context(), s.target(cred, proto.CapSend))
+		wantCode(t, "dial before the listener's Close", err, proto.Busy)
+		ll.Close(nil)
+		ll.Close(nil) // gives no second place
+		s.dial(t, second, cred, proto.CapSend)
+		_, err = first.Dial(t.Context(), s.target(cred, proto.CapSend))
+		wantCode(t, "dial when there is no place again", err, proto.Busy)
+	})
+}
+
+// A peer that leaves before anybody accepts it leaves its place too.
+func TestPlaceOfUnaccepted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: latency}
+		s := newSite(t, n, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 0)
+		for range 3 {
+			e, _ := n.Endpoint(t)
+			dl, err := e.Dial(t.Context(), s.target(cred, proto.CapSend))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dl.Close(nil)
+			<-time.After(time.Second)
+		}
+		e, _ := n.Endpoint(t)
+		s.dial(t, e, cred, proto.CapSend)
+	})
+}
