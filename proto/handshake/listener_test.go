@@ -1,0 +1,119 @@
+package handshake_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"mesh/proto"
+	"mesh/proto/handshake"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// Nothing but the right secret, on this TLS session, between these two nodes,
+// said by the dialer, gets in; and nothing is taken for a wrong proof.
+func TestWrongProofs(t *testing.T) {
+	t.Parallel()
+	b := binding(1, 2, 3)
+	right := dial(t, b, wire.MethodToken, secret).Hello
+	altered := func(change func(h *wire.Hello)) []byte {
+		var h wire.Hello
+		if err := wire.ParseBody(right, &h); err != nil {
+			t.Fatal(err)
+		}
+		change(&h)
+		return wire.AppendBody(nil, &h)
+	}
+	own := (&desk{secret: secret, caps: proto.AllCaps}).listener().Answer(b, right)
+	reflected, ok := own.Answer.(*wire.OKMessage)
+	if !ok {
+		t.Fatalf("got %v", own.Err)
+	}
+	for what, c := range map[string]struct {
+		b    handshake.Binding
+		body []byte
+	}{
+		"another TLS session": {binding(9, 2, 3), right},
+		"another dialer":      {binding(1, 9, 3), right},
+		"another listener":    {binding(1, 2, 9), right},
+		"the ends swapped":    {binding(1, 3, 2), right},
+		"another secret":      {b, dial(t, b, wire.MethodToken, []byte("another")).Hello},
+		"no secret":           {b, dial(t, b, wire.MethodToken, nil).Hello},
+		"more wanted":         {b, altered(func(h *wire.Hello) { h.Want = "send,recv" })},
+		"another token":       {b, altered(func(h *wire.Hello) { h.Token[0]++ })},
+		"another method":      {b, altered(func(h *wire.Hello) { h.Method = wire.MethodCapability })},
+		"another window":      {b, altered(func(h *wire.Hello) { h.Window++ })},
+		"another nonce":       {b, altered(func(h *wire.Hello) { h.Nonce[0]++ })},
+		"another proof":       {b, altered(func(h *wire.Hello) { h.Proof[31]++ })},
+		"the listener's own":  {b, altered(func(h *wire.Hello) { h.Proof = reflected.Proof })},
+	} {
+		d := &desk{secret: secret, caps: proto.AllCaps, full: true}
+		v := d.listener().Answer(c.b, c.body)
+		wantCode(t, what, v.Err, proto.Denied)
+		if deny, ok := v.Answer.(*wire.Deny); !ok || deny.Class != wire.ClassDenied {
+			t.Errorf("%s: answered with %+v, want a plain denial", what, v.Answer)
+		}
+		if d.claimed != 0 || d.reserved != 0 {
+			t.Errorf("%s: took %d claims and %d places", what, d.claimed, d.reserved)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	b := binding(1, 2, 3)
+	for _, c := range []struct {
+		what   string
+		desk   desk
+		want   proto.Code
+		class  string
+		claims int
+	}{
+		{"busy", desk{secret: secret, caps: proto.CapSend, full: true}, proto.Busy, wire.ClassBusy, 1},
+		{"used up and busy", desk{secret: secret, caps: proto.CapSend, full: true, usedUp: true}, proto.Denied, wire.ClassDenied, 1},
+		{"not allowed", desk{secret: secret, caps: proto.CapRecv}, proto.Capability, wire.ClassCapability, 0},
+	} {
+		d := dial(t, b, wire.MethodToken, secret)
+		v := c.desk.listener().Answer(b, d.Hello)
+		wantCode(t, c.what+" at the listener", v.Err, c.want)
+		_, _, err := d.Finish(v.Answer.Type(), wire.AppendBody(nil, v.Answer))
+		wantCode(t, c.what+" at the dialer", err, c.want)
+		if c.desk.claimed != c.claims {
+			t.Errorf("%s: got %d claims of the token, want %d", c.what, c.desk.claimed, c.claims)
+		}
+	}
+	v := (&desk{}).listener().Answer(b, []byte(`{"version":1}`))
+	wantCode(t, "malformed", v.Err, proto.Protocol)
+	body := bytes.Replace(dial(t, b, wire.MethodKey, nil).Hello, []byte(`"version":1`), []byte(`"version":2`), 1)
+	v = (&desk{caps: proto.AllCaps}).listener().Answer(b, body)
+	wantCode(t, "another version", v.Err, proto.Version)
+	_, _, err := dial(t, binding(1, 2, 3), wire.MethodKey, nil).Finish(v.Answer.Type(), wire.AppendBody(nil, v.Answer))
+	wantCode(t, "another version at the dialer", err, proto.Version)
+}
+
+// What happens when the last claim is gone, or our own files are broken: the
+// peer hears no more than that it is denied, and its place is free again.
+func TestFailsAfterTheProof(t *testing.T) {
+	t.Parallel()
+	b := binding(1, 2, 3)
+	for what, err := range map[string]error{
+		"used up":      proto.Errorf(proto.Denied, "used up"),
+		"broken file":  proto.Errorf(proto.Config, "broken"),
+		"without code": errors.New("broken"),
+	} {
+		l := (&desk{}).listener()
+		l.Guard = guard{token.Admission{Secret: secret, Caps: proto.AllCaps, Claim: func() error { return err }}, nil}
+		places := 0
+		l.Reserve = func() bool { places++; return true }
+		l.Release = func() { places-- }
+		v := l.Answer(b, dial(t, b, wire.MethodToken, secret).Hello)
+		wantCode(t, what, v.Err, proto.Denied)
+		if deny, ok := v.Answer.(*wire.Deny); !ok || deny.Class != wire.ClassDenied || places != 0 {
+			t.Errorf("%s: answered with %+v and %d places taken, want a plain denial and none", what, v.Answer, places)
+		}
+		l.Guard = guard{err: err}
+		v = l.Answer(b, dial(t, b, wire.MethodToken, secret).Hello)
+		wantCode(t, what+" before the proof", v.Err, proto.Denied)
+	}
+}
