@@ -58,6 +58,21 @@ func empty(t wire.Type) wire.Message {
 	return nil
 }
 
+type chunk struct {
+	offset int64
+	data   []byte
+}
+
+// chunks are FILE_CHUNKs, as the vectors show them.
+func chunks() []chunk {
+	return []chunk{
+		{0, []byte("over the link")},
+		{65536, field(0, 1)},
+		{1 << 40, []byte("\x00\n\xff{}")},
+		{proto.MaxTransferBytes - 1, field(0xff, 1)}, // the last byte there can be
+	}
+}
+
 // TestVectors holds testdata/frames.txt, which other implementations can read,
 // and the code together.
 func TestVectors(t *testing.T) {
@@ -65,6 +80,10 @@ func TestVectors(t *testing.T) {
 	var b strings.Builder
 	for _, m := range samples() {
 		fmt.Fprintf(&b, "type: %s\nbody: %s\nframe: %x\n\n", m.Type(), wire.AppendBody(nil, m), wire.AppendFrame(nil, m))
+	}
+	for _, c := range chunks() {
+		frame := append(wire.AppendChunkPrefix(nil, c.offset, len(c.data)), c.data...)
+		fmt.Fprintf(&b, "type: %s\noffset: %d\ndata: %x\nframe: %x\n\n", wire.TypeChunk, c.offset, c.data, frame)
 	}
 	const file = "testdata/frames.txt"
 	if *update {
@@ -79,6 +98,7 @@ func TestVectors(t *testing.T) {
 	if b.String() != string(want) {
 		t.Errorf("frames differ from %s; got\n%s", file, b.String())
 	}
+	var read strings.Builder // the file again, out of nothing but its frames
 	for line := range strings.Lines(string(want)) {
 		text, ok := strings.CutPrefix(strings.TrimSpace(line), "frame: ")
 		if !ok {
@@ -92,13 +112,23 @@ func TestVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if typ == wire.TypeChunk {
+			offset, n, err := wire.ParseChunkOffset(body[:proto.ChunkHeaderBytes], len(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			data := body[proto.ChunkHeaderBytes:][:n]
+			fmt.Fprintf(&read, "type: %s\noffset: %d\ndata: %x\nframe: %x\n\n", typ, offset, data, frame)
+			continue
+		}
 		m := empty(typ)
 		if err := wire.ParseBody(body, m); err != nil {
-			t.Errorf("%s: %v", typ, err)
+			t.Fatalf("%s: %v", typ, err)
 		}
-		if got := wire.AppendFrame(nil, m); !bytes.Equal(got, frame) {
-			t.Errorf("%s: got %x again, want %x", typ, got, frame)
-		}
+		fmt.Fprintf(&read, "type: %s\nbody: %s\nframe: %x\n\n", typ, wire.AppendBody(nil, m), wire.AppendFrame(nil, m))
+	}
+	if read.String() != string(want) {
+		t.Errorf("%s reads as\n%s", file, read.String())
 	}
 }
 
