@@ -1,9 +1,7 @@
 package cmdline_test
 
 import (
-	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -228,39 +226,6 @@ func TestDeadline(t *testing.T) {
 	}, "mesh-probe", "--deadline", "1ms")
 	if want := "mesh-probe: error: the deadline of 1ms ran out\n"; status != 11 || stderr != want {
 		t.Errorf("got status %d, %q, want 11, %q", status, stderr, want)
-	}
-}
-
-// Signals reach the whole process, so this test runs alone.
-func TestSignals(t *testing.T) {
-	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		for name, how := range map[string]func(context.Context) error{
-			"cancelled": func(ctx context.Context) error { return ctx.Err() },
-			"cause":     context.Cause,
-			"closed":    func(context.Context) error { return proto.IOError(io.ErrClosedPipe) },
-			"link lost": func(context.Context) error { return proto.Errorf(proto.Truncated, "link lost") },
-		} {
-			status, out, stderr := call(t, func(c *cli.Context) error {
-				if err := syscall.Kill(os.Getpid(), s); err != nil {
-					return err
-				}
-				<-c.Context.Done()
-				return how(c.Context)
-			}, "mesh-probe")
-			if want := 128 + int(s); status != want || out+stderr != "" {
-				t.Errorf("%v, %s: got status %d, %q; want %d and silence", s, name, status, out+stderr, want)
-			}
-		}
-	}
-	status, _, _ := call(t, func(c *cli.Context) error {
-		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
-			return err
-		}
-		<-c.Context.Done()
-		return proto.Errorf(proto.Integrity, "digest mismatch")
-	}, "mesh-probe")
-	if status != int(proto.Integrity) {
-		t.Errorf("a verdict before the signal: got %d, want 30", status)
 	}
 }
 
