@@ -2,7 +2,6 @@ package link
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,7 +20,8 @@ import (
 // revocationCheck is how often it is looked up who may still be here.
 const revocationCheck = time.Second
 
-// errClosed is what peers are told whom nobody has accepted.
+// errClosed is what peers are told whom nobody has accepted, and what Accept
+// says from then on.
 var errClosed = proto.Errorf(proto.Truncated, "listener is closed")
 
 // Listener waits for peers and proves them, many at a time.
@@ -85,7 +85,7 @@ func (l *Listener) Accept(ctx context.Context) (*Link, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case <-l.done.Done():
-		return nil, errors.New("listener is closed")
+		return nil, errClosed
 	}
 }
 
