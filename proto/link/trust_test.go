@@ -70,7 +70,7 @@ func TestRevokedKeyEndsItsLinks(t *testing.T) {
 				broken, _ := s.dial(t, e, token.KeyCredential(), proto.CapSend)
 				broken.Break(io.ErrClosedPipe)
 				allow(proto.CapSend | proto.CapTTYView)
-				time.Sleep(5 * time.Second)
+				<-time.After(5 * time.Second)
 				echo(t, d, l) // who may more stays
 				allow(left)
 				begun := time.Now()
