@@ -1,7 +1,7 @@
 // Package proto is the mesh protocol on one page: the words, the order of
 // messages, and every constant and limit of the wire. The packages below it
 // hold the parts: wire (messages to bytes), identity (node keys), token,
-// handshake (the proof), link (QUIC).
+// handshake (the proof), link (over QUIC, or over package tcp).
 //
 // # A link
 //
@@ -32,6 +32,20 @@
 //
 // Each direction of the stream carries one transfer, and its acknowledgements
 // travel the other way between the other transfer's frames.
+//
+// # Over TCP
+//
+// The listener takes TLS 1.3 over TCP at the same port, with the same ALPN,
+// certificates, pin and proof; a connection carries one link. What QUIC has and
+// TCP lacks is in the blocks that each direction of the TLS stream consists of:
+//
+//	u32 n, 1 to MaxBlockBytes | n bytes of the link's stream
+//	u32 0 | u32 0             the end of the stream (FIN above)
+//	u32 0 | u32 1             a sign of life, when nothing else was sent for KeepAlive
+//	u32 0 | u32 code          the connection's closing (CONNECTION_CLOSE above)
+//
+// What ends in any other way has broken. Nothing heard for [IdleTimeout] is a
+// broken link here too.
 //
 // # A frame
 //
@@ -138,6 +152,8 @@ const (
 	// WindowBytes is the window that we announce: what a receiver may have to
 	// hold for a slow consumer, and a sender keeps until it is acknowledged.
 	WindowBytes = 16 << 20
+	// MaxBlockBytes bounds a block of the stream over TCP.
+	MaxBlockBytes = 1 << 20
 	// AckEveryBytes is how much a consumer takes between two FILE_ACKs.
 	AckEveryBytes = 1 << 20
 	// UnprovenWindowBytes is the QUIC window before the proof.

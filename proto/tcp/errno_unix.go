@@ -1,0 +1,15 @@
+//go:build !windows
+
+package tcp
+
+import (
+	"errors"
+	"syscall"
+)
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// IsRefused reports whether a dial failed because nobody listens there.
+func IsRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
