@@ -32,8 +32,7 @@ func wantTold(t *testing.T, what string, err error) {
 func TestListenerClosesWhilePeersConnect(t *testing.T) {
 	t.Parallel()
 	for step := range 12 {
-		synctest.Test(t, func(t *testing.T) {
-			n := &linktest.Net{Latency: latency}
+		overBoth(t, func(t *testing.T, n *linktest.Net) {
 			s := newSite(t, n, proto.AllCaps, 3)
 			cred, _ := s.issue(t, proto.CapSend, 0, 0)
 			var wg sync.WaitGroup
@@ -63,8 +62,7 @@ func TestListenerClosesWhilePeersConnect(t *testing.T) {
 // closed themselves.
 func TestLinkOutlivesListener(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency}
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 3)
 		cred, _ := s.issue(t, proto.CapSend, 0, 0)
 		e, _ := n.Endpoint(t)
@@ -101,7 +99,7 @@ func TestEndpointClosed(t *testing.T) {
 			n := &linktest.Net{Latency: latency}
 			s := newSite(t, n, proto.AllCaps, 2)
 			cred, _ := s.issue(t, proto.CapSend, 0, 0)
-			e, err := link.Open(newKey(t), n.Conn(t), slog.New(slog.DiscardHandler))
+			e, err := link.Open(newKey(t), link.Sockets{UDP: n.Conn(t)}, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -33,8 +33,7 @@ const (
 // one gets in afterwards.
 func TestDeniedTokens(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency}
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		s, other := newSite(t, n, proto.AllCaps, 9), newSite(t, n, proto.AllCaps, 9)
 		e, key := n.Endpoint(t)
 		issued := func(from *site, ttl time.Duration) token.Credential {

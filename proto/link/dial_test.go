@@ -31,8 +31,7 @@ func TestDialAndGrants(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := &linktest.Net{Latency: latency}
+			overBoth(t, func(t *testing.T, n *linktest.Net) {
 				s := newSite(t, n, c.offer, 1)
 				e, key := n.Endpoint(t)
 				cred, tok := s.issue(t, c.allowed, 0, 1)
@@ -67,8 +66,7 @@ func TestDialAndGrants(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency}
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 9)
 		e, key := n.Endpoint(t)
 		_, err := e.Dial(t.Context(), s.target(token.KeyCredential(), proto.CapSend))
@@ -177,8 +175,7 @@ func TestNobodyAnswers(t *testing.T) {
 func TestDialCanceled(t *testing.T) {
 	t.Parallel()
 	for _, held := range []bool{false, true} { // by the network, by the listener
-		synctest.Test(t, func(t *testing.T) {
-			n := &linktest.Net{Latency: latency}
+		overBoth(t, func(t *testing.T, n *linktest.Net) {
 			s := newSite(t, n, proto.AllCaps, 1)
 			e, _ := n.Endpoint(t)
 			cred, _ := s.issue(t, proto.CapSend, 0, 1)

@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 
@@ -13,55 +14,92 @@ import (
 	"mesh/proto/udp"
 )
 
-// Endpoint is this process on the network: a node key and one UDP socket, for
+// Sockets are what an endpoint has of the network.
+type Sockets struct {
+	// UDP carries QUIC, for listening and for dialling. Nil for no QUIC.
+	UDP net.PacketConn
+	// TCP takes connections. Nil for none.
+	TCP net.Listener
+	// DialTCP makes connections. Nil for none.
+	DialTCP func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Endpoint is this process on the network: a node key and its sockets, for
 // listening, dialling, or both.
 type Endpoint struct {
 	key       *identity.Key
 	cert      tls.Certificate
-	transport *quic.Transport
+	sockets   Sockets
+	transport *quic.Transport // nil without UDP
 	log       *slog.Logger
 	unproven  unproven
 	watchers  watchers
+
+	closed context.Context // when its sockets are
+	close  context.CancelFunc
 }
 
-// Open makes an endpoint of a socket, which it owns from then on. What befalls
+// Open makes an endpoint of sockets, which it owns from then on. What befalls
 // it and who is turned away goes to log.
-func Open(key *identity.Key, conn net.PacketConn, log *slog.Logger) (*Endpoint, error) {
-	cert, err := key.Certificate()
-	if err != nil {
-		conn.Close()
+func Open(key *identity.Key, sockets Sockets, log *slog.Logger) (*Endpoint, error) {
+	e := &Endpoint{key: key, sockets: sockets, log: log}
+	e.closed, e.close = context.WithCancel(context.Background())
+	var err error
+	if e.cert, err = key.Certificate(); err != nil {
+		_ = e.Close()
 		return nil, err
 	}
-	e := &Endpoint{key: key, cert: cert, log: log}
-	if u, ok := conn.(*udp.Conn); ok {
+	if u, ok := sockets.UDP.(*udp.Conn); ok {
 		u.OnUnreachable = e.watchers.unreachable
 	}
-	e.transport = &quic.Transport{
-		Conn:                conn,
-		VerifySourceAddress: func(net.Addr) bool { return e.unproven.count() >= proto.RetryUnproven },
-		ConnContext:         e.unproven.admitQUIC,
+	if sockets.UDP != nil {
+		e.transport = &quic.Transport{
+			Conn:                sockets.UDP,
+			VerifySourceAddress: func(net.Addr) bool { return e.unproven.count() >= proto.RetryUnproven },
+			ConnContext:         e.unproven.admitQUIC,
+		}
 	}
 	return e, nil
 }
 
-// Addr returns the socket's address.
-func (e *Endpoint) Addr() net.Addr { return e.transport.Conn.LocalAddr() }
-
-// Close closes the socket. It tells no peer: close links first.
-func (e *Endpoint) Close() error {
-	err := e.transport.Close()
-	if cerr := e.transport.Conn.Close(); err == nil {
-		err = cerr
+// Addr returns the address of the UDP socket, or where there is none, that of
+// the TCP one.
+func (e *Endpoint) Addr() net.Addr {
+	if e.sockets.UDP != nil {
+		return e.sockets.UDP.LocalAddr()
 	}
-	return err
+	return e.sockets.TCP.Addr()
 }
 
-// keep makes a proven connection end when the peer's process is gone.
+// Close closes the sockets. It tells no peer: close links first.
+func (e *Endpoint) Close() error {
+	e.close()
+	var errs []error
+	if e.transport != nil {
+		errs = append(errs, e.transport.Close())
+	}
+	if e.sockets.UDP != nil {
+		errs = append(errs, e.sockets.UDP.Close())
+	}
+	if e.sockets.TCP != nil {
+		errs = append(errs, e.sockets.TCP.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// keep takes on a link whose peer has proven itself. A QUIC connection ends when
+// the peer's process is gone; over TCP the peer's host says so by itself.
 func (e *Endpoint) keep(l *Link) *Link {
+	l.conn.Prove()
+	if l.Via() != ViaQUIC {
+		forget := context.AfterFunc(e.closed, func() { l.Break(net.ErrClosed) })
+		context.AfterFunc(l.conn.Context(), func() { forget() })
+		return l
+	}
 	remove := e.watchers.add(&watcher{
 		addr:  l.conn.RemoteAddr,
-		heard: l.heard,
-		gone:  func() { l.Close(proto.Errorf(proto.Truncated, "the peer's process is gone")) },
+		heard: l.conn.Heard,
+		gone:  func() { l.Close(errGone) },
 	})
 	context.AfterFunc(l.conn.Context(), remove)
 	return l
@@ -78,6 +116,8 @@ func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
 		ClientAuth:             tls.RequireAnyClientCert,
 		InsecureSkipVerify:     true, // VerifyConnection checks the key instead
 		SessionTicketsDisabled: true,
+
+		DynamicRecordSizingDisabled: true, // small first records gain nothing here
 		VerifyConnection: func(state tls.ConnectionState) error {
 			id, err := identity.OfCertificates(state.PeerCertificates)
 			if err != nil {

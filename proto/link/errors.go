@@ -9,6 +9,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"mesh/proto"
+	"mesh/proto/tcp"
 )
 
 // TLS alerts that tell something: RFC 8446, section 6.2. QUIC adds 0x100 to
@@ -39,14 +40,32 @@ func explain(err error) error {
 	if e, ok := errors.AsType[*quic.StreamError](err); ok {
 		return peerClosed(proto.CodeFromWire(uint64(e.ErrorCode)))
 	}
-	if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok {
+	if e, ok := errors.AsType[*tcp.CloseError](err); ok {
+		if e.Code == proto.CodeBroken {
+			return broken{proto.Errorf(proto.Timeout, "the peer has given the link up")}
+		}
+		return peerClosed(proto.CodeFromWire(e.Code))
+	}
+	if errors.Is(err, tcp.ErrHungUp) || errors.Is(err, tcp.ErrReset) {
+		return broken{&proto.Error{Code: proto.Truncated, Err: err}}
+	}
+	if errors.Is(err, tcp.ErrBlock) {
+		return &proto.Error{Code: proto.Protocol, Err: err}
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" { // a TLS alert
+		if e.Err.Error() == "tls: no application protocol" {
+			return proto.Errorf(proto.Version, "the peer does not speak %s", proto.ALPN)
+		}
+		return proto.Errorf(proto.Identity, "TLS: the peer says %w", e.Err)
+	}
+	if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok || errors.Is(err, tcp.ErrIdle) {
 		return broken{proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", proto.IdleTimeout)}
 	}
 	if _, ok := errors.AsType[*quic.HandshakeTimeoutError](err); ok {
 		return proto.Errorf(proto.Unreachable, unansweredSuffix)
 	}
 	if _, ok := errors.AsType[*quic.StatelessResetError](err); ok {
-		return proto.Errorf(proto.Truncated, "the peer's process is gone")
+		return errGone
 	}
 	if _, ok := errors.AsType[*quic.VersionNegotiationError](err); ok {
 		return proto.Errorf(proto.Version, "no common QUIC version")

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -24,6 +25,17 @@ import (
 )
 
 const latency = 5 * time.Millisecond
+
+// overBoth runs a test in virtual time, over each carrier.
+func overBoth(t *testing.T, f func(t *testing.T, n *linktest.Net)) {
+	t.Helper()
+	for _, via := range []string{link.ViaQUIC, link.ViaTCP} {
+		t.Run(via, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { f(t, &linktest.Net{Latency: latency, TCP: via == link.ViaTCP}) })
+		})
+	}
+}
 
 // site is a node that listens, with a registry in a folder of its own. It is
 // its own guard, to count what it is asked.

@@ -1,13 +1,11 @@
 // Package link makes links: authenticated connections between two node keys,
-// each with one stream, over QUIC.
+// each with one stream, over QUIC or over TLS on TCP.
 package link
 
 import (
 	"crypto/tls"
 	"net"
 	"sync"
-
-	"github.com/quic-go/quic-go"
 
 	"mesh/proto"
 	"mesh/proto/handshake"
@@ -16,8 +14,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// Link is a link whose two ends have proven themselves to each other. Read and
-// Write are its stream's; one goroutine may read while another writes. Their
+// Link is a link whose two ends have proven themselves to each other. Read,
+// Write and Send are its stream's; one goroutine may read while another writes. Their
 // errors are [proto.Error]s, except [io.EOF] when the peer has ended its side.
 type Link struct {
 	// Peer is the other end's node id.
@@ -34,8 +32,7 @@ type Link struct {
 	// known to the listener only.
 	Token *token.ID
 
-	conn    *quic.Conn
-	stream  *quic.Stream
+	conn    carrier
 	session *session
 
 	closeOnce sync.Once
@@ -46,21 +43,30 @@ type Link struct {
 // Addr returns the peer's address as it is now.
 func (l *Link) Addr() net.Addr { return l.conn.RemoteAddr() }
 
+// Via returns what carries the link: [ViaQUIC] or [ViaTCP].
+func (l *Link) Via() string { return l.conn.Via() }
+
 // Read reads from the stream.
 func (l *Link) Read(p []byte) (int, error) {
-	n, err := l.stream.Read(p)
+	n, err := l.conn.Read(p)
 	return n, l.explain(err)
 }
 
-// Write writes to the stream. It blocks while the peer takes nothing.
+// Write is Send for one part.
 func (l *Link) Write(p []byte) (int, error) {
-	n, err := l.stream.Write(p)
-	return n, l.explain(err)
+	if err := l.Send(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
+
+// Send writes the parts to the stream, one after the other, which costs less
+// than a Send for each. It blocks while the peer takes nothing.
+func (l *Link) Send(parts ...[]byte) error { return l.explain(l.conn.Send(parts...)) }
 
 // CloseWrite ends our side of the stream: the peer reads [io.EOF] behind the
 // last byte. It does not wait for that.
-func (l *Link) CloseWrite() error { return l.explain(l.stream.Close()) }
+func (l *Link) CloseWrite() error { return l.explain(l.conn.CloseWrite()) }
 
 // Close closes the link, and with it the transfer, and tells the peer err's
 // code, [proto.OK] for nil. What was written and not yet acknowledged by the
@@ -80,11 +86,9 @@ func (l *Link) shut(err error, code uint64, reason string) {
 		l.mu.Lock()
 		l.cause = err
 		l.mu.Unlock()
-		_ = l.conn.CloseWithError(quic.ApplicationErrorCode(code), reason) // always nil
+		l.conn.Close(code, reason, err)
 	})
 }
-
-func (l *Link) heard() uint64 { return l.conn.ConnectionStats().PacketsReceived }
 
 func (l *Link) explain(err error) error {
 	if err == nil {

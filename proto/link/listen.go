@@ -2,8 +2,11 @@ package link
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -13,12 +16,16 @@ import (
 	"mesh/proto"
 	"mesh/proto/handshake"
 	"mesh/proto/identity"
+	"mesh/proto/tcp"
 	"mesh/proto/token"
 	"mesh/proto/wire"
 )
 
 // revocationCheck is how often it is looked up who may still be here.
 const revocationCheck = time.Second
+
+// acceptPause is how long no connection is taken after one could not be.
+const acceptPause = 100 * time.Millisecond
 
 // errClosed is what peers are told whom nobody has accepted, and what Accept
 // says from then on.
@@ -27,7 +34,8 @@ var errClosed = proto.Errorf(proto.Truncated, "listener is closed")
 // Listener waits for peers and proves them, many at a time.
 type Listener struct {
 	endpoint *Endpoint
-	quic     *quic.Listener
+	tls      *tls.Config
+	quic     *quic.Listener // nil without QUIC
 	judge    handshake.Listener
 	links    chan *Link // sent by serve, closed never: Accept also watches done
 	done     context.Context
@@ -45,24 +53,15 @@ type Listener struct {
 // may have, to at most max of them at a time. Further ones are told that we are
 // busy.
 func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Listener, error) {
-	conf := quicConfig()
-	conf.MaxIncomingStreams = 1
-	conf.InitialStreamReceiveWindow = proto.UnprovenWindowBytes
-	conf.InitialConnectionReceiveWindow = proto.UnprovenWindowBytes
-	conf.HandshakeIdleTimeout = proto.HelloTimeout / 2 // quic-go gives a handshake twice that in all
 	own := e.key.ID()
-	ql, err := e.transport.Listen(e.tlsConfig(func(id identity.ID) error {
-		if id == own {
-			return proto.Errorf(proto.Identity, "peer shows our own key")
-		}
-		return nil
-	}), conf)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", e.Addr(), err)
-	}
 	l := &Listener{
 		endpoint: e,
-		quic:     ql,
+		tls: e.tlsConfig(func(id identity.ID) error {
+			if id == own {
+				return proto.Errorf(proto.Identity, "peer shows our own key")
+			}
+			return nil
+		}),
 		links:    make(chan *Link),
 		places:   max,
 		live:     make(map[*Link]struct{}),
@@ -70,7 +69,15 @@ func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Li
 	}
 	l.judge = handshake.Listener{Guard: guard, Offer: offer, Resume: l.find, Window: proto.WindowBytes, Reserve: l.reserve, Release: l.release}
 	l.done, l.stop = context.WithCancelCause(context.Background())
-	l.wg.Go(l.acceptAll)
+	if e.transport != nil {
+		if err := l.listenQUIC(); err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", e.Addr(), err)
+		}
+		l.wg.Go(l.acceptQUIC)
+	}
+	if e.sockets.TCP != nil {
+		l.wg.Go(l.acceptTCP)
+	}
 	l.wg.Go(l.watchGuard)
 	return l, nil
 }
@@ -92,9 +99,15 @@ func (l *Listener) Accept(ctx context.Context) (*Link, error) {
 // Close stops waiting. Links that were accepted live on.
 func (l *Listener) Close() error {
 	l.stop(errClosed)
-	err := l.quic.Close()
+	var errs []error
+	if l.quic != nil {
+		errs = append(errs, l.quic.Close())
+	}
+	if t := l.endpoint.sockets.TCP; t != nil {
+		errs = append(errs, t.Close())
+	}
 	l.wg.Wait()
-	return err
+	return errors.Join(errs...)
 }
 
 func (l *Listener) reserve() bool {
@@ -113,31 +126,91 @@ func (l *Listener) release() {
 	l.places++
 }
 
-func (l *Listener) acceptAll() {
+func (l *Listener) listenQUIC() error {
+	conf := quicConfig()
+	conf.MaxIncomingStreams = 1
+	conf.InitialStreamReceiveWindow = proto.UnprovenWindowBytes
+	conf.InitialConnectionReceiveWindow = proto.UnprovenWindowBytes
+	conf.HandshakeIdleTimeout = proto.HelloTimeout / 2 // quic-go gives a handshake twice that in all
+	var err error
+	l.quic, err = l.endpoint.transport.Listen(l.tls, conf)
+	return err
+}
+
+func (l *Listener) acceptQUIC() {
 	for {
 		conn, err := l.quic.Accept(l.done)
 		if err != nil {
 			return
 		}
-		l.wg.Go(func() { l.serve(conn) })
+		l.wg.Go(func() {
+			a := conn.Context().Value(admissionKey{}).(admission)
+			l.serve(a, conn.RemoteAddr(), func(ctx context.Context) (carrier, error) {
+				c, err := acceptQUIC(ctx, conn)
+				if err != nil {
+					code := proto.CodeOf(helloError(ctx, err))
+					_ = conn.CloseWithError(quic.ApplicationErrorCode(code.Wire()), code.String())
+				}
+				return c, err
+			})
+		})
+	}
+}
+
+func (l *Listener) acceptTCP() {
+	for {
+		conn, err := l.endpoint.sockets.TCP.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // no descriptors left, most likely
+			l.endpoint.log.Warn("peer not taken", "err", err)
+			select {
+			case <-time.After(acceptPause):
+			case <-l.done.Done():
+				return
+			}
+			continue
+		}
+		a, err := l.endpoint.unproven.admit(conn.RemoteAddr())
+		if err != nil {
+			l.endpoint.log.Info("peer turned away", "addr", conn.RemoteAddr(), "err", err)
+			conn.Close()
+			continue
+		}
+		l.wg.Go(func() {
+			defer a.release()
+			l.serve(a, conn.RemoteAddr(), func(ctx context.Context) (carrier, error) {
+				c, err := tcp.Server(ctx, conn, l.tls)
+				if err != nil {
+					return nil, err
+				}
+				return &tcpCarrier{c}, nil
+			})
+		})
 	}
 }
 
 // serve takes one connection through the handshake and hands its link to
-// Accept.
-func (l *Listener) serve(conn *quic.Conn) {
-	admitted := conn.Context().Value(admissionKey{}).(admission)
-	ctx, cancel := context.WithDeadlineCause(l.done, admitted.at.Add(proto.HelloTimeout), proto.Errorf(proto.Timeout, "no handshake in %s", proto.HelloTimeout))
+// Accept. The connection is ended when accept has failed.
+func (l *Listener) serve(a admission, addr net.Addr, accept func(context.Context) (carrier, error)) {
+	ctx, cancel := context.WithDeadlineCause(l.done, a.at.Add(proto.HelloTimeout), proto.Errorf(proto.Timeout, "no handshake in %s", proto.HelloTimeout))
 	defer cancel()
-	link, secret, err := l.handshake(ctx, conn)
+	var link *Link
+	var secret []byte
+	conn, err := accept(ctx)
 	if err != nil {
-		l.endpoint.log.Info("peer turned away", "addr", conn.RemoteAddr(), "err", err)
+		err = helloError(ctx, err)
+	} else if link, secret, err = l.handshake(ctx, conn); err != nil {
 		code := proto.CodeOf(err)
-		_ = conn.CloseWithError(quic.ApplicationErrorCode(code.Wire()), code.String())
+		conn.Close(code.Wire(), code.String(), err)
+	}
+	if err != nil {
+		l.endpoint.log.Info("peer turned away", "addr", addr, "err", err)
 		return
 	}
-	admitted.release()
-	l.endpoint.log.Info("peer connected", "peer", link.Peer, "addr", link.Addr(), "granted", link.Granted, "transfer", link.Transfer)
+	a.release()
+	l.endpoint.log.Info("peer connected", "peer", link.Peer, "addr", link.Addr(), "via", link.Via(), "granted", link.Granted, "transfer", link.Transfer)
 	if secret == nil {
 		l.resumed(link)
 		return
@@ -168,8 +241,8 @@ func (l *Listener) keep(link *Link) {
 // handshake is the listener's side of P2P_HELLO. A peer that is refused has
 // been told so when it returns. The secret is nil for a link that goes on with
 // a transfer.
-func (l *Listener) handshake(ctx context.Context, conn *quic.Conn) (*Link, []byte, error) {
-	state := conn.ConnectionState().TLS
+func (l *Listener) handshake(ctx context.Context, conn carrier) (*Link, []byte, error) {
+	state := conn.TLS()
 	peer, err := identity.OfCertificates(state.PeerCertificates)
 	if err != nil {
 		return nil, nil, err
@@ -178,30 +251,26 @@ func (l *Listener) handshake(ctx context.Context, conn *quic.Conn) (*Link, []byt
 	if err != nil {
 		return nil, nil, err
 	}
-	stream, err := conn.AcceptStream(ctx)
-	if err != nil {
-		return nil, nil, helloError(ctx, err)
-	}
-	stop := bound(ctx, stream)
+	stop := bound(ctx, conn)
 	defer stop()
-	_, body, err := wire.ReadFrame(stream, wire.TypeHello)
+	_, body, err := wire.ReadFrame(conn, wire.TypeHello)
 	if err != nil {
 		return nil, nil, helloError(ctx, err)
 	}
 	v := l.judge.Answer(b, body)
-	if _, err := stream.Write(wire.AppendFrame(nil, v.Answer)); err != nil {
+	if err := conn.Send(wire.AppendFrame(nil, v.Answer)); err != nil {
 		l.unreserve(v)
 		return nil, nil, helloError(ctx, err)
 	}
 	if v.Err != nil {
-		l.letRead(ctx, conn, stream)
+		conn.Farewell(ctx)
 		return nil, nil, v.Err
 	}
 	if !stop() {
 		l.unreserve(v)
 		return nil, nil, context.Cause(ctx)
 	}
-	return &Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, PeerWindow: v.Window, Token: v.Token, conn: conn, stream: stream}, v.Secret, nil
+	return &Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, PeerWindow: v.Window, Token: v.Token, conn: conn}, v.Secret, nil
 }
 
 // unreserve gives back the place of a peer that was let in and is gone before
@@ -209,18 +278,6 @@ func (l *Listener) handshake(ctx context.Context, conn *quic.Conn) (*Link, []byt
 func (l *Listener) unreserve(v handshake.Verdict) {
 	if v.Err == nil && v.Secret != nil {
 		l.release()
-	}
-}
-
-// letRead gives a refused peer the time to read why: a closing would overtake
-// the P2P_DENY. The peer closes when it has it.
-func (l *Listener) letRead(ctx context.Context, conn *quic.Conn, stream *quic.Stream) {
-	_ = stream.Close()
-	ctx, cancel := context.WithTimeout(ctx, proto.CloseTimeout)
-	defer cancel()
-	select {
-	case <-conn.Context().Done():
-	case <-ctx.Done():
 	}
 }
 
@@ -239,7 +296,7 @@ func (l *Listener) watchGuard() {
 			if link.Token != nil {
 				what = "token " + link.Token.String()
 			}
-			link.Close(proto.Errorf(proto.Denied, "%s is revoked", what))
+			l.wg.Go(func() { link.Close(proto.Errorf(proto.Denied, "%s is revoked", what)) }) // may block for a while
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestLoopback(t *testing.T) {
 			t.Fatal(err)
 		}
 		key := newKey(t)
-		e, err := link.Open(key, conn, slog.New(slog.DiscardHandler))
+		e, err := link.Open(key, link.Sockets{UDP: conn}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,8 +17,7 @@ import (
 
 func TestWrongPin(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency}
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		e, _ := n.Endpoint(t)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
@@ -36,8 +35,7 @@ func TestWrongPin(t *testing.T) {
 
 func TestOwnKey(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency}
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		for _, e := range []*link.Endpoint{s.endpoint, n.EndpointFor(t, s.key)} {

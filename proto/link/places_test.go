@@ -3,7 +3,6 @@ package link_test
 import (
 	"bytes"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"mesh/proto"
@@ -12,8 +11,7 @@ import (
 
 func TestBusy(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency}
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 0)
 		first, _ := n.Endpoint(t)
@@ -44,8 +42,7 @@ func TestBusy(t *testing.T) {
 // A peer that leaves before anybody accepts it leaves its place too.
 func TestPlaceOfUnaccepted(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency}
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 0)
 		for range 3 {

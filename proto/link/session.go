@@ -8,6 +8,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/identity"
+	"mesh/proto/tcp"
 	"mesh/proto/token"
 	"mesh/proto/wire"
 )
@@ -68,19 +69,29 @@ func (l *Link) Resume(ctx context.Context) (*Link, error) {
 	if s.listener == nil {
 		return s.redial(ctx, l)
 	}
+	var gone <-chan time.Time
+	if errors.Is(context.Cause(l.conn.Context()), tcp.ErrHungUp) {
+		gone = time.After(goneAfter)
+	}
 	select {
 	case next := <-s.successor:
 		return next, nil
+	case <-gone:
+		return nil, errGone
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
 }
+
+var errGone = proto.Errorf(proto.Truncated, "the peer's process is gone")
 
 func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 	t := s.target
 	t.Addrs = append([]string{old.Addr().String()}, t.Addrs...)
 	t.Credential = token.Credential{Method: wire.MethodResume, Public: old.Transfer[:], Secret: s.secret}
 	t.Want, t.Need = old.Granted, old.Granted
+	t.was = old.Via()
+	var refused time.Time // for the first time
 	for try := 1; ; try++ {
 		timeout := proto.RedialTimeout
 		if try%3 == 0 {
@@ -94,7 +105,12 @@ func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case errors.Is(err, errNobody):
-			return nil, proto.Errorf(proto.Truncated, "the peer's process is gone")
+			if refused.IsZero() {
+				refused = time.Now()
+			}
+			if t.was == ViaQUIC || time.Since(refused) >= goneAfter { // QUIC's watcher has waited for that long
+				return nil, errGone
+			}
 		case code == proto.Denied:
 			return nil, proto.Errorf(proto.Truncated, "the peer has given the transfer up")
 		case code != proto.Unreachable && code != proto.Busy && code != proto.Timeout:
@@ -122,13 +138,13 @@ func (s *session) redialOnce(ctx context.Context, t Target, timeout time.Duratio
 func (l *Link) Watch(ctx context.Context) {
 	tick := time.NewTicker(proto.QuietTimeout / 8)
 	defer tick.Stop()
-	heard, since := l.heard(), time.Now()
+	heard, since := l.conn.Heard(), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if n := l.heard(); n != heard {
+			if n := l.conn.Heard(); n != heard {
 				heard, since = n, now
 			} else if now.Sub(since) >= proto.QuietTimeout {
 				l.Break(proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", proto.QuietTimeout))

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"mesh/proto"
@@ -20,8 +19,7 @@ import (
 // A single-use token lets in exactly one of a hundred nodes.
 func TestRaceForOneToken(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency}
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 200)
 		cred, _ := s.issue(t, proto.CapSend, time.Hour, 1)
 		var wg sync.WaitGroup
@@ -55,8 +53,7 @@ func TestRevokedKeyEndsItsLinks(t *testing.T) {
 	for name, left := range map[string]proto.Caps{"off the list": 0, "may less": proto.CapRecv} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := &linktest.Net{Latency: latency}
+			overBoth(t, func(t *testing.T, n *linktest.Net) {
 				s := newSite(t, n, proto.AllCaps, 2)
 				e, key := n.Endpoint(t)
 				book := identity.Book{Dir: s.dir}
@@ -88,8 +85,7 @@ func TestRevokedKeyEndsItsLinks(t *testing.T) {
 
 func TestRevokedTokenEndsItsLinks(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency}
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 2)
 		cred, tok := s.issue(t, proto.CapSend, time.Hour, 1)
 		e, _ := n.Endpoint(t)
@@ -126,8 +122,7 @@ func resumed(t *testing.T, d, l *link.Link) (d2, l2 *link.Link) {
 
 func TestResumeAfterCut(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency}
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, time.Second, 1) // expires long before the cut ends
 		e, _ := n.Endpoint(t)
@@ -163,8 +158,7 @@ func TestResumeAfterCut(t *testing.T) {
 // of it; and that node not without the secret.
 func TestResumeByOthers(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency}
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 9)
 		cred, tok := s.issue(t, proto.CapSend, time.Hour, 1)
 		mine, key := n.Endpoint(t)

@@ -10,7 +10,8 @@ import (
 
 // goneAfter is how long nothing must be heard from a peer, after its host has
 // said that nobody listens there, before we believe it: such a message (ICMP
-// port unreachable) proves nothing by itself, since anybody can forge it.
+// port unreachable, a reset) proves nothing by itself, since anybody can forge
+// it, and routers send them too.
 const goneAfter = time.Second
 
 // watchers are told when a peer's process is gone. The zero value is ready to

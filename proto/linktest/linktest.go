@@ -6,6 +6,7 @@ package linktest
 import (
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,9 +32,16 @@ type Net struct {
 	// and tells whether it is delivered.
 	Pass func(Packet) bool
 
+	// TCP makes endpoints that have TCP and no QUIC. Streams arrive at once.
+	TCP bool
+
 	router simnet.PerfectRouter
 	cut    atomic.Bool
 	conns  atomic.Int32
+
+	mu        sync.Mutex
+	changed   sync.Cond // on mu: any stream, or cut
+	listeners map[string]*streamListener
 }
 
 // SendPacket implements [simnet.Router].
@@ -47,11 +55,18 @@ func (n *Net) SendPacket(p Packet) error {
 // AddNode implements [simnet.Router].
 func (n *Net) AddNode(addr net.Addr, r simnet.PacketReceiver) { n.router.AddNode(addr, r) }
 
-// Cut loses every packet until Heal.
-func (n *Net) Cut() { n.cut.Store(true) }
+// Cut loses every packet until Heal, and holds every stream up.
+func (n *Net) Cut() { n.setCut(true) }
 
 // Heal ends a Cut.
-func (n *Net) Heal() { n.cut.Store(false) }
+func (n *Net) Heal() { n.setCut(false) }
+
+func (n *Net) setCut(cut bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cut.Store(cut)
+	n.changed.Broadcast()
+}
 
 // Conn returns a new host's socket.
 func (n *Net) Conn(t testing.TB) *simnet.SimConn {
@@ -83,7 +98,13 @@ func (n *Net) Endpoint(t testing.TB) (*link.Endpoint, *identity.Key) {
 // EndpointFor returns a new host with the given node key.
 func (n *Net) EndpointFor(t testing.TB, key *identity.Key) *link.Endpoint {
 	t.Helper()
-	e, err := link.Open(key, n.Conn(t), slog.New(slog.DiscardHandler))
+	var s link.Sockets
+	if n.TCP {
+		s.TCP, s.DialTCP = n.listenTCP(t)
+	} else {
+		s.UDP = n.Conn(t)
+	}
+	e, err := link.Open(key, s, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +124,7 @@ func (Anyone) Find(*wire.Hello, identity.ID) (token.Admission, error) {
 	return token.Admission{Caps: proto.AllCaps}, nil
 }
 
-// Revoked implements the guard.
+// Withdrawn implements the guard.
 func (Anyone) Withdrawn(identity.ID, *token.ID, proto.Caps) bool { return false }
 
 // Pair returns the two ends of one link on n, whose dialer may do what caps

@@ -1,0 +1,270 @@
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"mesh/proto"
+	"mesh/proto/identity"
+	"mesh/proto/tcp"
+)
+
+// A dialer that has both carriers prefers TCP: for bulk the kernel's is much
+// cheaper than QUIC in user space. QUIC begins headStart later, so that where
+// TCP is there at once nothing is done twice, and at once when TCP has failed.
+// When QUIC is there first, TCP, which takes a round trip more, gets as long
+// again as QUIC took, and graceTime at least.
+const (
+	headStart = 50 * time.Millisecond
+	graceTime = 100 * time.Millisecond
+)
+
+// race is one dial of every address over every carrier.
+type race struct {
+	was     string
+	attempt func(via string, addr netip.AddrPort) (carrier, error)
+	cancel  func() // ends the attempts that run
+	addrs   []netip.AddrPort
+	results chan raceResult
+	running map[string]int
+
+	over   bool // won or lost: attempts that run do not matter any more
+	won    carrier
+	held   carrier // over QUIC, while TCP may still come
+	failed error
+}
+
+type raceResult struct {
+	via  string
+	conn carrier
+	err  error
+}
+
+// race dials every address over every carrier and returns the connection to
+// prefer among those whose other end has the right key.
+func (e *Endpoint) race(ctx context.Context, t Target) (carrier, error) {
+	addrs, err := resolve(ctx, t.Addrs)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := &race{
+		attempt: func(via string, addr netip.AddrPort) (carrier, error) {
+			if via == ViaTCP {
+				return e.connectTCP(ctx, addr, t.ID)
+			}
+			return e.connectQUIC(ctx, addr, t.ID)
+		},
+		was: t.was, cancel: cancel, addrs: addrs, results: make(chan raceResult), running: make(map[string]int),
+	}
+	waits := false // QUIC does
+	timer := time.NewTimer(headStart)
+	defer timer.Stop()
+	if e.sockets.DialTCP != nil {
+		r.begin(ViaTCP)
+		waits = e.transport != nil
+	} else {
+		r.begin(ViaQUIC)
+	}
+	var begun time.Time // QUIC
+	for waits || r.running[ViaTCP]+r.running[ViaQUIC] > 0 {
+		late := false // for TCP
+		select {
+		case got := <-r.results:
+			if r.take(got) {
+				timer.Reset(max(graceTime, time.Since(begun)))
+			}
+		case <-timer.C:
+			late = true
+		}
+		late = late || r.running[ViaTCP] == 0
+		switch {
+		case r.over:
+			waits = false
+		case late && waits:
+			waits, begun = false, time.Now()
+			r.begin(ViaQUIC)
+		case late && r.held != nil:
+			r.settle(r.held)
+		}
+	}
+	if r.won == nil {
+		return nil, r.failed
+	}
+	return r.won, nil
+}
+
+func (r *race) begin(via string) {
+	r.running[via] = len(r.addrs)
+	for _, addr := range r.addrs {
+		go func() {
+			conn, err := r.attempt(via, addr)
+			if err != nil {
+				err = fmt.Errorf("dial %s over %s: %w", addr, via, err)
+			}
+			r.results <- raceResult{via, conn, err} // race reads all
+		}()
+	}
+}
+
+// take takes what one attempt came to, and reports whether it is the first
+// that is to be held.
+func (r *race) take(got raceResult) bool {
+	r.running[got.via]--
+	switch {
+	case r.over && got.err != nil:
+	case got.err != nil && got.via == r.was && errors.Is(got.err, errNobody):
+		r.failed = got.err
+		r.settle(nil)
+	case got.err != nil:
+		if r.failed == nil || moreTelling(got.err, r.failed) {
+			r.failed = got.err
+		}
+	case r.over || got.via == ViaQUIC && r.held != nil:
+		drop(got.conn)
+	case got.via == ViaQUIC && r.running[ViaTCP] > 0:
+		r.held = got.conn
+		return true
+	default:
+		r.settle(got.conn)
+	}
+	return false
+}
+
+// settle ends the race.
+func (r *race) settle(won carrier) {
+	r.over, r.won = true, won
+	r.cancel()
+	if r.held != nil && r.held != won {
+		drop(r.held)
+	}
+}
+
+// drop ends a connection that is not needed. It does not wait for the peer to
+// hear of it.
+func drop(c carrier) { go c.Close(proto.OK.Wire(), "", net.ErrClosed) }
+
+// moreTelling reports whether a says more about a target than b: somebody
+// answered, and what was wrong with the answer.
+func moreTelling(a, b error) bool {
+	return proto.CodeOf(b) == proto.Unreachable && proto.CodeOf(a) != proto.Unreachable
+}
+
+// resolve looks up the addresses' host names.
+func resolve(ctx context.Context, addrs []string) ([]netip.AddrPort, error) {
+	var out []netip.AddrPort
+	var failed error
+	for _, a := range addrs {
+		host, port, err := net.SplitHostPort(a)
+		if err != nil {
+			return nil, &proto.Error{Code: proto.Usage, Err: err}
+		}
+		n, err := net.DefaultResolver.LookupPort(ctx, "udp", port)
+		if err != nil {
+			return nil, &proto.Error{Code: proto.Usage, Err: err}
+		}
+		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil {
+			failed = proto.Errorf(proto.Unreachable, "look up %s: no such host", host)
+			continue
+		}
+		for _, ip := range ips {
+			out = append(out, netip.AddrPortFrom(ip.Unmap(), uint16(n)))
+		}
+	}
+	if len(out) == 0 && failed == nil {
+		failed = proto.Errorf(proto.Unreachable, "no address is known for the peer")
+	}
+	if len(out) == 0 {
+		return nil, failed
+	}
+	return out, nil
+}
+
+// connectTCP makes one connection over TCP to whoever holds the key of id.
+func (e *Endpoint) connectTCP(ctx context.Context, addr netip.AddrPort, id identity.ID) (carrier, error) {
+	raw, err := e.sockets.DialTCP(ctx, "tcp", addr.String())
+	if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case tcp.IsRefused(err):
+			return nil, errNobody
+		}
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			err = op.Err // the address is said once
+		}
+		return nil, &proto.Error{Code: proto.Unreachable, Err: err}
+	}
+	conf, pinErr := e.pinned(id)
+	conn, err := tcp.Client(ctx, raw, conf)
+	switch {
+	case err == nil:
+		return &tcpCarrier{conn}, nil
+	case *pinErr != nil:
+		return nil, *pinErr
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.Is(err, tcp.ErrHungUp):
+		return nil, proto.Errorf(proto.Busy, "the peer takes no connections now")
+	}
+	if err = explain(err); proto.CodeOf(err) == proto.Failed {
+		err = proto.Errorf(proto.Protocol, "TLS: %w", err)
+	}
+	return nil, err
+}
+
+// connectQUIC makes one QUIC connection to whoever holds the key of id.
+func (e *Endpoint) connectQUIC(ctx context.Context, addr netip.AddrPort, id identity.ID) (carrier, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	to := net.UDPAddrFromAddrPort(addr)
+	defer e.watchers.add(&watcher{
+		addr:  func() net.Addr { return to },
+		heard: func() uint64 { return 0 },
+		gone:  func() { cancel(errNobody) },
+	})()
+	conf := quicConfig()
+	conf.InitialStreamReceiveWindow = initialWindow
+	conf.InitialConnectionReceiveWindow = initialWindow
+	tlsConf, pinErr := e.pinned(id) // quic-go reports an alert, not this
+	conn, err := e.transport.Dial(ctx, to, tlsConf, conf)
+	switch {
+	case err == nil:
+	case *pinErr != nil:
+		return nil, *pinErr
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	default:
+		if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok { // of the handshake, which runs out when ctx does
+			return nil, errNoAnswer
+		}
+		return nil, explain(err)
+	}
+	c, err := openQUIC(ctx, conn)
+	if err != nil {
+		_ = conn.CloseWithError(quic.ApplicationErrorCode(proto.OK.Wire()), "")
+		return nil, helloError(ctx, err)
+	}
+	return c, nil
+}
+
+// pinned returns the TLS configuration of a dialer for a listener with the key
+// of id, and where it is found why another was refused.
+func (e *Endpoint) pinned(id identity.ID) (conf *tls.Config, pinErr *error) {
+	pinErr = new(error)
+	return e.tlsConfig(func(got identity.ID) error {
+		if got != id {
+			*pinErr = proto.Errorf(proto.Identity, "the peer has another key (%s, want %s)", got.Short(), id.Short())
+		}
+		return *pinErr
+	}), pinErr
+}

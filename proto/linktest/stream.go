@@ -1,0 +1,202 @@
+package linktest
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// streamBytes is what a stream holds between its ends, as a kernel does.
+const streamBytes = 256 << 10
+
+// listenTCP returns a new host's listener, and its dialer.
+func (n *Net) listenTCP(t testing.TB) (*streamListener, func(ctx context.Context, network, addr string) (net.Conn, error)) {
+	t.Helper()
+	l := &streamListener{
+		net:   n,
+		addr:  &net.TCPAddr{IP: net.IPv4(192, 0, 2, byte(n.conns.Add(1))).To4(), Port: 4600},
+		conns: make(chan net.Conn, 1024), done: make(chan struct{}),
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.changed.L = &n.mu
+	if n.listeners == nil {
+		n.listeners = make(map[string]*streamListener)
+	}
+	n.listeners[l.addr.String()] = l
+	return l, l.dial
+}
+
+// streamListener is a host's TCP: it listens until it is closed, and dials.
+type streamListener struct {
+	net   *Net
+	addr  *net.TCPAddr
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func (l *streamListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *streamListener) Addr() net.Addr { return l.addr }
+
+func (l *streamListener) Close() error {
+	l.once.Do(func() { close(l.done) })
+	return nil
+}
+
+func (l *streamListener) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	select {
+	case <-time.After(2 * l.net.Latency):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	l.net.mu.Lock()
+	to := l.net.listeners[addr]
+	l.net.mu.Unlock()
+	if to == nil || l.net.cut.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	select {
+	case <-to.done:
+		return nil, syscall.ECONNREFUSED
+	default:
+	}
+	from := &net.TCPAddr{IP: l.addr.IP, Port: 40000}
+	a, b := &half{}, &half{}
+	to.conns <- &stream{l.net, from, to.addr, a, b}
+	return &stream{l.net, to.addr, from, b, a}, nil
+}
+
+// half is one direction of a stream. It is guarded by the net's mutex.
+type half struct {
+	data          []byte
+	ended, reset  bool
+	rline, wline  time.Time // deadlines of who reads and who writes
+	rtimer, timer *time.Timer
+}
+
+// stream is one end of a connection that is as reliable as TCP: while the net
+// is cut nothing arrives, and nothing is lost.
+type stream struct {
+	net           *Net
+	remote, local net.Addr
+	in, out       *half
+}
+
+func over(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
+
+func (s *stream) Read(p []byte) (int, error) {
+	s.net.mu.Lock()
+	defer s.net.mu.Unlock()
+	for {
+		switch {
+		case over(s.in.rline):
+			return 0, os.ErrDeadlineExceeded
+		case s.in.reset:
+			return 0, syscall.ECONNRESET
+		case s.net.cut.Load():
+		case len(s.in.data) > 0:
+			n := copy(p, s.in.data)
+			s.in.data = s.in.data[n:]
+			s.net.changed.Broadcast()
+			return n, nil
+		case s.in.ended:
+			return 0, io.EOF
+		}
+		s.net.changed.Wait()
+	}
+}
+
+func (s *stream) Write(p []byte) (int, error) {
+	s.net.mu.Lock()
+	defer s.net.mu.Unlock()
+	done := 0
+	for {
+		switch room := streamBytes - len(s.out.data); {
+		case over(s.out.wline):
+			return done, os.ErrDeadlineExceeded
+		case s.out.reset || s.out.ended:
+			return done, syscall.EPIPE
+		case room > 0:
+			n := min(room, len(p)-done)
+			s.out.data = append(s.out.data, p[done:done+n]...)
+			done += n
+			s.net.changed.Broadcast()
+			if done == len(p) {
+				return done, nil
+			}
+			continue
+		}
+		s.net.changed.Wait()
+	}
+}
+
+// CloseWrite ends one direction.
+func (s *stream) CloseWrite() error {
+	s.net.mu.Lock()
+	defer s.net.mu.Unlock()
+	s.out.ended = true
+	s.net.changed.Broadcast()
+	return nil
+}
+
+// Close ends both. As with TCP, what was not read here takes with it what was
+// not read there.
+func (s *stream) Close() error {
+	s.net.mu.Lock()
+	defer s.net.mu.Unlock()
+	if len(s.in.data) > 0 && !s.net.cut.Load() {
+		s.out.reset = true
+	}
+	s.out.ended, s.in.reset = true, true
+	s.net.changed.Broadcast()
+	return nil
+}
+
+func (s *stream) SetDeadline(t time.Time) error {
+	_ = s.SetReadDeadline(t)
+	return s.SetWriteDeadline(t)
+}
+
+func (s *stream) SetReadDeadline(t time.Time) error {
+	return s.line(&s.in.rline, &s.in.rtimer, t)
+}
+
+func (s *stream) SetWriteDeadline(t time.Time) error {
+	return s.line(&s.out.wline, &s.out.timer, t)
+}
+
+func (s *stream) line(line *time.Time, timer **time.Timer, t time.Time) error {
+	s.net.mu.Lock()
+	defer s.net.mu.Unlock()
+	*line = t
+	if *timer != nil {
+		(*timer).Stop()
+	}
+	if !t.IsZero() {
+		*timer = time.AfterFunc(max(time.Until(t), 0), func() {
+			s.net.mu.Lock()
+			defer s.net.mu.Unlock()
+			s.net.changed.Broadcast()
+		})
+	}
+	s.net.changed.Broadcast()
+	return nil
+}
+
+func (s *stream) RemoteAddr() net.Addr { return s.remote }
+func (s *stream) LocalAddr() net.Addr  { return s.local }
