@@ -34,6 +34,7 @@ type exchange struct {
 	fail context.CancelCauseFunc // ends all of it
 
 	mu     sync.Mutex
+	via    string // what carries the link, or the last one
 	result Result
 	// errs of transfers that ended in good order: producers that failed,
 	// consumers that left.
@@ -96,6 +97,9 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 // run moves the transfers over the link, and over those that follow it.
 func (x *exchange) run(ctx context.Context, l *link.Link, o Options) error {
 	for resumed := false; ; resumed = true {
+		x.mu.Lock()
+		x.via = l.Via()
+		x.mu.Unlock()
 		err := x.over(ctx, l, resumed, o.ResumeFor)
 		if err == nil || o.ResumeFor == 0 || !errors.Is(err, link.ErrBroken) {
 			l.Close(err)
@@ -278,6 +282,7 @@ func (x *exchange) received(r *Receipt, err error) {
 	r.Elapsed = time.Since(x.begun)
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	r.Via = x.via
 	x.result.Received = r
 	x.errs = first(x.errs, err)
 }
@@ -288,6 +293,7 @@ func (x *exchange) sent() {
 	r.Elapsed = time.Since(x.begun)
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	r.Via = x.via
 	x.result.Sent = r
 	x.errs = first(x.errs, err)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 
+	"mesh/proto/link"
 	"mesh/proto/wire"
 )
 
@@ -12,15 +13,15 @@ const frameReadBytes = 64 << 10
 
 // frameWriter writes whole frames to a link, for both transfers.
 type frameWriter struct {
-	w io.Writer
+	link *link.Link
 	// turn holds one value while nobody writes. It is not a mutex because a
 	// write may block for as long as the peer takes nothing.
 	turn   chan struct{}
 	prefix []byte
 }
 
-func newFrameWriter(w io.Writer) *frameWriter {
-	f := &frameWriter{w: w, turn: make(chan struct{}, 1)}
+func newFrameWriter(l *link.Link) *frameWriter {
+	f := &frameWriter{link: l, turn: make(chan struct{}, 1)}
 	f.turn <- struct{}{}
 	return f
 }
@@ -31,19 +32,14 @@ func (f *frameWriter) message(m wire.Message) error {
 	frame := wire.AppendFrame(nil, m)
 	<-f.turn
 	defer f.yield()
-	_, err := f.w.Write(frame)
-	return err
+	return f.link.Send(frame)
 }
 
 func (f *frameWriter) chunk(offset int64, data []byte) error {
 	<-f.turn
 	defer f.yield()
 	f.prefix = wire.AppendChunkPrefix(f.prefix[:0], offset, len(data))
-	if _, err := f.w.Write(f.prefix); err != nil {
-		return err
-	}
-	_, err := f.w.Write(data)
-	return err
+	return f.link.Send(f.prefix, data)
 }
 
 // frame reads one frame and gives it to the transfer that it belongs to.

@@ -50,6 +50,8 @@ type Receipt struct {
 	Status int
 	// Elapsed is from the link to the end.
 	Elapsed time.Duration
+	// Via is what carried the link at the end: [link.ViaQUIC] or [link.ViaTCP].
+	Via string
 }
 
 // Result has a receipt for each direction that ended well enough to have one.

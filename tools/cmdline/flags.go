@@ -105,6 +105,27 @@ func ResumeFor() cli.Flag {
 	}
 }
 
+// What --via may say.
+const (
+	ViaAuto = "auto"
+	ViaQUIC = "quic"
+	ViaTCP  = "tcp"
+)
+
+// Via is --via CARRIER.
+func Via() cli.Flag {
+	return &cli.StringFlag{
+		Name: "via", Value: ViaAuto,
+		Usage: "link over `CARRIER`: auto, quic or tcp",
+		Action: func(_ *cli.Context, via string) error {
+			if via == ViaAuto || via == ViaQUIC || via == ViaTCP {
+				return nil
+			}
+			return proto.Errorf(proto.Usage, "flag --via: %q is not auto, quic or tcp", via)
+		},
+	}
+}
+
 // Addr is --addr HOST:PORT, which can be repeated.
 func Addr() cli.Flag {
 	return &cli.StringSliceFlag{

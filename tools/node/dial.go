@@ -33,7 +33,7 @@ func (n *Node) Dial(ctx context.Context, p Peer, want, need proto.Caps, wait tim
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := n.endpoint(key, ":0")
+	e, err := n.dialing(key)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,15 +5,12 @@ package node
 
 import (
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
 	"mesh/proto/identity"
-	"mesh/proto/link"
-	"mesh/proto/udp"
 	"mesh/tools/cmdline"
 )
 
@@ -23,6 +20,7 @@ type Node struct {
 	Book identity.Book
 	Log  *slog.Logger
 
+	via       string
 	resumeFor time.Duration
 	tell      *teller
 }
@@ -42,7 +40,7 @@ func Open(c *cli.Context) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Node{Key: key, Book: identity.Book{Dir: state}, Log: cmdline.Logger(c), resumeFor: c.Duration("resume-for"), tell: tell}, nil
+	return &Node{Key: key, Book: identity.Book{Dir: state}, Log: cmdline.Logger(c), via: c.String("via"), resumeFor: c.Duration("resume-for"), tell: tell}, nil
 }
 
 // Close writes the last event, how the tool ended, and returns err, or what
@@ -53,19 +51,4 @@ func (n *Node) Close(err error) error {
 		return proto.Errorf(proto.IO, "write events: %w", werr)
 	}
 	return err
-}
-
-// endpoint opens the process's socket.
-func (n *Node) endpoint(key *identity.Key, addr string) (*link.Endpoint, error) {
-	// quic-go would print what we log below.
-	if err := os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true"); err != nil {
-		return nil, err
-	}
-	conn, err := udp.Listen(addr)
-	if err != nil {
-		return nil, err
-	}
-	recv, send := conn.Buffers()
-	n.Log.Info("socket open", "addr", conn.LocalAddr(), "recv_buffer", recv, "send_buffer", send)
-	return link.Open(key, conn, n.Log)
 }

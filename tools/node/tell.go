@@ -40,6 +40,7 @@ type event struct {
 	PeerName string `json:"peer_name,omitempty"`
 	PeerAddr string `json:"peer_addr,omitempty"`
 	Transfer string `json:"transfer,omitempty"`
+	Via      string `json:"via,omitempty"` // the carrier; of a receipt, at the end
 
 	// progress
 	Sent     *int64 `json:"sent,omitempty"`
@@ -110,7 +111,7 @@ func (t *teller) listening(addr string, tok token.Token, text string) {
 
 // about is an event with the fields that say whom and what it is about.
 func about(name string, l *link.Link, peerName string) event {
-	return event{Event: name, PeerID: l.Peer.String(), PeerName: peerName, PeerAddr: l.Addr().String(), Transfer: l.Transfer.String()}
+	return event{Event: name, PeerID: l.Peer.String(), PeerName: peerName, PeerAddr: l.Addr().String(), Transfer: l.Transfer.String(), Via: l.Via()}
 }
 
 func (t *teller) peer(l *link.Link, name string) { t.emit(about("peer", l, name)) }
@@ -183,6 +184,7 @@ func (t *teller) receipt(l *link.Link, name, direction, preposition string, r *p
 		return
 	}
 	e := about("receipt", l, name)
+	e.Via = r.Via
 	e.Direction, e.Bytes, e.BLAKE3, e.Status, e.Seconds = direction, &r.Bytes, &r.Digest, &r.Status, r.Elapsed.Seconds()
 	t.emit(e)
 	if t.receipts {
@@ -190,7 +192,7 @@ func (t *teller) receipt(l *link.Link, name, direction, preposition string, r *p
 		if whom == "" {
 			whom = l.Peer.Short()
 		}
-		fmt.Fprintf(t.stderr, "%s: %s %d bytes %s %s in %.1f s, blake3 %s\n",
-			t.name, direction, r.Bytes, preposition, whom, r.Elapsed.Seconds(), r.Digest)
+		fmt.Fprintf(t.stderr, "%s: %s %d bytes %s %s over %s in %.1f s, blake3 %s\n",
+			t.name, direction, r.Bytes, preposition, whom, r.Via, r.Elapsed.Seconds(), r.Digest)
 	}
 }

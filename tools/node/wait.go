@@ -59,7 +59,7 @@ func (n *Node) Wait(c *cli.Context, offer Offer) (*Waiter, error) {
 	if err != nil {
 		return nil, cmdline.Hint(proto.Errorf(proto.Usage, "listen on %q: want HOST:PORT or :PORT, a port from 0 to 65535", addr), "--listen :4600 takes all addresses of this machine")
 	}
-	e, err := n.endpoint(n.Key, addr)
+	e, err := n.listening(n.Key, addr)
 	if err != nil {
 		return nil, listenError(err)
 	}
@@ -216,5 +216,6 @@ func (n *Node) Env(l *link.Link) []string {
 		"MESH_PEER_NAME=" + n.Book.NameOf(l.Peer),
 		"MESH_PEER_ADDR=" + l.Addr().String(),
 		"MESH_TRANSFER=" + l.Transfer.String(),
+		"MESH_VIA=" + l.Via(),
 	}
 }
