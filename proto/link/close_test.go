@@ -186,3 +186,14 @@ func TestCloseTellsCode(t *testing.T) {
 		}
 	})
 }
+
+// A listener whose socket is gone does not wait for peers that cannot come.
+func TestSocketOfListenerCloses(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
+		s := newSite(t, n, proto.AllCaps, 1)
+		time.AfterFunc(time.Second, func() { _ = s.endpoint.Close() })
+		_, err := s.listener.Accept(t.Context())
+		wantCode(t, "accept", err, proto.IO)
+	})
+}

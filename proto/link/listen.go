@@ -83,7 +83,7 @@ func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Li
 }
 
 // Accept returns the next peer that has proven itself and begins a transfer. It
-// blocks until there is one, ctx ends or the listener is closed. Its place is
+// blocks until there is one, ctx ends or the listener or its socket is closed. Its place is
 // free again when [Link.Close] has been called.
 func (l *Listener) Accept(ctx context.Context) (*Link, error) {
 	select {
@@ -92,7 +92,7 @@ func (l *Listener) Accept(ctx context.Context) (*Link, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case <-l.done.Done():
-		return nil, errClosed
+		return nil, context.Cause(l.done)
 	}
 }
 
@@ -141,6 +141,7 @@ func (l *Listener) acceptQUIC() {
 	for {
 		conn, err := l.quic.Accept(l.done)
 		if err != nil {
+			l.stop(proto.Errorf(proto.IO, "wait for peers: %w", err)) // no effect after Close
 			return
 		}
 		l.wg.Go(func() {
@@ -161,6 +162,7 @@ func (l *Listener) acceptTCP() {
 	for {
 		conn, err := l.endpoint.sockets.TCP.Accept()
 		if errors.Is(err, net.ErrClosed) {
+			l.stop(proto.Errorf(proto.IO, "wait for peers: %w", err)) // no effect after Close
 			return
 		}
 		if err != nil { // no descriptors left, most likely
