@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/signal"
 	"syscall"
 	"testing"
 
@@ -17,6 +18,10 @@ import (
 // Signals reach the whole process, so this test runs alone.
 func TestSignals(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if signal.Ignored(s) {
+			t.Logf("%v is ignored here, by nohup or the like, and stays so", s)
+			continue
+		}
 		for name, how := range map[string]func(context.Context) error{
 			"cancelled": func(ctx context.Context) error { return ctx.Err() },
 			"cause":     context.Cause,
