@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ type ends struct {
 // available returns the tools that can be measured here, set up, and for the
 // others the reason why not.
 func available(ctx context.Context, dir, mesh string) (tools []*tool, missing []string) {
-	for _, t := range []*tool{meshTool(mesh), sshTool(), socatTool(), ncTool()} {
+	for _, t := range []*tool{meshTool("mesh", mesh), meshTool("mesh --via quic", mesh, "--via", "quic"), sshTool(), socatTool(), ncTool()} {
 		own := filepath.Join(dir, strings.Fields(t.name)[0])
 		err := os.Mkdir(own, 0o700)
 		if err == nil {
@@ -81,15 +82,16 @@ func (t *tool) fail(what string, err error) {
 	fmt.Fprintln(os.Stderr, "bench: error:", t.failed)
 }
 
-func meshTool(bin string) *tool {
-	t := &tool{name: "mesh"}
+// meshTool is mesh-cat, with more arguments, into mesh-recv.
+func meshTool(name, bin string, args ...string) *tool {
+	t := &tool{name: name}
 	var send, recv string // MESH_HOME of each end
 	t.setup = func(_ context.Context, dir string) error {
 		if bin == "" {
 			return errors.New("not built")
 		}
 		send, recv = filepath.Join(dir, "send"), filepath.Join(dir, "recv")
-		return errors.Join(os.Mkdir(send, 0o700), os.Mkdir(recv, 0o700))
+		return errors.Join(os.MkdirAll(send, 0o700), os.MkdirAll(recv, 0o700))
 	}
 	t.open = func(r run) (ends, error) {
 		token := filepath.Join(r.dir, "token")
@@ -99,7 +101,9 @@ func meshTool(bin string) *tool {
 				_, err := os.Stat(token)
 				return err == nil
 			},
-			send: func() *exec.Cmd { return in(send, filepath.Join(bin, "mesh-cat"), "@"+token) },
+			send: func() *exec.Cmd {
+				return in(send, filepath.Join(bin, "mesh-cat"), append(slices.Clone(args), "@"+token)...)
+			},
 		}, nil
 	}
 	return t
