@@ -86,6 +86,7 @@ func handshake(ctx context.Context, s *socket, t *tls.Conn) (*Conn, error) {
 		s.Close()
 		return nil, err
 	}
+	tune(s.Conn)
 	c := &Conn{tls: t, socket: s, blocks: blockReader{r: t}, turn: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.turn <- struct{}{}
