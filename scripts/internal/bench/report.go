@@ -18,7 +18,7 @@ import (
 
 // The bars that --check holds mesh to.
 const (
-	minBulk  = 1.8      // of ssh's throughput
+	minBulk  = 1.2      // of ssh's throughput
 	minSmall = 5.0      // times faster than ssh
 	maxPeak  = 64 << 20 // bytes, each end
 )

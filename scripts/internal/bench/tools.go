@@ -51,7 +51,7 @@ type ends struct {
 func available(ctx context.Context, dir, mesh string) (tools []*tool, missing []string) {
 	for _, t := range []*tool{meshTool("mesh", mesh), meshTool("mesh --via quic", mesh, "--via", "quic"), sshTool(), socatTool(), ncTool()} {
 		own := filepath.Join(dir, strings.Fields(t.name)[0])
-		err := os.Mkdir(own, 0o700)
+		err := os.MkdirAll(own, 0o700)
 		if err == nil {
 			err = t.setup(ctx, own)
 		}
