@@ -11,7 +11,7 @@ import (
 
 // bufferBytes is how much is read from the kernel, or written to it, at once:
 // TLS itself does so for every record of 16 KiB.
-const bufferBytes = 256 << 10
+const bufferBytes = 128 << 10
 
 // socket is what the TLS session reads from and writes to.
 type socket struct {
