@@ -32,12 +32,14 @@ type Net struct {
 	// and tells whether it is delivered.
 	Pass func(Packet) bool
 
-	// TCP makes endpoints that have TCP and no QUIC. Streams arrive at once.
-	TCP bool
+	// TCP makes endpoints that have TCP and no QUIC, Both such that have both,
+	// at one address. Streams arrive at once.
+	TCP, Both bool
 
 	router simnet.PerfectRouter
-	cut    atomic.Bool
-	conns  atomic.Int32
+	cut    atomic.Bool // packets
+	held   atomic.Bool // streams
+	hosts  atomic.Int32
 
 	mu        sync.Mutex
 	changed   sync.Cond // on mu: any stream, or cut
@@ -56,22 +58,36 @@ func (n *Net) SendPacket(p Packet) error {
 func (n *Net) AddNode(addr net.Addr, r simnet.PacketReceiver) { n.router.AddNode(addr, r) }
 
 // Cut loses every packet until Heal, and holds every stream up.
-func (n *Net) Cut() { n.setCut(true) }
+func (n *Net) Cut() { n.setCut(true, true) }
+
+// CutTCP only holds every stream up.
+func (n *Net) CutTCP() { n.setCut(false, true) }
 
 // Heal ends a Cut.
-func (n *Net) Heal() { n.setCut(false) }
+func (n *Net) Heal() { n.setCut(false, false) }
 
-func (n *Net) setCut(cut bool) {
+func (n *Net) setCut(packets, streams bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.cut.Store(cut)
-	n.changed.Broadcast()
+	n.cut.Store(packets)
+	n.held.Store(streams)
+	if n.changed.L != nil {
+		n.changed.Broadcast()
+	}
 }
+
+// host returns a new host's address.
+func (n *Net) host() net.IP { return net.IPv4(192, 0, 2, byte(n.hosts.Add(1))).To4() }
 
 // Conn returns a new host's socket.
 func (n *Net) Conn(t testing.TB) *simnet.SimConn {
 	t.Helper()
-	addr := &net.UDPAddr{IP: net.IPv4(192, 0, 2, byte(n.conns.Add(1))).To4(), Port: 4600}
+	return n.conn(t, n.host())
+}
+
+func (n *Net) conn(t testing.TB, host net.IP) *simnet.SimConn {
+	t.Helper()
+	addr := &net.UDPAddr{IP: host, Port: 4600}
 	sim := &simnet.Simnet{Router: n}
 	conn := sim.NewEndpoint(addr, simnet.NodeBiDiLinkSettings{Latency: n.Latency})
 	if err := sim.Start(); err != nil {
@@ -98,12 +114,27 @@ func (n *Net) Endpoint(t testing.TB) (*link.Endpoint, *identity.Key) {
 // EndpointFor returns a new host with the given node key.
 func (n *Net) EndpointFor(t testing.TB, key *identity.Key) *link.Endpoint {
 	t.Helper()
+	return n.EndpointOn(t, key, n.Sockets(t))
+}
+
+// Sockets returns those of a new host.
+func (n *Net) Sockets(t testing.TB) link.Sockets {
+	t.Helper()
 	var s link.Sockets
-	if n.TCP {
-		s.TCP, s.DialTCP = n.listenTCP(t)
-	} else {
-		s.UDP = n.Conn(t)
+	host := n.host()
+	if n.TCP || n.Both {
+		l := n.listenTCP(host)
+		s.TCP, s.DialTCP = l, l.dial
 	}
+	if !n.TCP {
+		s.UDP = n.conn(t, host)
+	}
+	return s
+}
+
+// EndpointOn returns an endpoint of the given sockets.
+func (n *Net) EndpointOn(t testing.TB, key *identity.Key, s link.Sockets) *link.Endpoint {
+	t.Helper()
 	e, err := link.Open(key, s, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

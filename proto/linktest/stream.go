@@ -7,19 +7,17 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 )
 
 // streamBytes is what a stream holds between its ends, as a kernel does.
 const streamBytes = 256 << 10
 
-// listenTCP returns a new host's listener, and its dialer.
-func (n *Net) listenTCP(t testing.TB) (*streamListener, func(ctx context.Context, network, addr string) (net.Conn, error)) {
-	t.Helper()
+// listenTCP returns a new host's TCP.
+func (n *Net) listenTCP(host net.IP) *streamListener {
 	l := &streamListener{
 		net:   n,
-		addr:  &net.TCPAddr{IP: net.IPv4(192, 0, 2, byte(n.conns.Add(1))).To4(), Port: 4600},
+		addr:  &net.TCPAddr{IP: host, Port: 4600},
 		conns: make(chan net.Conn, 1024), done: make(chan struct{}),
 	}
 	n.mu.Lock()
@@ -29,7 +27,7 @@ func (n *Net) listenTCP(t testing.TB) (*streamListener, func(ctx context.Context
 		n.listeners = make(map[string]*streamListener)
 	}
 	n.listeners[l.addr.String()] = l
-	return l, l.dial
+	return l
 }
 
 // streamListener is a host's TCP: it listens until it is closed, and dials.
@@ -66,7 +64,7 @@ func (l *streamListener) dial(ctx context.Context, _, addr string) (net.Conn, er
 	l.net.mu.Lock()
 	to := l.net.listeners[addr]
 	l.net.mu.Unlock()
-	if to == nil || l.net.cut.Load() {
+	if to == nil || l.net.held.Load() {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -108,7 +106,7 @@ func (s *stream) Read(p []byte) (int, error) {
 			return 0, os.ErrDeadlineExceeded
 		case s.in.reset:
 			return 0, syscall.ECONNRESET
-		case s.net.cut.Load():
+		case s.net.held.Load():
 		case len(s.in.data) > 0:
 			n := copy(p, s.in.data)
 			s.in.data = s.in.data[n:]
@@ -159,7 +157,7 @@ func (s *stream) CloseWrite() error {
 func (s *stream) Close() error {
 	s.net.mu.Lock()
 	defer s.net.mu.Unlock()
-	if len(s.in.data) > 0 && !s.net.cut.Load() {
+	if len(s.in.data) > 0 && !s.net.held.Load() {
 		s.out.reset = true
 	}
 	s.out.ended, s.in.reset = true, true
