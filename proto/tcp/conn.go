@@ -115,15 +115,43 @@ func (c *Conn) SetDeadline(t time.Time) error { return c.socket.SetDeadline(t) }
 // the peer while we read.
 func (c *Conn) Prove() {
 	c.socket.enlarge()
-	go c.live()
+	go c.beat()
+	go c.watch()
 }
 
-// live sends a sign of life whenever nothing else was sent for a while, and
-// watches for the peer's.
-func (c *Conn) live() {
+// beat sends a sign of life whenever nothing else was sent for a while. It may
+// block for as long as the peer takes nothing.
+func (c *Conn) beat() {
 	tick := time.NewTicker(proto.KeepAlive)
 	defer tick.Stop()
-	sent, heard, since := c.written.Load(), c.Heard(), time.Now()
+	sent := c.written.Load()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if n := c.written.Load(); n != sent {
+			sent = n
+			continue
+		}
+		select {
+		case <-c.turn: // else a write is on its way, or waits for the peer
+			if !c.ended {
+				_ = c.block(codeAlive) // whatever is wrong shows elsewhere
+			}
+			sent = c.written.Load()
+			c.turn <- struct{}{}
+		default:
+		}
+	}
+}
+
+// watch ends the connection when there is no sign of life from the peer.
+func (c *Conn) watch() {
+	tick := time.NewTicker(proto.KeepAlive)
+	defer tick.Stop()
+	heard, since := c.Heard(), time.Now()
 	for {
 		select {
 		case <-c.ctx.Done():
@@ -134,19 +162,6 @@ func (c *Conn) live() {
 			} else if now.Sub(since) >= proto.IdleTimeout {
 				c.Abort(ErrIdle)
 				return
-			}
-			if n := c.written.Load(); n != sent {
-				sent = n
-				continue
-			}
-			select {
-			case <-c.turn: // else a write is on its way, or waits for the peer
-				if !c.ended {
-					_ = c.block(codeAlive) // whatever is wrong shows elsewhere
-				}
-				sent = c.written.Load()
-				c.turn <- struct{}{}
-			default:
 			}
 		}
 	}
