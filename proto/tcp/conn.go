@@ -16,6 +16,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -301,7 +302,7 @@ const CloseTimeout = time.Second
 func (c *Conn) Close(code uint64, err error) {
 	c.closing.Do(func() {
 		defer c.socket.Close()
-		open := c.ctx.Err() == nil
+		open := c.open()
 		c.cancel(err)
 		deadline := time.Now().Add(CloseTimeout)
 		if !open || c.socket.SetReadDeadline(past) != nil || c.socket.SetWriteDeadline(deadline) != nil {
@@ -315,6 +316,13 @@ func (c *Conn) Close(code uint64, err error) {
 			c.socket.linger(deadline)
 		}
 	})
+}
+
+// open reports whether the peer can still be told something: it can when all
+// that went wrong is what we make of what came, or did not come in time.
+func (c *Conn) open() bool {
+	why := context.Cause(c.ctx)
+	return why == nil || errors.Is(why, ErrBlock) || errors.Is(why, os.ErrDeadlineExceeded)
 }
 
 // Abort ends the connection at once, whatever is still on its way.
