@@ -119,6 +119,9 @@ func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
 
 		DynamicRecordSizingDisabled: true, // small first records gain nothing here
 		VerifyConnection: func(state tls.ConnectionState) error {
+			if state.NegotiatedProtocol != proto.ALPN { // over TCP, TLS lets a peer pass that names none
+				return proto.Errorf(proto.Version, "the peer does not speak %s", proto.ALPN)
+			}
 			id, err := identity.OfCertificates(state.PeerCertificates)
 			if err != nil {
 				return err
