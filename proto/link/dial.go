@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,8 +25,8 @@ type Target struct {
 	// among that.
 	Want, Need proto.Caps
 
-	// was is what carried the transfer that is to go on. Where that says that
-	// nobody listens any more, the dial is over.
+	// was is what carried the transfer that is to go on, at the first of Addrs.
+	// Where that says that nobody listens any more, the dial is over (errLeft).
 	was string
 }
 
@@ -59,6 +60,7 @@ func (e *Endpoint) dial(ctx context.Context, t Target, s *session) (*Link, error
 var (
 	errNoAnswer = proto.Errorf(proto.Unreachable, "no answer in %s", proto.DialTimeout)
 	errNobody   = proto.Errorf(proto.Unreachable, "nobody listens there")
+	errLeft     = errors.New("the peer has left")
 )
 
 // hello is the dialer's handshake on a connection whose other end has shown the

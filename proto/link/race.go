@@ -43,6 +43,7 @@ type race struct {
 
 type raceResult struct {
 	via  string
+	addr netip.AddrPort
 	conn carrier
 	err  error
 }
@@ -110,7 +111,7 @@ func (r *race) begin(via string) {
 			if err != nil {
 				err = fmt.Errorf("dial %s over %s: %w", addr, via, err)
 			}
-			r.results <- raceResult{via, conn, err} // race reads all
+			r.results <- raceResult{via, addr, conn, err} // race reads all
 		}()
 	}
 }
@@ -121,8 +122,8 @@ func (r *race) take(got raceResult) bool {
 	r.running[got.via]--
 	switch {
 	case r.over && got.err != nil:
-	case got.err != nil && got.via == r.was && errors.Is(got.err, errNobody):
-		r.failed = got.err
+	case got.err != nil && got.via == r.was && got.addr == r.addrs[0] && errors.Is(got.err, errNobody):
+		r.failed = fmt.Errorf("%w: %w", errLeft, got.err)
 		r.settle(nil)
 	case got.err != nil:
 		if r.failed == nil || moreTelling(got.err, r.failed) {

@@ -104,7 +104,7 @@ func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 		switch code := proto.CodeOf(err); {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case errors.Is(err, errNobody):
+		case errors.Is(err, errLeft):
 			if refused.IsZero() {
 				refused = time.Now()
 			}
