@@ -1,0 +1,300 @@
+package link_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/proto/linktest"
+	"mesh/proto/token"
+)
+
+// path is what lies between a dialer with both carriers and a listener with
+// both.
+type path struct {
+	net     linktest.Net
+	packets atomic.Int32  // were sent
+	noUDP   atomic.Bool   // packets are lost
+	noTCP   atomic.Bool   // dials hang
+	refuses sync.Map      // addresses where TCP is refused, by a firewall say
+	delay   time.Duration // of TCP's dials
+}
+
+// overPath runs a test in virtual time, with both carriers.
+func overPath(t *testing.T, f func(t *testing.T, p *path)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		p := &path{}
+		p.net.Latency, p.net.Both = latency, true
+		p.net.Pass = func(linktest.Packet) bool {
+			p.packets.Add(1)
+			return !p.noUDP.Load()
+		}
+		f(t, p)
+	})
+}
+
+// dialer returns an endpoint of a new host.
+func (p *path) dialer(t *testing.T) *link.Endpoint {
+	t.Helper()
+	s := p.net.Sockets(t)
+	dial := s.DialTCP
+	s.DialTCP = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		select {
+		case <-time.After(p.delay):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if _, refused := p.refuses.Load(addr); refused {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+		}
+		if p.noTCP.Load() {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return dial(ctx, network, addr)
+	}
+	return p.net.EndpointOn(t, newKey(t), s)
+}
+
+// wantVia checks what carries a link, at both ends, and that it does.
+func wantVia(t *testing.T, dl, ll *link.Link, want string) {
+	t.Helper()
+	if dl.Via() != want || ll.Via() != want {
+		t.Errorf("link is via %s and %s, want %s", dl.Via(), ll.Via(), want)
+	}
+	echo(t, dl, ll)
+}
+
+// TCP is taken where it is there, and QUIC soon where it is not. Whatever has
+// lost takes no place: the listener has one.
+func TestRace(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name         string
+		delay        time.Duration
+		refused      bool
+		noTCP, noUDP bool
+		want         string
+		within       time.Duration
+		quiet        bool // no packet is sent
+	}{
+		{name: "both", want: link.ViaTCP, within: 40 * time.Millisecond, quiet: true},
+		{name: "TCP a little later", delay: 70 * time.Millisecond, want: link.ViaTCP, within: 200 * time.Millisecond},
+		{name: "TCP much later", delay: 400 * time.Millisecond, want: link.ViaQUIC, within: 300 * time.Millisecond},
+		{name: "TCP refused", refused: true, want: link.ViaQUIC, within: 50 * time.Millisecond},
+		{name: "TCP refused late", refused: true, delay: 90 * time.Millisecond, want: link.ViaQUIC, within: 200 * time.Millisecond},
+		{name: "TCP blocked", noTCP: true, want: link.ViaQUIC, within: 300 * time.Millisecond},
+		{name: "UDP blocked", noUDP: true, want: link.ViaTCP, within: 40 * time.Millisecond, quiet: true},
+		{name: "UDP blocked, TCP slow", noUDP: true, delay: 2 * time.Second, want: link.ViaTCP, within: 2100 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			overPath(t, func(t *testing.T, p *path) {
+				s := newSite(t, &p.net, proto.AllCaps, 1)
+				cred, _ := s.issue(t, proto.CapSend, 0, 0)
+				e := p.dialer(t)
+				p.delay = c.delay
+				p.noTCP.Store(c.noTCP)
+				p.noUDP.Store(c.noUDP)
+				if c.refused {
+					p.refuses.Store(s.addr(), true)
+				}
+				begun := time.Now()
+				dl, ll := s.dial(t, e, cred, proto.CapSend)
+				if took := time.Since(begun); took > c.within {
+					t.Errorf("took %s, want at most %s", took, c.within)
+				}
+				wantVia(t, dl, ll, c.want)
+				if got := p.packets.Load(); c.quiet && got != 0 {
+					t.Errorf("%d UDP packets were sent, want none", got)
+				}
+				<-time.After(proto.HelloTimeout + time.Second) // for what has lost
+				wantVia(t, dl, ll, c.want)
+				if got := s.asked.Load(); got != 1 {
+					t.Errorf("listener judged %d P2P_HELLOs, want 1", got)
+				}
+				dl.Close(nil)
+				ll.Close(nil)
+				s.dial(t, e, cred, proto.CapSend)
+			})
+		})
+	}
+}
+
+// Where neither is there, the error says what is most to the point.
+func TestRaceLost(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name           string
+		refused, other bool
+		want           proto.Code
+		within         time.Duration
+	}{
+		{"both blocked", false, false, proto.Unreachable, proto.DialTimeout},
+		{"TCP refused, UDP blocked", true, false, proto.Unreachable, proto.DialTimeout},
+		{"another key, UDP blocked", false, true, proto.Identity, proto.DialTimeout},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			overPath(t, func(t *testing.T, p *path) {
+				s := newSite(t, &p.net, proto.AllCaps, 1)
+				p.noUDP.Store(true)
+				p.noTCP.Store(!c.refused && !c.other)
+				if c.refused {
+					p.refuses.Store(s.addr(), true)
+				}
+				target := s.target(token.KeyCredential(), proto.CapSend)
+				if c.other {
+					target.ID = newKey(t).ID()
+				}
+				begun := time.Now()
+				_, err := p.dialer(t).Dial(t.Context(), target)
+				wantCode(t, "dial", err, c.want)
+				if took := time.Since(begun); took > c.within {
+					t.Errorf("took %s, want at most %s", took, c.within)
+				}
+			})
+		})
+	}
+}
+
+// resume waits until both ends of a link have broken, and for the next.
+func resume(t *testing.T, dl, ll *link.Link) (dn, ln *link.Link) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	watched, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	wg.Go(func() { dl.Watch(watched) })
+	for l, next := range map[*link.Link]**link.Link{dl: &dn, ll: &ln} {
+		wg.Go(func() {
+			if _, err := l.Read(make([]byte, 1)); !errors.Is(err, link.ErrBroken) {
+				t.Errorf("dialer %v: read: got %v, want a broken link", l.Dialed, err)
+			}
+			var err error
+			if *next, err = l.Resume(ctx); err != nil {
+				t.Errorf("dialer %v: resume: %v", l.Dialed, err)
+				cancel()
+			}
+			if l == dl {
+				stop()
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	return dn, ln
+}
+
+// A transfer goes on over the other carrier when its own is blocked, and back.
+func TestResumeOverOther(t *testing.T) {
+	t.Parallel()
+	overPath(t, func(t *testing.T, p *path) {
+		s := newSite(t, &p.net, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		dl, ll := s.dial(t, p.dialer(t), cred, proto.CapSend)
+		wantVia(t, dl, ll, link.ViaTCP)
+		p.net.CutTCP()
+		p.noTCP.Store(true)
+		begun := time.Now()
+		dl, ll = resume(t, dl, ll)
+		if took := time.Since(begun); took > proto.QuietTimeout+2*time.Second {
+			t.Errorf("resumed after %s, want %s and a dial", took, proto.QuietTimeout)
+		}
+		wantVia(t, dl, ll, link.ViaQUIC)
+
+		p.noUDP.Store(true)
+		p.noTCP.Store(false)
+		p.net.Heal()
+		dl, ll = resume(t, dl, ll)
+		wantVia(t, dl, ll, link.ViaTCP)
+		dl.Close(nil)
+		ll.Close(nil)
+		if got := s.asked.Load(); got != 1 {
+			t.Errorf("listener was asked for %d tokens, want 1", got)
+		}
+	})
+}
+
+// A firewall that refuses TCP says nothing of the end of a transfer over QUIC,
+// however long the path is cut.
+func TestResumeWhereTCPIsRefused(t *testing.T) {
+	t.Parallel()
+	overPath(t, func(t *testing.T, p *path) {
+		s := newSite(t, &p.net, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		p.refuses.Store(s.addr(), true)
+		dl, ll := s.dial(t, p.dialer(t), cred, proto.CapSend)
+		wantVia(t, dl, ll, link.ViaQUIC)
+		p.noUDP.Store(true)
+		time.AfterFunc(30*time.Second, func() { p.noUDP.Store(false) })
+		dl, ll = resume(t, dl, ll)
+		wantVia(t, dl, ll, link.ViaQUIC)
+		dl.Close(nil)
+		ll.Close(nil)
+	})
+}
+
+// Nor does another address of the peer's, where somebody else refuses.
+func TestResumeWhereAnotherAddressRefuses(t *testing.T) {
+	t.Parallel()
+	overPath(t, func(t *testing.T, p *path) {
+		const other = "192.0.2.250:4600"
+		s := newSite(t, &p.net, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		p.refuses.Store(other, true)
+		target := s.target(cred, proto.CapSend)
+		target.Addrs = []string{other, s.addr()}
+		dl, err := p.dialer(t).Dial(t.Context(), target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ll := s.accept(t)
+		wantVia(t, dl, ll, link.ViaTCP)
+		p.net.Cut()
+		p.noTCP.Store(true)
+		time.AfterFunc(30*time.Second, func() {
+			p.noTCP.Store(false)
+			p.net.Heal()
+		})
+		dl, ll = resume(t, dl, ll)
+		echo(t, dl, ll)
+		dl.Close(nil)
+		ll.Close(nil)
+	})
+}
+
+// A listener that is gone is known to be when its address refuses the carrier
+// that the transfer had.
+func TestResumeWhereNobodyListens(t *testing.T) {
+	t.Parallel()
+	overPath(t, func(t *testing.T, p *path) {
+		s := newSite(t, &p.net, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		dl, ll := s.dial(t, p.dialer(t), cred, proto.CapSend)
+		wantVia(t, dl, ll, link.ViaTCP)
+		p.refuses.Store(s.addr(), true)
+		p.noUDP.Store(true)
+		dl.Break(errors.New("enough"))
+		begun := time.Now()
+		_, err := dl.Resume(t.Context())
+		wantCode(t, "resume", err, proto.Truncated)
+		if took := time.Since(begun); took < time.Second || took > 2*time.Second {
+			t.Errorf("took %s, want 1s", took)
+		}
+		dl.Close(err)
+		ll.Close(err)
+	})
+}
