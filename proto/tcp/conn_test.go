@@ -247,13 +247,13 @@ func TestCloseWhileReading(t *testing.T) {
 	t.Parallel()
 	overBoth(t, func(t *testing.T, rawA, rawB net.Conn) {
 		a, b := shake(t, rawA, rawB)
+		a.Prove()
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		wg.Go(func() {
 			_, err := a.Read(make([]byte, 1))
 			wantError(t, "read", err, errOurs)
 		})
-		a.Prove()
 		wg.Go(func() { a.Close(code, errOurs) })
 		_, err := b.Read(make([]byte, 1))
 		wantClosing(t, "read", err)
