@@ -91,7 +91,7 @@ func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 	t.Credential = token.Credential{Method: wire.MethodResume, Public: old.Transfer[:], Secret: s.secret}
 	t.Want, t.Need = old.Granted, old.Granted
 	t.was = old.Via()
-	var refused time.Time // for the first time
+	var refused time.Time // since when
 	for try := 1; ; try++ {
 		timeout := proto.RedialTimeout
 		if try%3 == 0 {
@@ -101,10 +101,14 @@ func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 		if err == nil {
 			return next, nil
 		}
+		left := errors.Is(err, errLeft)
+		if !left {
+			refused = time.Time{}
+		}
 		switch code := proto.CodeOf(err); {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case errors.Is(err, errLeft):
+		case left:
 			if refused.IsZero() {
 				refused = time.Now()
 			}

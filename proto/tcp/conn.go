@@ -325,10 +325,23 @@ func (c *Conn) open() bool {
 	return why == nil || errors.Is(why, ErrBlock) || errors.Is(why, os.ErrDeadlineExceeded)
 }
 
-// Abort ends the connection at once, whatever is still on its way.
+// abortTime bounds the wait for room in the kernel's buffer, not for the peer.
+const abortTime = 10 * time.Millisecond
+
+// Abort ends the connection at once, whatever is still on its way. The peer is
+// told [proto.CodeBroken] if that still gets through, so that it does not take
+// us for dead.
 func (c *Conn) Abort(err error) {
 	c.closing.Do(func() {
 		c.cancel(err)
+		_ = c.socket.SetWriteDeadline(time.Now().Add(abortTime))
+		select {
+		case <-c.turn: // else a write waits for the peer already
+			c.ended = true
+			_ = c.block(proto.CodeBroken)
+			c.yield()
+		default:
+		}
 		if s, ok := c.socket.Conn.(interface{ SetLinger(int) error }); ok {
 			_ = s.SetLinger(0) // or the kernel would go on trying
 		}

@@ -381,6 +381,19 @@ func TestAbort(t *testing.T) {
 	})
 }
 
+// Whoever is not being written to hears of an Abort that it is one.
+func TestAbortIsTold(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(t *testing.T, rawA, rawB net.Conn) {
+		a, b := shake(t, rawA, rawB)
+		a.Abort(errOurs)
+		_, err := b.Read(make([]byte, 1))
+		if e, ok := errors.AsType[*tcp.CloseError](err); !ok || e.Code != proto.CodeBroken {
+			t.Errorf("got %v, want it closed with %#x", err, proto.CodeBroken)
+		}
+	})
+}
+
 // Signs of life keep an idle connection, and fall between the blocks of one
 // that is in use.
 func TestSignsOfLife(t *testing.T) {
