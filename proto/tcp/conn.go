@@ -139,7 +139,9 @@ func (c *Conn) beat() {
 		select {
 		case <-c.turn: // else a write is on its way, or waits for the peer
 			if !c.ended {
-				_ = c.block(codeAlive) // whatever is wrong shows elsewhere
+				if err := c.block(codeAlive); err != nil && !c.reading.Load() { // else the reader finds out, and more
+					c.failed(err)
+				}
 			}
 			sent = c.written.Load()
 			c.turn <- struct{}{}
@@ -202,6 +204,24 @@ func (c *Conn) failed(err error) error {
 	return context.Cause(c.ctx)
 }
 
+// verdictTime is how long a failed write waits for what the reader comes upon.
+const verdictTime = 200 * time.Millisecond
+
+// unsent is failed for a write, after the reader has had the time to find what
+// the peer said last: that tells more than that it takes no more.
+func (c *Conn) unsent(err error) error {
+	if err == nil {
+		return nil
+	}
+	if c.reading.Load() {
+		select {
+		case <-c.ctx.Done():
+		case <-time.After(verdictTime):
+		}
+	}
+	return c.failed(err)
+}
+
 // Send writes the parts one after the other to the stream, with a single system
 // call if they are few. It blocks while the peer takes nothing.
 func (c *Conn) Send(parts ...[]byte) error {
@@ -237,16 +257,16 @@ func (c *Conn) Send(parts ...[]byte) error {
 			continue
 		}
 		if err := c.flushHead(); err != nil {
-			return c.failed(err)
+			return c.unsent(err)
 		}
 		if _, err := c.tls.Write(p); err != nil {
-			return c.failed(err)
+			return c.unsent(err)
 		}
 	}
 	if err := c.flushHead(); err != nil {
-		return c.failed(err)
+		return c.unsent(err)
 	}
-	return c.release()
+	return c.unsent(c.release())
 }
 
 // smallBytes is up to where parts are sent in a TLS record with the header.
@@ -263,10 +283,7 @@ func (c *Conn) flushHead() error {
 
 func (c *Conn) release() error {
 	c.written.Add(1)
-	if err := c.socket.release(); err != nil {
-		return c.failed(err)
-	}
-	return nil
+	return c.socket.release()
 }
 
 func (c *Conn) yield() { c.turn <- struct{}{} }
@@ -275,7 +292,7 @@ func (c *Conn) yield() { c.turn <- struct{}{} }
 func (c *Conn) block(code uint32) error {
 	c.socket.hold()
 	if _, err := c.tls.Write(binary.BigEndian.AppendUint32(make([]byte, 4, 8), code)); err != nil {
-		return c.failed(err)
+		return err
 	}
 	return c.release()
 }
@@ -289,7 +306,7 @@ func (c *Conn) CloseWrite() error {
 		return nil
 	}
 	c.ended = true
-	return c.block(codeEnd)
+	return c.unsent(c.block(codeEnd))
 }
 
 // CloseTimeout is how long [Conn.Close] blocks at most.
