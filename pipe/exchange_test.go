@@ -39,6 +39,17 @@ func (e *end) run(ctx context.Context, l *link.Link) {
 	e.result, e.err = pipe.Exchange(ctx, l, e.source, e.sink, e.options)
 }
 
+// overBoth runs a test in virtual time, over each carrier.
+func overBoth(t *testing.T, f func(t *testing.T, n *linktest.Net)) {
+	t.Helper()
+	for _, via := range []string{link.ViaQUIC, link.ViaTCP} {
+		t.Run(via, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { f(t, &linktest.Net{Latency: latency, TCP: via == link.ViaTCP}) })
+		})
+	}
+}
+
 // both runs an exchange to its end at both ends.
 func both(t *testing.T, n *linktest.Net, caps proto.Caps, dialer, listener *end) {
 	t.Helper()
@@ -73,11 +84,11 @@ func TestSizes(t *testing.T) {
 	for _, size := range []int{0, 1, c - 1, c, c + 1, 2 * c, proto.AckEveryBytes + 1, proto.WindowBytes + 1} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			overBoth(t, func(t *testing.T, n *linktest.Net) {
 				data := random(size)
 				var dialer, listener end
 				dialer.source = from(data)
-				both(t, &linktest.Net{Latency: latency}, proto.CapSend, &dialer, &listener)
+				both(t, n, proto.CapSend, &dialer, &listener)
 				wantCode(t, "sender", dialer.err, proto.OK)
 				wantCode(t, "receiver", listener.err, proto.OK)
 				if !bytes.Equal(listener.got.Bytes(), data) {
@@ -102,11 +113,11 @@ func TestBothWays(t *testing.T) {
 	for _, sizes := range [][2]int{{0, 0}, {1, 3 << 20}, {3 << 20, 1}, {6 << 20, 6 << 20}} {
 		t.Run(fmt.Sprint(sizes), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			overBoth(t, func(t *testing.T, n *linktest.Net) {
 				there, back := random(sizes[0]), random(sizes[1])
 				var dialer, listener end
 				dialer.source, listener.source = from(there), from(back)
-				both(t, &linktest.Net{Latency: latency}, proto.CapSend|proto.CapRecv, &dialer, &listener)
+				both(t, n, proto.CapSend|proto.CapRecv, &dialer, &listener)
 				wantCode(t, "dialer", dialer.err, proto.OK)
 				wantCode(t, "listener", listener.err, proto.OK)
 				if !bytes.Equal(listener.got.Bytes(), there) || !bytes.Equal(dialer.got.Bytes(), back) {
@@ -119,11 +130,11 @@ func TestBothWays(t *testing.T) {
 
 func TestPull(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		data := random(1 << 20)
 		var dialer, listener end
 		listener.source = from(data)
-		both(t, &linktest.Net{Latency: latency}, proto.CapRecv, &dialer, &listener)
+		both(t, n, proto.CapRecv, &dialer, &listener)
 		wantCode(t, "receiver", dialer.err, proto.OK)
 		wantCode(t, "sender", listener.err, proto.OK)
 		if !bytes.Equal(dialer.got.Bytes(), data) {
@@ -136,7 +147,7 @@ func TestPull(t *testing.T) {
 // both send more than any buffer between them holds.
 func TestStalledConsumer(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		there, back := random(3*proto.WindowBytes/2), random(3*proto.WindowBytes/2)
 		held := make(chan struct{}) // closed when the other direction is through
 		var dialer, listener end
@@ -149,7 +160,7 @@ func TestStalledConsumer(t *testing.T) {
 			close(held)
 			return nil
 		}}
-		both(t, &linktest.Net{Latency: time.Millisecond}, proto.CapSend|proto.CapRecv, &dialer, &listener)
+		both(t, n, proto.CapSend|proto.CapRecv, &dialer, &listener)
 		wantCode(t, "dialer", dialer.err, proto.OK)
 		wantCode(t, "listener", listener.err, proto.OK)
 		if !bytes.Equal(dialer.got.Bytes(), back) {
@@ -178,7 +189,7 @@ func TestSinkFails(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(c.here, c.at, c.byFinish), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			overBoth(t, func(t *testing.T, n *linktest.Net) {
 				var dialer, listener end
 				dialer.source = from(random(5 << 20))
 				left := c.at
@@ -190,7 +201,7 @@ func TestSinkFails(t *testing.T) {
 					left -= len(p)
 					return len(p), nil
 				}), Finish: func(int) error { return c.err }}
-				both(t, &linktest.Net{Latency: latency}, proto.CapSend, &dialer, &listener)
+				both(t, n, proto.CapSend, &dialer, &listener)
 				wantCode(t, "receiver", listener.err, c.here)
 				wantCode(t, "sender", dialer.err, c.there)
 			})
@@ -200,12 +211,12 @@ func TestSinkFails(t *testing.T) {
 
 func TestSourceFails(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		var dialer, listener end
 		dialer.source = &pipe.Source{Reader: io.MultiReader(bytes.NewReader(random(300000)), errReader{syscall.EIO})}
 		finished := false
 		listener.sink = &pipe.Sink{Writer: &listener.got, Finish: func(int) error { finished = true; return nil }}
-		both(t, &linktest.Net{Latency: latency}, proto.CapSend, &dialer, &listener)
+		both(t, n, proto.CapSend, &dialer, &listener)
 		wantCode(t, "sender", dialer.err, proto.IO)
 		wantCode(t, "receiver", listener.err, proto.IO)
 		if finished {
@@ -220,13 +231,13 @@ func (r errReader) Read([]byte) (int, error) { return 0, r.err }
 
 func TestProducerStatus(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		var dialer, listener end
 		dialer.source = from(random(1000))
 		dialer.source.Status = func() int { return 3 }
 		status := -1
 		listener.sink = &pipe.Sink{Writer: &listener.got, Finish: func(s int) error { status = s; return nil }}
-		both(t, &linktest.Net{Latency: latency}, proto.CapSend, &dialer, &listener)
+		both(t, n, proto.CapSend, &dialer, &listener)
 		wantCode(t, "sender", dialer.err, proto.Producer)
 		wantCode(t, "receiver", listener.err, proto.Producer)
 		if status != 3 || listener.got.Len() != 1000 {
@@ -258,7 +269,7 @@ func TestConsumerLeaves(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			overBoth(t, func(t *testing.T, n *linktest.Net) {
 				open, w := io.Pipe() // never ends by itself
 				defer w.Close()
 				gone := make(chan struct{})
@@ -286,7 +297,7 @@ func TestConsumerLeaves(t *testing.T) {
 					close(gone)
 				}
 				listener.source = from([]byte("answer"))
-				both(t, &linktest.Net{Latency: latency}, proto.CapSend|proto.CapRecv, &dialer, &listener)
+				both(t, n, proto.CapSend|proto.CapRecv, &dialer, &listener)
 				wantCode(t, "listener", listener.err, proto.OK)
 				wantCode(t, "dialer", dialer.err, c.want)
 				if dialer.got.String() != "answer" {
@@ -299,8 +310,8 @@ func TestConsumerLeaves(t *testing.T) {
 
 func TestCancelTellsPeer(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		dl, ll := (&linktest.Net{Latency: latency}).Pair(t, proto.CapSend)
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
+		dl, ll := n.Pair(t, proto.CapSend)
 		open, w := io.Pipe()
 		defer w.Close()
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -325,8 +336,7 @@ func TestCancelTellsPeer(t *testing.T) {
 
 func TestVanishedPeer(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency}
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
 		dl, ll := n.Pair(t, proto.CapSend)
 		open, w := io.Pipe()
 		defer w.Close()

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"mesh/pipe"
@@ -45,8 +44,7 @@ func TestResume(t *testing.T) {
 	for _, lasting := range []time.Duration{time.Second, 5 * time.Second, 12 * time.Second, 100 * time.Second} {
 		t.Run(fmt.Sprint(lasting), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := &linktest.Net{Latency: latency}
+			overBoth(t, func(t *testing.T, n *linktest.Net) {
 				there, back := random(12<<20), random(1<<20)
 				var dialer, listener end
 				dialer.options.ResumeFor, listener.options.ResumeFor = 2*time.Minute, 2*time.Minute
@@ -72,9 +70,8 @@ func TestCutAtAnyTime(t *testing.T) {
 	for i := range 60 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			overBoth(t, func(t *testing.T, n *linktest.Net) {
 				r := rand.New(rand.NewPCG(1, uint64(i)))
-				n := &linktest.Net{Latency: latency}
 				data := random(r.IntN(3 << 20))
 				var dialer, listener end
 				dialer.options.ResumeFor, listener.options.ResumeFor = time.Minute, time.Minute
@@ -100,8 +97,7 @@ func TestBrokenForTooLong(t *testing.T) {
 	for _, resumeFor := range []time.Duration{0, 10 * time.Second} {
 		t.Run(fmt.Sprint(resumeFor), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := &linktest.Net{Latency: latency}
+			overBoth(t, func(t *testing.T, n *linktest.Net) {
 				var dialer, listener end
 				dialer.options.ResumeFor, listener.options.ResumeFor = resumeFor, resumeFor
 				dialer.source = &pipe.Source{Reader: &slowly{random(4 << 20), 16 << 10, 100 * time.Millisecond}}
@@ -113,6 +109,7 @@ func TestBrokenForTooLong(t *testing.T) {
 				if took := time.Since(begun) - 5*time.Second; took < resumeFor || took > resumeFor+2*proto.IdleTimeout {
 					t.Errorf("gave up after %s, want about %s", took, resumeFor)
 				}
+				<-time.After(time.Second) // the source's last read
 			})
 		})
 	}
