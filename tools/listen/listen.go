@@ -3,6 +3,8 @@
 package listen
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -86,7 +88,8 @@ func serve(c *cli.Context, n *node.Node, w *node.Waiter, cmd []string) error {
 			return err
 		}
 		wg.Go(func() {
-			if err := runFor(c, n, l, cmd); err != nil && c.Context.Err() == nil {
+			err := runFor(c, n, l, cmd)
+			if err != nil && !errors.Is(err, context.Cause(c.Context)) { // our own end is told once
 				cmdline.Complain(c, fmt.Errorf("peer %s at %s: %w", l.Peer.Short(), l.Addr(), err))
 			}
 		})
