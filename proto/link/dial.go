@@ -26,7 +26,8 @@ type Target struct {
 	Want, Need proto.Caps
 
 	// was is what carried the transfer that is to go on, at the first of Addrs.
-	// Where that says that nobody listens any more, the dial is over (errLeft).
+	// Where that says that nobody listens any more, and the other carrier finds
+	// nobody either, the error is errLeft.
 	was string
 }
 

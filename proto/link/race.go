@@ -35,7 +35,8 @@ type race struct {
 	results chan raceResult
 	running map[string]int
 
-	over   bool // won or lost: attempts that run do not matter any more
+	over   bool // won: attempts that run do not matter any more
+	left   bool // failed is that the peer has left
 	won    carrier
 	held   carrier // over QUIC, while TCP may still come
 	failed error
@@ -123,10 +124,9 @@ func (r *race) take(got raceResult) bool {
 	switch {
 	case r.over && got.err != nil:
 	case got.err != nil && got.via == r.was && got.addr == r.addrs[0] && errors.Is(got.err, errNobody):
-		r.failed = fmt.Errorf("%w: %w", errLeft, got.err)
-		r.settle(nil)
+		r.failed, r.left = fmt.Errorf("%w: %w", errLeft, got.err), true // unless the other carrier is there
 	case got.err != nil:
-		if r.failed == nil || moreTelling(got.err, r.failed) {
+		if r.failed == nil || !r.left && moreTelling(got.err, r.failed) {
 			r.failed = got.err
 		}
 	case r.over || got.via == ViaQUIC && r.held != nil:

@@ -247,6 +247,24 @@ func TestResumeWhereTCPIsRefused(t *testing.T) {
 	})
 }
 
+// Nor does one that begins to refuse TCP in the middle of a transfer, as long
+// as QUIC is there.
+func TestResumeWhereTCPIsRefusedSince(t *testing.T) {
+	t.Parallel()
+	overPath(t, func(t *testing.T, p *path) {
+		s := newSite(t, &p.net, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		dl, ll := s.dial(t, p.dialer(t), cred, proto.CapSend)
+		wantVia(t, dl, ll, link.ViaTCP)
+		p.refuses.Store(s.addr(), true)
+		p.net.CutTCP()
+		dl, ll = resume(t, dl, ll)
+		wantVia(t, dl, ll, link.ViaQUIC)
+		dl.Close(nil)
+		ll.Close(nil)
+	})
+}
+
 // Nor does another address of the peer's, where somebody else refuses.
 func TestResumeWhereAnotherAddressRefuses(t *testing.T) {
 	t.Parallel()

@@ -97,6 +97,7 @@ func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 		if try%3 == 0 {
 			timeout = proto.DialTimeout // a path may be that slow
 		}
+		begun := time.Now()
 		next, err := s.redialOnce(ctx, t, timeout)
 		if err == nil {
 			return next, nil
@@ -110,9 +111,9 @@ func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 			return nil, context.Cause(ctx)
 		case left:
 			if refused.IsZero() {
-				refused = time.Now()
+				refused = begun
 			}
-			if t.was == ViaQUIC || time.Since(refused) >= goneAfter { // QUIC's watcher has waited for that long
+			if time.Since(refused) >= goneAfter {
 				return nil, errGone
 			}
 		case code == proto.Denied:
