@@ -8,8 +8,8 @@ import (
 
 	"mesh/proto"
 	"mesh/tools/cmdline"
-	"mesh/tools/command"
-	"mesh/tools/node"
+	"mesh/tools/cmdline/command"
+	"mesh/tools/cmdline/node"
 )
 
 // Command returns the tool.

@@ -13,8 +13,8 @@ import (
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/tools/cmdline"
-	"mesh/tools/command"
-	"mesh/tools/node"
+	"mesh/tools/cmdline/command"
+	"mesh/tools/cmdline/node"
 )
 
 // defaultMax is how many peers are served at once if --max says nothing.

@@ -9,7 +9,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/token"
 	"mesh/tools/cmdline"
-	"mesh/tools/node"
+	"mesh/tools/cmdline/node"
 )
 
 func peerCommand() *cli.Command {

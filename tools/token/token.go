@@ -13,7 +13,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/token"
 	"mesh/tools/cmdline"
-	"mesh/tools/node"
+	"mesh/tools/cmdline/node"
 )
 
 // Command returns the tool.

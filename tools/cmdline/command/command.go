@@ -17,7 +17,7 @@ import (
 
 	"mesh/pipe"
 	"mesh/proto"
-	"mesh/tools/node"
+	"mesh/tools/cmdline/node"
 )
 
 // stopGrace is how long a command may take to end itself after SIGTERM.
