@@ -42,10 +42,10 @@ func (e *end) run(ctx context.Context, l *link.Link) {
 // overBoth runs a test in virtual time, over each carrier.
 func overBoth(t *testing.T, f func(t *testing.T, n *linktest.Net)) {
 	t.Helper()
-	for _, via := range []string{link.ViaQUIC, link.ViaTCP} {
+	for _, via := range []string{proto.ViaQUIC, proto.ViaTCP} {
 		t.Run(via, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { f(t, &linktest.Net{Latency: latency, TCP: via == link.ViaTCP}) })
+			synctest.Test(t, func(t *testing.T) { f(t, &linktest.Net{Latency: latency, TCP: via == proto.ViaTCP}) })
 		})
 	}
 }

@@ -50,7 +50,7 @@ type Receipt struct {
 	Status int
 	// Elapsed is from the link to the end.
 	Elapsed time.Duration
-	// Via is what carried the link at the end: [link.ViaQUIC] or [link.ViaTCP].
+	// Via is what carried the link at the end: [proto.ViaQUIC] or [proto.ViaTCP].
 	Via string
 }
 

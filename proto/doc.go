@@ -109,6 +109,9 @@ import "time"
 const (
 	// ALPN names the protocol and its major version.
 	ALPN = "mesh/1"
+	// ViaQUIC and ViaTCP name the carriers of a link, as users give and see them.
+	ViaQUIC = "quic"
+	ViaTCP  = "tcp"
 	// HelloVersion is the P2P_HELLO.version that this code speaks.
 	HelloVersion = 1
 	// ExporterLabel is the channel binding of RFC 9266; ExporterBytes its length.

@@ -12,12 +12,6 @@ import (
 	"mesh/proto/tcp"
 )
 
-// The names of the carriers, as users give and see them.
-const (
-	ViaQUIC = "quic"
-	ViaTCP  = "tcp"
-)
-
 // carrier is what a link runs over: a connection between two keys that TLS has
 // proven, and its one stream.
 type carrier interface {
@@ -62,7 +56,7 @@ func acceptQUIC(ctx context.Context, conn *quic.Conn) (carrier, error) {
 	return &quicCarrier{conn, stream}, err
 }
 
-func (c *quicCarrier) Via() string                   { return ViaQUIC }
+func (c *quicCarrier) Via() string                   { return proto.ViaQUIC }
 func (c *quicCarrier) Read(p []byte) (int, error)    { return c.stream.Read(p) }
 func (c *quicCarrier) CloseWrite() error             { return c.stream.Close() }
 func (c *quicCarrier) SetDeadline(t time.Time) error { return c.stream.SetDeadline(t) }
@@ -100,7 +94,7 @@ func (c *quicCarrier) Close(code uint64, reason string, _ error) {
 // tcpCarrier is TLS over TCP.
 type tcpCarrier struct{ *tcp.Conn }
 
-func (c *tcpCarrier) Via() string              { return ViaTCP }
+func (c *tcpCarrier) Via() string              { return proto.ViaTCP }
 func (c *tcpCarrier) Farewell(context.Context) {} // a closing comes behind what is on the stream
 
 func (c *tcpCarrier) Close(code uint64, _ string, err error) {

@@ -91,7 +91,7 @@ func (e *Endpoint) Close() error {
 // the peer's process is gone; over TCP the peer's host says so by itself.
 func (e *Endpoint) keep(l *Link) *Link {
 	l.conn.Prove()
-	if l.Via() != ViaQUIC {
+	if l.Via() != proto.ViaQUIC {
 		forget := context.AfterFunc(e.closed, func() { l.Break(net.ErrClosed) })
 		context.AfterFunc(l.conn.Context(), func() { forget() })
 		return l

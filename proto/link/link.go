@@ -43,7 +43,7 @@ type Link struct {
 // Addr returns the peer's address as it is now.
 func (l *Link) Addr() net.Addr { return l.conn.RemoteAddr() }
 
-// Via returns what carries the link: [ViaQUIC] or [ViaTCP].
+// Via returns what carries the link: [proto.ViaQUIC] or [proto.ViaTCP].
 func (l *Link) Via() string { return l.conn.Via() }
 
 // Read reads from the stream.

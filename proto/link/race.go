@@ -60,7 +60,7 @@ func (e *Endpoint) race(ctx context.Context, t Target) (carrier, error) {
 	defer cancel()
 	r := &race{
 		attempt: func(via string, addr netip.AddrPort) (carrier, error) {
-			if via == ViaTCP {
+			if via == proto.ViaTCP {
 				return e.connectTCP(ctx, addr, t.ID)
 			}
 			return e.connectQUIC(ctx, addr, t.ID)
@@ -71,13 +71,13 @@ func (e *Endpoint) race(ctx context.Context, t Target) (carrier, error) {
 	timer := time.NewTimer(headStart)
 	defer timer.Stop()
 	if e.sockets.DialTCP != nil {
-		r.begin(ViaTCP)
+		r.begin(proto.ViaTCP)
 		waits = e.transport != nil
 	} else {
-		r.begin(ViaQUIC)
+		r.begin(proto.ViaQUIC)
 	}
 	var begun time.Time // QUIC
-	for waits || r.running[ViaTCP]+r.running[ViaQUIC] > 0 {
+	for waits || r.running[proto.ViaTCP]+r.running[proto.ViaQUIC] > 0 {
 		late := false // for TCP
 		select {
 		case got := <-r.results:
@@ -87,13 +87,13 @@ func (e *Endpoint) race(ctx context.Context, t Target) (carrier, error) {
 		case <-timer.C:
 			late = true
 		}
-		late = late || r.running[ViaTCP] == 0
+		late = late || r.running[proto.ViaTCP] == 0
 		switch {
 		case r.over:
 			waits = false
 		case late && waits:
 			waits, begun = false, time.Now()
-			r.begin(ViaQUIC)
+			r.begin(proto.ViaQUIC)
 		case late && r.held != nil:
 			r.settle(r.held)
 		}
@@ -129,9 +129,9 @@ func (r *race) take(got raceResult) bool {
 		if r.failed == nil || !r.left && moreTelling(got.err, r.failed) {
 			r.failed = got.err
 		}
-	case r.over || got.via == ViaQUIC && r.held != nil:
+	case r.over || got.via == proto.ViaQUIC && r.held != nil:
 		drop(got.conn)
-	case got.via == ViaQUIC && r.running[ViaTCP] > 0:
+	case got.via == proto.ViaQUIC && r.running[proto.ViaTCP] > 0:
 		r.held = got.conn
 		return true
 	default:

@@ -87,14 +87,14 @@ func TestRace(t *testing.T) {
 		within       time.Duration
 		quiet        bool // no packet is sent
 	}{
-		{name: "both", want: link.ViaTCP, within: 40 * time.Millisecond, quiet: true},
-		{name: "TCP a little later", delay: 70 * time.Millisecond, want: link.ViaTCP, within: 200 * time.Millisecond},
-		{name: "TCP much later", delay: 400 * time.Millisecond, want: link.ViaQUIC, within: 300 * time.Millisecond},
-		{name: "TCP refused", refused: true, want: link.ViaQUIC, within: 50 * time.Millisecond},
-		{name: "TCP refused late", refused: true, delay: 90 * time.Millisecond, want: link.ViaQUIC, within: 200 * time.Millisecond},
-		{name: "TCP blocked", noTCP: true, want: link.ViaQUIC, within: 300 * time.Millisecond},
-		{name: "UDP blocked", noUDP: true, want: link.ViaTCP, within: 40 * time.Millisecond, quiet: true},
-		{name: "UDP blocked, TCP slow", noUDP: true, delay: 2 * time.Second, want: link.ViaTCP, within: 2100 * time.Millisecond},
+		{name: "both", want: proto.ViaTCP, within: 40 * time.Millisecond, quiet: true},
+		{name: "TCP a little later", delay: 70 * time.Millisecond, want: proto.ViaTCP, within: 200 * time.Millisecond},
+		{name: "TCP much later", delay: 400 * time.Millisecond, want: proto.ViaQUIC, within: 300 * time.Millisecond},
+		{name: "TCP refused", refused: true, want: proto.ViaQUIC, within: 50 * time.Millisecond},
+		{name: "TCP refused late", refused: true, delay: 90 * time.Millisecond, want: proto.ViaQUIC, within: 200 * time.Millisecond},
+		{name: "TCP blocked", noTCP: true, want: proto.ViaQUIC, within: 300 * time.Millisecond},
+		{name: "UDP blocked", noUDP: true, want: proto.ViaTCP, within: 40 * time.Millisecond, quiet: true},
+		{name: "UDP blocked, TCP slow", noUDP: true, delay: 2 * time.Second, want: proto.ViaTCP, within: 2100 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -205,7 +205,7 @@ func TestResumeOverOther(t *testing.T) {
 		s := newSite(t, &p.net, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		dl, ll := s.dial(t, p.dialer(t), cred, proto.CapSend)
-		wantVia(t, dl, ll, link.ViaTCP)
+		wantVia(t, dl, ll, proto.ViaTCP)
 		p.net.CutTCP()
 		p.noTCP.Store(true)
 		begun := time.Now()
@@ -213,13 +213,13 @@ func TestResumeOverOther(t *testing.T) {
 		if took := time.Since(begun); took > proto.QuietTimeout+2*time.Second {
 			t.Errorf("resumed after %s, want %s and a dial", took, proto.QuietTimeout)
 		}
-		wantVia(t, dl, ll, link.ViaQUIC)
+		wantVia(t, dl, ll, proto.ViaQUIC)
 
 		p.noUDP.Store(true)
 		p.noTCP.Store(false)
 		p.net.Heal()
 		dl, ll = resume(t, dl, ll)
-		wantVia(t, dl, ll, link.ViaTCP)
+		wantVia(t, dl, ll, proto.ViaTCP)
 		dl.Close(nil)
 		ll.Close(nil)
 		if got := s.asked.Load(); got != 1 {
@@ -237,11 +237,11 @@ func TestResumeWhereTCPIsRefused(t *testing.T) {
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		p.refuses.Store(s.addr(), true)
 		dl, ll := s.dial(t, p.dialer(t), cred, proto.CapSend)
-		wantVia(t, dl, ll, link.ViaQUIC)
+		wantVia(t, dl, ll, proto.ViaQUIC)
 		p.noUDP.Store(true)
 		time.AfterFunc(30*time.Second, func() { p.noUDP.Store(false) })
 		dl, ll = resume(t, dl, ll)
-		wantVia(t, dl, ll, link.ViaQUIC)
+		wantVia(t, dl, ll, proto.ViaQUIC)
 		dl.Close(nil)
 		ll.Close(nil)
 	})
@@ -255,11 +255,11 @@ func TestResumeWhereTCPIsRefusedSince(t *testing.T) {
 		s := newSite(t, &p.net, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		dl, ll := s.dial(t, p.dialer(t), cred, proto.CapSend)
-		wantVia(t, dl, ll, link.ViaTCP)
+		wantVia(t, dl, ll, proto.ViaTCP)
 		p.refuses.Store(s.addr(), true)
 		p.net.CutTCP()
 		dl, ll = resume(t, dl, ll)
-		wantVia(t, dl, ll, link.ViaQUIC)
+		wantVia(t, dl, ll, proto.ViaQUIC)
 		dl.Close(nil)
 		ll.Close(nil)
 	})
@@ -280,7 +280,7 @@ func TestResumeWhereAnotherAddressRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		ll := s.accept(t)
-		wantVia(t, dl, ll, link.ViaTCP)
+		wantVia(t, dl, ll, proto.ViaTCP)
 		p.net.Cut()
 		p.noTCP.Store(true)
 		time.AfterFunc(30*time.Second, func() {
@@ -302,7 +302,7 @@ func TestResumeWhereNobodyListens(t *testing.T) {
 		s := newSite(t, &p.net, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		dl, ll := s.dial(t, p.dialer(t), cred, proto.CapSend)
-		wantVia(t, dl, ll, link.ViaTCP)
+		wantVia(t, dl, ll, proto.ViaTCP)
 		p.refuses.Store(s.addr(), true)
 		p.noUDP.Store(true)
 		dl.Break(errors.New("enough"))

@@ -105,20 +105,16 @@ func ResumeFor() cli.Flag {
 	}
 }
 
-// What --via may say.
-const (
-	ViaAuto = "auto"
-	ViaQUIC = "quic"
-	ViaTCP  = "tcp"
-)
+// viaAuto is the --via that names no carrier.
+const viaAuto = "auto"
 
 // Via is --via CARRIER.
 func Via() cli.Flag {
 	return &cli.StringFlag{
-		Name: "via", Value: ViaAuto,
+		Name: "via", Value: viaAuto,
 		Usage: "link over `CARRIER`: auto, quic or tcp",
 		Action: func(_ *cli.Context, via string) error {
-			if via == ViaAuto || via == ViaQUIC || via == ViaTCP {
+			if via == viaAuto || via == proto.ViaQUIC || via == proto.ViaTCP {
 				return nil
 			}
 			return proto.Errorf(proto.Usage, "flag --via: %q is not auto, quic or tcp", via)

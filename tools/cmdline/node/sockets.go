@@ -7,10 +7,10 @@ import (
 	"os"
 	"strconv"
 
+	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/udp"
-	"mesh/tools/cmdline"
 )
 
 // portAttempts is how many free UDP ports are tried until one is free for TCP
@@ -20,10 +20,10 @@ const portAttempts = 16
 // dialing opens the sockets of a process that dials.
 func (n *Node) dialing(key *identity.Key) (*link.Endpoint, error) {
 	var s link.Sockets
-	if n.via != cmdline.ViaQUIC {
+	if n.via != proto.ViaQUIC {
 		s.DialTCP = new(net.Dialer).DialContext
 	}
-	if n.via != cmdline.ViaTCP {
+	if n.via != proto.ViaTCP {
 		var err error
 		if s.UDP, err = n.udp(":0"); err != nil {
 			return nil, err
@@ -42,11 +42,11 @@ func (n *Node) listening(key *identity.Key, addr string) (*link.Endpoint, error)
 	var s link.Sockets
 	for try := 1; ; try++ {
 		at := addr
-		if n.via != cmdline.ViaTCP {
+		if n.via != proto.ViaTCP {
 			if s.UDP, err = n.udp(addr); err != nil {
 				return nil, err
 			}
-			if n.via == cmdline.ViaQUIC {
+			if n.via == proto.ViaQUIC {
 				break
 			}
 			at = net.JoinHostPort(host, strconv.Itoa(s.UDP.LocalAddr().(*net.UDPAddr).Port))
