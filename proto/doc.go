@@ -95,6 +95,15 @@
 // and each sender goes on from there, or repeats FILE_DONE; a final FILE_ACK is
 // repeated too.
 //
+// # Several flows
+//
+// The dialer may make further links for a transfer that has one: P2P_HELLO with
+// method "flow", and token and secret as for "resume". They carry FILE_CHUNKs
+// alone, each way, while all other frames stay on the first link; chunks then
+// come in any order, within the window. When a flow ends before the transfer,
+// the sender repeats on others what it is not sure of, and the receiver takes
+// each byte once. When the first link breaks, the dialer gives up the others too.
+//
 // # The end
 //
 // The listener sends FIN when it has the final FILE_ACK of what it sent and has
@@ -142,6 +151,11 @@ const (
 	MaxWindowBytes = 1 << 30
 	// MaxTransferBytes is the largest offset.
 	MaxTransferBytes = 1<<63 - 1
+	// MaxFlows bounds the links that carry one transfer at a time.
+	MaxFlows = 16
+	// MaxPieces bounds the pieces, received with holes between them, of each
+	// MaxChunkBytes of a transfer, counted from its begin.
+	MaxPieces = 64
 
 	// CodeBase is the application error code of exit code 0.
 	CodeBase = 0x4d00

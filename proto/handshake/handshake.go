@@ -160,7 +160,7 @@ type Listener struct {
 	// Offer is what there is to grant.
 	Offer proto.Caps
 	// Resume returns the admission of the transfer that dialer wants to go on
-	// with, or an error with code [proto.Denied].
+	// with, or to have another flow for, or an error with code [proto.Denied].
 	Resume func(transfer []byte, dialer identity.ID) (token.Admission, error)
 	// Window is what the listener announces, in bytes.
 	Window int64
@@ -187,6 +187,8 @@ type Verdict struct {
 	// Secret is what goes on with a transfer that begins here; nil if it began
 	// before.
 	Secret []byte
+	// Flow says that this is one more link for a transfer that has one.
+	Flow bool
 }
 
 // Answer judges the body of a P2P_HELLO.
@@ -218,7 +220,8 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 	if h.Version != proto.HelloVersion {
 		return Verdict{}, proto.Errorf(proto.Version, "peer speaks version %d, we speak %d", h.Version, proto.HelloVersion)
 	}
-	resumes := h.Method == wire.MethodResume
+	flow := h.Method == wire.MethodFlow
+	resumes := flow || h.Method == wire.MethodResume
 	var found token.Admission
 	var err error
 	if resumes {
@@ -243,7 +246,7 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 	granted := want & found.Caps & l.Offer
 	if resumes {
 		v, err := l.admit(b, found, found.Caps, body, wire.TransferID(h.Token))
-		v.Window = h.Window
+		v.Window, v.Flow = h.Window, flow
 		return v, err
 	}
 	if granted == 0 {

@@ -49,6 +49,11 @@ func (e *Endpoint) dial(ctx context.Context, t Target, s *session) (*Link, error
 	if err != nil {
 		return nil, err
 	}
+	return e.greet(ctx, conn, t, s)
+}
+
+// greet is hello on a connection that it owns.
+func (e *Endpoint) greet(ctx context.Context, conn carrier, t Target, s *session) (*Link, error) {
 	l, err := e.hello(ctx, conn, t, s)
 	if err != nil {
 		code := proto.CodeOf(err)
@@ -71,12 +76,13 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 	if err != nil {
 		return nil, err
 	}
-	d, err := handshake.NewDialer(b, t.Credential, t.Want, proto.WindowBytes)
+	d, err := handshake.NewDialer(b, t.Credential, t.Want, e.window())
 	if err != nil {
 		return nil, err
 	}
 	stop := bound(ctx, conn)
 	defer stop()
+	begun := time.Now()
 	frame := wire.AppendHeader(nil, wire.Header{Type: wire.TypeHello, Bytes: len(d.Hello)})
 	if err := conn.Send(frame, d.Hello); err != nil {
 		return nil, helloError(ctx, err)
@@ -85,6 +91,7 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 	if err != nil {
 		return nil, helloError(ctx, err)
 	}
+	rtt := time.Since(begun)
 	ok, granted, err := d.Finish(typ, body)
 	if err != nil {
 		return nil, err
@@ -102,7 +109,7 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 		}
 		s = &session{secret: secret, endpoint: e, target: t}
 	}
-	return e.keep(&Link{session: s, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, PeerWindow: ok.Window, Dialed: true, conn: conn}), nil
+	return e.keep(&Link{session: s, flow: t.Credential.Method == wire.MethodFlow, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, Window: e.window(), PeerWindow: ok.Window, Dialed: true, RTT: rtt, conn: conn}), nil
 }
 
 // bound makes reads and writes of the connection fail when ctx ends, until stop is

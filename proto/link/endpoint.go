@@ -27,6 +27,10 @@ type Sockets struct {
 // Endpoint is this process on the network: a node key and its sockets, for
 // listening, dialling, or both.
 type Endpoint struct {
+	// Window is what this end announces: how many bytes of a transfer it may
+	// have to hold. 0 means [proto.WindowBytes]. It is set before the first link.
+	Window int64
+
 	key       *identity.Key
 	cert      tls.Certificate
 	sockets   Sockets
@@ -131,23 +135,30 @@ func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
 	}
 }
 
-// quicConfig is the part of the QUIC configuration that both roles share.
-func quicConfig() *quic.Config {
+// window returns what this end announces.
+func (e *Endpoint) window() int64 {
+	if e.Window == 0 {
+		return proto.WindowBytes
+	}
+	return e.Window
+}
+
+// quicConfig is the part of the QUIC configuration that both roles share. A
+// transfer never has more outstanding than its window, so more than a little
+// above that would bring nothing.
+func (e *Endpoint) quicConfig() *quic.Config {
+	window := uint64(e.window())
 	return &quic.Config{
 		HandshakeIdleTimeout:       proto.DialTimeout,
 		MaxIdleTimeout:             proto.IdleTimeout,
 		KeepAlivePeriod:            proto.KeepAlive,
-		MaxStreamReceiveWindow:     maxStreamWindow,
-		MaxConnectionReceiveWindow: maxConnectionWindow,
+		MaxStreamReceiveWindow:     window + 1<<20,
+		MaxConnectionReceiveWindow: window + 2<<20,
 		MaxIncomingStreams:         -1,
 		MaxIncomingUniStreams:      -1,
 	}
 }
 
-// The QUIC windows of a proven link. A transfer never has more than
-// [proto.WindowBytes] outstanding, so more would bring nothing.
-const (
-	initialWindow       = 4 << 20
-	maxStreamWindow     = proto.WindowBytes + 1<<20
-	maxConnectionWindow = maxStreamWindow + 1<<20
-)
+// initialWindow is the QUIC window of a proven link, which quic-go enlarges
+// from there.
+const initialWindow = 4 << 20

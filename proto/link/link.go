@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"net"
 	"sync"
+	"time"
 
 	"mesh/proto"
 	"mesh/proto/handshake"
@@ -24,8 +25,12 @@ type Link struct {
 	Transfer wire.TransferID
 	// Granted is what the dialer may do: see [proto.Caps].
 	Granted proto.Caps
-	// PeerWindow is what the peer can hold of a transfer, in bytes.
-	PeerWindow int64
+	// Window is what we have said that we can hold of a transfer, PeerWindow
+	// what the peer has; in bytes.
+	Window, PeerWindow int64
+	// RTT is how long the peer took for its part of the handshake. It is known to
+	// the dialer only.
+	RTT time.Duration
 	// Dialed tells the dialer's end from the listener's.
 	Dialed bool
 	// Token is the id of the token that the dialer used, nil for a key. It is
@@ -34,6 +39,7 @@ type Link struct {
 
 	conn    carrier
 	session *session
+	flow    bool // one of several of the session: see AddFlow
 
 	closeOnce sync.Once
 	mu        sync.Mutex
@@ -68,14 +74,16 @@ func (l *Link) Send(parts ...[]byte) error { return l.explain(l.conn.Send(parts.
 // last byte. It does not wait for that.
 func (l *Link) CloseWrite() error { return l.explain(l.conn.CloseWrite()) }
 
-// Close closes the link, and with it the transfer, and tells the peer err's
+// Close closes the link, and with it the transfer if it is not one flow of it, and tells the peer err's
 // code, [proto.OK] for nil. What was written and not yet acknowledged by the
 // peer's host may be lost. Only the first Close or
 // [Link.Break] tells the peer.
 func (l *Link) Close(err error) {
 	code := proto.CodeOf(err)
 	l.shut(err, code.Wire(), code.String())
-	l.session.end()
+	if !l.flow {
+		l.session.end()
+	}
 }
 
 // Break gives the link up, but not its transfer: see [Link.Resume].

@@ -67,7 +67,7 @@ func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Li
 		live:     make(map[*Link]struct{}),
 		sessions: make(map[wire.TransferID]*session),
 	}
-	l.judge = handshake.Listener{Guard: guard, Offer: offer, Resume: l.find, Window: proto.WindowBytes, Reserve: l.reserve, Release: l.release}
+	l.judge = handshake.Listener{Guard: guard, Offer: offer, Resume: l.find, Window: e.window(), Reserve: l.reserve, Release: l.release}
 	l.done, l.stop = context.WithCancelCause(context.Background())
 	if e.transport != nil {
 		if err := l.listenQUIC(); err != nil {
@@ -127,7 +127,7 @@ func (l *Listener) release() {
 }
 
 func (l *Listener) listenQUIC() error {
-	conf := quicConfig()
+	conf := l.endpoint.quicConfig()
 	conf.MaxIncomingStreams = 1
 	conf.InitialStreamReceiveWindow = proto.UnprovenWindowBytes
 	conf.InitialConnectionReceiveWindow = proto.UnprovenWindowBytes
@@ -213,7 +213,11 @@ func (l *Listener) serve(a admission, addr net.Addr, accept func(context.Context
 	}
 	a.release()
 	l.endpoint.log.Info("peer connected", "peer", link.Peer, "addr", link.Addr(), "via", link.Via(), "granted", link.Granted, "transfer", link.Transfer)
-	if secret == nil {
+	switch {
+	case link.flow:
+		l.joined(link)
+		return
+	case secret == nil:
 		l.resumed(link)
 		return
 	}
@@ -260,6 +264,9 @@ func (l *Listener) handshake(ctx context.Context, conn carrier) (*Link, []byte, 
 		return nil, nil, helloError(ctx, err)
 	}
 	v := l.judge.Answer(b, body)
+	if s := l.session(v.Transfer); v.Flow && s != nil {
+		s.stripe()
+	}
 	if err := conn.Send(wire.AppendFrame(nil, v.Answer)); err != nil {
 		l.unreserve(v)
 		return nil, nil, helloError(ctx, err)
@@ -272,7 +279,7 @@ func (l *Listener) handshake(ctx context.Context, conn carrier) (*Link, []byte, 
 		l.unreserve(v)
 		return nil, nil, context.Cause(ctx)
 	}
-	return &Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, PeerWindow: v.Window, Token: v.Token, conn: conn}, v.Secret, nil
+	return &Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Window: l.endpoint.window(), PeerWindow: v.Window, Token: v.Token, flow: v.Flow, conn: conn}, v.Secret, nil
 }
 
 // unreserve gives back the place of a peer that was let in and is gone before

@@ -60,10 +60,7 @@ func (e *Endpoint) race(ctx context.Context, t Target) (carrier, error) {
 	defer cancel()
 	r := &race{
 		attempt: func(via string, addr netip.AddrPort) (carrier, error) {
-			if via == proto.ViaTCP {
-				return e.connectTCP(ctx, addr, t.ID)
-			}
-			return e.connectQUIC(ctx, addr, t.ID)
+			return e.connect(ctx, via, addr, t.ID)
 		},
 		was: t.was, cancel: cancel, addrs: addrs, results: make(chan raceResult), running: make(map[string]int),
 	}
@@ -190,6 +187,14 @@ func resolve(ctx context.Context, addrs []string) ([]netip.AddrPort, error) {
 	return out, nil
 }
 
+// connect makes one connection over a carrier to whoever holds the key of id.
+func (e *Endpoint) connect(ctx context.Context, via string, addr netip.AddrPort, id identity.ID) (carrier, error) {
+	if via == proto.ViaTCP {
+		return e.connectTCP(ctx, addr, id)
+	}
+	return e.connectQUIC(ctx, addr, id)
+}
+
 // connectTCP makes one connection over TCP to whoever holds the key of id.
 func (e *Endpoint) connectTCP(ctx context.Context, addr netip.AddrPort, id identity.ID) (carrier, error) {
 	raw, err := e.sockets.DialTCP(ctx, "tcp", addr.String())
@@ -233,9 +238,9 @@ func (e *Endpoint) connectQUIC(ctx context.Context, addr netip.AddrPort, id iden
 		heard: func() uint64 { return 0 },
 		gone:  func() { cancel(errNobody) },
 	})()
-	conf := quicConfig()
-	conf.InitialStreamReceiveWindow = initialWindow
-	conf.InitialConnectionReceiveWindow = initialWindow
+	conf := e.quicConfig()
+	conf.InitialStreamReceiveWindow = min(initialWindow, conf.MaxStreamReceiveWindow)
+	conf.InitialConnectionReceiveWindow = conf.InitialStreamReceiveWindow
 	tlsConf, pinErr := e.pinned(id) // quic-go reports an alert, not this
 	conn, err := e.transport.Dial(ctx, to, tlsConf, conf)
 	switch {

@@ -39,9 +39,12 @@ type session struct {
 	granted   proto.Caps
 	token     *token.ID
 	successor chan *Link // sent by resumed, one at a time; never closed
+	flows     chan *Link // sent by join; never closed
 
 	mu      sync.Mutex
 	current *Link
+	joined  int  // flows that live
+	striped bool // there is a flow, or there was one
 	ended   bool
 }
 
@@ -51,6 +54,7 @@ func (s *session) end() {
 	ended := s.ended
 	s.ended = true
 	next := s.takeSuccessor()
+	s.dropFlows()
 	s.mu.Unlock()
 	if next != nil {
 		next.shut(errEnded, proto.CodeOf(errEnded).Wire(), "")
@@ -163,7 +167,7 @@ func (l *Link) Watch(ctx context.Context) {
 func (l *Listener) begin(link *Link, secret []byte) {
 	link.session = &session{
 		secret: secret, listener: l, transfer: link.Transfer, peer: link.Peer, granted: link.Granted, token: link.Token,
-		successor: make(chan *Link, 1), current: link,
+		successor: make(chan *Link, 1), flows: make(chan *Link, proto.MaxFlows-1), current: link,
 	}
 	l.mu.Lock()
 	l.sessions[link.Transfer] = link.session
@@ -183,9 +187,7 @@ func (l *Listener) forget(s *session) {
 // may go on with it, and not when what let it in was withdrawn since.
 func (l *Listener) find(transfer []byte, dialer identity.ID) (token.Admission, error) {
 	if len(transfer) == len(wire.TransferID{}) {
-		l.mu.Lock()
-		s := l.sessions[wire.TransferID(transfer)]
-		l.mu.Unlock()
+		s := l.session(wire.TransferID(transfer))
 		if s != nil && s.peer == dialer && !l.judge.Guard.Withdrawn(dialer, s.token, s.granted) {
 			return token.Admission{Secret: s.secret, Caps: s.granted, Token: s.token}, nil
 		}
@@ -196,9 +198,7 @@ func (l *Listener) find(transfer []byte, dialer identity.ID) (token.Admission, e
 // resumed hands a link to the session whose transfer it goes on with, in place
 // of the one before.
 func (l *Listener) resumed(link *Link) {
-	l.mu.Lock()
-	s := l.sessions[link.Transfer]
-	l.mu.Unlock()
+	s := l.session(link.Transfer)
 	if s == nil { // it has ended since the proof
 		link.shut(errEnded, proto.CodeOf(errEnded).Wire(), "")
 		return

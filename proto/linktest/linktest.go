@@ -35,6 +35,8 @@ type Net struct {
 	// TCP makes endpoints that have TCP and no QUIC, Both such that have both,
 	// at one address. Streams arrive at once.
 	TCP, Both bool
+	// Dialed, if it is set, is told of the dialer's end of every stream.
+	Dialed func(net.Conn)
 
 	router simnet.PerfectRouter
 	cut    atomic.Bool // packets

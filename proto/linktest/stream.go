@@ -76,7 +76,11 @@ func (l *streamListener) dial(ctx context.Context, _, addr string) (net.Conn, er
 	from := &net.TCPAddr{IP: l.addr.IP, Port: 40000}
 	a, b := &half{}, &half{}
 	to.conns <- &stream{l.net, from, to.addr, a, b}
-	return &stream{l.net, to.addr, from, b, a}, nil
+	dialed := &stream{l.net, to.addr, from, b, a}
+	if l.net.Dialed != nil {
+		l.net.Dialed(dialed)
+	}
+	return dialed, nil
 }
 
 // half is one direction of a stream. It is guarded by the net's mutex.

@@ -23,6 +23,7 @@ const (
 	MethodCapability = "capability" // a signed capability; Token is its claims
 	MethodKey        = "key"        // the dialer's node key alone; Token is empty
 	MethodResume     = "resume"     // a transfer whose link broke; Token is its id
+	MethodFlow       = "flow"       // one more link for a transfer; Token is its id
 )
 
 // Hello is P2P_HELLO.
@@ -125,7 +126,7 @@ func (*Ack) Type() Type { return TypeAck }
 
 func (m *Hello) check() error {
 	switch {
-	case !slices.Contains([]string{MethodToken, MethodCapability, MethodKey, MethodResume}, m.Method):
+	case !slices.Contains([]string{MethodToken, MethodCapability, MethodKey, MethodResume, MethodFlow}, m.Method):
 		return fmt.Errorf("unknown method")
 	case (m.Method == MethodKey) != (len(m.Token) == 0):
 		return fmt.Errorf("token does not go with the method")

@@ -1,0 +1,137 @@
+package link_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/proto/linktest"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// addFlow makes both ends of a flow beside a link.
+func addFlow(t *testing.T, dialer, listener *link.Link) (df, lf *link.Link) {
+	t.Helper()
+	df, err := dialer.AddFlow(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !listener.Striped() || !dialer.Striped() {
+		t.Error("a transfer with two flows: got Striped false, want true")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if lf, err = listener.AcceptFlow(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return df, lf
+}
+
+// A flow is a link of the same transfer that takes no place and whose end ends
+// nothing else.
+func TestAddFlow(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
+		s := newSite(t, n, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		e, _ := n.Endpoint(t)
+		dialer, listener := s.dial(t, e, cred, proto.CapSend)
+		if dialer.Striped() || listener.Striped() {
+			t.Error("one link alone: got Striped true, want false")
+		}
+		for range 2 {
+			df, lf := addFlow(t, dialer, listener)
+			if lf.Transfer != listener.Transfer || lf.Peer != listener.Peer || lf.Granted != listener.Granted || df.Via() != dialer.Via() {
+				t.Errorf("got a flow %+v, want one of the transfer %s", lf, listener.Transfer)
+			}
+			echo(t, df, lf)
+			df.Close(nil)
+			if _, err := lf.Read(make([]byte, 1)); !link.FlowLost(err) {
+				t.Errorf("read of a closed flow: got %v, want it lost", err)
+			}
+			lf.Close(nil)
+			echo(t, dialer, listener)
+		}
+		s.acceptNone(t)
+		dialer.Close(nil)
+		listener.Close(nil)
+		if _, err := dialer.AddFlow(t.Context()); proto.CodeOf(err) == proto.OK {
+			t.Error("a flow of a transfer that has ended: got one, want none")
+		}
+	})
+}
+
+// There are so many flows and no more, whether the listener takes them or not.
+func TestMaxFlows(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
+		s := newSite(t, n, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		e, _ := n.Endpoint(t)
+		dialer, listener := s.dial(t, e, cred, proto.CapSend)
+		defer listener.Close(nil)
+		defer dialer.Close(nil)
+		var flows []*link.Link
+		for range proto.MaxFlows - 1 {
+			f, err := dialer.AddFlow(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			flows = append(flows, f)
+		}
+		f, err := dialer.AddFlow(t.Context())
+		if err == nil {
+			_, err = f.Read(make([]byte, 1))
+		}
+		wantCode(t, "one too many", err, proto.Busy)
+		flows[0].Close(nil)
+		synctest.Wait()
+		taken, err := listener.AcceptFlow(t.Context()) // the one that has ended
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = taken.Read(make([]byte, 1))
+		addFlow(t, dialer, listener)
+	})
+}
+
+// Nobody but the node that began a transfer gets a flow of it, and not without
+// its secret.
+func TestFlowByOthers(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
+		s := newSite(t, n, proto.AllCaps, 2)
+		cred, _ := s.issue(t, proto.CapSend, 0, 2)
+		victim, key := n.Endpoint(t)
+		dialer, listener := s.dial(t, victim, cred, proto.CapSend)
+		defer listener.Close(nil)
+		defer dialer.Close(nil)
+		stranger, _ := n.Endpoint(t)
+		for _, c := range []struct {
+			name string
+			from *link.Endpoint
+			id   []byte
+		}{
+			{"another node", stranger, dialer.Transfer[:]},
+			{"the node without the secret", n.EndpointFor(t, key), dialer.Transfer[:]},
+			{"no such transfer", victim, make([]byte, len(wire.TransferID{}))},
+		} {
+			forged := token.Credential{Method: wire.MethodFlow, Public: c.id, Secret: cred.Secret}
+			_, err := c.from.Dial(t.Context(), s.target(forged, proto.CapSend))
+			wantCode(t, c.name, err, proto.Denied)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := listener.AcceptFlow(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got a flow (%v), want none", err)
+		}
+		if listener.Striped() {
+			t.Error("got Striped true, want false")
+		}
+	})
+}
