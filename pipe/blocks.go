@@ -1,5 +1,10 @@
 package pipe
 
+import (
+	"fmt"
+	"os"
+)
+
 // blockBytes is the unit in which bytes are held: [proto.MaxChunkBytes], so
 // that a chunk is never in more than one block.
 const blockBytes = 256 << 10
@@ -7,7 +12,7 @@ const blockBytes = 256 << 10
 // block is bytes between a reader and a writer. It is filled from the front;
 // what is filled does not change until the block is free again.
 type block struct {
-	buf  []byte
+	buf  []byte // nil when it is in the spool
 	used int
 }
 
@@ -20,6 +25,13 @@ type blocks struct {
 	// start is the offset in the transfer of the first block's first byte, end
 	// that behind the last byte.
 	start, end int64
+
+	// spool, if it is set, takes full blocks when as many as held are in memory
+	// already. It has room for spoolBlocks, each at its place modulo that.
+	spool       *os.File
+	spoolBlocks int64
+	held        int // blocks in memory at the most
+	inMemory    int
 }
 
 // space returns room for at least one byte behind the end.
@@ -32,6 +44,7 @@ func (b *blocks) space() []byte {
 }
 
 func (b *blocks) take() *block {
+	b.inMemory++
 	if n := len(b.free); n > 0 {
 		blk := b.free[n-1]
 		b.free = b.free[:n-1]
@@ -41,22 +54,50 @@ func (b *blocks) take() *block {
 }
 
 // grow takes the first n bytes of the last space as written.
-func (b *blocks) grow(n int) {
-	b.list[len(b.list)-1].used += n
+func (b *blocks) grow(n int) error {
+	last := b.list[len(b.list)-1]
+	last.used += n
 	b.end += int64(n)
+	if b.spool == nil || last.used < blockBytes || b.inMemory <= b.held {
+		return nil
+	}
+	if _, err := b.spool.WriteAt(last.buf, b.place(len(b.list)-1)); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	b.list[len(b.list)-1] = &block{used: blockBytes}
+	last.used = 0
+	b.putBack(last)
+	return nil
+}
+
+// place returns where in the spool the i-th block is.
+func (b *blocks) place(i int) int64 {
+	return (b.start/blockBytes + int64(i)) % b.spoolBlocks * blockBytes
+}
+
+func (b *blocks) putBack(blk *block) {
+	b.inMemory--
+	b.free = append(b.free, blk)
 }
 
 // at returns the bytes from offset to the end of the block that holds it. The
-// offset is within start and end.
-func (b *blocks) at(offset int64) []byte {
-	rel := offset - b.start
-	for _, blk := range b.list {
-		if rel < int64(blk.used) {
-			return blk.buf[rel:blk.used]
-		}
-		rel -= int64(blk.used)
+// offset is within start and end. What is in the spool is read into scratch,
+// which is made when it is needed.
+func (b *blocks) at(offset int64, scratch *[]byte) ([]byte, error) {
+	i := int((offset - b.start) / blockBytes)
+	from := int((offset - b.start) % blockBytes)
+	blk := b.list[i]
+	if blk.buf != nil {
+		return blk.buf[from:blk.used], nil
 	}
-	return nil
+	if *scratch == nil {
+		*scratch = make([]byte, blockBytes)
+	}
+	p := (*scratch)[:blk.used-from]
+	if _, err := b.spool.ReadAt(p, b.place(i)+int64(from)); err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	return p, nil
 }
 
 // release frees the whole blocks before offset: those that end there or
@@ -64,12 +105,14 @@ func (b *blocks) at(offset int64) []byte {
 func (b *blocks) release(offset int64) {
 	for len(b.list) > 0 {
 		first := b.list[0]
-		if b.start+int64(first.used) > offset || first.used < blockBytes && len(b.list) == 1 {
+		if b.start+int64(first.used) > offset || first.used < blockBytes {
 			return
 		}
 		b.start += int64(first.used)
-		first.used = 0
-		b.free = append(b.free, first)
 		b.list = b.list[1:]
+		if first.buf != nil {
+			first.used = 0
+			b.putBack(first)
+		}
 	}
 }

@@ -18,6 +18,13 @@ type Options struct {
 	// ResumeFor is how long a broken link may stay broken; 0 means that the
 	// transfers end with it.
 	ResumeFor time.Duration
+	// Flows is how many links carry the transfers at a time, up to
+	// [proto.MaxFlows], or AutoFlows. Only the dialer's counts.
+	Flows int
+	// Spool is how many bytes that we send may be kept in a file, beyond what
+	// the link's window allows to keep in memory, until the peer's consumer takes
+	// them: so far may the source be ahead.
+	Spool int64
 	// Log is told of links that break and come back; nil for nobody.
 	Log *slog.Logger
 	// Counters, if they are set, count while the transfers run.
@@ -29,12 +36,15 @@ type exchange struct {
 	out      *outgoing // nil when we send nothing
 	in       *incoming // nil when we receive nothing
 	counters *Counters
+	log      *slog.Logger
 	begun    time.Time
+	gauge    gauge // used by one goroutine at a time
 
 	fail context.CancelCauseFunc // ends all of it
 
 	mu     sync.Mutex
 	via    string // what carries the link, or the last one
+	flows  int    // the most at a time
 	result Result
 	// errs of transfers that ended in good order: producers that failed,
 	// consumers that left.
@@ -55,23 +65,28 @@ type exchange struct {
 func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o Options) (Result, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	x := &exchange{counters: o.Counters, fail: fail, begun: time.Now()}
+	x := &exchange{counters: o.Counters, log: o.Log, fail: fail, begun: time.Now(), flows: 1}
 	if x.counters == nil {
 		x.counters = new(Counters)
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	if x.log == nil {
+		x.log = slog.New(slog.DiscardHandler)
 	}
 	sends, receives := l.Granted.Has(proto.CapSend), l.Granted.Has(proto.CapRecv)
 	if !l.Dialed {
 		sends, receives = receives, sends
 	}
 	if sends {
-		x.out = newOutgoing(l.Transfer, source, min(l.PeerWindow, proto.WindowBytes))
+		var err error
+		if x.out, err = newOutgoing(l.Transfer, source, min(l.PeerWindow, l.Window), o.Spool); err != nil {
+			l.Close(err)
+			return Result{}, err
+		}
+		defer x.out.drop()
 		go x.fill() // may be left in a read of the source
 	}
 	if receives {
-		x.in = newIncoming(l.Transfer, sink, proto.WindowBytes)
+		x.in = newIncoming(l.Transfer, sink, l.Window, l.Striped)
 		go x.consume() // may be left in a write to the sink
 		if sink.Gone != nil {
 			go func() {
@@ -100,12 +115,12 @@ func (x *exchange) run(ctx context.Context, l *link.Link, o Options) error {
 		x.mu.Lock()
 		x.via = l.Via()
 		x.mu.Unlock()
-		err := x.over(ctx, l, resumed, o.ResumeFor)
+		err := x.carry(ctx, l, resumed, o)
 		if err == nil || o.ResumeFor == 0 || !errors.Is(err, link.ErrBroken) {
 			l.Close(err)
 			return err
 		}
-		o.Log.Warn("link is broken, waiting for it to come back", "err", err, "for", o.ResumeFor)
+		x.log.Warn("link is broken, waiting for it to come back", "err", err, "for", o.ResumeFor)
 		waiting, cancel := context.WithTimeoutCause(ctx, o.ResumeFor, proto.Errorf(proto.Timeout, "%w; it did not come back in %s", err, o.ResumeFor))
 		next, err := l.Resume(waiting)
 		cancel()
@@ -117,19 +132,24 @@ func (x *exchange) run(ctx context.Context, l *link.Link, o Options) error {
 			l.Close(err)
 			return err
 		}
-		o.Log.Warn("link is back", "addr", next.Addr())
+		x.log.Warn("link is back", "addr", next.Addr())
 		l = next
 	}
 }
 
-// over moves the transfers over one link, until they have ended or it breaks.
-func (x *exchange) over(ctx context.Context, l *link.Link, resumed bool, resumeFor time.Duration) error {
+// carry moves the transfers over one link, and the flows beside it, until they
+// have ended or it breaks.
+func (x *exchange) carry(ctx context.Context, l *link.Link, resumed bool, o Options) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
+	var lane *lane
+	if x.out != nil {
+		lane = x.out.open(true)
+	}
 	cut := make(chan struct{}) // closed when everyone was told of a failure
 	stop := context.AfterFunc(ctx, func() {
 		defer close(cut)
-		x.cut(l, context.Cause(ctx))
+		x.cut(l, lane, context.Cause(ctx))
 	})
 	var transfers, others sync.WaitGroup
 	start := func(wg *sync.WaitGroup, f func() error) {
@@ -155,7 +175,7 @@ func (x *exchange) over(ctx context.Context, l *link.Link, resumed bool, resumeF
 		if resumed {
 			x.out.relinked()
 		}
-		start(&transfers, func() error { return x.out.send(w) })
+		start(&transfers, func() error { return x.out.send(w, lane) })
 	}
 	ended := make(chan struct{}) // both transfers have; closed below
 	fin := make(chan struct{})   // the peer ended its side; closed by receive
@@ -163,13 +183,21 @@ func (x *exchange) over(ctx context.Context, l *link.Link, resumed bool, resumeF
 		defer close(fin)
 		return x.receive(l, ended)
 	})
-	if resumeFor > 0 && l.Dialed {
+	if o.ResumeFor > 0 && l.Dialed {
 		others.Go(func() { l.Watch(ctx) })
+	}
+	carrying, stopFlows := context.WithCancel(ctx)
+	f := &flows{x: x, ctx: carrying, fail: fail, link: l}
+	if l.Dialed {
+		others.Go(func() { f.dial(o.Flows) })
+	} else {
+		others.Go(f.accept)
 	}
 	transfers.Wait()
 	close(ended)
+	stopFlows()
 	if ctx.Err() == nil {
-		part(ctx, l, fin, resumeFor)
+		part(ctx, l, fin, o.ResumeFor)
 	}
 	err := context.Cause(ctx)
 	if !stop() {
@@ -177,22 +205,40 @@ func (x *exchange) over(ctx context.Context, l *link.Link, resumed bool, resumeF
 	}
 	fail(nil)
 	others.Wait()
+	f.wg.Wait()
 	return err
 }
 
 // cut ends everything that waits for the link.
-func (x *exchange) cut(l *link.Link, err error) {
+func (x *exchange) cut(l *link.Link, lane *lane, err error) {
 	if errors.Is(err, link.ErrBroken) {
 		l.Break(err)
 	} else {
 		l.Close(err)
 	}
 	if x.out != nil {
-		x.out.cut(err)
+		x.out.lose(lane, err)
 	}
 	if x.in != nil {
 		x.in.cut(err)
 	}
+}
+
+// wantedFlows returns how many flows the transfers over the link should have.
+func (x *exchange) wantedFlows(l *link.Link) int {
+	worth := l.RTT >= farRTT && (x.out == nil || x.out.ahead())
+	return x.gauge.wants(time.Now(), x.counters.Sent.Load()+x.counters.Received.Load(), worth)
+}
+
+// farRTT is from where on the path may be what makes a transfer last; nearer
+// peers are limited by their processors.
+const farRTT = 5 * time.Millisecond
+
+// widened takes note that so many links carry the transfers.
+func (x *exchange) widened(flows int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.flows = max(x.flows, flows)
 }
 
 // part ends a link on which all was said: see "The end" in package proto. The
@@ -282,7 +328,7 @@ func (x *exchange) received(r *Receipt, err error) {
 	r.Elapsed = time.Since(x.begun)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	r.Via = x.via
+	r.Via, r.Flows = x.via, x.flows
 	x.result.Received = r
 	x.errs = first(x.errs, err)
 }
@@ -293,7 +339,7 @@ func (x *exchange) sent() {
 	r.Elapsed = time.Since(x.begun)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	r.Via = x.via
+	r.Via, r.Flows = x.via, x.flows
 	x.result.Sent = r
 	x.errs = first(x.errs, err)
 }

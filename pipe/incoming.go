@@ -9,20 +9,22 @@ import (
 	"mesh/proto/wire"
 )
 
-// incoming is the transfer that we receive: chunk puts what the link brings
-// into blocks, consume writes them to the sink, and acknowledge tells the peer.
+// incoming is the transfer that we receive: chunk puts what the links bring
+// into its place, consume writes it to the sink, and acknowledge tells the peer.
 // It outlives a link.
 //
-//	link -> chunk -> blocks [taken … end] -> consume -> sink
+//	links -> chunk -> data [taken … end] -> consume -> sink
 type incoming struct {
 	sink   *Sink
 	id     wire.TransferID
 	window int64
+	// striped reports whether more than one link has carried it.
+	striped func() bool
 
 	mu      sync.Mutex
 	changed sync.Cond // on mu
 	begun   bool      // FILE_META came over this link
-	data    blocks
+	data    assembly
 	taken   int64 // data before it is the consumer's
 	done    *wire.Done
 	gone    bool      // the consumer takes no more
@@ -34,8 +36,8 @@ type incoming struct {
 	hash *digest.Hasher // consume's own
 }
 
-func newIncoming(id wire.TransferID, sink *Sink, window int64) *incoming {
-	in := &incoming{sink: sink, id: id, window: window, hash: digest.New()}
+func newIncoming(id wire.TransferID, sink *Sink, window int64, striped func() bool) *incoming {
+	in := &incoming{sink: sink, id: id, window: window, striped: striped, hash: digest.New()}
 	in.changed.L = &in.mu
 	return in
 }
@@ -97,47 +99,75 @@ func (in *incoming) chunk(r io.Reader, bodyBytes int) error {
 	if err != nil {
 		return err
 	}
-	for first := true; n > 0; first = false {
-		room, err := in.room(offset, n, first)
+	if err := in.expect(offset, n); err != nil {
+		return err
+	}
+	for n > 0 {
+		room, skip, err := in.claim(offset, n)
 		if err != nil {
 			return err
 		}
-		got, err := io.ReadFull(r, room[:min(n, len(room))])
+		if skip > 0 {
+			if _, err := io.CopyN(io.Discard, r, int64(skip)); err != nil {
+				return err
+			}
+			offset, n = offset+int64(skip), n-skip
+			continue
+		}
+		got, err := io.ReadFull(r, room)
+		in.filled(offset, got)
 		if err != nil {
 			return err
 		}
-		in.filled(got)
-		n -= got
+		offset, n = offset+int64(got), n-got
 	}
 	return nil
 }
 
-// room returns where the next bytes go. For the first of a chunk's n bytes it
-// checks the chunk.
-func (in *incoming) room(offset int64, n int, first bool) ([]byte, error) {
+// expect checks where a chunk of n bytes belongs.
+func (in *incoming) expect(offset int64, n int) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.over {
-		return make([]byte, n), nil // on its way when the consumer left
+	end := offset + int64(n)
+	switch {
+	case in.over:
+		return nil // on its way when the consumer left
+	case !in.striped() && (!in.begun || offset != in.data.end), in.done != nil && end > in.done.Bytes:
+		return proto.Errorf(proto.Protocol, "%s out of order", wire.TypeChunk)
+	case end-in.taken > in.window:
+		return proto.Errorf(proto.Protocol, "%s beyond the window", wire.TypeChunk)
 	}
-	if first {
-		switch {
-		case !in.begun || in.done != nil || offset != in.data.end:
-			return nil, proto.Errorf(proto.Protocol, "%s out of order", wire.TypeChunk)
-		case in.data.end+int64(n)-in.taken > in.window:
-			return nil, proto.Errorf(proto.Protocol, "%s beyond the window", wire.TypeChunk)
-		}
-	}
-	return in.data.space(), nil
+	return nil
 }
 
-func (in *incoming) filled(n int) {
+// claim returns where the next of a chunk's bytes go, or how many of them are
+// not needed. It waits for bytes that come over another link too, which may be
+// lost before it has brought them.
+func (in *incoming) claim(offset int64, n int) (room []byte, skip int, err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for ; ; in.changed.Wait() {
+		switch {
+		case in.stopped != nil:
+			return nil, 0, in.stopped
+		case in.over:
+			return nil, n, nil
+		case in.down != nil:
+			return nil, 0, in.down
+		}
+		if room, skip, err = in.data.claim(offset, n); room != nil || skip > 0 || err != nil {
+			return room, skip, err
+		}
+	}
+}
+
+func (in *incoming) filled(offset int64, n int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.over {
 		return
 	}
-	in.data.grow(n)
+	in.data.filled(offset, n)
 	in.changed.Broadcast()
 }
 
@@ -151,8 +181,8 @@ func (in *incoming) finish(d *wire.Done) error {
 	if !in.begun || in.done != nil || d.Transfer != in.id {
 		return proto.Errorf(proto.Protocol, "%s out of order", d.Type())
 	}
-	if d.Bytes != in.data.end {
-		return proto.Errorf(proto.Integrity, "the peer sent %d bytes and says %d", in.data.end, d.Bytes)
+	if last := in.data.last(); d.Bytes < last || d.Bytes > last && !in.striped() {
+		return proto.Errorf(proto.Integrity, "the peer sent %d bytes and says %d", last, d.Bytes)
 	}
 	in.done = d
 	in.changed.Broadcast()
@@ -221,14 +251,16 @@ func (in *incoming) nextAck(acked int64) (*wire.Ack, error) {
 func (in *incoming) next() ([]byte, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for in.taken == in.data.end && in.done == nil && !in.gone && in.stopped == nil {
+	all := func() bool { return in.done != nil && in.taken == in.done.Bytes }
+	for in.taken == in.data.end && !all() && !in.gone && in.stopped == nil {
 		in.changed.Wait()
 	}
 	if in.stopped != nil {
 		return nil, in.stopped
 	}
-	if in.gone || in.taken == in.data.end {
+	if in.gone || all() {
 		in.over = true
+		in.changed.Broadcast()
 		return nil, nil
 	}
 	return in.data.at(in.taken), nil

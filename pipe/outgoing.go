@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,34 +19,70 @@ import (
 const endGrace = 500 * time.Millisecond
 
 // outgoing is the transfer that we send: fill reads the source into blocks,
-// send writes them to the link, and ack frees them. It outlives a link: what is
-// not acknowledged is kept, and sent again over the next.
+// send and sendFlow write them to links, and ack frees them. It outlives a link:
+// what is not acknowledged is kept, and sent again over another.
 //
-//	source -> fill -> blocks [acked … sent … end] -> send -> link
+//	source -> fill -> blocks [acked … sent … end] -> send -> links
 type outgoing struct {
 	source *Source
 	id     wire.TransferID
-	window int64
+	window int64 // how much may be sent ahead of acked
+	keep   int64 // how much may be read ahead of acked
 
 	mu      sync.Mutex
 	changed sync.Cond // on mu
 	data    blocks
 	acked   int64 // data before it was taken by the consumer
-	sent    int64 // data before it was handed to the link
+	sent    int64 // data before it was handed to a link, but for again
+	again   []span
+	lanes   []*lane // of links that live
 	hash    *digest.Hasher
 	eof     bool // data.end and status are final
 	surplus bool // bytes were read that the consumer did not stay for
 	status  int
 	final   *wire.Ack
 	waits   bool  // the peer has yet to say where to go on
-	down    error // the link is broken
 	stopped error // the exchange has failed
 }
 
-func newOutgoing(id wire.TransferID, source *Source, window int64) *outgoing {
-	o := &outgoing{source: source, id: id, window: window, hash: digest.New()}
+// newOutgoing begins a transfer of which at most window bytes are on their way.
+// With a spool of as many bytes the source may be further ahead than that.
+func newOutgoing(id wire.TransferID, source *Source, window, spoolBytes int64) (*outgoing, error) {
+	o := &outgoing{source: source, id: id, window: window, keep: window, hash: digest.New()}
 	o.changed.L = &o.mu
-	return o
+	if spoolBytes > window {
+		file, err := spoolFile()
+		if err != nil {
+			return nil, err
+		}
+		o.keep = spoolBytes
+		o.data.spool, o.data.spoolBlocks = file, (spoolBytes+blockBytes-1)/blockBytes
+		// One more than the window has: what is on its way to the peer, some of
+		// a block that is still being filled perhaps, is never in the spool.
+		o.data.held = int(window/blockBytes) + 2
+	}
+	return o, nil
+}
+
+// spoolFile makes the file of a spool. It has no name, so that it is gone with
+// this process, however that ends.
+func spoolFile() (*os.File, error) {
+	f, err := os.CreateTemp("", ".mesh-spool-") // with mode 0600
+	if err != nil {
+		return nil, proto.IOError(err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, proto.IOError(err)
+	}
+	return f, nil
+}
+
+// drop gives the spool up.
+func (o *outgoing) drop() {
+	if o.data.spool != nil {
+		_ = o.data.spool.Close() // it has no name, nobody misses what was in it
+	}
 }
 
 // stop makes every method that waits return err.
@@ -55,19 +93,34 @@ func (o *outgoing) stop(err error) {
 	o.changed.Broadcast()
 }
 
-// cut makes send return err: its link is broken.
-func (o *outgoing) cut(err error) {
+// open makes the lane of another link.
+func (o *outgoing) open(primary bool) *lane {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.down = err
+	l := &lane{primary: primary}
+	o.lanes = append(o.lanes, l)
+	return l
+}
+
+// lose takes note that a link is no more. What it may not have brought to the
+// peer is sent again.
+func (o *outgoing) lose(l *lane, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if l.lost != nil {
+		return
+	}
+	l.lost = err
+	o.again = l.again(o.again, o.acked)
+	o.lanes = slices.DeleteFunc(o.lanes, func(other *lane) bool { return other == l })
 	o.changed.Broadcast()
 }
 
-// relinked gets ready for send on another link.
+// relinked gets ready to go on over another link, when the peer has said where.
 func (o *outgoing) relinked() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.down, o.waits = nil, true
+	o.waits = true
 }
 
 // resume takes the FILE_RESUME that says what the peer has.
@@ -77,7 +130,7 @@ func (o *outgoing) resume(m *wire.Resume) error {
 	if !o.waits || m.Transfer != o.id || m.Bytes < o.acked || m.Bytes > o.data.end {
 		return proto.Errorf(proto.Protocol, "%s out of order", m.Type())
 	}
-	o.waits, o.sent = false, m.Bytes
+	o.waits, o.sent, o.again = false, m.Bytes, nil
 	o.changed.Broadcast()
 	return nil
 }
@@ -91,17 +144,23 @@ func (o *outgoing) fill() error {
 			return err
 		}
 		n, err := o.source.Read(room)
-		over := o.filled(n)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if over {
+		over, serr := o.filled(n)
+		switch {
+		case serr != nil:
+			return serr
+		case errors.Is(err, io.EOF):
+			return o.ended()
+		case over:
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("read input: %w", proto.IOError(err))
 		}
 	}
+}
+
+// ended takes note of the source's end.
+func (o *outgoing) ended() error {
 	status := 0
 	if o.source.Status != nil {
 		status = o.source.Status()
@@ -119,7 +178,7 @@ func (o *outgoing) fill() error {
 func (o *outgoing) room() ([]byte, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.data.end-o.acked >= o.window && o.final == nil && o.stopped == nil {
+	for o.data.end-o.acked >= o.keep && o.final == nil && o.stopped == nil {
 		o.changed.Wait()
 	}
 	if o.stopped != nil {
@@ -129,105 +188,142 @@ func (o *outgoing) room() ([]byte, error) {
 		return make([]byte, 1), nil
 	}
 	room := o.data.space()
-	return room[:min(int64(len(room)), o.window-(o.data.end-o.acked))], nil
+	return room[:min(int64(len(room)), o.keep-(o.data.end-o.acked))], nil
 }
 
 // filled takes n bytes that were read into the room, and reports whether the
 // transfer is over.
-func (o *outgoing) filled(n int) (over bool) {
+func (o *outgoing) filled(n int) (over bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.final != nil || o.stopped != nil {
 		o.surplus = o.surplus || n > 0
 		o.changed.Broadcast()
-		return true
+		return true, nil
 	}
 	if n > 0 {
-		from := o.data.end
-		o.data.grow(n)
-		_, _ = o.hash.Write(o.data.at(from)[:n]) // never fails
+		_, _ = o.hash.Write(o.data.space()[:n]) // never fails
+		if err := o.data.grow(n); err != nil {
+			return false, proto.IOError(err)
+		}
 		o.changed.Broadcast()
 	}
-	return false
+	return false, nil
 }
 
-// send writes the transfer to a link, from FILE_META to FILE_DONE, and returns
-// when the peer has acknowledged its end.
-func (o *outgoing) send(w *frameWriter) error {
-	if err := w.message(&wire.Meta{Transfer: o.id, Kind: wire.KindPipe}); err != nil {
-		return err
+// send writes the lane's part of the transfer to its link, and returns when the
+// peer has acknowledged the end of all. The primary lane begins with FILE_META
+// and ends with FILE_DONE.
+func (o *outgoing) send(w *frameWriter, l *lane) error {
+	if l.primary {
+		if err := w.message(&wire.Meta{Transfer: o.id, Kind: wire.KindPipe}); err != nil {
+			return err
+		}
 	}
 	for {
-		offset, data, done, err := o.next()
+		offset, data, done, err := o.next(l)
 		switch {
 		case err != nil:
 			return err
 		case done != nil:
-			if err := w.message(done); err != nil {
-				return err
-			}
-			return o.awaitFinal()
+			err = w.message(done)
 		case data == nil:
 			return nil
+		default:
+			if err = w.chunk(offset, data); err == nil {
+				o.written(l)
+			}
 		}
-		if err := w.chunk(offset, data); err != nil {
+		if err != nil {
 			return err
 		}
-		o.written(offset + int64(len(data)))
 	}
 }
 
-// next waits for what is to be sent next: data, FILE_DONE, or nothing when the
-// transfer has ended.
-func (o *outgoing) next() (offset int64, data []byte, done *wire.Done, err error) {
+// next waits for what the lane is to send next: data, FILE_DONE, or nothing when
+// the transfer has ended.
+func (o *outgoing) next(l *lane) (offset int64, data []byte, done *wire.Done, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for (o.waits || o.sent == o.data.end && !o.eof) && o.final == nil && o.down == nil && o.stopped == nil {
-		o.changed.Wait()
+	for ; ; o.changed.Wait() {
+		switch {
+		case o.stopped != nil:
+			return 0, nil, nil, o.stopped
+		case l.lost != nil:
+			return 0, nil, nil, l.lost
+		case o.final != nil:
+			return 0, nil, nil, nil
+		case o.waits:
+			continue
+		}
+		if l.busy = o.claim(l.primary); l.busy.to > 0 {
+			data, err := o.data.at(l.busy.from, &l.scratch)
+			if err != nil {
+				return 0, nil, nil, proto.IOError(err)
+			}
+			return l.busy.from, data[:l.busy.to-l.busy.from], nil, nil
+		}
+		if o.eof && o.sent == o.data.end && l.primary && !l.done {
+			l.done = true
+			return 0, nil, &wire.Done{Transfer: o.id, Bytes: o.data.end, Digest: o.digestLocked(), Status: o.status}, nil
+		}
 	}
-	switch {
-	case o.stopped != nil:
-		return 0, nil, nil, o.stopped
-	case o.down != nil:
-		return 0, nil, nil, o.down
-	case o.final != nil:
-		return 0, nil, nil, nil
-	case o.sent < o.data.end:
-		return o.sent, o.data.at(o.sent), nil, nil
-	}
-	return 0, nil, &wire.Done{Transfer: o.id, Bytes: o.data.end, Digest: o.digestLocked(), Status: o.status}, nil
 }
 
-// awaitFinal waits for the final FILE_ACK.
-func (o *outgoing) awaitFinal() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for o.final == nil && o.down == nil && o.stopped == nil {
-		o.changed.Wait()
+// claim returns what of one block is to be sent next, if there is something. All
+// but the primary lane get none of a block that is still being filled: what
+// trickles in is then on one link, and arrives in order.
+func (o *outgoing) claim(primary bool) span {
+	if o.again = beyond(o.again, o.acked); len(o.again) > 0 {
+		s := o.again[0]
+		s.to = min(s.to, blockEnd(s.from))
+		if o.again[0].from = s.to; o.again[0].from == o.again[0].to {
+			o.again = o.again[1:]
+		}
+		return s
 	}
-	if o.stopped != nil {
-		return o.stopped
+	s := span{o.sent, min(o.data.end, blockEnd(o.sent), o.acked+o.window)}
+	if s.to <= s.from || !primary && s.to < blockEnd(s.from) && !o.eof {
+		return span{}
 	}
-	if o.final == nil {
-		return o.down
-	}
-	return nil
+	o.sent = s.to
+	return s
 }
 
-// written takes note of what the link took.
-func (o *outgoing) written(end int64) {
+func blockEnd(offset int64) int64 { return offset - offset%blockBytes + blockBytes }
+
+// written takes note that the lane's link took what was busy.
+func (o *outgoing) written(l *lane) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.sent = end
-	o.data.release(min(o.acked, o.sent))
+	l.written(o.acked)
+	o.releaseLocked()
+}
+
+// releaseLocked frees what is acknowledged, but for what a lane is still
+// writing: the peer may have it all before that write has come back.
+func (o *outgoing) releaseLocked() {
+	free := min(o.acked, o.sent)
+	for _, l := range o.lanes {
+		if l.busy.to > 0 {
+			free = min(free, l.busy.from)
+		}
+	}
+	o.data.release(free)
+}
+
+// ahead reports whether the source is so far ahead of the peer's consumer that
+// it is not the source that makes the transfer last.
+func (o *outgoing) ahead() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.eof && o.data.end-o.acked > o.keep/2
 }
 
 // ack takes a FILE_ACK from the peer.
 func (o *outgoing) ack(a *wire.Ack) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	// The peer may have data that send has not come back from writing, which is
-	// in the block at sent at the most; blocks are released up to sent only.
 	if o.final != nil && a.Final && *a.Digest == *o.final.Digest {
 		return nil // said again over another link
 	}
@@ -235,7 +331,7 @@ func (o *outgoing) ack(a *wire.Ack) error {
 		return proto.Errorf(proto.Protocol, "%s out of order", a.Type())
 	}
 	o.acked = a.Bytes
-	o.data.release(min(o.acked, o.sent))
+	o.releaseLocked()
 	if a.Final {
 		o.final = a
 		if a.Bytes == o.data.end && *a.Digest != o.digestLocked() {

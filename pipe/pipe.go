@@ -52,6 +52,8 @@ type Receipt struct {
 	Elapsed time.Duration
 	// Via is what carried the link at the end: [proto.ViaQUIC] or [proto.ViaTCP].
 	Via string
+	// Flows is how many links carried the transfer, at the most at a time.
+	Flows int
 }
 
 // Result has a receipt for each direction that ended well enough to have one.

@@ -18,7 +18,7 @@ func Command() *cli.Command {
 		Name:      "cat",
 		Usage:     "send standard input, or what CMD prints, to a peer",
 		ArgsUsage: "[PEER] [-- CMD…]",
-		Flags:     node.Flags(cmdline.Wait()),
+		Flags:     node.Flags(cmdline.Wait(), cmdline.Flows()),
 		Action:    run,
 	}
 }

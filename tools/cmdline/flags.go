@@ -2,6 +2,8 @@ package cmdline
 
 import (
 	"log/slog"
+	"math"
+	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -89,7 +91,7 @@ func Deadline() cli.Flag {
 
 // DefaultResumeFor is how long a link may stay broken that --resume-for says
 // nothing about.
-const DefaultResumeFor = 20 * time.Second
+const DefaultResumeFor = 2 * time.Minute
 
 // ResumeFor is --resume-for DUR; 0 turns resuming off.
 func ResumeFor() cli.Flag {
@@ -105,16 +107,54 @@ func ResumeFor() cli.Flag {
 	}
 }
 
-// viaAuto is the --via that names no carrier.
-const viaAuto = "auto"
+// Names of the flags that say how much is kept of what is sent: [SizeOf].
+const (
+	WindowName = "window"
+	SpoolName  = "spool"
+)
+
+// Window is --window SIZE.
+func Window() cli.Flag {
+	return sizeFlag(WindowName, "keep `SIZE` in memory of what the other side has not taken", proto.WindowBytes, proto.MinWindowBytes, proto.MaxWindowBytes)
+}
+
+// Spool is --spool SIZE.
+func Spool() cli.Flag {
+	return sizeFlag(SpoolName, "keep up to `SIZE` of it in a file, so that the source need not wait; 0: no", 0, proto.MinWindowBytes, math.MaxInt64)
+}
+
+const flowsName = "flows"
+
+// Flows is --flows N|auto, for every tool that can call. [FlowsOf] reads it.
+func Flows() cli.Flag {
+	return &cli.StringFlag{
+		Name: flowsName, Value: auto,
+		Usage: "spread the transfer over `N|auto` connections",
+		Action: func(c *cli.Context, text string) error {
+			if n := FlowsOf(c); text != auto && (n < 1 || n > proto.MaxFlows || strconv.Itoa(n) != text) {
+				return proto.Errorf(proto.Usage, "flag --flows: %q is not auto or 1 to %d", text, proto.MaxFlows)
+			}
+			return nil
+		},
+	}
+}
+
+// FlowsOf returns what --flows says, 0 for auto.
+func FlowsOf(c *cli.Context) int {
+	n, _ := strconv.Atoi(c.String(flowsName)) // 0 for "auto", and for what Flows refuses
+	return n
+}
+
+// auto is the --via and the --flows that leave it to the tool.
+const auto = "auto"
 
 // Via is --via CARRIER.
 func Via() cli.Flag {
 	return &cli.StringFlag{
-		Name: "via", Value: viaAuto,
+		Name: "via", Value: auto,
 		Usage: "link over `CARRIER`: auto, quic or tcp",
 		Action: func(_ *cli.Context, via string) error {
-			if via == viaAuto || via == proto.ViaQUIC || via == proto.ViaTCP {
+			if via == auto || via == proto.ViaQUIC || via == proto.ViaTCP {
 				return nil
 			}
 			return proto.Errorf(proto.Usage, "flag --via: %q is not auto, quic or tcp", via)

@@ -25,6 +25,7 @@ func Command() *cli.Command {
 		Flags: node.Flags(append([]cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`, which is there only when it is whole and verified"},
 			&cli.BoolFlag{Name: "force", Usage: "let -o replace an existing file", DisableDefaultText: true},
+			cmdline.Flows(),
 		}, node.ListenFlags()...)...),
 		Action: run,
 	}

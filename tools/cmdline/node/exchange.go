@@ -21,9 +21,10 @@ import (
 // Exchange is [pipe.Exchange] with what is told of it.
 func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, sink *pipe.Sink) error {
 	name := n.Book.NameOf(l.Peer)
-	var counters pipe.Counters
-	stop := n.tell.watch(l, name, &counters, screenOf(source, sink))
-	result, err := pipe.Exchange(ctx, l, source, sink, pipe.Options{ResumeFor: n.resumeFor, Log: n.Log, Counters: &counters})
+	options := n.transfers
+	options.Counters = new(pipe.Counters)
+	stop := n.tell.watch(l, name, options.Counters, screenOf(source, sink))
+	result, err := pipe.Exchange(ctx, l, source, sink, options)
 	stop()
 	n.tell.result(l, name, result)
 	return err

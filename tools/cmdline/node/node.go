@@ -5,10 +5,10 @@ package node
 
 import (
 	"log/slog"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"mesh/pipe"
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/tools/cmdline"
@@ -21,7 +21,8 @@ type Node struct {
 	Log  *slog.Logger
 
 	via       string
-	resumeFor time.Duration
+	window    int64
+	transfers pipe.Options
 	tell      *teller
 }
 
@@ -40,7 +41,9 @@ func Open(c *cli.Context) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Node{Key: key, Book: identity.Book{Dir: state}, Log: cmdline.Logger(c), via: c.String("via"), resumeFor: c.Duration("resume-for"), tell: tell}, nil
+	n := &Node{Key: key, Book: identity.Book{Dir: state}, Log: cmdline.Logger(c), via: c.String("via"), window: cmdline.SizeOf(c, cmdline.WindowName), tell: tell}
+	n.transfers = pipe.Options{ResumeFor: c.Duration("resume-for"), Flows: cmdline.FlowsOf(c), Spool: cmdline.SizeOf(c, cmdline.SpoolName), Log: n.Log}
+	return n, nil
 }
 
 // Close writes the last event, how the tool ended, and returns err, or what

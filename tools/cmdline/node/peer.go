@@ -122,5 +122,5 @@ func ParseToken(r io.Reader) (token.Token, error) {
 
 // Flags are the flags of every tool that links.
 func Flags(more ...cli.Flag) []cli.Flag {
-	return append(more, cmdline.Via(), cmdline.ResumeFor(), cmdline.Deadline(), cmdline.Events(), cmdline.Quiet(), cmdline.Verbose())
+	return append(more, cmdline.Via(), cmdline.ResumeFor(), cmdline.Window(), cmdline.Spool(), cmdline.Deadline(), cmdline.Events(), cmdline.Quiet(), cmdline.Verbose())
 }

@@ -29,7 +29,7 @@ func (n *Node) dialing(key *identity.Key) (*link.Endpoint, error) {
 			return nil, err
 		}
 	}
-	return link.Open(key, s, n.Log)
+	return n.open(key, s)
 }
 
 // listening opens the sockets of a process that waits at addr: on one port, if
@@ -62,7 +62,7 @@ func (n *Node) listening(key *identity.Key, addr string) (*link.Endpoint, error)
 			return nil, err
 		}
 	}
-	return link.Open(key, s, n.Log)
+	return n.open(key, s)
 }
 
 func listenTCP(addr string) (net.Listener, error) {
@@ -85,4 +85,12 @@ func (n *Node) udp(addr string) (net.PacketConn, error) {
 	recv, send := conn.Buffers()
 	n.Log.Info("socket open", "udp", conn.LocalAddr(), "recv_buffer", recv, "send_buffer", send)
 	return conn, nil
+}
+
+func (n *Node) open(key *identity.Key, s link.Sockets) (*link.Endpoint, error) {
+	e, err := link.Open(key, s, n.Log)
+	if err == nil {
+		e.Window = n.window
+	}
+	return e, err
 }

@@ -52,6 +52,7 @@ type event struct {
 	BLAKE3    *digest.Digest `json:"blake3,omitempty"`
 	Status    *int           `json:"status,omitempty"`
 	Seconds   float64        `json:"seconds,omitempty"`
+	Flows     int            `json:"flows,omitempty"` // at the most at a time
 
 	// end
 	Code  *proto.Code `json:"code,omitempty"`
@@ -184,7 +185,7 @@ func (t *teller) receipt(l *link.Link, name, direction, preposition string, r *p
 		return
 	}
 	e := about("receipt", l, name)
-	e.Via = r.Via
+	e.Via, e.Flows = r.Via, r.Flows
 	e.Direction, e.Bytes, e.BLAKE3, e.Status, e.Seconds = direction, &r.Bytes, &r.Digest, &r.Status, r.Elapsed.Seconds()
 	t.emit(e)
 	if t.receipts {
@@ -192,7 +193,11 @@ func (t *teller) receipt(l *link.Link, name, direction, preposition string, r *p
 		if whom == "" {
 			whom = l.Peer.Short()
 		}
+		via := r.Via
+		if r.Flows > 1 {
+			via += fmt.Sprintf(" (%d flows)", r.Flows)
+		}
 		fmt.Fprintf(t.stderr, "%s: %s %d bytes %s %s over %s in %.1f s, blake3 %s\n",
-			t.name, direction, r.Bytes, preposition, whom, r.Via, r.Elapsed.Seconds(), r.Digest)
+			t.name, direction, r.Bytes, preposition, whom, via, r.Elapsed.Seconds(), r.Digest)
 	}
 }

@@ -1,0 +1,139 @@
+package pipe_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mesh/pipe"
+	"mesh/proto"
+	"mesh/proto/linktest"
+)
+
+func TestFlows(t *testing.T) {
+	t.Parallel()
+	for _, flows := range []int{1, 2, proto.MaxFlows} {
+		t.Run(fmt.Sprint(flows), func(t *testing.T) {
+			t.Parallel()
+			overBoth(t, func(t *testing.T, n *linktest.Net) {
+				there, back := random(12<<20), random(6<<20+1)
+				var dialer, listener end
+				dialer.source = &pipe.Source{Reader: &slowly{there, 256 << 10, 5 * time.Millisecond}}
+				listener.source = &pipe.Source{Reader: &slowly{back, 256 << 10, 10 * time.Millisecond}}
+				dialer.options.Flows = flows
+				both(t, n, proto.CapSend|proto.CapRecv, &dialer, &listener)
+				wantCode(t, "dialer", dialer.err, proto.OK)
+				wantCode(t, "listener", listener.err, proto.OK)
+				if !bytes.Equal(listener.got.Bytes(), there) || !bytes.Equal(dialer.got.Bytes(), back) {
+					t.Errorf("got %d and %d bytes, want exactly the %d and %d that were sent", listener.got.Len(), dialer.got.Len(), len(there), len(back))
+				}
+				for _, r := range []*pipe.Receipt{dialer.result.Sent, dialer.result.Received} {
+					if r == nil || r.Flows != flows {
+						t.Errorf("got receipt %+v, want one of %d flows", r, flows)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A producer that takes its time and a link that loses packets: what goes
+// ahead on one flow waits for what another brings late.
+func TestFlowsOverLoss(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		r := rand.New(rand.NewPCG(3, 1))
+		n := &linktest.Net{Latency: latency, Pass: func(linktest.Packet) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return r.IntN(100) > 0
+		}}
+		data := random(4 << 20)
+		var dialer, listener end
+		dialer.source = &pipe.Source{Reader: &slowly{data, 100 << 10, 7 * time.Millisecond}}
+		dialer.options.Flows = 4
+		both(t, n, proto.CapSend, &dialer, &listener)
+		wantCode(t, "sender", dialer.err, proto.OK)
+		wantCode(t, "receiver", listener.err, proto.OK)
+		if !bytes.Equal(listener.got.Bytes(), data) {
+			t.Errorf("got %d bytes, want exactly the %d that were sent", listener.got.Len(), len(data))
+		}
+	})
+}
+
+// Connections that end at any time, one at a time or all at once, lose nothing:
+// what they have not brought comes over others, and new ones are made.
+func TestFlowsLost(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(10) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := rand.New(rand.NewPCG(4, seed))
+				var mu sync.Mutex
+				var conns []net.Conn
+				n := &linktest.Net{Latency: latency, TCP: true, Dialed: func(c net.Conn) {
+					mu.Lock()
+					defer mu.Unlock()
+					conns = append(conns, c)
+				}}
+				for range 10 {
+					time.AfterFunc(time.Duration(r.IntN(2500))*time.Millisecond, func() {
+						mu.Lock()
+						defer mu.Unlock()
+						if len(conns) > 0 {
+							_ = conns[r.IntN(len(conns))].Close()
+						}
+					})
+				}
+				there, back := random(10<<20), random(8<<20)
+				var dialer, listener end
+				dialer.source = &pipe.Source{Reader: &slowly{there, 100 << 10, 20 * time.Millisecond}}
+				listener.source = &pipe.Source{Reader: &slowly{back, 60 << 10, 20 * time.Millisecond}}
+				dialer.options = pipe.Options{Flows: 4, ResumeFor: time.Minute}
+				listener.options.ResumeFor = time.Minute
+				both(t, n, proto.CapSend|proto.CapRecv, &dialer, &listener)
+				wantCode(t, "dialer", dialer.err, proto.OK)
+				wantCode(t, "listener", listener.err, proto.OK)
+				if !bytes.Equal(listener.got.Bytes(), there) || !bytes.Equal(dialer.got.Bytes(), back) {
+					t.Errorf("got %d and %d bytes, want exactly the %d and %d that were sent", listener.got.Len(), dialer.got.Len(), len(there), len(back))
+				}
+			})
+		})
+	}
+}
+
+// With a spool the source is done long before a slow consumer is, and what it
+// gave comes out of the file again, over broken links too.
+func TestSpool(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
+		t.Helper()
+		data := random(proto.WindowBytes + 20<<20 + 1)
+		read := make(chan struct{}) // closed when all of the source is
+		var dialer, listener end
+		dialer.source = &pipe.Source{Reader: bytes.NewReader(data), Status: func() int {
+			close(read)
+			return 0
+		}}
+		dialer.options = pipe.Options{Spool: 64 << 20, ResumeFor: time.Minute, Flows: 2}
+		listener.options.ResumeFor = time.Minute
+		listener.sink = &pipe.Sink{Writer: writerFunc(func(p []byte) (int, error) {
+			<-read
+			return listener.got.Write(p)
+		})}
+		outages(n, time.Now(), []time.Duration{200 * time.Millisecond}, 10*time.Second)
+		both(t, n, proto.CapSend, &dialer, &listener)
+		wantCode(t, "sender", dialer.err, proto.OK)
+		wantCode(t, "receiver", listener.err, proto.OK)
+		if !bytes.Equal(listener.got.Bytes(), data) {
+			t.Errorf("got %d bytes, want exactly the %d that were sent", listener.got.Len(), len(data))
+		}
+	})
+}

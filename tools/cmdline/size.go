@@ -1,0 +1,62 @@
+package cmdline
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto"
+)
+
+// Size is a flag's number of bytes, such as 1048576, 1024K or 1M: K, M, G and T
+// stand for powers of 1024, with or without iB behind.
+type Size int64
+
+const sizeUnits = "KMGT"
+
+// Set implements [cli.Generic].
+func (s *Size) Set(text string) error {
+	number, unit := strings.TrimSuffix(text, "iB"), int64(1)
+	if n := len(number); n > 0 {
+		if i := strings.IndexByte(sizeUnits, number[n-1]); i >= 0 {
+			number, unit = number[:n-1], 1<<(10*(i+1))
+		} else if number != text {
+			number = "" // iB of nothing
+		}
+	}
+	n, err := strconv.ParseUint(number, 10, 63)
+	if err != nil || n > math.MaxInt64/uint64(unit) {
+		return proto.Errorf(proto.Usage, "%q is not a size such as 1048576, 1024K or 1M", text)
+	}
+	*s = Size(int64(n) * unit)
+	return nil
+}
+
+// String returns the shortest text that Set takes for it.
+func (s *Size) String() string {
+	n, unit := int64(*s), ""
+	for i := 0; i < len(sizeUnits) && n > 0 && n%1024 == 0; i++ {
+		n, unit = n/1024, sizeUnits[i:i+1]
+	}
+	return strconv.FormatInt(n, 10) + unit
+}
+
+// SizeOf returns what the flag of a [Size] says.
+func SizeOf(c *cli.Context, name string) int64 { return int64(*c.Generic(name).(*Size)) }
+
+// sizeFlag is a flag for a size from least to most, or 0 if that is its value
+// by default.
+func sizeFlag(name, usage string, value, least, most Size) cli.Flag {
+	initial := value
+	return &cli.GenericFlag{
+		Name: name, Value: &value, Usage: usage,
+		Action: func(_ *cli.Context, v any) error {
+			if got := *v.(*Size); got != initial && (got < least || got > most) {
+				return proto.Errorf(proto.Usage, "flag --%s: want %s to %s", name, &least, &most)
+			}
+			return nil
+		},
+	}
+}
