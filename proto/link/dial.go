@@ -56,8 +56,13 @@ func (e *Endpoint) dial(ctx context.Context, t Target, s *session) (*Link, error
 func (e *Endpoint) greet(ctx context.Context, conn carrier, t Target, s *session) (*Link, error) {
 	l, err := e.hello(ctx, conn, t, s)
 	if err != nil {
-		code := proto.CodeOf(err)
-		conn.Close(code.Wire(), code.String(), err)
+		code, reason := proto.CodeOf(err).Wire(), proto.CodeOf(err).String()
+		if s != nil && (errors.Is(err, errNoAnswer) || errors.Is(err, ErrBroken)) {
+			// The answer may be on its way, and the listener on this link with
+			// its transfer: another try goes on with that.
+			code, reason = proto.CodeBroken, "broken"
+		}
+		conn.Close(code, reason, err)
 		return nil, fmt.Errorf("%s: %w", conn.RemoteAddr(), err)
 	}
 	return l, nil

@@ -46,7 +46,8 @@ type site struct {
 	key      *identity.Key
 	dir      string
 	asked    atomic.Int32
-	hold     chan struct{} // if not nil, answers wait until it is closed
+	hold     chan struct{}          // if not nil, answers wait until it is closed
+	checks   atomic.Pointer[func()] // if not nil, called when it is asked whether somebody must go
 }
 
 func (s *site) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) {
@@ -58,6 +59,9 @@ func (s *site) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) 
 }
 
 func (s *site) Withdrawn(dialer identity.ID, id *token.ID, granted proto.Caps) bool {
+	if f := s.checks.Load(); f != nil {
+		(*f)()
+	}
 	return s.registry.Withdrawn(dialer, id, granted)
 }
 

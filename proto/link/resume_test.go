@@ -1,0 +1,70 @@
+package link_test
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/proto/linktest"
+)
+
+// A try to come back whose answer is late ends at the dialer when the listener
+// has let it in already. That is the end of the try, not of the transfer.
+func TestResumeAnsweredTooLate(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
+		s := newSite(t, n, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		e, _ := n.Endpoint(t)
+		dl, ll := s.dial(t, e, cred, proto.CapSend)
+		dl.Break(proto.Errorf(proto.Timeout, "nothing heard for long"))
+		if _, err := ll.Read(make([]byte, 1)); !errors.Is(err, link.ErrBroken) {
+			t.Fatalf("read of a link that was given up: got %v, want %v", err, link.ErrBroken)
+		}
+
+		// No link is live, so whoever asks is the one that wants to go on.
+		var once sync.Once
+		late := func() {
+			once.Do(func() {
+				n.Cut()
+				time.AfterFunc(proto.RedialTimeout+time.Second, n.Heal)
+			})
+		}
+		s.checks.Store(&late)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() {
+			var err error
+			if dl, err = dl.Resume(t.Context()); err != nil {
+				t.Errorf("dialer: %v", err)
+				return
+			}
+			if _, err := dl.Write([]byte("!")); err != nil {
+				t.Errorf("write: %v", err)
+			}
+		})
+		for tries := 1; ; tries++ {
+			next, err := ll.Resume(t.Context())
+			if err != nil {
+				t.Fatalf("listener: %v", err)
+			}
+			ll = next
+			if _, err = io.ReadFull(ll, make([]byte, 1)); err == nil {
+				if tries < 2 {
+					t.Error("the first try was answered in time: nothing is tested")
+				}
+				break
+			}
+			if !errors.Is(err, link.ErrBroken) {
+				t.Fatalf("read after %d tries: got %v, want %v", tries, err, link.ErrBroken)
+			}
+		}
+		wg.Wait()
+		ll.Close(nil)
+		dl.Close(nil)
+	})
+}
