@@ -53,8 +53,11 @@ func explain(err error) error {
 		return &proto.Error{Code: proto.Protocol, Err: err}
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" { // a TLS alert
-		if e.Err.Error() == "tls: no application protocol" {
+		switch e.Err.Error() {
+		case "tls: no application protocol":
 			return proto.Errorf(proto.Version, "the peer does not speak %s", proto.ALPN)
+		case "tls: bad record MAC": // the network's doing; the end that found it says the same below
+			return broken{proto.Errorf(proto.Unreachable, "TLS: the peer says %w", e.Err)}
 		}
 		return proto.Errorf(proto.Identity, "TLS: the peer says %w", e.Err)
 	}

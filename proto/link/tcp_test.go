@@ -607,3 +607,74 @@ func TestTCPDialerComesBack(t *testing.T) {
 		})
 	}
 }
+
+// spoiler flips a bit of what is written or read next, once it is told to.
+type spoiler struct {
+	net.Conn
+	write, read *atomic.Bool
+}
+
+func (s spoiler) Write(p []byte) (int, error) {
+	if len(p) > 0 && s.write.CompareAndSwap(true, false) {
+		p = bytes.Clone(p)
+		p[len(p)-1] ^= 1
+	}
+	return s.Conn.Write(p)
+}
+
+func (s spoiler) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if n > 0 && s.read.CompareAndSwap(true, false) {
+		p[n-1] ^= 1
+	}
+	return n, err
+}
+
+// A wrong bit that no checksum has found breaks a link, at both ends: the
+// transfer goes on over another.
+func TestTCPWrongBit(t *testing.T) {
+	t.Parallel()
+	for _, dialed := range []bool{false, true} {
+		overTCP(t, func(t *testing.T, n *linktest.Net) {
+			s := newSite(t, n, proto.AllCaps, 1)
+			cred, _ := s.issue(t, proto.CapSend, 0, 0)
+			var write, read atomic.Bool
+			sockets := n.Sockets(t)
+			dial := sockets.DialTCP
+			sockets.DialTCP = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := dial(ctx, network, addr)
+				return spoiler{conn, &write, &read}, err
+			}
+			dl, ll := s.dial(t, n.EndpointOn(t, newKey(t), sockets), cred, proto.CapSend)
+			echo(t, dl, ll)
+			writer, spoil := ll, &read
+			if dialed {
+				writer, spoil = dl, &write
+			}
+			spoil.Store(true)
+			if _, err := writer.Write([]byte("spoiled")); err != nil {
+				t.Errorf("write: %v", err)
+			}
+			var wg sync.WaitGroup
+			for _, l := range []**link.Link{&dl, &ll} {
+				wg.Go(func() {
+					if _, err := (*l).Read(make([]byte, 1)); !errors.Is(err, link.ErrBroken) {
+						t.Errorf("read: got %v, want a broken link", err)
+					}
+					next, err := (*l).Resume(t.Context())
+					if err != nil {
+						t.Errorf("resume: %v", err)
+						return
+					}
+					*l = next
+				})
+			}
+			wg.Wait()
+			if !t.Failed() {
+				echo(t, dl, ll)
+			}
+			dl.Close(nil)
+			ll.Close(nil)
+		})
+	}
+}
