@@ -1,0 +1,131 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// tables prints one table for each congestion control and rate.
+func (g grid) tables(cells []cell) {
+	for _, cc := range g.ccs {
+		for _, rate := range g.rates {
+			fmt.Printf("\n## Hosts under %s, %s\n", cc, rate)
+			head := append([]string{"RTT ms", "loss %"}, g.tools...)
+			var ours []string
+			if slices.Contains(g.tools, "ssh") {
+				for _, name := range g.tools {
+					if name != "ssh" && name != "iperf3" {
+						ours = append(ours, name)
+						head = append(head, name+" × ssh")
+					}
+				}
+			}
+			rows := [][]string{head}
+			for _, c := range cells {
+				if c.cc == cc && c.rate == rate {
+					rows = append(rows, c.row(g.tools, ours))
+				}
+			}
+			table(rows)
+		}
+	}
+}
+
+func (c cell) row(names, ours []string) []string {
+	row := []string{fmt.Sprint(c.rtt.Milliseconds()), fmt.Sprintf("%g", c.loss)}
+	for _, name := range names {
+		got := c.got[name]
+		text := fmt.Sprintf("%.1f / %.1f", got.whole/1e6, got.steady/1e6)
+		switch {
+		case got.err != nil:
+			text = "failed"
+		case !got.trusted():
+			text += " !"
+		}
+		row = append(row, text)
+	}
+	for _, name := range ours {
+		row = append(row, ratio(c.got[name].whole, c.got["ssh"].whole))
+	}
+	return row
+}
+
+func ratio(a, b float64) string {
+	if a == 0 || b == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", a/b)
+}
+
+// median sorts values, of which there is at least one.
+func median(values []time.Duration) time.Duration {
+	slices.Sort(values)
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond)) }
+
+// table prints rows, the first of which is the head, as aligned Markdown.
+func table(rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	fmt.Println()
+	for n, row := range rows {
+		for i, cell := range row {
+			fmt.Printf("| %s%s ", strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)), cell)
+		}
+		fmt.Println("|")
+		if n > 0 {
+			continue
+		}
+		for _, width := range widths {
+			fmt.Printf("| %s: ", strings.Repeat("-", max(1, width-1)))
+		}
+		fmt.Println("|")
+	}
+}
+
+func cpuModel() string {
+	info, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	defer info.Close()
+	for lines := bufio.NewScanner(info); lines.Scan(); {
+		if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+// load is what others did here in the last minute: near 0 or the figures are theirs too.
+func load() string {
+	averages, _ := os.ReadFile("/proc/loadavg")
+	if last, _, ok := strings.Cut(string(averages), " "); ok {
+		return last
+	}
+	return "unknown"
+}
+
+func kernel() string {
+	out, err := exec.Command("uname", "-sr").Output()
+	if err != nil {
+		return runtime.GOOS
+	}
+	return strings.TrimSpace(string(out))
+}
