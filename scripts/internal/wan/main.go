@@ -32,6 +32,7 @@ type part struct {
 
 var parts = []part{
 	{"matrix", []string{"ssh", "ssh-keygen", "sshd", "iperf3"}, matrix},
+	{"survive", nil, survive},
 }
 
 // env is where things are.
