@@ -33,6 +33,7 @@ type part struct {
 var parts = []part{
 	{"matrix", []string{"ssh", "ssh-keygen", "sshd", "iperf3"}, matrix},
 	{"survive", nil, survive},
+	{"blocked", []string{"nft"}, blocked},
 }
 
 // env is where things are.
