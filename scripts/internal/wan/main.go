@@ -34,6 +34,7 @@ var parts = []part{
 	{"matrix", []string{"ssh", "ssh-keygen", "sshd", "iperf3"}, matrix},
 	{"survive", nil, survive},
 	{"blocked", []string{"nft"}, blocked},
+	{"corrupt", nil, corrupt},
 }
 
 // env is where things are.
