@@ -29,6 +29,9 @@ func (g goodput) String() string {
 		return "error: " + g.err.Error()
 	}
 	text := fmt.Sprintf("%.1f / %.1f Mbit/s", g.whole/1e6, g.steady/1e6)
+	if g.via != "" {
+		text += " over " + g.via
+	}
 	if g.first > 0 {
 		text += fmt.Sprintf(", first byte after %d ms", g.first.Milliseconds())
 	}

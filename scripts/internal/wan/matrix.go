@@ -43,6 +43,7 @@ type grid struct {
 	ccs, rates, tools []string
 	rtts, losses      []float64 // ms, percent
 	span              time.Duration
+	seed              int
 	check             bool
 }
 
@@ -53,6 +54,7 @@ func matrix(ctx context.Context, e env, args []string) error {
 	rate := flags.String("rate", "100mbit,1gbit", "`rates`")
 	cc := flags.String("cc", "cubic,bbr", "congestion `controls` of the hosts")
 	names := flags.String("tools", "mesh,tcp,quic,ssh,iperf3", "`tools`: mesh is --via auto, tcp and quic are mesh too")
+	seed := flags.Int("seed", 1, "of the losses, which are the same for each tool of a cell")
 	seconds := flags.Int("seconds", 6, "`seconds` for each run")
 	quick := flags.Bool("quick", false, "100 ms, 0 and 1 % loss, cubic alone, 4 s, unless told otherwise")
 	check := flags.Bool("check", false, "list the bars that are missed, and end with 1 if those of mesh (auto) are")
@@ -70,7 +72,7 @@ func matrix(ctx context.Context, e env, args []string) error {
 	}
 	g := grid{
 		ccs: strings.Split(*cc, ","), rates: strings.Split(*rate, ","), tools: strings.Split(*names, ","),
-		span: time.Duration(*seconds) * time.Second, check: *check,
+		span: time.Duration(*seconds) * time.Second, seed: *seed, check: *check,
 	}
 	var err error
 	if g.rtts, err = numbers(*rtt); err != nil {
@@ -97,7 +99,7 @@ func matrix(ctx context.Context, e env, args []string) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			got := cells[i].measure(ctx, e, t, g.span)
+			got := cells[i].measure(ctx, e, t, g)
 			cells[i].got[t.name] = got
 			say("%v: %s: %s", cells[i], t.name, got)
 		}
@@ -185,7 +187,7 @@ func (g grid) cells() (cells []cell, err error) {
 
 // measure gives t hosts and a path of its own, which know nothing of the runs
 // before; the n-th packet has the same fate for every tool.
-func (c cell) measure(ctx context.Context, e env, t tool, span time.Duration) (g goodput) {
+func (c cell) measure(ctx context.Context, e env, t tool, s grid) (g goodput) {
 	dir, err := os.MkdirTemp(e.dir, "run-")
 	if err != nil {
 		return goodput{err: err}
@@ -195,14 +197,14 @@ func (c cell) measure(ctx context.Context, e env, t tool, span time.Duration) (g
 		return fmt.Sprintf("net.ipv4.%s=4096 %d %d", name, size, tcpBuffers)
 	}
 	l, err := openLab(ctx, e, "--delay", (c.rtt / 2).String(), "--rate", c.rate, "--loss", fmt.Sprintf("%g%%", c.loss),
-		"--queue", strconv.Itoa(c.queue()), "--seed", strconv.Itoa(1+int(c.rtt.Milliseconds())+int(math.Round(c.loss*1000))),
+		"--queue", strconv.Itoa(c.queue()), "--seed", strconv.Itoa(1000000*s.seed+int(c.rtt.Milliseconds())+int(math.Round(c.loss*1000))),
 		"--sysctl", "net.ipv4.tcp_congestion_control="+c.cc, "--sysctl", "net.ipv4.tcp_no_metrics_save=1",
 		"--sysctl", buffers("tcp_rmem", 131072), "--sysctl", buffers("tcp_wmem", 65536))
 	if err != nil {
 		return goodput{err: err}
 	}
 	defer l.close()
-	g, err = t.measure(ctx, l, dir, span)
+	g, err = t.measure(ctx, l, dir, s.span)
 	if err != nil {
 		g.err = err
 		return g
@@ -218,8 +220,8 @@ func (g grid) header(runs int) {
 	fmt.Printf("- Path: wanlab, MTU 1500; loss each way; RTT half each way; a drop-tail queue of one bandwidth-delay product,\n" +
 		"  at least 1000 packets. Each run has hosts of its own. tcp_rmem and tcp_wmem up to 64 MiB, for all.\n")
 	fmt.Printf("- Mesh runs as root, who may choose BBR for its own TCP sockets where the kernel has it, whatever the hosts'\n" +
-		"  control is. mesh is `--via auto`, tcp and quic are mesh with that `--via`. ssh has aes128-gcm; iperf3 has one\n" +
-		"  TCP stream and encrypts nothing.\n")
+		"  control is. mesh is `--via auto`, with what it took; tcp and quic are mesh with that `--via`. ssh has\n" +
+		"  aes128-gcm; iperf3 has one TCP stream and encrypts nothing.\n")
 	fmt.Printf("- Figures are Mbit/s of payload that came out at the receiver: whole run, from the first byte on, / its second\n" +
 		"  half. × ssh compares whole runs. The rate counts IP bytes: headers leave 96 %% of it to TCP, 95 %% to QUIC.\n")
 	fmt.Printf("- A figure with ! is not to be trusted: the emulator lost packets of its own or was late by more than %d µs.\n", maxLate)

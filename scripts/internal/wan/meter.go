@@ -24,6 +24,7 @@ type goodput struct {
 	whole  float64       // from the first byte to the end
 	steady float64       // in the second half of that
 	first  time.Duration // from the sender's start to the first byte
+	via    string        // what mesh --via auto has chosen
 	health health
 	err    error
 }

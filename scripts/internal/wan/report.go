@@ -45,6 +45,9 @@ func (c cell) row(names, ours []string) []string {
 	for _, name := range names {
 		got := c.got[name]
 		text := fmt.Sprintf("%.1f / %.1f", got.whole/1e6, got.steady/1e6)
+		if got.via != "" {
+			text += " " + got.via
+		}
 		switch {
 		case got.err != nil:
 			text = "failed"

@@ -30,8 +30,8 @@ func meshTool(e env, name string, args ...string) tool {
 			return goodput{}, err
 		}
 		defer sink.Close()
-		m := meshEnds{e: e, l: l, dir: dir, send: args}
-		return pump(ctx, ends{
+		m := meshEnds{e: e, l: l, dir: dir, send: append([]string{"--events", filepath.Join(dir, "events")}, args...)}
+		g, err := pump(ctx, ends{
 			recv: func() (*process, error) {
 				out, err := os.OpenFile(path, os.O_WRONLY, 0)
 				if err != nil {
@@ -43,6 +43,12 @@ func meshTool(e env, name string, args ...string) tool {
 			ready: func(*process) bool { return m.ready() },
 			send:  func(stdin *os.File) (*process, error) { return m.startSend(ctx, stdin) },
 		}, sink, span)
+		for _, said := range readEvents(filepath.Join(dir, "events")) {
+			if said.Via != "" && args == nil {
+				g.via = said.Via
+			}
+		}
+		return g, err
 	}}
 }
 

@@ -225,8 +225,11 @@ type event struct {
 }
 
 // said returns the events of a host.
-func (t *transfer) said(host string) (events []event) {
-	f, err := os.Open(t.m.events(host))
+func (t *transfer) said(host string) []event { return readEvents(t.m.events(host)) }
+
+// readEvents reads the whole lines of a file of events.
+func readEvents(path string) (events []event) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil
 	}
