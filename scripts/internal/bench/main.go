@@ -6,8 +6,10 @@
 //
 // How it measures: a feeder process keeps random data in memory and writes it
 // into a pipe, which is the sender's stdin; the receiver's stdout is
-// /dev/null. The feeder and the receiver are ready before the clock starts,
-// which is when the sender is started; it stops when both ends have exited.
+// /dev/null or a fresh file. The feeder and the receiver are ready before the
+// clock starts, which is when the sender is started; it stops when both ends
+// have exited. A folder comes from tar and goes into tar: then the clock
+// starts with the first tar and stops with the last exit.
 // The tools take turns, so that a busy machine is busy for all of them.
 package main
 
@@ -18,22 +20,20 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"syscall"
-	"time"
 )
 
-const (
-	checkBytes   = 1 << 20 // sent by each tool once, before anything is timed
-	smallBytes   = 1 << 10
-	smallPerBulk = 4 // small messages are cheap and noisy: more runs
-)
+const synopsis = "usage: [BENCH_MIB=1024] [BENCH_FILES=10000] [BENCH_RUNS=5] " +
+	"scripts/bench [--check] [bulk|file|tar|small …]"
 
 // settings are what a person may choose.
 type settings struct {
-	mib, runs int
-	check     bool
-	mesh      string // the folder that holds mesh-cat and mesh-recv, or empty
+	mib, files, runs int
+	check            bool
+	mesh             string   // the folder that holds mesh-cat and mesh-recv, or empty
+	tasks            []string // names; none: all
 }
 
 func main() {
@@ -42,14 +42,20 @@ func main() {
 		return
 	}
 	var s settings
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, synopsis) }
 	flag.BoolVar(&s.check, "check", false, "exit with 1 when mesh misses a bar")
 	flag.StringVar(&s.mesh, "mesh", "", "the `folder` that holds mesh-cat and mesh-recv")
 	flag.Parse()
-	if flag.NArg() > 0 {
-		exitOn(fmt.Errorf("no argument %q is known", flag.Arg(0)))
-	}
+	s.tasks = flag.Args()
 	s.mib = fromEnv("BENCH_MIB", 1024)
+	s.files = fromEnv("BENCH_FILES", 10000)
 	s.runs = fromEnv("BENCH_RUNS", 5)
+	for _, name := range s.tasks {
+		if !slices.ContainsFunc(allTasks(s, ""), func(t task) bool { return t.name == name }) {
+			flag.Usage()
+			os.Exit(2)
+		}
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -78,7 +84,7 @@ func exitOn(err error) {
 }
 
 // bench runs every tool and prints the report. Its error is what broke or,
-// with --check, which bar was missed.
+// with --check, that a bar was missed.
 func bench(ctx context.Context, s settings) error {
 	dir, err := os.MkdirTemp("", "mesh-bench-")
 	if err != nil {
@@ -90,25 +96,25 @@ func bench(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
+	tasks, err := chosenTasks(s, dir)
+	if err != nil {
+		return err
+	}
 	tools, missing := available(ctx, dir, s.mesh)
-	for _, t := range tools {
-		if err := r.verify(ctx, t); err != nil {
-			t.fail("check with 1 MiB", err)
+	for _, k := range checks(tasks) {
+		fmt.Fprintf(os.Stderr, "bench: %s\n", k.title)
+		for _, t := range tools {
+			t.measure(ctx, r, k)
 		}
 	}
-	header(s, tools, missing, dir)
+	header(tasks, tools, missing, dir)
 
-	for n := range s.runs {
-		fmt.Fprintf(os.Stderr, "bench: bulk, round %d of %d\n", n+1, s.runs)
-		limit := 30*time.Second + time.Duration(s.mib)*200*time.Millisecond
-		for _, t := range tools {
-			t.measure(ctx, r, limit, int64(s.mib)<<20, &t.bulk)
-		}
-	}
-	fmt.Fprintf(os.Stderr, "bench: small messages, %d rounds\n", s.runs*smallPerBulk)
-	for range s.runs * smallPerBulk {
-		for _, t := range tools {
-			t.measure(ctx, r, 30*time.Second, smallBytes, &t.small)
+	for _, k := range tasks {
+		for n := range k.runs {
+			fmt.Fprintf(os.Stderr, "bench: %s, round %d of %d\n", k.name, n+1, k.runs)
+			for _, t := range tools {
+				t.measure(ctx, r, k)
+			}
 		}
 	}
 	if ctx.Err() != nil {
@@ -119,7 +125,17 @@ func bench(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	bulkTable(s, tools, floor)
-	smallTable(tools)
-	return errors.Join(broken(tools), bars(s, tools))
+	for _, k := range tasks {
+		if k.name == "bulk" || k.name == "file" {
+			bulkTable(k, tools, floor)
+		} else {
+			timeTable(k, tools)
+		}
+	}
+	summary(s, tools, floor)
+	err = broken(tools)
+	if s.check {
+		err = errors.Join(err, check(bars(tasks, tools)))
+	}
+	return err
 }

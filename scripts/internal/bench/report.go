@@ -3,39 +3,36 @@
 package main
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 )
 
-// The bars that --check holds mesh to.
-const (
-	minBulk  = 1.2      // of ssh's throughput
-	minSmall = 5.0      // times faster than ssh
-	maxPeak  = 64 << 20 // bytes, each end
-)
-
 // header says what is measured, where and how. dir is a folder to work in.
-func header(s settings, tools []*tool, missing []string, dir string) {
+func header(tasks []task, tools []*tool, missing []string, dir string) {
 	fmt.Printf("# mesh beside other tools, on loopback\n\n")
 	fmt.Printf("- Machine: %s, %d cores, %s, %s; load %s before the start.\n",
 		cpuModel(), runtime.NumCPU(), kernel(), runtime.Version(), load())
-	fmt.Printf("- Bulk: %d MiB of random data from memory, medians of %d runs; small: %d bytes, medians of %d. The tools take turns.\n",
-		s.mib, s.runs, smallBytes, s.runs*smallPerBulk)
-	fmt.Printf("- The sender's stdin is a pipe that another process fills from memory, the receiver's stdout is /dev/null.\n")
-	fmt.Printf("- Time is from the sender's start, with the receiver waiting, to both exits (ssh: to the client's exit).\n")
+	for _, k := range tasks {
+		fmt.Printf("- %s: %s, medians of %d runs.\n", k.name, k.title, k.runs)
+	}
+	fmt.Printf("- The tools take turns. All data is random. The sender's stdin is a pipe that another process fills from\n" +
+		"  memory; with a folder, tar fills it and another tar unpacks what arrives, if the tool does not do that itself.\n")
+	fmt.Printf("- Files are fresh, in DIR on %s. All is synced before each run; in it only mesh-recv -o syncs.\n", fileSystem(dir))
+	fmt.Printf("- Time is from the first start on the sender's side, with the receiver waiting, to the last exit\n" +
+		"  (ssh: to the client's exit).\n")
 	fmt.Printf("- CPU and memory are the kernel's account of each end with its child processes (ssh's receiver: sshd, its\n" +
 		"  children and cat); memory is the highest of all runs.\n")
 	for _, t := range tools {
-		if e, err := t.open(run{dir: dir, out: os.DevNull}); err == nil {
+		job := run{dir: dir, out: "OUT", tree: "TREE"}
+		if t.task != "tar" {
+			job.tree = ""
+		}
+		if e, err := t.open(job); err == nil {
 			fmt.Printf("- %s: `%s`, `%s`\n", t.name, show(e.recv, dir), show(e.send(), dir))
 		}
 	}
@@ -57,164 +54,86 @@ func show(cmd *exec.Cmd, dir string) string {
 	return strings.Join(words, " ")
 }
 
-func bulkTable(s settings, tools []*tool, floor int64) {
-	ssh := throughput(find(tools, "ssh"), s)
+// bulkTable reports a task that sends much from memory.
+func bulkTable(k task, tools []*tool, floor int64) {
+	ssh := find(tools, "ssh")
 	rows := [][]string{{
-		fmt.Sprintf("%d MiB", s.mib), "MiB/s", "range", "× ssh",
+		k.title, "MiB/s", "range", "× ssh",
 		"CPU s/GiB sender", "receiver", "both", "peak MiB sender", "receiver",
 	}}
 	for _, t := range tools {
-		if len(t.bulk) < s.runs {
+		walls := t.sorted(k, wall)
+		if walls == nil {
 			continue
 		}
-		send := perGiB(s, t.bulk, func(r result) time.Duration { return r.send.cpu })
-		recv := perGiB(s, t.bulk, func(r result) time.Duration { return r.recv.cpu })
-		both := perGiB(s, t.bulk, func(r result) time.Duration { return r.send.cpu + r.recv.cpu })
-		walls := sorted(t.bulk, wall)
-		sendPeak, recvPeak := peaks(t.bulk)
+		perGiB := func(of func(result) time.Duration) string {
+			return number(t.median(k, of).Seconds()*(1<<30)/float64(k.size), 2)
+		}
+		send, recv := t.peaks()
 		rows = append(rows, []string{
-			t.name,
-			fmt.Sprintf("%.0f", throughput(t, s)),
-			fmt.Sprintf("%.0f–%.0f", rate(s, walls[len(walls)-1]), rate(s, walls[0])),
-			ratio(throughput(t, s), ssh),
-			fmt.Sprintf("%.2f", send), fmt.Sprintf("%.2f", recv), fmt.Sprintf("%.2f", both),
-			above(sendPeak, floor), above(recvPeak, floor),
+			t.name, number(k.rate(t.median(k, wall)), 0),
+			fmt.Sprintf("%.0f–%.0f", k.rate(walls[len(walls)-1]), k.rate(walls[0])),
+			number(faster(t, ssh, k), 2),
+			perGiB(func(r result) time.Duration { return r.send.cpu }),
+			perGiB(func(r result) time.Duration { return r.recv.cpu }),
+			perGiB(cpu),
+			above(send, floor), above(recv, floor),
 		})
 	}
 	table(rows)
-	fmt.Printf("\nPeaks up to %s MiB can't be told apart here and are shown as –.\n", mebibytes(floor))
 }
 
-func smallTable(tools []*tool) {
-	ssh := latency(find(tools, "ssh"))
+// timeTable reports a task of which only the time counts.
+func timeTable(k task, tools []*tool) {
+	ssh := find(tools, "ssh")
+	rows := [][]string{{k.title, "ms", "range", "× ssh", "receiver's own start, ms"}}
+	for _, t := range tools {
+		walls := t.sorted(k, wall)
+		if walls == nil {
+			continue
+		}
+		rows = append(rows, []string{
+			t.name, number(ms(t.median(k, wall)), 1),
+			fmt.Sprintf("%.1f–%.1f", ms(walls[0]), ms(walls[len(walls)-1])),
+			number(faster(t, ssh, k), 2),
+			number(ms(t.median(k, func(r result) time.Duration { return r.start })), 1),
+		})
+	}
+	table(rows)
+}
+
+// summary prints the table that README shows.
+func summary(s settings, tools []*tool, floor int64) {
+	all := allTasks(s, "")
+	bulk, file, tar, small := all[0], all[1], all[2], all[3]
+	ssh := find(tools, "ssh")
 	rows := [][]string{{
-		fmt.Sprintf("%d bytes", smallBytes), "ms", "range", "× faster than ssh", "receiver's own start, ms",
+		"", fmt.Sprintf("%d MiB, MiB/s", s.mib), "× ssh", "CPU s/GiB", "peak MiB", "to a file, MiB/s", "× ssh",
+		fmt.Sprintf("%d files, s", s.files), "× ssh", "1 KiB, ms",
 	}}
 	for _, t := range tools {
-		if len(t.small) == 0 {
+		if len(t.results) == 0 {
 			continue
 		}
-		walls := sorted(t.small, wall)
-		starts := sorted(t.small, func(r result) time.Duration { return r.start })
 		rows = append(rows, []string{
 			t.name,
-			fmt.Sprintf("%.1f", latency(t)),
-			fmt.Sprintf("%.1f–%.1f", ms(walls[0]), ms(walls[len(walls)-1])),
-			ratio(ssh, latency(t)),
-			fmt.Sprintf("%.1f", ms(median(starts))),
+			number(bulk.rate(t.median(bulk, wall)), 0), number(faster(t, ssh, bulk), 2),
+			number(t.median(bulk, cpu).Seconds()*1024/float64(s.mib), 2), above(max(t.peaks()), floor),
+			number(file.rate(t.median(file, wall)), 0), number(faster(t, ssh, file), 2),
+			number(t.median(tar, wall).Seconds(), 2), number(faster(t, ssh, tar), 2),
+			number(ms(t.median(small, wall)), 1),
 		})
 	}
 	table(rows)
+	fmt.Printf("\nPeaks up to %.0f MiB can't be told apart here and are shown as –.\n", mebibytes(floor))
 }
 
-// bars returns which of the bars mesh misses, if they are asked for.
-func bars(s settings, tools []*tool) error {
-	if !s.check {
-		return nil
-	}
-	mesh, ssh := find(tools, "mesh"), find(tools, "ssh")
-	if latency(mesh) == 0 || latency(ssh) == 0 {
-		return errors.New("--check needs figures of both mesh and ssh")
-	}
-	var missed []error
-	if got := throughput(mesh, s) / throughput(ssh, s); got < minBulk {
-		missed = append(missed, fmt.Errorf("bulk is %.2f × ssh, the bar is %.2f", got, minBulk))
-	}
-	if got := latency(ssh) / latency(mesh); got < minSmall {
-		missed = append(missed, fmt.Errorf("a small message is %.1f × faster than ssh, the bar is %.1f", got, minSmall))
-	}
-	if send, recv := peaks(slices.Concat(mesh.bulk, mesh.small)); max(send, recv) >= maxPeak {
-		missed = append(missed, fmt.Errorf("peak memory is %s and %s MiB, the bar is %s",
-			mebibytes(send), mebibytes(recv), mebibytes(maxPeak)))
-	}
-	if missed == nil {
-		fmt.Printf("\nAll bars are held: %.1f × ssh in bulk, %.0f × faster than ssh, %s MiB.\n", minBulk, minSmall, mebibytes(maxPeak))
-	}
-	return errors.Join(missed...)
-}
-
-// broken returns what went wrong with the tools that could be set up.
-func broken(tools []*tool) error {
-	for _, t := range tools {
-		if t.failed != nil {
-			return fmt.Errorf("%s could not be measured", t.name)
-		}
-	}
-	return nil
-}
-
-// find returns the tool whose name begins with word, or an empty one.
-func find(tools []*tool, word string) *tool {
-	for _, t := range tools {
-		if strings.HasPrefix(t.name, word) {
-			return t
-		}
-	}
-	return &tool{}
-}
-
-func wall(r result) time.Duration { return r.wall }
-
-// throughput is the median in MiB/s, 0 if there is none.
-func throughput(t *tool, s settings) float64 {
-	if len(t.bulk) < s.runs {
-		return 0
-	}
-	return rate(s, median(sorted(t.bulk, wall)))
-}
-
-// latency is the median of the small messages in ms, 0 if there is none.
-func latency(t *tool) float64 {
-	if len(t.small) == 0 || t.failed != nil {
-		return 0
-	}
-	return ms(median(sorted(t.small, wall)))
-}
-
-func rate(s settings, d time.Duration) float64 { return float64(s.mib) / d.Seconds() }
-
-func perGiB(s settings, results []result, of func(result) time.Duration) float64 {
-	return median(sorted(results, of)).Seconds() * 1024 / float64(s.mib)
-}
-
-func peaks(results []result) (send, recv int64) {
-	for _, r := range results {
-		send, recv = max(send, r.send.peak), max(recv, r.recv.peak)
-	}
-	return send, recv
-}
-
-func sorted(results []result, of func(result) time.Duration) []time.Duration {
-	var values []time.Duration
-	for _, r := range results {
-		values = append(values, of(r))
-	}
-	slices.Sort(values)
-	return values
-}
-
-// median wants sorted values, at least one.
-func median(values []time.Duration) time.Duration {
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
-}
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-func mebibytes(n int64) string { return fmt.Sprintf("%.0f", float64(n)/(1<<20)) }
-
-func above(n, floor int64) string {
-	if n <= floor {
+// number prints a figure, – if there is none.
+func number(f float64, digits int) string {
+	if f == 0 {
 		return "–"
 	}
-	return mebibytes(n)
-}
-
-func ratio(a, b float64) string {
-	if a == 0 || b == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.2f", a/b)
+	return fmt.Sprintf("%.*f", digits, f)
 }
 
 // table prints rows, the first of which is the head, as aligned Markdown.
@@ -248,35 +167,4 @@ func table(rows [][]string) {
 		}
 		fmt.Println("|")
 	}
-}
-
-func cpuModel() string {
-	info, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return runtime.GOARCH
-	}
-	defer info.Close()
-	for lines := bufio.NewScanner(info); lines.Scan(); {
-		if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOARCH
-}
-
-// load is what others did here in the last minute: near 0 or the figures are theirs too.
-func load() string {
-	averages, _ := os.ReadFile("/proc/loadavg")
-	if last, _, ok := strings.Cut(string(averages), " "); ok {
-		return last
-	}
-	return "unknown"
-}
-
-func kernel() string {
-	out, err := exec.Command("uname", "-sr").Output()
-	if err != nil {
-		return runtime.GOOS
-	}
-	return strings.TrimSpace(string(out))
 }

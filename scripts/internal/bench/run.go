@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,29 +11,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
 
-const (
-	feedPeriod   = 64 << 20 // the random data repeats after this
-	readyTimeout = 10 * time.Second
-	pollInterval = time.Millisecond
-)
-
-// usage is what one end used, its child processes included.
-type usage struct {
-	cpu  time.Duration
-	peak int64 // bytes
-}
+const feedPeriod = 64 << 20 // the random data repeats after this
 
 // result is one measured run.
 type result struct {
 	start      time.Duration // the receiver's, until it could be called
-	wall       time.Duration // the sender's start to both exits
+	wall       time.Duration // the sender's start, or that of the tar before it, to all exits
 	send, recv usage
 }
 
@@ -89,30 +76,11 @@ func feed(size string) error {
 // random returns the source of the fed data, the same in every run.
 func random() io.Reader { return rand.NewChaCha8([32]byte{'m', 'e', 's', 'h'}) }
 
-// verify sends a little through t and compares what comes out.
-func (r *runner) verify(ctx context.Context, t *tool) error {
-	out := filepath.Join(r.dir, "out")
-	if _, err := r.run(ctx, t, 30*time.Second, checkBytes, out); err != nil {
-		return err
-	}
-	got, err := os.ReadFile(out)
-	if err != nil {
-		return err
-	}
-	want := make([]byte, checkBytes)
-	if _, err := random().Read(want); err != nil {
-		return err
-	}
-	if !bytes.Equal(got, want) {
-		return fmt.Errorf("%d other bytes came out than the %d that went in", len(got), len(want))
-	}
-	return nil
-}
-
-// run sends size bytes through t into the file out. Every process that it
-// starts has ended when it returns.
-func (r *runner) run(ctx context.Context, t *tool, limit time.Duration, size int64, out string) (res result, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done in %v", limit))
+// run lets t do k once. Every process that it starts has ended when it
+// returns, and the file that came out is deleted. A folder stays: where many
+// files were just deleted, ext4 takes 20 times longer to make new ones.
+func (r *runner) run(ctx context.Context, t *tool, k task) (res result, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, k.limit, fmt.Errorf("not done in %v", k.limit))
 	defer func() {
 		cancel()
 		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
@@ -121,68 +89,134 @@ func (r *runner) run(ctx context.Context, t *tool, limit time.Duration, size int
 	}()
 
 	r.runs++
-	dir := filepath.Join(r.dir, strconv.Itoa(r.runs))
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	job := run{dir: filepath.Join(r.dir, strconv.Itoa(r.runs)), tree: k.tree, out: os.DevNull}
+	if err := os.Mkdir(job.dir, 0o700); err != nil {
 		return res, err
 	}
-	defer os.RemoveAll(dir)
-
-	sink, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if k.tree == "" {
+		defer os.RemoveAll(job.dir)
+	}
+	if k.disk {
+		job.out = filepath.Join(job.dir, "out")
+		syscall.Sync() // what the run before left to write is not this one's
+	}
+	if k.tree != "" {
+		if err := os.Mkdir(job.out, 0o700); err != nil {
+			return res, err
+		}
+	}
+	ends, err := t.open(job)
 	if err != nil {
 		return res, err
 	}
-	defer sink.Close()
 
-	input, feeder, err := r.feeder(ctx, size)
+	stdout, unpack, err := sink(ctx, k, ends, job.out)
 	if err != nil {
 		return res, err
 	}
-	defer feeder.stop()
-	defer input.Close() // before stop: it ends a feeder that nobody reads
-
-	ends, err := t.open(run{dir: dir, out: out})
-	if err != nil {
-		return res, err
+	if unpack != nil {
+		defer unpack.stop()
 	}
-	begin := time.Now()
-	recv, err := start(ctx, ends.recv, nil, sink)
+	defer stdout.Close()
+
+	recv, err := start(ctx, ends.recv, nil, stdout)
 	if err != nil {
 		return res, err
 	}
 	defer recv.stop()
+	stdout.Close()
 	if err := recv.await(ctx, ends.ready); err != nil {
 		return res, err
 	}
-	res.start = time.Since(begin)
+	res.start = time.Since(recv.began)
 
-	begin = time.Now()
-	send, err := start(ctx, ends.send(), input, nil)
+	stdin, source, err := r.source(ctx, k, ends)
+	if err != nil {
+		return res, err
+	}
+	if source != nil {
+		defer source.stop()
+	}
+	defer stdin.Close() // before stop: it ends a source that nobody reads
+
+	send, err := start(ctx, ends.send(), stdin, nil)
 	if err != nil {
 		return res, err
 	}
 	defer send.stop()
-	input.Close()
-	if err := send.wait(); err != nil {
-		return res, fmt.Errorf("sender: %w", err)
+	stdin.Close()
+
+	begin, end := send.began, time.Time{}
+	if k.tree != "" && source != nil {
+		begin = source.began
 	}
-	end := send.ended
+	for _, p := range []struct {
+		name string
+		*process
+	}{{"sender", send}, {"receiver", recv}, {"unpacking", unpack}, {"the sender did not read everything", source}} {
+		if p.process == nil || p.process == recv && ends.daemon {
+			continue
+		}
+		if err := p.wait(); err != nil {
+			return res, fmt.Errorf("%s: %w", p.name, err)
+		}
+		if p.ended.After(end) {
+			end = p.ended
+		}
+	}
 	if ends.daemon {
 		settle(ctx, recv.cmd.Process.Pid)
 		recv.stop()
-	} else {
-		if err := recv.wait(); err != nil {
-			return res, fmt.Errorf("receiver: %w", err)
-		}
-		if recv.ended.After(end) {
-			end = recv.ended
-		}
 	}
 	res.wall = end.Sub(begin)
 	res.send, res.recv = used(send.cmd), used(recv.cmd)
-	if err := feeder.wait(); err != nil {
-		return res, fmt.Errorf("the sender did not read everything: %w", err)
+	if k.check != nil {
+		return res, k.check(ctx, job.out)
 	}
 	return res, nil
+}
+
+// sink returns what the receiver's stdout shall be, nil for nothing, and the
+// process that reads it, if there is one.
+func sink(ctx context.Context, k task, e ends, out string) (*os.File, *process, error) {
+	if e.stores {
+		return nil, nil, nil
+	}
+	if k.tree == "" {
+		file, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		return file, nil, err
+	}
+	input, output, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer input.Close()
+	p, err := start(ctx, exec.Command("tar", "xC", out), input, nil)
+	if err != nil {
+		output.Close()
+	}
+	return output, p, err
+}
+
+// source returns what the sender's stdin shall be, nil for nothing, and the
+// process that fills it: a feeder that is ready, or a tar that has just begun.
+func (r *runner) source(ctx context.Context, k task, e ends) (*os.File, *process, error) {
+	if e.walks {
+		return nil, nil, nil
+	}
+	if k.tree == "" {
+		return r.feeder(ctx, k.size)
+	}
+	input, output, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer output.Close()
+	p, err := start(ctx, exec.Command("tar", "cC", filepath.Dir(k.tree), filepath.Base(k.tree)), nil, output)
+	if err != nil {
+		input.Close()
+	}
+	return input, p, err
 }
 
 // feeder starts a feeder and returns the pipe to read from, when the data is
@@ -211,127 +245,4 @@ func (r *runner) feeder(ctx context.Context, size int64) (*os.File, *process, er
 	}
 	input.Close()
 	return nil, nil, fmt.Errorf("feeder: %w", err)
-}
-
-// process is a started command, alone in its process group.
-type process struct {
-	cmd   *exec.Cmd
-	log   string        // the path of what it says on stderr
-	done  chan struct{} // closed by start's goroutine, when err and ended are set
-	err   error
-	ended time.Time
-	kill  context.CancelFunc
-}
-
-// start starts cmd. It is killed, with its group, when ctx ends.
-func start(ctx context.Context, cmd *exec.Cmd, stdin, stdout *os.File) (*process, error) {
-	p := &process{cmd: cmd, done: make(chan struct{})}
-	if stdin != nil { // a nil *os.File in an io.Reader is not nil
-		cmd.Stdin = stdin
-	}
-	if stdout != nil {
-		cmd.Stdout = stdout
-	}
-	if cmd.Stderr == nil {
-		log, err := os.CreateTemp("", "mesh-bench-log-")
-		if err != nil {
-			return nil, err
-		}
-		defer log.Close()
-		p.log = log.Name()
-		cmd.Stderr = log
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		os.Remove(p.log)
-		return nil, err
-	}
-	ctx, p.kill = context.WithCancel(ctx)
-	stop := context.AfterFunc(ctx, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
-	go func() {
-		p.err = cmd.Wait()
-		p.ended = time.Now()
-		stop()
-		if said, err := os.ReadFile(p.log); p.err != nil && err == nil {
-			p.err = fmt.Errorf("%w: %s", p.err, strings.TrimSpace(string(said)))
-		}
-		os.Remove(p.log)
-		close(p.done)
-	}()
-	return p, nil
-}
-
-// wait returns when p has ended by itself or with its context.
-func (p *process) wait() error {
-	<-p.done
-	return p.err
-}
-
-// stop ends p, kindly at first, and waits for it.
-func (p *process) stop() {
-	select {
-	case <-p.done:
-	default:
-		syscall.Kill(p.cmd.Process.Pid, syscall.SIGTERM)
-	}
-	select {
-	case <-p.done:
-	case <-time.After(2 * time.Second):
-	}
-	p.kill()
-	<-p.done
-}
-
-// await returns when ready says so, or when that can no longer be.
-func (p *process) await(ctx context.Context, ready func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	for !ready() {
-		select {
-		case <-p.done:
-			return fmt.Errorf("receiver ended before it was ready: %w", p.err)
-		case <-ctx.Done():
-			return fmt.Errorf("receiver not ready in %v", readyTimeout)
-		case <-tick.C:
-		}
-	}
-	return nil
-}
-
-// used returns what cmd, which has ended, and its children used.
-func used(cmd *exec.Cmd) usage {
-	ru, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return usage{}
-	}
-	peak := int64(ru.Maxrss)
-	if runtime.GOOS != "darwin" {
-		peak <<= 10 // KiB everywhere else
-	}
-	return usage{cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), peak: peak}
-}
-
-// settle waits, a second at most, until the process pid has collected its
-// children: only then are they in its own account. It needs Linux's /proc.
-func settle(ctx context.Context, pid int) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	for ctx.Err() == nil && hasChild(pid) {
-		time.Sleep(pollInterval)
-	}
-}
-
-func hasChild(pid int) bool {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, name := range stats {
-		data, _ := os.ReadFile(name)
-		// "PID (NAME) STATE PPID …", and NAME may hold anything.
-		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-		if len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
-			return true
-		}
-	}
-	return false
 }

@@ -9,17 +9,16 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// tool is one way to send a pipe to another process.
+// tool is one way to send a pipe or a folder to another process.
 type tool struct {
 	name string
+	task string // the only task that it does; empty: all
 
 	// setup makes keys and the like in a folder of the tool's own, once. Its
 	// error says why the tool can't be measured here.
@@ -28,14 +27,15 @@ type tool struct {
 	// open prepares one run.
 	open func(run) (ends, error)
 
-	bulk, small []result
-	failed      error
+	results map[string][]result // by task
+	failed  error
 }
 
 // run is what a tool needs to know of one run.
 type run struct {
-	dir string // empty, and for this run only
-	out string // where the data goes; also the receiver's stdout
+	dir  string // empty, and for this run only
+	out  string // where the data goes: /dev/null, a file, or with tree a folder
+	tree string // the folder to send, or empty
 }
 
 // ends are the two ends of one run.
@@ -44,12 +44,19 @@ type ends struct {
 	ready  func() bool // whether recv can be called now
 	send   func() *exec.Cmd
 	daemon bool // recv stays and is stopped after the run
+	stores bool // recv's side writes run.out; else its stdout goes there
+	walks  bool // send reads run.tree; else tar does, into its stdin
 }
 
 // available returns the tools that can be measured here, set up, and for the
 // others the reason why not.
 func available(ctx context.Context, dir, mesh string) (tools []*tool, missing []string) {
-	for _, t := range []*tool{meshTool("mesh", mesh), meshTool("mesh --via quic", mesh, "--via", "quic"), sshTool(), socatTool(), ncTool()} {
+	for _, t := range []*tool{
+		meshTool("mesh", mesh, "mesh-cat PEER", "mesh-recv"),
+		meshTool("mesh --via quic", mesh, "mesh-cat --via quic PEER", "mesh-recv"),
+		meshTool("mesh-recv -o", mesh, "mesh-cat PEER", "mesh-recv -o OUT"),
+		sshTool(&sshServer{}), socatTool(), ncTool(),
+	} {
 		own := filepath.Join(dir, strings.Fields(t.name)[0])
 		err := os.MkdirAll(own, 0o700)
 		if err == nil {
@@ -59,32 +66,44 @@ func available(ctx context.Context, dir, mesh string) (tools []*tool, missing []
 			missing = append(missing, fmt.Sprintf("%s: %v", t.name, err))
 			continue
 		}
+		t.results = map[string][]result{}
 		tools = append(tools, t)
 	}
 	return tools, missing
 }
 
-// measure adds one run to results, unless t has failed before.
-func (t *tool) measure(ctx context.Context, r *runner, limit time.Duration, size int64, results *[]result) {
-	if t.failed != nil || ctx.Err() != nil {
+// does tells whether t takes part in k.
+func (t *tool) does(k task) bool { return t.task == "" || t.task == k.name }
+
+// measure lets t do k once and keeps the result, unless t has failed before.
+// A check leaves no result.
+func (t *tool) measure(ctx context.Context, r *runner, k task) {
+	if t.failed != nil || !t.does(k) || ctx.Err() != nil {
 		return
 	}
-	res, err := r.run(ctx, t, limit, size, os.DevNull)
-	if err != nil {
-		t.fail(fmt.Sprintf("%d bytes", size), err)
-		return
+	res, err := r.run(ctx, t, k)
+	switch {
+	case err != nil:
+		t.failed = fmt.Errorf("%s: %s: %w", t.name, k.title, err)
+		fmt.Fprintln(os.Stderr, "bench: error:", t.failed)
+		delete(t.results, k.name) // a median of fewer runs is none
+	case k.check == nil:
+		t.results[k.name] = append(t.results[k.name], res)
 	}
-	*results = append(*results, res)
 }
 
-func (t *tool) fail(what string, err error) {
-	t.failed = fmt.Errorf("%s: %s: %w", t.name, what, err)
-	fmt.Fprintln(os.Stderr, "bench: error:", t.failed)
-}
-
-// meshTool is mesh-cat, with more arguments, into mesh-recv.
-func meshTool(name, bin string, args ...string) *tool {
+// meshTool is a pair of command lines, in which PEER, TREE and OUT stand for
+// the token, the folder to send and where the data goes. One that names OUT
+// does the task file alone, one that names TREE the task tar alone.
+func meshTool(name, bin, sendLine, recvLine string) *tool {
 	t := &tool{name: name}
+	stores, walks := strings.Contains(recvLine, "OUT"), strings.Contains(sendLine, "TREE")
+	switch {
+	case walks:
+		t.task = "tar"
+	case stores:
+		t.task = "file"
+	}
 	var send, recv string // MESH_HOME of each end
 	t.setup = func(_ context.Context, dir string) error {
 		if bin == "" {
@@ -95,91 +114,25 @@ func meshTool(name, bin string, args ...string) *tool {
 	}
 	t.open = func(r run) (ends, error) {
 		token := filepath.Join(r.dir, "token")
+		command := func(home, line string) *exec.Cmd {
+			words := strings.Fields(line)
+			for i, word := range words {
+				words[i] = strings.NewReplacer("PEER", "@"+token, "TOKEN", token, "TREE", r.tree, "OUT", r.out).Replace(word)
+			}
+			cmd := exec.Command(filepath.Join(bin, words[0]), words[1:]...)
+			cmd.Env = append(os.Environ(), "MESH_HOME="+home)
+			return cmd
+		}
 		return ends{
-			recv: in(recv, filepath.Join(bin, "mesh-recv"), "--listen", "127.0.0.1:0", "--token-file", token),
+			recv: command(recv, recvLine+" --listen 127.0.0.1:0 --token-file TOKEN"),
 			ready: func() bool {
 				_, err := os.Stat(token)
 				return err == nil
 			},
-			send: func() *exec.Cmd {
-				return in(send, filepath.Join(bin, "mesh-cat"), append(slices.Clone(args), "@"+token)...)
-			},
+			send:   func() *exec.Cmd { return command(send, sendLine) },
+			stores: stores,
+			walks:  walks,
 		}, nil
-	}
-	return t
-}
-
-// in is exec.Command with MESH_HOME set.
-func in(home, name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), "MESH_HOME="+home)
-	return cmd
-}
-
-func sshTool() *tool {
-	const cipher = "aes128-gcm@openssh.com"
-	t := &tool{name: "ssh (aes128-gcm)"}
-	var own, sshd, login string
-	t.setup = func(ctx context.Context, dir string) error {
-		own = dir
-		if err := installed("ssh", "ssh-keygen"); err != nil {
-			return err
-		}
-		var err error
-		if sshd, err = exec.LookPath("sshd"); err != nil {
-			// sshd wants to be called by its full path, and sbin is not in everyone's PATH.
-			if sshd, err = exec.LookPath("/usr/sbin/sshd"); err != nil {
-				return errors.New("sshd is not installed")
-			}
-		}
-		me, err := user.Current()
-		if err != nil {
-			return err
-		}
-		login = me.Username
-		if me.Uid == "0" { // where Debian's sshd locks its unprivileged half in
-			if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-				return err
-			}
-		}
-		for _, key := range []string{"host", "user"} {
-			err := output(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, key))
-			if err != nil {
-				return err
-			}
-		}
-		host, err := os.ReadFile(filepath.Join(dir, "host.pub"))
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(dir, "known_hosts"), append([]byte("bench "), host...), 0o600)
-	}
-	t.open = func(r run) (ends, error) {
-		port, err := freePort()
-		if err != nil {
-			return ends{}, err
-		}
-		config := filepath.Join(r.dir, "sshd_config")
-		err = os.WriteFile(config, []byte(strings.Join([]string{
-			"ListenAddress 127.0.0.1:" + port,
-			"HostKey " + filepath.Join(own, "host"),
-			"AuthorizedKeysFile " + filepath.Join(own, "user.pub"),
-			"PidFile none", "UsePAM no", "UseDNS no", "StrictModes no", "LogLevel ERROR",
-			"PermitRootLogin prohibit-password", "PasswordAuthentication no",
-			"PrintMotd no", "PrintLastLog no", "Compression no", "Ciphers " + cipher,
-			"SetEnv HOME=" + r.dir, "", // or the login shell's own start is measured too
-		}, "\n")), 0o600)
-		return ends{
-			recv:   exec.Command(sshd, "-D", "-e", "-f", config),
-			ready:  listening(port),
-			daemon: true,
-			send: func() *exec.Cmd {
-				return exec.Command("ssh", "-F", "none", "-T", "-c", cipher, "-p", port, "-i", filepath.Join(own, "user"),
-					"-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "Compression=no",
-					"-o", "HostKeyAlias=bench", "-o", "UserKnownHostsFile="+filepath.Join(own, "known_hosts"),
-					login+"@127.0.0.1", "cat >"+r.out)
-			},
-		}, err
 	}
 	return t
 }
