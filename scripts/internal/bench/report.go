@@ -24,7 +24,7 @@ func header(tasks []task, tools []*tool, missing []string, dir string) {
 		"  memory; with a folder, tar fills it and another tar unpacks what arrives, if the tool does not do that itself.\n")
 	fmt.Printf("- Files are fresh, in DIR on %s. All is synced before each run; in it only mesh-recv -o syncs.\n", fileSystem(dir))
 	fmt.Printf("- Time is from the first start on the sender's side, with the receiver waiting, to the last exit\n" +
-		"  (ssh: to the client's exit).\n")
+		"  (ssh, rsync, scp: to the client's exit).\n")
 	fmt.Printf("- CPU and memory are the kernel's account of each end with its child processes (ssh's receiver: sshd, its\n" +
 		"  children and cat); memory is the highest of all runs.\n")
 	for _, t := range tools {

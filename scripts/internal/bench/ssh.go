@@ -15,10 +15,11 @@ import (
 
 const sshCipher = "aes128-gcm@openssh.com"
 
-// sshServer is an sshd for one user, and how to call it.
+// sshServer is an sshd for one user, and how to call it: what ssh, rsync and
+// scp share.
 type sshServer struct {
 	sshd, login string
-	dir         string // holds the keys
+	dir         string // holds the keys; empty: there is no sshd
 }
 
 // setup finds sshd and makes the keys in dir.
@@ -57,6 +58,14 @@ func (s *sshServer) setup(ctx context.Context, dir string) error {
 	return os.WriteFile(filepath.Join(dir, "known_hosts"), append([]byte("bench "), host...), 0o600)
 }
 
+// client returns an error if nobody can call s with the program name.
+func (s *sshServer) client(name string) error {
+	if s.dir == "" {
+		return errors.New("there is no sshd to call")
+	}
+	return installed(name)
+}
+
 // open starts nothing: it returns an sshd as the receiving end, and the
 // settings with which ssh calls it as the host "bench".
 func (s *sshServer) open(r run) (e ends, config string, err error) {
@@ -73,7 +82,8 @@ func (s *sshServer) open(r run) (e ends, config string, err error) {
 			"PidFile none", "UsePAM no", "UseDNS no", "StrictModes no", "LogLevel ERROR",
 			"PermitRootLogin prohibit-password", "PasswordAuthentication no",
 			"PrintMotd no", "PrintLastLog no", "Compression no", "Ciphers "+sshCipher,
-			"SetEnv HOME="+r.dir, // or the login shell's own start is measured too
+			"Subsystem sftp internal-sftp", // scp
+			"SetEnv HOME="+r.dir,           // or the login shell's own start is measured too
 		),
 		write(client,
 			"Host bench", "HostName 127.0.0.1", "Port "+port, "User "+s.login,
@@ -99,6 +109,30 @@ func sshTool(s *sshServer) *tool {
 			command = "tar xC " + r.out
 		}
 		e.send = func() *exec.Cmd { return exec.Command("ssh", "-F", config, "bench", command) }
+		return e, err
+	}
+	return t
+}
+
+func rsyncTool(s *sshServer) *tool {
+	t := &tool{name: "rsync -a (ssh)", task: "tar"}
+	t.setup = func(context.Context, string) error { return s.client("rsync") }
+	t.open = func(r run) (ends, error) {
+		e, config, err := s.open(r)
+		e.walks = true
+		e.send = func() *exec.Cmd { return exec.Command("rsync", "-a", "-e", "ssh -F "+config, r.tree, "bench:"+r.out) }
+		return e, err
+	}
+	return t
+}
+
+func scpTool(s *sshServer) *tool {
+	t := &tool{name: "scp -r", task: "tar"}
+	t.setup = func(context.Context, string) error { return s.client("scp") }
+	t.open = func(r run) (ends, error) {
+		e, config, err := s.open(r)
+		e.walks = true
+		e.send = func() *exec.Cmd { return exec.Command("scp", "-q", "-r", "-F", config, r.tree, "bench:"+r.out) }
 		return e, err
 	}
 	return t

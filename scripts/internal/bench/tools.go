@@ -51,11 +51,12 @@ type ends struct {
 // available returns the tools that can be measured here, set up, and for the
 // others the reason why not.
 func available(ctx context.Context, dir, mesh string) (tools []*tool, missing []string) {
+	ssh := &sshServer{}
 	for _, t := range []*tool{
 		meshTool("mesh", mesh, "mesh-cat PEER", "mesh-recv"),
 		meshTool("mesh --via quic", mesh, "mesh-cat --via quic PEER", "mesh-recv"),
 		meshTool("mesh-recv -o", mesh, "mesh-cat PEER", "mesh-recv -o OUT"),
-		sshTool(&sshServer{}), socatTool(), ncTool(),
+		sshTool(ssh), rsyncTool(ssh), scpTool(ssh), socatTool(), ncTool(),
 	} {
 		own := filepath.Join(dir, strings.Fields(t.name)[0])
 		err := os.MkdirAll(own, 0o700)
