@@ -43,9 +43,9 @@ func kernel() string {
 
 // fileSystem returns the type of the file system that holds dir.
 func fileSystem(dir string) string {
-	out, err := exec.Command("findmnt", "-n", "-o", "FSTYPE", "-T", dir).Output()
-	if err != nil {
-		return "a file system of unknown type"
+	out, _ := exec.Command("findmnt", "-n", "-o", "FSTYPE", "-T", dir).Output()
+	if types := strings.Fields(string(out)); len(types) > 0 { // one for each mount on that folder
+		return types[len(types)-1]
 	}
-	return strings.TrimSpace(string(out))
+	return "a file system of unknown type"
 }

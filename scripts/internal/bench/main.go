@@ -11,8 +11,7 @@
 // have exited. A folder comes from tar and goes into tar: then the clock
 // starts with the first tar and stops with the last exit.
 // The tools take turns, each round from another one on, so that a busy machine
-// is busy for all of them. Where many files were deleted in the last minutes, as
-// after another run of this program, ext4 is slow with new ones.
+// is busy for all of them.
 package main
 
 import (
@@ -53,7 +52,7 @@ func main() {
 	s.files = fromEnv("BENCH_FILES", 10000)
 	s.runs = fromEnv("BENCH_RUNS", 5)
 	for _, name := range s.tasks {
-		if !slices.ContainsFunc(allTasks(s, ""), func(t task) bool { return t.name == name }) {
+		if !slices.ContainsFunc(allTasks(s, places{}), func(t task) bool { return t.name == name }) {
 			flag.Usage()
 			os.Exit(2)
 		}
@@ -88,28 +87,28 @@ func exitOn(err error) {
 // bench runs every tool and prints the report. Its error is what broke or,
 // with --check, that a bar was missed.
 func bench(ctx context.Context, s settings) error {
-	dir, err := os.MkdirTemp("", "mesh-bench-")
+	p, err := newPlaces()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer p.remove()
 
-	r, err := newRunner(dir)
+	r, err := newRunner(p.disk)
 	if err != nil {
 		return err
 	}
-	tasks, err := chosenTasks(s, dir)
+	tasks, err := chosenTasks(s, p)
 	if err != nil {
 		return err
 	}
-	tools, missing := available(ctx, dir, s.mesh)
-	for _, k := range checks(tasks) {
+	tools, missing := available(ctx, p.disk, s.mesh)
+	for _, k := range checks(tasks, p) {
 		fmt.Fprintf(os.Stderr, "bench: %s\n", k.title)
 		for _, t := range tools {
 			t.measure(ctx, r, k)
 		}
 	}
-	header(tasks, tools, missing, dir)
+	header(tasks, tools, missing, p)
 
 	for _, k := range tasks {
 		for n := range k.runs {

@@ -12,8 +12,9 @@ import (
 	"unicode/utf8"
 )
 
-// header says what is measured, where and how. dir is a folder to work in.
-func header(tasks []task, tools []*tool, missing []string, dir string) {
+// header says what is measured, where and how.
+func header(tasks []task, tools []*tool, missing []string, p places) {
+	dir := p.disk
 	fmt.Printf("# mesh beside other tools, on loopback\n\n")
 	fmt.Printf("- Machine: %s, %d cores, %s, %s; load %s before the start.\n",
 		cpuModel(), runtime.NumCPU(), kernel(), runtime.Version(), load())
@@ -22,7 +23,9 @@ func header(tasks []task, tools []*tool, missing []string, dir string) {
 	}
 	fmt.Printf("- The tools take turns. All data is random. The sender's stdin is a pipe that another process fills from\n" +
 		"  memory; with a folder, tar fills it and another tar unpacks what arrives, if the tool does not do that itself.\n")
-	fmt.Printf("- Files are fresh, in DIR on %s. All is synced before each run; in it only mesh-recv -o syncs.\n", fileSystem(dir))
+	fmt.Printf("- Files are fresh, in DIR on %s; folders, sent and received, are on %s.\n",
+		fileSystem(dir), fileSystem(p.tree))
+	fmt.Printf("- All is synced before each run; in it only mesh-recv -o syncs.\n")
 	fmt.Printf("- Time is from the first start on the sender's side, with the receiver waiting, to the last exit\n" +
 		"  (ssh, rsync, scp: to the client's exit).\n")
 	fmt.Printf("- CPU and memory are the kernel's account of each end with its child processes (ssh's receiver: sshd, its\n" +
@@ -104,7 +107,7 @@ func timeTable(k task, tools []*tool) {
 
 // summary prints the table that README shows.
 func summary(s settings, tools []*tool, floor int64) {
-	all := allTasks(s, "")
+	all := allTasks(s, places{})
 	bulk, file, tar, small := all[0], all[1], all[2], all[3]
 	ssh := find(tools, "ssh")
 	rows := [][]string{{

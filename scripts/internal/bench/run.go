@@ -77,8 +77,7 @@ func feed(size string) error {
 func random() io.Reader { return rand.NewChaCha8([32]byte{'m', 'e', 's', 'h'}) }
 
 // run lets t do k once. Every process that it starts has ended when it
-// returns, and the file that came out is deleted. A folder stays: where many
-// files were just deleted, ext4 takes 20 times longer to make new ones.
+// returns, and what came out is deleted.
 func (r *runner) run(ctx context.Context, t *tool, k task) (res result, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, k.limit, fmt.Errorf("not done in %v", k.limit))
 	defer func() {
@@ -93,11 +92,10 @@ func (r *runner) run(ctx context.Context, t *tool, k task) (res result, err erro
 	if err := os.Mkdir(job.dir, 0o700); err != nil {
 		return res, err
 	}
-	if k.tree == "" {
-		defer os.RemoveAll(job.dir)
-	}
-	if k.disk {
-		job.out = filepath.Join(job.dir, "out")
+	defer os.RemoveAll(job.dir)
+	if k.place != "" {
+		job.out = filepath.Join(k.place, "out")
+		defer os.RemoveAll(job.out)
 		syscall.Sync() // what the run before left to write is not this one's
 		if err := warm(job.out, k.size); err != nil {
 			return res, err

@@ -29,47 +29,72 @@ type task struct {
 
 	size int64  // bytes from memory
 	tree string // or else this folder
-	disk bool   // the data goes to a fresh file or folder, not to /dev/null
+
+	place string // of the fresh file or folder that is made of it; empty: /dev/null
 
 	check func(ctx context.Context, out string) error // of what came out; may be nil
 }
 
-// allTasks returns the tasks in the order in which they are done. tree is the
-// folder to send.
-func allTasks(s settings, tree string) []task {
+// places are folders to work in.
+type places struct {
+	disk string
+	tree string // for folders: in memory where that can be
+}
+
+// newPlaces makes them. Trees are not on the disk because ext4 is up to 20
+// times slower with new files where many were deleted in the last minutes.
+func newPlaces() (p places, err error) {
+	if p.disk, err = os.MkdirTemp("", "mesh-bench-"); err != nil {
+		return p, err
+	}
+	if p.tree, err = os.MkdirTemp("/dev/shm", "mesh-bench-"); err != nil {
+		p.tree = p.disk
+	}
+	return p, nil
+}
+
+func (p places) remove() {
+	os.RemoveAll(p.tree)
+	os.RemoveAll(p.disk)
+}
+
+// allTasks returns the tasks in the order in which they are done.
+func allTasks(s settings, p places) []task {
 	bulk := task{
 		name: "bulk", title: fmt.Sprintf("%d MiB to /dev/null", s.mib), runs: s.runs,
 		limit: 30*time.Second + time.Duration(s.mib)*200*time.Millisecond, size: int64(s.mib) << 20,
 	}
 	file := bulk
-	file.name, file.title, file.disk = "file", fmt.Sprintf("%d MiB to a file", s.mib), true
+	file.name, file.title, file.place = "file", fmt.Sprintf("%d MiB to a file", s.mib), p.disk
 	return []task{bulk, file, {
 		name: "tar", title: fmt.Sprintf("%d files of %d KiB", s.files, treeFile>>10), runs: s.runs,
-		limit: 30*time.Second + time.Duration(s.files)*20*time.Millisecond, tree: tree, disk: true,
+		limit: 30*time.Second + time.Duration(s.files)*20*time.Millisecond,
+		tree:  filepath.Join(p.tree, "tree"), place: p.tree,
 	}, {
 		name: "small", title: fmt.Sprintf("%d bytes", smallBytes), runs: s.runs * smallPerBulk,
 		limit: 30 * time.Second, size: smallBytes,
 	}}
 }
 
-// chosenTasks returns the tasks that are asked for. What they need is in dir.
-func chosenTasks(s settings, dir string) ([]task, error) {
-	tree := filepath.Join(dir, "tree")
-	tasks := slices.DeleteFunc(allTasks(s, tree), func(k task) bool {
+// chosenTasks returns the tasks that are asked for, with the folder to send.
+func chosenTasks(s settings, p places) ([]task, error) {
+	tasks := slices.DeleteFunc(allTasks(s, p), func(k task) bool {
 		return len(s.tasks) > 0 && !slices.Contains(s.tasks, k.name)
 	})
-	if slices.ContainsFunc(tasks, func(k task) bool { return k.tree != "" }) {
-		return tasks, plant(tree, s.files)
+	for _, k := range tasks {
+		if k.tree != "" {
+			return tasks, plant(k.tree, s.files)
+		}
 	}
 	return tasks, nil
 }
 
 // checks returns what shows, before anything is timed, that the tools carry
 // what the tasks send.
-func checks(tasks []task) []task {
+func checks(tasks []task, p places) []task {
 	list := []task{{
 		name: "file", title: "check with 1 MiB", limit: 30 * time.Second,
-		size: checkBytes, disk: true, check: sameBytes,
+		size: checkBytes, place: p.disk, check: sameBytes,
 	}}
 	for _, k := range tasks {
 		if k.tree != "" {
