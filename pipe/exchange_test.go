@@ -17,6 +17,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/linktest"
+	"mesh/proto/wire"
 )
 
 const latency = 10 * time.Millisecond
@@ -53,7 +54,11 @@ func overBoth(t *testing.T, f func(t *testing.T, n *linktest.Net)) {
 // both runs an exchange to its end at both ends.
 func both(t *testing.T, n *linktest.Net, caps proto.Caps, dialer, listener *end) {
 	t.Helper()
-	dl, ll := n.Pair(t, caps)
+	var first func(wire.TransferID) []byte
+	if dialer.source != nil && dialer.source.Ready != nil {
+		first = dialer.source.First
+	}
+	dl, ll := n.PairFirst(t, caps, first)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -8,7 +8,8 @@ type lane struct {
 	primary bool   // carries all, and not only whole blocks
 	busy    span   // being written to the link
 	sent    []span // written, and not all of it acknowledged; in order
-	done    bool   // FILE_DONE was written
+	meta    bool   // FILE_META was written
+	done    bool   // FILE_DONE was
 	lost    error  // the link is no more
 	scratch []byte // for what is read back from a spool
 }

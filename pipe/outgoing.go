@@ -36,6 +36,7 @@ type outgoing struct {
 	sent    int64 // data before it was handed to a link, but for again
 	again   []span
 	lanes   []*lane // of links that live
+	opened  bool    // one of them has been
 	hash    *digest.Hasher
 	eof     bool // data.end and status are final
 	surplus bool // bytes were read that the consumer did not stay for
@@ -50,6 +51,14 @@ type outgoing struct {
 func newOutgoing(id wire.TransferID, source *Source, window, spoolBytes int64) (*outgoing, error) {
 	o := &outgoing{source: source, id: id, window: window, keep: window, hash: digest.New()}
 	o.changed.L = &o.mu
+	if f := source.opening; f != nil && len(f.data) > 0 {
+		copy(o.data.space(), f.data)
+		_, _ = o.hash.Write(f.data) // never fails
+		if err := o.data.grow(len(f.data)); err != nil {
+			return nil, proto.IOError(err)
+		}
+	}
+	o.eof = source.opening != nil && source.opening.eof
 	if spoolBytes > window {
 		file, err := spoolFile()
 		if err != nil {
@@ -93,11 +102,16 @@ func (o *outgoing) stop(err error) {
 	o.changed.Broadcast()
 }
 
-// open makes the lane of another link.
+// open makes the lane of another link. The first one has carried what the source
+// gave at once.
 func (o *outgoing) open(primary bool) *lane {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l := &lane{primary: primary}
+	if f := o.source.opening; f != nil && !o.opened {
+		o.opened, o.sent = true, int64(len(f.data))
+		l.meta, l.done, l.sent = true, f.eof, []span{{0, o.sent}}
+	}
 	o.lanes = append(o.lanes, l)
 	return l
 }
@@ -138,6 +152,9 @@ func (o *outgoing) resume(m *wire.Resume) error {
 // fill reads the source to its end. It may be blocked in a read when the
 // exchange is over, and then ends with that read.
 func (o *outgoing) fill() error {
+	if f := o.source.opening; f != nil && (f.eof || f.err != nil) {
+		return f.err
+	}
 	for {
 		room, err := o.room()
 		if room == nil || err != nil {
@@ -215,7 +232,7 @@ func (o *outgoing) filled(n int) (over bool, err error) {
 // peer has acknowledged the end of all. The primary lane begins with FILE_META
 // and ends with FILE_DONE.
 func (o *outgoing) send(w *frameWriter, l *lane) error {
-	if l.primary {
+	if l.primary && !l.meta {
 		if err := w.message(&wire.Meta{Transfer: o.id, Kind: wire.KindPipe}); err != nil {
 			return err
 		}

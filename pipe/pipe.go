@@ -21,6 +21,10 @@ type Source struct {
 	// lost nothing that was not typed; of any other source it must be known that
 	// it has ended.
 	Typed bool
+	// Ready, if it is set, reports whether a Read would not block.
+	Ready func() bool
+
+	opening *opening // what First has given
 }
 
 // Sink is where a transfer's bytes go to.

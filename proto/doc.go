@@ -71,6 +71,14 @@
 // where HELLO is the whole body as it was sent, HELLO' and OK' the bodies with
 // the proof 32 zero bytes. X differs for each TLS session, so a proof is worth
 // nothing on another link; the role labels keep one from serving as the other.
+// The id of the transfer that begins is
+//
+//	HKDF-Expand(PRK, LabelTransfer, 16)
+//
+// so that the dialer knows it before P2P_OK repeats it. Since the dialer has
+// pinned the listener's key, its first frames may ride along with P2P_HELLO, up
+// to what fits the window before the proof; the listener reads them when it has
+// said P2P_OK, and if it does not, they are lost with the connection.
 //
 // # A transfer
 //
@@ -151,6 +159,9 @@ const (
 	MaxWindowBytes = 1 << 30
 	// MaxTransferBytes is the largest offset.
 	MaxTransferBytes = 1<<63 - 1
+	// TransferIDBytes is the length of a transfer's id, LabelTransfer makes it.
+	TransferIDBytes = 16
+	LabelTransfer   = "mesh/1 transfer"
 	// MaxFlows bounds the links that carry one transfer at a time.
 	MaxFlows = 16
 	// MaxPieces bounds the pieces, received with holes between them, of each
@@ -169,6 +180,9 @@ const (
 	// WindowBytes is the window that we announce: what a receiver may have to
 	// hold for a slow consumer, and a sender keeps until it is acknowledged.
 	WindowBytes = 16 << 20
+	// MaxFirstBytes is how much data may ride along with P2P_HELLO: less than
+	// UnprovenWindowBytes, so that nobody waits.
+	MaxFirstBytes = 32 << 10
 	// MaxBlockBytes bounds a block of the stream over TCP.
 	MaxBlockBytes = 1 << 20
 	// AckEveryBytes is how much a consumer takes between two FILE_ACKs.

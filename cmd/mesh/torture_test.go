@@ -159,9 +159,11 @@ func killed(t *testing.T, data []byte, victim string, r *mathrand.Rand) (proto.C
 	cat := begin(t, dir, stdin, "mesh-cat", args...)
 	started()
 
-	// The point is where so much has gone into the sender that it must have a
-	// link: not all of it was sent. One in four is at the very end.
-	point := 512<<10 + r.IntN(len(data)-512<<10)
+	// The point is where so much has gone into the sender, more than a pipe holds
+	// and than is read ahead of a link, that it must have one: not all of it was
+	// sent. One in four is at the very end.
+	const linked = 3 << 19
+	point := linked + r.IntN(len(data)-linked)
 	if r.IntN(4) == 0 {
 		point = len(data)
 	}

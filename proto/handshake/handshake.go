@@ -42,6 +42,16 @@ func (b Binding) ResumeSecret(secret []byte) ([]byte, error) {
 	return b.derive(proto.LabelResume, secret, proto.ResumeSecretBytes)
 }
 
+// Transfer returns the id of the transfer that begins on a link which is made
+// with the given secret.
+func (b Binding) Transfer(secret []byte) (wire.TransferID, error) {
+	id, err := b.derive(proto.LabelTransfer, secret, proto.TransferIDBytes)
+	if err != nil {
+		return wire.TransferID{}, err
+	}
+	return wire.TransferID(id), nil
+}
+
 // proof returns the HMAC of the parts under the key of a role.
 func (b Binding) proof(label string, secret []byte, parts ...[]byte) ([]byte, error) {
 	key, err := b.derive(label, secret, sha256.Size)
@@ -260,8 +270,8 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 	if !l.Reserve() {
 		return Verdict{}, proto.Errorf(proto.Busy, "as many peers as there may be")
 	}
-	var transfer wire.TransferID
-	if _, err := rand.Read(transfer[:]); err != nil {
+	transfer, err := b.Transfer(found.Secret)
+	if err != nil {
 		l.Release()
 		return Verdict{}, err
 	}

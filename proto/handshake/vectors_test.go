@@ -24,8 +24,12 @@ func TestVectors(t *testing.T) {
 	}
 	h.Proof = prove(t, b, proto.LabelDialer, secret, wire.AppendBody(nil, &h))
 	hello := wire.AppendBody(nil, &h)
+	transfer, err := b.Transfer(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ok := answer(t, b, secret, hello, wire.OKMessage{
-		Granted: "send", Window: window, Transfer: wire.TransferID(bytes.Repeat([]byte{6}, 16)), Nonce: bytes.Repeat([]byte{7}, proto.NonceBytes),
+		Granted: "send", Window: window, Transfer: transfer, Nonce: bytes.Repeat([]byte{7}, proto.NonceBytes),
 	})
 	resume, err := b.ResumeSecret(secret)
 	if err != nil {

@@ -24,6 +24,11 @@ type Target struct {
 	// Want is what to ask for. The listener grants some of it; Need must be
 	// among that.
 	Want, Need proto.Caps
+	// First, if it is set, returns the first frames of the transfer with that id,
+	// up to [proto.MaxFirstBytes] and a few headers. They ride along with
+	// P2P_HELLO, unread if that is refused. It is called for each connection that
+	// gets as far.
+	First func(wire.TransferID) []byte
 
 	// was is what carried the transfer that is to go on, at the first of Addrs.
 	// Where that says that nobody listens any more, and the other carrier finds
@@ -89,7 +94,15 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 	defer stop()
 	begun := time.Now()
 	frame := wire.AppendHeader(nil, wire.Header{Type: wire.TypeHello, Bytes: len(d.Hello)})
-	if err := conn.Send(frame, d.Hello); err != nil {
+	id, err := b.Transfer(t.Credential.Secret)
+	if err != nil {
+		return nil, err
+	}
+	var first []byte
+	if t.First != nil && s == nil {
+		first = t.First(id)
+	}
+	if err := conn.Send(frame, d.Hello, first); err != nil {
 		return nil, helloError(ctx, err)
 	}
 	typ, body, err := wire.ReadFrame(conn, wire.TypeOK, wire.TypeDeny)
@@ -100,6 +113,9 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 	ok, granted, err := d.Finish(typ, body)
 	if err != nil {
 		return nil, err
+	}
+	if s == nil && ok.Transfer != id {
+		return nil, proto.Errorf(proto.Protocol, "the peer names another transfer than the one that begins")
 	}
 	if !granted.Has(t.Need) {
 		return nil, proto.Errorf(proto.Capability, "the peer allows %s here, and we need %s", granted, t.Need)

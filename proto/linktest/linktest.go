@@ -164,6 +164,12 @@ func (Anyone) Withdrawn(identity.ID, *token.ID, proto.Caps) bool { return false 
 // says.
 func (n *Net) Pair(t testing.TB, caps proto.Caps) (dialer, listener *link.Link) {
 	t.Helper()
+	return n.PairFirst(t, caps, nil)
+}
+
+// PairFirst is Pair with frames that ride along with P2P_HELLO.
+func (n *Net) PairFirst(t testing.TB, caps proto.Caps, first func(wire.TransferID) []byte) (dialer, listener *link.Link) {
+	t.Helper()
 	dialing, _ := n.Endpoint(t)
 	listening, key := n.Endpoint(t)
 	l, err := listening.Listen(Anyone{}, caps, 1)
@@ -182,7 +188,7 @@ func (n *Net) Pair(t testing.TB, caps proto.Caps) (dialer, listener *link.Link) 
 		}
 	})
 	dialer, err = dialing.Dial(t.Context(), link.Target{
-		ID: key.ID(), Addrs: []string{listening.Addr().String()}, Credential: token.KeyCredential(), Want: caps, Need: caps,
+		ID: key.ID(), Addrs: []string{listening.Addr().String()}, Credential: token.KeyCredential(), Want: caps, Need: caps, First: first,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,8 +14,8 @@ import (
 type Digest [32]byte
 
 // TransferID names what a link is for, the transfers of both directions; in
-// JSON, 32 hexadecimal digits. The listener chooses it at random.
-type TransferID [16]byte
+// JSON, 32 hexadecimal digits. The handshake derives it.
+type TransferID [proto.TransferIDBytes]byte
 
 // The methods of a P2P_HELLO: which credential the proof is made with.
 const (

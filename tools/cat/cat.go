@@ -6,6 +6,7 @@ package cat
 import (
 	"github.com/urfave/cli/v2"
 
+	"mesh/pipe"
 	"mesh/proto"
 	"mesh/tools/cmdline"
 	"mesh/tools/cmdline/command"
@@ -46,13 +47,17 @@ func cat(c *cli.Context, n *node.Node, args, cmd []string) error {
 			return err
 		}
 	}
-	l, closeSocket, err := n.Dial(c.Context, peer, proto.CapSend|proto.CapRecv, proto.CapSend, c.Duration("wait"))
+	var source *pipe.Source // a command's is there when it runs
+	if cmd == nil {
+		source = node.Stdin(c)
+	}
+	l, closeSocket, err := n.Dial(c.Context, peer, proto.CapSend|proto.CapRecv, proto.CapSend, source, c.Duration("wait"))
 	if err != nil {
 		return err
 	}
 	defer closeSocket()
 	if cmd == nil {
-		return n.Exchange(c.Context, l, node.Stdin(c), node.Stdout(c))
+		return n.Exchange(c.Context, l, source, node.Stdout(c))
 	}
 	// Not before the link is there: a command may do more than print.
 	p, err := command.Start(c.Context, cmd, command.Options{Stdin: c.App.Reader, Stderr: c.App.ErrWriter, Env: n.Env(l)})

@@ -80,7 +80,7 @@ func dialOrWait(c *cli.Context, n *node.Node, args []string) (*link.Link, func()
 		if err != nil {
 			return nil, nil, err
 		}
-		return n.Dial(c.Context, peer, proto.CapRecv, proto.CapRecv, c.Duration("wait"))
+		return n.Dial(c.Context, peer, proto.CapRecv, proto.CapRecv, nil, c.Duration("wait"))
 	}
 	w, err := n.Wait(c, node.Offer{Caps: proto.CapSend, Once: true, Command: "mesh-cat"})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"mesh/pipe"
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/proto/link"
@@ -24,8 +25,8 @@ const firstDial = 2 * time.Second
 
 // Dial links to the peer and gets what need says, and of want what there is.
 // With wait it tries again for that long while the peer is not there or busy.
-// The returned function closes the socket.
-func (n *Node) Dial(ctx context.Context, p Peer, want, need proto.Caps, wait time.Duration) (*link.Link, func(), error) {
+// What the source, if there is one, has ready goes along. The returned function closes the socket.
+func (n *Node) Dial(ctx context.Context, p Peer, want, need proto.Caps, source *pipe.Source, wait time.Duration) (*link.Link, func(), error) {
 	if !p.Caps.Has(need) {
 		return nil, nil, proto.Errorf(proto.Capability, "the token allows %s, and we need %s", p.Caps, need)
 	}
@@ -39,6 +40,9 @@ func (n *Node) Dial(ctx context.Context, p Peer, want, need proto.Caps, wait tim
 	}
 	stop := func() { _ = e.Close() }
 	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: want & p.Caps, Need: need}
+	if source != nil {
+		t.First = source.First
+	}
 	l, err := n.redial(ctx, e, t, wait)
 	if err != nil {
 		stop()

@@ -52,7 +52,7 @@ func screenOf(source *pipe.Source, sink *pipe.Sink) screen {
 // Stdin is the tool's standard input as a source.
 func Stdin(c *cli.Context) *pipe.Source {
 	if f, ok := c.App.Reader.(*os.File); ok {
-		return &pipe.Source{Reader: pipe.Pollable(f, os.O_RDONLY), Typed: term.IsTerminal(f)}
+		return &pipe.Source{Reader: pipe.Pollable(f, os.O_RDONLY), Typed: term.IsTerminal(f), Ready: func() bool { return pipe.Readable(f) }}
 	}
 	return &pipe.Source{Reader: c.App.Reader}
 }

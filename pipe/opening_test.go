@@ -1,0 +1,85 @@
+package pipe_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"mesh/pipe"
+	"mesh/proto"
+	"mesh/proto/linktest"
+)
+
+// What rides along with P2P_HELLO arrives once, and nothing behind it is lost,
+// however much the source has ready then.
+func TestFirst(t *testing.T) {
+	t.Parallel()
+	const f = proto.MaxFirstBytes
+	for _, size := range []int{0, 1, f - 1, f, f + 1, 3 << 20} {
+		for _, ready := range []int{0, 1, 2, 1 << 30} { // reads
+			t.Run(fmt.Sprint(size, ready), func(t *testing.T) {
+				t.Parallel()
+				overBoth(t, func(t *testing.T, n *linktest.Net) {
+					data := random(size)
+					var dialer, listener end
+					left := ready
+					dialer.source = &pipe.Source{Reader: iotest.HalfReader(bytes.NewReader(data)), Ready: func() bool {
+						left--
+						return left >= 0
+					}}
+					dialer.options = pipe.Options{ResumeFor: time.Minute}
+					listener.options.ResumeFor = time.Minute
+					outages(n, time.Now(), []time.Duration{60 * time.Millisecond}, 5*time.Second)
+					both(t, n, proto.CapSend, &dialer, &listener)
+					wantCode(t, "sender", dialer.err, proto.OK)
+					wantCode(t, "receiver", listener.err, proto.OK)
+					if !bytes.Equal(listener.got.Bytes(), data) {
+						t.Errorf("got %d other bytes, want %d", listener.got.Len(), size)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A message that is there at once is through a round trip sooner.
+func TestFirstIsSooner(t *testing.T) {
+	t.Parallel()
+	var taken [2]time.Duration // from the dial to the consumer
+	for i := range taken {
+		synctest.Test(t, func(t *testing.T) {
+			var dialer, listener end
+			dialer.source = from(random(1 << 10))
+			dialer.source.Ready = func() bool { return i == 1 }
+			begun := time.Now()
+			listener.sink = &pipe.Sink{Writer: io.Discard, Finish: func(int) error {
+				taken[i] = time.Since(begun)
+				return nil
+			}}
+			both(t, &linktest.Net{Latency: latency}, proto.CapSend, &dialer, &listener)
+			wantCode(t, "sender", dialer.err, proto.OK)
+		})
+	}
+	if taken[1] > taken[0]-latency {
+		t.Errorf("taken after %s, and after %s when it was not ready: want %s less at least", taken[1], taken[0], latency)
+	}
+}
+
+// A source that fails while it is asked for its first bytes is told of as one
+// that fails later.
+func TestFirstFails(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
+		var dialer, listener end
+		failing := io.MultiReader(bytes.NewReader(random(10)), iotest.ErrReader(errors.New("bad sector")))
+		dialer.source = &pipe.Source{Reader: failing, Ready: func() bool { return true }}
+		both(t, n, proto.CapSend, &dialer, &listener)
+		wantCode(t, "sender", dialer.err, proto.IO)
+		wantCode(t, "receiver", listener.err, proto.IO)
+	})
+}

@@ -1,0 +1,25 @@
+//go:build unix
+
+package pipe
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Readable reports whether a read of f would not block now: there are bytes, or
+// its end.
+func Readable(f *os.File) bool {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return false
+	}
+	ready := false
+	err = c.Control(func(fd uintptr) {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, 0)
+		ready = err == nil && n == 1 && fds[0].Revents&(unix.POLLIN|unix.POLLHUP) != 0
+	})
+	return err == nil && ready
+}
