@@ -6,6 +6,8 @@
 //   - on Linux, datagrams that the kernel has coalesced (UDP_GRO) are read in
 //     blocks of up to 64 KiB and cut here, which costs a fraction of the system
 //     calls, and are handed over no faster than quic-go takes them;
+//   - on Linux, several batches of segments for one address (GSO) leave in one
+//     send;
 //   - a packet that can't leave now (link down, a firewall, full queues) counts
 //     as lost, as on any path, where quic-go would end the connection;
 //   - on Linux, word that nobody listens at a destination any more.
@@ -85,7 +87,15 @@ func (c *Conn) Lost() uint64 { return c.lost.Load() }
 // counted, see [Conn.Lost]. Errors remain for a packet that is too large, which
 // is how quic-go finds the path MTU, for a system that can't segment, for
 // misuse and for a closed socket.
+//
+// On Linux a large batch of segments may wait for another, see gatherer: then
+// an error of its own is taken for a loss, and it is the next that meets it.
 func (c *Conn) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
+	return c.write(b, oob, addr)
+}
+
+// send gives b to the kernel, see WriteMsgUDP.
+func (c *Conn) send(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
 	for range sendAttempts {
 		n, oobn, err = c.UDPConn.WriteMsgUDP(b, oob, addr)
 		if err == nil {

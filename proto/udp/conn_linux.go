@@ -15,6 +15,7 @@ type socket struct {
 
 	raw syscall.RawConn
 	in  reader
+	out gatherer
 
 	errs struct {
 		sync.Mutex

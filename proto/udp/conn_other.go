@@ -33,6 +33,10 @@ func enlarge(set func(int) error) int {
 	return 0
 }
 
+func (c *Conn) write(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
+	return c.send(b, oob, addr)
+}
+
 func (c *Conn) drain() {}
 
 // again reports whether a failed send is worth another attempt.

@@ -15,3 +15,13 @@ func SetYield(c *Conn, packets int) { c.in.yieldAfter = packets }
 func DisableGRO(c *Conn) {
 	_ = c.raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 0) })
 }
+
+// HoldForever keeps c from sending what it holds until the next send.
+func HoldForever(c *Conn) { c.out.waiting = true }
+
+// Held returns how many bytes c holds back.
+func Held(c *Conn) int {
+	c.out.Lock()
+	defer c.out.Unlock()
+	return len(c.out.held)
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/quic-go/quic-go"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 
@@ -54,7 +55,7 @@ func (tr train) datagrams(i int) (all [][]byte) {
 	return slices.Collect(slices.Chunk(data, tr.segment))
 }
 
-func (tr train) send(t *testing.T, i int, from *net.UDPConn, to *net.UDPAddr, oob ...byte) {
+func (tr train) send(t *testing.T, i int, from quic.OOBCapablePacketConn, to *net.UDPAddr, oob ...byte) {
 	t.Helper()
 	if tr.segment > 0 {
 		oob = append(slices.Clip(oob), segments(tr.segment)...)
