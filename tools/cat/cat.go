@@ -29,7 +29,7 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	cmdline.OneProcessor()
+	cmdline.Bulk()
 	n, err := node.Open(c)
 	if err != nil {
 		return err

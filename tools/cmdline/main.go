@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -94,12 +95,20 @@ func split(argv []string) (flat, cmd []string) {
 	return argv[:i], append([]string{}, argv[i+1:]...)
 }
 
-// OneProcessor makes the process use one processor, unless GOMAXPROCS is set in
-// the environment. For tools that move bytes over one link, where handing each
-// packet to another processor costs more than it gains; see PERFORMANCE.md.
-func OneProcessor() {
+// heapGrowth is the GC percentage of a tool that moves bytes. Its heap is few
+// objects, and those large, so that a collection costs next to nothing: what
+// the default leaves uncollected only adds to the peak.
+const heapGrowth = 25
+
+// Bulk sets the Go runtime up for a tool that moves bytes over one link, where
+// handing each packet to another processor costs more than it gains (see
+// PERFORMANCE.md). GOMAXPROCS and GOGC in the environment come first.
+func Bulk() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(heapGrowth)
 	}
 }
 

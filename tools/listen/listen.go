@@ -49,7 +49,7 @@ func run(c *cli.Context) error {
 			return err
 		}
 	}
-	cmdline.OneProcessor()
+	cmdline.Bulk()
 	n, err := node.Open(c)
 	if err != nil {
 		return err

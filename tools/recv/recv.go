@@ -39,7 +39,7 @@ func run(c *cli.Context) error {
 	if c.Bool("force") && c.String("output") == "" {
 		return proto.Errorf(proto.Usage, "--force goes with -o")
 	}
-	cmdline.OneProcessor()
+	cmdline.Bulk()
 	n, err := node.Open(c)
 	if err != nil {
 		return err
