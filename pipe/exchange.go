@@ -11,6 +11,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/link"
+	"mesh/proto/wire"
 )
 
 // Options are what an exchange may be told. The zero value will do.
@@ -66,12 +67,15 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 	if !l.Dialed {
 		sends, receives = receives, sends
 	}
+	if l.Kind == wire.KindFiles { // one way is for what the receiver says
+		sends, receives = true, true
+	}
 	if sends {
-		x.out = newOutgoing(l.Transfer, source, min(l.PeerWindow, proto.WindowBytes))
+		x.out = newOutgoing(l.Transfer, l.Kind, source, min(l.PeerWindow, proto.WindowBytes))
 		go x.fill() // may be left in a read of the source
 	}
 	if receives {
-		x.in = newIncoming(l.Transfer, sink, proto.WindowBytes)
+		x.in = newIncoming(l.Transfer, l.Kind, sink, proto.WindowBytes)
 		go x.consume() // may be left in a write to the sink
 		if sink.Gone != nil {
 			go func() {

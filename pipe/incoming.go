@@ -17,6 +17,7 @@ import (
 type incoming struct {
 	sink   *Sink
 	id     wire.TransferID
+	kind   string
 	window int64
 
 	mu      sync.Mutex
@@ -34,8 +35,8 @@ type incoming struct {
 	hash *digest.Hasher // consume's own
 }
 
-func newIncoming(id wire.TransferID, sink *Sink, window int64) *incoming {
-	in := &incoming{sink: sink, id: id, window: window, hash: digest.New()}
+func newIncoming(id wire.TransferID, kind string, sink *Sink, window int64) *incoming {
+	in := &incoming{sink: sink, id: id, kind: kind, window: window, hash: digest.New()}
 	in.changed.L = &in.mu
 	return in
 }
@@ -76,7 +77,7 @@ func (in *incoming) leave() {
 func (in *incoming) meta(m *wire.Meta) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.begun || m.Transfer != in.id {
+	if in.begun || m.Transfer != in.id || m.Kind != in.kind {
 		return proto.Errorf(proto.Protocol, "%s out of order", m.Type())
 	}
 	in.begun = true

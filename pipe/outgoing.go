@@ -24,6 +24,7 @@ const endGrace = 500 * time.Millisecond
 type outgoing struct {
 	source *Source
 	id     wire.TransferID
+	kind   string
 	window int64
 
 	mu      sync.Mutex
@@ -41,8 +42,8 @@ type outgoing struct {
 	stopped error // the exchange has failed
 }
 
-func newOutgoing(id wire.TransferID, source *Source, window int64) *outgoing {
-	o := &outgoing{source: source, id: id, window: window, hash: digest.New()}
+func newOutgoing(id wire.TransferID, kind string, source *Source, window int64) *outgoing {
+	o := &outgoing{source: source, id: id, kind: kind, window: window, hash: digest.New()}
 	o.changed.L = &o.mu
 	return o
 }
@@ -154,7 +155,7 @@ func (o *outgoing) filled(n int) (over bool) {
 // send writes the transfer to a link, from FILE_META to FILE_DONE, and returns
 // when the peer has acknowledged its end.
 func (o *outgoing) send(w *frameWriter) error {
-	if err := w.message(&wire.Meta{Transfer: o.id, Kind: wire.KindPipe}); err != nil {
+	if err := w.message(&wire.Meta{Transfer: o.id, Kind: o.kind}); err != nil {
 		return err
 	}
 	for {

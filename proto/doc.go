@@ -142,6 +142,17 @@ const (
 	MaxWindowBytes = 1 << 30
 	// MaxTransferBytes is the largest offset.
 	MaxTransferBytes = 1<<63 - 1
+	// SmallFileBytes is the largest file that is announced with its digest, and
+	// comes in one frame.
+	SmallFileBytes = 64 << 10
+	// MaxPending is how many FILES_ENTRYs may wait for their answer or their
+	// data.
+	MaxPending = 4096
+	// MaxPathBytes, MaxNameBytes and MaxDepth bound the path of a file, a
+	// component of it, and how many it has.
+	MaxPathBytes = 4096
+	MaxNameBytes = 255
+	MaxDepth     = 100
 
 	// CodeBase is the application error code of exit code 0.
 	CodeBase = 0x4d00

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Target struct {
 	// Want is what to ask for. The listener grants some of it; Need must be
 	// among that.
 	Want, Need proto.Caps
+	// Kind is that of the transfers; "" for pipes.
+	Kind string
 
 	// was is what carried the transfer that is to go on, at the first of Addrs.
 	// Where that says that nobody listens any more, and the other carrier finds
@@ -71,7 +74,7 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 	if err != nil {
 		return nil, err
 	}
-	d, err := handshake.NewDialer(b, t.Credential, t.Want, proto.WindowBytes)
+	d, err := handshake.NewDialer(b, t.Credential, t.Want, t.Kind, proto.WindowBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +105,7 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 		}
 		s = &session{secret: secret, endpoint: e, target: t}
 	}
-	return e.keep(&Link{session: s, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, PeerWindow: ok.Window, Dialed: true, conn: conn}), nil
+	return e.keep(&Link{session: s, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, Kind: cmp.Or(t.Kind, wire.KindPipe), PeerWindow: ok.Window, Dialed: true, conn: conn}), nil
 }
 
 // bound makes reads and writes of the connection fail when ctx ends, until stop is

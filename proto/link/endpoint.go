@@ -27,6 +27,10 @@ type Sockets struct {
 // Endpoint is this process on the network: a node key and its sockets, for
 // listening, dialling, or both.
 type Endpoint struct {
+	// Kinds are the kinds of transfers that its listeners take, to be set before
+	// Listen; nil for pipes alone.
+	Kinds []string
+
 	key       *identity.Key
 	cert      tls.Certificate
 	sockets   Sockets

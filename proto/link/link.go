@@ -24,6 +24,8 @@ type Link struct {
 	Transfer wire.TransferID
 	// Granted is what the dialer may do: see [proto.Caps].
 	Granted proto.Caps
+	// Kind is that of the transfers, [wire.KindPipe] or [wire.KindFiles].
+	Kind string
 	// PeerWindow is what the peer can hold of a transfer, in bytes.
 	PeerWindow int64
 	// Dialed tells the dialer's end from the listener's.

@@ -38,7 +38,7 @@ func (n *Node) Dial(ctx context.Context, p Peer, want, need proto.Caps, wait tim
 		return nil, nil, err
 	}
 	stop := func() { _ = e.Close() }
-	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: want & p.Caps, Need: need}
+	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: want & p.Caps, Need: need, Kind: p.Kind}
 	l, err := n.redial(ctx, e, t, wait)
 	if err != nil {
 		stop()
