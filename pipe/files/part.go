@@ -67,7 +67,9 @@ func newPart(in *folder, owner, name string, e *wire.Entry) (*part, error) {
 // mode of the entry is, until it is finished.
 func (p *part) create() error {
 	perm := fs.FileMode(p.entry.Mode) | 0o600
-	f, err := p.folder.root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+	// A file never blocks; the flag only keeps the runtime from finding out how it
+	// could wait for it.
+	f, err := p.folder.root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL|openNonblock, perm)
 	if err != nil {
 		return err
 	}
@@ -135,19 +137,18 @@ func (p *part) check(want wire.Digest) error {
 
 // finish gives the file its mode and time. Only the name is wrong then.
 func (p *part) finish() error {
-	info, err := p.file.Stat()
-	if err != nil {
-		return p.failed(err)
-	}
-	if perm := info.Mode().Perm() & fs.FileMode(p.entry.Mode); perm != info.Mode().Perm() {
-		if err := p.file.Chmod(perm); err != nil {
+	if mode := fs.FileMode(p.entry.Mode); mode&0o600 != 0o600 { // else it was made with the right one
+		info, err := p.file.Stat()
+		if err != nil {
+			return p.failed(err)
+		}
+		if err := p.file.Chmod(info.Mode().Perm() & mode); err != nil {
 			return p.failed(err)
 		}
 	}
 	if err := p.folder.root.Chtimes(p.temp, time.Time{}, time.Unix(0, p.entry.Mtime)); err != nil {
 		return p.failed(err)
 	}
-	startSync(p.file)
 	return nil
 }
 

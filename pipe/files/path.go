@@ -17,8 +17,8 @@ const tempPrefix = ".mesh-"
 
 // CheckPath refuses a path that a peer must not name here, with code
 // [proto.Unsafe]: it is relative, its components are joined by single slashes
-// and are names as checkName has them, and the first begins with no dot. What is
-// wrong is refused, never repaired. With portable, it must also be one that
+// and are names as checkName has them, and the first begins with neither dot nor dash, which a folder that
+// is sent may have in it. What is wrong is refused, never repaired. With portable, it must also be one that
 // every system can store.
 func CheckPath(path string, portable bool) error {
 	why := ""
@@ -29,8 +29,8 @@ func CheckPath(path string, portable bool) error {
 		why = "it is too long"
 	case strings.Count(path, "/") >= proto.MaxDepth:
 		why = "it is too deep"
-	case path[0] == '.':
-		why = "it begins with a dot"
+	case path[0] == '.' || path[0] == '-':
+		why = "it begins with a dot or a dash"
 	}
 	for name := range strings.SplitSeq(path, "/") {
 		if why == "" {
@@ -55,8 +55,6 @@ func checkName(name string) string {
 		return "it leads elsewhere"
 	case len(name) > proto.MaxNameBytes:
 		return "a component is too long"
-	case name[0] == '-':
-		return "a component begins with a dash"
 	case !utf8.ValidString(name):
 		return "it is not UTF-8"
 	case strings.HasPrefix(fold(name), tempPrefix):

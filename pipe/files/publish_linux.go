@@ -14,6 +14,12 @@ func startSync(f *os.File) {
 	_ = control(f, func(fd uintptr) error { return unix.SyncFileRange(int(fd), 0, 0, unix.SYNC_FILE_RANGE_WRITE) })
 }
 
+// syncAll makes all durable that was written where f is, and reports whether
+// the system can do that.
+func syncAll(f *os.File) (bool, error) {
+	return true, control(f, func(fd uintptr) error { return unix.Syncfs(int(fd)) })
+}
+
 // rename gives a name in an open folder, of which dir is too, another name that is
 // not there yet.
 func rename(root *os.Root, dir *os.File, from, to string) error {

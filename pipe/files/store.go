@@ -12,7 +12,11 @@ import (
 
 // batchFiles is how many files wait to be published at most: they reach the
 // disk together, which costs little more than one alone.
-const batchFiles = 128
+const batchFiles = 256
+
+// fewFiles is up to how many it is better to wait for them alone than for all
+// that is to be written to that disk.
+const fewFiles = 8
 
 // store publishes what is complete, in the order of its coming.
 //
@@ -88,12 +92,8 @@ func (s *store) run() {
 
 // store makes a batch durable.
 func (s *store) store(batch []job) error {
-	for _, j := range batch {
-		if j.part != nil {
-			if err := j.part.file.Sync(); err != nil {
-				return j.part.failed(err)
-			}
-		}
+	if err := syncBatch(batch); err != nil {
+		return err
 	}
 	dirs := make(map[*folder]*os.File)
 	defer func() {
@@ -126,9 +126,47 @@ func (s *store) store(batch []job) error {
 			return proto.IOError(errIn(f.path, err))
 		}
 	}
+	if len(dirs) > fewFiles {
+		for f, d := range dirs {
+			if done, err := syncAll(d); done {
+				if err != nil {
+					err = proto.IOError(errIn(f.path, err))
+				}
+				return err
+			}
+			break
+		}
+	}
 	for f, d := range dirs {
 		if err := syncFolder(d); err != nil {
 			return proto.IOError(errIn(f.path, err))
+		}
+	}
+	return nil
+}
+
+// syncBatch makes what the files of a batch hold durable.
+func syncBatch(batch []job) error {
+	var parts []*part
+	for _, j := range batch {
+		if j.part != nil {
+			parts = append(parts, j.part)
+		}
+	}
+	if len(parts) > fewFiles {
+		if done, err := syncAll(parts[0].file); done {
+			if err != nil {
+				return parts[0].failed(err)
+			}
+			return nil
+		}
+	}
+	for _, p := range parts {
+		startSync(p.file)
+	}
+	for _, p := range parts {
+		if err := p.file.Sync(); err != nil {
+			return p.failed(err)
 		}
 	}
 	return nil

@@ -51,7 +51,9 @@ func run(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		return list(c, names)
 	}
-	cmdline.OneProcessor()
+	if names == nil {
+		cmdline.OneProcessor()
+	}
 	n, err := node.Open(c)
 	if err != nil {
 		return err

@@ -52,7 +52,9 @@ func run(c *cli.Context) error {
 	if c.Bool("gc") {
 		return collect(c)
 	}
-	cmdline.OneProcessor()
+	if c.String("directory") == "" {
+		cmdline.OneProcessor()
+	}
 	n, err := node.Open(c)
 	if err != nil {
 		return err
