@@ -1,6 +1,7 @@
 package files
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -95,10 +96,8 @@ func checkPortable(name string) string {
 	}
 	base, _, _ := strings.Cut(fold(name), ".")
 	base = strings.TrimRight(base, " ")
-	for _, device := range reserved {
-		if base == device {
-			return "Windows has a device of that name"
-		}
+	if slices.Contains(reserved, base) {
+		return "Windows has a device of that name"
 	}
 	if rest, ok := strings.CutPrefix(base, "com"); ok && isPort(rest) {
 		return "Windows has a device of that name"

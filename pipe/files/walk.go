@@ -23,7 +23,6 @@ type walk struct {
 	symlinks bool
 
 	arg   int
-	last  string // fold of the name of the argument before
 	stack []*level
 	files *tree // of the file argument before
 }

@@ -5,7 +5,6 @@ package recv
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 
@@ -167,7 +166,7 @@ func dialOrWait(c *cli.Context, n *node.Node, args, kinds []string) (*link.Link,
 func atLeastOne(name string) func(*cli.Context, int64) error {
 	return func(_ *cli.Context, n int64) error {
 		if n < 1 {
-			return fmt.Errorf("--%s is at least 1", name)
+			return proto.Errorf(proto.Usage, "--%s is at least 1", name)
 		}
 		return nil
 	}
