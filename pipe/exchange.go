@@ -11,6 +11,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/link"
+	"mesh/proto/wire"
 )
 
 // Options are what an exchange may be told. The zero value will do.
@@ -76,9 +77,12 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 	if !l.Dialed {
 		sends, receives = receives, sends
 	}
+	if l.Kind == wire.KindFiles { // one way is for what the receiver says
+		sends, receives = true, true
+	}
 	if sends {
 		var err error
-		if x.out, err = newOutgoing(l.Transfer, source, min(l.PeerWindow, l.Window), o.Spool); err != nil {
+		if x.out, err = newOutgoing(l.Transfer, l.Kind, source, min(l.PeerWindow, l.Window), o.Spool); err != nil {
 			l.Close(err)
 			return Result{}, err
 		}
@@ -86,7 +90,7 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 		go x.fill() // may be left in a read of the source
 	}
 	if receives {
-		x.in = newIncoming(l.Transfer, sink, l.Window, l.Striped)
+		x.in = newIncoming(l.Transfer, l.Kind, sink, l.Window, l.Striped)
 		go x.consume() // may be left in a write to the sink
 		if sink.Gone != nil {
 			go func() {

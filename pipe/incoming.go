@@ -17,6 +17,7 @@ import (
 type incoming struct {
 	sink   *Sink
 	id     wire.TransferID
+	kind   string
 	window int64
 	// striped reports whether more than one link has carried it.
 	striped func() bool
@@ -36,8 +37,8 @@ type incoming struct {
 	hash *digest.Hasher // consume's own
 }
 
-func newIncoming(id wire.TransferID, sink *Sink, window int64, striped func() bool) *incoming {
-	in := &incoming{sink: sink, id: id, window: window, striped: striped, hash: digest.New()}
+func newIncoming(id wire.TransferID, kind string, sink *Sink, window int64, striped func() bool) *incoming {
+	in := &incoming{sink: sink, id: id, kind: kind, window: window, striped: striped, hash: digest.New()}
 	in.changed.L = &in.mu
 	return in
 }
@@ -78,7 +79,7 @@ func (in *incoming) leave() {
 func (in *incoming) meta(m *wire.Meta) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.begun || m.Transfer != in.id {
+	if in.begun || m.Transfer != in.id || m.Kind != in.kind {
 		return proto.Errorf(proto.Protocol, "%s out of order", m.Type())
 	}
 	in.begun = true

@@ -26,6 +26,7 @@ const endGrace = 500 * time.Millisecond
 type outgoing struct {
 	source *Source
 	id     wire.TransferID
+	kind   string
 	window int64 // how much may be sent ahead of acked
 	keep   int64 // how much may be read ahead of acked
 
@@ -48,8 +49,8 @@ type outgoing struct {
 
 // newOutgoing begins a transfer of which at most window bytes are on their way.
 // With a spool of as many bytes the source may be further ahead than that.
-func newOutgoing(id wire.TransferID, source *Source, window, spoolBytes int64) (*outgoing, error) {
-	o := &outgoing{source: source, id: id, window: window, keep: window, hash: digest.New()}
+func newOutgoing(id wire.TransferID, kind string, source *Source, window, spoolBytes int64) (*outgoing, error) {
+	o := &outgoing{source: source, id: id, kind: kind, window: window, keep: window, hash: digest.New()}
 	o.changed.L = &o.mu
 	if f := source.opening; f != nil && len(f.data) > 0 {
 		copy(o.data.space(), f.data)
@@ -233,7 +234,7 @@ func (o *outgoing) filled(n int) (over bool, err error) {
 // and ends with FILE_DONE.
 func (o *outgoing) send(w *frameWriter, l *lane) error {
 	if l.primary && !l.meta {
-		if err := w.message(&wire.Meta{Transfer: o.id, Kind: wire.KindPipe}); err != nil {
+		if err := w.message(&wire.Meta{Transfer: o.id, Kind: o.kind}); err != nil {
 			return err
 		}
 	}

@@ -90,6 +90,36 @@
 // stored, or taken by the consumer; before FILE_DONE it means that the consumer
 // takes no more.
 //
+// # Files
+//
+// With P2P_HELLO.kind "files" there is a transfer each way whatever was granted,
+// one of who sends files and one of who stores them, and their bytes are frames
+// again (package wire has the fields, package pipe/files both ends):
+//
+//	sender                                    receiver
+//	  | FILES_ENTRY FILES_ENTRY …               |  depth first, sorted; many ahead
+//	  |---------------------------------------->|
+//	  |                          FILES_ANSWER … |  one each, unless "now":
+//	  |<----------------------------------------|  fresh, skip, have N bytes, no
+//	  | FILES_FROM FILES_DATA … FILES_END       |  for each file that is wanted,
+//	  |---------------------------------------->|  in the order of the entries
+//	  |                         FILES_REFUSED … |  what is not stored after all
+//	  |<----------------------------------------|
+//	  | FILES_TOTAL                             |
+//	  |---------------------------------------->|
+//	  |                            FILES_STORED |  all is durable
+//	  |<----------------------------------------|
+//
+// In a folder that the receiver has made (fresh) nothing can be there, so what
+// goes into it is announced with "now" and its data follows at once: no round
+// trip for a file. Elsewhere at most [MaxPending] entries wait. A small file is
+// announced with its digest; of a larger one that the receiver has, in whole or
+// in part, the receiver tells the length and digest, and the sender goes on
+// behind that if its own file begins so.
+//
+// Names come in the order of what case folding and composition make of them, so
+// that two that some system takes for one follow each other, and are refused.
+//
 // # A broken link
 //
 // A transfer outlives its link. When nothing is heard the dialer gives the link
@@ -167,6 +197,17 @@ const (
 	// MaxPieces bounds the pieces, received with holes between them, of each
 	// MaxChunkBytes of a transfer, counted from its begin.
 	MaxPieces = 64
+	// SmallFileBytes is the largest file that is announced with its digest, and
+	// comes in one frame.
+	SmallFileBytes = 64 << 10
+	// MaxPending is how many FILES_ENTRYs may wait for their answer or their
+	// data.
+	MaxPending = 4096
+	// MaxPathBytes, MaxNameBytes and MaxDepth bound the path of a file, a
+	// component of it, and how many it has.
+	MaxPathBytes = 4096
+	MaxNameBytes = 255
+	MaxDepth     = 100
 
 	// CodeBase is the application error code of exit code 0.
 	CodeBase = 0x4d00

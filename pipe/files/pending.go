@@ -1,4 +1,3 @@
-// Package files stores what arrives: a file is there only when it is whole.
 package files
 
 import (

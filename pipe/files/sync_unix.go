@@ -13,5 +13,8 @@ func syncDir(dir *os.Root) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(syncFolder(f), f.Close())
 }
+
+// syncFolder is syncDir for a folder that is open.
+func syncFolder(dir *os.File) error { return dir.Sync() }

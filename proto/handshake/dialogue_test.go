@@ -56,7 +56,7 @@ func TestWithRegistry(t *testing.T) {
 	for _, cred := range []token.Credential{session.Credential(), capability.Credential(), token.KeyCredential()} {
 		l := (&desk{}).listener()
 		l.Guard = registry
-		d, err := handshake.NewDialer(b, cred, proto.CapSend|proto.CapRecv, window)
+		d, err := handshake.NewDialer(b, cred, proto.CapSend|proto.CapRecv, wire.KindPipe, window)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestWithRegistry(t *testing.T) {
 		}
 		l.Reserve = func() bool { t.Errorf("%s: a resumed transfer takes another place", cred.Method); return true }
 		cred.Method, cred.Public, cred.Secret = wire.MethodResume, ok.Transfer[:], secret
-		if d, err = handshake.NewDialer(other, cred, granted, window); err != nil {
+		if d, err = handshake.NewDialer(other, cred, granted, wire.KindPipe, window); err != nil {
 			t.Fatal(err)
 		}
 		wantCode(t, "resumed, replayed", l.Answer(b, d.Hello).Err, proto.Denied)

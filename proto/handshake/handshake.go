@@ -5,11 +5,13 @@
 package handshake
 
 import (
+	"cmp"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 
 	"mesh/proto"
 	"mesh/proto/identity"
@@ -91,9 +93,9 @@ type Dialer struct {
 	want    proto.Caps
 }
 
-// NewDialer begins a handshake that asks for the capabilities in want and
-// announces a window of as many bytes.
-func NewDialer(b Binding, cred token.Credential, want proto.Caps, window int64) (*Dialer, error) {
+// NewDialer begins a handshake that asks for the capabilities in want and for
+// transfers of the given kind, and announces a window of as many bytes.
+func NewDialer(b Binding, cred token.Credential, want proto.Caps, kind string, window int64) (*Dialer, error) {
 	h := wire.Hello{
 		Version: proto.HelloVersion,
 		Method:  cred.Method,
@@ -101,6 +103,9 @@ func NewDialer(b Binding, cred token.Credential, want proto.Caps, window int64) 
 		Want:    want.String(),
 		Window:  window,
 		Nonce:   make([]byte, proto.NonceBytes),
+	}
+	if kind != wire.KindPipe {
+		h.Kind = kind
 	}
 	if _, err := rand.Read(h.Nonce); err != nil {
 		return nil, err
@@ -114,7 +119,7 @@ func NewDialer(b Binding, cred token.Credential, want proto.Caps, window int64) 
 
 // Finish takes the listener's answer. It returns what was granted, or why
 // nothing was: [proto.Denied], [proto.Busy], [proto.Capability],
-// [proto.Version], or [proto.Identity] if the listener does not know the secret.
+// [proto.Version], [proto.Declined] for the kind, or [proto.Identity] if the listener does not know the secret.
 func (d *Dialer) Finish(t wire.Type, body []byte) (wire.OKMessage, proto.Caps, error) {
 	var ok wire.OKMessage
 	if t == wire.TypeDeny {
@@ -141,6 +146,9 @@ func (d *Dialer) Finish(t wire.Type, body []byte) (wire.OKMessage, proto.Caps, e
 	return ok, granted, nil
 }
 
+// ErrKind is the error of a dialer whose kind of transfer is not taken.
+var ErrKind = proto.Errorf(proto.Declined, "the peer does not wait for this kind of transfer")
+
 func deniedAs(class string) error {
 	switch class {
 	case wire.ClassBusy:
@@ -149,6 +157,8 @@ func deniedAs(class string) error {
 		return proto.Errorf(proto.Version, "the peer does not speak version %d", proto.HelloVersion)
 	case wire.ClassCapability:
 		return proto.Errorf(proto.Capability, "the peer knows us, but does not allow this")
+	case wire.ClassKind:
+		return ErrKind
 	}
 	return proto.Errorf(proto.Denied, "the peer refused the token or key")
 }
@@ -169,6 +179,8 @@ type Listener struct {
 	Guard Guard
 	// Offer is what there is to grant.
 	Offer proto.Caps
+	// Kinds are the kinds of transfers that are taken; nil for pipes alone.
+	Kinds []string
 	// Resume returns the admission of the transfer that dialer wants to go on
 	// with, or to have another flow for, or an error with code [proto.Denied].
 	Resume func(transfer []byte, dialer identity.ID) (token.Admission, error)
@@ -191,6 +203,7 @@ type Verdict struct {
 
 	// The rest is set for P2P_OK.
 	Granted  proto.Caps
+	Kind     string
 	Window   int64 // the dialer's
 	Transfer wire.TransferID
 	Token    *token.ID
@@ -215,6 +228,8 @@ func (l *Listener) Answer(b Binding, body []byte) Verdict {
 		class = wire.ClassCapability
 	case proto.Version:
 		class = wire.ClassVersion
+	case proto.Declined:
+		class = wire.ClassKind
 	case proto.Denied, proto.Protocol:
 	default: // our own trouble, such as a file that can't be read
 		err = proto.Errorf(proto.Denied, "%w", err)
@@ -254,13 +269,17 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 		return Verdict{}, err
 	}
 	granted := want & found.Caps & l.Offer
+	kind := cmp.Or(h.Kind, wire.KindPipe)
 	if resumes {
 		v, err := l.admit(b, found, found.Caps, body, wire.TransferID(h.Token))
-		v.Window, v.Flow = h.Window, flow
+		v.Window, v.Kind, v.Flow = h.Window, kind, flow
 		return v, err
 	}
 	if granted == 0 {
 		return Verdict{}, proto.Errorf(proto.Capability, "peer wants %s, may %s, and we offer %s", want, found.Caps, l.Offer)
+	}
+	if !l.takes(kind) {
+		return Verdict{}, proto.Errorf(proto.Declined, "peer comes with a transfer of %s, which is not taken here", kind)
 	}
 	if found.Claim != nil { // before a place, so that who can never come in is not told to try again
 		if err := found.Claim(); err != nil {
@@ -283,8 +302,16 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 		l.Release()
 		return Verdict{}, err
 	}
-	v.Window = h.Window
+	v.Window, v.Kind = h.Window, kind
 	return v, nil
+}
+
+// takes reports whether transfers of a kind are taken.
+func (l *Listener) takes(kind string) bool {
+	if l.Kinds == nil {
+		return kind == wire.KindPipe
+	}
+	return slices.Contains(l.Kinds, kind)
 }
 
 // admit makes the P2P_OK.

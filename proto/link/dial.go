@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,8 @@ type Target struct {
 	// P2P_HELLO, unread if that is refused. It is called for each connection that
 	// gets as far.
 	First func(wire.TransferID) []byte
+	// Kind is that of the transfers; "" for pipes.
+	Kind string
 
 	// was is what carried the transfer that is to go on, at the first of Addrs.
 	// Where that says that nobody listens any more, and the other carrier finds
@@ -86,7 +89,7 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 	if err != nil {
 		return nil, err
 	}
-	d, err := handshake.NewDialer(b, t.Credential, t.Want, e.window())
+	d, err := handshake.NewDialer(b, t.Credential, t.Want, t.Kind, e.window())
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +133,7 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 		}
 		s = &session{secret: secret, endpoint: e, target: t}
 	}
-	return e.keep(&Link{session: s, flow: t.Credential.Method == wire.MethodFlow, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, Window: e.window(), PeerWindow: ok.Window, Dialed: true, RTT: rtt, conn: conn}), nil
+	return e.keep(&Link{session: s, flow: t.Credential.Method == wire.MethodFlow, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, Kind: cmp.Or(t.Kind, wire.KindPipe), Window: e.window(), PeerWindow: ok.Window, Dialed: true, RTT: rtt, conn: conn}), nil
 }
 
 // bound makes reads and writes of the connection fail when ctx ends, until stop is

@@ -30,6 +30,9 @@ type Endpoint struct {
 	// Window is what this end announces: how many bytes of a transfer it may
 	// have to hold. 0 means [proto.WindowBytes]. It is set before the first link.
 	Window int64
+	// Kinds are the kinds of transfers that its listeners take, to be set before
+	// Listen; nil for pipes alone.
+	Kinds []string
 
 	key       *identity.Key
 	cert      tls.Certificate

@@ -25,6 +25,8 @@ type Link struct {
 	Transfer wire.TransferID
 	// Granted is what the dialer may do: see [proto.Caps].
 	Granted proto.Caps
+	// Kind is that of the transfers, [wire.KindPipe] or [wire.KindFiles].
+	Kind string
 	// Window is what we have said that we can hold of a transfer, PeerWindow
 	// what the peer has; in bytes.
 	Window, PeerWindow int64

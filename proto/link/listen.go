@@ -67,7 +67,7 @@ func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Li
 		live:     make(map[*Link]struct{}),
 		sessions: make(map[wire.TransferID]*session),
 	}
-	l.judge = handshake.Listener{Guard: guard, Offer: offer, Resume: l.find, Window: e.window(), Reserve: l.reserve, Release: l.release}
+	l.judge = handshake.Listener{Guard: guard, Offer: offer, Kinds: e.Kinds, Resume: l.find, Window: e.window(), Reserve: l.reserve, Release: l.release}
 	l.done, l.stop = context.WithCancelCause(context.Background())
 	if e.transport != nil {
 		if err := l.listenQUIC(); err != nil {
@@ -279,7 +279,7 @@ func (l *Listener) handshake(ctx context.Context, conn carrier) (*Link, []byte, 
 		l.unreserve(v)
 		return nil, nil, context.Cause(ctx)
 	}
-	return &Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Window: l.endpoint.window(), PeerWindow: v.Window, Token: v.Token, flow: v.Flow, conn: conn}, v.Secret, nil
+	return &Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: l.endpoint.window(), PeerWindow: v.Window, Token: v.Token, flow: v.Flow, conn: conn}, v.Secret, nil
 }
 
 // unreserve gives back the place of a peer that was let in and is gone before

@@ -41,6 +41,15 @@ var types = map[Type]struct {
 	TypeChunk:  {"FILE_CHUNK", proto.ChunkHeaderBytes + proto.MaxChunkBytes},
 	TypeDone:   {"FILE_DONE", proto.MaxControlFrameBytes},
 	TypeAck:    {"FILE_ACK", proto.MaxControlFrameBytes},
+
+	TypeEntry:   {"FILES_ENTRY", proto.MaxControlFrameBytes},
+	TypeFrom:    {"FILES_FROM", proto.MaxControlFrameBytes},
+	TypeData:    {"FILES_DATA", proto.MaxChunkBytes},
+	TypeEnd:     {"FILES_END", proto.MaxControlFrameBytes},
+	TypeTotal:   {"FILES_TOTAL", proto.MaxControlFrameBytes},
+	TypeAnswer:  {"FILES_ANSWER", proto.MaxControlFrameBytes},
+	TypeRefused: {"FILES_REFUSED", proto.MaxControlFrameBytes},
+	TypeStored:  {"FILES_STORED", proto.MaxControlFrameBytes},
 }
 
 // String returns the name that the documents use.

@@ -31,8 +31,9 @@ type Hello struct {
 	Version int    `json:"version"`
 	Method  string `json:"method"`
 	Token   []byte `json:"token,omitempty"`
-	Want    string `json:"want"`   // capabilities, as [proto.Caps] prints them
-	Window  int64  `json:"window"` // bytes that the dialer holds for its consumer
+	Want    string `json:"want"`           // capabilities, as [proto.Caps] prints them
+	Kind    string `json:"kind,omitempty"` // [KindFiles], or nothing for pipes
+	Window  int64  `json:"window"`         // bytes that the dialer holds for its consumer
 	Nonce   []byte `json:"nonce"`
 	Proof   []byte `json:"proof"`
 }
@@ -53,6 +54,7 @@ const (
 	ClassBusy       = "busy"
 	ClassVersion    = "version"    // of the P2P_HELLO
 	ClassCapability = "capability" // proven, but not allowed to do this
+	ClassKind       = "kind"       // proven, but no such transfer is taken here
 )
 
 // Deny is P2P_DENY.
@@ -60,8 +62,14 @@ type Deny struct {
 	Class string `json:"class"`
 }
 
-// KindPipe is the only kind of transfer: bytes without a name or a size.
-const KindPipe = "pipe"
+// The kinds of transfers.
+const (
+	// KindPipe is bytes without a name or a size.
+	KindPipe = "pipe"
+	// KindFiles is the frames of files and folders one way, and what the receiver
+	// says to them the other way, whatever else was granted.
+	KindFiles = "files"
+)
 
 // Meta is FILE_META, which begins a transfer.
 type Meta struct {
@@ -131,6 +139,9 @@ func (m *Hello) check() error {
 	case (m.Method == MethodKey) != (len(m.Token) == 0):
 		return fmt.Errorf("token does not go with the method")
 	}
+	if m.Kind != "" && (m.Kind != KindFiles || m.Want != proto.CapSend.String() && m.Want != proto.CapRecv.String()) {
+		return fmt.Errorf("kind of transfer does not go with what is wanted")
+	}
 	return checkOffer(m.Want, m.Window, m.Nonce, m.Proof)
 }
 
@@ -154,14 +165,14 @@ func checkOffer(capabilities string, window int64, nonce, proof []byte) error {
 }
 
 func (m *Deny) check() error {
-	if !slices.Contains([]string{ClassDenied, ClassBusy, ClassVersion, ClassCapability}, m.Class) {
+	if !slices.Contains([]string{ClassDenied, ClassBusy, ClassVersion, ClassCapability, ClassKind}, m.Class) {
 		return fmt.Errorf("unknown class")
 	}
 	return nil
 }
 
 func (m *Meta) check() error {
-	if m.Kind != KindPipe {
+	if m.Kind != KindPipe && m.Kind != KindFiles {
 		return fmt.Errorf("unknown kind of transfer")
 	}
 	return nil

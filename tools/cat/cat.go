@@ -1,6 +1,6 @@
-// Package cat is mesh-cat, the calling end of a pipe: standard input, or what a
-// command prints, goes to the peer; what the peer sends back goes to standard
-// output.
+// Package cat is mesh-cat, the calling end of a pipe: standard input, what a
+// command prints, or files and folders go to the peer; what the peer sends back
+// goes to standard output.
 package cat
 
 import (
@@ -17,30 +17,58 @@ import (
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:      "cat",
-		Usage:     "send standard input, or what CMD prints, to a peer",
-		ArgsUsage: "[PEER] [-- CMD…]",
-		Flags:     node.Flags(cmdline.Wait(), cmdline.Flows()),
-		Action:    run,
+		Usage:     "send standard input, files, or what CMD prints to a peer",
+		ArgsUsage: "[PEER [FILE|DIR…]] [-- CMD…]",
+		Flags: node.Flags(
+			&cli.BoolFlag{Name: "symlinks", Usage: "send symbolic links that stay within the folder too", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "skip-special", Usage: "leave out what is neither file nor folder, instead of failing", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "dry-run", Usage: "list what would be sent, and call nobody", DisableDefaultText: true},
+			cmdline.Wait(), cmdline.Flows(),
+		),
+		Action: run,
 	}
 }
 
 func run(c *cli.Context) error {
-	args, cmd, err := cmdline.SplitCommand(c, 0, 1)
+	args, cmd, err := cmdline.SplitCommand(c, 0, -1)
 	if err != nil {
 		return err
 	}
-	cmdline.Bulk()
+	var names []string
+	if len(args) > 1 {
+		args, names = args[:1], args[1:]
+	}
+	for _, flag := range []string{"symlinks", "skip-special", "dry-run"} {
+		if c.Bool(flag) && names == nil {
+			return cmdline.Hint(proto.Errorf(proto.Usage, "--%s goes with files", flag), "mesh-cat --"+flag+" PEER FILE…")
+		}
+	}
+	if names != nil && cmd != nil {
+		return proto.Errorf(proto.Usage, "either files or a command can be sent")
+	}
+	if err := checkThere(names); err != nil {
+		return err
+	}
+	if c.Bool("dry-run") {
+		return list(c, names)
+	}
+	if names == nil {
+		cmdline.Bulk()
+	}
 	n, err := node.Open(c)
 	if err != nil {
 		return err
 	}
-	return n.Close(cat(c, n, args, cmd))
+	return n.Close(cat(c, n, args, names, cmd))
 }
 
-func cat(c *cli.Context, n *node.Node, args, cmd []string) error {
+func cat(c *cli.Context, n *node.Node, args, names, cmd []string) error {
 	peer, err := n.Peer(args)
 	if err != nil {
 		return err
+	}
+	if names != nil {
+		return sendFiles(c, n, peer, names)
 	}
 	if cmd != nil {
 		if err := command.Check(cmd); err != nil {

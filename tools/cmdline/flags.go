@@ -120,7 +120,17 @@ func Window() cli.Flag {
 
 // Spool is --spool SIZE.
 func Spool() cli.Flag {
-	return sizeFlag(SpoolName, "keep up to `SIZE` of it in a file, so that the source need not wait; 0: no", 0, proto.MinWindowBytes, math.MaxInt64)
+	return sizeFlag(SpoolName, "keep up to `SIZE` of it in a file, so that the source need not wait; 0: no", 0, 0, math.MaxInt64)
+}
+
+// MaxSizeName is the flag's of [MaxSize].
+const MaxSizeName = "max-size"
+
+// MaxSize is --max-size SIZE; [SizeOf] returns 0 for no limit.
+func MaxSize() cli.Flag {
+	f := sizeFlag(MaxSizeName, "take at most `SIZE` of files in all", 0, 1, math.MaxInt64)
+	f.DefaultText = "no limit"
+	return f
 }
 
 const flowsName = "flows"

@@ -46,14 +46,12 @@ func (s *Size) String() string {
 // SizeOf returns what the flag of a [Size] says.
 func SizeOf(c *cli.Context, name string) int64 { return int64(*c.Generic(name).(*Size)) }
 
-// sizeFlag is a flag for a size from least to most, or 0 if that is its value
-// by default.
-func sizeFlag(name, usage string, value, least, most Size) cli.Flag {
-	initial := value
+// sizeFlag is a flag for a size from least to most.
+func sizeFlag(name, usage string, value, least, most Size) *cli.GenericFlag {
 	return &cli.GenericFlag{
 		Name: name, Value: &value, Usage: usage,
 		Action: func(_ *cli.Context, v any) error {
-			if got := *v.(*Size); got != initial && (got < least || got > most) {
+			if got := *v.(*Size); got < least || got > most {
 				return proto.Errorf(proto.Usage, "flag --%s: want %s to %s", name, &least, &most)
 			}
 			return nil

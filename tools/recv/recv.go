@@ -1,10 +1,12 @@
-// Package recv is mesh-recv, which takes one transfer to standard output or to
-// a file: it waits for a peer and prints a token, or calls the PEER it is given.
+// Package recv is mesh-recv, which takes one transfer to standard output, to a
+// file or to a folder: it waits for a peer and prints a token, or calls the PEER
+// it is given.
 package recv
 
 import (
 	"errors"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -12,6 +14,7 @@ import (
 	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/proto/link"
+	"mesh/proto/wire"
 	"mesh/tools/cmdline"
 	"mesh/tools/cmdline/node"
 )
@@ -20,11 +23,18 @@ import (
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:      "recv",
-		Usage:     "take one transfer to standard output or a file",
+		Usage:     "take one transfer to standard output, a file or a folder",
 		ArgsUsage: "[PEER]",
 		Flags: node.Flags(append([]cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`, which is there only when it is whole and verified"},
-			&cli.BoolFlag{Name: "force", Usage: "let -o replace an existing file", DisableDefaultText: true},
+			&cli.StringFlag{Name: "directory", Aliases: []string{"C"}, Usage: "store files and folders below `DIR`"},
+			&cli.StringFlag{Name: "name", Usage: "store a pipe in DIR as `NAME`"},
+			&cli.BoolFlag{Name: "force", Usage: "let files replace existing ones", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "rename", Usage: "store a file whose name is taken in DIR as \"name (2)\"", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "portable", Usage: "refuse names that some system can't store", DisableDefaultText: true},
+			cmdline.MaxSize(),
+			&cli.Int64Flag{Name: "max-files", Usage: "take at most `N` files and folders", DefaultText: "no limit", Action: atLeastOne("max-files")},
+			&cli.BoolFlag{Name: "gc", Usage: "remove what broken transfers have left below DIR, and end", DisableDefaultText: true},
 			cmdline.Flows(),
 		}, node.ListenFlags()...)...),
 		Action: run,
@@ -36,10 +46,15 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.Bool("force") && c.String("output") == "" {
-		return proto.Errorf(proto.Usage, "--force goes with -o")
+	if err := check(c, args); err != nil {
+		return err
 	}
-	cmdline.Bulk()
+	if c.Bool("gc") {
+		return collect(c)
+	}
+	if c.String("directory") == "" {
+		cmdline.Bulk()
+	}
 	n, err := node.Open(c)
 	if err != nil {
 		return err
@@ -47,17 +62,58 @@ func run(c *cli.Context) error {
 	return n.Close(recv(c, n, args))
 }
 
+// check wants the flags to go together.
+func check(c *cli.Context, args []string) error {
+	output, dir := c.String("output"), c.String("directory")
+	switch {
+	case output != "" && dir != "":
+		return proto.Errorf(proto.Usage, "either -o or -C")
+	case c.Bool("force") && output == "" && dir == "":
+		return proto.Errorf(proto.Usage, "--force goes with -o or -C")
+	case c.Bool("force") && c.Bool("rename"):
+		return proto.Errorf(proto.Usage, "either --force or --rename")
+	case c.Bool("gc") && len(args) > 0:
+		return proto.Errorf(proto.Usage, "--gc calls no PEER")
+	}
+	for _, flag := range []string{"name", "rename", "portable", cmdline.MaxSizeName, "max-files", "gc"} {
+		if c.IsSet(flag) && dir == "" {
+			return proto.Errorf(proto.Usage, "--%s goes with -C", flag)
+		}
+	}
+	if name := c.String("name"); name != "" {
+		if err := files.CheckTarget(name); err != nil {
+			return proto.Errorf(proto.Usage, "--name: %w", err)
+		}
+	}
+	return nil
+}
+
 func recv(c *cli.Context, n *node.Node, args []string) (err error) {
-	sink := node.Stdout(c)
-	if name := c.String("output"); name != "" && name != "-" {
-		file, err := files.Create(name, c.Bool("force"))
+	output, dir, name := c.String("output"), c.String("directory"), c.String("name")
+	sink, kinds := node.Stdout(c), []string{wire.KindPipe}
+	abort := func() {}
+	switch {
+	case name != "":
+		output, kinds = filepath.Join(dir, name), []string{wire.KindPipe, wire.KindFiles}
+	case dir != "":
+		kinds = []string{wire.KindFiles}
+		if err := isFolder(dir); err != nil {
+			return err
+		}
+	case output == "-":
+		output = ""
+	case output != "":
+		kinds = append(kinds, wire.KindFiles)
+	}
+	if output != "" {
+		file, err := files.Create(output, c.Bool("force"))
 		if errors.Is(err, fs.ErrExist) {
 			return cmdline.Hint(err, "--force replaces it")
 		}
 		if err != nil {
 			return err
 		}
-		defer file.Abort()
+		abort = file.Abort
 		sink = &pipe.Sink{Writer: file, Finish: func(status int) error {
 			if status != 0 {
 				return nil // not published; the exchange ends with 33
@@ -65,24 +121,38 @@ func recv(c *cli.Context, n *node.Node, args []string) (err error) {
 			return file.Commit()
 		}}
 	}
-	l, done, err := dialOrWait(c, n, args)
+	defer func() { abort() }()
+	l, done, err := dialOrWait(c, n, args, kinds)
 	if err != nil {
 		return err
 	}
 	defer done()
-	return n.Exchange(c.Context, l, nil, sink)
+	if l.Kind == wire.KindPipe {
+		return n.Exchange(c.Context, l, nil, sink)
+	}
+	abort()
+	abort = func() {}
+	if dir != "" {
+		return storeFiles(c, n, l, dir, "")
+	}
+	folder, as := place(output)
+	return storeFiles(c, n, l, folder, as)
 }
 
 // dialOrWait gets the link, and what closes its socket.
-func dialOrWait(c *cli.Context, n *node.Node, args []string) (*link.Link, func(), error) {
+func dialOrWait(c *cli.Context, n *node.Node, args, kinds []string) (*link.Link, func(), error) {
 	if len(args) > 0 { // MESH_PEER is whom mesh-cat calls
 		peer, err := n.Peer(args)
 		if err != nil {
 			return nil, nil, err
 		}
+		if kinds[0] != wire.KindPipe {
+			peer.Kind = kinds[0]
+		}
 		return n.Dial(c.Context, peer, proto.CapRecv, proto.CapRecv, nil, c.Duration("wait"))
 	}
-	w, err := n.Wait(c, node.Offer{Caps: proto.CapSend, Once: true, Command: "mesh-cat"})
+	give := "mesh-cat"
+	w, err := n.Wait(c, node.Offer{Caps: proto.CapSend, Kinds: kinds, Once: true, Command: give})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -92,4 +162,13 @@ func dialOrWait(c *cli.Context, n *node.Node, args []string) (*link.Link, func()
 		return nil, nil, err
 	}
 	return l, w.Close, nil
+}
+
+func atLeastOne(name string) func(*cli.Context, int64) error {
+	return func(_ *cli.Context, n int64) error {
+		if n < 1 {
+			return proto.Errorf(proto.Usage, "--%s is at least 1", name)
+		}
+		return nil
+	}
 }

@@ -23,6 +23,8 @@ type Peer struct {
 	Credential token.Credential
 	// Caps is what the credential allows, as far as we know.
 	Caps proto.Caps
+	// Kind is that of the transfers to ask for; "" for pipes.
+	Kind string
 	// Token is set if PEER is one.
 	Token *token.Token
 }

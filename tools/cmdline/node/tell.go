@@ -12,6 +12,7 @@ import (
 
 	"mesh/pipe"
 	"mesh/pipe/digest"
+	"mesh/pipe/files"
 	"mesh/pipe/progress"
 	"mesh/pipe/term"
 	"mesh/proto"
@@ -52,7 +53,9 @@ type event struct {
 	BLAKE3    *digest.Digest `json:"blake3,omitempty"`
 	Status    *int           `json:"status,omitempty"`
 	Seconds   float64        `json:"seconds,omitempty"`
-	Flows     int            `json:"flows,omitempty"` // at the most at a time
+	Flows     int            `json:"flows,omitempty"`   // at the most at a time
+	Files     *int64         `json:"files,omitempty"`   // of a transfer of files: stored
+	Skipped   *int64         `json:"skipped,omitempty"` // and there already
 
 	// end
 	Code  *proto.Code `json:"code,omitempty"`
@@ -176,17 +179,23 @@ func (t *teller) watch(l *link.Link, name string, counters *pipe.Counters, on sc
 
 // result tells what became of the transfers.
 func (t *teller) result(l *link.Link, name string, r pipe.Result) {
-	t.receipt(l, name, "sent", "to", r.Sent)
-	t.receipt(l, name, "received", "from", r.Received)
+	t.receipt(l, name, "sent", "to", r.Sent, nil)
+	t.receipt(l, name, "received", "from", r.Received, nil)
 }
 
-func (t *teller) receipt(l *link.Link, name, direction, preposition string, r *pipe.Receipt) {
+// receipt tells what became of one way; sum is nil if it was no transfer of files.
+func (t *teller) receipt(l *link.Link, name, direction, preposition string, r *pipe.Receipt, sum *files.Summary) {
 	if r == nil {
 		return
 	}
 	e := about("receipt", l, name)
 	e.Via, e.Flows = r.Via, r.Flows
 	e.Direction, e.Bytes, e.BLAKE3, e.Status, e.Seconds = direction, &r.Bytes, &r.Digest, &r.Status, r.Elapsed.Seconds()
+	what := ""
+	if sum != nil {
+		e.Files, e.Skipped = &sum.Files, &sum.Skipped
+		what = fmt.Sprintf("%d files (%d were there already), ", sum.Files, sum.Skipped)
+	}
 	t.emit(e)
 	if t.receipts {
 		whom := name
@@ -197,7 +206,7 @@ func (t *teller) receipt(l *link.Link, name, direction, preposition string, r *p
 		if r.Flows > 1 {
 			via += fmt.Sprintf(" (%d flows)", r.Flows)
 		}
-		fmt.Fprintf(t.stderr, "%s: %s %d bytes %s %s over %s in %.1f s, blake3 %s\n",
-			t.name, direction, r.Bytes, preposition, whom, via, r.Elapsed.Seconds(), r.Digest)
+		fmt.Fprintf(t.stderr, "%s: %s %s%d bytes %s %s over %s in %.1f s, blake3 %s\n",
+			t.name, direction, what, r.Bytes, preposition, whom, via, r.Elapsed.Seconds(), r.Digest)
 	}
 }

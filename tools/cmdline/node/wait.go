@@ -22,6 +22,8 @@ import (
 type Offer struct {
 	// Caps is what there is to grant, to a token or to an authorised peer.
 	Caps proto.Caps
+	// Kinds are the kinds of transfers that are taken; nil for pipes alone.
+	Kinds []string
 	// Max is how many peers are served at once, Once whether the first is the
 	// last.
 	Max  int
@@ -63,6 +65,7 @@ func (n *Node) Wait(c *cli.Context, offer Offer) (*Waiter, error) {
 	if err != nil {
 		return nil, listenError(err)
 	}
+	e.Kinds = offer.Kinds
 	w := &Waiter{node: n, endpoint: e, offer: offer}
 	if err := w.open(c); err != nil {
 		_ = e.Close()

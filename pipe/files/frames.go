@@ -1,0 +1,89 @@
+package files
+
+import (
+	"bufio"
+	"io"
+
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// bufferBytes is what is collected before it is written, and read at once.
+const bufferBytes = 128 << 10
+
+// frameWriter writes frames to one of the two pipes. What it holds back goes out
+// with flush.
+type frameWriter struct {
+	w     *bufio.Writer
+	frame []byte
+}
+
+func newFrameWriter(w io.Writer) *frameWriter {
+	return &frameWriter{w: bufio.NewWriterSize(w, bufferBytes)}
+}
+
+func (f *frameWriter) message(m wire.Message) error {
+	f.frame = wire.AppendFrame(f.frame[:0], m)
+	_, err := f.w.Write(f.frame)
+	return err
+}
+
+func (f *frameWriter) data(p []byte) error {
+	f.frame = wire.AppendDataHeader(f.frame[:0], len(p))
+	if _, err := f.w.Write(f.frame); err != nil {
+		return err
+	}
+	_, err := f.w.Write(p)
+	return err
+}
+
+func (f *frameWriter) flush() error { return f.w.Flush() }
+
+// frameReader reads frames from one of the two pipes.
+type frameReader struct {
+	r    *bufio.Reader
+	body []byte // of the last frame
+}
+
+func newFrameReader(r io.Reader) *frameReader {
+	return &frameReader{r: bufio.NewReaderSize(r, bufferBytes)}
+}
+
+// next reads a frame of one of the given types. Its body is good until the next
+// call.
+func (f *frameReader) next(want ...wire.Type) (wire.Type, []byte, error) {
+	h, err := wire.ReadHeader(f.r)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return 0, nil, errCut
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := h.Expect(want...); err != nil {
+		return 0, nil, err
+	}
+	if cap(f.body) < h.Bytes {
+		f.body = make([]byte, max(h.Bytes, 4<<10))
+	}
+	f.body = f.body[:h.Bytes]
+	if _, err := io.ReadFull(f.r, f.body); err == io.EOF || err == io.ErrUnexpectedEOF {
+		return 0, nil, errCut
+	} else if err != nil {
+		return 0, nil, err
+	}
+	return h.Type, f.body, nil
+}
+
+// end wants nothing more to come.
+func (f *frameReader) end() error {
+	switch _, err := f.r.ReadByte(); err {
+	case nil:
+		return proto.Errorf(proto.Protocol, "the peer goes on behind the end")
+	case io.EOF:
+		return nil
+	default:
+		return err
+	}
+}
+
+var errCut = proto.Errorf(proto.Truncated, "the peer's frames ended before their end")

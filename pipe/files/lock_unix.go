@@ -1,0 +1,48 @@
+//go:build !windows
+
+package files
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// lock takes a file for this process, as long as it is open; it fails if
+// another one has it.
+func lock(f *os.File) error {
+	return control(f, func(fd uintptr) error { return unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) })
+}
+
+// control calls a function with the descriptor of a file.
+func control(f *os.File, call func(fd uintptr) error) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := c.Control(func(fd uintptr) { failed = call(fd) }); err != nil {
+		return err
+	}
+	return failed
+}
+
+// isOurs reports whether a regular file belongs to this user and has one name
+// only, so that writing it writes nothing else.
+func isOurs(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.Mode().IsRegular() && s.Nlink == 1 && int(s.Uid) == os.Geteuid()
+}
+
+// freeBytes is how much more can be stored where f is, and whether that is known.
+func freeBytes(f *os.File) (int64, bool) {
+	var s unix.Statfs_t
+	err := control(f, func(fd uintptr) error { return unix.Fstatfs(int(fd), &s) })
+	if err != nil {
+		return 0, false
+	}
+	free := int64(s.Bavail) * int64(s.Bsize)
+	return free, free >= 0
+}

@@ -1,0 +1,113 @@
+package files
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// readNamesAtOnce is how many names are taken from the system at a time.
+const readNamesAtOnce = 1024
+
+// nameList is the sorted names of a folder, packed, since there may be a million.
+// Their order is that of what [fold] makes of them, so that names that some
+// system takes for one stand beside each other.
+type nameList struct {
+	text  []byte
+	names []nameAt
+	next  int
+}
+
+// nameAt is where a name is in the text. Behind it, if fold changes more of it
+// than ASCII letters, stands what fold makes of it.
+type nameAt struct {
+	at           uint32
+	length, fold uint16
+}
+
+// readNames lists an open folder.
+func readNames(dir *os.File) (*nameList, error) {
+	l := new(nameList)
+	for {
+		names, err := dir.Readdirnames(readNamesAtOnce)
+		for _, name := range names {
+			l.add(name)
+		}
+		if errors.Is(err, io.EOF) {
+			l.sort()
+			return l, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (l *nameList) add(name string) {
+	n := nameAt{at: uint32(len(l.text)), length: uint16(len(name))}
+	l.text = append(l.text, name...)
+	if !isASCII(name) {
+		folded := fold(name)
+		n.fold = uint16(len(folded))
+		l.text = append(l.text, folded...)
+	}
+	l.names = append(l.names, n)
+}
+
+func (l *nameList) sort() {
+	slices.SortFunc(l.names, func(a, b nameAt) int {
+		if a.fold == 0 && b.fold == 0 {
+			return compareASCII(l.name(a), l.name(b))
+		}
+		return cmp.Or(strings.Compare(l.folded(a), l.folded(b)), strings.Compare(string(l.name(a)), string(l.name(b))))
+	})
+}
+
+func (l *nameList) name(n nameAt) []byte { return l.text[n.at : n.at+uint32(n.length)] }
+
+func (l *nameList) folded(n nameAt) string {
+	if n.fold == 0 {
+		return fold(string(l.name(n)))
+	}
+	end := n.at + uint32(n.length)
+	return string(l.text[end : end+uint32(n.fold)])
+}
+
+// pop returns the next name; false when there is none.
+func (l *nameList) pop() (string, bool) {
+	if l.next == len(l.names) {
+		return "", false
+	}
+	l.next++
+	return string(l.name(l.names[l.next-1])), true
+}
+
+// compareASCII compares as fold and then the names themselves would.
+func compareASCII(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if c := cmp.Compare(lower(a[i]), lower(b[i])); c != 0 {
+			return c
+		}
+	}
+	return cmp.Or(cmp.Compare(len(a), len(b)), slices.Compare(a, b))
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,413 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// ReceiveOptions are what [Receive] may be told. The zero value will do.
+type ReceiveOptions struct {
+	// Force replaces files and links that are there, Rename gives what comes
+	// another name; else a file that is there is refused.
+	Force, Rename bool
+	// Portable refuses names that some system can't store.
+	Portable bool
+	// MaxBytes and MaxEntries bound what is announced; 0 for no bound.
+	MaxBytes, MaxEntries int64
+	// As, if it is set, is the name under which one file is stored, and nothing
+	// else.
+	As string
+	// Owner says whose files these are. What is unfinished goes on only for the
+	// same.
+	Owner string
+	// Report, if it is set, is told of each entry that is not sent or not
+	// stored. The path is safe to print.
+	Report func(path string, err error)
+}
+
+// receiver is one run of [Receive].
+type receiver struct {
+	ctx   context.Context
+	o     ReceiveOptions
+	r     *frameReader
+	w     *frameWriter
+	store *store
+	tally tally
+
+	// stack are the folders that the entry announced last is in.
+	stack []*folder
+	// queue are the files that were taken and whose data is still to come, and
+	// among them the folders that were left meanwhile.
+	queue   []queued
+	files   int   // in the queue
+	current *part // whose data comes
+	compare *want // whose data is there already, and is being proven
+	last    int64
+	bytes   int64
+	skipped int64
+	buf     []byte // of hash
+}
+
+// queued is a file to come, or a folder to settle behind those before it.
+type queued struct {
+	want   *want
+	folder *folder
+}
+
+// Receive stores the files and folders that come from one pipe below an open
+// folder, and tells the sender over the other what it has and what it lacks. It
+// returns nil only when all that was announced is durable there. What is not
+// stored is reported and does not hold up the rest. When it fails, what was
+// complete stays.
+func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o ReceiveOptions) (Summary, error) {
+	base := &folder{root: in, uses: 1, mu: new(sync.Mutex)}
+	r := &receiver{
+		ctx: ctx, o: o, r: newFrameReader(from), w: newFrameWriter(to), store: newStore(o),
+		tally: tally{report: o.Report}, stack: []*folder{base},
+	}
+	err := r.run()
+	if err == nil {
+		err = r.leaveAll()
+	}
+	r.abandon()
+	if serr := r.store.finish(); err == nil || errors.Is(err, errStore) {
+		err = serr
+	}
+	if err == nil {
+		err = r.finish()
+	}
+	sum := Summary{Files: r.store.files, Skipped: r.skipped, Failed: r.tally.failed, Refused: r.tally.refused}
+	if err != nil {
+		return sum, err
+	}
+	return sum, r.tally.err()
+}
+
+// errStore says that the store has failed, and why.
+var errStore = errors.New("store has failed")
+
+// run takes frames up to FILES_TOTAL.
+func (r *receiver) run() error {
+	for {
+		if err := r.tell(); err != nil {
+			return err
+		}
+		t, body, err := r.r.next(wire.TypeEntry, wire.TypeFrom, wire.TypeData, wire.TypeEnd, wire.TypeTotal)
+		if err != nil {
+			return err
+		}
+		switch t {
+		case wire.TypeEntry:
+			m := new(wire.Entry)
+			if err = wire.ParseBody(body, m); err == nil {
+				err = r.entry(m)
+			}
+		case wire.TypeFrom:
+			var m wire.From
+			if err = wire.ParseBody(body, &m); err == nil {
+				err = r.from(&m)
+			}
+		case wire.TypeData:
+			err = r.data(body)
+		case wire.TypeEnd:
+			var m wire.End
+			if err = wire.ParseBody(body, &m); err == nil {
+				err = r.end(&m)
+			}
+		default:
+			var m wire.Total
+			if err := wire.ParseBody(body, &m); err != nil {
+				return err
+			}
+			return r.total(&m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// tell sends what is to be told before waiting for more.
+func (r *receiver) tell() error {
+	if err := context.Cause(r.ctx); err != nil {
+		return err
+	}
+	if r.store.failed() != nil {
+		return errStore
+	}
+	refused, reasons := r.store.takeRefused()
+	for i := range refused {
+		r.tally.refuse(proto.EscapeText(refused[i].Path), reasons[i])
+		if err := r.w.message(&refused[i]); err != nil {
+			return err
+		}
+	}
+	if r.r.r.Buffered() > 0 {
+		return nil
+	}
+	return r.w.flush()
+}
+
+// entry takes an announcement. In every folder names come in the order of what
+// [fold] makes of them, so that two that some system takes for one follow each
+// other, and no list of names is kept.
+func (r *receiver) entry(m *wire.Entry) error {
+	if r.current != nil || r.compare != nil || m.ID != r.last+1 || m.Now && r.files > 0 {
+		return r.disorder(m)
+	}
+	r.last = m.ID
+	if r.o.MaxEntries > 0 && m.ID > r.o.MaxEntries {
+		return proto.Errorf(proto.Space, "the peer sends more than %d entries", r.o.MaxEntries)
+	}
+	if m.Kind == wire.EntryFile {
+		if m.Size > proto.MaxTransferBytes-r.bytes || r.o.MaxBytes > 0 && r.bytes+m.Size > r.o.MaxBytes {
+			return proto.Errorf(proto.Space, "the peer sends more than the %d bytes that are allowed", max(r.o.MaxBytes, 0))
+		}
+		r.bytes += m.Size
+	}
+	if err := CheckPath(m.Path, r.o.Portable); err != nil {
+		return r.refuse(m, err)
+	}
+	dir, name := "", m.Path
+	if i := strings.LastIndexByte(m.Path, '/'); i >= 0 {
+		dir, name = m.Path[:i], m.Path[i+1:]
+	}
+	for len(r.stack) > 1 && r.top().path != dir {
+		if err := r.leave(); err != nil {
+			return err
+		}
+	}
+	in := r.top()
+	if in.path != dir {
+		return r.disorder(m)
+	}
+	before, folded := in.fold, fold(name)
+	if name == in.last || folded < before {
+		return r.disorder(m)
+	}
+	in.last, in.fold = name, folded
+	switch {
+	case in.refused != 0:
+		return r.refuseFolder(m, in, name, proto.Errorf(in.refused, "its folder is not stored"))
+	case folded == before:
+		return r.refuseFolder(m, in, name, proto.Errorf(proto.Unsafe, "some systems take its name for that of another that was sent"))
+	case r.o.As != "" && (m.ID > 1 || m.Kind != wire.EntryFile):
+		return r.refuseFolder(m, in, name, proto.Errorf(proto.Unsafe, "one file was to come, and nothing else"))
+	}
+	switch m.Kind {
+	case wire.EntryFolder:
+		return r.folder(m, in, name)
+	case wire.EntrySymlink:
+		return r.symlink(m, in, name)
+	}
+	if r.o.As != "" {
+		name = r.o.As
+	}
+	return r.file(m, in, name)
+}
+
+func (r *receiver) top() *folder { return r.stack[len(r.stack)-1] }
+
+func (r *receiver) disorder(m wire.Message) error {
+	return proto.Errorf(proto.Protocol, "%s out of order", m.Type())
+}
+
+// answer sends an answer to an entry that waits for one.
+func (r *receiver) answer(m *wire.Entry, a wire.Answer) error {
+	if m.Now {
+		return nil
+	}
+	a.ID = m.ID
+	return r.w.message(&a)
+}
+
+// refuse does not store an entry, and drops what comes of it.
+func (r *receiver) refuse(m *wire.Entry, err error) error {
+	err = refusal(err)
+	r.tally.refuse(proto.EscapeText(m.Path), err)
+	if !m.Now {
+		return r.answer(m, wire.Answer{Code: proto.CodeOf(err)})
+	}
+	if err := r.w.message(&wire.Refused{Path: m.Path, Code: proto.CodeOf(err)}); err != nil {
+		return err
+	}
+	if m.Kind != wire.EntryFile {
+		return nil
+	}
+	return r.discard(m)
+}
+
+// refuseFolder is refuse for an entry that others may be in.
+func (r *receiver) refuseFolder(m *wire.Entry, in *folder, name string, err error) error {
+	if m.Kind == wire.EntryFolder {
+		r.stack = append(r.stack, &folder{parent: in, name: name, path: m.Path, refused: proto.CodeOf(refusal(err)), mu: in.mu})
+	}
+	return r.refuse(m, err)
+}
+
+// refusal gives an error one of the codes that single entries have. What is
+// wrong with more than the entry is not refused, but ends the transfer.
+func refusal(err error) error {
+	if proto.CodeOf(err) == proto.Unsafe {
+		return err
+	}
+	return proto.Errorf(proto.IO, "%w", cause(err))
+}
+
+// discard reads over the data of a file that came unasked and was refused.
+func (r *receiver) discard(m *wire.Entry) error {
+	if m.Size == 0 {
+		return nil
+	}
+	for bytes := int64(0); ; {
+		t, body, err := r.r.next(wire.TypeData, wire.TypeEnd)
+		if err != nil {
+			return err
+		}
+		if t == wire.TypeEnd {
+			var e wire.End
+			if err := wire.ParseBody(body, &e); err != nil {
+				return err
+			}
+			if m.Small() || e.ID != m.ID {
+				return r.disorder(&e)
+			}
+			return nil
+		}
+		if bytes += int64(len(body)); bytes > m.Size || m.Small() && bytes != m.Size {
+			return proto.Errorf(proto.Protocol, "the peer sends more of a file than it announced")
+		}
+		if m.Small() {
+			return nil
+		}
+	}
+}
+
+// leave leaves the folder on top of the stack. It is settled when all files in
+// it are there.
+func (r *receiver) leave() error {
+	f := r.top()
+	r.stack = r.stack[:len(r.stack)-1]
+	if f.refused != 0 {
+		return nil
+	}
+	if len(r.queue) > 0 {
+		f.close()
+		r.queue = append(r.queue, queued{folder: f})
+		return nil
+	}
+	r.store.jobs <- job{folder: f}
+	return nil
+}
+
+func (r *receiver) leaveAll() error {
+	for len(r.stack) > 1 {
+		if err := r.leave(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// total takes the sender's end.
+func (r *receiver) total(m *wire.Total) error {
+	if r.current != nil || r.compare != nil || r.files > 0 || m.Entries != r.last {
+		return r.disorder(m)
+	}
+	r.tally.mu.Lock()
+	defer r.tally.mu.Unlock()
+	r.tally.failed = m.Failed
+	if r.tally.code == 0 {
+		r.tally.code = m.Code
+	}
+	return nil
+}
+
+// finish tells the sender that all is stored.
+func (r *receiver) finish() error {
+	if err := r.tell(); err != nil {
+		return err
+	}
+	m := &wire.Stored{Files: r.store.files, Skipped: r.skipped, Refused: r.tally.refused}
+	if m.Refused > 0 {
+		m.Code = r.tally.code
+	}
+	if err := errors.Join(r.w.message(m), r.w.flush()); err != nil {
+		return err
+	}
+	return r.r.end()
+}
+
+// abandon closes what the end of the transfer has left open.
+func (r *receiver) abandon() {
+	if r.current != nil {
+		r.current.leave()
+	}
+	for len(r.stack) > 1 {
+		if f := r.top(); f.refused == 0 {
+			f.close()
+		}
+		r.stack = r.stack[:len(r.stack)-1]
+	}
+}
+
+// folder makes a folder, or goes into one that is there.
+func (r *receiver) folder(m *wire.Entry, in *folder, name string) error {
+	f := &folder{parent: in, name: name, path: m.Path, mtime: time.Unix(0, m.Mtime), perm: modeOf(m), mu: in.mu}
+	err := in.root.Mkdir(name, modeOf(m)|0o700)
+	switch {
+	case err == nil:
+		f.made = true
+	case proto.CodeOf(proto.IOError(err)) == proto.Space:
+		return proto.IOError(errIn(m.Path, err))
+	case !errors.Is(err, os.ErrExist):
+		return r.refuseFolder(m, in, name, err)
+	default:
+		if info, err := in.root.Lstat(name); err == nil && !info.IsDir() {
+			return r.refuseFolder(m, in, name, errIsThere)
+		}
+	}
+	if err := f.open(); err != nil {
+		return r.refuseFolder(m, in, name, err)
+	}
+	r.stack = append(r.stack, f)
+	return r.answer(m, wire.Answer{Fresh: f.made})
+}
+
+// symlink makes a symbolic link.
+func (r *receiver) symlink(m *wire.Entry, in *folder, name string) error {
+	if err := checkTarget(m.Path, m.Target); err != nil {
+		return r.refuse(m, err)
+	}
+	if target, err := in.root.Readlink(name); err == nil && target == m.Target {
+		r.skipped++
+		return r.answer(m, wire.Answer{Skip: true})
+	}
+	err := in.root.Symlink(m.Target, name)
+	switch {
+	case errors.Is(err, os.ErrExist):
+		return r.refuse(m, errIsThere)
+	case err != nil && proto.CodeOf(proto.IOError(err)) == proto.Space:
+		return proto.IOError(errIn(m.Path, err))
+	case err != nil:
+		return r.refuse(m, err)
+	}
+	r.store.mu.Lock()
+	r.store.files++
+	r.store.mu.Unlock()
+	return r.answer(m, wire.Answer{})
+}
+
+func modeOf(m *wire.Entry) os.FileMode { return os.FileMode(m.Mode) & 0o777 }
+
+func errFull(m *wire.Entry, free int64) error {
+	return proto.Errorf(proto.Space, "%q needs %d bytes, and %d are free", proto.EscapeText(m.Path), m.Size, free)
+}

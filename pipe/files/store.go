@@ -1,0 +1,216 @@
+package files
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// batchFiles is how many files wait to be published at most: they reach the
+// disk together, which costs little more than one alone.
+const batchFiles = 256
+
+// fewFiles is up to how many it is better to wait for them alone than for all
+// that is to be written to that disk.
+const fewFiles = 8
+
+// store publishes what is complete, in the order of its coming.
+//
+//	receiver -> jobs -> sync all -> publish all -> sync folders
+type store struct {
+	o    ReceiveOptions
+	jobs chan job      // sent and closed by the receiver
+	done chan struct{} // closed when jobs is and all are done
+
+	mu      sync.Mutex
+	files   int64          // published
+	refused []wire.Refused // not told yet
+	reasons []error        // of them
+	err     error          // nothing more can be stored
+}
+
+// job is a file to publish, or a folder in which all has been. Both are open.
+type job struct {
+	part   *part
+	folder *folder
+}
+
+func newStore(o ReceiveOptions) *store {
+	s := &store{o: o, jobs: make(chan job, batchFiles), done: make(chan struct{})}
+	go s.run()
+	return s
+}
+
+// finish waits until all is done, and returns what went wrong.
+func (s *store) finish() error {
+	close(s.jobs)
+	<-s.done
+	return s.failed()
+}
+
+func (s *store) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+func (s *store) run() {
+	defer close(s.done)
+	for first := range s.jobs {
+		batch := append(make([]job, 0, batchFiles), first)
+		for len(batch) < cap(batch) {
+			select {
+			case j, ok := <-s.jobs:
+				if ok {
+					batch = append(batch, j)
+					continue
+				}
+			default:
+			}
+			break
+		}
+		err := s.failed()
+		if err == nil {
+			err = s.store(batch)
+		}
+		for _, j := range batch {
+			if j.part != nil {
+				j.part.leave() // no effect on what is published
+			} else {
+				j.folder.close()
+			}
+		}
+		s.mu.Lock()
+		s.err = err
+		s.mu.Unlock()
+	}
+}
+
+// store makes a batch durable.
+func (s *store) store(batch []job) error {
+	if err := syncBatch(batch); err != nil {
+		return err
+	}
+	dirs := make(map[*folder]*os.File)
+	defer func() {
+		for _, d := range dirs {
+			_ = d.Close()
+		}
+	}()
+	touch := func(f *folder) (*os.File, error) {
+		if d := dirs[f]; d != nil {
+			return d, nil
+		}
+		d, err := f.root.Open(".")
+		if err == nil {
+			dirs[f] = d
+		}
+		return d, err
+	}
+	for _, j := range batch {
+		f := j.folder
+		if f == nil {
+			f = j.part.folder
+		}
+		dir, err := touch(f)
+		if err == nil && j.part != nil {
+			err = s.name(j.part, dir)
+		} else if err == nil {
+			err = f.settle()
+		}
+		if err != nil {
+			return proto.IOError(errIn(f.path, err))
+		}
+	}
+	if len(dirs) > fewFiles {
+		for f, d := range dirs {
+			if done, err := syncAll(d); done {
+				if err != nil {
+					err = proto.IOError(errIn(f.path, err))
+				}
+				return err
+			}
+			break
+		}
+	}
+	for f, d := range dirs {
+		if err := syncFolder(d); err != nil {
+			return proto.IOError(errIn(f.path, err))
+		}
+	}
+	return nil
+}
+
+// syncBatch makes what the files of a batch hold durable.
+func syncBatch(batch []job) error {
+	var parts []*part
+	for _, j := range batch {
+		if j.part != nil {
+			parts = append(parts, j.part)
+		}
+	}
+	if len(parts) > fewFiles {
+		if done, err := syncAll(parts[0].file); done {
+			if err != nil {
+				return parts[0].failed(err)
+			}
+			return nil
+		}
+	}
+	for _, p := range parts {
+		startSync(p.file)
+	}
+	for _, p := range parts {
+		if err := p.file.Sync(); err != nil {
+			return p.failed(err)
+		}
+	}
+	return nil
+}
+
+// name publishes a file. That there is one already is told, and ends nothing.
+func (s *store) name(p *part, dir *os.File) error {
+	err := s.publish(p, dir)
+	if errors.Is(err, errIsThere) {
+		s.refuse(p.entry.Path, errIsThere)
+		p.kept = false
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.published = true
+	s.mu.Lock()
+	s.files++
+	s.mu.Unlock()
+	return nil
+}
+
+// refuse takes note of what is not stored.
+func (s *store) refuse(path string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = append(s.refused, wire.Refused{Path: path, Code: proto.CodeOf(err)})
+	s.reasons = append(s.reasons, err)
+}
+
+// takeRefused returns what was refused since the last time, and why.
+func (s *store) takeRefused() ([]wire.Refused, []error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	refused, reasons := s.refused, s.reasons
+	s.refused, s.reasons = nil, nil
+	return refused, reasons
+}
+
+// errIn adds a path of the peer's to an error.
+func errIn(path string, err error) error {
+	if path == "" {
+		path = "."
+	}
+	return &fs.PathError{Op: "store in", Path: proto.EscapeText(path), Err: cause(err)}
+}

@@ -1,0 +1,62 @@
+package recv
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/pipe/files"
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/tools/cmdline"
+	"mesh/tools/cmdline/node"
+)
+
+// storeFiles stores files below the folder dir, or if as is set, one file there
+// under that name.
+func storeFiles(c *cli.Context, n *node.Node, l *link.Link, dir, as string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		err = proto.IOError(err)
+		l.Close(err)
+		return err
+	}
+	defer root.Close()
+	o := files.ReceiveOptions{
+		Force: c.Bool("force"), Rename: c.Bool("rename"), Portable: c.Bool("portable"),
+		MaxBytes: cmdline.SizeOf(c, cmdline.MaxSizeName), MaxEntries: c.Int64("max-files"),
+		As: as, Owner: l.Peer.String(), Report: node.Complaints(c),
+	}
+	return n.Files(c.Context, l, false, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+		return files.Receive(ctx, root, from, to, o)
+	})
+}
+
+// place splits FILE of -o into its folder and its name there.
+func place(file string) (dir, name string) { return filepath.Dir(file), filepath.Base(file) }
+
+// isFolder wants dir to be one.
+func isFolder(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return proto.IOError(err)
+	}
+	if !info.IsDir() {
+		return proto.Errorf(proto.Unsafe, "%s is not a folder", dir)
+	}
+	return nil
+}
+
+// collect removes what is left of broken transfers.
+func collect(c *cli.Context) error {
+	dir := c.String("directory")
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return proto.IOError(err)
+	}
+	defer root.Close()
+	return files.Collect(c.Context, root)
+}
