@@ -39,7 +39,10 @@ type exchange struct {
 	counters *Counters
 	log      *slog.Logger
 	begun    time.Time
-	gauge    gauge // used by one goroutine at a time
+	// For AutoFlows; used by one goroutine at a time.
+	gauge  gauge
+	beside bool // a flow over TCP is wanted beside QUIC
+	noTCP  bool // there is none
 
 	fail context.CancelCauseFunc // ends all of it
 
@@ -228,21 +231,34 @@ func (x *exchange) cut(l *link.Link, lane *lane, err error) {
 	}
 }
 
-// wantedFlows returns how many flows the transfers over the link should have.
-func (x *exchange) wantedFlows(l *link.Link) int {
-	worth := l.RTT >= farRTT && (x.out == nil || x.out.ahead())
-	return x.gauge.wants(time.Now(), x.counters.Sent.Load()+x.counters.Received.Load(), worth)
+// wantedFlows returns how many flows the transfers over the link should have, and
+// what carries further ones. In bulk TCP is faster than QUIC, which may have been
+// there sooner when the link began. BBR fills a path by itself.
+func (x *exchange) wantedFlows(l *link.Link) (n int, via string) {
+	bulk := x.out != nil && x.out.ahead()
+	if x.beside = x.beside || bulk && l.Via() == proto.ViaQUIC; x.beside && !x.noTCP {
+		return 2, proto.ViaTCP
+	}
+	worth := l.RTT >= farRTT && (x.out == nil || bulk && l.LossBound())
+	x.gauge.period = min(max(gaugeLeast, 5*l.RTT), gaugePeriod)
+	return x.gauge.wants(time.Now(), x.counters.Sent.Load()+x.counters.Received.Load(), worth), l.Via()
 }
+
+// gaugeLeast is the shortest time that is worth a measurement.
+const gaugeLeast = 400 * time.Millisecond
 
 // farRTT is from where on the path may be what makes a transfer last; nearer
 // peers are limited by their processors.
 const farRTT = 5 * time.Millisecond
 
 // widened takes note that so many links carry the transfers.
-func (x *exchange) widened(flows int) {
+func (x *exchange) widened(flows int, via string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.flows = max(x.flows, flows)
+	if via != x.via {
+		x.via = proto.ViaQUIC + "+" + proto.ViaTCP
+	}
 }
 
 // part ends a link on which all was said: see "The end" in package proto. The

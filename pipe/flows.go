@@ -61,14 +61,15 @@ func (f *flows) dial(wanted int) {
 	var after time.Time // the next attempt is
 	rest := flowRest
 	made := make(chan error) // sent by each attempt, read below
+	via := f.link.Via()
 	for making := 0; f.ctx.Err() == nil || making > 0; {
 		want := wanted
 		if wanted == AutoFlows {
-			want = f.x.wantedFlows(f.link)
+			want, via = f.x.wantedFlows(f.link)
 		}
 		f.shrink(want)
 		for ; f.count()+making < want && f.ctx.Err() == nil && time.Now().After(after); making++ {
-			go func() { made <- f.make() }()
+			go func() { made <- f.make(via) }()
 		}
 		select {
 		case <-tick.C:
@@ -77,6 +78,8 @@ func (f *flows) dial(wanted int) {
 			switch {
 			case err == nil:
 				rest = flowRest
+			case via != f.link.Via():
+				f.x.noTCP = true
 			case time.Now().After(after): // one rest for all that fail together
 				f.x.log.Info("no further flow", "err", err)
 				after, rest = time.Now().Add(rest), 2*rest
@@ -85,8 +88,8 @@ func (f *flows) dial(wanted int) {
 	}
 }
 
-func (f *flows) make() error {
-	l, err := f.link.AddFlow(f.ctx)
+func (f *flows) make(via string) error {
+	l, err := f.link.AddFlow(f.ctx, via)
 	if err == nil {
 		f.add(l)
 	}
@@ -119,7 +122,7 @@ func (f *flows) add(l *link.Link) {
 	n := 1 + len(f.list)
 	f.mu.Unlock()
 	f.x.log.Info("flow added", "flows", n, "via", l.Via())
-	f.x.widened(n)
+	f.x.widened(n, l.Via())
 	f.wg.Go(func() {
 		err := f.x.flow(one.ctx, l)
 		one.stop()

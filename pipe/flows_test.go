@@ -137,3 +137,38 @@ func TestSpool(t *testing.T) {
 		}
 	})
 }
+
+// Where QUIC was there first, bulk gets a flow over TCP beside it; where there
+// is no TCP it goes on as it is.
+func TestFlowOverTCP(t *testing.T) {
+	t.Parallel()
+	for _, there := range []bool{true, false} {
+		t.Run(fmt.Sprint(there), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := &linktest.Net{Latency: latency, Both: true}
+				n.CutTCP()
+				if there {
+					time.AfterFunc(150*time.Millisecond, n.Heal)
+				}
+				data := random(40 << 20)
+				var dialer, listener end
+				dialer.source = from(data)
+				listener.sink = &pipe.Sink{Writer: writerFunc(func(p []byte) (int, error) {
+					<-time.After(10 * time.Millisecond)
+					return listener.got.Write(p)
+				})}
+				both(t, n, proto.CapSend, &dialer, &listener)
+				wantCode(t, "sender", dialer.err, proto.OK)
+				wantCode(t, "receiver", listener.err, proto.OK)
+				if !bytes.Equal(listener.got.Bytes(), data) {
+					t.Errorf("got %d bytes, want exactly the %d that were sent", listener.got.Len(), len(data))
+				}
+				want := map[bool]string{true: "quic+tcp", false: proto.ViaQUIC}[there]
+				if got := dialer.result.Sent.Via; got != want {
+					t.Errorf("got a transfer over %s, want %s", got, want)
+				}
+			})
+		})
+	}
+}

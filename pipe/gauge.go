@@ -1,6 +1,7 @@
 package pipe
 
 import (
+	"cmp"
 	"time"
 
 	"mesh/proto"
@@ -10,7 +11,8 @@ import (
 // that makes the transfer faster by [gaugeGain], and takes the last step back
 // when it does not. The zero value is ready to use.
 type gauge struct {
-	flows int // wanted now
+	flows  int           // wanted now
+	period time.Duration // of each measurement; 0 for gaugePeriod
 
 	since  time.Time // the begin of what is measured
 	moved  int64     // bytes, by then
@@ -22,7 +24,7 @@ type gauge struct {
 }
 
 const (
-	// gaugePeriod is how long each measurement lasts.
+	// gaugePeriod is how long a measurement lasts at the most.
 	gaugePeriod = time.Second
 	gaugeGain   = 1.25
 	// gaugeSteady is up to where two rates are the same.
@@ -42,7 +44,7 @@ func (g *gauge) wants(now time.Time, moved int64, worth bool) int {
 		g.begin(now, moved)
 		g.rate, g.before = 0, 0
 		return g.flows
-	case now.Sub(g.since) < gaugePeriod:
+	case now.Sub(g.since) < cmp.Or(g.period, gaugePeriod):
 		return g.flows
 	case g.settle:
 		g.begin(now, moved)

@@ -54,7 +54,8 @@ type Receipt struct {
 	Status int
 	// Elapsed is from the link to the end.
 	Elapsed time.Duration
-	// Via is what carried the link at the end: [proto.ViaQUIC] or [proto.ViaTCP].
+	// Via is what carried the link at the end: [proto.ViaQUIC], [proto.ViaTCP] or
+	// "quic+tcp".
 	Via string
 	// Flows is how many links carried the transfer, at the most at a time.
 	Flows int

@@ -27,6 +27,9 @@ type carrier interface {
 	RemoteAddr() net.Addr
 	// Context ends when the connection is known to have ended.
 	Context() context.Context
+	// LossBound reports whether its congestion control takes every lost packet
+	// for a full queue.
+	LossBound() bool
 	// Heard counts what came from the peer's host.
 	Heard() uint64
 	// Prove is called when the peer has proven itself.
@@ -64,6 +67,7 @@ func (c *quicCarrier) TLS() tls.ConnectionState      { return c.conn.ConnectionS
 func (c *quicCarrier) RemoteAddr() net.Addr          { return c.conn.RemoteAddr() }
 func (c *quicCarrier) Context() context.Context      { return c.conn.Context() }
 func (c *quicCarrier) Heard() uint64                 { return c.conn.ConnectionStats().PacketsReceived }
+func (c *quicCarrier) LossBound() bool               { return true } // NewReno
 func (c *quicCarrier) Prove()                        {}
 
 func (c *quicCarrier) Send(parts ...[]byte) error {

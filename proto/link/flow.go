@@ -14,11 +14,14 @@ import (
 // a congestion window of its own, between the same two keys. Closing it ends
 // neither the transfer nor its place at the listener.
 
-// AddFlow makes another flow for the link's transfer, over the same carrier and
-// to the same address. Only the dialer's end may. It blocks for at most
-// [proto.DialTimeout]. The error says nothing about the link itself.
-func (l *Link) AddFlow(ctx context.Context) (*Link, error) {
+// AddFlow makes another flow for the link's transfer over a carrier, to the same
+// address. Only the dialer's end may. It blocks for at most [proto.DialTimeout].
+// The error says nothing about the link itself.
+func (l *Link) AddFlow(ctx context.Context, via string) (*Link, error) {
 	s := l.session
+	if via == proto.ViaTCP && s.endpoint.sockets.DialTCP == nil || via == proto.ViaQUIC && s.endpoint.transport == nil {
+		return nil, proto.Errorf(proto.Unreachable, "no flows over %s here", via)
+	}
 	s.stripe()
 	ctx, cancel := context.WithTimeoutCause(ctx, proto.DialTimeout, errNoAnswer)
 	defer cancel()
@@ -29,7 +32,7 @@ func (l *Link) AddFlow(ctx context.Context) (*Link, error) {
 	t := s.target
 	t.Credential = token.Credential{Method: wire.MethodFlow, Public: l.Transfer[:], Secret: s.secret}
 	t.Want, t.Need = l.Granted, l.Granted
-	conn, err := s.endpoint.connect(ctx, l.Via(), addr, t.ID)
+	conn, err := s.endpoint.connect(ctx, via, addr, t.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 // addFlow makes both ends of a flow beside a link.
 func addFlow(t *testing.T, dialer, listener *link.Link) (df, lf *link.Link) {
 	t.Helper()
-	df, err := dialer.AddFlow(t.Context())
+	df, err := dialer.AddFlow(t.Context(), dialer.Via())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestAddFlow(t *testing.T) {
 		s.acceptNone(t)
 		dialer.Close(nil)
 		listener.Close(nil)
-		if _, err := dialer.AddFlow(t.Context()); proto.CodeOf(err) == proto.OK {
+		if _, err := dialer.AddFlow(t.Context(), dialer.Via()); proto.CodeOf(err) == proto.OK {
 			t.Error("a flow of a transfer that has ended: got one, want none")
 		}
 	})
@@ -78,13 +78,13 @@ func TestMaxFlows(t *testing.T) {
 		defer dialer.Close(nil)
 		var flows []*link.Link
 		for range proto.MaxFlows - 1 {
-			f, err := dialer.AddFlow(t.Context())
+			f, err := dialer.AddFlow(t.Context(), dialer.Via())
 			if err != nil {
 				t.Fatal(err)
 			}
 			flows = append(flows, f)
 		}
-		f, err := dialer.AddFlow(t.Context())
+		f, err := dialer.AddFlow(t.Context(), dialer.Via())
 		if err == nil {
 			_, err = f.Read(make([]byte, 1))
 		}

@@ -54,6 +54,10 @@ func (l *Link) Addr() net.Addr { return l.conn.RemoteAddr() }
 // Via returns what carries the link: [proto.ViaQUIC] or [proto.ViaTCP].
 func (l *Link) Via() string { return l.conn.Via() }
 
+// LossBound reports whether what we send is slowed down by every lost packet, so
+// that several flows may bring more than one.
+func (l *Link) LossBound() bool { return l.conn.LossBound() }
+
 // Read reads from the stream.
 func (l *Link) Read(p []byte) (int, error) {
 	n, err := l.conn.Read(p)

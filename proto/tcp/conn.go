@@ -40,6 +40,7 @@ var (
 type Conn struct {
 	tls    *tls.Conn
 	socket *socket
+	bbr    bool
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -87,8 +88,7 @@ func handshake(ctx context.Context, s *socket, t *tls.Conn) (*Conn, error) {
 		s.Close()
 		return nil, err
 	}
-	tune(s.Conn)
-	c := &Conn{tls: t, socket: s, blocks: blockReader{r: t}, turn: make(chan struct{}, 1)}
+	c := &Conn{bbr: tune(s.Conn), tls: t, socket: s, blocks: blockReader{r: t}, turn: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.turn <- struct{}{}
 	return c, nil
@@ -99,6 +99,9 @@ func (c *Conn) TLS() tls.ConnectionState { return c.tls.ConnectionState() }
 
 // RemoteAddr returns the peer's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
+
+// LossBound reports whether what we send is slowed down by every lost packet.
+func (c *Conn) LossBound() bool { return !c.bbr }
 
 // Context ends when the connection does. That the peer has ended it is known
 // only once Read has come upon it.

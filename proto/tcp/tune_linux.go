@@ -8,17 +8,18 @@ import (
 
 // tune chooses BBR for what this end sends, where the kernel has it and lets
 // us: unlike CUBIC, most hosts' default, it does not take every lost packet for
-// a full queue (draft-ietf-ccwg-bbr).
-func tune(conn net.Conn) {
+// a full queue (draft-ietf-ccwg-bbr). It reports whether that is so now.
+func tune(conn net.Conn) (bbr bool) {
 	c, ok := conn.(*net.TCPConn)
 	if !ok {
-		return
+		return false
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return
+		return false
 	}
 	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "bbr")
+		bbr = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "bbr") == nil
 	})
+	return bbr
 }

@@ -4,4 +4,4 @@ package tcp
 
 import "net"
 
-func tune(net.Conn) {}
+func tune(net.Conn) (bbr bool) { return false }
