@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"mesh/scripts/internal/host"
 )
 
 // header says what is measured, where and how.
@@ -17,14 +19,14 @@ func header(tasks []task, tools []*tool, missing []string, p places) {
 	dir := p.disk
 	fmt.Printf("# mesh beside other tools, on loopback\n\n")
 	fmt.Printf("- Machine: %s, %d cores, %s, %s; load %s before the start.\n",
-		cpuModel(), runtime.NumCPU(), kernel(), runtime.Version(), load())
+		host.CPUModel(), runtime.NumCPU(), host.Kernel(), runtime.Version(), host.Load())
 	for _, k := range tasks {
 		fmt.Printf("- %s: %s, medians of %d runs.\n", k.name, k.title, k.runs)
 	}
 	fmt.Printf("- The tools take turns. All data is random. The sender's stdin is a pipe that another process fills from\n" +
 		"  memory; with a folder, tar fills it and another tar unpacks what arrives, if the tool does not do that itself.\n")
 	fmt.Printf("- Files are fresh, in DIR on %s; folders, sent and received, are on %s.\n",
-		fileSystem(dir), fileSystem(p.tree))
+		host.FileSystem(dir), host.FileSystem(p.tree))
 	fmt.Printf("- All is synced before each run; in it only mesh-recv -o syncs.\n")
 	fmt.Printf("- Time is from the first start on the sender's side, with the receiver waiting, to the last exit\n" +
 		"  (ssh, rsync, scp: to the client's exit).\n")

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mesh/scripts/internal/host"
 )
 
 // tcpBuffers are large enough for 1 Gbit/s over 200 ms, for all tools alike.
@@ -216,7 +218,7 @@ func (c cell) measure(ctx context.Context, e env, t tool, s grid) (g goodput) {
 func (g grid) header(runs int) {
 	fmt.Printf("# mesh over a WAN: goodput\n\n")
 	fmt.Printf("- Machine: %s, %d cores, %s, %s; load %s before the start. %d runs of %v.\n",
-		cpuModel(), runtime.NumCPU(), kernel(), runtime.Version(), load(), runs, g.span)
+		host.CPUModel(), runtime.NumCPU(), host.Kernel(), runtime.Version(), host.Load(), runs, g.span)
 	fmt.Printf("- Path: wanlab, MTU 1500; loss each way; RTT half each way; a drop-tail queue of one bandwidth-delay product,\n" +
 		"  at least 1000 packets. Each run has hosts of its own. tcp_rmem and tcp_wmem up to 64 MiB, for all.\n")
 	fmt.Printf("- Mesh runs as root, who may choose BBR for its own TCP sockets where the kernel has it, whatever the hosts'\n" +

@@ -3,11 +3,7 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"os"
-	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -100,35 +96,4 @@ func table(rows [][]string) {
 		}
 		fmt.Println("|")
 	}
-}
-
-func cpuModel() string {
-	info, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return runtime.GOARCH
-	}
-	defer info.Close()
-	for lines := bufio.NewScanner(info); lines.Scan(); {
-		if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOARCH
-}
-
-// load is what others did here in the last minute: near 0 or the figures are theirs too.
-func load() string {
-	averages, _ := os.ReadFile("/proc/loadavg")
-	if last, _, ok := strings.Cut(string(averages), " "); ok {
-		return last
-	}
-	return "unknown"
-}
-
-func kernel() string {
-	out, err := exec.Command("uname", "-sr").Output()
-	if err != nil {
-		return runtime.GOOS
-	}
-	return strings.TrimSpace(string(out))
 }

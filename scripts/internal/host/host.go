@@ -1,6 +1,7 @@
 //go:build unix
 
-package main
+// Package host says what a measurement was made on.
+package host
 
 import (
 	"bufio"
@@ -10,7 +11,8 @@ import (
 	"strings"
 )
 
-func cpuModel() string {
+// CPUModel returns the processor's name, or its architecture.
+func CPUModel() string {
 	info, err := os.Open("/proc/cpuinfo")
 	if err != nil {
 		return runtime.GOARCH
@@ -24,8 +26,8 @@ func cpuModel() string {
 	return runtime.GOARCH
 }
 
-// load is what others did here in the last minute: near 0 or the figures are theirs too.
-func load() string {
+// Load is what others did here in the last minute: near 0 or the figures are theirs too.
+func Load() string {
 	averages, _ := os.ReadFile("/proc/loadavg")
 	if last, _, ok := strings.Cut(string(averages), " "); ok {
 		return last
@@ -33,7 +35,8 @@ func load() string {
 	return "unknown"
 }
 
-func kernel() string {
+// Kernel returns the kernel's name and version.
+func Kernel() string {
 	out, err := exec.Command("uname", "-sr").Output()
 	if err != nil {
 		return runtime.GOOS
@@ -41,8 +44,8 @@ func kernel() string {
 	return strings.TrimSpace(string(out))
 }
 
-// fileSystem returns the type of the file system that holds dir.
-func fileSystem(dir string) string {
+// FileSystem returns the type of the file system that holds dir.
+func FileSystem(dir string) string {
 	out, _ := exec.Command("findmnt", "-n", "-o", "FSTYPE", "-T", dir).Output()
 	if types := strings.Fields(string(out)); len(types) > 0 { // one for each mount on that folder
 		return types[len(types)-1]
