@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -156,7 +157,8 @@ func moreTelling(a, b error) bool {
 	return proto.CodeOf(b) == proto.Unreachable && proto.CodeOf(a) != proto.Unreachable
 }
 
-// resolve looks up the addresses' host names.
+// resolve looks up the addresses' host names. What comes twice, such as where a
+// broken link was among where the peer said that it is, is dialled once.
 func resolve(ctx context.Context, addrs []string) ([]netip.AddrPort, error) {
 	var out []netip.AddrPort
 	var failed error
@@ -175,7 +177,9 @@ func resolve(ctx context.Context, addrs []string) ([]netip.AddrPort, error) {
 			continue
 		}
 		for _, ip := range ips {
-			out = append(out, netip.AddrPortFrom(ip.Unmap(), uint16(n)))
+			if addr := netip.AddrPortFrom(ip.Unmap(), uint16(n)); !slices.Contains(out, addr) {
+				out = append(out, addr)
+			}
 		}
 	}
 	if len(out) == 0 && failed == nil {
