@@ -62,17 +62,23 @@ func (f *flows) dial(wanted int) {
 	rest := flowRest
 	made := make(chan error) // sent by each attempt, read below
 	via := f.link.Via()
-	for making := 0; f.ctx.Err() == nil || making > 0; {
+	making := 0 // attempts that run
+	for {
 		want := wanted
 		if wanted == AutoFlows {
 			want, via = f.x.wantedFlows(f.link)
 		}
 		f.shrink(want)
-		for ; f.count()+making < want && f.ctx.Err() == nil && time.Now().After(after); making++ {
+		for ; f.count()+making < want && time.Now().After(after); making++ {
 			go func() { made <- f.make(via) }()
 		}
 		select {
 		case <-tick.C:
+		case <-f.ctx.Done():
+			for range making {
+				<-made
+			}
+			return
 		case err := <-made:
 			making--
 			switch {

@@ -172,3 +172,21 @@ func TestFlowOverTCP(t *testing.T) {
 		})
 	}
 }
+
+// The end waits for nothing that looks after flows.
+func TestFlowsEnd(t *testing.T) {
+	t.Parallel()
+	for _, flows := range []int{pipe.AutoFlows, 1, 3} {
+		overBoth(t, func(t *testing.T, n *linktest.Net) {
+			var dialer, listener end
+			dialer.source = from(random(1 << 10))
+			dialer.options.Flows = flows
+			begun := time.Now()
+			both(t, n, proto.CapSend, &dialer, &listener)
+			wantCode(t, "sender", dialer.err, proto.OK)
+			if took := time.Since(begun); took > 20*latency {
+				t.Errorf("%d flows: a KiB took %s, want a few round trips of %s", flows, took, latency)
+			}
+		})
+	}
+}
