@@ -97,7 +97,9 @@ func split(argv []string) (flat, cmd []string) {
 
 // heapGrowth is the GC percentage of a tool that moves bytes. Its heap is few
 // objects, and those large, so that a collection costs next to nothing: what
-// the default leaves uncollected only adds to the peak.
+// the default leaves uncollected only adds to the peak. But it holds only from
+// the first collection on, which the default puts off until there are 4 MiB: a
+// small message needs none, and would wait for it.
 const heapGrowth = 25
 
 // Bulk sets the Go runtime up for a tool that moves bytes over one link, where
@@ -108,7 +110,7 @@ func Bulk() {
 		runtime.GOMAXPROCS(1)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
+		runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, heapGrowth)
 	}
 }
 
