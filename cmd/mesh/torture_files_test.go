@@ -1,0 +1,275 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	mathrand "math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"mesh/proto"
+)
+
+// aTree makes a folder of small files and some large ones, and returns what they
+// hold by their path.
+func aTree(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	r := mathrand.NewChaCha8([32]byte{5})
+	holds := map[string][]byte{}
+	for i := range 400 {
+		holds[fmt.Sprintf("tree/d%d/f%d", i/20, i)] = make([]byte, i*37%9000)
+	}
+	for i := range 4 {
+		holds[fmt.Sprintf("tree/large%d", i)] = make([]byte, 6<<20+i)
+	}
+	for path, data := range holds {
+		_, _ = r.Read(data)
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(path)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, path), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return holds
+}
+
+// stored counts the files below a folder, and fails for one that is not what it
+// should be. What is not finished has a name of ours.
+func stored(t *testing.T, dir string, holds map[string][]byte) (files int) {
+	t.Helper()
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".mesh-") {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, path)
+		got, err := os.ReadFile(path)
+		if want, ok := holds[filepath.ToSlash(rel)]; !ok || err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %d bytes, %v; want %d", rel, len(got), err, len(want))
+		}
+		files++
+		return nil
+	})
+	return files
+}
+
+// sendTree starts a mesh-recv -C in and a mesh-cat tree.
+func sendTree(t *testing.T, dir, from, events string) (recv, cat *aTool) {
+	t.Helper()
+	tok := filepath.Join(dir, "tok")
+	_ = os.Remove(tok)
+	recv = begin(t, dir, nil, "mesh-recv", "--listen", "127.0.0.1:0", "--token-file", "tok", "-C", "in")
+	await(t, tok)
+	cat = begin(t, dir, func(c *exec.Cmd) { c.Dir = from }, "mesh-cat", "--events", filepath.Join(dir, events), "@"+tok, "tree")
+	return recv, cat
+}
+
+// TestKilledFiles ends either end of a transfer of files with SIGKILL at a random
+// point, up to three times. What is stored must be exact each time, and the same
+// commands once more must complete the rest and move less than the whole.
+func TestKilledFiles(t *testing.T) {
+	t.Parallel()
+	runs := int(torture(t, "TORTURE_RUNS", 4, 12, 200))
+	from := t.TempDir()
+	holds := aTree(t, from)
+	var whole int64
+	for _, data := range holds {
+		whole += int64(len(data))
+	}
+	var mu sync.Mutex
+	kills, partly, saved := 0, 0, int64(0)
+	t.Run("group", func(t *testing.T) {
+		for i := range runs {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				r := mathrand.New(mathrand.NewPCG(7, uint64(i)))
+				dir := t.TempDir()
+				in := filepath.Join(dir, "in")
+				if err := os.Mkdir(in, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				n, had := 1+r.IntN(3), 0
+				for range n {
+					recv, cat := sendTree(t, dir, from, "ev")
+					victim, other := recv, cat
+					if r.IntN(2) == 0 {
+						victim, other = cat, recv
+					}
+					// A point in what is stored, or in time before anything is.
+					goal := had + r.IntN(len(holds)-had+1)
+					poll(t, "the point to kill at", func() bool {
+						select {
+						case <-victim.ended:
+							return true
+						default:
+							return stored(t, in, holds) >= goal
+						}
+					})
+					<-time.After(time.Duration(r.IntN(15_000)) * time.Microsecond)
+					_ = victim.Process.Signal(syscall.SIGKILL)
+					switch code := other.code(t); code {
+					case proto.OK, proto.Truncated, proto.Timeout:
+					default:
+						t.Errorf("%s ended with %v: %s", other.Args[0], code, other.stderr.Bytes())
+					}
+					<-victim.ended
+					had = stored(t, in, holds)
+				}
+				recv, cat := sendTree(t, dir, from, "last")
+				if c, d := recv.code(t), cat.code(t); c != proto.OK || d != proto.OK {
+					t.Fatalf("ended with %v and %v: %s%s", c, d, recv.stderr.Bytes(), cat.stderr.Bytes())
+				}
+				if got := stored(t, in, holds); got != len(holds) {
+					t.Errorf("got %d files, want %d", got, len(holds))
+				}
+				moved := sentBytes(t, filepath.Join(dir, "last"))
+				if had > 0 && moved >= whole {
+					t.Errorf("%d files were there, and %d of %d bytes travelled", had, moved, whole)
+				}
+				gc := begin(t, dir, nil, "mesh-recv", "--gc", "-C", "in")
+				if c := gc.code(t); c != proto.OK {
+					t.Errorf("--gc ended with %v: %s", c, gc.stderr.Bytes())
+				}
+				if left, _ := filepath.Glob(filepath.Join(in, "*", ".mesh-*")); len(left) > 0 {
+					t.Errorf("--gc has left %v", left)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				kills += n
+				if had > 0 && had < len(holds) {
+					partly++
+				}
+				saved += whole - moved
+			})
+		}
+	})
+	if !t.Failed() {
+		t.Logf("torture: %d kill -9 in %d transfers of files: what was stored exact each time, %d completed from a part; %d %% of the bytes did not travel again",
+			kills, runs, partly, saved*100/(whole*int64(runs)))
+	}
+}
+
+// sentBytes is the bytes of the receipt among the events.
+func sentBytes(t *testing.T, events string) int64 {
+	t.Helper()
+	text, err := os.ReadFile(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var e struct {
+			Event string
+			Bytes int64
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Event == "receipt" {
+			return e.Bytes
+		}
+	}
+	t.Fatalf("no receipt in %s", text)
+	return 0
+}
+
+// TestLargeFile sends a large sparse file, once more, and a part of it. Neither
+// end needs more than 64 MiB.
+func TestLargeFile(t *testing.T) {
+	t.Parallel()
+	size := torture(t, "TORTURE_FILE", 32<<20, 128<<20, 8<<30)
+	dir, from := t.TempDir(), t.TempDir()
+	if err := firstOf(os.Mkdir(filepath.Join(dir, "in"), 0o755), os.WriteFile(filepath.Join(from, "tree"), []byte("x"), 0o644), os.Truncate(filepath.Join(from, "tree"), size)); err != nil {
+		t.Fatal(err)
+	}
+	peak := 0
+	for run := range 2 {
+		recv, cat := sendTree(t, dir, from, "ev")
+		for _, p := range []*aTool{recv, cat} {
+			tick := time.NewTicker(20 * time.Millisecond)
+			for ended := false; !ended; {
+				select {
+				case <-p.ended:
+					ended = true
+				case <-tick.C:
+				}
+				peak = max(peak, procStatus(recv, "VmHWM"), procStatus(cat, "VmHWM"))
+			}
+			tick.Stop()
+			if code := p.code(t); code != proto.OK {
+				t.Fatalf("run %d: %s ended with %v: %s", run, p.Args[0], code, p.stderr.Bytes())
+			}
+		}
+		if info, err := os.Stat(filepath.Join(dir, "in", "tree")); err != nil || info.Size() != size {
+			t.Fatalf("got %v, %v", info, err)
+		}
+	}
+	if moved := sentBytes(t, filepath.Join(dir, "ev")); moved > 1000 {
+		t.Errorf("%d bytes travelled the second time", moved)
+	}
+	if peak > 64<<10 && !raceDetector {
+		t.Errorf("an end needed %d MiB", peak>>10)
+	}
+	t.Logf("torture: a file of %d MiB twice: stored, then skipped; peak memory %d MiB", size>>20, peak>>10)
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestFullDisk stores onto a disk that fills up: both ends say so, and what was
+// complete stays.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	dir, from := t.TempDir(), t.TempDir()
+	in := filepath.Join(dir, "in")
+	if err := os.Mkdir(in, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", in).CombinedOutput(); err != nil {
+		t.Skipf("no small disk to be had: %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", in).Run() })
+	holds := map[string][]byte{}
+	put := func(path string, size int) {
+		holds[path] = bytes.Repeat([]byte{byte(size), 1}, size/2)
+		if err := firstOf(os.MkdirAll(filepath.Join(from, filepath.Dir(path)), 0o755), os.WriteFile(filepath.Join(from, path), holds[path], 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := func() {
+		recv, cat := sendTree(t, dir, from, "ev")
+		if c, d := recv.code(t), cat.code(t); c != proto.Space || d != proto.Space {
+			t.Errorf("ended with %v and %v, want %v: %s%s", c, d, proto.Space, recv.stderr.Bytes(), cat.stderr.Bytes())
+		}
+	}
+	put("tree/a", 1<<20)
+	put("tree/b", 16<<20) // told before a byte of it is taken
+	both()
+	if got := stored(t, in, holds); got != 1 {
+		t.Errorf("got %d files, want the first", got)
+	}
+	_ = os.Remove(filepath.Join(from, "tree/b"))
+	delete(holds, "tree/b")
+	for i := range 400 { // in the middle
+		put(fmt.Sprintf("tree/c%03d", i), 40000)
+	}
+	both()
+	if got := stored(t, in, holds); got < 100 || got > 200 {
+		t.Errorf("got %d files, want those that there was room for", got)
+	}
+}
