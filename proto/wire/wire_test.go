@@ -34,6 +34,26 @@ func samples() []wire.Message {
 		&wire.Done{Transfer: transfer, Bytes: 3, Digest: digest, Status: 1},
 		&wire.Ack{Transfer: transfer, Bytes: 3},
 		&wire.Ack{Transfer: transfer, Bytes: 3, Final: true, Digest: &digest},
+
+		&wire.Hello{Version: 1, Method: wire.MethodKey, Want: "send", Kind: wire.KindFiles, Window: 1 << 20, Nonce: field(3, 32), Proof: field(4, 32)},
+		&wire.Meta{Transfer: transfer, Kind: wire.KindFiles},
+		&wire.Entry{ID: 1, Path: "dir", Kind: wire.EntryFolder, Mode: 0o755, Mtime: 1234567890123456789},
+		&wire.Entry{ID: 2, Path: "dir/small", Kind: wire.EntryFile, Size: 5, Mode: 0o644, Mtime: -1, Digest: &digest, Now: true},
+		&wire.Entry{ID: 3, Path: "dir/large", Kind: wire.EntryFile, Size: 1 << 33, Mode: 0o600},
+		&wire.Entry{ID: 4, Path: "dir/link", Kind: wire.EntrySymlink, Target: "../x"},
+		&wire.From{ID: 3, From: 1 << 20},
+		&wire.End{ID: 3, Digest: &digest},
+		&wire.End{ID: 3, Code: proto.Changed},
+		&wire.Total{Entries: 4},
+		&wire.Total{Entries: 4, Failed: 1, Code: proto.IO},
+		&wire.Answer{ID: 1},
+		&wire.Answer{ID: 1, Fresh: true},
+		&wire.Answer{ID: 2, Skip: true},
+		&wire.Answer{ID: 3, Have: 1 << 20, Digest: &digest},
+		&wire.Answer{ID: 3, Have: 1 << 33, Digest: &digest, Code: proto.Unsafe},
+		&wire.Refused{Path: "dir/small", Code: proto.Unsafe},
+		&wire.Stored{Files: 3},
+		&wire.Stored{Files: 1, Skipped: 1, Refused: 1, Code: proto.Unsafe},
 	}
 }
 
@@ -54,6 +74,20 @@ func empty(t wire.Type) wire.Message {
 		return new(wire.Done)
 	case wire.TypeAck:
 		return new(wire.Ack)
+	case wire.TypeEntry:
+		return new(wire.Entry)
+	case wire.TypeFrom:
+		return new(wire.From)
+	case wire.TypeEnd:
+		return new(wire.End)
+	case wire.TypeTotal:
+		return new(wire.Total)
+	case wire.TypeAnswer:
+		return new(wire.Answer)
+	case wire.TypeRefused:
+		return new(wire.Refused)
+	case wire.TypeStored:
+		return new(wire.Stored)
 	}
 	return nil
 }

@@ -1,0 +1,51 @@
+package handshake_test
+
+import (
+	"testing"
+
+	"mesh/proto"
+	"mesh/proto/handshake"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// A listener says so when a kind of transfer is not taken, to who has proven
+// itself, and before a token is used up.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	both := []string{wire.KindPipe, wire.KindFiles}
+	for _, tt := range []struct {
+		kind  string
+		taken []string
+		want  proto.Code
+	}{
+		{wire.KindPipe, nil, proto.OK},
+		{wire.KindFiles, nil, proto.Declined},
+		{wire.KindFiles, both, proto.OK},
+		{wire.KindPipe, both, proto.OK},
+		{wire.KindPipe, both[1:], proto.Declined},
+	} {
+		for _, right := range []bool{true, false} {
+			given, want := secret, tt.want
+			if !right {
+				given, want = []byte("another"), proto.Denied
+			}
+			b := binding(1, 2, 3)
+			cred := token.Credential{Method: wire.MethodToken, Public: make([]byte, 8), Secret: given}
+			d, err := handshake.NewDialer(b, cred, proto.CapSend, tt.kind, window)
+			if err != nil {
+				t.Fatal(err)
+			}
+			guard := &desk{secret: secret, caps: proto.AllCaps}
+			l := guard.listener()
+			l.Kinds = tt.taken
+			v := l.Answer(b, d.Hello)
+			_, _, err = d.Finish(v.Answer.Type(), wire.AppendBody(nil, v.Answer))
+			wantCode(t, tt.kind, v.Err, want)
+			wantCode(t, tt.kind, err, want)
+			if want == proto.OK && v.Kind != tt.kind || want != proto.OK && guard.claimed+guard.reserved > 0 {
+				t.Errorf("got kind %q, %d claims and %d places", v.Kind, guard.claimed, guard.reserved)
+			}
+		}
+	}
+}
