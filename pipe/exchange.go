@@ -233,7 +233,7 @@ func (x *exchange) cut(l *link.Link, lane *lane, err error) {
 
 // wantedFlows returns how many flows the transfers over the link should have, and
 // what carries further ones. In bulk TCP is faster than QUIC, which may have been
-// there sooner when the link began. BBR fills a path by itself.
+// there sooner when the link began. BBR without loss fills a path by itself.
 func (x *exchange) wantedFlows(l *link.Link) (n int, via string) {
 	bulk := x.out != nil && x.out.ahead()
 	if x.beside = x.beside || bulk && l.Via() == proto.ViaQUIC; x.beside && !x.noTCP {

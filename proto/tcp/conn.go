@@ -100,8 +100,10 @@ func (c *Conn) TLS() tls.ConnectionState { return c.tls.ConnectionState() }
 // RemoteAddr returns the peer's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
 
-// LossBound reports whether what we send is slowed down by every lost packet.
-func (c *Conn) LossBound() bool { return !c.bbr }
+// LossBound reports whether lost packets may slow down what we send: every one
+// without BBR, and with it many, since it then takes a path for narrower than it
+// is now and then.
+func (c *Conn) LossBound() bool { return !c.bbr || lossy(c.socket.Conn) }
 
 // Context ends when the connection does. That the peer has ended it is known
 // only once Read has come upon it.

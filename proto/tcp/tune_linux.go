@@ -23,3 +23,20 @@ func tune(conn net.Conn) (bbr bool) {
 	})
 	return bbr
 }
+
+// lossy reports whether one in 200 segments or more had to be sent again.
+func lossy(conn net.Conn) (many bool) {
+	c, ok := conn.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	_ = raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		many = err == nil && uint64(info.Total_retrans)*200 > uint64(info.Segs_out)
+	})
+	return many
+}

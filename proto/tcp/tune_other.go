@@ -5,3 +5,5 @@ package tcp
 import "net"
 
 func tune(net.Conn) (bbr bool) { return false }
+
+func lossy(net.Conn) bool { return false }
