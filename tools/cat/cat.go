@@ -53,6 +53,8 @@ func run(c *cli.Context) error {
 	}
 	if names == nil {
 		cmdline.OneProcessor()
+	} else {
+		cmdline.LittleMemory()
 	}
 	n, err := node.Open(c)
 	if err != nil {

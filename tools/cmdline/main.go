@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -100,6 +101,19 @@ func split(argv []string) (flat, cmd []string) {
 func OneProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
+	}
+}
+
+// memoryLimit is from where on the garbage of a process that moves files is
+// collected more often: with a million names in one folder, it would else need
+// more than 64 MiB.
+const memoryLimit = 48 << 20
+
+// LittleMemory makes the process need little memory, unless GOMEMLIMIT is set in
+// the environment. For tools that move files.
+func LittleMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
 	}
 }
 
