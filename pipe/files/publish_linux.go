@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,10 +15,16 @@ func startSync(f *os.File) {
 	_ = control(f, func(fd uintptr) error { return unix.SyncFileRange(int(fd), 0, 0, unix.SYNC_FILE_RANGE_WRITE) })
 }
 
-// syncAll makes all durable that was written where f is, and reports whether
-// the system can do that.
-func syncAll(f *os.File) (bool, error) {
-	return true, control(f, func(fd uintptr) error { return unix.Syncfs(int(fd)) })
+// sameDisk reports whether [syncAll] for one of two files is for the other too.
+func sameDisk(a, b fs.FileInfo) bool {
+	x, ok := a.Sys().(*syscall.Stat_t)
+	y, ok2 := b.Sys().(*syscall.Stat_t)
+	return ok && ok2 && x.Dev == y.Dev
+}
+
+// syncAll makes all durable that was written to the file system that f is in.
+func syncAll(f *os.File) error {
+	return control(f, func(fd uintptr) error { return unix.Syncfs(int(fd)) })
 }
 
 // rename gives a name in an open folder, of which dir is too, another name that is

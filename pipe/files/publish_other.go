@@ -2,13 +2,18 @@
 
 package files
 
-import "os"
+import (
+	"io/fs"
+	"os"
+)
 
 // startSync does nothing: there is no way to begin without waiting.
 func startSync(*os.File) {}
 
-// syncAll can't make all durable that was written where a file is.
-func syncAll(*os.File) (bool, error) { return false, nil }
+// sameDisk says that there is no way to make all of a file system durable.
+func sameDisk(_, _ fs.FileInfo) bool { return false }
+
+func syncAll(*os.File) error { return nil }
 
 // rename gives a name in an open folder another name that is not there yet.
 func rename(root *os.Root, _ *os.File, from, to string) error { return linkAndRemove(root, from, to) }

@@ -68,12 +68,16 @@ type queued struct {
 // stored is reported and does not hold up the rest. When it fails, what was
 // complete stays.
 func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o ReceiveOptions) (Summary, error) {
-	base := &folder{root: in, uses: 1, mu: new(sync.Mutex)}
+	info, err := in.Stat(".")
+	if err != nil {
+		return Summary{}, proto.IOError(err)
+	}
+	base := &folder{root: in, uses: 1, found: info, mu: new(sync.Mutex)}
 	r := &receiver{
-		ctx: ctx, o: o, r: newFrameReader(from), w: newFrameWriter(to), store: newStore(o),
+		ctx: ctx, o: o, r: newFrameReader(from), w: newFrameWriter(to), store: newStore(base, o),
 		tally: tally{report: o.Report}, stack: []*folder{base},
 	}
-	err := r.run()
+	err = r.run()
 	if err == nil {
 		err = r.leaveAll()
 	}

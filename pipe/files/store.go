@@ -23,6 +23,8 @@ const fewFiles = 8
 //	receiver -> jobs -> sync all -> publish all -> sync folders
 type store struct {
 	o    ReceiveOptions
+	in   *folder       // where all is stored
+	owes bool          // run's own: some names are not durable yet
 	jobs chan job      // sent and closed by the receiver
 	done chan struct{} // closed when jobs is and all are done
 
@@ -39,8 +41,8 @@ type job struct {
 	folder *folder
 }
 
-func newStore(o ReceiveOptions) *store {
-	s := &store{o: o, jobs: make(chan job, batchFiles), done: make(chan struct{})}
+func newStore(in *folder, o ReceiveOptions) *store {
+	s := &store{o: o, in: in, jobs: make(chan job, batchFiles), done: make(chan struct{})}
 	go s.run()
 	return s
 }
@@ -60,6 +62,7 @@ func (s *store) failed() error {
 
 func (s *store) run() {
 	defer close(s.done)
+	defer s.settle()
 	for first := range s.jobs {
 		batch := append(make([]job, 0, batchFiles), first)
 		for len(batch) < cap(batch) {
@@ -90,9 +93,26 @@ func (s *store) run() {
 	}
 }
 
-// store makes a batch durable.
+// settle makes all names durable at the end.
+func (s *store) settle() {
+	if !s.owes || s.failed() != nil {
+		return
+	}
+	dir, err := s.in.root.Open(".")
+	if err == nil {
+		err = errors.Join(syncAll(dir), dir.Close())
+	}
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.err = proto.IOError(errIn("", err))
+	}
+}
+
+// store makes a batch durable, but for names that it leaves to settle.
 func (s *store) store(batch []job) error {
-	if err := syncBatch(batch); err != nil {
+	alike := s.oneDisk(batch)
+	if err := syncBatch(batch, alike); err != nil {
 		return err
 	}
 	dirs := make(map[*folder]*os.File)
@@ -126,16 +146,9 @@ func (s *store) store(batch []job) error {
 			return proto.IOError(errIn(f.path, err))
 		}
 	}
-	if len(dirs) > fewFiles {
-		for f, d := range dirs {
-			if done, err := syncAll(d); done {
-				if err != nil {
-					err = proto.IOError(errIn(f.path, err))
-				}
-				return err
-			}
-			break
-		}
+	if alike && len(dirs) > fewFiles {
+		s.owes = true // the names, which the next batch, or the end, makes durable
+		return nil
 	}
 	for f, d := range dirs {
 		if err := syncFolder(d); err != nil {
@@ -145,21 +158,34 @@ func (s *store) store(batch []job) error {
 	return nil
 }
 
+// oneDisk reports whether all of a batch is on the disk of the folder where all
+// is stored, as far as [syncAll] goes. Something else may be mounted in it.
+func (s *store) oneDisk(batch []job) bool {
+	for _, j := range batch {
+		f := j.folder
+		if f == nil {
+			f = j.part.folder
+		}
+		if !sameDisk(f.found, s.in.found) {
+			return false
+		}
+	}
+	return true
+}
+
 // syncBatch makes what the files of a batch hold durable.
-func syncBatch(batch []job) error {
+func syncBatch(batch []job, alike bool) error {
 	var parts []*part
 	for _, j := range batch {
 		if j.part != nil {
 			parts = append(parts, j.part)
 		}
 	}
-	if len(parts) > fewFiles {
-		if done, err := syncAll(parts[0].file); done {
-			if err != nil {
-				return parts[0].failed(err)
-			}
-			return nil
+	if alike && len(parts) > fewFiles {
+		if err := syncAll(parts[0].file); err != nil {
+			return parts[0].failed(err)
 		}
+		return nil
 	}
 	for _, p := range parts {
 		startSync(p.file)

@@ -54,6 +54,8 @@ func run(c *cli.Context) error {
 	}
 	if names == nil {
 		cmdline.Bulk()
+	} else {
+		cmdline.LittleMemory()
 	}
 	n, err := node.Open(c)
 	if err != nil {

@@ -114,6 +114,19 @@ func Bulk() {
 	}
 }
 
+// memoryLimit is from where on the garbage of a process that moves files is
+// collected more often: with a million names in one folder, it would else need
+// more than 64 MiB.
+const memoryLimit = 48 << 20
+
+// LittleMemory makes the process need little memory, unless GOMEMLIMIT is set in
+// the environment. For tools that move files.
+func LittleMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+}
+
 // wrongTool is the answer to a first word that is no tool.
 func wrongTool(name string) error {
 	return Hint(proto.Errorf(proto.Usage, "unknown tool %q", name), `"mesh" lists the tools`)

@@ -54,6 +54,8 @@ func run(c *cli.Context) error {
 	}
 	if c.String("directory") == "" {
 		cmdline.Bulk()
+	} else {
+		cmdline.LittleMemory()
 	}
 	n, err := node.Open(c)
 	if err != nil {
@@ -151,8 +153,11 @@ func dialOrWait(c *cli.Context, n *node.Node, args, kinds []string) (*link.Link,
 		}
 		return n.Dial(c.Context, peer, proto.CapRecv, proto.CapRecv, nil, c.Duration("wait"))
 	}
-	give := "mesh-cat"
-	w, err := n.Wait(c, node.Offer{Caps: proto.CapSend, Kinds: kinds, Once: true, Command: give})
+	operand := ""
+	if kinds[0] != wire.KindPipe {
+		operand = "FILE…"
+	}
+	w, err := n.Wait(c, node.Offer{Caps: proto.CapSend, Kinds: kinds, Once: true, Command: "mesh-cat", Operand: operand})
 	if err != nil {
 		return nil, nil, err
 	}

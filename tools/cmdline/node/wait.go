@@ -28,8 +28,9 @@ type Offer struct {
 	// last.
 	Max  int
 	Once bool
-	// Command is what to run on the other side, before the token.
-	Command string
+	// Command is what to run on the other side, before the token, and Operand,
+	// if it is set, what to give it behind that.
+	Command, Operand string
 }
 
 // Waiter waits for peers.
@@ -120,6 +121,9 @@ func (w *Waiter) show(c *cli.Context, t token.Token, text string) error {
 	how := w.offer.Command + " " + text
 	if t.MultiUse() {
 		how = EnvPeer + "=" + text + " " + w.offer.Command
+	}
+	if w.offer.Operand != "" {
+		how += " " + w.offer.Operand
 	}
 	_, err := fmt.Fprintf(c.App.ErrWriter, "%s: on the other side, run: %s\n", cmdline.Name(c), how)
 	if err != nil {
