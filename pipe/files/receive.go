@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"mesh/proto"
 	"mesh/proto/wire"
@@ -361,53 +360,6 @@ func (r *receiver) abandon() {
 		}
 		r.stack = r.stack[:len(r.stack)-1]
 	}
-}
-
-// folder makes a folder, or goes into one that is there.
-func (r *receiver) folder(m *wire.Entry, in *folder, name string) error {
-	f := &folder{parent: in, name: name, path: m.Path, mtime: time.Unix(0, m.Mtime), perm: modeOf(m), mu: in.mu}
-	err := in.root.Mkdir(name, modeOf(m)|0o700)
-	switch {
-	case err == nil:
-		f.made = true
-	case proto.CodeOf(proto.IOError(err)) == proto.Space:
-		return proto.IOError(errIn(m.Path, err))
-	case !errors.Is(err, os.ErrExist):
-		return r.refuseFolder(m, in, name, err)
-	default:
-		if info, err := in.root.Lstat(name); err == nil && !info.IsDir() {
-			return r.refuseFolder(m, in, name, errIsThere)
-		}
-	}
-	if err := f.open(); err != nil {
-		return r.refuseFolder(m, in, name, err)
-	}
-	r.stack = append(r.stack, f)
-	return r.answer(m, wire.Answer{Fresh: f.made})
-}
-
-// symlink makes a symbolic link.
-func (r *receiver) symlink(m *wire.Entry, in *folder, name string) error {
-	if err := checkTarget(m.Path, m.Target); err != nil {
-		return r.refuse(m, err)
-	}
-	if target, err := in.root.Readlink(name); err == nil && target == m.Target {
-		r.skipped++
-		return r.answer(m, wire.Answer{Skip: true})
-	}
-	err := in.root.Symlink(m.Target, name)
-	switch {
-	case errors.Is(err, os.ErrExist):
-		return r.refuse(m, errIsThere)
-	case err != nil && proto.CodeOf(proto.IOError(err)) == proto.Space:
-		return proto.IOError(errIn(m.Path, err))
-	case err != nil:
-		return r.refuse(m, err)
-	}
-	r.store.mu.Lock()
-	r.store.files++
-	r.store.mu.Unlock()
-	return r.answer(m, wire.Answer{})
 }
 
 func modeOf(m *wire.Entry) os.FileMode { return os.FileMode(m.Mode) & 0o777 }
