@@ -23,8 +23,6 @@ type folder struct {
 	made  bool
 	perm  fs.FileMode
 	mtime time.Time
-	last  string // the name in it that was announced last, and its fold
-	fold  string
 
 	mu   *sync.Mutex // one for all folders
 	uses int

@@ -86,4 +86,56 @@ func (f *frameReader) end() error {
 	}
 }
 
+// taker takes what a sender sends.
+type taker interface {
+	// ready is called before a frame is waited for.
+	ready() error
+	entry(*wire.Entry) error
+	from(*wire.From) error
+	data([]byte) error // good until it returns
+	end(*wire.End) error
+	total(*wire.Total) error
+}
+
+// takeFrames takes a sender's frames up to FILES_TOTAL.
+func takeFrames(r *frameReader, t taker) error {
+	for {
+		if err := t.ready(); err != nil {
+			return err
+		}
+		typ, body, err := r.next(wire.TypeEntry, wire.TypeFrom, wire.TypeData, wire.TypeEnd, wire.TypeTotal)
+		if err != nil {
+			return err
+		}
+		switch typ {
+		case wire.TypeEntry:
+			m := new(wire.Entry)
+			if err = wire.ParseBody(body, m); err == nil {
+				err = t.entry(m)
+			}
+		case wire.TypeFrom:
+			m := new(wire.From)
+			if err = wire.ParseBody(body, m); err == nil {
+				err = t.from(m)
+			}
+		case wire.TypeData:
+			err = t.data(body)
+		case wire.TypeEnd:
+			m := new(wire.End)
+			if err = wire.ParseBody(body, m); err == nil {
+				err = t.end(m)
+			}
+		default:
+			m := new(wire.Total)
+			if err = wire.ParseBody(body, m); err == nil {
+				err = t.total(m)
+			}
+			return err
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
 var errCut = proto.Errorf(proto.Truncated, "the peer's frames ended before their end")

@@ -58,7 +58,7 @@ func (r *receiver) file(m *wire.Entry, in *folder, name string) error {
 		}
 	}
 	if r.files == proto.MaxPending {
-		return r.disorder(m)
+		return disorder(m)
 	}
 	r.queue = append(r.queue, queued{want: w})
 	r.files++
@@ -195,7 +195,7 @@ func (r *receiver) newPart(w *want) (*part, error) {
 // the beginning or from where we have it.
 func (r *receiver) from(m *wire.From) error {
 	if r.current != nil || r.compare != nil || len(r.queue) == 0 || r.queue[0].want.entry.ID != m.ID {
-		return r.disorder(m)
+		return disorder(m)
 	}
 	w := r.queue[0].want
 	switch {
@@ -206,7 +206,7 @@ func (r *receiver) from(m *wire.From) error {
 		}
 		r.current = p
 	case m.From != w.have:
-		return r.disorder(m)
+		return disorder(m)
 	case w.there:
 		r.compare = w
 	default:
@@ -262,7 +262,7 @@ func (r *receiver) end(m *wire.End) error {
 	case p == nil && w == nil && len(r.queue) > 0 && r.queue[0].want.entry.ID == m.ID && m.Code != 0:
 		return r.spoilt(r.queue[0].want.entry, m.Code)
 	}
-	return r.disorder(m)
+	return disorder(m)
 }
 
 // spoilt takes note of a file that the peer could not send, or that is not what
