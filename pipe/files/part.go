@@ -113,7 +113,7 @@ func (p *part) reopen() error {
 // write adds to the file.
 func (p *part) write(b []byte) error {
 	if int64(len(b)) > p.entry.Size-p.bytes {
-		return proto.Errorf(proto.Protocol, "the peer sends more of a file than it announced")
+		return errMore
 	}
 	n, err := p.file.Write(b)
 	_, _ = p.hash.Write(b[:n]) // never fails
@@ -127,12 +127,21 @@ func (p *part) write(b []byte) error {
 // check wants all to be there, with the given digest.
 func (p *part) check(want wire.Digest) error {
 	if p.bytes != p.entry.Size {
-		return proto.Errorf(proto.Integrity, "the peer announced %d bytes of a file and sent %d", p.entry.Size, p.bytes)
+		return errFewer(p.entry, p.bytes)
 	}
 	if wire.Digest(p.hash.Sum()) != want {
-		return proto.Errorf(proto.Integrity, "digest mismatch: a file is not what was sent")
+		return errDigest
 	}
 	return nil
+}
+
+var (
+	errMore   = proto.Errorf(proto.Protocol, "the peer sends more of a file than it announced")
+	errDigest = proto.Errorf(proto.Integrity, "digest mismatch: a file is not what was sent")
+)
+
+func errFewer(e *wire.Entry, n int64) error {
+	return proto.Errorf(proto.Integrity, "the peer announced %d bytes of a file and sent %d", e.Size, n)
 }
 
 // finish gives the file its mode and time. Only the name is wrong then.

@@ -222,7 +222,7 @@ func (r *receiver) discard(m *wire.Entry) error {
 			return nil
 		}
 		if bytes += int64(len(body)); bytes > m.Size || m.Small() && bytes != m.Size {
-			return proto.Errorf(proto.Protocol, "the peer sends more of a file than it announced")
+			return errMore
 		}
 		if m.Small() {
 			return nil

@@ -82,21 +82,6 @@ type level struct {
 	fresh bool   // the receiver has made it, so nothing is in it there
 }
 
-// item is what the walk finds.
-type item struct {
-	path   string
-	kind   string
-	info   fs.FileInfo
-	target string
-	// err is why it can't be sent. Then only path is set.
-	err error
-
-	inside *level // of a folder
-	in     *level // nil for an argument
-	tree   *tree
-	rel    string
-}
-
 // newWalk prepares a walk of what is named. No two may have one name.
 func newWalk(names []string, symlinks bool) (*walk, error) {
 	w := &walk{symlinks: symlinks}
@@ -168,9 +153,10 @@ func (w *walk) close() {
 // what it leads to.
 func (w *walk) begin(a argument) *item {
 	it := &item{path: a.name}
+	var info fs.FileInfo
 	full, err := filepath.EvalSymlinks(a.given)
 	if err == nil {
-		it.info, err = os.Stat(full)
+		info, err = os.Stat(full)
 	}
 	if err == nil {
 		err = CheckPath(a.name, false)
@@ -178,7 +164,8 @@ func (w *walk) begin(a argument) *item {
 	if err != nil {
 		return it.fail(err)
 	}
-	if it.info.IsDir() {
+	it.are(info)
+	if info.IsDir() {
 		t, err := openTree(full)
 		if err != nil {
 			return it.fail(err)
@@ -191,7 +178,7 @@ func (w *walk) begin(a argument) *item {
 			return it.fail(err)
 		}
 	}
-	return w.classify(it, w.files, filepath.Base(full))
+	return w.classify(it, info, w.files, filepath.Base(full))
 }
 
 // find returns the item of a name in a folder.
@@ -203,21 +190,24 @@ func (w *walk) find(in *level, name string) *item {
 		return it.fail(err)
 	}
 	if in.last == before {
-		return it.fail(proto.Errorf(proto.Unsafe, "some systems take its name for that of another here"))
+		return it.fail(errTwinHere)
 	}
-	var err error
-	if it.info, err = in.root.Lstat(name); err != nil {
+	info, err := in.root.Lstat(name)
+	if err != nil {
 		return it.fail(err)
 	}
-	if !it.info.IsDir() {
-		return w.classify(it, in.tree, path.Join(in.rel, name))
+	it.are(info)
+	if !info.IsDir() {
+		return w.classify(it, info, in.tree, path.Join(in.rel, name))
 	}
-	root, err := openFolder(in.root, name, it.info)
+	root, err := openFolder(in.root, name, info)
 	if err != nil {
 		return it.fail(err)
 	}
 	return w.enter(it, in.tree.use(), root)
 }
+
+var errTwinHere = proto.Errorf(proto.Unsafe, "some systems take its name for that of another here")
 
 // enter makes the item that of an open folder, which next goes on in. It takes
 // the tree over.
@@ -246,8 +236,8 @@ func (w *walk) enter(it *item, t *tree, root *os.Root) *item {
 }
 
 // classify completes the item of what is no folder.
-func (w *walk) classify(it *item, t *tree, rel string) *item {
-	switch mode := it.info.Mode(); {
+func (w *walk) classify(it *item, info fs.FileInfo, t *tree, rel string) *item {
+	switch mode := info.Mode(); {
 	case mode.IsRegular():
 		it.kind = wire.EntryFile
 	case mode&fs.ModeSymlink != 0 && w.symlinks:
@@ -263,7 +253,8 @@ func (w *walk) classify(it *item, t *tree, rel string) *item {
 	default:
 		return it.fail(fmt.Errorf("%w: it is a %s", errSpecial, kindOf(mode)))
 	}
-	it.tree, it.rel = t, rel
+	it.tree = t
+	it.open = func() (body, error) { return openFile(t.root, rel, info) }
 	return it
 }
 
@@ -284,48 +275,6 @@ func kindOf(mode fs.FileMode) string {
 	}
 	return "special file"
 }
-
-// fail makes the item one that can't be sent.
-func (it *item) fail(err error) *item {
-	code := proto.CodeOf(err)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && it.in != nil:
-		code = proto.Changed // it was listed
-	case code != proto.Unsafe:
-		code = proto.IO
-	}
-	return &item{path: it.path, in: it.in, err: &proto.Error{Code: code, Err: cause(err)}}
-}
-
-// open opens the file of an item, which must still be what was announced.
-func (it *item) open() (*os.File, error) {
-	f, err := it.tree.root.OpenFile(filepath.FromSlash(it.rel), os.O_RDONLY|openNonblock, 0)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, errChanged
-		}
-		return nil, proto.IOError(cause(err))
-	}
-	if err := it.unchanged(f); err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-// unchanged wants the open file to be what was announced.
-func (it *item) unchanged(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return proto.IOError(cause(err))
-	}
-	if !info.Mode().IsRegular() || !os.SameFile(info, it.info) || info.Size() != it.info.Size() || !info.ModTime().Equal(it.info.ModTime()) {
-		return errChanged
-	}
-	return nil
-}
-
-var errChanged = proto.Errorf(proto.Changed, "it changed while it was sent")
 
 // openFolder opens a folder in another one, which Lstat has found there, and
 // follows no link.
