@@ -93,11 +93,13 @@ func (a *archive) listTar() error {
 	r := io.NewSectionReader(a.file, 0, a.info.Size())
 	t := tar.NewReader(r)
 	end := int64(0) // of what the member before holds
-	for {
+	for first := true; ; first = false {
 		h, err := t.Next()
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) { // names are checked by us
 			at, _ := r.Seek(0, io.SeekCurrent)
 			switch {
+			case first && (err != io.EOF || at == 0):
+				return proto.Errorf(proto.Usage, "%s is neither a zip nor a tar", a.name)
 			case err != io.EOF:
 				return a.unreadable(err)
 			case at <= end:

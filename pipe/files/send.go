@@ -18,8 +18,8 @@ type SendOptions struct {
 	// SkipSpecial leaves out what is neither a file nor a folder, which else is
 	// an error.
 	SkipSpecial bool
-	// Archive says that what is named is one archive, zip or tar, and that its
-	// content is to be sent.
+	// Archive says that the one name is that of an archive, zip or tar, and that
+	// what it holds is to be sent.
 	Archive bool
 	// Report, if it is set, is told of each entry that is not sent or not
 	// stored. The path is safe to print.
@@ -30,9 +30,6 @@ type SendOptions struct {
 func newFinder(names []string, o SendOptions) (finder, error) {
 	if !o.Archive {
 		return newWalk(names, o.Symlinks)
-	}
-	if len(names) != 1 {
-		return nil, proto.Errorf(proto.Usage, "one archive is sent at a time")
 	}
 	return openArchive(names[0], o.Symlinks)
 }
