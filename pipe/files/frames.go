@@ -3,6 +3,7 @@ package files
 import (
 	"bufio"
 	"io"
+	"unicode/utf8"
 
 	"mesh/proto"
 	"mesh/proto/wire"
@@ -109,10 +110,7 @@ func takeFrames(r *frameReader, t taker) error {
 		}
 		switch typ {
 		case wire.TypeEntry:
-			m := new(wire.Entry)
-			if err = wire.ParseBody(body, m); err == nil {
-				err = t.entry(m)
-			}
+			err = takeEntry(body, t)
 		case wire.TypeFrom:
 			m := new(wire.From)
 			if err = wire.ParseBody(body, m); err == nil {
@@ -136,6 +134,20 @@ func takeFrames(r *frameReader, t taker) error {
 			return err
 		}
 	}
+}
+
+func takeEntry(body []byte, t taker) error {
+	if !utf8.Valid(body) { // JSON would repair it
+		return proto.Errorf(proto.Unsafe, "a name that is not UTF-8 may not be written: %s", proto.EscapeText(string(body)))
+	}
+	m := new(wire.Entry)
+	if err := wire.ParseBody(body, m); err != nil {
+		return err
+	}
+	if m.Path == "" || len(m.Path) > proto.MaxPathBytes {
+		return CheckPath(m.Path, false) // no frame could tell that it is refused
+	}
+	return t.entry(m)
 }
 
 var errCut = proto.Errorf(proto.Truncated, "the peer's frames ended before their end")
