@@ -2,7 +2,10 @@ package recv
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -51,6 +54,10 @@ func place(file string) (dir, name string) { return filepath.Dir(file), filepath
 // isFolder wants dir to be one.
 func isFolder(dir string) error {
 	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		// It is not made: a slip of the pen would take a whole delivery elsewhere.
+		return cmdline.Hint(proto.Errorf(proto.IO, "there is no folder %s", dir), fmt.Sprintf("mkdir -p %q", dir))
+	}
 	if err != nil {
 		return proto.IOError(err)
 	}
