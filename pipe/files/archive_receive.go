@@ -122,13 +122,8 @@ func (c *collector) drain() error {
 
 // whole adds a small file, which is proven before any of it is written.
 func (c *collector) whole(m *wire.Entry, body []byte) error {
-	switch {
-	case int64(len(body)) > m.Size:
-		return errMore
-	case int64(len(body)) < m.Size:
-		return errFewer(m, int64(len(body)))
-	case digest.Sum(body) != [32]byte(*m.Digest):
-		return errDigest
+	if err := proven(m, body); err != nil {
+		return err
 	}
 	w, err := c.archive.begin(m)
 	if err != nil {

@@ -37,6 +37,9 @@ type item struct {
 	in     *level // nil at the top
 	tree   *tree  // that it is opened in; may be nil
 	open   func() (body, error)
+	// whole, which may be nil, reads a small file into a buffer with room for one
+	// byte more, as long as the walk is in its folder.
+	whole func(buf []byte) ([]byte, error)
 }
 
 // body is what a file holds.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"time"
 
 	"mesh/pipe/digest"
@@ -24,7 +26,7 @@ type part struct {
 	entry  *wire.Entry
 	name   string // it will get
 	temp   string
-	file   *os.File
+	file   *os.File // nil if it was written whole
 	hash   *digest.Hasher
 	bytes  int64
 	kept   bool // when it is cut short, for another run to go on with
@@ -37,6 +39,19 @@ type part struct {
 func partName(owner string, e *wire.Entry) string {
 	sum := digest.Sum(fmt.Appendf(nil, "%s\x00%s\x00%d\x00%d", owner, e.Path, e.Size, e.Mtime))
 	return tempPrefix + hex.EncodeToString(sum[:16]) + tempSuffix
+}
+
+// temps are names of what is not finished, of which there was none before.
+type temps struct {
+	run  string
+	last int
+}
+
+func newTemps() temps { return temps{run: tempPrefix + rand.Text() + "-"} }
+
+func (t *temps) next() string {
+	t.last++
+	return t.run + strconv.Itoa(t.last) + tempSuffix
 }
 
 // newPart begins a file in an open folder, which it takes over. If one of a
@@ -144,6 +159,19 @@ func errFewer(e *wire.Entry, n int64) error {
 	return proto.Errorf(proto.Integrity, "the peer announced %d bytes of a file and sent %d", e.Size, n)
 }
 
+// proven wants what came to be all of a small file.
+func proven(e *wire.Entry, body []byte) error {
+	switch {
+	case int64(len(body)) > e.Size:
+		return errMore
+	case int64(len(body)) < e.Size:
+		return errFewer(e, int64(len(body)))
+	case wire.Digest(digest.Sum(body)) != *e.Digest:
+		return errDigest
+	}
+	return nil
+}
+
 // finish gives the file its mode and time. Only the name is wrong then.
 func (p *part) finish() error {
 	if mode := fs.FileMode(p.entry.Mode); mode&0o600 != 0o600 { // else it was made with the right one
@@ -165,9 +193,27 @@ func (p *part) failed(err error) error {
 	return proto.IOError(fmt.Errorf("write %s: %w", proto.EscapeText(p.entry.Path), cause(err)))
 }
 
+// sync makes what it holds durable.
+func (p *part) sync() error {
+	if p.file != nil {
+		return p.file.Sync()
+	}
+	f, err := p.folder.root.OpenFile(p.temp, os.O_RDWR|openNonblock, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func (p *part) close() {
+	if p.file != nil {
+		_ = p.file.Close()
+	}
+}
+
 // drop takes the file away.
 func (p *part) drop() {
-	_ = p.file.Close()
+	p.close()
 	_ = p.folder.root.Remove(p.temp)
 }
 
@@ -184,7 +230,7 @@ func (p *part) at(offset int64) error {
 // another run may go on with it.
 func (p *part) leave() {
 	if p.published || p.kept && p.bytes > 0 {
-		_ = p.file.Close()
+		p.close()
 	} else {
 		p.drop()
 	}

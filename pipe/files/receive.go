@@ -38,6 +38,7 @@ type receiver struct {
 	r     *frameReader
 	w     *frameWriter
 	store *store
+	temps temps
 	tally tally
 	order *order
 
@@ -65,13 +66,18 @@ type queued struct {
 // stored is reported and does not hold up the rest. When it fails, what was
 // complete stays.
 func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o ReceiveOptions) (Summary, error) {
-	info, err := in.Stat(".")
+	file, err := in.Open(".")
 	if err != nil {
 		return Summary{}, proto.IOError(err)
 	}
-	base := &folder{root: in, uses: 1, found: info, mu: new(sync.Mutex)}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return Summary{}, proto.IOError(err)
+	}
+	base := &folder{root: &directory{in, file}, uses: 1, found: info, mu: new(sync.Mutex)}
 	r := &receiver{
-		ctx: ctx, o: o, r: newFrameReader(from), w: newFrameWriter(to), store: newStore(base, o),
+		ctx: ctx, o: o, r: newFrameReader(from), w: newFrameWriter(to), store: newStore(base, o), temps: newTemps(),
 		tally: tally{report: o.Report}, order: newOrder(o), stack: []*folder{base},
 	}
 	err = takeFrames(r.r, r)
@@ -171,17 +177,21 @@ func (r *receiver) answer(m *wire.Entry, a wire.Answer) error {
 // refuse does not store an entry, and drops what comes of it.
 func (r *receiver) refuse(m *wire.Entry, err error) error {
 	err = refusal(err)
-	r.tally.refuse(proto.EscapeText(m.Path), err)
 	if !m.Now {
+		r.tally.refuse(proto.EscapeText(m.Path), err)
 		return r.answer(m, wire.Answer{Code: proto.CodeOf(err)})
 	}
-	if err := r.w.message(&wire.Refused{Path: m.Path, Code: proto.CodeOf(err)}); err != nil {
+	if err := r.drop(m, err); err != nil || m.Kind != wire.EntryFile {
 		return err
 	}
-	if m.Kind != wire.EntryFile {
-		return nil
-	}
 	return r.discard(m)
+}
+
+// drop does not store an entry that waits for no answer, and of which all has
+// come.
+func (r *receiver) drop(m *wire.Entry, err error) error {
+	r.tally.refuse(proto.EscapeText(m.Path), err)
+	return r.w.message(&wire.Refused{Path: m.Path, Code: proto.CodeOf(err)})
 }
 
 // refuseFolder is refuse for an entry that others may be in.

@@ -189,19 +189,19 @@ func (s *sender) announceFile(e *wire.Entry, it *item) error {
 	if !small && !e.Now {
 		return s.entry(e, it)
 	}
-	f, err := it.open()
-	if err != nil {
-		s.tally.fail(it.path, err)
-		return nil
-	}
-	defer f.Close()
 	if !small {
+		f, err := it.open()
+		if err != nil {
+			s.tally.fail(it.path, err)
+			return nil
+		}
+		defer f.Close()
 		if err := s.entry(e, it); err != nil {
 			return err
 		}
 		return s.data(e.ID, it, f, 0)
 	}
-	p, err := s.whole(it, f)
+	p, err := s.whole(it)
 	if err != nil {
 		s.tally.fail(it.path, err)
 		return nil
@@ -215,7 +215,19 @@ func (s *sender) announceFile(e *wire.Entry, it *item) error {
 }
 
 // whole reads a small file.
-func (s *sender) whole(it *item, f body) ([]byte, error) {
+func (s *sender) whole(it *item) ([]byte, error) {
+	if it.whole != nil {
+		p, err := it.whole(s.buf)
+		if err != nil {
+			err = proto.IOError(cause(err))
+		}
+		return p, err
+	}
+	f, err := it.open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	size := int(it.size)
 	n, err := io.ReadFull(f, s.buf[:size+1])
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {

@@ -35,7 +35,7 @@ type argument struct {
 // tree is an open folder that items are opened from. It is closed when the last
 // item is done with.
 type tree struct {
-	root *os.Root
+	root *directory
 	dir  string
 
 	mu   sync.Mutex
@@ -47,7 +47,11 @@ func openTree(dir string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tree{root: root, dir: dir, uses: 1}, nil
+	d, err := newDirectory(root)
+	if err != nil {
+		return nil, err
+	}
+	return &tree{root: d, dir: dir, uses: 1}, nil
 }
 
 func (t *tree) use() *tree {
@@ -67,14 +71,14 @@ func (t *tree) done() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.uses--; t.uses == 0 {
-		_ = t.root.Close()
+		t.root.close()
 	}
 }
 
 // level is a folder that the walk is in.
 type level struct {
 	tree  *tree
-	root  *os.Root
+	root  *directory
 	path  string // on the wire
 	rel   string // in the tree
 	names *nameList
@@ -135,7 +139,7 @@ func (w *walk) pop() {
 	top := w.stack[len(w.stack)-1]
 	w.stack = w.stack[:len(w.stack)-1]
 	if top.root != top.tree.root {
-		_ = top.root.Close()
+		top.root.close()
 	}
 	top.tree.done()
 }
@@ -211,16 +215,11 @@ var errTwinHere = proto.Errorf(proto.Unsafe, "some systems take its name for tha
 
 // enter makes the item that of an open folder, which next goes on in. It takes
 // the tree over.
-func (w *walk) enter(it *item, t *tree, root *os.Root) *item {
-	dir, err := root.Open(".")
-	var names *nameList
-	if err == nil {
-		names, err = readNames(dir)
-		_ = dir.Close()
-	}
+func (w *walk) enter(it *item, t *tree, root *directory) *item {
+	names, err := readNames(root.file)
 	if err != nil {
 		if root != t.root {
-			_ = root.Close()
+			root.close()
 		}
 		t.done()
 		return it.fail(err)
@@ -254,7 +253,10 @@ func (w *walk) classify(it *item, info fs.FileInfo, t *tree, rel string) *item {
 		return it.fail(fmt.Errorf("%w: it is a %s", errSpecial, kindOf(mode)))
 	}
 	it.tree = t
-	it.open = func() (body, error) { return openFile(t.root, rel, info) }
+	it.open = func() (body, error) { return openFile(t.root.Root, rel, info) }
+	if in := it.in; in != nil {
+		it.whole = func(buf []byte) ([]byte, error) { return readWhole(in.root, path.Base(rel), info, buf) }
+	}
 	return it
 }
 
@@ -274,24 +276,6 @@ func kindOf(mode fs.FileMode) string {
 		return "device"
 	}
 	return "special file"
-}
-
-// openFolder opens a folder in another one, which Lstat has found there, and
-// follows no link.
-func openFolder(in *os.Root, name string, found fs.FileInfo) (*os.Root, error) {
-	root, err := in.OpenRoot(name)
-	if err != nil {
-		return nil, err
-	}
-	info, err := root.Stat(".")
-	if err == nil && !os.SameFile(info, found) {
-		err = proto.Errorf(proto.Unsafe, "a folder was replaced by something else")
-	}
-	if err != nil {
-		_ = root.Close()
-		return nil, err
-	}
-	return root, nil
 }
 
 // checkTarget refuses the target of a symbolic link that may lead out of the
