@@ -119,6 +119,7 @@ func (r *receiver) ready() error {
 	if r.r.r.Buffered() > 0 {
 		return nil
 	}
+	r.store.hand()
 	return r.w.flush()
 }
 
@@ -253,7 +254,7 @@ func (r *receiver) leave() error {
 		r.queue = append(r.queue, queued{folder: f})
 		return nil
 	}
-	r.store.jobs <- job{folder: f}
+	r.store.add(job{folder: f})
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 const (
 	batchJobs  = 1024
 	batchFiles = 256
+	handJobs   = 128
 )
 
 // batchWait is how long what is complete waits for more.
@@ -31,7 +32,8 @@ type store struct {
 	o    ReceiveOptions
 	in   *folder       // where all is stored
 	owes bool          // run's own: some names are not durable yet
-	jobs chan job      // sent and closed by the receiver
+	next []job         // the receiver's: to be handed over
+	jobs chan []job    // sent and closed by the receiver
 	done chan struct{} // closed when jobs is and all are done
 
 	mu      sync.Mutex
@@ -56,13 +58,31 @@ func (j job) in() *folder {
 }
 
 func newStore(in *folder, o ReceiveOptions) *store {
-	s := &store{o: o, in: in, jobs: make(chan job, batchFiles), done: make(chan struct{})}
+	s := &store{o: o, in: in, jobs: make(chan []job, 1), done: make(chan struct{})}
 	go s.run()
 	return s
 }
 
+// add takes a job, to be handed over with others: to wake the store up for each
+// small file takes as long as to store it.
+func (s *store) add(j job) {
+	s.next = append(s.next, j)
+	if len(s.next) == handJobs || j.part != nil && j.part.file != nil {
+		s.hand()
+	}
+}
+
+// hand hands over what was added.
+func (s *store) hand() {
+	if len(s.next) > 0 {
+		s.jobs <- s.next
+		s.next = nil
+	}
+}
+
 // finish waits until all is done, and returns what went wrong.
 func (s *store) finish() error {
+	s.hand()
 	close(s.jobs)
 	<-s.done
 	return s.failed()
@@ -98,27 +118,25 @@ func (s *store) run() {
 
 // gather takes what comes within a moment, to be stored together. What has a file
 // open has it until it is stored.
-func (s *store) gather(first job) []job {
+func (s *store) gather(first []job) []job {
 	batch, open := make([]job, 0, batchJobs), 0
 	moment := time.NewTimer(batchWait)
 	defer moment.Stop()
-	for j := first; ; {
-		batch = append(batch, j)
-		if j.part != nil && j.part.file != nil {
+	for jobs, ok := first, true; ok; {
+		batch = append(batch, jobs...)
+		if p := jobs[len(jobs)-1].part; p != nil && p.file != nil {
 			open++
 		}
-		if len(batch) == batchJobs || open == batchFiles {
-			return batch
+		if len(batch) > batchJobs-handJobs || open == batchFiles {
+			break
 		}
-		ok := false
 		select {
-		case j, ok = <-s.jobs:
+		case jobs, ok = <-s.jobs:
 		case <-moment.C:
-		}
-		if !ok {
-			return batch
+			ok = false
 		}
 	}
+	return batch
 }
 
 // settle makes all names durable at the end.

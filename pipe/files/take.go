@@ -184,7 +184,7 @@ func (r *receiver) whole(w *want) error {
 	}
 	switch {
 	case err == nil:
-		r.store.jobs <- job{part: p}
+		r.store.add(job{part: p})
 		return nil
 	case proto.CodeOf(proto.IOError(err)) == proto.Space:
 		return p.failed(err)
@@ -300,7 +300,7 @@ func (r *receiver) complete(want wire.Digest) error {
 		return err
 	}
 	r.current = nil
-	r.store.jobs <- job{part: p}
+	r.store.add(job{part: p})
 	return r.advance(p.entry.ID)
 }
 
@@ -318,7 +318,7 @@ func (r *receiver) advance(id int64) error {
 		if err := f.open(); err != nil {
 			return proto.IOError(errIn(f.path, err))
 		}
-		r.store.jobs <- job{folder: f}
+		r.store.add(job{folder: f})
 	}
 	return nil
 }
