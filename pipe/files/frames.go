@@ -53,13 +53,18 @@ func newFrameReader(r io.Reader) *frameReader {
 // next reads a frame of one of the given types. Its body is good until the next
 // call.
 func (f *frameReader) next(want ...wire.Type) (wire.Type, []byte, error) {
-	h, err := wire.ReadHeader(f.r)
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	header, err := f.r.Peek(proto.FrameHeaderBytes)
+	if err == io.EOF {
 		return 0, nil, errCut
 	}
 	if err != nil {
 		return 0, nil, err
 	}
+	h, err := wire.ParseHeader(header)
+	if err != nil {
+		return 0, nil, err
+	}
+	_, _ = f.r.Discard(len(header)) // it is there
 	if err := h.Expect(want...); err != nil {
 		return 0, nil, err
 	}

@@ -47,7 +47,9 @@ type temps struct {
 	last int
 }
 
-func newTemps() temps { return temps{run: tempPrefix + rand.Text() + "-"} }
+// newTemps keeps the names short, which file systems do better with. Creating one
+// fails if it is there.
+func newTemps() temps { return temps{run: tempPrefix + rand.Text()[:12] + "-"} }
 
 func (t *temps) next() string {
 	t.last++

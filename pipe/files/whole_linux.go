@@ -55,7 +55,7 @@ func fill(fd int, perm fs.FileMode, data []byte) error {
 }
 
 // readWhole reads a file in an open folder, which must be what was announced,
-// into buf, which has room for one byte more.
+// into buf.
 func readWhole(in *directory, name string, info fs.FileInfo, buf []byte) (data []byte, err error) {
 	err = control(in.file, func(at uintptr) error {
 		const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
@@ -68,8 +68,8 @@ func readWhole(in *directory, name string, info fs.FileInfo, buf []byte) (data [
 		}
 		defer unix.Close(fd)
 		n := 0
-		for n <= int(info.Size()) {
-			m, err := again(func() (int, error) { return unix.Read(fd, buf[n:info.Size()+1]) })
+		for n < int(info.Size()) {
+			m, err := again(func() (int, error) { return unix.Read(fd, buf[n:info.Size()]) })
 			if err != nil {
 				return err
 			}

@@ -246,6 +246,9 @@ func ParseBody(body []byte, m Message) error {
 
 // encode appends m to b.
 func encode(b *bytes.Buffer, m Message) error {
+	if e, ok := m.(*Entry); ok && e.appendTo(b) {
+		return nil
+	}
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(m); err != nil {
