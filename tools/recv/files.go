@@ -2,7 +2,10 @@ package recv
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -35,12 +38,26 @@ func storeFiles(c *cli.Context, n *node.Node, l *link.Link, dir, as string) erro
 	})
 }
 
+// writeArchive writes files and folders as an archive.
+func writeArchive(c *cli.Context, n *node.Node, l *link.Link, format string, out io.Writer, commit func() error) error {
+	o := files.ReceiveOptions{
+		Portable: c.Bool("portable"), MaxBytes: cmdline.SizeOf(c, cmdline.MaxSizeName), MaxEntries: c.Int64("max-files"),
+	}
+	return n.Files(c.Context, l, false, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+		return files.ReceiveArchive(ctx, format, out, commit, from, to, o)
+	})
+}
+
 // place splits FILE of -o into its folder and its name there.
 func place(file string) (dir, name string) { return filepath.Dir(file), filepath.Base(file) }
 
 // isFolder wants dir to be one.
 func isFolder(dir string) error {
 	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		// It is not made: a slip of the pen would take a whole delivery elsewhere.
+		return cmdline.Hint(proto.Errorf(proto.IO, "there is no folder %s", dir), fmt.Sprintf("mkdir -p %q", dir))
+	}
 	if err != nil {
 		return proto.IOError(err)
 	}
