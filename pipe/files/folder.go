@@ -25,6 +25,7 @@ type folder struct {
 	mtime time.Time
 	last  string // the name in it that was announced last, and its fold
 	fold  string
+	top   *arrival // what it is part of; nil for where all is stored
 
 	mu   *sync.Mutex // one for all folders
 	uses int

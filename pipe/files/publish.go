@@ -24,27 +24,34 @@ func linkAndRemove(root *os.Root, from, to string) error {
 const maxCopies = 10000
 
 // publish gives a file that is whole and on the disk its name in a folder, of
-// which dir is open.
-func (s *store) publish(p *part, dir *os.File) error {
+// which dir is open, and returns the name.
+func (s *store) publish(p *part, dir *os.File) (string, error) {
 	root, name := p.folder.root, p.name
 	if s.o.Force {
 		switch info, err := root.Lstat(name); {
 		case err == nil && !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
-			return errIsThere
+			return "", errIsThere
 		case err == nil:
-			return root.Rename(p.temp, name) // replaces a link, and follows none
+			return name, root.Rename(p.temp, name) // replaces a link, and follows none
 		}
 	}
+	return publishAs(p.name, s.o.Rename, func(name string) error { return rename(root, dir, p.temp, name) })
+}
+
+// publishAs gives a name, or if that is taken and may be numbered, the next number
+// that is free. It returns the name.
+func publishAs(name string, number bool, publish func(name string) error) (string, error) {
+	as := name
 	for n := 2; ; n++ {
-		err := rename(root, dir, p.temp, name)
+		err := publish(as)
 		if !errors.Is(err, fs.ErrExist) {
-			return err
+			return as, err
 		}
-		if !s.o.Rename || n == maxCopies {
-			return errIsThere
+		if !number || n == maxCopies {
+			return "", errIsThere
 		}
-		if name = numbered(p.name, n); len(name) > proto.MaxNameBytes {
-			return errIsThere
+		if as = numbered(name, n); len(as) > proto.MaxNameBytes {
+			return "", errIsThere
 		}
 	}
 }

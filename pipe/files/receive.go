@@ -30,6 +30,11 @@ type ReceiveOptions struct {
 	// Report, if it is set, is told of each entry that is not sent or not
 	// stored. The path is safe to print.
 	Report func(path string, err error)
+	// Arrived, if it is set, is called for what was sent by name when that is
+	// durable here, one after the other; also when the transfer fails later, and
+	// also for what was there already. The sender is told of the end only when all
+	// calls have returned. An error ends the transfer.
+	Arrived func(Arrival) error
 }
 
 // receiver is one run of [Receive].
@@ -235,6 +240,9 @@ func (r *receiver) answer(m *wire.Entry, a wire.Answer) error {
 // refuse does not store an entry, and drops what comes of it.
 func (r *receiver) refuse(m *wire.Entry, err error) error {
 	err = refusal(err)
+	if len(r.stack) > 1 && strings.HasPrefix(m.Path, r.stack[1].path+"/") {
+		r.store.spoil(r.stack[1].top)
+	}
 	r.tally.refuse(proto.EscapeText(m.Path), err)
 	if !m.Now {
 		return r.answer(m, wire.Answer{Code: proto.CodeOf(err)})

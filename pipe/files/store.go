@@ -22,11 +22,12 @@ const fewFiles = 8
 //
 //	receiver -> jobs -> sync all -> publish all -> sync folders
 type store struct {
-	o    ReceiveOptions
-	in   *folder       // where all is stored
-	owes bool          // run's own: some names are not durable yet
-	jobs chan job      // sent and closed by the receiver
-	done chan struct{} // closed when jobs is and all are done
+	o       ReceiveOptions
+	in      *folder       // where all is stored
+	owes    bool          // run's own, as the next: some names are not durable yet
+	arrived []Arrival     // not told yet
+	jobs    chan job      // sent and closed by the receiver
+	done    chan struct{} // closed when jobs is and all are done
 
 	mu      sync.Mutex
 	files   int64          // published
@@ -35,10 +36,12 @@ type store struct {
 	err     error          // nothing more can be stored
 }
 
-// job is a file to publish, or a folder in which all has been. Both are open.
+// job is a file to publish, or a folder in which all has been. Both are open. Or
+// it is what was there already.
 type job struct {
 	part   *part
 	folder *folder
+	there  *Arrival
 }
 
 func newStore(in *folder, o ReceiveOptions) *store {
@@ -83,9 +86,15 @@ func (s *store) run() {
 		for _, j := range batch {
 			if j.part != nil {
 				j.part.leave() // no effect on what is published
-			} else {
+			} else if j.folder != nil {
 				j.folder.close()
 			}
+		}
+		switch {
+		case err != nil:
+			s.owes = true
+		case !s.owes || len(s.arrived) >= maxArrived:
+			err = s.announce()
 		}
 		s.mu.Lock()
 		s.err = err
@@ -93,20 +102,34 @@ func (s *store) run() {
 	}
 }
 
-// settle makes all names durable at the end.
+// settle makes all names durable at the end, and tells of the last of them.
 func (s *store) settle() {
-	if !s.owes || s.failed() != nil {
+	if s.failed() != nil && len(s.arrived) == 0 {
 		return
+	}
+	if err := s.announce(); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.err == nil {
+			s.err = err
+		}
+	}
+}
+
+// sync makes the names durable that are not yet.
+func (s *store) sync() error {
+	if !s.owes {
+		return nil
 	}
 	dir, err := s.in.root.Open(".")
 	if err == nil {
 		err = errors.Join(syncAll(dir), dir.Close())
 	}
 	if err != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.err = proto.IOError(errIn("", err))
+		return proto.IOError(errIn("", err))
 	}
+	s.owes = false
+	return nil
 }
 
 // store makes a batch durable, but for names that it leaves to settle.
@@ -132,6 +155,10 @@ func (s *store) store(batch []job) error {
 		return d, err
 	}
 	for _, j := range batch {
+		if j.there != nil {
+			s.arrive(*j.there)
+			continue
+		}
 		f := j.folder
 		if f == nil {
 			f = j.part.folder
@@ -144,6 +171,9 @@ func (s *store) store(batch []job) error {
 		}
 		if err != nil {
 			return proto.IOError(errIn(f.path, err))
+		}
+		if j.folder != nil && f.parent == s.in {
+			s.arriveFolder(f.top)
 		}
 	}
 	if alike && len(dirs) > fewFiles {
@@ -163,6 +193,9 @@ func (s *store) store(batch []job) error {
 func (s *store) oneDisk(batch []job) bool {
 	for _, j := range batch {
 		f := j.folder
+		if j.there != nil {
+			continue
+		}
 		if f == nil {
 			f = j.part.folder
 		}
@@ -200,8 +233,9 @@ func syncBatch(batch []job, alike bool) error {
 
 // name publishes a file. That there is one already is told, and ends nothing.
 func (s *store) name(p *part, dir *os.File) error {
-	err := s.publish(p, dir)
+	name, err := s.publish(p, dir)
 	if errors.Is(err, errIsThere) {
+		s.spoil(p.folder.top)
 		s.refuse(p.entry.Path, errIsThere)
 		p.kept = false
 		return nil
@@ -210,9 +244,12 @@ func (s *store) name(p *part, dir *os.File) error {
 		return err
 	}
 	p.published = true
-	s.mu.Lock()
-	s.files++
-	s.mu.Unlock()
+	a := Arrival{Name: name, Bytes: p.bytes, Stored: 1}
+	if s.o.Arrived != nil && p.folder.top == nil {
+		sum := p.hash.Sum()
+		a.Digest = &sum
+	}
+	s.count(p.folder, a, s.arrive)
 	return nil
 }
 
