@@ -160,7 +160,8 @@ func TestStrangers(t *testing.T) {
 		return append(append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), typ), body...)
 	}
 	for _, said := range [][]byte{
-		nil, []byte("x"), frame('d', "data"), frame('w', "no JSON"), {0xff, 0xff, 0xff, 0xff, 'w'},
+		nil, []byte("x"), frame('d', "data"), frame('w', "no JSON"),
+		{0xff, 0xff, 0xff, 0xff, 'w'},
 		append(frame('w', `{"kinds":["pipe"]}`), frame('d', "not ready")...),
 	} {
 		c, err := net.Dial("unix", path)
