@@ -109,8 +109,8 @@ func (d *daemon) serve(w *node.Waiter, s *service) error {
 			s.reloading()
 			d.reload()
 			s.ready()
-		case <-s.alive:
-			s.isAlive()
+		case <-s.due:
+			s.alive()
 		case err := <-ended:
 			return err
 		}
