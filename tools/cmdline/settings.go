@@ -123,6 +123,9 @@ func set(c *cli.Context, row Setting, v config.Value) error {
 		if !ok {
 			return v.Errorf("want 0, 1 or 2")
 		}
+		if n > 0 { // urfave/cli has subtracted its aliases, and counts them elsewhere
+			n += len(find(c.Command.Flags, row.Flag).Names()) - 1
+		}
 		words = slices.Repeat([]string{"true"}, n)
 	}
 	for _, w := range words {
