@@ -27,7 +27,7 @@ func (n *Node) Follow(p Party, counters *pipe.Counters, sink *pipe.Sink) (done f
 // that was run for it, nil if there is none.
 func (n *Node) Stored(p Party, path string, a files.Arrival, status *int) {
 	e := about("stored", p)
-	e.File, e.Bytes, e.BLAKE3, e.Files, e.Status = path, &a.Bytes, a.Digest, &a.Stored, status
+	e.File, e.Bytes, e.BLAKE3, e.Stored, e.Status = path, &a.Bytes, a.Digest, &a.Stored, status
 	n.tell.emit(e)
 	n.Log.Info("stored", "peer", p.Label(), "transfer", p.Transfer, "file", path, "bytes", a.Bytes)
 }

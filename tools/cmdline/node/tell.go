@@ -56,8 +56,9 @@ type event struct {
 	Files     *int64         `json:"files,omitempty"`   // of a transfer of files: stored
 	Skipped   *int64         `json:"skipped,omitempty"` // and there already
 
-	// stored, with bytes, blake3, files, and the status of CMD
-	File string `json:"file,omitempty"`
+	// stored, with bytes, blake3, and the status of CMD
+	File   string `json:"file,omitempty"`
+	Stored *int64 `json:"stored,omitempty"` // files that came now
 
 	// delivery: where to
 	Folder string `json:"folder,omitempty"`
