@@ -25,6 +25,8 @@ var knows = map[string][]string{
 	"github.com/schollz/progressbar": {"mesh/pipe/progress"},
 	"github.com/creack/pty":          {"mesh/pipe/term"},
 	"golang.org/x/term":              {"mesh/pipe/term"},
+	"github.com/pelletier/go-toml":   {"mesh/tools/cmdline/config"},
+	"github.com/coreos/go-systemd":   {"mesh/tools/listen"},
 }
 
 func TestLayers(t *testing.T) {

@@ -23,6 +23,7 @@ type folder struct {
 	made  bool
 	perm  fs.FileMode
 	mtime time.Time
+	top   *arrival // what it is part of; nil for where all is stored
 
 	mu   *sync.Mutex // one for all folders
 	uses int

@@ -10,10 +10,13 @@ import (
 
 // Incomplete is the error of a transfer that went to its end, but for single
 // entries.
-type Incomplete struct{ error }
+type Incomplete struct{ Err error }
+
+// Error returns how many of them there are.
+func (e *Incomplete) Error() string { return e.Err.Error() }
 
 // Unwrap returns the error with the code of the first of them.
-func (e *Incomplete) Unwrap() error { return e.error }
+func (e *Incomplete) Unwrap() error { return e.Err }
 
 // Join runs one side of a transfer of files, [Send] or [Receive], over a pair of
 // pipes. The source and the sink are for [pipe.Exchange]; wait, which must be

@@ -80,6 +80,14 @@ func newPart(in *folder, owner, name string, e *wire.Entry) (*part, error) {
 	return p, nil
 }
 
+// sum is the digest of a file that is whole.
+func (p *part) sum() digest.Digest {
+	if p.hash == nil {
+		return digest.Digest(*p.entry.Digest) // proven before it was written
+	}
+	return p.hash.Sum()
+}
+
 // create makes the temporary. It can be read and written by us whatever the
 // mode of the entry is, until it is finished.
 func (p *part) create() error {

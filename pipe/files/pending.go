@@ -15,20 +15,31 @@ import (
 // one. [Pending.Commit] gives it its name; until then nothing under that name
 // changes.
 type Pending struct {
-	name  string // as the person gave it, for errors
-	dir   *os.Root
-	base  string
-	temp  string
-	force bool
-	file  *os.File
-	done  bool
+	name   string // as the person gave it, for errors
+	dir    *os.Root
+	base   string
+	temp   string
+	force  bool
+	number bool // like --rename
+	file   *os.File
+	done   bool
 }
 
 // Create begins a file called name. An existing name is an error with code
 // [proto.Unsafe] that is [fs.ErrExist], with force only if it is not a regular file or a link: force
 // replaces, and follows nothing.
 func Create(name string, force bool) (*Pending, error) {
-	p := &Pending{name: name, base: filepath.Base(name), force: force}
+	return create(&Pending{name: name, base: filepath.Base(name), force: force})
+}
+
+// CreateNumbered begins a file called name, or when that is taken at the end, like
+// "name (2).ext" with the next number that is free.
+func CreateNumbered(name string) (*Pending, error) {
+	return create(&Pending{name: name, base: filepath.Base(name), number: true})
+}
+
+func create(p *Pending) (*Pending, error) {
+	name := p.name
 	if p.base == "." || p.base == ".." || p.base == string(filepath.Separator) || name[len(name)-1] == filepath.Separator {
 		return nil, proto.Errorf(proto.Unsafe, "%s is not the name of a file", name)
 	}
@@ -54,7 +65,7 @@ func Create(name string, force bool) (*Pending, error) {
 func (p *Pending) check() error {
 	info, err := p.dir.Lstat(p.base)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), p.number && err == nil:
 		return nil
 	case err != nil:
 		return proto.IOError(fmt.Errorf("create %s: %w", p.name, err))
@@ -111,15 +122,20 @@ func (p *Pending) publish() error {
 		}
 		return p.dir.Rename(p.temp, p.base)
 	}
-	err := p.dir.Link(p.temp, p.base)
-	if errors.Is(err, fs.ErrExist) {
+	as, err := publishAs(p.base, p.number, func(name string) error { return p.dir.Link(p.temp, name) })
+	if errors.Is(err, errIsThere) {
 		return p.exists()
 	}
 	if err != nil {
 		return err
 	}
+	p.base = as
 	return p.dir.Remove(p.temp)
 }
+
+// Base returns the last part of the file's name. After [Pending.Commit] it is
+// that which the file has got.
+func (p *Pending) Base() string { return p.base }
 
 // Abort takes away what was not committed. It may be called after Commit.
 func (p *Pending) Abort() {

@@ -22,27 +22,34 @@ func linkAndRemove(root *directory, from, to string) error {
 // maxCopies bounds the numbers that --rename tries.
 const maxCopies = 10000
 
-// publish gives a file that is whole and on the disk its name.
-func (s *store) publish(p *part) error {
+// publish gives a file that is whole and on the disk its name, and returns that.
+func (s *store) publish(p *part) (string, error) {
 	root, name := p.folder.root, p.name
 	if s.o.Force {
 		switch info, err := root.Lstat(name); {
 		case err == nil && !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
-			return errIsThere
+			return "", errIsThere
 		case err == nil:
-			return root.Rename(p.temp, name) // replaces a link, and follows none
+			return name, root.Rename(p.temp, name) // replaces a link, and follows none
 		}
 	}
+	return publishAs(p.name, s.o.Rename, func(name string) error { return rename(root, p.temp, name) })
+}
+
+// publishAs gives a name, or if that is taken and may be numbered, the next number
+// that is free. It returns the name.
+func publishAs(name string, number bool, publish func(name string) error) (string, error) {
+	as := name
 	for n := 2; ; n++ {
-		err := rename(root, p.temp, name)
+		err := publish(as)
 		if !errors.Is(err, fs.ErrExist) {
-			return err
+			return as, err
 		}
-		if !s.o.Rename || n == maxCopies {
-			return errIsThere
+		if !number || n == maxCopies {
+			return "", errIsThere
 		}
-		if name = numbered(p.name, n); len(name) > proto.MaxNameBytes {
-			return errIsThere
+		if as = numbered(name, n); len(as) > proto.MaxNameBytes {
+			return "", errIsThere
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"sync"
 
 	"mesh/proto"
@@ -29,6 +30,11 @@ type ReceiveOptions struct {
 	// Report, if it is set, is told of each entry that is not sent or not
 	// stored. The path is safe to print.
 	Report func(path string, err error)
+	// Arrived, if it is set, is called for what was sent by name when that is
+	// durable here, one after the other; also when the transfer fails later, and
+	// also for what was there already. The sender is told of the end only when all
+	// calls have returned. An error ends the transfer.
+	Arrived func(Arrival) error
 }
 
 // receiver is one run of [Receive].
@@ -179,7 +185,7 @@ func (r *receiver) answer(m *wire.Entry, a wire.Answer) error {
 func (r *receiver) refuse(m *wire.Entry, err error) error {
 	err = refusal(err)
 	if !m.Now {
-		r.tally.refuse(proto.EscapeText(m.Path), err)
+		r.lack(m, err)
 		return r.answer(m, wire.Answer{Code: proto.CodeOf(err)})
 	}
 	if err := r.drop(m, err); err != nil || m.Kind != wire.EntryFile {
@@ -191,8 +197,16 @@ func (r *receiver) refuse(m *wire.Entry, err error) error {
 // drop does not store an entry that waits for no answer, and of which all has
 // come.
 func (r *receiver) drop(m *wire.Entry, err error) error {
-	r.tally.refuse(proto.EscapeText(m.Path), err)
+	r.lack(m, err)
 	return r.w.message(&wire.Refused{Path: m.Path, Code: proto.CodeOf(err)})
+}
+
+// lack takes note of an entry that is not stored, nor what was sent by name whole.
+func (r *receiver) lack(m *wire.Entry, err error) {
+	if len(r.stack) > 1 && strings.HasPrefix(m.Path, r.stack[1].path+"/") {
+		r.store.spoil(r.stack[1].top)
+	}
+	r.tally.refuse(proto.EscapeText(m.Path), err)
 }
 
 // refuseFolder is refuse for an entry that others may be in.

@@ -28,6 +28,9 @@ func (r *receiver) folder(m *wire.Entry, in *folder, name string) error {
 	if err := f.open(); err != nil {
 		return r.refuseFolder(m, in, name, err)
 	}
+	if f.top = in.top; f.top == nil {
+		f.top = &arrival{Arrival: Arrival{Name: name, Folder: true}}
+	}
 	r.stack = append(r.stack, f)
 	return r.answer(m, wire.Answer{Fresh: f.made})
 }
@@ -38,7 +41,7 @@ func (r *receiver) symlink(m *wire.Entry, in *folder, name string) error {
 		return r.refuse(m, err)
 	}
 	if target, err := in.root.Readlink(name); err == nil && target == m.Target {
-		r.skipped++
+		r.skip(in, Arrival{Name: name})
 		return r.answer(m, wire.Answer{Skip: true})
 	}
 	err := in.root.Symlink(m.Target, name)
@@ -50,8 +53,6 @@ func (r *receiver) symlink(m *wire.Entry, in *folder, name string) error {
 	case err != nil:
 		return r.refuse(m, err)
 	}
-	r.store.mu.Lock()
-	r.store.files++
-	r.store.mu.Unlock()
+	r.store.found(in, Arrival{Name: name, Stored: 1})
 	return r.answer(m, wire.Answer{})
 }

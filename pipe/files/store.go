@@ -29,12 +29,13 @@ const fewFiles = 8
 //
 //	receiver -> jobs -> sync all -> publish all -> sync folders
 type store struct {
-	o    ReceiveOptions
-	in   *folder       // where all is stored
-	owes bool          // run's own: some names are not durable yet
-	next []job         // the receiver's: to be handed over
-	jobs chan []job    // sent and closed by the receiver
-	done chan struct{} // closed when jobs is and all are done
+	o       ReceiveOptions
+	in      *folder       // where all is stored
+	owes    bool          // run's own, as the next: some names are not durable yet
+	arrived []Arrival     // not told yet
+	next    []job         // the receiver's: to be handed over
+	jobs    chan []job    // sent and closed by the receiver
+	done    chan struct{} // closed when jobs is and all are done
 
 	mu      sync.Mutex
 	files   int64          // published
@@ -43,10 +44,12 @@ type store struct {
 	err     error          // nothing more can be stored
 }
 
-// job is a file to publish, or a folder in which all has been. Both are open.
+// job is a file to publish, or a folder in which all has been. Both are open. Or
+// it is what was there already.
 type job struct {
 	part   *part
 	folder *folder
+	there  *Arrival
 }
 
 // in is the folder that it is about.
@@ -106,9 +109,15 @@ func (s *store) run() {
 		for _, j := range batch {
 			if j.part != nil {
 				j.part.leave() // no effect on what is published
-			} else {
+			} else if j.folder != nil {
 				j.folder.close()
 			}
+		}
+		switch {
+		case err != nil:
+			s.owes = true
+		case !s.owes || len(s.arrived) >= maxArrived:
+			err = s.announce()
 		}
 		s.mu.Lock()
 		s.err = err
@@ -139,16 +148,30 @@ func (s *store) gather(first []job) []job {
 	return batch
 }
 
-// settle makes all names durable at the end.
+// settle makes all names durable at the end, and tells of the last of them.
 func (s *store) settle() {
-	if !s.owes || s.failed() != nil {
+	if s.failed() != nil && len(s.arrived) == 0 {
 		return
 	}
-	if err := syncAll(s.in.root.file); err != nil {
+	if err := s.announce(); err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.err = proto.IOError(errIn("", err))
+		if s.err == nil {
+			s.err = err
+		}
 	}
+}
+
+// sync makes the names durable that are not yet.
+func (s *store) sync() error {
+	if !s.owes {
+		return nil
+	}
+	if err := syncAll(s.in.root.file); err != nil {
+		return proto.IOError(errIn("", err))
+	}
+	s.owes = false
+	return nil
 }
 
 // store makes a batch durable, but for names that it leaves to settle.
@@ -159,6 +182,10 @@ func (s *store) store(batch []job) error {
 	}
 	touched := make(map[*folder]bool)
 	for _, j := range batch {
+		if j.there != nil {
+			s.arrive(*j.there)
+			continue
+		}
 		var err error
 		f := j.in()
 		touched[f] = true
@@ -169,6 +196,9 @@ func (s *store) store(batch []job) error {
 		}
 		if err != nil {
 			return proto.IOError(errIn(f.path, err))
+		}
+		if j.folder != nil && f.parent == s.in {
+			s.arriveFolder(f.top)
 		}
 	}
 	if alike && len(touched) > fewFiles {
@@ -187,7 +217,7 @@ func (s *store) store(batch []job) error {
 // is stored, as far as [syncAll] goes. Something else may be mounted in it.
 func (s *store) oneDisk(batch []job) bool {
 	for _, j := range batch {
-		if !sameDisk(j.in().found, s.in.found) {
+		if j.there == nil && !sameDisk(j.in().found, s.in.found) {
 			return false
 		}
 	}
@@ -223,8 +253,9 @@ func (s *store) syncBatch(batch []job, alike bool) error {
 
 // name publishes a file. That there is one already is told, and ends nothing.
 func (s *store) name(p *part) error {
-	err := s.publish(p)
+	name, err := s.publish(p)
 	if errors.Is(err, errIsThere) {
+		s.spoil(p.folder.top)
 		s.refuse(p.entry.Path, errIsThere)
 		p.kept = false
 		return nil
@@ -233,9 +264,12 @@ func (s *store) name(p *part) error {
 		return err
 	}
 	p.published = true
-	s.mu.Lock()
-	s.files++
-	s.mu.Unlock()
+	a := Arrival{Name: name, Bytes: p.entry.Size, Stored: 1}
+	if s.o.Arrived != nil && p.folder.top == nil {
+		sum := p.sum()
+		a.Digest = &sum
+	}
+	s.count(p.folder, a, s.arrive)
 	return nil
 }
 

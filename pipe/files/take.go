@@ -40,7 +40,7 @@ func (r *receiver) file(m *wire.Entry, in *folder, name string) error {
 		}
 	}
 	if a.Skip {
-		r.skipped++
+		r.skip(in, Arrival{Name: name, Bytes: m.Size, Digest: (*digest.Digest)(m.Digest)})
 		return r.answer(m, a)
 	}
 	if a.Have == 0 && !m.Small() {
@@ -259,28 +259,29 @@ func (r *receiver) end(m *wire.End) error {
 			r.current = nil
 			p.kept = false
 			p.leave()
-			return r.spoilt(p.entry, m.Code)
+			return r.spoilt(p.entry, p.folder, m.Code)
 		}
 		return r.complete(*m.Digest)
 	case w != nil && w.entry.ID == m.ID:
 		r.compare = nil
 		if m.Code != 0 {
-			return r.spoilt(w.entry, m.Code)
+			return r.spoilt(w.entry, w.in, m.Code)
 		}
 		if *m.Digest != wire.Digest(w.hash.Sum()) {
 			return proto.Errorf(proto.Integrity, "digest mismatch: a file that is there is not what the peer has")
 		}
-		r.skipped++
+		r.skip(w.in, Arrival{Name: w.name, Bytes: w.entry.Size, Digest: (*digest.Digest)(m.Digest)})
 		return r.advance(w.entry.ID)
 	case p == nil && w == nil && len(r.queue) > 0 && r.queue[0].want.entry.ID == m.ID && m.Code != 0:
-		return r.spoilt(r.queue[0].want.entry, m.Code)
+		return r.spoilt(r.queue[0].want.entry, r.queue[0].want.in, m.Code)
 	}
 	return disorder(m)
 }
 
 // spoilt takes note of a file that the peer could not send, or that is not what
 // is there.
-func (r *receiver) spoilt(e *wire.Entry, code proto.Code) error {
+func (r *receiver) spoilt(e *wire.Entry, in *folder, code proto.Code) error {
+	r.store.spoil(in.top)
 	if code == proto.Unsafe {
 		r.tally.refuse(proto.EscapeText(e.Path), errIsThere)
 	} else {

@@ -11,7 +11,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"slices"
 
 	"mesh/proto"
 	"mesh/proto/identity"
@@ -179,8 +178,8 @@ type Listener struct {
 	Guard Guard
 	// Offer is what there is to grant.
 	Offer proto.Caps
-	// Kinds are the kinds of transfers that are taken; nil for pipes alone.
-	Kinds []string
+	// Takes reports whether a kind of transfer is taken; nil for pipes alone.
+	Takes func(kind string) bool
 	// Resume returns the admission of the transfer that dialer wants to go on
 	// with, or to have another flow for, or an error with code [proto.Denied].
 	Resume func(transfer []byte, dialer identity.ID) (token.Admission, error)
@@ -308,10 +307,10 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 
 // takes reports whether transfers of a kind are taken.
 func (l *Listener) takes(kind string) bool {
-	if l.Kinds == nil {
+	if l.Takes == nil {
 		return kind == wire.KindPipe
 	}
-	return slices.Contains(l.Kinds, kind)
+	return l.Takes(kind)
 }
 
 // admit makes the P2P_OK.

@@ -30,9 +30,9 @@ type Endpoint struct {
 	// Window is what this end announces: how many bytes of a transfer it may
 	// have to hold. 0 means [proto.WindowBytes]. It is set before the first link.
 	Window int64
-	// Kinds are the kinds of transfers that its listeners take, to be set before
-	// Listen; nil for pipes alone.
-	Kinds []string
+	// Takes reports whether its listeners take a kind of transfer, asked for each
+	// peer that comes. It is set before Listen; nil for pipes alone.
+	Takes func(kind string) bool
 
 	key       *identity.Key
 	cert      tls.Certificate

@@ -67,7 +67,7 @@ func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Li
 		live:     make(map[*Link]struct{}),
 		sessions: make(map[wire.TransferID]*session),
 	}
-	l.judge = handshake.Listener{Guard: guard, Offer: offer, Kinds: e.Kinds, Resume: l.find, Window: e.window(), Reserve: l.reserve, Release: l.release}
+	l.judge = handshake.Listener{Guard: guard, Offer: offer, Takes: e.Takes, Resume: l.find, Window: e.window(), Reserve: l.reserve, Release: l.release}
 	l.done, l.stop = context.WithCancelCause(context.Background())
 	if e.transport != nil {
 		if err := l.listenQUIC(); err != nil {

@@ -92,7 +92,7 @@ func cat(c *cli.Context, n *node.Node, args, names, cmd []string) error {
 		return n.Exchange(c.Context, l, source, node.Stdout(c))
 	}
 	// Not before the link is there: a command may do more than print.
-	p, err := command.Start(c.Context, cmd, command.Options{Stdin: c.App.Reader, Stderr: c.App.ErrWriter, Env: n.Env(l)})
+	p, err := command.Start(c.Context, cmd, command.Options{Stdin: c.App.Reader, Stderr: c.App.ErrWriter, Env: n.Party(l).Env()})
 	if err != nil {
 		l.Close(err)
 		return err

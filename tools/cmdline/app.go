@@ -150,8 +150,8 @@ func (r *run) before(next cli.BeforeFunc) cli.BeforeFunc {
 	}
 }
 
-// guard runs an action: it catches panics, refuses a flag given twice, applies
-// --deadline and names the cause of an error that came of a cancelled context.
+// guard runs an action: it catches panics, refuses a flag given twice, applies the
+// settings and --deadline, and names the cause of an error that came of a cancelled context.
 func (r *run) guard(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) (err error) {
 		defer func() {
@@ -161,6 +161,12 @@ func (r *run) guard(action cli.ActionFunc) cli.ActionFunc {
 		}()
 		if err := once(c); err != nil {
 			return err
+		}
+		if err := r.applySettings(c); err != nil {
+			return err
+		}
+		if r.instead != nil {
+			return r.instead(c)
 		}
 		ctx, cancel := withDeadline(c)
 		defer cancel()

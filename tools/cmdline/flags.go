@@ -133,6 +133,29 @@ func MaxSize() cli.Flag {
 	return f
 }
 
+// MaxFilesName is the flag's of the most entries of a transfer; 0 for no limit.
+const MaxFilesName = "max-files"
+
+// StoreFlags are those of every tool that stores files in a folder DIR.
+func StoreFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "name", Usage: "store a pipe in DIR as `NAME`"},
+		&cli.BoolFlag{Name: "force", Usage: "let files replace existing ones", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "rename", Usage: "store a file whose name is taken in DIR as \"name (2)\"", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "portable", Usage: "refuse names that some system can't store", DisableDefaultText: true},
+		MaxSize(),
+		&cli.Int64Flag{
+			Name: MaxFilesName, Usage: "take at most `N` files and folders", DefaultText: "no limit",
+			Action: func(_ *cli.Context, n int64) error {
+				if n < 1 {
+					return proto.Errorf(proto.Usage, "--%s is at least 1", MaxFilesName)
+				}
+				return nil
+			},
+		},
+	}
+}
+
 const flowsName = "flows"
 
 // Flows is --flows N|auto, for every tool that can call. [FlowsOf] reads it.

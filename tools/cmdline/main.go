@@ -35,12 +35,12 @@ const toolbox = "mesh"
 // Go runtime opens it before main, so that a socket never becomes descriptor 1,
 // and nothing can tell the two cases apart afterwards.
 func Main(tools []func() *cli.Command, args []string, stdin, stdout, stderr *os.File) int {
-	ctx, stop := withSignals(context.Background())
+	ctx, signals, stop := withSignals(context.Background())
 	defer stop()
 	if len(args) == 0 {
 		args = []string{toolbox}
 	}
-	r := &run{tools: tools, stdin: stdin, stdout: stdout, stderr: stderr, name: toolbox}
+	r := &run{tools: tools, stdin: stdin, stdout: stdout, stderr: stderr, name: toolbox, signals: signals}
 	return r.report(r.run(ctx, args))
 }
 
@@ -50,7 +50,11 @@ type run struct {
 	stdin, stdout, stderr *os.File
 
 	name      string   // of the tool, as errors show it: mesh-cat for mesh cat too
+	args      []string // argv
 	flat, cmd []string // the words of argv before and after the first "--"
+	settings  *settings
+	signals   *signals
+	instead   cli.ActionFunc // of the tool's action: see Reread
 }
 
 func (r *run) run(ctx context.Context, args []string) (err error) {
@@ -59,6 +63,7 @@ func (r *run) run(ctx context.Context, args []string) (err error) {
 			err = internal(v, false)
 		}
 	}()
+	r.args = args
 	r.flat, r.cmd = split(args[1:])
 	typed := filepath.Base(args[0])
 	app := r.toolbox(typed)

@@ -1,5 +1,6 @@
 // Package listen is mesh-listen, the waiting end of a pipe: it joins one peer to
-// standard input and output, or runs a command for each peer that comes.
+// standard input and output, runs a command for each peer that comes, or is an
+// inbox that stores what they send.
 package listen
 
 import (
@@ -23,13 +24,25 @@ const defaultMax = 100
 // Command returns the tool.
 func Command() *cli.Command {
 	return &cli.Command{
-		Name:      "listen",
-		Usage:     "join a peer to standard input and output, or to CMD",
-		ArgsUsage: "[-- CMD…]",
+		Name:        "listen",
+		Usage:       "join a peer to standard input and output or to CMD, or store what peers send",
+		ArgsUsage:   "[-- CMD…]",
+		Description: "Every flag can be set in config.toml: see mesh-config(5).",
 		Flags: node.Flags(append([]cli.Flag{
-			&cli.IntFlag{Name: "max", Value: defaultMax, Usage: "serve at most `N` peers at a time"},
+			&cli.IntFlag{
+				Name: "max", Value: defaultMax, Usage: "serve at most `N` peers at a time",
+				Action: func(_ *cli.Context, n int) error {
+					if n < 1 {
+						return proto.Errorf(proto.Usage, "--max is at least 1")
+					}
+					return nil
+				},
+			},
 			&cli.BoolFlag{Name: "once", Usage: "run CMD for one peer, and end with its status", DisableDefaultText: true},
-		}, node.ListenFlags()...)...),
+			&cli.StringFlag{Name: "inbox", Usage: "store below `DIR` what peers send"},
+			&cli.BoolFlag{Name: "by-peer", Usage: "give each peer a folder of its own in DIR", DisableDefaultText: true},
+			&cli.StringFlag{Name: "on-receive", Usage: "run `CMD` by a shell for what was stored, which is in MESH_FILE"},
+		}, append(cmdline.StoreFlags(), node.ListenFlags()...)...)...),
 		Action: run,
 	}
 }
@@ -39,22 +52,44 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case cmd == nil && (c.IsSet("max") || c.Bool("once")):
-		return cmdline.Hint(proto.Errorf(proto.Usage, "--max and --once go with a command"), "mesh-listen --once -- CMD…")
-	case c.Int("max") < 1:
-		return proto.Errorf(proto.Usage, "--max is at least 1")
-	case cmd != nil:
-		if err := command.Check(cmd); err != nil {
-			return err
-		}
+	if err := check(c, cmd); err != nil {
+		return err
 	}
-	cmdline.Bulk()
+	isInbox := cmd == nil && c.String("inbox") != ""
+	if !isInbox {
+		cmdline.Bulk()
+	}
 	n, err := node.Open(c)
 	if err != nil {
 		return err
 	}
+	if isInbox {
+		return n.Close(inbox(c, n))
+	}
 	return n.Close(listen(c, n, cmd))
+}
+
+// check wants the flags to go together. A CMD comes before an inbox of the
+// settings.
+func check(c *cli.Context, cmd []string) error {
+	isInbox := c.String("inbox") != ""
+	switch {
+	case cmd != nil && isInbox && cmdline.Given(c, "inbox"):
+		return proto.Errorf(proto.Usage, "either --inbox or a command")
+	case cmd == nil && !isInbox && cmdline.Given(c, "max"), cmd == nil && cmdline.Given(c, "once"):
+		return cmdline.Hint(proto.Errorf(proto.Usage, "--max and --once go with a command"), "mesh-listen --once -- CMD…")
+	case cmd != nil:
+		isInbox = false
+	}
+	for _, flag := range []string{"by-peer", "on-receive", "name", "force", "rename", "portable", cmdline.MaxSizeName, cmdline.MaxFilesName} {
+		if !isInbox && cmdline.Given(c, flag) {
+			return proto.Errorf(proto.Usage, "--%s goes with --inbox", flag)
+		}
+	}
+	if cmd != nil {
+		return command.Check(cmd)
+	}
+	return nil
 }
 
 func listen(c *cli.Context, n *node.Node, cmd []string) error {
@@ -98,7 +133,7 @@ func serve(c *cli.Context, n *node.Node, w *node.Waiter, cmd []string) error {
 
 // runFor joins one peer to a run of cmd.
 func runFor(c *cli.Context, n *node.Node, l *link.Link, cmd []string) error {
-	p, err := command.Start(c.Context, cmd, command.Options{Stderr: c.App.ErrWriter, Env: n.Env(l), Group: true})
+	p, err := command.Start(c.Context, cmd, command.Options{Stderr: c.App.ErrWriter, Env: n.Party(l).Env(), Group: true})
 	if err != nil {
 		l.Close(err)
 		return err

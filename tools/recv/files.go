@@ -13,37 +13,36 @@ import (
 
 	"mesh/pipe/files"
 	"mesh/proto"
-	"mesh/proto/link"
 	"mesh/tools/cmdline"
 	"mesh/tools/cmdline/node"
 )
 
 // storeFiles stores files below the folder dir, or if as is set, one file there
 // under that name.
-func storeFiles(c *cli.Context, n *node.Node, l *link.Link, dir, as string) error {
+func storeFiles(c *cli.Context, t transfer, dir, as string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		err = proto.IOError(err)
-		l.Close(err)
+		t.end(err)
 		return err
 	}
 	defer root.Close()
 	o := files.ReceiveOptions{
 		Force: c.Bool("force"), Rename: c.Bool("rename"), Portable: c.Bool("portable"),
-		MaxBytes: cmdline.SizeOf(c, cmdline.MaxSizeName), MaxEntries: c.Int64("max-files"),
-		As: as, Owner: l.Peer.String(), Report: node.Complaints(c),
+		MaxBytes: cmdline.SizeOf(c, cmdline.MaxSizeName), MaxEntries: c.Int64(cmdline.MaxFilesName),
+		As: as, Owner: t.peer, Report: node.Complaints(c),
 	}
-	return n.Files(c.Context, l, false, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+	return t.files(c.Context, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		return files.Receive(ctx, root, from, to, o)
 	})
 }
 
 // writeArchive writes files and folders as an archive.
-func writeArchive(c *cli.Context, n *node.Node, l *link.Link, format string, out io.Writer, commit func() error) error {
+func writeArchive(c *cli.Context, t transfer, format string, out io.Writer, commit func() error) error {
 	o := files.ReceiveOptions{
-		Portable: c.Bool("portable"), MaxBytes: cmdline.SizeOf(c, cmdline.MaxSizeName), MaxEntries: c.Int64("max-files"),
+		Portable: c.Bool("portable"), MaxBytes: cmdline.SizeOf(c, cmdline.MaxSizeName), MaxEntries: c.Int64(cmdline.MaxFilesName),
 	}
-	return n.Files(c.Context, l, false, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+	return t.files(c.Context, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		return files.ReceiveArchive(ctx, format, out, commit, from, to, o)
 	})
 }

@@ -4,9 +4,12 @@
 package recv
 
 import (
+	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,15 +32,10 @@ func Command() *cli.Command {
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`, which is there only when it is whole and verified"},
 			&cli.StringFlag{Name: "directory", Aliases: []string{"C"}, Usage: "store files and folders below `DIR`"},
 			&cli.StringFlag{Name: "archive", Usage: "write files and folders as one `zip|tar` to standard output or FILE"},
-			&cli.StringFlag{Name: "name", Usage: "store a pipe in DIR as `NAME`"},
-			&cli.BoolFlag{Name: "force", Usage: "let files replace existing ones", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "rename", Usage: "store a file whose name is taken in DIR as \"name (2)\"", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "portable", Usage: "refuse names that some system can't store", DisableDefaultText: true},
-			cmdline.MaxSize(),
-			&cli.Int64Flag{Name: "max-files", Usage: "take at most `N` files and folders", DefaultText: "no limit", Action: atLeastOne("max-files")},
+			&cli.BoolFlag{Name: "next", Usage: "take the next delivery of this user's mesh-listen --inbox", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "gc", Usage: "remove what broken transfers have left below DIR, and end", DisableDefaultText: true},
 			cmdline.Flows(),
-		}, node.ListenFlags()...)...),
+		}, append(cmdline.StoreFlags(), node.ListenFlags()...)...)...),
 		Action: run,
 	}
 }
@@ -83,13 +81,20 @@ func check(c *cli.Context, args []string) error {
 		return proto.Errorf(proto.Usage, "either --force or --rename")
 	case c.Bool("gc") && len(args) > 0:
 		return proto.Errorf(proto.Usage, "--gc calls no PEER")
+	case c.Bool("next") && len(args) > 0:
+		return proto.Errorf(proto.Usage, "--next calls no PEER")
+	}
+	for _, flag := range []string{"listen", "addr", "token-file", "ttl"} {
+		if c.Bool("next") && c.IsSet(flag) {
+			return proto.Errorf(proto.Usage, "--next waits at no address: it goes without --%s", flag)
+		}
 	}
 	for _, flag := range []string{"name", "rename", "gc"} {
 		if c.IsSet(flag) && dir == "" {
 			return proto.Errorf(proto.Usage, "--%s goes with -C", flag)
 		}
 	}
-	for _, flag := range []string{"portable", cmdline.MaxSizeName, "max-files"} {
+	for _, flag := range []string{"portable", cmdline.MaxSizeName, cmdline.MaxFilesName} {
 		if c.IsSet(flag) && dir == "" && archive == "" {
 			return proto.Errorf(proto.Usage, "--%s goes with -C or --archive", flag)
 		}
@@ -137,24 +142,52 @@ func recv(c *cli.Context, n *node.Node, args []string) (err error) {
 		}}
 	}
 	defer func() { abort() }()
-	l, done, err := dialOrWait(c, n, args, kinds)
+	t, done, err := open(c, n, args, kinds)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if l.Kind == wire.KindPipe {
-		return n.Exchange(c.Context, l, nil, sink)
+	if t.kind == wire.KindPipe {
+		return t.pipe(c.Context, sink)
 	}
 	if archive != "" {
-		return writeArchive(c, n, l, archive, sink.Writer, commit)
+		return writeArchive(c, t, archive, sink.Writer, commit)
 	}
 	abort()
 	abort = func() {}
 	if dir != "" {
-		return storeFiles(c, n, l, dir, "")
+		return storeFiles(c, t, dir, "")
 	}
 	folder, as := place(output)
-	return storeFiles(c, n, l, folder, as)
+	return storeFiles(c, t, folder, as)
+}
+
+// transfer is one that has begun.
+type transfer struct {
+	kind  string
+	peer  string // node id
+	pipe  func(context.Context, *pipe.Sink) error
+	files func(context.Context, side) error
+	end   func(error) // before it was taken
+}
+
+type side func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)
+
+// open gets a transfer by a link, or from a daemon, and what closes its socket.
+func open(c *cli.Context, n *node.Node, args, kinds []string) (transfer, func(), error) {
+	if c.Bool("next") {
+		t, err := next(c, n, kinds)
+		return t, func() {}, err
+	}
+	l, done, err := dialOrWait(c, n, args, kinds)
+	if err != nil {
+		return transfer{}, nil, err
+	}
+	return transfer{
+		kind: l.Kind, peer: l.Peer.String(), end: l.Close,
+		pipe:  func(ctx context.Context, sink *pipe.Sink) error { return n.Exchange(ctx, l, nil, sink) },
+		files: func(ctx context.Context, s side) error { return n.Files(ctx, l, false, s) },
+	}, done, nil
 }
 
 // dialOrWait gets the link, and what closes its socket.
@@ -173,7 +206,7 @@ func dialOrWait(c *cli.Context, n *node.Node, args, kinds []string) (*link.Link,
 	if kinds[0] != wire.KindPipe {
 		operand = "FILE…"
 	}
-	w, err := n.Wait(c, node.Offer{Caps: proto.CapSend, Kinds: kinds, Once: true, Command: "mesh-cat", Operand: operand})
+	w, err := n.Wait(c, node.Offer{Caps: proto.CapSend, Takes: func(kind string) bool { return slices.Contains(kinds, kind) }, Once: true, Command: "mesh-cat", Operand: operand})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -183,13 +216,4 @@ func dialOrWait(c *cli.Context, n *node.Node, args, kinds []string) (*link.Link,
 		return nil, nil, err
 	}
 	return l, w.Close, nil
-}
-
-func atLeastOne(name string) func(*cli.Context, int64) error {
-	return func(_ *cli.Context, n int64) error {
-		if n < 1 {
-			return proto.Errorf(proto.Usage, "--%s is at least 1", name)
-		}
-		return nil
-	}
 }

@@ -28,9 +28,13 @@ type Options struct {
 	// Stdin is its standard input, as an [*os.File] handed to it as it is. Nil
 	// makes a pipe, which [Process.Sink] writes to.
 	Stdin io.Reader
+	// Stdout is its standard output, an [*os.File] too. Nil makes a pipe, which
+	// [Process.Source] reads.
+	Stdout io.Writer
 	// Stderr is its standard error.
 	Stderr io.Writer
-	// Env is added to our environment, which it gets without MESH_PEER.
+	// Env is added to our environment, which it gets without what is for us alone:
+	// MESH_PEER, and what a service manager says.
 	Env []string
 	// Group gives it a process group of its own, so that [Process.Stop] also
 	// ends what it has started. A command that may read the terminal must not
@@ -66,7 +70,7 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 	}
 	p := &Process{cmd: exec.Command(cmd[0], cmd[1:]...), group: o.Group, ended: make(chan struct{})}
 	p.cmd.Env = append(environ(), o.Env...)
-	p.cmd.Stdin, p.cmd.Stderr = o.Stdin, o.Stderr
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = o.Stdin, o.Stdout, o.Stderr
 	var theirs []*os.File
 	pipeFor := func(ours **os.File, give func(*os.File), reads bool) error {
 		r, w, err := os.Pipe()
@@ -81,7 +85,10 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 		theirs = append(theirs, w)
 		return nil
 	}
-	err := pipeFor(&p.stdout, func(f *os.File) { p.cmd.Stdout = f }, false)
+	var err error
+	if o.Stdout == nil {
+		err = pipeFor(&p.stdout, func(f *os.File) { p.cmd.Stdout = f }, false)
+	}
 	if err == nil && o.Stdin == nil {
 		err = pipeFor(&p.stdin, func(f *os.File) { p.cmd.Stdin = f }, true)
 	}
@@ -102,9 +109,37 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 	return p, nil
 }
 
-// environ is our environment without the PEER in it, which may be a token.
+// Run runs cmd with nothing to read, and returns its exit status. If ctx ends
+// before it does, it is ended, and the cause is the error.
+func Run(ctx context.Context, cmd []string, o Options) (status int, err error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, proto.IOError(err)
+	}
+	defer null.Close()
+	o.Stdin = null
+	p, err := Start(ctx, cmd, o)
+	if err != nil {
+		return 0, err
+	}
+	defer p.closePipes()
+	select {
+	case <-p.ended:
+		return p.status, nil
+	case <-ctx.Done():
+		p.end()
+		return 0, context.Cause(ctx)
+	}
+}
+
+// ours are the variables that a command does not get: PEER may be a token.
+var ours = []string{node.EnvPeer, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
+
 func environ() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, node.EnvPeer+"=") })
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains(ours, name)
+	})
 }
 
 func runError(cmd []string, err error) error {

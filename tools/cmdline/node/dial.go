@@ -48,7 +48,9 @@ func (n *Node) Dial(ctx context.Context, p Peer, want, need proto.Caps, source *
 		stop()
 		return nil, nil, expiredHint(p, fmt.Errorf("link to %s: %w", p.label(), err))
 	}
-	n.tell.peer(l, p.Name)
+	party := n.Party(l)
+	party.Name = p.Name
+	n.tell.peer(party)
 	return l, stop, nil
 }
 

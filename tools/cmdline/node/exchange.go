@@ -20,13 +20,13 @@ import (
 
 // Exchange is [pipe.Exchange] with what is told of it.
 func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, sink *pipe.Sink) error {
-	name := n.Book.NameOf(l.Peer)
+	party := n.partyOf(l)
 	options := n.transfers
 	options.Counters = new(pipe.Counters)
-	stop := n.tell.watch(l, name, options.Counters, screenOf(source, sink))
+	stop := n.tell.watch(party, options.Counters, screenOf(source, sink))
 	result, err := pipe.Exchange(ctx, l, source, sink, options)
 	stop()
-	n.tell.result(l, name, result)
+	n.tell.result(party(), result)
 	return err
 }
 

@@ -43,17 +43,17 @@ func (n *Node) Files(ctx context.Context, l *link.Link, sends bool, side func(ct
 		sum, err = side(ctx, from, to)
 		return err
 	})
-	name := n.Book.NameOf(l.Peer)
+	party := n.partyOf(l)
 	options := n.transfers
 	options.Counters = new(pipe.Counters)
-	stop := n.tell.watch(l, name, options.Counters, screen{})
+	stop := n.tell.watch(party, options.Counters, screen{})
 	result, err := pipe.Exchange(ctx, l, source, sink, options)
 	err = wait(err)
 	stop()
 	if sends {
-		n.tell.receipt(l, name, "sent", "to", result.Sent, &sum)
+		n.tell.receipt(party(), "sent", "to", result.Sent, &sum)
 	} else {
-		n.tell.receipt(l, name, "received", "from", result.Received, &sum)
+		n.tell.receipt(party(), "received", "from", result.Received, &sum)
 	}
 	return err
 }

@@ -16,7 +16,6 @@ import (
 	"mesh/pipe/progress"
 	"mesh/pipe/term"
 	"mesh/proto"
-	"mesh/proto/link"
 	"mesh/proto/token"
 	"mesh/tools/cmdline"
 )
@@ -27,7 +26,7 @@ const progressEvery = time.Second
 // event is one line of --events. Which fields are there depends on Event; the
 // fields that a CMD gets too are called as its MESH_* variables.
 type event struct {
-	Event string    `json:"event"` // listening, peer, progress, receipt, end
+	Event string    `json:"event"` // listening, peer, progress, stored, receipt, delivery, reload, end
 	Time  time.Time `json:"time"`
 
 	// listening
@@ -36,7 +35,7 @@ type event struct {
 	TokenID string     `json:"token_id,omitempty"`
 	Expires *time.Time `json:"expires,omitempty"`
 
-	// peer, progress, receipt
+	// peer, progress, stored, receipt, delivery
 	PeerID   string `json:"peer_id,omitempty"`
 	PeerName string `json:"peer_name,omitempty"`
 	PeerAddr string `json:"peer_addr,omitempty"`
@@ -57,7 +56,14 @@ type event struct {
 	Files     *int64         `json:"files,omitempty"`   // of a transfer of files: stored
 	Skipped   *int64         `json:"skipped,omitempty"` // and there already
 
-	// end
+	// stored, with bytes, blake3, and the status of CMD
+	File   string `json:"file,omitempty"`
+	Stored *int64 `json:"stored,omitempty"` // files that came now
+
+	// delivery: where to
+	Folder string `json:"folder,omitempty"`
+
+	// delivery, reload, end
 	Code  *proto.Code `json:"code,omitempty"`
 	Name  string      `json:"name,omitempty"`
 	Error string      `json:"error,omitempty"`
@@ -114,20 +120,23 @@ func (t *teller) listening(addr string, tok token.Token, text string) {
 }
 
 // about is an event with the fields that say whom and what it is about.
-func about(name string, l *link.Link, peerName string) event {
-	return event{Event: name, PeerID: l.Peer.String(), PeerName: peerName, PeerAddr: l.Addr().String(), Transfer: l.Transfer.String(), Via: l.Via()}
+func about(name string, p Party) event {
+	return event{Event: name, PeerID: p.ID.String(), PeerName: p.Name, PeerAddr: p.Addr, Transfer: p.Transfer.String(), Via: p.Via}
 }
 
-func (t *teller) peer(l *link.Link, name string) { t.emit(about("peer", l, name)) }
+func (t *teller) peer(p Party) { t.emit(about("peer", p)) }
 
-func (t *teller) end(err error) {
+// ended adds to an event how what it is about has ended.
+func ended(e event, err error) event {
 	code := proto.CodeOf(err)
-	e := event{Event: "end", Code: &code, Name: code.String()}
+	e.Code, e.Name = &code, code.String()
 	if err != nil {
 		e.Error = err.Error()
 	}
-	t.emit(e)
+	return e
 }
+
+func (t *teller) end(err error) { t.emit(ended(event{Event: "end"}, err)) }
 
 func (t *teller) close() error {
 	t.mu.Lock()
@@ -142,7 +151,7 @@ func (t *teller) close() error {
 }
 
 // watch tells of a transfer's progress until the returned function is called.
-func (t *teller) watch(l *link.Link, name string, counters *pipe.Counters, on screen) (stop func()) {
+func (t *teller) watch(party func() Party, counters *pipe.Counters, on screen) (stop func()) {
 	draws := t.progress && !on.typed
 	if t.events == nil && !draws {
 		return func() {}
@@ -163,7 +172,7 @@ func (t *teller) watch(l *link.Link, name string, counters *pipe.Counters, on sc
 					line.Set(sent + received)
 				}
 			case <-tell.C:
-				e := about("progress", l, name)
+				e := about("progress", party())
 				e.Sent, e.Received = &sent, &received
 				t.emit(e)
 			case <-quit:
@@ -178,17 +187,17 @@ func (t *teller) watch(l *link.Link, name string, counters *pipe.Counters, on sc
 }
 
 // result tells what became of the transfers.
-func (t *teller) result(l *link.Link, name string, r pipe.Result) {
-	t.receipt(l, name, "sent", "to", r.Sent, nil)
-	t.receipt(l, name, "received", "from", r.Received, nil)
+func (t *teller) result(p Party, r pipe.Result) {
+	t.receipt(p, "sent", "to", r.Sent, nil)
+	t.receipt(p, "received", "from", r.Received, nil)
 }
 
 // receipt tells what became of one way; sum is nil if it was no transfer of files.
-func (t *teller) receipt(l *link.Link, name, direction, preposition string, r *pipe.Receipt, sum *files.Summary) {
+func (t *teller) receipt(p Party, direction, preposition string, r *pipe.Receipt, sum *files.Summary) {
 	if r == nil {
 		return
 	}
-	e := about("receipt", l, name)
+	e := about("receipt", p)
 	e.Via, e.Flows = r.Via, r.Flows
 	e.Direction, e.Bytes, e.BLAKE3, e.Status, e.Seconds = direction, &r.Bytes, &r.Digest, &r.Status, r.Elapsed.Seconds()
 	what := ""
@@ -198,15 +207,11 @@ func (t *teller) receipt(l *link.Link, name, direction, preposition string, r *p
 	}
 	t.emit(e)
 	if t.receipts {
-		whom := name
-		if whom == "" {
-			whom = l.Peer.Short()
-		}
 		via := r.Via
 		if r.Flows > 1 {
 			via += fmt.Sprintf(" (%d flows)", r.Flows)
 		}
 		fmt.Fprintf(t.stderr, "%s: %s %s%d bytes %s %s over %s in %.1f s, blake3 %s\n",
-			t.name, direction, what, r.Bytes, preposition, whom, via, r.Elapsed.Seconds(), r.Digest)
+			t.name, direction, what, r.Bytes, preposition, p.Label(), via, r.Elapsed.Seconds(), r.Digest)
 	}
 }

@@ -12,9 +12,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
+	"mesh/proto/handshake"
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/token"
+	"mesh/proto/wire"
 	"mesh/tools/cmdline"
 )
 
@@ -22,8 +24,12 @@ import (
 type Offer struct {
 	// Caps is what there is to grant, to a token or to an authorised peer.
 	Caps proto.Caps
-	// Kinds are the kinds of transfers that are taken; nil for pipes alone.
-	Kinds []string
+	// Takes reports whether a kind of transfer is taken; nil for pipes alone.
+	Takes func(kind string) bool
+	// Narrow, if it is set, returns what a node may do at the most, whatever lets it in.
+	Narrow func(id identity.ID) proto.Caps
+	// NoToken makes none: only who has one of mesh-token or is allowed comes in.
+	NoToken bool
 	// Max is how many peers are served at once, Once whether the first is the
 	// last.
 	Max  int
@@ -66,7 +72,7 @@ func (n *Node) Wait(c *cli.Context, offer Offer) (*Waiter, error) {
 	if err != nil {
 		return nil, listenError(err)
 	}
-	e.Kinds = offer.Kinds
+	e.Takes = offer.Takes
 	w := &Waiter{node: n, endpoint: e, offer: offer}
 	if err := w.open(c); err != nil {
 		_ = e.Close()
@@ -88,19 +94,27 @@ func (w *Waiter) open(c *cli.Context) error {
 		uses, max = 1, 1
 	}
 	registry := token.NewRegistry(w.node.Key, w.node.Book)
-	t, err := registry.Issue(w.offer.Caps, c.Duration("ttl"), uses, addrs)
-	if err != nil {
-		return &proto.Error{Code: proto.Usage, Err: err}
+	var t token.Token
+	text := ""
+	if !w.offer.NoToken {
+		var err error
+		if t, err = registry.Issue(w.offer.Caps, c.Duration("ttl"), uses, addrs); err == nil {
+			text, err = t.Encode()
+		}
+		if err != nil {
+			return &proto.Error{Code: proto.Usage, Err: err}
+		}
+		w.expires = t.Expires
 	}
-	text, err := t.Encode()
-	if err != nil {
-		return &proto.Error{Code: proto.Usage, Err: err}
-	}
-	w.expires = t.Expires
 	if wait := c.Duration("wait"); wait > 0 {
 		w.limit = time.Now().Add(wait)
 	}
-	if w.listener, err = w.endpoint.Listen(registry, w.offer.Caps, max); err != nil {
+	var guard handshake.Guard = registry
+	if w.offer.Narrow != nil {
+		guard = narrowed{registry, w.offer.Narrow}
+	}
+	var err error
+	if w.listener, err = w.endpoint.Listen(guard, w.offer.Caps, max); err != nil {
 		return err
 	}
 	if !w.offer.Once {
@@ -108,7 +122,27 @@ func (w *Waiter) open(c *cli.Context) error {
 			return err
 		}
 	}
+	if w.offer.NoToken {
+		w.node.Listening(w.endpoint.Addr().String())
+		return nil
+	}
 	return w.show(c, t, text)
+}
+
+// narrowed lets nodes do less than the registry does.
+type narrowed struct {
+	*token.Registry
+	most func(identity.ID) proto.Caps
+}
+
+func (n narrowed) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) {
+	a, err := n.Registry.Find(h, dialer)
+	a.Caps &= n.most(dialer)
+	return a, err
+}
+
+func (n narrowed) Withdrawn(dialer identity.ID, id *token.ID, granted proto.Caps) bool {
+	return n.Registry.Withdrawn(dialer, id, granted) || !n.most(dialer).Has(granted)
 }
 
 // show gives the token out. What shows it to a person must not be parsed.
@@ -119,7 +153,10 @@ func (w *Waiter) show(c *cli.Context, t token.Token, text string) error {
 		return cmdline.WriteFile(file, []byte(text+"\n"), 0o600)
 	}
 	how := w.offer.Command + " " + text
-	if t.MultiUse() {
+	switch {
+	case t.MultiUse() && w.offer.Operand != "": // the environment can't give it then
+		how = "(umask 077; echo " + text + " >token); " + w.offer.Command + " @token"
+	case t.MultiUse():
 		how = EnvPeer + "=" + text + " " + w.offer.Command
 	}
 	if w.offer.Operand != "" {
@@ -153,9 +190,12 @@ func (w *Waiter) Accept(ctx context.Context) (*link.Link, error) {
 		return nil, err
 	}
 	w.limit = time.Time{}
-	w.node.tell.peer(l, w.node.Book.NameOf(l.Peer))
+	w.node.tell.peer(w.node.Party(l))
 	return l, nil
 }
+
+// Stop stops waiting. Links that were accepted live on.
+func (w *Waiter) Stop() { _ = w.listener.Close() }
 
 // Close stops waiting and closes the socket, which ends every link: close those
 // first.
@@ -215,14 +255,3 @@ func ownAddrs(bound net.Addr) ([]string, error) {
 
 // Unlimited is the Max of an offer without one.
 const Unlimited = math.MaxInt
-
-// Env returns the MESH_* variables that a CMD gets of a link.
-func (n *Node) Env(l *link.Link) []string {
-	return []string{
-		"MESH_PEER_ID=" + l.Peer.String(),
-		"MESH_PEER_NAME=" + n.Book.NameOf(l.Peer),
-		"MESH_PEER_ADDR=" + l.Addr().String(),
-		"MESH_TRANSFER=" + l.Transfer.String(),
-		"MESH_VIA=" + l.Via(),
-	}
-}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/tools/cmdline"
+	"mesh/tools/cmdline/config"
+)
+
+// unset are the flags that no setting is for: they say what one call is to do.
+var unset = map[string][]string{
+	"cat": {"symlinks", "skip-special", "dry-run"},
+	"recv": {
+		"output", "directory", "next", "gc", "name", "force", "rename", "portable", "max-size", "max-files",
+		"listen", "addr", "token-file", "ttl",
+	},
+}
+
+// TestSettings holds the flags of all tools that link and the table of settings
+// together: a new flag needs a key, or a word above why not.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, construct := range tools {
+		c := construct()
+		if !slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == "via" }) {
+			continue
+		}
+		for _, f := range c.Flags {
+			name := f.Names()[0]
+			i := slices.IndexFunc(cmdline.Settings, func(s cmdline.Setting) bool { return s.Flag == name && slices.Contains(s.Tools, c.Name) })
+			switch listed := slices.Contains(unset[c.Name], name); {
+			case i < 0 && !listed:
+				t.Errorf("mesh-%s --%s has no key", c.Name, name)
+			case i >= 0 && listed:
+				t.Errorf("mesh-%s --%s has a key, and is listed as having none", c.Name, name)
+			case i >= 0:
+				s := cmdline.Settings[i]
+				seen[c.Name+" "+s.Key] = true
+				if !fits(f, s.Kind) {
+					t.Errorf("mesh-%s --%s is a %T, and %s is %s", c.Name, name, f, s.Key, s.Kind)
+				}
+			}
+		}
+	}
+	for _, s := range cmdline.Settings {
+		for _, tool := range s.Tools {
+			if !seen[tool+" "+s.Key] {
+				t.Errorf("%s is for mesh-%s --%s, which is not there", s.Key, tool, s.Flag)
+			}
+		}
+	}
+}
+
+func fits(f cli.Flag, kind config.Kind) bool {
+	switch f := f.(type) {
+	case *cli.BoolFlag:
+		return kind == config.Bool && f.Count == nil || kind == config.Count && f.Count != nil
+	case *cli.IntFlag, *cli.Int64Flag:
+		return kind == config.Number
+	case *cli.GenericFlag:
+		return kind == config.Size
+	case *cli.StringSliceFlag:
+		return kind == config.List
+	case *cli.StringFlag:
+		return kind == config.Text || kind == config.Size && f.Name == "flows"
+	}
+	return kind == config.Text
+}
+
+var configSection = regexp.MustCompile(`(?ms)^\.Ss \[(listen|inbox|call|peers)[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
+
+// TestManConfig wants the page to have all keys, and no others.
+func TestManConfig(t *testing.T) {
+	t.Parallel()
+	page := readPage(t, "mesh-config.5")
+	var got, want []string
+	for len(page) > 0 {
+		at := configSection.FindStringSubmatchIndex(page)
+		if at == nil {
+			break
+		}
+		section, body := page[at[2]:at[3]], page[at[4]:at[5]]
+		if section == "peers" {
+			section = "peers.*"
+		}
+		for line := range strings.Lines(body) {
+			if names, ok := strings.CutPrefix(line, ".It Cm "); ok {
+				for name := range strings.SplitSeq(strings.TrimSpace(names), " , ") {
+					got = append(got, fmt.Sprintf("%s.%s", section, name))
+				}
+			}
+		}
+		page = page[at[5]:]
+	}
+	for _, s := range cmdline.Settings {
+		want = append(want, s.Key)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("the page has\n%q, the table\n%q", got, want)
+	}
+}

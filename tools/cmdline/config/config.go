@@ -1,0 +1,272 @@
+// Package config reads config.toml: which keys it may have and of which type is
+// for the caller to say, and every mistake is told with its file and line.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"mesh/proto"
+)
+
+// maxBytes bounds the file.
+const maxBytes = 1 << 20
+
+// Kind is the type of a key's value.
+type Kind int
+
+// The kinds. A Size is a number or a text such as "16M"; a Count is a number, or
+// true for 1.
+const (
+	Text Kind = iota
+	Number
+	Bool
+	Size
+	Count
+	List
+)
+
+// String returns what a person calls it.
+func (k Kind) String() string {
+	return [...]string{"a text", "a number", "true or false", "a number or a text", "a number, true or false", "a list of texts"}[k]
+}
+
+// Value is what a key is set to.
+type Value struct {
+	// Words is its text; of a list, that of each element.
+	Words []string
+	// Key is its whole name, such as inbox.max-size, and At the file and line.
+	Key, At string
+}
+
+// Errorf returns an error with code [proto.Config] that names file, line and key.
+func (v Value) Errorf(format string, args ...any) error {
+	return proto.Errorf(proto.Config, "%s: %s: %w", v.At, v.Key, fmt.Errorf(format, args...))
+}
+
+// File is a config.toml that was read. The zero value is one with nothing in it.
+type File struct {
+	values map[string]Value
+	tables []Value
+}
+
+// Lookup returns the value of a key.
+func (f *File) Lookup(key string) (Value, bool) {
+	v, ok := f.values[key]
+	return v, ok
+}
+
+// Tables returns the tables directly below another, such as the [peers.NAME] in
+// peers, in the order of their first lines. The word of each is its own name.
+func (f *File) Tables(in string) []Value {
+	var found []Value
+	for _, t := range f.tables {
+		if strings.HasPrefix(t.Key, in+".") {
+			found = append(found, t)
+		}
+	}
+	return found
+}
+
+// Load reads the file at path, as [Parse] does; one that is not there has nothing
+// in it. A file that others may write is refused, since it may say what is run.
+func Load(path string, keys map[string]Kind) (*File, error) {
+	text, err := read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return new(File), nil
+	}
+	if err != nil {
+		return nil, &proto.Error{Code: proto.Config, Err: err}
+	}
+	return Parse(path, text, keys)
+}
+
+// Parse reads the text of the file that errors call path. In a key of keys, "*" is
+// any name. Errors have code [proto.Config].
+func Parse(path string, text []byte, keys map[string]Kind) (*File, error) {
+	var tree map[string]any
+	if err := toml.Unmarshal(text, &tree); err != nil {
+		if e, ok := errors.AsType[*toml.DecodeError](err); ok {
+			line, _ := e.Position()
+			return nil, proto.Errorf(proto.Config, "%s:%d: %s", path, line, strings.TrimPrefix(e.Error(), "toml: "))
+		}
+		return nil, proto.Errorf(proto.Config, "%s: %w", path, err)
+	}
+	l := &loader{path: path, keys: keys, tree: tree, file: &File{values: make(map[string]Value)}}
+	if err := l.walk(text); err != nil {
+		return nil, err
+	}
+	return l.file, nil
+}
+
+func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // opening a FIFO would wait for its writer
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return nil, err
+	}
+	if othersMayWrite(info) {
+		return nil, fmt.Errorf("%s: others may write it (mode %04o): run chmod go-w on it", path, info.Mode().Perm())
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err == nil && len(text) > maxBytes {
+		err = fmt.Errorf("%s: larger than %d bytes", path, maxBytes)
+	}
+	return text, err
+}
+
+// loader is one run of [Load]. The tree has what the keys are set to, the walk
+// finds where.
+type loader struct {
+	path string
+	keys map[string]Kind
+	tree map[string]any
+	file *File
+}
+
+func (l *loader) walk(text []byte) error {
+	var p unstable.Parser
+	p.Reset(text)
+	var table []string
+	for p.NextExpression() {
+		e := p.Expression()
+		name, line := nameOf(&p, e, text)
+		switch e.Kind {
+		case unstable.KeyValue:
+			if err := l.value(&p, append(slices.Clone(table), name...), line, e.Value(), text); err != nil {
+				return err
+			}
+		case unstable.Table, unstable.ArrayTable:
+			table = name
+			if err := l.table(table, line); err != nil {
+				return err
+			}
+		}
+	}
+	return p.Error()
+}
+
+// nameOf returns the parts of the name of a table or a key, and its line.
+func nameOf(p *unstable.Parser, e *unstable.Node, text []byte) (name []string, line int) {
+	for it := e.Key(); it.Next(); {
+		n := it.Node()
+		if line == 0 {
+			line = 1 + bytes.Count(text[:n.Raw.Offset], []byte("\n"))
+		}
+		name = append(name, string(n.Data))
+	}
+	return name, line
+}
+
+func (l *loader) at(line int) string { return fmt.Sprintf("%s:%d", l.path, line) }
+
+func (l *loader) table(name []string, line int) error {
+	t := Value{Words: name[len(name)-1:], Key: dotted(name), At: l.at(line)}
+	for key := range l.keys {
+		if parts := strings.Split(key, "."); len(parts) > len(name) && matches(parts[:len(name)], name) {
+			if !slices.ContainsFunc(l.file.tables, func(o Value) bool { return o.Key == t.Key }) {
+				l.file.tables = append(l.file.tables, t)
+			}
+			return nil
+		}
+	}
+	return proto.Errorf(proto.Config, "%s: unknown table [%s]", t.At, t.Key)
+}
+
+// matches reports whether a name is that of the parts of a key of keys.
+func matches(parts, name []string) bool {
+	return slices.EqualFunc(parts, name, func(part, n string) bool { return part == n || part == "*" })
+}
+
+func (l *loader) value(p *unstable.Parser, name []string, line int, n *unstable.Node, text []byte) error {
+	if n.Kind == unstable.InlineTable {
+		if err := l.table(name, line); err != nil {
+			return err
+		}
+		for it := n.Children(); it.Next(); {
+			kv := it.Node()
+			inner, line := nameOf(p, kv, text)
+			if err := l.value(p, append(slices.Clone(name), inner...), line, kv.Value(), text); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for i := 1; i < len(name); i++ { // peers.bob.via makes a table of bob, too
+		if err := l.table(name[:i], line); err != nil {
+			return err
+		}
+	}
+	v := Value{Key: dotted(name), At: l.at(line)}
+	for key, kind := range l.keys {
+		if !matches(strings.Split(key, "."), name) {
+			continue
+		}
+		var ok bool
+		if v.Words, ok = words(l.find(name), kind); !ok {
+			return v.Errorf("want %s", kind)
+		}
+		l.file.values[v.Key] = v
+		return nil
+	}
+	return v.Errorf("unknown key")
+}
+
+func (l *loader) find(name []string) any {
+	var at any = l.tree
+	for _, n := range name {
+		table, ok := at.(map[string]any)
+		if !ok { // in a list of tables
+			return nil
+		}
+		at = table[n]
+	}
+	return at
+}
+
+// words returns the text of a value, if it is of a kind.
+func words(value any, kind Kind) ([]string, bool) {
+	switch v := value.(type) {
+	case string:
+		return []string{v}, kind == Text || kind == Size
+	case int64:
+		return []string{fmt.Sprint(v)}, kind == Number || kind == Size || kind == Count
+	case bool:
+		return []string{fmt.Sprint(v)}, kind == Bool || kind == Count
+	case []any:
+		list := []string{}
+		for _, e := range v {
+			s, ok := e.(string)
+			if !ok {
+				return nil, false
+			}
+			list = append(list, s)
+		}
+		return list, kind == List
+	}
+	return nil, false
+}
+
+// dotted is a name as messages show it; keys of ours have no dots in their parts.
+func dotted(name []string) string {
+	return proto.EscapeText(strings.Join(name, "."))
+}

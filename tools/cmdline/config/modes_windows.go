@@ -1,0 +1,6 @@
+package config
+
+import "io/fs"
+
+// othersMayWrite: modes say nothing here.
+func othersMayWrite(fs.FileInfo) bool { return false }

@@ -1,0 +1,202 @@
+package handoff_test
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mesh/pipe"
+	"mesh/proto"
+	"mesh/proto/wire"
+	"mesh/tools/cmdline/handoff"
+	"mesh/tools/cmdline/node"
+)
+
+func open(t *testing.T) (*handoff.Desk, string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mesh") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path, err := handoff.Path(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := handoff.Open(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d, path
+}
+
+func wantCode(t *testing.T, what string, err error, want proto.Code) {
+	t.Helper()
+	if got := proto.CodeOf(err); got != want {
+		t.Errorf("%s: got %v (%v), want %v", what, got, err, want)
+	}
+}
+
+// next begins to wait for a delivery, and returns when it has its place.
+func next(t *testing.T, path string, kinds ...string) <-chan *handoff.Delivery {
+	t.Helper()
+	got, there := make(chan *handoff.Delivery, 1), make(chan struct{})
+	go func() {
+		d, err := handoff.Next(t.Context(), path, kinds, func() { close(there) })
+		if err != nil {
+			t.Error(err)
+		}
+		got <- d
+	}()
+	<-there
+	return got
+}
+
+// give hands a pipe with a text to whoever waits.
+func give(t *testing.T, d *handoff.Desk, text string) error {
+	t.Helper()
+	taker := d.Take(t.Context(), wire.KindPipe, node.Party{Name: "al", Via: "tcp"})
+	if taker == nil {
+		t.Fatal("nobody takes it")
+	}
+	sink := taker.Sink(func(error) {})
+	_, err := io.WriteString(sink, text)
+	if err == nil {
+		err = sink.Finish(0)
+	}
+	taker.Ended(err)
+	return err
+}
+
+func TestPipe(t *testing.T) {
+	t.Parallel()
+	desk, path := open(t)
+	if _, err := handoff.Open(path, slog.New(slog.DiscardHandler)); proto.CodeOf(err) != proto.Busy {
+		t.Errorf("a second desk: got %v", err)
+	}
+	if desk.Takes(wire.KindPipe) || desk.Take(t.Context(), wire.KindPipe, node.Party{}) != nil {
+		t.Error("somebody waits")
+	}
+	for _, size := range []int{0, 1, 256 << 10, 256<<10 + 1, 3 << 20} {
+		text := strings.Repeat("x", size)
+		waits := next(t, path, wire.KindPipe)
+		if !desk.Takes(wire.KindPipe) || desk.Takes(wire.KindFiles) {
+			t.Error("not what is waited for")
+		}
+		got := make(chan string, 1)
+		go func() {
+			d := <-waits
+			var b strings.Builder
+			r, err := d.Pipe(t.Context(), &pipe.Sink{Writer: &b})
+			if err != nil || r.Bytes != int64(size) || r.Via != "tcp" || d.Party.Name != "al" {
+				t.Errorf("got %+v (%v)", r, err)
+			}
+			got <- b.String()
+		}()
+		if err := give(t, desk, text); err != nil {
+			t.Error(err)
+		}
+		if s := <-got; s != text {
+			t.Errorf("got %d bytes, want %d", len(s), size)
+		}
+	}
+}
+
+// full is a sink that takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, proto.Errorf(proto.Space, "full") }
+
+// What the taker can't take is told to the daemon, and how it fails to the taker.
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	desk, path := open(t)
+	waits := next(t, path, wire.KindPipe)
+	done := make(chan error, 1)
+	go func() {
+		_, err := (<-waits).Pipe(t.Context(), &pipe.Sink{Writer: full{}})
+		done <- err
+	}()
+	wantCode(t, "the daemon", give(t, desk, "text"), proto.Space)
+	wantCode(t, "the taker", <-done, proto.Space)
+
+	waits = next(t, path, wire.KindPipe)
+	go func() {
+		_, err := (<-waits).Pipe(t.Context(), &pipe.Sink{Writer: io.Discard})
+		done <- err
+	}()
+	taker := desk.Take(t.Context(), wire.KindPipe, node.Party{})
+	taker.Sink(func(error) {})
+	taker.Ended(proto.Errorf(proto.Integrity, "digest mismatch"))
+	wantCode(t, "the taker of what is wrong", <-done, proto.Integrity)
+
+	waits = next(t, path, wire.KindPipe)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(proto.Errorf(proto.Terminated, "ended"))
+	go func() {
+		_, err := (<-waits).Pipe(ctx, &pipe.Sink{Writer: io.Discard})
+		done <- err
+	}()
+	wantCode(t, "the daemon of a taker that ends", give(t, desk, strings.Repeat("x", 1<<20)), proto.Truncated)
+	wantCode(t, "the taker that ends", <-done, proto.Terminated)
+	desk.Close()
+	_, err := handoff.Next(t.Context(), path, []string{wire.KindPipe}, func() {})
+	wantCode(t, "no desk", err, proto.Unreachable)
+}
+
+// Who says something wrong, or nothing, is in nobody's way.
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	desk, path := open(t)
+	frame := func(typ byte, body string) []byte {
+		return append(append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), typ), body...)
+	}
+	for _, said := range [][]byte{
+		nil, []byte("x"), frame('d', "data"), frame('w', "no JSON"),
+		{0xff, 0xff, 0xff, 0xff, 'w'},
+		append(frame('w', `{"kinds":["pipe"]}`), frame('d', "not ready")...),
+	} {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write(said); err != nil {
+			t.Fatal(err)
+		}
+		if len(said) == 1 || said == nil {
+			continue // it waits for more, for a while
+		}
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+		if rest, err := io.ReadAll(c); err != nil || len(rest) > 5 {
+			t.Errorf("%q: got %q (%v), want it closed", said, rest, err)
+		}
+	}
+	waits := next(t, path, wire.KindPipe)
+	go func() {
+		if _, err := (<-waits).Pipe(t.Context(), &pipe.Sink{Writer: io.Discard}); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := give(t, desk, "text"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPath(t *testing.T) {
+	t.Parallel()
+	if _, err := handoff.Path("/" + strings.Repeat("x", 100)); proto.CodeOf(err) != proto.Config {
+		t.Errorf("got %v, want that it is too long", err)
+	}
+	if got, err := handoff.Path("/home/bob"); err != nil || got != filepath.FromSlash("/home/bob/inbox.sock") {
+		t.Errorf("got %s (%v)", got, err)
+	}
+}

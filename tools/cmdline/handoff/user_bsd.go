@@ -1,0 +1,21 @@
+//go:build darwin || freebsd
+
+package handoff
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// userOf returns who is at the other end of a socket: unix(4), LOCAL_PEERCRED.
+func userOf(c *net.UnixConn) (uid int, err error) {
+	err = control(c, func(fd int) error {
+		cred, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
+		if err == nil {
+			uid = int(cred.Uid)
+		}
+		return err
+	})
+	return uid, err
+}

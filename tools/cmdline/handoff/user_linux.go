@@ -1,0 +1,19 @@
+package handoff
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// userOf returns who is at the other end of a socket: unix(7), SO_PEERCRED.
+func userOf(c *net.UnixConn) (uid int, err error) {
+	err = control(c, func(fd int) error {
+		cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err == nil {
+			uid = int(cred.Uid)
+		}
+		return err
+	})
+	return uid, err
+}

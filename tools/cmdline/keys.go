@@ -1,0 +1,83 @@
+package cmdline
+
+import (
+	"strings"
+
+	"mesh/tools/cmdline/config"
+)
+
+// Setting is a key of config.toml, and the flag of the tools that it sets. The
+// variable MESH_SECTION_KEY of the environment sets the same.
+type Setting struct {
+	// Key is the section and the name: inbox.max-size. A key of a section [call] is
+	// one of each [peers.NAME] too, which comes first when NAME is called.
+	Key  string
+	Kind config.Kind
+	// Flag is the flag's name, and Tools are those that take it from here. Without
+	// tools it is for [PeerSetting].
+	Flag  string
+	Tools []string
+}
+
+var (
+	listens = []string{"listen"}
+	calls   = []string{"cat", "recv"}
+)
+
+// Settings ties flags to keys, and is the only list of keys: the manual page and
+// the tests are held to it.
+var Settings = []Setting{
+	{"listen.listen", config.Text, "listen", listens},
+	{"listen.addr", config.List, "addr", listens},
+	{"listen.token-file", config.Text, "token-file", listens},
+	{"listen.ttl", config.Text, "ttl", listens},
+	{"listen.wait", config.Text, "wait", listens},
+	{"listen.max", config.Number, "max", listens},
+	{"listen.once", config.Bool, "once", listens},
+	{"listen.via", config.Text, "via", listens},
+	{"listen.resume-for", config.Text, "resume-for", listens},
+	{"listen.window", config.Size, "window", listens},
+	{"listen.spool", config.Size, "spool", listens},
+	{"listen.deadline", config.Text, "deadline", listens},
+	{"listen.events", config.Text, "events", listens},
+	{"listen.quiet", config.Bool, "quiet", listens},
+	{"listen.verbose", config.Count, "verbose", listens},
+
+	{"inbox.dir", config.Text, "inbox", listens},
+	{"inbox.by-peer", config.Bool, "by-peer", listens},
+	{"inbox.name", config.Text, "name", listens},
+	{"inbox.force", config.Bool, "force", listens},
+	{"inbox.rename", config.Bool, "rename", listens},
+	{"inbox.portable", config.Bool, "portable", listens},
+	{"inbox.max-size", config.Size, "max-size", listens},
+	{"inbox.max-files", config.Number, "max-files", listens},
+	{"inbox.on-receive", config.Text, "on-receive", listens},
+
+	{"call.wait", config.Text, "wait", calls},
+	{"call.via", config.Text, "via", calls},
+	{"call.flows", config.Size, "flows", calls}, // a number, or "auto"
+	{"call.resume-for", config.Text, "resume-for", calls},
+	{"call.window", config.Size, "window", calls},
+	{"call.spool", config.Size, "spool", calls},
+	{"call.deadline", config.Text, "deadline", calls},
+	{"call.events", config.Text, "events", calls},
+	{"call.quiet", config.Bool, "quiet", calls},
+	{"call.verbose", config.Count, "verbose", calls},
+
+	{"peers.*.allow", config.Text, "", nil},
+	{"peers.*.dir", config.Text, "", nil},
+	{"peers.*.max-size", config.Size, "", nil},
+	{"peers.*.max-files", config.Number, "", nil},
+}
+
+// keys is what the file may have.
+func keys() map[string]config.Kind {
+	all := make(map[string]config.Kind)
+	for _, s := range Settings {
+		all[s.Key] = s.Kind
+		if name, ok := strings.CutPrefix(s.Key, "call."); ok {
+			all["peers.*."+name] = s.Kind
+		}
+	}
+	return all
+}
