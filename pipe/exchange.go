@@ -80,7 +80,7 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 	if !l.Dialed {
 		sends, receives = receives, sends
 	}
-	if l.Kind == wire.KindFiles { // one way is for what the receiver says
+	if l.Kind != wire.KindPipe { // one way is for what the receiver says
 		sends, receives = true, true
 	}
 	if sends {
@@ -93,7 +93,7 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 		go x.fill() // may be left in a read of the source
 	}
 	if receives {
-		x.in = newIncoming(l.Transfer, l.Kind, sink, l.Window, l.Striped)
+		x.in = newIncoming(l.Transfer, l.Kind, sink, l.Window, ackEvery(min(l.PeerWindow, l.Window)), l.Striped)
 		go x.consume() // may be left in a write to the sink
 		if sink.Gone != nil {
 			go func() {
