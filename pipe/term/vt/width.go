@@ -1,0 +1,17 @@
+package vt
+
+import "github.com/clipperhouse/displaywidth"
+
+// Width returns how many columns a character takes: 0 for one that joins the
+// character before it, 1, or 2. It looks at one code point at a time, as
+// xterm.js and tmux do: a width that depended on neighbours would move every
+// later column where two programs disagree. Ambiguous characters take 1.
+func Width(r rune) int {
+	if r < 0x300 {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return 0
+		}
+		return 1
+	}
+	return displaywidth.Rune(r)
+}
