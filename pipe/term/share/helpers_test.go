@@ -35,7 +35,7 @@ func newRoom(t *testing.T, o share.Options) *room {
 	r := &room{Session: share.New(o), t: t}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	wg.Go(r.Run)
+	wg.Go(r.Feed)
 	wg.Go(func() { r.Watch(ctx) })
 	t.Cleanup(func() {
 		r.Exit(0, 0)

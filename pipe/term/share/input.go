@@ -26,11 +26,12 @@ const (
 // SizePolicy says whose size a terminal has.
 type SizePolicy int
 
-// The policies. SizeSharer is the size of the sharer's own terminal, or a size
-// that never changes; SizeWriter that of who typed last.
+// The policies: the size of the sharer's own terminal, that of who typed last, or
+// one that never changes.
 const (
 	SizeSharer SizePolicy = iota
 	SizeWriter
+	SizeFixed
 )
 
 // typist is who types: a viewer, or the sharer.
@@ -312,7 +313,7 @@ func (s *Session) Resize(cols, rows int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.sharer.size(cols, rows)
-	if s.o.Size == SizeSharer || a.holder == nil || a.holder == a.sharer {
+	if s.o.Size == SizeSharer || s.o.Size == SizeWriter && (a.holder == nil || a.holder == a.sharer) {
 		s.resize(cols, rows)
 	}
 }

@@ -140,8 +140,8 @@ func clampSize(cols, rows int) (int, int) {
 	return min(max(cols, vt.MinCols), proto.MaxTermCols), min(max(rows, vt.MinRows), proto.MaxTermRows)
 }
 
-// Run types what comes until the session ends.
-func (s *Session) Run() { s.arbiter.run() }
+// Feed gives the terminal what is typed, until the session ends.
+func (s *Session) Feed() { s.arbiter.run() }
 
 // Output takes what the command printed.
 func (s *Session) Output(p []byte) {
