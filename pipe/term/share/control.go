@@ -2,6 +2,8 @@ package share
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"mesh/proto"
@@ -118,6 +120,16 @@ func (s *Session) Drain(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// dismiss ends the links of all viewers that are left.
+func (s *Session) dismiss(err error) {
+	s.mu.Lock()
+	left := slices.Collect(maps.Values(s.viewers))
+	s.mu.Unlock()
+	for _, v := range left {
+		v.fail(err)
 	}
 }
 

@@ -214,11 +214,21 @@ func (h *Host) Run(ctx context.Context, serve func(context.Context)) (exit pty.E
 			err = cerr
 		}
 	}
-	h.Drain(ctx)
+	h.drain(ctx, living)
 	if ctx.Err() != nil {
 		return exit, context.Cause(ctx)
 	}
 	return exit, err
+}
+
+// drain lets the viewers see the end. When ctx ends, not for long.
+func (h *Host) drain(ctx, living context.Context) {
+	waiting, cancel := context.WithCancel(living)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(endTime, cancel) })
+	defer stop()
+	h.Drain(waiting)
+	h.dismiss(errOver)
 }
 
 // copy takes the output to its end. What the sharer sees is not held up by any

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -53,10 +54,15 @@ func serve(c *cli.Context, n *node.Node, h *share.Host, offer node.Offer) error 
 	return err
 }
 
-// viewers lets viewers in until ctx ends, and waits for them then.
+// viewers lets viewers in until ctx ends. Then the links of those who have seen
+// the end get the time for an orderly close.
 func viewers(ctx context.Context, n *node.Node, w *node.Waiter, s *share.Session) {
+	links, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(proto.CloseTimeout, func() { cut(context.Cause(ctx)) })
+	})
 	for {
 		l, err := w.Accept(ctx)
 		if err != nil {
@@ -66,7 +72,7 @@ func viewers(ctx context.Context, n *node.Node, w *node.Waiter, s *share.Session
 			return
 		}
 		wg.Go(func() {
-			if err := view(ctx, n, l, s); err != nil {
+			if err := view(links, n, l, s); err != nil {
 				n.Log.Info("viewer is gone", "peer", l.Peer, "addr", l.Addr(), "err", err)
 			}
 		})
