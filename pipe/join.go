@@ -10,8 +10,9 @@ import (
 // pipes: it reads what the peer says and writes what is for the peer. The source
 // and the sink are for [Exchange]; wait, which must be called with what that has
 // returned, returns how the dialogue ended. An error of side ends both pipes with
-// it; when it returns nil, its own pipe ends.
-func Join(ctx context.Context, side func(ctx context.Context, from io.Reader, to io.Writer) error) (*Source, *Sink, func(error) error) {
+// it, and so does its closing one of them with an error; when it returns nil, its
+// own pipe ends.
+func Join(ctx context.Context, side func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error) (*Source, *Sink, func(error) error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	from, sink := io.Pipe()
 	source, to := io.Pipe()

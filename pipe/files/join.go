@@ -20,7 +20,7 @@ func (e *Incomplete) Unwrap() error { return e.error }
 // order.
 func Join(ctx context.Context, side func(ctx context.Context, from io.Reader, to io.Writer) error) (*pipe.Source, *pipe.Sink, func(error) error) {
 	var incomplete *Incomplete
-	source, sink, wait := pipe.Join(ctx, func(ctx context.Context, from io.Reader, to io.Writer) error {
+	source, sink, wait := pipe.Join(ctx, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
 		err := side(ctx, from, to)
 		if errors.As(err, &incomplete) {
 			return nil
