@@ -13,5 +13,9 @@ func Width(r rune) int {
 		}
 		return 1
 	}
+	// Vowels and finals of Hangul join the consonant before them, here as in wcwidth.
+	if r >= 0x1160 && r <= 0x11ff || r >= 0xd7b0 && r <= 0xd7ff {
+		return 0
+	}
 	return displaywidth.Rune(r)
 }
