@@ -22,9 +22,6 @@ func clean(c vt.Cell) string {
 	if width(text) == c.Width && vt.Width(first(text)) > 0 {
 		return text
 	}
-	if c.Width == 2 {
-		return "\ufffd "
-	}
 	return "\ufffd"
 }
 
@@ -35,16 +32,14 @@ func printable(r rune) rune {
 		return r
 	case unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r):
 		return -1
-	case r == utf8.RuneError || unicode.IsControl(r) || r == '\u2028' || r == '\u2029':
-		return utf8.RuneError
 	case unicode.IsPrint(r) || unicode.Is(unicode.Co, r): // fonts have symbols in the private areas
 		return r
 	case unicode.Is(unicode.Zs, r):
 		return ' '
-	case unicode.In(r, unicode.C):
-		return utf8.RuneError
+	case vt.Width(r) == 0:
+		return -1
 	}
-	return r // newer than the tables
+	return utf8.RuneError // control characters, line ends, halves of surrogates, what nobody has assigned
 }
 
 func first(s string) rune {

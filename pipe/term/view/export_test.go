@@ -2,22 +2,22 @@ package view
 
 import "mesh/pipe/term/vt"
 
-// Screen paints a terminal as a viewer's with cols by rows, for tests.
-type Screen struct {
+// Painting paints a terminal as a viewer's with cols by rows, for tests.
+type Painting struct {
 	window  window
 	painter painter
 }
 
-// NewScreen returns one.
-func NewScreen(cols, rows int) *Screen {
-	return &Screen{window: window{cols: cols, rows: rows}}
+// NewPainting returns one.
+func NewPainting(cols, rows int) *Painting {
+	return &Painting{window: window{cols: cols, rows: rows}}
 }
 
 // Resize changes the size.
-func (s *Screen) Resize(cols, rows int) { s.window.cols, s.window.rows = cols, rows }
+func (s *Painting) Resize(cols, rows int) { s.window.cols, s.window.rows = cols, rows }
 
 // Move moves the window, and with nothing to the cursor.
-func (s *Screen) Move(down, right int) {
+func (s *Painting) Move(down, right int) {
 	if down == 0 && right == 0 {
 		s.window.follows()
 		return
@@ -26,10 +26,12 @@ func (s *Screen) Move(down, right int) {
 }
 
 // Status sets the status line.
-func (s *Screen) Status(text string, matters bool) { s.window.status, s.window.matters = text, matters }
+func (s *Painting) Status(text string, matters bool) {
+	s.window.status, s.window.matters = text, matters
+}
 
 // Paint returns what goes to the viewer's terminal.
-func (s *Screen) Paint(t *vt.Terminal, types bool) []byte {
+func (s *Painting) Paint(t *vt.Terminal, types bool) []byte {
 	return s.painter.paint(s.window.picture(t, types))
 }
 

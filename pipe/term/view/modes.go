@@ -9,7 +9,8 @@ import (
 // keyModes is how a terminal encodes keys and the mouse. A viewer who may type
 // has those of the shared terminal; the zero value is a terminal at rest. The
 // protocols that make keys other than what [escape.Keys] knows (kitty's,
-// modifyOtherKeys) stay off.
+// modifyOtherKeys) stay off. Pasted text is always marked: [escape.Keys] must know
+// it, and drops the marks where the program wants none.
 type keyModes struct {
 	cursorKeys, keypad, focus, paste bool
 	mouse, mouseFormat               int
@@ -18,7 +19,7 @@ type keyModes struct {
 // keyModesOf returns the modes of the shared terminal. The mouse is left out when
 // its place there is not its place here.
 func keyModesOf(m vt.Modes, mouse bool) keyModes {
-	k := keyModes{cursorKeys: m.CursorKeys, keypad: m.Keypad, focus: m.Focus, paste: m.Paste}
+	k := keyModes{cursorKeys: m.CursorKeys, keypad: m.Keypad, focus: m.Focus, paste: true}
 	if mouse && m.MouseFormat != 1016 { // pixels are of other size here
 		k.mouse, k.mouseFormat = m.Mouse, m.MouseFormat
 	}
