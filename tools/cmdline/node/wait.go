@@ -22,6 +22,12 @@ import (
 type Offer struct {
 	// Caps is what there is to grant, to a token or to an authorised peer.
 	Caps proto.Caps
+	// Also is what else there is to grant, to an authorised peer, and with Second
+	// to the bearer of a second token, that allows both.
+	Also   proto.Caps
+	Second bool
+	// Passing says that this is not where the node will be found later.
+	Passing bool
 	// Kinds are the kinds of transfers that are taken; nil for pipes alone.
 	Kinds []string
 	// Max is how many peers are served at once, Once whether the first is the
@@ -88,34 +94,55 @@ func (w *Waiter) open(c *cli.Context) error {
 		uses, max = 1, 1
 	}
 	registry := token.NewRegistry(w.node.Key, w.node.Book)
-	t, err := registry.Issue(w.offer.Caps, c.Duration("ttl"), uses, addrs)
-	if err != nil {
-		return &proto.Error{Code: proto.Usage, Err: err}
+	grants := []proto.Caps{w.offer.Caps}
+	if w.offer.Second {
+		grants = append(grants, w.offer.Caps|w.offer.Also)
 	}
-	text, err := t.Encode()
-	if err != nil {
-		return &proto.Error{Code: proto.Usage, Err: err}
+	var tokens []token.Token
+	for _, caps := range grants {
+		t, err := registry.Issue(caps, c.Duration("ttl"), uses, addrs)
+		if err != nil {
+			return &proto.Error{Code: proto.Usage, Err: err}
+		}
+		tokens = append(tokens, t)
 	}
-	w.expires = t.Expires
+	w.expires = tokens[0].Expires
 	if wait := c.Duration("wait"); wait > 0 {
 		w.limit = time.Now().Add(wait)
 	}
-	if w.listener, err = w.endpoint.Listen(registry, w.offer.Caps, max); err != nil {
+	var err error
+	if w.listener, err = w.endpoint.Listen(registry, w.offer.Caps|w.offer.Also, max); err != nil {
 		return err
 	}
-	if !w.offer.Once {
+	if !w.offer.Once && !w.offer.Passing {
 		if err := writeAddrs(w.node.Book.Dir, addrs); err != nil {
 			return err
 		}
 	}
-	return w.show(c, t, text)
+	for i, t := range tokens {
+		if err := w.show(c, t, i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// show gives the token out. What shows it to a person must not be parsed.
-func (w *Waiter) show(c *cli.Context, t token.Token, text string) error {
+// secondSuffix is what the file of the second token is called beside the first's.
+const secondSuffix = ".control"
+
+// show gives the i-th token out. What shows it to a person must not be parsed.
+func (w *Waiter) show(c *cli.Context, t token.Token, i int) error {
+	text, err := t.Encode()
+	if err != nil {
+		return &proto.Error{Code: proto.Usage, Err: err}
+	}
 	w.node.tell.listening(w.endpoint.Addr().String(), t, text)
-	file := c.String("token-file")
+	file, where := c.String("token-file"), "on the other side"
+	if i > 0 {
+		where = "to type there too"
+	}
 	if file != "" {
+		file += []string{"", secondSuffix}[i]
 		return cmdline.WriteFile(file, []byte(text+"\n"), 0o600)
 	}
 	how := w.offer.Command + " " + text
@@ -125,8 +152,7 @@ func (w *Waiter) show(c *cli.Context, t token.Token, text string) error {
 	if w.offer.Operand != "" {
 		how += " " + w.offer.Operand
 	}
-	_, err := fmt.Fprintf(c.App.ErrWriter, "%s: on the other side, run: %s\n", cmdline.Name(c), how)
-	if err != nil {
+	if _, err := fmt.Fprintf(c.App.ErrWriter, "%s: %s, run: %s\n", cmdline.Name(c), where, how); err != nil {
 		return proto.Errorf(proto.IO, "show the token: %w", err)
 	}
 	return nil
