@@ -8,7 +8,7 @@ const fs = require('fs');
 const scrollback = 50;
 
 function open(cols, rows) {
-  const t = new Terminal({ cols, rows, scrollback, allowProposedApi: true, logLevel: 'off' });
+  const t = new Terminal({ cols, rows, scrollback, allowProposedApi: true, logLevel: 'off', windowOptions: { pushTitle: true, popTitle: true } });
   t.loadAddon(new Unicode11Addon());
   t.unicode.activeVersion = '11';
   t.onTitleChange((title) => { t.lastTitle = title; });
@@ -28,7 +28,8 @@ function style(c) {
   const flags = [['isBold', 'bold'], ['isDim', 'dim'], ['isItalic', 'italic'], ['isBlink', 'blink'],
     ['isInverse', 'inverse'], ['isInvisible', 'hidden'], ['isStrikethrough', 'strike'], ['isOverline', 'overline']];
   for (const [f, name] of flags) if (c[f]()) parts.push(name);
-  if (c.isUnderline()) parts.push('underline' + c.extended.underlineStyle);
+  // xterm.js draws links with an underline of its own; a restored pen has lost which underline it was.
+  if (c.isUnderline() && !c.extended.urlId) parts.push('underline' + (c.extended.underlineStyle || 1));
   const fg = color(c.getFgColor(), c.isFgRGB(), c.isFgDefault());
   const bg = color(c.getBgColor(), c.isBgRGB(), c.isBgDefault());
   if (fg) parts.push('fg' + fg);
