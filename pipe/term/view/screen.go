@@ -69,13 +69,13 @@ type screen struct {
 }
 
 // screen views on a terminal.
-func (v *view) screen(ctx context.Context) (end End, err error) {
+func (v *view) screen(ctx context.Context) (err error) {
 	out, ok := v.o.Out.(*os.File)
 	if !ok || !term.IsTerminal(out) {
-		return v.end, proto.Errorf(proto.Usage, "the screen needs a terminal")
+		return proto.Errorf(proto.Usage, "the screen needs a terminal")
 	}
 	s := &screen{
-		view: v, t: vt.New(80, 24, 0), in: newInput(v.sender), raw: term.IsTerminal(v.o.In),
+		view: v, t: vt.New(80, 24, 0), in: newInput(v.sender), raw: term.IsTerminal(v.o.In), dirty: true,
 		frames: make(chan []byte), done: make(chan error),
 		frame: stopped(), resize: stopped(), flush: stopped(), note: stopped(), giveUp: stopped(),
 	}
@@ -89,7 +89,7 @@ func (v *view) screen(ctx context.Context) (end End, err error) {
 		Leave: console.Reset + console.Main,
 	})
 	if err != nil {
-		return v.end, err
+		return err
 	}
 	defer func() {
 		if cerr := s.console.Close(); err == nil {
@@ -101,17 +101,10 @@ func (v *view) screen(ctx context.Context) (end End, err error) {
 	if s.raw {
 		s.in.start(ctx, v.o.In)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go s.write(ctx)
-	s.dirty = true
-	if err := s.loop(ctx); err != nil {
-		return v.end, err
-	}
-	if ctx.Err() != nil {
-		return v.cause(ctx)
-	}
-	return v.end, nil
+	writing, stop := context.WithCancel(ctx)
+	defer stop()
+	go s.write(writing)
+	return s.loop(ctx)
 }
 
 func stopped() *time.Timer {
@@ -138,7 +131,7 @@ func (s *screen) write(ctx context.Context) {
 	}
 }
 
-// loop runs until the end: nil is one in good order, or that of the context.
+// loop runs until the end of the session, or the viewer leaves.
 func (s *screen) loop(ctx context.Context) error {
 	for !s.last || s.dirty || s.painting {
 		s.paint()
@@ -184,7 +177,7 @@ func (s *screen) loop(ctx context.Context) error {
 		case <-s.note.C:
 			s.dirty = true
 		case <-ctx.Done():
-			return nil
+			return context.Cause(ctx)
 		}
 	}
 	return nil
@@ -193,7 +186,7 @@ func (s *screen) loop(ctx context.Context) error {
 // receive takes a message.
 func (s *screen) receive(ctx context.Context, r received) error {
 	if errors.Is(r.err, io.EOF) {
-		s.last, s.dirty = true, true
+		s.ended, s.last, s.dirty = true, true, true
 		s.giveUp.Reset(lastTime)
 		return nil
 	}
@@ -232,7 +225,9 @@ func (s *screen) receive(ctx context.Context, r received) error {
 }
 
 func (s *screen) answered(ctx context.Context, m *wire.TermSession) error {
-	s.session(m)
+	if err := s.session(m); err != nil {
+		return err
+	}
 	s.info, s.pos, s.opened = *m, m.Seq, true
 	s.t.Resize(m.Cols, m.Rows)
 	if !s.types {

@@ -22,24 +22,28 @@ type sender struct {
 	wake chan struct{} // a value is there while there may be something to send; never closed
 	room chan struct{} // a value is there after keys were sent; never closed
 
-	mu     sync.Mutex
-	frames []byte // whole ones, that come first
-	keys   []byte
-	typed  int64 // bytes of keys that were sent
-	broken bool
-	ack    int64
-	acked  int64
+	mu       sync.Mutex
+	frames   []byte // whole ones, that come first
+	keys     []byte
+	typed    int64 // bytes of keys that were sent
+	broken   bool
+	finished bool
+	ack      int64
+	acked    int64
 }
 
 func newSender(to io.Writer) *sender {
 	return &sender{to: to, wake: make(chan struct{}, 1), room: make(chan struct{}, 1), acked: -1, ack: -1}
 }
 
-// run sends until the context ends or a write fails.
+// run sends until a write fails, the context ends, or after finish all is sent.
 func (s *sender) run(ctx context.Context) error {
 	for {
-		frames, keys := s.take()
+		frames, keys, last := s.take()
 		if len(frames) == 0 {
+			if last {
+				return nil
+			}
 			select {
 			case <-s.wake:
 				continue
@@ -59,8 +63,9 @@ func (s *sender) run(ctx context.Context) error {
 	}
 }
 
-// take returns the next frames, and how many bytes of keys they have.
-func (s *sender) take() (frames []byte, keys int) {
+// take returns the next frames, how many bytes of keys they have, and whether they
+// are the last.
+func (s *sender) take() (frames []byte, keys int, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	frames = s.frames
@@ -74,7 +79,15 @@ func (s *sender) take() (frames []byte, keys int) {
 		frames = wire.AppendFrame(frames, &wire.TermAck{Seq: s.ack})
 		s.acked = s.ack
 	}
-	return frames, keys
+	return frames, keys, s.finished
+}
+
+// finish says that nothing more is to be sent.
+func (s *sender) finish() {
+	s.mu.Lock()
+	s.finished = true
+	s.mu.Unlock()
+	signal(s.wake)
 }
 
 // message sends a message.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"mesh/pipe/term"
 	"mesh/proto"
@@ -43,6 +44,9 @@ type Options struct {
 	// Broken, if it is set, tells when the link breaks (true) and when it is back.
 	// Whoever runs the exchange sends; it is never closed.
 	Broken <-chan bool
+	// Session is the session that this process runs in, if it does: to view that
+	// on a terminal is declined, because what is drawn would be drawn again.
+	Session string
 	// Notice is told what a person should know, a line at a time, by forms other
 	// than Screen; nil for nobody. What of it is the sharer's is escaped.
 	Notice func(string)
@@ -59,32 +63,68 @@ type End struct {
 	Missed int64
 }
 
+// ErrLeft is how [Run] ends when the viewer leaves and the sharer cannot be told of
+// it, because the link is broken. It is no failure of the view.
+var ErrLeft = proto.Errorf(proto.Truncated, "the viewer has left")
+
 // Run views until the shared command or the context ends, or the viewer leaves.
 // The two pipes are those of an exchange of kind "tty" (see [pipe.Join]): from has
-// the sharer's frames, to takes the viewer's. An error has a code of [proto]; what
-// the context's cause is, if it ended.
+// the sharer's frames, to takes the viewer's, and Run ends it. An error has a code
+// of [proto]; what the context's cause is, if it ended.
 //
 // A read of In and a write to Out may go on after Run has returned.
-func Run(ctx context.Context, from io.Reader, to io.Writer, o Options) (End, error) {
+func Run(ctx context.Context, from io.Reader, to io.WriteCloser, o Options) (End, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	v := &view{
-		o:        o,
-		sender:   newSender(to),
-		receiver: newReceiver(from),
-		messages: make(chan received),
-		cancel:   cancel,
-	}
+	v := &view{o: o, sender: newSender(to), receiver: newReceiver(from), messages: make(chan received)}
+	sent := make(chan error, 1) // one value, from the goroutine
 	go func() {
-		if err := v.sender.run(ctx); err != nil {
+		err := v.sender.run(ctx)
+		if err != nil {
 			cancel(err)
 		}
+		sent <- err
 	}()
 	go v.receive(ctx)
+	var err error
 	if o.Form == Screen {
-		return v.screen(ctx)
+		err = v.screen(ctx)
+	} else {
+		err = v.convert(ctx)
 	}
-	return v.convert(ctx)
+	if err != nil {
+		return v.end, err
+	}
+	v.sender.finish()
+	return v.end, v.leave(ctx, to, sent)
+}
+
+// leave ends our pipe and waits for the end of the sharer's.
+func (v *view) leave(ctx context.Context, to io.Closer, sent <-chan error) error {
+	late := time.NewTimer(proto.CloseTimeout)
+	defer late.Stop()
+	for closed := false; !closed || !v.ended; {
+		select {
+		case err := <-sent:
+			if err == nil {
+				err = to.Close()
+			}
+			if err != nil {
+				return err
+			}
+			closed = true
+		case r := <-v.messages:
+			v.ended = errors.Is(r.err, io.EOF) || errors.Is(r.err, errCut) && !v.end.Exited
+			if r.err != nil && !v.ended {
+				return r.err
+			}
+		case <-late.C:
+			return ErrLeft
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // view is one run of [Run].
@@ -93,8 +133,8 @@ type view struct {
 	sender   *sender
 	receiver *receiver
 	messages chan received // receive sends, an error last; never closed
-	cancel   context.CancelCauseFunc
 
+	ended bool  // the sharer's pipe has
 	types bool  // this viewer may type
 	pos   int64 // all output before it was taken
 	end   End
@@ -129,9 +169,13 @@ func (v *view) open(cols, rows int) {
 }
 
 // session takes the sharer's first frame.
-func (v *view) session(m *wire.TermSession) {
+func (v *view) session(m *wire.TermSession) error {
+	if v.o.Session == m.Session.String() && term.IsTerminal(v.o.Out) {
+		return proto.Errorf(proto.Declined, "this is the session that mesh-tty runs in")
+	}
 	rights, _ := proto.ParseCaps(m.Rights) // which the decoder has checked
 	v.types = v.o.In != nil && !v.o.ReadOnly && rights.Has(proto.CapTTYControl)
+	return nil
 }
 
 // exit takes the sharer's last frame.
@@ -139,35 +183,27 @@ func (v *view) exit(m *wire.TermExit) {
 	v.end.Exited, v.end.Code, v.end.Signal = true, m.Code, m.Signal
 }
 
-// cause is how a view ends whose context has.
-func (v *view) cause(ctx context.Context) (End, error) {
-	if err := context.Cause(ctx); !errors.Is(err, errLeft) {
-		return v.end, err
-	}
-	return v.end, nil
-}
-
-// errLeft ends the context when the viewer leaves.
-var errLeft = errors.New("the viewer has left")
-
 // convert writes a form that is no screen.
-func (v *view) convert(ctx context.Context) (End, error) {
+func (v *view) convert(ctx context.Context) error {
 	c, err := v.converter()
 	if err != nil {
-		return v.end, err
+		return err
 	}
 	v.open(0, 0)
 	done := make(chan error, 1) // one value, from the goroutine
 	go func() { done <- v.copy(ctx, c) }()
 	select {
-	case err := <-done:
-		if err == nil && v.end.Missed > 0 && v.o.Strict {
-			err = proto.Errorf(proto.Truncated, "%d bytes of output were missed", v.end.Missed)
-		}
-		return v.end, err
+	case err = <-done:
 	case <-ctx.Done():
-		return v.cause(ctx)
+		return context.Cause(ctx)
 	}
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	if err == nil && v.end.Missed > 0 && v.o.Strict {
+		err = proto.Errorf(proto.Truncated, "%d bytes of output were missed", v.end.Missed)
+	}
+	return err
 }
 
 func (v *view) converter() (converter, error) {
@@ -200,6 +236,7 @@ func (v *view) copy(ctx context.Context, c converter) error {
 				err = v.convertOne(ctx, c, r.m, in)
 			}
 			if errors.Is(err, io.EOF) {
+				v.ended = r.err != nil
 				return c.end()
 			}
 			if err != nil {
@@ -222,7 +259,9 @@ func (v *view) copy(ctx context.Context, c converter) error {
 func (v *view) convertOne(ctx context.Context, c converter, m any, in *input) error {
 	switch m := m.(type) {
 	case *wire.TermSession:
-		v.session(m)
+		if err := v.session(m); err != nil {
+			return err
+		}
 		if v.o.In != nil {
 			if !v.types {
 				return errMayNotType
