@@ -28,6 +28,9 @@ type Options struct {
 	Spool int64
 	// Log is told of links that break and come back; nil for nobody.
 	Log *slog.Logger
+	// Broken, if it is set, is told that the link has broken (true), and that it is
+	// back.
+	Broken func(broken bool)
 	// Counters, if they are set, count while the transfers run.
 	Counters *Counters
 }
@@ -128,6 +131,9 @@ func (x *exchange) run(ctx context.Context, l *link.Link, o Options) error {
 			return err
 		}
 		x.log.Warn("link is broken, waiting for it to come back", "err", err, "for", o.ResumeFor)
+		if o.Broken != nil {
+			o.Broken(true)
+		}
 		waiting, cancel := context.WithTimeoutCause(ctx, o.ResumeFor, proto.Errorf(proto.Timeout, "%w; it did not come back in %s", err, o.ResumeFor))
 		next, err := l.Resume(waiting)
 		cancel()
@@ -140,6 +146,9 @@ func (x *exchange) run(ctx context.Context, l *link.Link, o Options) error {
 			return err
 		}
 		x.log.Warn("link is back", "addr", next.Addr())
+		if o.Broken != nil {
+			o.Broken(false)
+		}
 		l = next
 	}
 }

@@ -54,5 +54,5 @@ func run(c *cli.Context) error {
 		return err
 	}
 	n.ForTerminals()
-	return n.Close(view(c, n, args))
+	return n.Close(viewed(c, n, args))
 }

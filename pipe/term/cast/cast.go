@@ -32,7 +32,7 @@ type Writer struct {
 	start time.Time
 	last  time.Duration // of the newest event
 
-	output, input text
+	output, input UTF8
 
 	line bytes.Buffer
 	rest []byte // of a line that was written in part
@@ -76,7 +76,7 @@ func (c *Writer) Mark(at time.Time, label string) error { return c.event(at, "m"
 // Close writes what is left of an unfinished character. It does not close the
 // writer below.
 func (c *Writer) Close(at time.Time) error {
-	if s := c.output.end(); s != "" {
+	if s := c.output.End(); s != "" {
 		return c.event(at, "o", s)
 	}
 	if len(c.rest) > 0 {
@@ -88,8 +88,8 @@ func (c *Writer) Close(at time.Time) error {
 // Invalid is how many bytes were no UTF-8.
 func (c *Writer) Invalid() int64 { return c.output.invalid + c.input.invalid }
 
-func (c *Writer) text(at time.Time, code string, t *text, p []byte) error {
-	s := t.take(p)
+func (c *Writer) text(at time.Time, code string, t *UTF8, p []byte) error {
+	s := t.Take(p)
 	if s == "" {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -25,6 +26,13 @@ const (
 	msgTaken = 'T' // from now on there is something to undo
 	msgGiven = 'G' // there is not
 	msgLeave = 'L' // u16 length, big endian, and what to write
+)
+
+// How often, and how far apart, the guard looks whether a shell makes the terminal's
+// mode its own, as bash does and dash does not.
+const (
+	shellTries = 10
+	shellPause = 5 * time.Millisecond
 )
 
 // maxLeaveBytes bounds what is written in the end.
@@ -51,11 +59,15 @@ func Guard(control io.Reader, terminal *os.File, answer io.Writer) {
 	if !g.taken {
 		return
 	}
-	// A shell that has made a mode of its own meanwhile knows better.
-	if now := g.mode(); now != nil && g.raw != nil && *now == *g.raw {
-		_ = term.Restore(fd, before)
-	}
 	_, _ = terminal.WriteString(g.leave)
+	// A shell that makes a mode of its own knows better; it gets the time to.
+	for range shellTries {
+		if now := g.mode(); now == nil || g.raw == nil || *now != *g.raw {
+			return
+		}
+		time.Sleep(shellPause)
+	}
+	_ = term.Restore(fd, before)
 }
 
 // undo is what the guard knows of its parent.

@@ -3,6 +3,7 @@ package vt
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Snapshot returns bytes that make a terminal of the same size, whatever it
@@ -184,52 +185,6 @@ func (p *painter) setStyle(s style) {
 	}
 }
 
-// appendSGR appends parameters of SGR that make this style from any.
-func (s style) appendSGR(b []byte) []byte {
-	b = append(b, '0')
-	for i, attr := range setAttrs {
-		if attr != 0 && s.attr&attr != 0 {
-			b = fmt.Appendf(b, ";%d", i)
-		}
-	}
-	switch s.underline {
-	case NoUnderline:
-	case SingleUnderline:
-		b = append(b, ";4"...)
-	default:
-		b = fmt.Appendf(b, ";4:%d", s.underline)
-	}
-	if s.attr&Overline != 0 {
-		b = append(b, ";53"...)
-	}
-	b = s.fg.appendSGR(b, 30, 90, 38)
-	b = s.bg.appendSGR(b, 40, 100, 48)
-	if i, ok := s.line.Index(); ok {
-		b = fmt.Appendf(b, ";58:5:%d", i)
-	} else if r, g, bl, ok := s.line.RGB(); ok {
-		b = fmt.Appendf(b, ";58:2::%d:%d:%d", r, g, bl)
-	}
-	return b
-}
-
-// appendSGR appends parameters for a colour: dark is the first of the eight dark
-// ones, bright of the bright ones, long starts any other.
-func (c Color) appendSGR(b []byte, dark, bright, long int) []byte {
-	if i, ok := c.Index(); ok {
-		switch {
-		case i < 8:
-			return fmt.Appendf(b, ";%d", dark+int(i))
-		case i < 16:
-			return fmt.Appendf(b, ";%d", bright+int(i)-8)
-		}
-		return fmt.Appendf(b, ";%d;5;%d", long, i)
-	}
-	if r, g, bl, ok := c.RGB(); ok {
-		return fmt.Appendf(b, ";%d;2;%d;%d;%d", long, r, g, bl)
-	}
-	return b
-}
-
 // charsets designates the sets and shifts to the one that is in use.
 func (p *painter) charsets(c charsets) {
 	for i, set := range c.g {
@@ -271,6 +226,7 @@ func (p *painter) tabs() {
 // strings sets titles, folder and colours.
 func (p *painter) strings() {
 	t := &p.t.titles
+	p.add(strings.Repeat("\x1b[23t", maxTitles))
 	for _, s := range t.windows {
 		p.osc(2, s)
 		p.add("\x1b[22;2t")
@@ -361,46 +317,3 @@ func (p *painter) cursor() {
 	p.charsets(t.charsets)
 	p.setStyle(t.pen)
 }
-
-// sgr is the parameters of SGR that make s.
-func (t *Terminal) sgr(s style) string { return string(s.appendSGR(nil)) }
-
-// Text returns the screen as lines without the blanks at their ends.
-func (t *Terminal) Text() []string {
-	lines := make([]string, t.rows)
-	for y := range lines {
-		lines[y] = t.lineText(t.active.line(y))
-	}
-	return lines
-}
-
-func (t *Terminal) lineText(r *row) string {
-	var b []byte
-	for _, c := range r.cells[:min(r.used, t.cols)] {
-		b = append(b, t.text(c)...)
-	}
-	for len(b) > 0 && b[len(b)-1] == ' ' {
-		b = b[:len(b)-1]
-	}
-	return string(b)
-}
-
-// Line returns the cells of a row of the screen, from 0 at the top. The slice
-// is the caller's.
-func (t *Terminal) Line(y int) []Cell { return t.cells(t.active.line(y)) }
-
-// History returns the cells of a line that scrolled off the main screen, 0
-// being the newest. It may be shorter or longer than the screen is wide now.
-func (t *Terminal) History(i int) []Cell { return t.cells(t.main.past(i)) }
-
-// HistoryLen returns how many lines of history there are.
-func (t *Terminal) HistoryLen() int { return len(t.main.history) }
-
-func (t *Terminal) cells(r *row) []Cell {
-	cells := make([]Cell, len(r.cells))
-	for i, c := range r.cells {
-		cells[i] = t.export(c)
-	}
-	return cells
-}
-

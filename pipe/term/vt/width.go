@@ -13,5 +13,11 @@ func Width(r rune) int {
 		}
 		return 1
 	}
+	switch {
+	case r >= 0x1160 && r <= 0x11ff, r >= 0xd7b0 && r <= 0xd7ff:
+		return 0 // vowels and finals of Hangul join the consonant before them, as in wcwidth
+	case r >= 0x1f1e6 && r <= 0x1f1ff:
+		return 1 // half a flag, as in wcwidth
+	}
 	return displaywidth.Rune(r)
 }

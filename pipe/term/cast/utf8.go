@@ -5,14 +5,15 @@ import (
 	"unicode/utf8"
 )
 
-// text makes valid UTF-8 of a stream of bytes that is cut anywhere.
-type text struct {
+// UTF8 makes valid UTF-8 of a stream of bytes that is cut anywhere.
+type UTF8 struct {
 	tail    []byte // an unfinished character, at most 3 bytes
 	invalid int64
 }
 
-// take returns the whole characters of the tail and p.
-func (t *text) take(p []byte) string {
+// Take returns the characters that p completes. Bytes that are no UTF-8 become
+// U+FFFD.
+func (t *UTF8) Take(p []byte) string {
 	if len(t.tail) > 0 {
 		p = append(t.tail, p...)
 	}
@@ -22,14 +23,14 @@ func (t *text) take(p []byte) string {
 	return s
 }
 
-// end returns what the stream's end makes of the tail.
-func (t *text) end() string {
+// End returns what the stream's end makes of an unfinished character.
+func (t *UTF8) End() string {
 	s := t.valid(t.tail)
 	t.tail = nil
 	return s
 }
 
-func (t *text) valid(p []byte) string {
+func (t *UTF8) valid(p []byte) string {
 	if utf8.Valid(p) {
 		return string(p)
 	}
