@@ -235,9 +235,12 @@ func TestTTYReadOnly(t *testing.T) {
 	v.Keys("a", "Enter", "Up", "C-l", "F1")
 	s.sharer.Run("sharer")
 	v.WaitText("sharer")
-	if got := strings.TrimSpace(s.sharer.Text()); got != "sharer\nsharer" {
-		t.Errorf("the sharer sees %q", got)
-	}
+	termtest.Wait(t, func() error {
+		if got := strings.TrimSpace(s.sharer.Text()); got != "sharer\nsharer" {
+			return fmt.Errorf("the sharer sees %q", got)
+		}
+		return nil
+	})
 }
 
 // With the second token a viewer types, and the sharer sees who does.
