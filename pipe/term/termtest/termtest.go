@@ -92,6 +92,14 @@ func (p *Pane) Keys(names ...string) {
 // Run types a command line.
 func (p *Pane) Run(line string) { p.t.Helper(); p.Type(line); p.Keys("Enter") }
 
+// Paste pastes text, as tmux does: newlines become carriage returns, and there are
+// marks around it if the program has asked for them.
+func (p *Pane) Paste(text string) {
+	p.t.Helper()
+	p.tmux("set-buffer", "--", text)
+	p.tmux("paste-buffer", "-p")
+}
+
 // Resize changes the pane's size.
 func (p *Pane) Resize(cols, rows int) {
 	p.t.Helper()
