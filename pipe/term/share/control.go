@@ -18,13 +18,13 @@ func (s *Session) Kick(number int) error {
 	s.mu.Lock()
 	v := s.viewers[number]
 	if v != nil {
-		v.typist.deaf.Store(true)
 		s.banned[v.who.ID] = true
 	}
 	s.mu.Unlock()
 	if v == nil {
 		return errNoViewer
 	}
+	s.arbiter.silence(v.typist)
 	s.o.Audit.write(audited{Event: "kick", PeerID: v.who.ID, Peer: v.label})
 	v.fail(proto.Errorf(proto.Declined, "the peer was sent away"))
 	return nil
@@ -44,14 +44,18 @@ func (s *Session) Revoke(number int) error {
 	default:
 		s.muted[v.who.ID] = true
 	}
+	var silenced []*typist
 	for _, other := range s.viewers {
 		if other.who.Caps.Has(proto.CapTTYControl) && (v == nil || other.who.ID == v.who.ID) {
-			other.typist.deaf.Store(true)
+			silenced = append(silenced, other.typist)
 			other.notice, other.news = "you may not type here any more", true
 			other.wake()
 		}
 	}
 	s.mu.Unlock()
+	for _, t := range silenced {
+		s.arbiter.silence(t)
+	}
 	e := audited{Event: "revoke"}
 	if v != nil {
 		e.PeerID, e.Peer = v.who.ID, v.label

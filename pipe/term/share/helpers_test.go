@@ -82,6 +82,7 @@ func (r *room) view(who share.Visitor, open wire.TermOpen) *viewer {
 	r.wg.Go(func() { // what the pipe does
 		defer close(v.done)
 		_, err := io.Copy(sink, in)
+		_ = in.Close() // nobody takes more
 		if err == nil {
 			err = sink.Finish(0)
 		}
@@ -224,7 +225,7 @@ func (v *viewer) wait(what string, is func() bool) {
 	defer timer.Stop()
 	for !is() {
 		if late || v.ended != nil && v.exit == nil && !errors.Is(v.ended, io.EOF) {
-			v.t.Fatalf("waited for %s: ended %v, screen\n%s", what, v.ended, v.screen.Text())
+			v.t.Fatalf("waited for %s: ended %v, screen\n%q", what, v.ended, v.screen.Text())
 		}
 		v.changed.Wait()
 	}
@@ -249,4 +250,31 @@ func (v *viewer) sameAs(want *vt.Terminal) {
 	v.wait("the same screen", func() bool {
 		return slices.Equal(v.screen.Snapshot(0), want.Snapshot(0))
 	})
+}
+
+// ioPipe returns a viewer's pipes: what it says, and what nobody reads.
+func ioPipe(says []byte) (*io.PipeReader, *io.PipeWriter) {
+	from, w := io.Pipe()
+	go func() { _, _ = w.Write(says) }()
+	r, to := io.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, r) }()
+	return from, to
+}
+
+// safeBuffer is a buffer for many.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }

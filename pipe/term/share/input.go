@@ -187,7 +187,7 @@ func (a *arbiter) local(p []byte) {
 func (a *arbiter) remote(t *typist, p []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.acquire(t) || t.deaf.Load() {
+	if !a.acquire(t) {
 		return
 	}
 	out := t.keys.take(p)
@@ -247,7 +247,7 @@ func (a *arbiter) acquire(t *typist) bool {
 	for {
 		now := time.Now()
 		switch {
-		case a.closed:
+		case a.closed || t.deaf.Load():
 			return false
 		case a.queued >= maxQueue:
 			a.changed.Wait()
@@ -287,6 +287,14 @@ func (a *arbiter) resized(t *typist, cols, rows int) {
 	if a.holder == t && a.session.o.Size == SizeWriter {
 		a.session.resize(cols, rows)
 	}
+}
+
+// silence makes what t types worth nothing from now on.
+func (a *arbiter) silence(t *typist) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t.deaf.Store(true)
+	a.changed.Broadcast()
 }
 
 // leave forgets who typed: a paste of its that goes on is ended.

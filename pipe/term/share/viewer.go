@@ -23,6 +23,8 @@ const (
 	lagBytes = 16 << 10
 	// frameTime is the least time between two snapshots.
 	frameTime = 100 * time.Millisecond
+	// maxWaiting is how many TERM_INs of a viewer wait for its turn.
+	maxWaiting = 16
 	// newsTime is the least time between two TERM_CTLs.
 	newsTime = 100 * time.Millisecond
 )
@@ -45,6 +47,7 @@ type viewer struct {
 	typist  *typist
 	open    wire.TermOpen
 	woken   chan struct{} // wake sends; has room for one
+	keys    chan []byte   // TERM_INs; read sends and closes
 	fail    func(error)
 
 	// The rest is guarded by the session's mu.
@@ -103,8 +106,10 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	s.changed()
 	gone := make(chan struct{}) // closed when the viewer has ended its side, or failed
 	var wg sync.WaitGroup
+	wg.Go(v.typeKeys)
 	wg.Go(func() {
 		defer close(gone)
+		defer close(v.keys)
 		if err := v.read(r); err != nil {
 			fail(err)
 		}
@@ -115,9 +120,20 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	} else {
 		_ = to.Close() // never fails
 	}
+	if ctx.Err() != nil {
+		s.arbiter.silence(v.typist)
+	}
 	wg.Wait()
 	s.leave(v)
 	return context.Cause(ctx)
+}
+
+// typeKeys types what read brings. It has a goroutine of its own, so that a viewer
+// that waits for its turn sees what others do meanwhile.
+func (v *viewer) typeKeys() {
+	for keys := range v.keys {
+		v.session.arbiter.remote(v.typist, keys)
+	}
 }
 
 // cut is the error of frames that end before their end.
@@ -141,7 +157,7 @@ func (s *Session) join(who Visitor, open wire.TermOpen, fail func(error)) (*view
 	s.last++
 	v := &viewer{
 		session: s, number: s.last, who: who, label: label(who, open.Name), joined: time.Now(), open: open,
-		woken: make(chan struct{}, 1), fail: fail, heard: time.Now(), news: true,
+		woken: make(chan struct{}, 1), keys: make(chan []byte, maxWaiting), fail: fail, heard: time.Now(), news: true,
 	}
 	v.typist = &typist{label: v.label, id: who.ID, number: v.number, cols: open.Cols, rows: open.Rows}
 	switch {
@@ -228,7 +244,7 @@ func (v *viewer) typed(keys []byte) error {
 	paused := s.paused
 	s.mu.Unlock()
 	if !paused {
-		s.arbiter.remote(v.typist, keys)
+		v.keys <- keys
 	}
 	return nil
 }
