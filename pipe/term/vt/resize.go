@@ -15,6 +15,10 @@ func (t *Terminal) Resize(cols, rows int) {
 	t.tabs = defaultTabs(t.tabs, cols)
 	t.cols, t.rows = cols, rows
 	t.printed = 0
+	t.answered = 0
+	if t.modes.SizeReports {
+		t.reportSize()
+	}
 }
 
 func (s *screen) resize(cols, rows int) {
