@@ -62,12 +62,12 @@ func many(n int, f func(i int) string) []byte {
 
 // TestMemory is not parallel: it looks at the whole heap.
 func TestMemory(t *testing.T) {
-	n := 10 << 20
-	if testing.Short() {
-		n = 1 << 20
-	}
-	const limit = 8 << 20 // 1000 lines of 80 cells of 8 bytes, styles, texts, and some more
+	const limit = 16 << 20 // 1000 lines of 80 cells, each with a style of its own twice over
 	for name, stream := range hostileStreams {
+		n := 2 << 20
+		if name == "an OSC without end" {
+			n = 10 << 20
+		}
 		b := stream(n)
 		before := heap()
 		term := New(80, 24, 1000)

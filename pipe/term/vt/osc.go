@@ -19,7 +19,7 @@ const (
 
 // refusals is how many links are refused before it is looked again whether
 // there is room.
-const refusals = 1024
+const refusals = 8192
 
 // titles are the window's and the icon's names, and those to go back to.
 type titles struct {
