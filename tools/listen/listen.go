@@ -28,6 +28,8 @@ func Command() *cli.Command {
 		ArgsUsage: "[-- CMD…]",
 		Flags: node.Flags(append([]cli.Flag{
 			&cli.IntFlag{Name: "max", Value: defaultMax, Usage: "serve at most `N` peers at a time"},
+			&cli.BoolFlag{Name: "tty", Usage: "share one terminal, with CMD in it, with all peers that come", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "control", Usage: "tty: make a second token, that allows typing", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "once", Usage: "run CMD for one peer, and end with its status", DisableDefaultText: true},
 		}, node.ListenFlags()...)...),
 		Action: run,
@@ -40,6 +42,10 @@ func run(c *cli.Context) error {
 		return err
 	}
 	switch {
+	case c.Bool("tty"):
+		return shareTerminal(c, cmd)
+	case c.Bool("control"):
+		return proto.Errorf(proto.Usage, "--control goes with --tty")
 	case cmd == nil && (c.IsSet("max") || c.Bool("once")):
 		return cmdline.Hint(proto.Errorf(proto.Usage, "--max and --once go with a command"), "mesh-listen --once -- CMD…")
 	case c.Int("max") < 1:

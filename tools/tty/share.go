@@ -3,14 +3,12 @@ package tty
 import (
 	"errors"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"mesh/pipe/term"
-	"mesh/pipe/term/pty"
 	"mesh/pipe/term/share"
 	"mesh/proto"
 	"mesh/tools/cmdline"
@@ -38,19 +36,8 @@ func shareFlags() []cli.Flag {
 }
 
 func shared(c *cli.Context, args, cmd []string) error {
-	if runtime.GOOS == "windows" {
-		return cmdline.Hint(proto.Errorf(proto.Usage, "sharing a terminal is not supported on Windows yet"), "mesh-tty PEER views one")
-	}
-	o := share.HostOptions{Command: cmd}
-	switch {
-	case len(args) == 1 && args[0] == "-" && cmd == nil:
-		o.Stream = c.App.Reader
-	case len(args) > 0:
-		return cmdline.Hint(proto.Errorf(proto.Usage, "--share calls no PEER"), "mesh-tty --share [-- CMD…], or mesh-tty --share - for what comes on standard input")
-	case cmd == nil:
-		o.Command = []string{shell()}
-	}
-	if err := settle(c, &o); err != nil {
+	o, err := shareOptions(c, args, cmd)
+	if err != nil {
 		return err
 	}
 	n, err := node.Open(c)
@@ -60,47 +47,48 @@ func shared(c *cli.Context, args, cmd []string) error {
 	return n.Close(sharing.Serve(c, n, o, node.Offer{Second: c.Bool("control"), Max: c.Int("max"), Passing: true}))
 }
 
-// settle reads the flags.
-func settle(c *cli.Context, o *share.HostOptions) error {
+// shareOptions reads the flags.
+func shareOptions(c *cli.Context, args, cmd []string) (o share.HostOptions, err error) {
+	in, _ := c.App.Reader.(*os.File)
+	out, _ := c.App.Writer.(*os.File)
+	stream, headless := len(args) == 1 && args[0] == "-", c.Bool("headless")
+	switch {
+	case stream && (cmd != nil || headless):
+		return o, proto.Errorf(proto.Usage, "either standard input or a command can be shared")
+	case stream:
+		o.Stream, o.Out = c.App.Reader, out
+		o.Cols, o.Rows = term.DefaultCols, term.DefaultRows
+	case len(args) > 0:
+		return o, cmdline.Hint(proto.Errorf(proto.Usage, "--share calls no PEER"), "mesh-tty --share [-- CMD…], or mesh-tty --share - for what comes on standard input")
+	case headless:
+		o, err = sharing.Headless(cmd)
+	case !term.IsTerminal(in) || !term.IsTerminal(out):
+		return o, cmdline.Hint(proto.Errorf(proto.Usage, "standard input and output are not a terminal"), "--headless shares without one")
+	default:
+		o.In, o.Out, o.Titles, o.Env = in, out, !c.Bool("quiet"), os.Environ()
+		o.Command, err = sharing.Command(cmd)
+	}
+	if err != nil {
+		return o, err
+	}
+	if c.Int("max") < 1 {
+		return o, proto.Errorf(proto.Usage, "--max is at least 1")
+	}
 	o.Name, o.RecordTo, o.AuditTo = c.String("name"), c.String("record"), c.String("audit")
 	o.History = int(cmdline.SizeOf(c, cmdline.HistoryName))
 	o.Log = cmdline.Logger(c)
-	if c.Int("max") < 1 {
-		return proto.Errorf(proto.Usage, "--max is at least 1")
-	}
-	in, _ := c.App.Reader.(*os.File)
-	out, _ := c.App.Writer.(*os.File)
-	headless := c.Bool("headless")
-	switch {
-	case o.Stream != nil && headless:
-		return proto.Errorf(proto.Usage, "--headless goes with a command")
-	case o.Stream != nil:
-		o.Out = out
-	case !headless:
-		if !term.IsTerminal(in) || !term.IsTerminal(out) {
-			return cmdline.Hint(proto.Errorf(proto.Usage, "standard input and output are not a terminal"), "--headless shares without one")
-		}
-		o.In, o.Out, o.Titles = in, out, !c.Bool("quiet")
-	}
-	o.Env = os.Environ()
-	if o.Answers = headless; headless {
-		o.Env = pty.Environ(o.Env, "TERM=xterm-256color", "COLORTERM=truecolor")
-	}
-	return size(c, o)
-}
-
-// size reads --size.
-func size(c *cli.Context, o *share.HostOptions) error {
-	o.Cols, o.Rows = term.DefaultCols, term.DefaultRows
 	if term.IsTerminal(o.Out) {
 		o.Cols, o.Rows = term.Size(o.Out)
 	}
-	switch text := c.String("size"); text {
+	return o, size(c.String("size"), &o)
+}
+
+// size reads --size.
+func size(text string, o *share.HostOptions) error {
+	switch text {
 	case "":
-		if c.Bool("headless") {
-			o.Size = share.SizeWriter
-		}
 	case "sharer":
+		o.Size = share.SizeSharer
 	case "writer":
 		o.Size = share.SizeWriter
 	default:
@@ -114,12 +102,4 @@ func size(c *cli.Context, o *share.HostOptions) error {
 		o.Size = share.SizeFixed
 	}
 	return nil
-}
-
-// shell is what is shared if nothing is said.
-func shell() string {
-	if s := os.Getenv("SHELL"); s != "" {
-		return s
-	}
-	return "/bin/sh"
 }

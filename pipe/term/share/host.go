@@ -72,6 +72,7 @@ type Host struct {
 	// and by whoever else writes to the console.
 	drawing sync.Mutex
 	caption string // is to be the console's title; "" when it is
+	alt     bool   // the console is on its alternate screen
 }
 
 // NewHost opens the files and the socket that the options name. Close it in the
@@ -266,6 +267,7 @@ func (h *Host) show(out io.Writer, p []byte) error {
 	h.drawing.Lock()
 	defer h.drawing.Unlock()
 	h.Output(p)
+	h.secure()
 	if out == nil {
 		return nil
 	}
@@ -274,6 +276,26 @@ func (h *Host) show(out io.Writer, p []byte) error {
 	}
 	h.entitle()
 	return nil
+}
+
+// secure sees to it that our terminal comes back to its main screen, in case we
+// end now, if the command has left that. It is called with drawing held.
+func (h *Host) secure() {
+	if h.console == nil {
+		return
+	}
+	h.order.Lock()
+	alt := h.emulator.Modes().AltScreen
+	h.order.Unlock()
+	if alt == h.alt {
+		return
+	}
+	h.alt = alt
+	leave := console.Reset + popTitle
+	if alt {
+		leave = console.Main + leave
+	}
+	h.console.SetLeave(leave)
 }
 
 // keys types what comes from the sharer's keyboard. It reads only when there is
