@@ -74,8 +74,8 @@ func viewOptions(c *cli.Context) (view.Options, error) {
 	terminal := term.IsTerminal(c.App.Writer)
 	o := view.Options{
 		Out: c.App.Writer, ReadOnly: c.Bool("read-only"), Name: c.String("name"), History: c.Bool("backlog"), Strict: c.Bool("strict"),
-		Session: os.Getenv(share.EnvSession),
-		Notice:  func(text string) { fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", cmdline.Name(c), text) },
+		Session: os.Getenv(share.EnvSession), Term: os.Getenv("TERM"),
+		Notice: func(text string) { fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", cmdline.Name(c), text) },
 	}
 	for _, f := range forms {
 		if c.Bool(string(f)) {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mesh/pipe/term/vt"
 )
 
 // Limit bounds every wait; it is only reached when a test fails.
@@ -92,6 +94,14 @@ func (p *Pane) Keys(names ...string) {
 // Run types a command line.
 func (p *Pane) Run(line string) { p.t.Helper(); p.Type(line); p.Keys("Enter") }
 
+// Paste pastes text, as tmux does: newlines become carriage returns, and there are
+// marks around it if the program has asked for them.
+func (p *Pane) Paste(text string) {
+	p.t.Helper()
+	p.tmux("set-buffer", "--", text)
+	p.tmux("paste-buffer", "-p")
+}
+
 // Resize changes the pane's size.
 func (p *Pane) Resize(cols, rows int) {
 	p.t.Helper()
@@ -103,6 +113,41 @@ func (p *Pane) Text() string { p.t.Helper(); return p.tmux("capture-pane", "-p")
 
 // Screen returns the screen with its colours, as escape sequences.
 func (p *Pane) Screen() string { p.t.Helper(); return p.tmux("capture-pane", "-p", "-e") }
+
+// Look returns what is to be seen on the screen, with the colours. It is the same
+// for two panes that look the same, where [Pane.Screen] also shows whether a blank
+// was written or erased.
+func (p *Pane) Look() string {
+	p.t.Helper()
+	screen := strings.Split(p.Screen(), "\n")
+	t := vt.New(vt.MaxCols, len(screen), 0)
+	_, _ = t.Write([]byte(strings.Join(screen, "\r\n")))
+	var b strings.Builder
+	for y := range screen {
+		line := t.Line(y)
+		for i, c := range line { // on a blank, only these are seen
+			if c.Text == " " {
+				line[i].Style = vt.Style{Bg: c.Style.Bg, Underline: c.Style.Underline, Attr: c.Style.Attr & (vt.Inverse | vt.Strike | vt.Overline)}
+				if line[i].Style != (vt.Style{Bg: c.Style.Bg}) {
+					line[i].Style.Fg, line[i].Style.LineColor = c.Style.Fg, c.Style.LineColor
+				}
+			}
+		}
+		for len(line) > 0 && line[len(line)-1].Text == " " && line[len(line)-1].Style == (vt.Style{}) {
+			line = line[:len(line)-1]
+		}
+		var style vt.Style
+		for _, c := range line {
+			if c.Style != style {
+				style = c.Style
+				fmt.Fprintf(&b, "%+v", style)
+			}
+			b.WriteString(c.Text)
+		}
+		b.WriteByte('\n')
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
 
 // Format returns what tmux makes of a format, as "#{cursor_x}".
 func (p *Pane) Format(format string) string {

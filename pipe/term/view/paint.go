@@ -30,7 +30,8 @@ func (p *picture) line(y int) []vt.Cell { return p.cells[y*p.cols : (y+1)*p.cols
 // of [clean], SGR, CUP, EL, the cursor's look, and the modes of the keyboard and
 // the mouse. Nothing that the sharer's programs wrote gets through it.
 type painter struct {
-	shown *picture // nil when it is not known what is shown
+	shown   *picture // nil when it is not known what is shown
+	noErase bool     // what is erased does not get the colour behind it
 
 	row, col int // where the terminal's cursor is; col -1 is unknown
 	style    vt.Style
@@ -85,10 +86,7 @@ func (p *painter) paintLine(y int, next []vt.Cell, whole bool) {
 		p.pen(vt.Style{})
 		p.out = append(p.out, "\x1b[K"...)
 	}
-	end := len(next) // behind it all is blank
-	for end > 0 && next[end-1] == blank {
-		end--
-	}
+	end, rest := p.rest(next)
 	unsure := false // the cell before may have covered this one
 	for x := 0; x < len(next); x++ {
 		if next[x] == shown[x] && !unsure {
@@ -96,7 +94,7 @@ func (p *painter) paintLine(y int, next []vt.Cell, whole bool) {
 		}
 		if x >= end && !unsure {
 			p.move(y, x)
-			p.pen(vt.Style{})
+			p.pen(rest)
 			p.out = append(p.out, "\x1b[K"...)
 			return
 		}
@@ -108,6 +106,21 @@ func (p *painter) paintLine(y int, next []vt.Cell, whole bool) {
 			x++
 		}
 	}
+}
+
+// rest returns where the end of a line begins that can be erased, and the style
+// that it has then.
+func (p *painter) rest(line []vt.Cell) (int, vt.Style) {
+	last := line[len(line)-1]
+	style := vt.Style{Bg: last.Style.Bg}
+	if last.Text != " " || last.Style != style || p.noErase && style.Bg != 0 {
+		return len(line), vt.Style{}
+	}
+	end := len(line) - 1
+	for end > 0 && line[end-1] == last {
+		end--
+	}
+	return end, style
 }
 
 // paintCell draws a cell, and reports whether the next one must be drawn too.
@@ -170,9 +183,7 @@ func (p *painter) showCursor(visible bool) {
 }
 
 func (p *painter) paintCursor(c vt.Cursor) {
-	if c.Visible {
-		p.move(c.Row, c.Col)
-	}
+	p.move(c.Row, c.Col)
 	if c.Style != p.shown.cursor.Style && c.Style >= 0 && c.Style <= 6 {
 		p.out = append(p.out, "\x1b["...)
 		p.out = strconv.AppendInt(p.out, int64(c.Style), 10)

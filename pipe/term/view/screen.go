@@ -80,6 +80,7 @@ func (v *view) screen(ctx context.Context) (err error) {
 		frame: stopped(), resize: stopped(), flush: stopped(), note: stopped(), giveUp: stopped(),
 	}
 	s.keys.Char = v.o.Escape
+	s.painter.noErase = strings.HasPrefix(v.o.Term, "screen") // GNU screen, as it is set up by default
 	var keys *os.File
 	if s.raw {
 		keys = v.o.In

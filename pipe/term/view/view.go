@@ -32,6 +32,8 @@ type Options struct {
 	In *os.File
 	// Escape is the escape character; 0 for none.
 	Escape byte
+	// Term is the kind of terminal that Out is, as TERM in the environment has it.
+	Term string
 	// ReadOnly types nothing, even where it is allowed.
 	ReadOnly bool
 	// Name is how the viewer calls itself.

@@ -106,6 +106,9 @@ func settled(on bool) int {
 	return 2
 }
 
+// reportSize is the report of mode 2048; a size in pixels there is none.
+func (t *Terminal) reportSize() { t.answer("\x1b[48;%d;%d;0;0t", t.rows, t.cols) }
+
 // answerKitty tells the flags of the keyboard protocol.
 func (t *Terminal) answerKitty() { t.answer("\x1b[?%du", t.active.keys.flags()) }
 

@@ -98,7 +98,9 @@ func (in *interned[T]) number(v T) uint32 {
 func (in *interned[T]) full() bool { return len(in.values) >= in.limit }
 
 // keep drops the values that are not used and returns the new number of each.
-func (in *interned[T]) keep(used []bool) []uint32 {
+// Looking through the cells is then not due again before so many values were
+// added that it is paid for.
+func (in *interned[T]) keep(used []bool, cells int) []uint32 {
 	renumbered := make([]uint32, len(in.values))
 	kept := in.values[:0:0]
 	clear(in.numbers)
@@ -111,6 +113,6 @@ func (in *interned[T]) keep(used []bool) []uint32 {
 		kept = append(kept, v)
 	}
 	in.values = kept
-	in.limit = max(minSweep, 2*len(kept))
+	in.limit = max(minSweep, cells/16) + 2*len(kept)
 	return renumbered
 }

@@ -3,8 +3,8 @@ package vt
 // insertCells makes room for n blanks at column x; what leaves on the right is lost.
 func (t *Terminal) insertCells(r *row, x, n int, blank cell) {
 	n = min(n, t.cols-x)
-	t.split(r, x)
-	t.split(r, t.cols-n)
+	r.split(x, blank)
+	r.split(t.cols-n, blank)
 	if x < r.used {
 		copy(r.cells[x+n:], r.cells[x:r.used])
 		r.used = min(r.used+n, t.cols)
@@ -15,8 +15,8 @@ func (t *Terminal) insertCells(r *row, x, n int, blank cell) {
 // deleteCells takes n cells out at column x; blanks come in on the right.
 func (t *Terminal) deleteCells(r *row, x, n int, blank cell) {
 	n = min(n, t.cols-x)
-	t.split(r, x)
-	t.split(r, x+n)
+	r.split(x, blank)
+	r.split(x+n, blank)
 	if x < r.used {
 		moved := copy(r.cells[x:], r.cells[min(x+n, r.used):r.used])
 		clear(r.cells[x+moved : r.used])
@@ -44,15 +44,15 @@ func (t *Terminal) erase(y, start, end int, selectively bool) {
 	if selectively {
 		for x := start; x < end; x++ {
 			if t.styles.values[r.at(x).style()].attr&Protected == 0 {
-				t.split(r, x)
-				t.split(r, x+1)
+				r.split(x, blank)
+				r.split(x+1, blank)
 				r.put(x, x+1, blank)
 			}
 		}
 		return
 	}
-	t.split(r, start)
-	t.split(r, end)
+	r.split(start, blank)
+	r.split(end, blank)
 	r.fill(start, end, blank)
 	if r.used == 0 {
 		r.wide = false

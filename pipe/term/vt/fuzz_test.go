@@ -89,7 +89,7 @@ func FuzzBytes(f *testing.F) {
 	f.Add([]byte("hello\r\n\x1b[31mred\x1b[m\x1b]0;t\x07"), uint16(9), uint8(10), uint8(4))
 	f.Add([]byte("\xe6\x97\xa5\x1b[?1049h\x1b[2;3r\x1bPq\x1b\\"), uint16(2), uint8(2), uint8(1))
 	f.Fuzz(func(t *testing.T, stream []byte, at uint16, cols, rows uint8) {
-		c, r := max(int(cols), MinCols), max(int(rows), MinRows)
+		c, r := MinCols+int(cols)%30, MinRows+int(rows)%12
 		cut(t, stream, min(int(at), len(stream)), c, r, New(c, r, 20))
 	})
 }
@@ -98,7 +98,8 @@ func FuzzSequences(f *testing.F) {
 	f.Add([]byte{0, 30, 60, 90, 120, 150}, uint16(9), uint8(10), uint8(4))
 	f.Add([]byte{3, 4, 40, 41, 100, 5, 130}, uint16(2), uint8(2), uint8(1))
 	f.Fuzz(func(t *testing.T, choices []byte, at uint16, cols, rows uint8) {
-		c, r := max(int(cols), MinCols), max(int(rows), MinRows)
+		choices = choices[:min(len(choices), 300)]
+		c, r := MinCols+int(cols)%30, MinRows+int(rows)%12
 		stream := sentence(choices)
 		cut(t, stream, min(int(at), len(stream)), c, r, New(c, r, 20))
 	})

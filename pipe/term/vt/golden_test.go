@@ -26,7 +26,7 @@ type golden struct {
 
 type goldenModes struct {
 	CursorKeys, Keypad, Paste, Insert, Origin, Wrap, Focus, Visible bool
-	Mouse                                                          string
+	Mouse                                                           string
 }
 
 // goldenOf is the same of one of ours.

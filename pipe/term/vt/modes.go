@@ -80,6 +80,10 @@ func (t *Terminal) setPrivateModes(on bool) {
 			}
 		case 47, 1047, 1049:
 			t.switchScreen(on, p == 1049)
+		case 2048:
+			if on {
+				t.reportSize()
+			}
 		case 1048:
 			if on {
 				t.saveCursor()

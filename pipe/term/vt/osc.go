@@ -13,7 +13,13 @@ const (
 	maxLinkBytes  = 2048
 	maxLinksBytes = 1 << 20 // of all links together
 	maxTitles     = 10      // on the stack of titles
+	maxLinkID     = 256
+	linkOverhead  = 64 // what a link takes besides its text
 )
+
+// refusals is how many links are refused before it is looked again whether
+// there is room.
+const refusals = 8192
 
 // titles are the window's and the icon's names, and those to go back to.
 type titles struct {
@@ -80,30 +86,34 @@ func (t *Terminal) setLink(s string) {
 			id = v
 		}
 	}
-	if len(id) > 256 {
+	if len(id) > maxLinkID {
 		return
 	}
-	if t.linkBytes() > maxLinksBytes {
-		t.sweep()
-		if t.linkBytes() > maxLinksBytes {
-			return
+	t.pen.link = t.linkNumber(id + "\x00" + address)
+}
+
+// linkNumber is the number of a link, 0 if there is no room for it.
+func (t *Terminal) linkNumber(link string) uint32 {
+	n, known := t.links.numbers[link]
+	if known {
+		return n
+	}
+	if t.linkBytes > maxLinksBytes {
+		if t.linksRefused++; t.linksRefused%refusals == 1 {
+			t.sweep() // it takes long: not for every one that is refused
+		}
+		if t.linkBytes > maxLinksBytes {
+			return 0
 		}
 	}
-	t.pen.link = t.links.number(id + "\x00" + address)
+	t.linkBytes += len(link) + linkOverhead
+	return t.links.number(link)
 }
 
 // splitLink takes apart what is interned for a link.
 func splitLink(s string) (id, address string) {
 	id, address, _ = strings.Cut(s, "\x00")
 	return id, address
-}
-
-func (t *Terminal) linkBytes() int {
-	n := 0
-	for _, l := range t.links.values {
-		n += len(l) + 64
-	}
-	return n
 }
 
 // windowOp is XTWINOPS, of which only the stack of titles and the size in

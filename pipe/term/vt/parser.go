@@ -253,6 +253,7 @@ func (p *parser) keep(b []byte) {
 	}
 	if len(p.data)+len(b) > maxStringBytes {
 		p.excess, p.data = true, nil
+		p.printed = 0
 		return
 	}
 	p.data = append(p.data, b...)
@@ -262,7 +263,9 @@ func (p *parser) keep(b []byte) {
 func (t *Terminal) endString(complete bool) {
 	s := t.state
 	t.state = ground
-	t.printed = 0
+	if s != ignoreString {
+		t.printed = 0
+	}
 	if !complete || t.excess {
 		return
 	}

@@ -80,8 +80,8 @@ func (t *Terminal) printASCII(p []byte) {
 		r := s.line(s.y)
 		n := min(t.cols-s.x, len(p))
 		if r.wide {
-			t.split(r, s.x)
-			t.split(r, s.x+n)
+			r.split(s.x, cell{attr: attr})
+			r.split(s.x+n, cell{attr: attr})
 		}
 		cells := r.cells[s.x : s.x+n]
 		for i, b := range p[:len(cells)] {
@@ -107,8 +107,9 @@ func (t *Terminal) printRune(r rune) {
 		case t.modes.Wrap:
 			if s.x < t.cols { // half a character's room is left
 				line := s.line(s.y)
-				t.split(line, s.x)
-				line.fill(s.x, t.cols, cell{attr: t.penNumber() << 2})
+				blank := cell{attr: t.penNumber() << 2}
+				line.split(s.x, blank)
+				line.fill(s.x, t.cols, blank)
 			}
 			s.x = 0
 			s.feed(t.erased())
@@ -124,9 +125,9 @@ func (t *Terminal) printRune(r rune) {
 	if t.modes.Insert {
 		t.insertCells(line, s.x, width, t.erased())
 	}
-	t.split(line, s.x)
-	t.split(line, s.x+width)
 	attr := t.penNumber() << 2
+	line.split(s.x, cell{attr: attr})
+	line.split(s.x+width, cell{attr: attr})
 	if width == 2 {
 		line.cells[s.x] = cell{uint32(r), attr | lead}
 		line.cells[s.x+1] = cell{0, attr | spacer}
@@ -162,13 +163,12 @@ func (t *Terminal) join(r rune) {
 }
 
 // split makes sure that no wide character lies across the left edge of column
-// x: its halves become blanks.
-func (t *Terminal) split(r *row, x int) {
+// x: its halves become blank.
+func (r *row) split(x int, blank cell) {
 	if !r.wide || x <= 0 || x >= r.used || r.cells[x].half() != spacer {
 		return
 	}
-	r.cells[x-1] = cell{attr: r.cells[x-1].style() << 2}
-	r.cells[x] = cell{attr: r.cells[x].style() << 2}
+	r.cells[x-1], r.cells[x] = blank, blank
 }
 
 // mend blanks a half character at column x-1, the last of a row that was cut.

@@ -9,12 +9,19 @@ func (t *Terminal) Resize(cols, rows int) {
 	if cols == t.cols && rows == t.rows {
 		return
 	}
+	if t.active == t.alt { // which lines of the main one go depends on where its cursor will be
+		t.main.x, t.main.y = t.main.saved.x, t.main.saved.y
+	}
 	for _, s := range []*screen{t.main, t.alt} {
 		s.resize(cols, rows)
 	}
 	t.tabs = defaultTabs(t.tabs, cols)
 	t.cols, t.rows = cols, rows
 	t.printed = 0
+	t.answered = 0
+	if t.modes.SizeReports {
+		t.reportSize()
+	}
 }
 
 func (s *screen) resize(cols, rows int) {
@@ -29,14 +36,20 @@ func (s *screen) resize(cols, rows int) {
 			s.remember(&lines[i])
 		}
 		lines = lines[extra-below:]
-		s.y -= extra - below
+		s.moved(below - extra)
 	} else if extra < 0 {
 		lines = s.grow(lines, -extra, cols)
 	}
 	s.lines, s.first = lines, 0
 	s.top, s.bottom = 0, rows-1
 	s.x, s.y = min(s.x, cols-1), min(max(s.y, 0), rows-1)
-	s.saved.x, s.saved.y = min(s.saved.x, cols-1), min(s.saved.y, rows-1)
+	s.saved.x, s.saved.y = min(s.saved.x, cols-1), min(max(s.saved.y, 0), rows-1)
+}
+
+// moved takes the cursors along with lines that went n down.
+func (s *screen) moved(n int) {
+	s.y += n
+	s.saved.y += n
 }
 
 // grow adds n lines: from the history if the cursor is in the last line, else below.
@@ -53,7 +66,7 @@ func (s *screen) grow(lines []row, n, cols int) []row {
 		s.recall(&grown[i])
 	}
 	copy(grown[back:], lines)
-	s.y += back
+	s.moved(back)
 	return grown
 }
 

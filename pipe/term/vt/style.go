@@ -100,7 +100,9 @@ func (t *Terminal) erased() cell {
 func (t *Terminal) sweep() {
 	styles := make([]bool, len(t.styles.values))
 	clusters := make([]bool, len(t.clusters.values))
+	cells := 0
 	t.eachRow(func(r *row) {
+		cells += r.used
 		for _, c := range r.cells[:r.used] {
 			styles[c.style()] = true
 			if c.text&cluster != 0 {
@@ -108,7 +110,7 @@ func (t *Terminal) sweep() {
 			}
 		}
 	})
-	newStyles, newClusters := t.styles.keep(styles), t.clusters.keep(clusters)
+	newStyles, newClusters := t.styles.keep(styles, cells), t.clusters.keep(clusters, cells)
 	t.eachRow(func(r *row) {
 		for i, c := range r.cells[:r.used] {
 			c.attr = newStyles[c.style()]<<2 | c.half()
@@ -132,7 +134,11 @@ func (t *Terminal) sweepLinks() {
 	for _, p := range pens {
 		used[p.link] = true
 	}
-	renumbered := t.links.keep(used)
+	renumbered := t.links.keep(used, 0)
+	t.linkBytes = 0
+	for _, l := range t.links.values {
+		t.linkBytes += len(l) + linkOverhead
+	}
 	for _, p := range pens {
 		p.link = renumbered[p.link]
 	}

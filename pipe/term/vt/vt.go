@@ -55,6 +55,9 @@ type Terminal struct {
 	clusters interned[string]
 	links    interned[string]
 
+	linkBytes    int // what links take
+	linksRefused int
+
 	titles   titles
 	cwd      string
 	palette  palette
