@@ -23,15 +23,28 @@ type shared struct {
 // share starts to share a shell, at a prompt, with both tokens in files.
 func share(t *testing.T, cols, rows int, flags ...string) *shared {
 	t.Helper()
+	s := shareCommand(t, cols, rows, "bash --norc --noprofile", flags...)
+	s.sharer.Run("clear; echo shared $((40+2))")
+	s.sharer.WaitText("shared 42")
+	return s
+}
+
+// shareCommand starts to share a command.
+func shareCommand(t *testing.T, cols, rows int, command string, flags ...string) *shared {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	s := &shared{t: t, dir: t.TempDir()}
+	dir, err := os.MkdirTemp("", "tty")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What runs in the panes may still write when tmux has ended.
+	t.Cleanup(func() { termtest.Wait(t, func() error { return os.RemoveAll(dir) }) })
+	s := &shared{t: t, dir: dir}
 	s.sharer = s.pane("bash", cols, rows)
-	s.sharer.Run("clear; mesh-tty --share --control --listen 127.0.0.1:0 --token-file tok " + strings.Join(flags, " ") + " -- bash --norc --noprofile")
+	s.sharer.Run("clear; mesh-tty --share --control --listen 127.0.0.1:0 --token-file tok " + strings.Join(flags, " ") + " -- " + command)
 	s.waitFile("tok.control")
-	s.sharer.Run("clear; echo shared $((40+2))")
-	s.sharer.WaitText("shared 42")
 	return s
 }
 
@@ -123,13 +136,13 @@ func TestLateJoin(t *testing.T) {
 			}
 			v := s.view("tok.control", 120, 40)
 			wantSame(t, "joined", s.sharer, v)
-			for i := range 100 {
+			for i := range 200 {
 				typist := v
 				if i%2 == 0 {
 					typist = s.sharer
 				}
 				typist.Keys(tt.keys[i%len(tt.keys)])
-				if i%10 == 9 {
+				if i%20 == 19 {
 					wantSame(t, fmt.Sprintf("key %d", i), s.sharer, v)
 				}
 			}
