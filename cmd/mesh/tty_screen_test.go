@@ -4,160 +4,148 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"mesh/pipe/term/termtest"
 )
 
-// control starts a shell in a pane of its own, and views in it with the right to
-// type.
-func (s *terminals) control(shell string, cols, rows int, flags string) *termtest.Pane {
-	s.t.Helper()
-	p := termtest.Shell(s.t, shell, cols, rows, s.env()...)
-	p.Run("clear; mesh-tty " + flags + " @" + filepath.Join(s.dir, "token.control"))
-	return p
+// shared is a shell that is shared in one pane of tmux and viewed in others.
+type shared struct {
+	t      *testing.T
+	dir    string
+	sharer *termtest.Pane
 }
 
-// modes are those of a terminal that a viewer who may type shares.
-func modes(p *termtest.Pane) string {
-	return p.Format("cursor #{cursor_flag} mouse #{mouse_any_flag} #{mouse_button_flag} #{mouse_sgr_flag} keypad #{keypad_flag} #{keypad_cursor_flag}")
+// share starts to share a shell, at a prompt, with both tokens in files.
+func share(t *testing.T, cols, rows int, flags ...string) *shared {
+	t.Helper()
+	s := shareCommand(t, cols, rows, "bash --norc --noprofile", flags...)
+	s.sharer.Run("clear; echo shared $((40+2))")
+	s.sharer.WaitText("shared 42")
+	return s
 }
 
-// What a viewer types does what it would at the sharer's, and both see the same.
-func TestTTYViewerTypes(t *testing.T) {
-	t.Parallel()
-	source, err := filepath.Abs("main.go")
+// shareCommand starts to share a command.
+func shareCommand(t *testing.T, cols, rows int, command string, flags ...string) *shared {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	dir, err := os.MkdirTemp("", "tty")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
-		name, command, ready string
-		keys                 []string
+	// What runs in the panes may still write when tmux has ended.
+	t.Cleanup(func() { termtest.Wait(t, func() error { return os.RemoveAll(dir) }) })
+	s := &shared{t: t, dir: dir}
+	s.sharer = s.pane("bash", cols, rows)
+	s.sharer.Run("clear; mesh-tty --share --control --listen 127.0.0.1:0 --token-file tok " + strings.Join(flags, " ") + " -- " + command)
+	s.waitFile("tok.control")
+	return s
+}
+
+// pane starts a shell in a pane, with the test's folders.
+func (s *shared) pane(shell string, cols, rows int) *termtest.Pane {
+	s.t.Helper()
+	p := termtest.Shell(s.t, shell, cols, rows, "MESH_HOME="+filepath.Join(s.dir, "home"), "HOME="+s.dir, "LC_ALL=C.UTF-8", "SHELL=/bin/sh")
+	p.Run("cd " + s.dir)
+	return p
+}
+
+func (s *shared) waitFile(name string) {
+	s.t.Helper()
+	termtest.Wait(s.t, func() error {
+		_, err := os.Stat(filepath.Join(s.dir, name))
+		return err
+	})
+}
+
+// view joins in a pane of its own; token is tok or tok.control.
+func (s *shared) view(token string, cols, rows int, flags ...string) *termtest.Pane {
+	s.t.Helper()
+	p := s.pane("bash", cols, rows)
+	p.Run("clear; mesh-tty " + strings.Join(flags, " ") + " @" + token)
+	return p
+}
+
+// state is what can be seen of a pane, and its modes. A cursor behind the last
+// column is seen in it.
+func state(p *termtest.Pane) string {
+	return p.Look() + "\n" + strings.Replace(p.Format("cursor #{?#{==:#{cursor_x},#{pane_width}},end,#{cursor_x}},#{cursor_y} #{cursor_flag} alternate #{alternate_on} mouse #{mouse_any_flag} #{mouse_button_flag} #{mouse_sgr_flag} keypad #{keypad_flag} #{keypad_cursor_flag}"), "cursor end", fmt.Sprint("cursor ", p.Format("#{e|-:#{pane_width},1}")), 1)
+}
+
+// wantSame waits until two panes show the same. A viewer is always on the
+// alternate screen, so that this may differ.
+func wantSame(t *testing.T, what string, sharer, viewer *termtest.Pane) {
+	t.Helper()
+	termtest.Wait(t, func() error {
+		want := strings.Replace(state(sharer), "alternate 0", "alternate 1", 1)
+		got := state(viewer)
+		for i, line := range strings.Split(want, "\n") {
+			first, rest, _ := strings.Cut(got, "\n")
+			if first != line {
+				return fmt.Errorf("%s: line %d: the viewer has\n%q\nthe sharer has\n%q", what, i+1, first, line)
+			}
+			got = rest
+		}
+		return nil
+	})
+}
+
+// Who joins late sees what the sharer sees, with every program; and goes on to.
+func TestLateJoin(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		program string
+		start   string // the command line
+		shows   string // what is to be seen when it runs
+		setup   []string
+		keys    []string // of a person who uses it
 	}{
-		{"vim", "vim -n -u NONE -c 'set mouse=a hlsearch' " + source, "package main", []string{"j", "C-f", "C-b", "w", "i", "x", "Escape", "u", "o", "Up", "F1", "Escape", ":q", "Enter"}},
-		{"mc", "mc --nosubshell", "Name", []string{"Down", "Up", "Tab", "End", "Home", "F9", "Right", "Escape", "Escape"}},
-		{"bash", "bash --norc --noprofile", "PROMPT>", []string{"e", "c", "h", "o", "Space", "~", "~", "BSpace", "Left", "C-a", "C-e", "Enter", "Up", "C-c"}},
+		{"vim", "vim -u NONE -N -n text.go", "package", []string{":syntax on", "Enter", ":split", "Enter", "/func", "Enter"}, []string{"j", "C-f", "C-b", "w", "n", "dd", "u", "C-w", "w", "G", "gg"}},
+		{"less", "less -R text.go", "package", []string{"/func", "Enter"}, []string{"Space", "b", "n", "N", "j", "k", "G", "g"}},
+		{"mc", "mc -u", "Modify time", nil, []string{"Down", "Up", "Tab", "End", "Home"}},
+		{"htop", "htop -d 100", "CPU%", nil, []string{"Down", "Up", "F5", "F6", "Escape"}},
+		{"top", "top -d 1000", "COMMAND", nil, []string{"Down", "c", "x", "b", "z"}},
+		{"sh", "sh colours", "done", nil, []string{"Enter", "x", "BSpace", "C-l"}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(tt.program, func(t *testing.T) {
 			t.Parallel()
-			if _, err := exec.LookPath(c.name); err != nil {
-				t.Skipf("no %s here", c.name)
+			if _, err := exec.LookPath(tt.program); err != nil {
+				t.Skipf("no %s here", tt.program)
 			}
-			s := shareIn(t, 120, 40, "--control", c.command)
-			s.sharer.WaitText(c.ready)
-			v := s.control("bash", 120, 40, "")
-			s.same("joined", v)
-			for i := range 10 * len(c.keys) {
-				v.Keys(c.keys[i%len(c.keys)])
-				if i%len(c.keys) != len(c.keys)-1 {
-					continue
+			s := share(t, 120, 40)
+			text, err := os.ReadFile("main.go")
+			if err != nil {
+				t.Fatal(err)
+			}
+			colours := "for i in 1 2 3 4 5 6 7; do printf '\\033[3%d;1mline %d\\033[0m \\033[4%dmback\\033[K\\033[0m\\r\\n' $i $i $i; done; printf '漢字 é done'\n"
+			for name, data := range map[string][]byte{"text.go": []byte(strings.Repeat(string(text), 5)), "colours": []byte(colours)} {
+				if err := os.WriteFile(filepath.Join(s.dir, name), data, 0o600); err != nil {
+					t.Fatal(err)
 				}
-				s.same(fmt.Sprintf("key %d", i+1), v)
-				termtest.Wait(t, func() error {
-					if got, want := modes(v), modes(s.sharer); got != want {
-						return fmt.Errorf("key %d: got modes %s, want %s", i+1, got, want)
-					}
-					return nil
-				})
+			}
+			s.sharer.Run("clear; " + tt.start)
+			s.sharer.WaitText(tt.shows)
+			for _, k := range tt.setup {
+				s.sharer.Keys(k)
+			}
+			v := s.view("tok.control", 120, 40)
+			wantSame(t, "joined", s.sharer, v)
+			for i := range 200 {
+				typist := v
+				if i%2 == 0 {
+					typist = s.sharer
+				}
+				typist.Keys(tt.keys[i%len(tt.keys)])
+				if i%20 == 19 {
+					wantSame(t, fmt.Sprintf("key %d", i), s.sharer, v)
+				}
 			}
 		})
 	}
-}
-
-// A viewer of another size sees what it has room for, and changes nothing for the
-// sharer.
-func TestTTYSizes(t *testing.T) {
-	t.Parallel()
-	s := shareIn(t, 120, 40, "--control", `sh -c 'for i in $(seq 40); do printf "\033[$i;1H\033[3$((i%8))m"; seq -s " " $i 200 | cut -c1-120 | tr -d "\n"; done; printf "\033[H"; exec cat'`)
-	s.sharer.WaitText("\n40 41")
-	want := strings.Split(s.sharer.Text(), "\n")
-	for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 60}, {100, 60}, {200, 30}} {
-		cols, rows := size[0], size[1]
-		v := s.control("bash", cols, rows, "")
-		visible := min(rows, 40)
-		if rows < 40 {
-			visible-- // the status line
-		}
-		termtest.Wait(t, func() error {
-			got := strings.Split(v.Text(), "\n")
-			for y := range visible {
-				line := fmt.Sprintf("%-120s", want[y])[:min(cols, 120)]
-				if cols > 120 {
-					line += "│"
-				}
-				if y >= len(got) || got[y] != strings.TrimRight(line, " ") {
-					return fmt.Errorf("%dx%d: line %d is not %q:\n%s", cols, rows, y, line, v.Text())
-				}
-			}
-			return nil
-		})
-	}
-	if got := s.sharer.Format("#{pane_width}x#{pane_height}"); got != "120x40" {
-		t.Errorf("the sharer's terminal is %s", got)
-	}
-	if got := strings.Split(s.sharer.Text(), "\n"); strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("the sharer's screen has changed:\n%s", s.sharer.Text())
-	}
-}
-
-// A viewer that is killed, or suspended, leaves its terminal sane, and the others
-// alone.
-func TestTTYViewerEnds(t *testing.T) {
-	t.Parallel()
-	s := shareIn(t, 80, 24, "--control", "bash --norc --noprofile")
-	s.sharer.Run(`printf '\033[?1003;1006h\033[?2004h\033[?1h\033[?25l'; clear; echo shown`)
-	s.sharer.WaitText("shown")
-	other := s.view(80, 24, "")
-	other.WaitText("shown")
-	for _, shell := range []string{"bash", "dash"} {
-		for name, end := range map[string]func(p *termtest.Pane, pid int){
-			"KILL":    func(_ *termtest.Pane, pid int) { _ = syscall.Kill(pid, syscall.SIGKILL) },
-			"TERM":    func(_ *termtest.Pane, pid int) { _ = syscall.Kill(pid, syscall.SIGTERM) },
-			"detach":  func(p *termtest.Pane, _ int) { p.Keys("Enter"); p.Type("~.") },
-			"suspend": func(p *termtest.Pane, _ int) { p.Keys("Enter"); p.Type("~"); p.Keys("C-z") },
-		} {
-			p := s.control(shell, 80, 24, "")
-			p.WaitText("shown")
-			termtest.Wait(t, func() error {
-				if got := modes(p); got != modes(s.sharer) {
-					return fmt.Errorf("the viewer's modes are %s", got)
-				}
-				return nil
-			})
-			var pid int
-			termtest.Wait(t, func() error {
-				out, err := exec.Command("pgrep", "-P", p.Format("#{pane_pid}"), "mesh-tty").Output()
-				if err == nil {
-					_, err = fmt.Sscan(string(out), &pid)
-				}
-				return err
-			})
-			end(p, pid)
-			termtest.Wait(t, func() error {
-				const want = "alternate=0 cursor=1 insert=0 keypad=0 cursorkeys=0 mouse=0 sgr=0 origin=0 region=0-23 wrap=1"
-				if got := p.Modes(); got != want {
-					return fmt.Errorf("%s in %s: got %s, want %s", name, shell, got, want)
-				}
-				if !strings.HasSuffix(strings.TrimSpace(p.Text()), "PROMPT>") {
-					p.Keys("Enter")
-					return fmt.Errorf("%s in %s: no prompt: %s", name, shell, p.Text())
-				}
-				return nil
-			})
-			p.Run("clear; stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(icanon|echo|isig|opost)' | tr '\\n' ' '")
-			p.WaitText("isig icanon echo")
-			if name == "suspend" {
-				p.Run("fg")
-				p.WaitText("shown")
-				p.Keys("Enter")
-				p.Type("~.")
-			}
-		}
-	}
-	s.sharer.Run("echo on $((40+2))")
-	other.WaitText("on 42")
 }

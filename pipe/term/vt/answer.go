@@ -133,7 +133,7 @@ func (t *Terminal) answerSetting(what string) {
 	s := t.active
 	switch what {
 	case "m":
-		t.answer("\x1bP1$r%sm\x1b\\", t.sgr(t.pen))
+		t.answer("\x1bP1$r%sm\x1b\\", t.pen.appendSGR(nil))
 	case "r":
 		t.answer("\x1bP1$r%d;%dr\x1b\\", s.top+1, s.bottom+1)
 	case " q":

@@ -30,7 +30,7 @@ func (t *Terminal) escDispatch(final byte) {
 		case '(', ')', '*', '+': // SCS, sets of 94
 			t.charsets.designate(int(i-'('), final)
 		case '-', '.': // SCS, sets of 96
-			t.charsets.designate(int(i-'-')+1, ascii96(final))
+			t.charsets.designate(int(i-'-')+1, 'B') // none of them is known
 		case '#':
 			if final == '8' {
 				t.align()
@@ -42,9 +42,6 @@ func (t *Terminal) escDispatch(final byte) {
 		}
 	}
 }
-
-// ascii96 keeps the letter of a set of 96 from being taken for one of 94.
-func ascii96(byte) byte { return 'B' }
 
 func (t *Terminal) escFinal(final byte) {
 	s := t.active

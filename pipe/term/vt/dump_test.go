@@ -42,17 +42,15 @@ func dumpScreen(b *strings.Builder, t *Terminal, s *screen, name string) {
 
 func dumpRow(b *strings.Builder, t *Terminal, r *row, name string) {
 	fmt.Fprintf(b, "%s:", name)
-	var last Style
+	last := uint32(0)
 	for i := range t.cols {
-		c := t.export(r.at(i))
-		if c.Style != last {
-			fmt.Fprintf(b, "{%+v}", c.Style)
-			last = c.Style
+		c := r.at(i)
+		if c.style() != last {
+			last = c.style()
+			fmt.Fprintf(b, "{%+v}", t.exportStyle(t.styles.values[last]))
 		}
-		b.WriteString(c.Text)
-		if c.Width != 1 {
-			fmt.Fprintf(b, "<%d>", c.Width)
-		}
+		b.WriteString(t.text(c))
+		b.WriteString([]string{narrow: "", lead: "<", spacer: ">"}[c.half()])
 	}
 	b.WriteString("\n")
 }

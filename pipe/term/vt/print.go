@@ -186,7 +186,7 @@ func (t *Terminal) repeat(n int) {
 	if t.printed == 0 || x < 0 {
 		return
 	}
-	text := []rune(t.text(s.line(s.y).at(x)))
+	text := t.text(s.line(s.y).at(x))
 	for range min(n, t.cols*t.rows) {
 		for _, r := range text {
 			t.printRune(r)

@@ -61,19 +61,19 @@ func TestRandomResizes(t *testing.T) {
 		whole := New(8, 5, 20)
 		_, _ = whole.Write(randomSentence(random))
 		late := restored(whole, New(8, 5, 20))
-		steps := ""
+		var steps strings.Builder
 		for range 4 {
 			cols, rows, then := 1+random.IntN(14), 1+random.IntN(8), randomSentence(random)
-			steps += fmt.Sprintf(" %dx%d %q", cols, rows, then)
+			steps.WriteString(fmt.Sprintf(" %dx%d %q", cols, rows, then))
 			for _, term := range []*Terminal{whole, late} {
 				term.Resize(cols, rows)
 				_, _ = term.Write(then)
 				if err := check(term); err != nil {
-					t.Fatalf("%s: %v", steps, err)
+					t.Fatalf("%s: %v", steps.String(), err)
 				}
 			}
 			if d := firstDifference(dump(late), dump(whole)); d != "" {
-				t.Fatalf("%s: %s", steps, d)
+				t.Fatalf("%s: %s", steps.String(), d)
 			}
 		}
 	}

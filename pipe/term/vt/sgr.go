@@ -1,5 +1,7 @@
 package vt
 
+import "fmt"
+
 // graphics is SGR: how what is printed next looks.
 func (t *Terminal) graphics() {
 	p := &t.pen
@@ -101,12 +103,7 @@ func (t *Terminal) colorAt(i int) (used int, c Color, ok bool) {
 	}
 	rest := v[i+1 : min(i+1+need, len(v))]
 	c, ok = colorOf(rest, false)
-	used = len(rest)
-	// A colon after the last part belongs to it: 38;2:R:G:B is seen in the wild.
-	if j := i + 1 + used; used == 1 && j < len(v) && t.subs>>j&1 == 1 {
-		return used, 0, false
-	}
-	return used, c, ok
+	return len(rest), c, ok
 }
 
 // colorOf makes a colour of its parts. With colons a colour space may stand
@@ -129,4 +126,50 @@ func colorOf(v []int32, space bool) (Color, bool) {
 		return Indexed(part(1)), true
 	}
 	return 0, false
+}
+
+// appendSGR appends parameters of SGR that make this style from any.
+func (p style) appendSGR(b []byte) []byte {
+	b = append(b, '0')
+	for i, attr := range setAttrs {
+		if attr != 0 && p.attr&attr != 0 {
+			b = fmt.Appendf(b, ";%d", i)
+		}
+	}
+	switch p.underline {
+	case NoUnderline:
+	case SingleUnderline:
+		b = append(b, ";4"...)
+	default:
+		b = fmt.Appendf(b, ";4:%d", p.underline)
+	}
+	if p.attr&Overline != 0 {
+		b = append(b, ";53"...)
+	}
+	b = p.fg.appendSGR(b, 30, 90, 38)
+	b = p.bg.appendSGR(b, 40, 100, 48)
+	if i, ok := p.line.Index(); ok {
+		b = fmt.Appendf(b, ";58:5:%d", i)
+	} else if r, g, bl, ok := p.line.RGB(); ok {
+		b = fmt.Appendf(b, ";58:2::%d:%d:%d", r, g, bl)
+	}
+	return b
+}
+
+// appendSGR appends parameters for a colour: dark is the first of the eight dark
+// ones, bright of the bright ones, long starts any other.
+func (c Color) appendSGR(b []byte, dark, bright, long int) []byte {
+	if i, ok := c.Index(); ok {
+		switch {
+		case i < 8:
+			return fmt.Appendf(b, ";%d", dark+int(i))
+		case i < 16:
+			return fmt.Appendf(b, ";%d", bright+int(i)-8)
+		}
+		return fmt.Appendf(b, ";%d;5;%d", long, i)
+	}
+	if r, g, bl, ok := c.RGB(); ok {
+		return fmt.Appendf(b, ";%d;2;%d;%d;%d", long, r, g, bl)
+	}
+	return b
 }

@@ -52,7 +52,7 @@ func TestSnapshotSync(t *testing.T) {
 func TestSnapshotScrollback(t *testing.T) {
 	t.Parallel()
 	term := vt.New(20, 3, 100)
-	for _, l := range strings.Split("1 2 3 4 5 6 7 8", " ") {
+	for l := range strings.SplitSeq("1 2 3 4 5 6 7 8", " ") {
 		_, _ = term.Write([]byte(l + "\r\n"))
 	}
 	for _, tt := range []struct {
