@@ -28,6 +28,9 @@ type Options struct {
 	Spool int64
 	// Log is told of links that break and come back; nil for nobody.
 	Log *slog.Logger
+	// Broken, if it is set, is told that the link has broken (true), and that it is
+	// back.
+	Broken func(broken bool)
 	// Counters, if they are set, count while the transfers run.
 	Counters *Counters
 }
@@ -80,7 +83,7 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 	if !l.Dialed {
 		sends, receives = receives, sends
 	}
-	if l.Kind == wire.KindFiles { // one way is for what the receiver says
+	if l.Kind != wire.KindPipe { // one way is for what the receiver says
 		sends, receives = true, true
 	}
 	if sends {
@@ -93,7 +96,7 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 		go x.fill() // may be left in a read of the source
 	}
 	if receives {
-		x.in = newIncoming(l.Transfer, l.Kind, sink, l.Window, l.Striped)
+		x.in = newIncoming(l.Transfer, l.Kind, sink, l.Window, ackEvery(min(l.PeerWindow, l.Window)), l.Striped)
 		go x.consume() // may be left in a write to the sink
 		if sink.Gone != nil {
 			go func() {
@@ -128,6 +131,9 @@ func (x *exchange) run(ctx context.Context, l *link.Link, o Options) error {
 			return err
 		}
 		x.log.Warn("link is broken, waiting for it to come back", "err", err, "for", o.ResumeFor)
+		if o.Broken != nil {
+			o.Broken(true)
+		}
 		waiting, cancel := context.WithTimeoutCause(ctx, o.ResumeFor, proto.Errorf(proto.Timeout, "%w; it did not come back in %s", err, o.ResumeFor))
 		next, err := l.Resume(waiting)
 		cancel()
@@ -140,6 +146,9 @@ func (x *exchange) run(ctx context.Context, l *link.Link, o Options) error {
 			return err
 		}
 		x.log.Warn("link is back", "addr", next.Addr())
+		if o.Broken != nil {
+			o.Broken(false)
+		}
 		l = next
 	}
 }

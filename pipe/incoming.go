@@ -19,6 +19,7 @@ type incoming struct {
 	id     wire.TransferID
 	kind   string
 	window int64
+	every  int64 // bytes between two acknowledgements
 	// striped reports whether more than one link has carried it.
 	striped func() bool
 
@@ -37,11 +38,15 @@ type incoming struct {
 	hash *digest.Hasher // consume's own
 }
 
-func newIncoming(id wire.TransferID, kind string, sink *Sink, window int64, striped func() bool) *incoming {
-	in := &incoming{sink: sink, id: id, kind: kind, window: window, striped: striped, hash: digest.New()}
+func newIncoming(id wire.TransferID, kind string, sink *Sink, window, every int64, striped func() bool) *incoming {
+	in := &incoming{sink: sink, id: id, kind: kind, window: window, every: every, striped: striped, hash: digest.New()}
 	in.changed.L = &in.mu
 	return in
 }
+
+// ackEvery returns how much is taken between two acknowledgements when the sender
+// has at most window bytes on their way.
+func ackEvery(window int64) int64 { return min(proto.AckEveryBytes, window/4) }
 
 // stop makes every method that waits return err.
 func (in *incoming) stop(err error) {
@@ -233,7 +238,7 @@ func (in *incoming) acknowledge(w *frameWriter) error {
 func (in *incoming) nextAck(acked int64) (*wire.Ack, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for in.taken-acked < proto.AckEveryBytes && in.final == nil && in.down == nil && in.stopped == nil {
+	for in.taken-acked < in.every && in.final == nil && in.down == nil && in.stopped == nil {
 		in.changed.Wait()
 	}
 	switch {
@@ -271,10 +276,10 @@ func (in *incoming) next() ([]byte, error) {
 func (in *incoming) took(n int) int64 {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	before := in.taken / proto.AckEveryBytes
+	before := in.taken / in.every
 	in.taken += int64(n)
 	in.data.release(in.taken)
-	if in.taken/proto.AckEveryBytes > before {
+	if in.taken/in.every > before {
 		in.changed.Broadcast()
 	}
 	return in.taken

@@ -4,13 +4,17 @@ package pipe
 
 import (
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Readable reports whether a read of f would not block now: there are bytes, or
 // its end.
-func Readable(f *os.File) bool {
+func Readable(f *os.File) bool { return ReadableWithin(f, 0) }
+
+// ReadableWithin is Readable when it is, or when so much time has passed.
+func ReadableWithin(f *os.File, d time.Duration) bool {
 	c, err := f.SyscallConn()
 	if err != nil {
 		return false
@@ -18,7 +22,7 @@ func Readable(f *os.File) bool {
 	ready := false
 	err = c.Control(func(fd uintptr) {
 		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(fds, 0)
+		n, err := unix.Poll(fds, int(d.Milliseconds()))
 		ready = err == nil && n == 1 && fds[0].Revents&(unix.POLLIN|unix.POLLHUP) != 0
 	})
 	return err == nil && ready

@@ -1,6 +1,12 @@
 package pipe
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
-// Readable reports that it is not known whether a read of f would block.
+// Readable reports false: it can't be told here.
 func Readable(*os.File) bool { return false }
+
+// ReadableWithin reports true at once: only a read tells.
+func ReadableWithin(*os.File, time.Duration) bool { return true }

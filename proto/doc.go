@@ -120,6 +120,34 @@
 // Names come in the order of what case folding and composition make of them, so
 // that two that some system takes for one follow each other, and are refused.
 //
+// # Terminals
+//
+// With P2P_HELLO.kind "tty" who dials views the terminal that the listener
+// shares, and there is a transfer each way again, whose bytes are frames:
+//
+//	sharer                                    viewer
+//	  |              TERM_OPEN {mode, size} … |
+//	  |<----------------------------------------|
+//	  | TERM_SESSION {name, rights, size}       |
+//	  |---------------------------------------->|
+//	  | TERM_SNAPSHOT TERM_OUT TERM_RESIZE …    |  in the order of the output
+//	  |---------------------------------------->|
+//	  |   TERM_ACK … TERM_IN … TERM_RESIZE …    |  the last two with tty:control
+//	  |<----------------------------------------|
+//	  | TERM_EXIT {code}                        |
+//	  |---------------------------------------->|
+//
+// A position, seq, is an offset in all output that there was since the command
+// began. TERM_OUT, TERM_SNAPSHOT, TERM_RESIZE, TERM_MARK and TERM_EXIT have one
+// order; TERM_CTL may come between any two. A viewer of mode "screen" gets a
+// snapshot first, and again in place of output that it is too slow for; one of
+// mode "raw" gets every byte from where it came, or with "history" from as far
+// back as the sharer can, and only if it falls further behind than that a
+// snapshot. A snapshot sets the terminal to its own size. The sharer has no more
+// output on its way to a viewer than that takes in a moment, which the TERM_ACKs
+// say. Who types without having been granted tty:control is cut off
+// (capability). Either ends by ending its pipe.
+//
 // # A broken link
 //
 // A transfer outlives its link. When nothing is heard the dialer gives the link
@@ -185,7 +213,7 @@ const (
 	ChunkHeaderBytes = 8
 	MaxChunkBytes    = 256 << 10
 	// MinWindowBytes and MaxWindowBytes bound what either end may announce.
-	MinWindowBytes = 1 << 20
+	MinWindowBytes = 256 << 10
 	MaxWindowBytes = 1 << 30
 	// MaxTransferBytes is the largest offset.
 	MaxTransferBytes = 1<<63 - 1
@@ -208,6 +236,26 @@ const (
 	MaxPathBytes = 4096
 	MaxNameBytes = 255
 	MaxDepth     = 100
+	// MaxTermCols and MaxTermRows bound the size of a shared terminal.
+	MaxTermCols = 1000
+	MaxTermRows = 500
+	// MaxTermOutBytes, MaxTermInBytes and MaxTermSnapshotBytes bound what one
+	// frame has of a terminal's output, of its input, and of a repaint; a header
+	// comes before the first and the last.
+	MaxTermOutBytes         = 16 << 10
+	TermOutHeaderBytes      = 8
+	MaxTermInBytes          = 4 << 10
+	MaxTermSnapshotBytes    = 8 << 20
+	TermSnapshotHeaderBytes = 12
+	// MaxTermControlBytes bounds the JSON bodies of a terminal's frames.
+	MaxTermControlBytes = 8 << 10
+	// MaxTermScrollback is how many lines above the screen a viewer may ask for.
+	MaxTermScrollback = 10000
+	// MaxTermNameBytes and MaxTermTextBytes bound a name, and a mark or notice;
+	// MaxTermWriters how many names there are in a TERM_CTL.
+	MaxTermNameBytes = 128
+	MaxTermTextBytes = 512
+	MaxTermWriters   = 16
 
 	// CodeBase is the application error code of exit code 0.
 	CodeBase = 0x4d00
@@ -226,7 +274,11 @@ const (
 	MaxFirstBytes = 32 << 10
 	// MaxBlockBytes bounds a block of the stream over TCP.
 	MaxBlockBytes = 1 << 20
-	// AckEveryBytes is how much a consumer takes between two FILE_ACKs.
+	// TermWindowBytes is the window that both ends of a shared terminal announce:
+	// what is old is not worth being kept for who does not take it.
+	TermWindowBytes = MinWindowBytes
+	// AckEveryBytes is how much a consumer takes between two FILE_ACKs, or a
+	// quarter of the window where that is less.
 	AckEveryBytes = 1 << 20
 	// UnprovenWindowBytes is the QUIC window before the proof.
 	UnprovenWindowBytes = 64 << 10

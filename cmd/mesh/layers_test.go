@@ -23,6 +23,7 @@ var knows = map[string][]string{
 	"github.com/coder/websocket":     {"mesh/proto/hub"},
 	"github.com/zeebo/blake3":        {"mesh/pipe"},
 	"github.com/schollz/progressbar": {"mesh/pipe/progress"},
+	"github.com/clipperhouse":        {"mesh/pipe/term/vt"},
 	"github.com/creack/pty":          {"mesh/pipe/term"},
 	"golang.org/x/term":              {"mesh/pipe/term"},
 	"github.com/pelletier/go-toml":   {"mesh/tools/cmdline/config"},

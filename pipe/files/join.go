@@ -19,41 +19,21 @@ func (e *Incomplete) Error() string { return e.Err.Error() }
 func (e *Incomplete) Unwrap() error { return e.Err }
 
 // Join runs one side of a transfer of files, [Send] or [Receive], over a pair of
-// pipes. The source and the sink are for [pipe.Exchange]; wait, which must be
-// called with what that has returned, returns how the transfer ended.
+// pipes, as [pipe.Join] does. An [Incomplete] transfer ends its pipes in good
+// order.
 func Join(ctx context.Context, side func(ctx context.Context, from io.Reader, to io.Writer) error) (*pipe.Source, *pipe.Sink, func(error) error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	from, sink := io.Pipe()
-	source, to := io.Pipe()
-	done := make(chan struct{}) // closed when err is set
-	var err, fatal error
-	go func() {
-		defer close(done)
-		err = side(ctx, from, to)
-		if _, ok := errors.AsType[*Incomplete](err); !ok {
-			fatal = err
-		}
-		// The first of these to be noticed ends the exchange, if it is an error.
-		_ = from.CloseWithError(fatal)
-		_ = to.CloseWithError(fatal)
-	}()
-	wait := func(exchanged error) error {
-		if exchanged != nil {
-			cancel(exchanged)
-			_ = sink.CloseWithError(exchanged)
-			_ = source.CloseWithError(exchanged)
-		}
-		<-done
-		cancel(nil)
-		if exchanged != nil && (fatal == nil || errors.Is(fatal, exchanged)) {
-			return exchanged
+	var incomplete *Incomplete
+	source, sink, wait := pipe.Join(ctx, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
+		err := side(ctx, from, to)
+		if errors.As(err, &incomplete) {
+			return nil
 		}
 		return err
+	})
+	return source, sink, func(exchanged error) error {
+		if err := wait(exchanged); err != nil || incomplete == nil {
+			return err
+		}
+		return incomplete
 	}
-	finish := func(int) error {
-		_ = sink.Close()
-		<-done
-		return fatal
-	}
-	return &pipe.Source{Reader: source}, &pipe.Sink{Writer: sink, Finish: finish}, wait
 }

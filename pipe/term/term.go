@@ -12,3 +12,18 @@ func IsTerminal(v any) bool {
 	f, ok := v.(*os.File)
 	return ok && f != nil && term.IsTerminal(int(f.Fd()))
 }
+
+// The size of a terminal that does not say one.
+const (
+	DefaultCols = 80
+	DefaultRows = 24
+)
+
+// Size returns a terminal's size.
+func Size(f *os.File) (cols, rows int) {
+	cols, rows, err := term.GetSize(int(f.Fd()))
+	if err != nil || cols <= 0 || rows <= 0 {
+		return DefaultCols, DefaultRows
+	}
+	return cols, rows
+}

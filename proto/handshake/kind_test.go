@@ -25,15 +25,22 @@ func TestKinds(t *testing.T) {
 		{wire.KindFiles, both, proto.OK},
 		{wire.KindPipe, both, proto.OK},
 		{wire.KindPipe, both[1:], proto.Declined},
+		{wire.KindTTY, both, proto.Declined},
+		{wire.KindTTY, []string{wire.KindTTY}, proto.OK},
+		{wire.KindPipe, []string{wire.KindTTY}, proto.Declined},
 	} {
+		want := proto.CapSend
+		if tt.kind == wire.KindTTY {
+			want = proto.CapTTYView
+		}
 		for _, right := range []bool{true, false} {
-			given, want := secret, tt.want
+			given, code := secret, tt.want
 			if !right {
-				given, want = []byte("another"), proto.Denied
+				given, code = []byte("another"), proto.Denied
 			}
 			b := binding(1, 2, 3)
 			cred := token.Credential{Method: wire.MethodToken, Public: make([]byte, 8), Secret: given}
-			d, err := handshake.NewDialer(b, cred, proto.CapSend, tt.kind, window)
+			d, err := handshake.NewDialer(b, cred, want, tt.kind, window)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,9 +51,9 @@ func TestKinds(t *testing.T) {
 			}
 			v := l.Answer(b, d.Hello)
 			_, _, err = d.Finish(v.Answer.Type(), wire.AppendBody(nil, v.Answer))
-			wantCode(t, tt.kind, v.Err, want)
-			wantCode(t, tt.kind, err, want)
-			if want == proto.OK && v.Kind != tt.kind || want != proto.OK && guard.claimed+guard.reserved > 0 {
+			wantCode(t, tt.kind, v.Err, code)
+			wantCode(t, tt.kind, err, code)
+			if code == proto.OK && v.Kind != tt.kind || code != proto.OK && guard.claimed+guard.reserved > 0 {
 				t.Errorf("got kind %q, %d claims and %d places", v.Kind, guard.claimed, guard.reserved)
 			}
 		}

@@ -25,7 +25,7 @@ type Link struct {
 	Transfer wire.TransferID
 	// Granted is what the dialer may do: see [proto.Caps].
 	Granted proto.Caps
-	// Kind is that of the transfers, [wire.KindPipe] or [wire.KindFiles].
+	// Kind is that of the transfers, [wire.KindPipe], [wire.KindFiles] or [wire.KindTTY].
 	Kind string
 	// Window is what we have said that we can hold of a transfer, PeerWindow
 	// what the peer has; in bytes.

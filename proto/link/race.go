@@ -15,13 +15,16 @@ import (
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/proto/tcp"
+	"mesh/proto/wire"
 )
 
 // A dialer that has both carriers prefers TCP: for bulk the kernel's is much
 // cheaper than QUIC in user space. QUIC begins headStart later, so that where
 // TCP is there at once nothing is done twice, and at once when TCP has failed.
 // When QUIC is there first, TCP, which takes a round trip more, gets as long
-// again as QUIC took, and graceTime at least.
+// again as QUIC took, and graceTime at least. For a terminal it is the other way
+// round: what counts there is that the link follows a changed address, and the
+// first that is there will do.
 const (
 	headStart = 50 * time.Millisecond
 	graceTime = 100 * time.Millisecond
@@ -30,6 +33,7 @@ const (
 // race is one dial of every address over every carrier.
 type race struct {
 	was     string
+	first   string // what is tried first, of two
 	attempt func(via string, addr netip.AddrPort) (carrier, error)
 	cancel  func() // ends the attempts that run
 	addrs   []netip.AddrPort
@@ -65,18 +69,18 @@ func (e *Endpoint) race(ctx context.Context, t Target) (carrier, error) {
 		},
 		was: t.was, cancel: cancel, addrs: addrs, results: make(chan raceResult), running: make(map[string]int),
 	}
-	waits := false // QUIC does
+	r.first = proto.ViaTCP
+	second := proto.ViaQUIC
+	if e.sockets.DialTCP == nil || e.transport != nil && t.Kind == wire.KindTTY {
+		r.first, second = second, r.first
+	}
+	waits := e.sockets.DialTCP != nil && e.transport != nil // the second does
 	timer := time.NewTimer(headStart)
 	defer timer.Stop()
-	if e.sockets.DialTCP != nil {
-		r.begin(proto.ViaTCP)
-		waits = e.transport != nil
-	} else {
-		r.begin(proto.ViaQUIC)
-	}
-	var begun time.Time // QUIC
+	r.begin(r.first)
+	var begun time.Time // the second
 	for waits || r.running[proto.ViaTCP]+r.running[proto.ViaQUIC] > 0 {
-		late := false // for TCP
+		late := false // for the first
 		select {
 		case got := <-r.results:
 			if r.take(got) {
@@ -85,13 +89,13 @@ func (e *Endpoint) race(ctx context.Context, t Target) (carrier, error) {
 		case <-timer.C:
 			late = true
 		}
-		late = late || r.running[proto.ViaTCP] == 0
+		late = late || r.running[r.first] == 0
 		switch {
 		case r.over:
 			waits = false
 		case late && waits:
 			waits, begun = false, time.Now()
-			r.begin(proto.ViaQUIC)
+			r.begin(second)
 		case late && r.held != nil:
 			r.settle(r.held)
 		}
@@ -129,7 +133,7 @@ func (r *race) take(got raceResult) bool {
 		}
 	case r.over || got.via == proto.ViaQUIC && r.held != nil:
 		drop(got.conn)
-	case got.via == proto.ViaQUIC && r.running[proto.ViaTCP] > 0:
+	case got.via == proto.ViaQUIC && r.first == proto.ViaTCP && r.running[proto.ViaTCP] > 0:
 		r.held = got.conn
 		return true
 	default:

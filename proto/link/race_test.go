@@ -15,6 +15,7 @@ import (
 	"mesh/proto/link"
 	"mesh/proto/linktest"
 	"mesh/proto/token"
+	"mesh/proto/wire"
 )
 
 // path is what lies between a dialer with both carriers and a listener with
@@ -125,6 +126,52 @@ func TestRace(t *testing.T) {
 				dl.Close(nil)
 				ll.Close(nil)
 				s.dial(t, e, cred, proto.CapSend)
+			})
+		})
+	}
+}
+
+// A terminal is rather over QUIC, and over TCP soon where that is not there.
+func TestRaceForTerminal(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name         string
+		noTCP, noUDP bool
+		want         string
+		within       time.Duration
+	}{
+		{"both", false, false, proto.ViaQUIC, 40 * time.Millisecond},
+		{"TCP blocked", true, false, proto.ViaQUIC, 40 * time.Millisecond},
+		{"UDP blocked", false, true, proto.ViaTCP, 100 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			overPath(t, func(t *testing.T, p *path) {
+				s := newSite(t, &p.net, proto.AllCaps, 1)
+				cred, _ := s.issue(t, proto.CapTTYView, 0, 0)
+				e := p.dialer(t)
+				p.noTCP.Store(c.noTCP)
+				p.noUDP.Store(c.noUDP)
+				begun := time.Now()
+				dl, err := e.Dial(t.Context(), link.Target{
+					ID: s.key.ID(), Addrs: []string{s.addr()}, Credential: cred, Want: proto.CapTTYView, Kind: wire.KindTTY,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer dl.Close(nil)
+				if took := time.Since(begun); took > c.within {
+					t.Errorf("took %s, want at most %s", took, c.within)
+				}
+				ll, err := s.listener.Accept(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer ll.Close(nil)
+				wantVia(t, dl, ll, c.want)
+				if ll.Kind != wire.KindTTY || ll.Granted != proto.CapTTYView {
+					t.Errorf("got kind %q and %s", ll.Kind, ll.Granted)
+				}
 			})
 		})
 	}

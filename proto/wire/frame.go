@@ -50,6 +50,17 @@ var types = map[Type]struct {
 	TypeAnswer:  {"FILES_ANSWER", proto.MaxControlFrameBytes},
 	TypeRefused: {"FILES_REFUSED", proto.MaxControlFrameBytes},
 	TypeStored:  {"FILES_STORED", proto.MaxControlFrameBytes},
+
+	TypeTermOpen:     {"TERM_OPEN", proto.MaxTermControlBytes},
+	TypeTermIn:       {"TERM_IN", proto.MaxTermInBytes},
+	TypeTermAck:      {"TERM_ACK", proto.MaxTermControlBytes},
+	TypeTermSession:  {"TERM_SESSION", proto.MaxTermControlBytes},
+	TypeTermOut:      {"TERM_OUT", proto.TermOutHeaderBytes + proto.MaxTermOutBytes},
+	TypeTermSnapshot: {"TERM_SNAPSHOT", proto.TermSnapshotHeaderBytes + proto.MaxTermSnapshotBytes},
+	TypeTermResize:   {"TERM_RESIZE", proto.MaxTermControlBytes},
+	TypeTermMark:     {"TERM_MARK", proto.MaxTermControlBytes},
+	TypeTermCtl:      {"TERM_CTL", proto.MaxTermControlBytes},
+	TypeTermExit:     {"TERM_EXIT", proto.MaxTermControlBytes},
 }
 
 // String returns the name that the documents use.

@@ -33,7 +33,7 @@ type Hello struct {
 	Method  string `json:"method"`
 	Token   []byte `json:"token,omitempty"`
 	Want    string `json:"want"`           // capabilities, as [proto.Caps] prints them
-	Kind    string `json:"kind,omitempty"` // [KindFiles], or nothing for pipes
+	Kind    string `json:"kind,omitempty"` // [KindFiles], [KindTTY], or nothing for pipes
 	Window  int64  `json:"window"`         // bytes that the dialer holds for its consumer
 	Nonce   []byte `json:"nonce"`
 	Proof   []byte `json:"proof"`
@@ -70,6 +70,9 @@ const (
 	// KindFiles is the frames of files and folders one way, and what the receiver
 	// says to them the other way, whatever else was granted.
 	KindFiles = "files"
+	// KindTTY is the frames of a shared terminal one way, and what its viewer types
+	// and says the other way.
+	KindTTY = "tty"
 )
 
 // Meta is FILE_META, which begins a transfer.
@@ -133,6 +136,12 @@ func (*Done) Type() Type { return TypeDone }
 // Type implements [Message].
 func (*Ack) Type() Type { return TypeAck }
 
+// kindWants is what may be wanted with each kind that P2P_HELLO names.
+var kindWants = map[string][]string{
+	KindFiles: {proto.CapSend.String(), proto.CapRecv.String()},
+	KindTTY:   {proto.CapTTYView.String(), (proto.CapTTYView | proto.CapTTYControl).String()},
+}
+
 func (m *Hello) check() error {
 	switch {
 	case !slices.Contains([]string{MethodToken, MethodCapability, MethodKey, MethodResume, MethodFlow}, m.Method):
@@ -140,7 +149,7 @@ func (m *Hello) check() error {
 	case (m.Method == MethodKey) != (len(m.Token) == 0):
 		return fmt.Errorf("token does not go with the method")
 	}
-	if m.Kind != "" && (m.Kind != KindFiles || m.Want != proto.CapSend.String() && m.Want != proto.CapRecv.String()) {
+	if wants := kindWants[m.Kind]; m.Kind != "" && !slices.Contains(wants, m.Want) {
 		return fmt.Errorf("kind of transfer does not go with what is wanted")
 	}
 	return checkOffer(m.Want, m.Window, m.Nonce, m.Proof)
@@ -173,7 +182,7 @@ func (m *Deny) check() error {
 }
 
 func (m *Meta) check() error {
-	if m.Kind != KindPipe && m.Kind != KindFiles {
+	if m.Kind != KindPipe && m.Kind != KindFiles && m.Kind != KindTTY {
 		return fmt.Errorf("unknown kind of transfer")
 	}
 	return nil

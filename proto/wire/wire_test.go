@@ -54,6 +54,19 @@ func samples() []wire.Message {
 		&wire.Refused{Path: "dir/small", Code: proto.Unsafe},
 		&wire.Stored{Files: 3},
 		&wire.Stored{Files: 1, Skipped: 1, Refused: 1, Code: proto.Unsafe},
+
+		&wire.Hello{Version: 1, Method: wire.MethodKey, Want: "tty:view,tty:control", Kind: wire.KindTTY, Window: 256 << 10, Nonce: field(3, 32), Proof: field(4, 32)},
+		&wire.Meta{Transfer: transfer, Kind: wire.KindTTY},
+		&wire.TermOpen{Mode: wire.TermScreen, Scrollback: 1000, Cols: 80, Rows: 24, Name: "alice"},
+		&wire.TermOpen{Mode: wire.TermRaw, History: true},
+		&wire.TermSession{Session: transfer, Name: "build", Rights: "tty:view", Seq: 5, Cols: 120, Rows: 40},
+		&wire.TermAck{Seq: 1 << 20},
+		&wire.TermResize{Seq: 1 << 20, Cols: 80, Rows: 24},
+		&wire.TermMark{Seq: 7, Text: "tests begin"},
+		&wire.TermCtl{Viewers: 2, Writers: []string{"alice"}, Notice: "bob has left", Typed: 3, Seq: 9},
+		&wire.TermCtl{Paused: true},
+		&wire.TermExit{Seq: 9, Code: 7},
+		&wire.TermExit{Seq: 9, Code: 143, Signal: 15},
 	}
 }
 
@@ -88,6 +101,20 @@ func empty(t wire.Type) wire.Message {
 		return new(wire.Refused)
 	case wire.TypeStored:
 		return new(wire.Stored)
+	case wire.TypeTermOpen:
+		return new(wire.TermOpen)
+	case wire.TypeTermSession:
+		return new(wire.TermSession)
+	case wire.TypeTermAck:
+		return new(wire.TermAck)
+	case wire.TypeTermResize:
+		return new(wire.TermResize)
+	case wire.TypeTermMark:
+		return new(wire.TermMark)
+	case wire.TypeTermCtl:
+		return new(wire.TermCtl)
+	case wire.TypeTermExit:
+		return new(wire.TermExit)
 	}
 	return nil
 }
@@ -207,7 +234,7 @@ func TestOneValidForm(t *testing.T) {
 
 func TestHelloLimits(t *testing.T) {
 	t.Parallel()
-	good := `{"version":1,"method":"key","want":"send,recv","window":1048576,"nonce":"N","proof":"P"}`
+	good := `{"version":1,"method":"key","want":"send,recv","window":262144,"nonce":"N","proof":"P"}`
 	b64 := "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM="
 	good = strings.NewReplacer("N", b64, "P", b64).Replace(good)
 	if err := wire.ParseBody([]byte(good), new(wire.Hello)); err != nil {
@@ -221,8 +248,8 @@ func TestHelloLimits(t *testing.T) {
 		{`send,recv`, `send,send`},
 		{`send,recv`, ``},
 		{`send,recv`, `root`},
-		{`1048576`, `1048575`},
-		{`1048576`, `1073741825`},
+		{`262144`, `262143`},
+		{`262144`, `1073741825`},
 		{b64, b64[4:]},
 		{b64, b64[:20] + `\n` + b64[20:]},
 	} {

@@ -156,6 +156,14 @@ func StoreFlags() []cli.Flag {
 	}
 }
 
+// HistoryName is the flag's of [History].
+const HistoryName = "history"
+
+// History is --history SIZE, of what is shared.
+func History(size Size) cli.Flag {
+	return sizeFlag(HistoryName, "share: hold `SIZE` of output for viewers that are slow", size, 32<<10, 1<<30)
+}
+
 const flowsName = "flows"
 
 // Flows is --flows N|auto, for every tool that can call. [FlowsOf] reads it.

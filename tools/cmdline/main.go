@@ -20,6 +20,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"mesh/pipe/term/console"
 	"mesh/proto"
 )
 
@@ -35,6 +36,10 @@ const toolbox = "mesh"
 // Go runtime opens it before main, so that a socket never becomes descriptor 1,
 // and nothing can tell the two cases apart afterwards.
 func Main(tools []func() *cli.Command, args []string, stdin, stdout, stderr *os.File) int {
+	if console.IsGuard(args) {
+		console.Guard(stdin, stdout, stderr)
+		return int(proto.OK)
+	}
 	ctx, signals, stop := withSignals(context.Background())
 	defer stop()
 	if len(args) == 0 {

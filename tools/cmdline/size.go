@@ -43,8 +43,13 @@ func (s *Size) String() string {
 	return strconv.FormatInt(n, 10) + unit
 }
 
-// SizeOf returns what the flag of a [Size] says.
-func SizeOf(c *cli.Context, name string) int64 { return int64(*c.Generic(name).(*Size)) }
+// SizeOf returns what the flag of a [Size] says, and 0 for a tool without it.
+func SizeOf(c *cli.Context, name string) int64 {
+	if s, ok := c.Generic(name).(*Size); ok {
+		return int64(*s)
+	}
+	return 0
+}
 
 // sizeFlag is a flag for a size from least to most.
 func sizeFlag(name, usage string, value, least, most Size) *cli.GenericFlag {

@@ -38,6 +38,8 @@ func Command() *cli.Command {
 					return nil
 				},
 			},
+			&cli.BoolFlag{Name: "tty", Usage: "share one terminal, with CMD in it, with all peers that come", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "control", Usage: "tty: make a second token, that allows typing", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "once", Usage: "run CMD for one peer, and end with its status", DisableDefaultText: true},
 			&cli.StringFlag{Name: "inbox", Usage: "store below `DIR` what peers send"},
 			&cli.BoolFlag{Name: "by-peer", Usage: "give each peer a folder of its own in DIR", DisableDefaultText: true},
@@ -55,6 +57,9 @@ func run(c *cli.Context) error {
 	if err := check(c, cmd); err != nil {
 		return err
 	}
+	if c.Bool("tty") {
+		return shareTerminal(c, cmd)
+	}
 	isInbox := cmd == nil && c.String("inbox") != ""
 	if !isInbox {
 		cmdline.Bulk()
@@ -69,13 +74,19 @@ func run(c *cli.Context) error {
 	return n.Close(listen(c, n, cmd))
 }
 
-// check wants the flags to go together. A CMD comes before an inbox of the
-// settings.
+// check wants the flags to go together. A CMD and a terminal come before an
+// inbox of the settings.
 func check(c *cli.Context, cmd []string) error {
-	isInbox := c.String("inbox") != ""
+	isInbox, tty := c.String("inbox") != "", c.Bool("tty")
 	switch {
-	case cmd != nil && isInbox && cmdline.Given(c, "inbox"):
-		return proto.Errorf(proto.Usage, "either --inbox or a command")
+	case (cmd != nil || tty) && isInbox && cmdline.Given(c, "inbox"):
+		return proto.Errorf(proto.Usage, "either --inbox or a command or a terminal")
+	case tty && c.Bool("once"):
+		return proto.Errorf(proto.Usage, "either --tty or --once")
+	case !tty && c.Bool("control"):
+		return proto.Errorf(proto.Usage, "--control goes with --tty")
+	case tty:
+		isInbox = false
 	case cmd == nil && !isInbox && cmdline.Given(c, "max"), cmd == nil && cmdline.Given(c, "once"):
 		return cmdline.Hint(proto.Errorf(proto.Usage, "--max and --once go with a command"), "mesh-listen --once -- CMD…")
 	case cmd != nil:

@@ -33,6 +33,7 @@ type event struct {
 	Addr    string     `json:"addr,omitempty"`
 	Token   string     `json:"token,omitempty"`
 	TokenID string     `json:"token_id,omitempty"`
+	Allows  string     `json:"allows,omitempty"`
 	Expires *time.Time `json:"expires,omitempty"`
 
 	// peer, progress, stored, receipt, delivery
@@ -111,7 +112,7 @@ func (t *teller) emit(e event) {
 }
 
 func (t *teller) listening(addr string, tok token.Token, text string) {
-	e := event{Event: "listening", Addr: addr, Token: text, TokenID: tok.ID.String()}
+	e := event{Event: "listening", Addr: addr, Token: text, TokenID: tok.ID.String(), Allows: tok.Caps.String()}
 	if !tok.Expires.IsZero() {
 		expires := tok.Expires.UTC()
 		e.Expires = &expires

@@ -24,6 +24,12 @@ import (
 type Offer struct {
 	// Caps is what there is to grant, to a token or to an authorised peer.
 	Caps proto.Caps
+	// Also is what else there is to grant, to an authorised peer, and with Second
+	// to the bearer of a second token, that allows both.
+	Also   proto.Caps
+	Second bool
+	// Passing says that this is not where the node will be found later.
+	Passing bool
 	// Takes reports whether a kind of transfer is taken; nil for pipes alone.
 	Takes func(kind string) bool
 	// Narrow, if it is set, returns what a node may do at the most, whatever lets it in.
@@ -94,16 +100,13 @@ func (w *Waiter) open(c *cli.Context) error {
 		uses, max = 1, 1
 	}
 	registry := token.NewRegistry(w.node.Key, w.node.Book)
-	var t token.Token
-	text := ""
-	if !w.offer.NoToken {
-		var err error
-		if t, err = registry.Issue(w.offer.Caps, c.Duration("ttl"), uses, addrs); err == nil {
-			text, err = t.Encode()
-		}
+	var tokens []token.Token
+	for _, caps := range w.offer.grants() {
+		t, err := registry.Issue(caps, c.Duration("ttl"), uses, addrs)
 		if err != nil {
 			return &proto.Error{Code: proto.Usage, Err: err}
 		}
+		tokens = append(tokens, t)
 		w.expires = t.Expires
 	}
 	if wait := c.Duration("wait"); wait > 0 {
@@ -114,19 +117,34 @@ func (w *Waiter) open(c *cli.Context) error {
 		guard = narrowed{registry, w.offer.Narrow}
 	}
 	var err error
-	if w.listener, err = w.endpoint.Listen(guard, w.offer.Caps, max); err != nil {
+	if w.listener, err = w.endpoint.Listen(guard, w.offer.Caps|w.offer.Also, max); err != nil {
 		return err
 	}
-	if !w.offer.Once {
+	if !w.offer.Once && !w.offer.Passing {
 		if err := writeAddrs(w.node.Book.Dir, addrs); err != nil {
 			return err
 		}
 	}
 	if w.offer.NoToken {
 		w.node.Listening(w.endpoint.Addr().String())
-		return nil
 	}
-	return w.show(c, t, text)
+	for i, t := range tokens {
+		if err := w.show(c, t, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// grants is what each of the tokens allows that are made.
+func (o Offer) grants() []proto.Caps {
+	switch {
+	case o.NoToken:
+		return nil
+	case o.Second:
+		return []proto.Caps{o.Caps, o.Caps | o.Also}
+	}
+	return []proto.Caps{o.Caps}
 }
 
 // narrowed lets nodes do less than the registry does.
@@ -145,11 +163,22 @@ func (n narrowed) Withdrawn(dialer identity.ID, id *token.ID, granted proto.Caps
 	return n.Registry.Withdrawn(dialer, id, granted) || !n.most(dialer).Has(granted)
 }
 
-// show gives the token out. What shows it to a person must not be parsed.
-func (w *Waiter) show(c *cli.Context, t token.Token, text string) error {
+// secondSuffix is what the file of the second token is called beside the first's.
+const secondSuffix = ".control"
+
+// show gives the i-th token out. What shows it to a person must not be parsed.
+func (w *Waiter) show(c *cli.Context, t token.Token, i int) error {
+	text, err := t.Encode()
+	if err != nil {
+		return &proto.Error{Code: proto.Usage, Err: err}
+	}
 	w.node.tell.listening(w.endpoint.Addr().String(), t, text)
-	file := c.String("token-file")
+	file, where := c.String("token-file"), "on the other side"
+	if i > 0 {
+		where = "to type there too"
+	}
 	if file != "" {
+		file += []string{"", secondSuffix}[i]
 		return cmdline.WriteFile(file, []byte(text+"\n"), 0o600)
 	}
 	how := w.offer.Command + " " + text
@@ -162,8 +191,7 @@ func (w *Waiter) show(c *cli.Context, t token.Token, text string) error {
 	if w.offer.Operand != "" {
 		how += " " + w.offer.Operand
 	}
-	_, err := fmt.Fprintf(c.App.ErrWriter, "%s: on the other side, run: %s\n", cmdline.Name(c), how)
-	if err != nil {
+	if _, err := fmt.Fprintf(c.App.ErrWriter, "%s: %s, run: %s\n", cmdline.Name(c), where, how); err != nil {
 		return proto.Errorf(proto.IO, "show the token: %w", err)
 	}
 	return nil

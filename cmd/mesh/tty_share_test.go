@@ -1,0 +1,134 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mesh/pipe/term/termtest"
+)
+
+// The sharer's tool ends with the command's status, and the terminal is as it was
+// after every end that the tool can see.
+func TestTTYShareEnds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, command string
+		end           func(t *testing.T, s *shared)
+		status        string
+	}{
+		{"status", "sh -c 'exit 7'", func(*testing.T, *shared) {}, "7"},
+		{"signal", "sh -c 'kill -TERM $$'", func(*testing.T, *shared) {}, "143"},
+		{"left behind", `printf '\033[?1049h\033[?25l\033[?1000h\033[?2004h\033[31m'`, func(*testing.T, *shared) {}, "0"},
+		{"exit", "sh", func(_ *testing.T, s *shared) { s.sharer.Run("exit 3") }, "3"},
+		{"SIGTERM", "cat", func(t *testing.T, s *shared) { s.kill(syscall.SIGTERM) }, "143"},
+		{"SIGKILL", "cat", func(t *testing.T, s *shared) { s.kill(syscall.SIGKILL) }, "137"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := shareCommand(t, 80, 24, c.command)
+			if c.command == "cat" || c.command == "sh" {
+				s.view("tok", 80, 24)
+				s.waitViewers(1)
+			}
+			c.end(t, s)
+			s.sharer.WaitText("ended " + c.status)
+			s.sharer.Run("stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(icanon|echo|isig|opost)' | tr '\\n' ' '")
+			s.sharer.WaitText("isig icanon echo")
+			termtest.Wait(t, func() error {
+				if got, want := s.sharer.Modes(), "alternate=0 cursor=1 insert=0 keypad=0 cursorkeys=0 mouse=0 sgr=0 origin=0 region=0-23 wrap=1"; got != want {
+					return fmt.Errorf("got %s, want %s", got, want)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// pid finds the sharer's process.
+func (s *shared) pid() int {
+	s.t.Helper()
+	var pid int
+	termtest.Wait(s.t, func() error {
+		out, err := exec.Command("pgrep", "-P", s.sharer.Format("#{pane_pid}"), "-f", "share").Output()
+		if err == nil {
+			_, err = fmt.Sscan(string(out), &pid)
+		}
+		return err
+	})
+	return pid
+}
+
+func (s *shared) kill(sig syscall.Signal) {
+	s.t.Helper()
+	if err := syscall.Kill(s.pid(), sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// waitViewers waits until so many view.
+func (s *shared) waitViewers(n int) {
+	s.t.Helper()
+	want := fmt.Sprintf("shared: %d viewers", n)
+	if n == 1 {
+		want = "shared: 1 viewer"
+	}
+	termtest.Wait(s.t, func() error {
+		if got := s.sharer.Format("#{pane_title}"); got != want {
+			return fmt.Errorf("the sharer's title is %q, want %q", got, want)
+		}
+		return nil
+	})
+}
+
+// A viewer without the right to type types nothing, whatever it presses or pastes,
+// and an ordinary viewer's tool does not even try.
+func TestTTYReadOnly(t *testing.T) {
+	t.Parallel()
+	s := shareCommand(t, 80, 24, "cat -v")
+	v := s.view("tok", 80, 24)
+	s.waitViewers(1)
+	v.Keys("a", "Enter", "Up", "C-l", "F1")
+	s.sharer.Run("sharer")
+	v.WaitText("sharer")
+	termtest.Wait(t, func() error {
+		if got := strings.TrimSpace(s.sharer.Text()); got != "sharer\nsharer" {
+			return fmt.Errorf("the sharer sees %q", got)
+		}
+		return nil
+	})
+}
+
+// With the second token a viewer types, and the sharer sees who does.
+func TestTTYControl(t *testing.T) {
+	t.Parallel()
+	s := share(t, 80, 24, "--name", "demo")
+	p := s.view("tok.control", 80, 24, "--name", "eve")
+	s.waitViewers(1)
+	p.Run("echo $((6*7))")
+	s.sharer.WaitText("42")
+	termtest.Wait(t, func() error {
+		if got := s.sharer.Format("#{pane_title}"); !strings.Contains(got, "typing: eve (mk1") {
+			return fmt.Errorf("the sharer's title is %q", got)
+		}
+		return nil
+	})
+	wantSame(t, "typed", s.sharer, p)
+	s.sharer.Run("mesh-tty ctl revoke && echo $((600+60))")
+	s.sharer.WaitText("660")
+	p.Type("echo nothing; exit\r")
+	s.sharer.Run("echo $((700+77))")
+	wantSame(t, "revoked", s.sharer, p)
+	s.sharer.WaitText("777")
+	if got := s.sharer.Text(); strings.Contains(got, "nothing") {
+		t.Errorf("typed after it was revoked:\n%s", got)
+	}
+	s.sharer.Run("mesh-tty ctl kick 1; mesh-tty ctl list | wc -l")
+	p.WaitText("23 (declined)")
+	p.Run("echo status $?")
+	p.WaitText("status 23")
+}

@@ -1,0 +1,149 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mesh/pipe/term/termtest"
+)
+
+// modes are those of a terminal that a viewer who may type shares.
+func modes(p *termtest.Pane) string {
+	return p.Format("cursor #{cursor_flag} mouse #{mouse_any_flag} #{mouse_button_flag} #{mouse_sgr_flag} keypad #{keypad_flag} #{keypad_cursor_flag}")
+}
+
+// What a viewer types does what it would at the sharer's, and both see the same.
+func TestTTYViewerTypes(t *testing.T) {
+	t.Parallel()
+	source, err := filepath.Abs("main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, command, ready string
+		keys                 []string
+	}{
+		{"vim", "vim -n -u NONE -c 'set mouse=a hlsearch' " + source, "package main", []string{"j", "C-f", "C-b", "w", "i", "x", "Escape", "u", "o", "Up", "F1", "Escape", ":q", "Enter"}},
+		{"mc", "mc --nosubshell", "Name", []string{"Down", "Up", "Tab", "End", "Home", "F9", "Right", "Escape", "Escape"}},
+		{"bash", "bash --norc --noprofile", "PROMPT>", []string{"e", "c", "h", "o", "Space", "~", "~", "BSpace", "Left", "C-a", "C-e", "Enter", "Up", "C-c"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := exec.LookPath(c.name); err != nil {
+				t.Skipf("no %s here", c.name)
+			}
+			s := shareCommand(t, 120, 40, c.command)
+			s.sharer.WaitText(c.ready)
+			v := s.view("tok.control", 120, 40)
+			wantSame(t, "joined", s.sharer, v)
+			for i := range 10 * len(c.keys) {
+				v.Keys(c.keys[i%len(c.keys)])
+				if i%len(c.keys) != len(c.keys)-1 {
+					continue
+				}
+				wantSame(t, fmt.Sprintf("key %d", i+1), s.sharer, v)
+			}
+		})
+	}
+}
+
+// A viewer of another size sees what it has room for, and changes nothing for the
+// sharer.
+func TestTTYSizes(t *testing.T) {
+	t.Parallel()
+	s := shareCommand(t, 120, 40, `sh -c 'for i in $(seq 40); do printf "\033[$i;1H\033[3$((i%8))m"; seq -s " " $i 200 | cut -c1-120 | tr -d "\n"; done; printf "\033[H"; exec cat'`)
+	s.sharer.WaitText("\n40 41")
+	want := strings.Split(s.sharer.Text(), "\n")
+	for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 60}, {100, 60}, {200, 30}} {
+		cols, rows := size[0], size[1]
+		v := s.view("tok.control", cols, rows)
+		visible := min(rows, 40)
+		if rows < 40 {
+			visible-- // the status line
+		}
+		termtest.Wait(t, func() error {
+			got := strings.Split(v.Text(), "\n")
+			for y := range visible {
+				line := fmt.Sprintf("%-120s", want[y])[:min(cols, 120)]
+				if cols > 120 {
+					line += "│"
+				}
+				if y >= len(got) || got[y] != strings.TrimRight(line, " ") {
+					return fmt.Errorf("%dx%d: line %d is not %q:\n%s", cols, rows, y, line, v.Text())
+				}
+			}
+			return nil
+		})
+	}
+	if got := s.sharer.Format("#{pane_width}x#{pane_height}"); got != "120x40" {
+		t.Errorf("the sharer's terminal is %s", got)
+	}
+	if got := strings.Split(s.sharer.Text(), "\n"); strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("the sharer's screen has changed:\n%s", s.sharer.Text())
+	}
+}
+
+// A viewer that is killed, or suspended, leaves its terminal sane, and the others
+// alone.
+func TestTTYViewerEnds(t *testing.T) {
+	t.Parallel()
+	s := shareCommand(t, 80, 24, "bash --norc --noprofile")
+	s.sharer.Run(`printf '\033[?1003;1006h\033[?2004h\033[?1h\033[?25l'; clear; echo shown`)
+	s.sharer.WaitText("shown")
+	other := s.view("tok", 80, 24)
+	other.WaitText("shown")
+	for _, shell := range []string{"bash", "dash"} {
+		for name, end := range map[string]func(p *termtest.Pane, pid int){
+			"KILL":    func(_ *termtest.Pane, pid int) { _ = syscall.Kill(pid, syscall.SIGKILL) },
+			"TERM":    func(_ *termtest.Pane, pid int) { _ = syscall.Kill(pid, syscall.SIGTERM) },
+			"detach":  func(p *termtest.Pane, _ int) { p.Keys("Enter"); p.Type("~.") },
+			"suspend": func(p *termtest.Pane, _ int) { p.Keys("Enter"); p.Type("~"); p.Keys("C-z") },
+		} {
+			p := s.pane(shell, 80, 24)
+			p.Run("clear; mesh-tty @tok.control")
+			p.WaitText("shown")
+			termtest.Wait(t, func() error {
+				if got := modes(p); got != modes(s.sharer) {
+					return fmt.Errorf("the viewer's modes are %s", got)
+				}
+				return nil
+			})
+			var pid int
+			termtest.Wait(t, func() error {
+				out, err := exec.Command("pgrep", "-P", p.Format("#{pane_pid}"), "mesh-tty").Output()
+				if err == nil {
+					_, err = fmt.Sscan(string(out), &pid)
+				}
+				return err
+			})
+			end(p, pid)
+			termtest.Wait(t, func() error {
+				const want = "alternate=0 cursor=1 insert=0 keypad=0 cursorkeys=0 mouse=0 sgr=0 origin=0 region=0-23 wrap=1"
+				if got := p.Modes(); got != want {
+					return fmt.Errorf("%s in %s: got %s, want %s", name, shell, got, want)
+				}
+				if !strings.HasSuffix(strings.TrimSpace(p.Text()), "PROMPT>") {
+					p.Keys("Enter")
+					return fmt.Errorf("%s in %s: no prompt: %s", name, shell, p.Text())
+				}
+				return nil
+			})
+			p.Run("clear; stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(icanon|echo|isig|opost)' | tr '\\n' ' '")
+			p.WaitText("isig icanon echo")
+			if name == "suspend" {
+				p.Run("fg")
+				p.WaitText("shown")
+				p.Keys("Enter")
+				p.Type("~.")
+			}
+		}
+	}
+	s.sharer.Run("echo on $((40+2))")
+	other.WaitText("on 42")
+}

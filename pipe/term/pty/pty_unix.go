@@ -1,0 +1,190 @@
+//go:build !windows
+
+package pty
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	creack "github.com/creack/pty"
+	"golang.org/x/sys/unix"
+
+	"mesh/proto"
+)
+
+// Process is a command on a terminal of its own. One goroutine may read while
+// others write.
+type Process struct {
+	cmd    *exec.Cmd
+	master *os.File
+	ended  chan struct{} // closed by wait
+	exit   Exit          // valid then
+}
+
+// Start runs the command as the leader of a session whose terminal is the new
+// one. Close it in the end.
+func Start(o Options) (*Process, error) {
+	master, slave, err := open(o)
+	if err != nil {
+		return nil, proto.IOError(fmt.Errorf("open a terminal: %w", err))
+	}
+	cmd := exec.Command(o.Command[0], o.Command[1:]...)
+	cmd.Env = o.Env
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	err = cmd.Start()
+	slave.Close()
+	if err != nil {
+		master.Close()
+		if e, ok := errors.AsType[*exec.Error](err); ok {
+			err = e.Err
+		}
+		return nil, proto.IOError(fmt.Errorf("run %q: %w", o.Command[0], err))
+	}
+	p := &Process{cmd: cmd, master: master, ended: make(chan struct{})}
+	go p.wait()
+	return p, nil
+}
+
+// open makes the terminal: with its size and settings before anybody looks.
+func open(o Options) (master, slave *os.File, err error) {
+	first, slave, err := creack.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer first.Close()
+	master, err = pollable(first)
+	if err == nil {
+		err = errors.Join(setSize(master, o.Cols, o.Rows), settle(slave, o.Like))
+	}
+	if err != nil {
+		slave.Close()
+		if master != nil {
+			master.Close()
+		}
+		return nil, nil, err
+	}
+	return master, slave, nil
+}
+
+// pollable returns another descriptor of f that never blocks a thread, and whose
+// reads have deadlines. Its Fd must not be called: that would end it.
+func pollable(f *os.File) (*os.File, error) {
+	var fd int
+	err := control(f, func(old uintptr) (err error) {
+		if fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3); err != nil {
+			return err
+		}
+		return unix.SetNonblock(fd, true)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "pty"), nil
+}
+
+// settle gives the terminal the settings of another one, and says that what is
+// typed is UTF-8, so that erasing takes whole characters.
+func settle(slave, like *os.File) error {
+	return control(slave, func(fd uintptr) error {
+		t, err := unix.IoctlGetTermios(int(fd), getTermios)
+		if err != nil {
+			return err
+		}
+		if like != nil {
+			if other, err := unix.IoctlGetTermios(int(like.Fd()), getTermios); err == nil {
+				t = other
+			}
+		}
+		t.Iflag |= unix.IUTF8
+		return unix.IoctlSetTermios(int(fd), setTermios, t)
+	})
+}
+
+func setSize(master *os.File, cols, rows int) error {
+	return control(master, func(fd uintptr) error {
+		return unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(cols), Row: uint16(rows)})
+	})
+}
+
+// control runs f with a file's descriptor, and leaves the file as it is.
+func control(file *os.File, f func(fd uintptr) error) error {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var ferr error
+	if err := raw.Control(func(fd uintptr) { ferr = f(fd) }); err != nil {
+		return err
+	}
+	return ferr
+}
+
+func (p *Process) wait() {
+	_ = p.cmd.Wait() // the state says it all
+	p.exit.Code = p.cmd.ProcessState.ExitCode()
+	if w, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+		p.exit = Exit{Code: 128 + int(w.Signal()), Signal: int(w.Signal())}
+	}
+	close(p.ended)
+	_ = p.master.SetReadDeadline(time.Now().Add(drainTime)) // fails when it is closed
+}
+
+// Read reads what the command and all that it has started have printed.
+// [io.EOF] comes when they have ended, or drainTime after the command has.
+func (p *Process) Read(b []byte) (int, error) {
+	n, err := p.master.Read(b)
+	switch {
+	case err == nil, errors.Is(err, io.EOF):
+	case errors.Is(err, syscall.EIO), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
+		err = io.EOF // Linux says EIO when nobody has the other side open
+	default:
+		err = proto.IOError(err)
+	}
+	return n, err
+}
+
+// Write types b. It blocks while the terminal's queue is full because nobody
+// reads it.
+func (p *Process) Write(b []byte) (int, error) { return p.master.Write(b) }
+
+// Resize tells the command that its terminal has another size.
+func (p *Process) Resize(cols, rows int) error { return setSize(p.master, cols, rows) }
+
+// Ended is closed when the command has ended.
+func (p *Process) Ended() <-chan struct{} { return p.ended }
+
+// Wait returns how the command ended. It blocks until it has.
+func (p *Process) Wait() Exit {
+	<-p.ended
+	return p.exit
+}
+
+// Pid is the command's process id.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Close takes the terminal away: the command gets SIGHUP, and SIGKILL if it has
+// not ended soon after. It blocks until it has.
+func (p *Process) Close() {
+	select {
+	case <-p.ended:
+		_ = p.master.Close()
+		return
+	default:
+	}
+	_ = syscall.Kill(-p.Pid(), syscall.SIGHUP) // fails when nobody is left
+	timer := time.NewTimer(hangupTime)
+	defer timer.Stop()
+	select {
+	case <-p.ended:
+	case <-timer.C:
+		_ = syscall.Kill(-p.Pid(), syscall.SIGKILL)
+		<-p.ended
+	}
+	_ = p.master.Close()
+}

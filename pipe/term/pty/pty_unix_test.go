@@ -1,0 +1,133 @@
+//go:build !windows
+
+package pty_test
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mesh/pipe/term/pty"
+	"mesh/proto"
+)
+
+func start(t *testing.T, script string) *pty.Process {
+	t.Helper()
+	p, err := pty.Start(pty.Options{Command: []string{"/bin/sh", "-c", script}, Env: os.Environ(), Cols: 93, Rows: 27})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+func TestExit(t *testing.T) {
+	t.Parallel()
+	for script, want := range map[string]pty.Exit{
+		"exit 0":          {},
+		"exit 7":          {Code: 7},
+		"exit 255":        {Code: 255},
+		"kill -TERM $$":   {Code: 143, Signal: 15},
+		"kill -KILL $$":   {Code: 137, Signal: 9},
+		"kill -HUP $$":    {Code: 129, Signal: 1},
+		"trap '' HUP; :":  {},
+		"echo; exit 1 >&": {Code: 2},
+	} {
+		p := start(t, script)
+		if _, err := io.ReadAll(p); err != nil {
+			t.Errorf("%s: %v", script, err)
+		}
+		if got := p.Wait(); got != want {
+			t.Errorf("%s: got %+v, want %+v", script, got, want)
+		}
+	}
+}
+
+// The size and the settings are there before the command looks.
+func TestTerminal(t *testing.T) {
+	t.Parallel()
+	p := start(t, `stty size; stty -a | tr ' ;' '\n\n' | grep -x -- -\\?iutf8; tty >/dev/null && echo tty`)
+	out, err := io.ReadAll(p)
+	if want := "27 93\r\niutf8\r\ntty\r\n"; string(out) != want || err != nil {
+		t.Errorf("got %q (%v), want %q", out, err, want)
+	}
+}
+
+func TestTypeAndResize(t *testing.T) {
+	t.Parallel()
+	p := start(t, `stty -echo; trap 'stty size' WINCH; echo ready; read line; echo "<$line>"; while :; do sleep 0.01; done`)
+	read := func(want string) {
+		t.Helper()
+		var got []byte
+		b := make([]byte, 100)
+		for !strings.Contains(string(got), want) {
+			n, err := p.Read(b)
+			if got = append(got, b[:n]...); err != nil {
+				t.Fatalf("got %q (%v), want %q", got, err, want)
+			}
+		}
+	}
+	read("ready")
+	if _, err := p.Write([]byte("grüße\n")); err != nil {
+		t.Fatal(err)
+	}
+	read("<grüße>")
+	if err := p.Resize(50, 20); err != nil {
+		t.Fatal(err)
+	}
+	read("20 50")
+}
+
+// What a command has left behind may print for a while, and no longer.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	begun := time.Now()
+	p := start(t, `(trap '' HUP; exec sleep 60) & yes | head -c 300000; echo end`)
+	out, err := io.ReadAll(p)
+	if err != nil || !bytes.HasSuffix(out, []byte("end\r\n")) || len(out) != 450005 {
+		t.Errorf("got %d bytes (%v), want 450005", len(out), err)
+	}
+	if took := time.Since(begun); took > 20*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+// Whoever ignores SIGHUP is ended all the same.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	p := start(t, `trap '' HUP; echo ready; while :; do sleep 1; done`)
+	if _, err := io.ReadFull(p, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	if got := p.Wait(); got.Signal != 9 {
+		t.Errorf("got %+v, want signal 9", got)
+	}
+	if _, err := io.Copy(io.Discard, p); err != nil {
+		t.Errorf("read after the end: %v", err)
+	}
+}
+
+func TestNoSuchCommand(t *testing.T) {
+	t.Parallel()
+	_, err := pty.Start(pty.Options{Command: []string{"no-such-command-here"}, Cols: 1, Rows: 1})
+	if got := proto.CodeOf(err); got != proto.IO {
+		t.Errorf("got %v (%v), want %v", got, err, proto.IO)
+	}
+}
+
+func TestEnviron(t *testing.T) {
+	t.Parallel()
+	base := []string{"A=1", "MESH_PEER=mesh1secret", "MESH_HOME=/h", "LINES=3", "COLUMNS=4", "TERM=x", "MESH_CONTROL_TOKEN=s"}
+	got := pty.Environ(base, "TERM=y", "B=")
+	if want := []string{"A=1", "MESH_HOME=/h", "TERM=y", "B="}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if base[0] != "A=1" || base[1] != "MESH_PEER=mesh1secret" {
+		t.Errorf("base was changed: %q", base)
+	}
+}

@@ -1,0 +1,107 @@
+package share
+
+import (
+	"encoding/json"
+	"io"
+	"sync"
+	"time"
+
+	"mesh/proto"
+)
+
+// typedTime is how long what one person types is counted together.
+const typedTime = 10 * time.Second
+
+// Audit writes what befalls a session, one JSON object a line: who came, left and
+// typed how much. What was typed is never in it. A nil Audit writes nothing.
+type Audit struct {
+	mu  sync.Mutex
+	w   io.Writer
+	err error
+	// What one person typed since, and is not written yet.
+	by    *typist
+	bytes int
+	since time.Time
+}
+
+// audited is one line.
+type audited struct {
+	Time   time.Time `json:"time"`
+	Event  string    `json:"event"` // share, join, leave, typed, resize, pause, resume, kick, revoke, exit
+	PeerID string    `json:"peer_id,omitempty"`
+	Peer   string    `json:"peer,omitempty"`
+	Addr   string    `json:"addr,omitempty"`
+	Rights string    `json:"rights,omitempty"`
+	Bytes  int       `json:"bytes,omitempty"`
+	Cols   int       `json:"cols,omitempty"`
+	Rows   int       `json:"rows,omitempty"`
+	Name   string    `json:"name,omitempty"`
+	Code   *int      `json:"code,omitempty"`
+}
+
+// NewAudit returns an audit that writes to w.
+func NewAudit(w io.Writer) *Audit { return &Audit{w: w} }
+
+// Err returns the first failure of writing.
+func (a *Audit) Err() error {
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err
+}
+
+func (a *Audit) write(e audited) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.flushLocked()
+	a.line(e)
+}
+
+func (a *Audit) line(e audited) {
+	e.Time = time.Now().UTC()
+	line, err := json.Marshal(e)
+	if err == nil {
+		_, err = a.w.Write(append(line, '\n'))
+	}
+	if err != nil && a.err == nil {
+		a.err = proto.IOError(err)
+	}
+}
+
+// typed counts bytes that somebody typed.
+func (a *Audit) typed(t *typist, n int) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.by != t {
+		a.flushLocked()
+		a.by, a.since = t, time.Now()
+	}
+	a.bytes += n
+}
+
+// flush writes what is counted since long.
+func (a *Audit) flush(now time.Time) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.by != nil && now.Sub(a.since) >= typedTime {
+		a.flushLocked()
+	}
+}
+
+func (a *Audit) flushLocked() {
+	if a.by != nil && a.bytes > 0 {
+		a.line(audited{Event: "typed", PeerID: a.by.id, Peer: a.by.label, Bytes: a.bytes})
+	}
+	a.by, a.bytes = nil, 0
+}

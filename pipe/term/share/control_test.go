@@ -1,0 +1,204 @@
+package share_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"mesh/pipe/term/share"
+	"mesh/pipe/term/vt"
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+func TestKick(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, share.Options{})
+	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+	if err := r.Kick(7); proto.CodeOf(err) != proto.Usage {
+		t.Errorf("nobody: got %v", err)
+	}
+	if err := r.Kick(1); err != nil {
+		t.Fatal(err)
+	}
+	v.end(proto.Declined)
+	again := make(chan error, 1)
+	who := anyone(mayView)
+	back := r.refused(who)
+	go func() { again <- back }()
+	if err := <-again; proto.CodeOf(err) != proto.Declined {
+		t.Errorf("back again: got %v, want %v", err, proto.Declined)
+	}
+}
+
+// refused lets a viewer in that is not let in.
+func (r *room) refused(who share.Visitor) error {
+	from, to := ioPipe(wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermScreen}))
+	return r.Serve(r.t.Context(), from, to, who)
+}
+
+// Who may not type any more is not heard, but stays.
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	for _, one := range []bool{true, false} {
+		in := new(typed)
+		r := newRoom(t, share.Options{Input: in})
+		v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
+		v.typeKeys("a")
+		eventually(t, "a key", func() bool { return in.String() == "a" })
+		number := 0
+		if one {
+			number = 1
+		}
+		if err := r.Revoke(number); err != nil {
+			t.Fatal(err)
+		}
+		v.typeKeys("b")
+		v.wait("a notice", func() bool { return len(v.notices) == 1 })
+		again := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
+		if again.session.Rights != "tty:view" {
+			t.Errorf("one %v: who comes again may %s", one, again.session.Rights)
+		}
+		other := r.view(share.Visitor{ID: "mk1other", Caps: mayType}, wire.TermOpen{Mode: wire.TermScreen})
+		if got := other.session.Rights == "tty:view,tty:control"; got != one {
+			t.Errorf("one %v: another one may %s", one, other.session.Rights)
+		}
+		r.Output([]byte("x"))
+		v.wait("output", func() bool { return v.screen.Text()[0] == "x" })
+		if got := in.String(); got != "a" {
+			t.Errorf("got %q, want a", got)
+		}
+	}
+}
+
+// What is printed during a pause nobody ever gets, but for what is on the screen
+// then; not from the history, and not from the scrollback.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	in := new(typed)
+	r := newRoom(t, share.Options{Input: in})
+	v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
+	raw := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermRaw})
+	r.Output([]byte("before\r\n"))
+	v.wait("before", func() bool { return v.screen.Text()[0] == "before" })
+	raw.wait("before", func() bool { return string(raw.raw) == "before\r\n" })
+	r.Pause(true)
+	v.wait("the pause", func() bool { return v.ctl.Paused })
+	r.Output([]byte("secret\x1b["))
+	r.Output([]byte("m" + strings.Repeat("\r\nfiller", 50)))
+	v.typeKeys("x")
+	late := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: 100})
+	late.wait("the pause", func() bool { return late.ctl.Paused })
+	r.Output([]byte("\r\n\x1b[2J\x1b[Hafter\x1b["))
+	r.Pause(false)
+	r.Output([]byte("m!"))
+	later := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: 100})
+	history := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermRaw, History: true})
+	for name, v := range map[string]*viewer{"v": v, "late": late, "later": later} {
+		v.wait("after", func() bool { return v.screen.Text()[0] == "after!" })
+		v.mu.Lock()
+		if all := string(v.screen.Snapshot(vt.MaxScrollback)); strings.Contains(all, "secret") {
+			t.Errorf("%s: got %q", name, all)
+		}
+		v.mu.Unlock()
+	}
+	raw.wait("after", func() bool { return raw.snapshots == 1 && raw.screen.Text()[0] == "after!" })
+	history.wait("after", func() bool { return strings.HasSuffix(string(history.raw), "m!") })
+	for _, v := range []*viewer{raw, history} {
+		v.mu.Lock()
+		if strings.Contains(string(v.raw), "secret") {
+			t.Errorf("got %q", v.raw)
+		}
+		v.mu.Unlock()
+	}
+	if got := in.String(); got != "" {
+		t.Errorf("%q was typed during the pause", got)
+	}
+}
+
+// The socket answers who asks properly.
+func TestControl(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, share.Options{Input: new(typed)})
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { r.Control(ctx, l) })
+	defer wg.Wait()
+	defer cancel()
+	v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen, Name: "me\x1b[31m", Cols: 90, Rows: 20})
+	reply, err := share.Ask(ctx, path, share.Request{Do: "list"})
+	if err != nil || len(reply.Viewers) != 1 {
+		t.Fatalf("got %+v (%v)", reply, err)
+	}
+	if got := reply.Viewers[0]; got.Name != "alice" || got.Rights != "tty:view,tty:control" || got.Cols != 90 || got.Mode != "screen" {
+		t.Errorf("got %+v", got)
+	}
+	for do, want := range map[string]proto.Code{"kick": proto.Usage, "dance": proto.Usage, "mark": 0, "pause": 0, "resume": 0, "revoke": 0} {
+		if _, err := share.Ask(ctx, path, share.Request{Do: do}); proto.CodeOf(err) != want {
+			t.Errorf("%s: got %v, want %v", do, err, want)
+		}
+	}
+	if _, err := share.Ask(ctx, path, share.Request{Do: "kick", Who: "alice"}); err != nil {
+		t.Error(err)
+	}
+	v.end(proto.Declined)
+	for _, bad := range []string{"", "\n", "{}\n", "[]\n", strings.Repeat("x", 10000) + "\n"} {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write([]byte(bad))
+		_ = conn.(*net.UnixConn).CloseWrite()
+		var b bytes.Buffer
+		_, _ = b.ReadFrom(conn)
+		conn.Close()
+	}
+	cancel()
+	wg.Wait()
+	if _, err := share.Ask(t.Context(), path, share.Request{Do: "list"}); proto.CodeOf(err) != proto.Unreachable {
+		t.Errorf("after the end: got %v", err)
+	}
+}
+
+// The audit says who did what, and never what was typed.
+func TestAudit(t *testing.T) {
+	t.Parallel()
+	var b safeBuffer
+	r := newRoom(t, share.Options{Input: new(typed), Audit: share.NewAudit(&b)})
+	v := r.view(share.Visitor{ID: "mk1key", Addr: "192.0.2.9:1", Caps: mayType}, wire.TermOpen{Mode: wire.TermScreen, Name: "eve\n\x1b[2J"})
+	v.typeKeys("hunter2\r")
+	v.wait("typed", func() bool { return v.ctl.Typed == 8 })
+	_ = v.to.Close()
+	v.end(proto.OK)
+	r.Exit(3, 0)
+	var events []string
+	for line := range strings.Lines(b.String()) {
+		var e map[string]any
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		events = append(events, e["event"].(string))
+		if e["event"] == "typed" && (e["bytes"] != 8.0 || e["peer_id"] != "mk1key") {
+			t.Errorf("got %q", line)
+		}
+		if p, _ := e["peer"].(string); strings.ContainsAny(p, "\n\x1b") {
+			t.Errorf("got peer %q", p)
+		}
+	}
+	if got, want := strings.Join(events, " "), "join typed leave exit"; got != want {
+		t.Errorf("got events %q, want %q", got, want)
+	}
+	if strings.Contains(b.String(), "hunter2") {
+		t.Errorf("got %q", b.String())
+	}
+}

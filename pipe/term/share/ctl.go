@@ -1,0 +1,167 @@
+package share
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"mesh/proto"
+)
+
+const (
+	// maxRequest bounds a request, maxReply an answer, in bytes.
+	maxRequest = 4 << 10
+	maxReply   = 1 << 20
+	// requestTime bounds one request and its answer.
+	requestTime = 5 * time.Second
+)
+
+// Request is what is asked of a session through its socket, which only the user
+// who shares can open.
+type Request struct {
+	Do string `json:"do"` // list, kick, revoke, pause, resume, mark
+	// Who is a viewer's number or name; none means all, for revoke.
+	Who  string `json:"who,omitempty"`
+	Text string `json:"text,omitempty"` // of a mark
+}
+
+// Reply is the answer.
+type Reply struct {
+	Error   string     `json:"error,omitempty"`
+	Code    proto.Code `json:"code,omitempty"`
+	Viewers []Info     `json:"viewers,omitempty"`
+	Paused  bool       `json:"paused,omitempty"`
+}
+
+// Control answers requests that come through l, one a connection, until ctx ends.
+// It closes l.
+func (s *Session) Control(ctx context.Context, l net.Listener) {
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	defer l.Close()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			select {
+			case <-time.After(requestTime / 50):
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		wg.Go(func() {
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(requestTime))
+			line, err := bufio.NewReader(io.LimitReader(conn, maxRequest)).ReadBytes('\n')
+			if err != nil {
+				return
+			}
+			var r Request
+			if json.Unmarshal(line, &r) != nil {
+				return
+			}
+			answer, err := json.Marshal(s.do(r))
+			if err == nil {
+				_, _ = conn.Write(append(answer, '\n')) // whoever asked may have gone
+			}
+		})
+	}
+}
+
+func (s *Session) do(r Request) Reply {
+	var err error
+	switch r.Do {
+	case "list":
+		s.mu.Lock()
+		paused := s.paused
+		s.mu.Unlock()
+		return Reply{Viewers: s.List(), Paused: paused}
+	case "kick":
+		var n int
+		if n, err = s.find(r.Who); err == nil {
+			err = s.Kick(n)
+		}
+	case "revoke":
+		n := 0
+		if r.Who != "" {
+			n, err = s.find(r.Who)
+		}
+		if err == nil {
+			err = s.Revoke(n)
+		}
+	case "pause", "resume":
+		s.Pause(r.Do == "pause")
+	case "mark":
+		s.Mark(r.Text)
+	default:
+		err = proto.Errorf(proto.Usage, "unknown request %q", proto.EscapeText(r.Do))
+	}
+	if err != nil {
+		return Reply{Error: err.Error(), Code: proto.CodeOf(err)}
+	}
+	return Reply{}
+}
+
+// find returns the number of the viewer that is called by it, or by a name.
+func (s *Session) find(who string) (int, error) {
+	found := 0
+	for _, v := range s.List() {
+		switch who {
+		case strconv.Itoa(v.Number):
+			return v.Number, nil
+		case v.Name, v.PeerID:
+			if found != 0 {
+				return 0, proto.Errorf(proto.Usage, "several viewers are called %s: give a number", proto.EscapeText(who))
+			}
+			found = v.Number
+		}
+	}
+	if found == 0 {
+		return 0, errNoViewer
+	}
+	return found, nil
+}
+
+// Ask sends a request to the session whose socket is at path.
+func Ask(ctx context.Context, path string, r Request) (Reply, error) {
+	var d net.Dialer
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	conn, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return Reply{}, proto.Errorf(proto.Unreachable, "the session is not there any more: %w", err)
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	line, err := json.Marshal(r)
+	if err != nil {
+		return Reply{}, err
+	}
+	if _, err := conn.Write(append(line, '\n')); err != nil {
+		return Reply{}, proto.IOError(err)
+	}
+	answer, err := bufio.NewReader(io.LimitReader(conn, maxReply)).ReadBytes('\n')
+	if err != nil {
+		return Reply{}, proto.Errorf(proto.IO, "the session does not answer: %w", err)
+	}
+	var reply Reply
+	if err := json.Unmarshal(answer, &reply); err != nil {
+		return Reply{}, proto.Errorf(proto.IO, "the session's answer: %w", err)
+	}
+	if reply.Error != "" {
+		return Reply{}, proto.Errorf(reply.Code, "%s", reply.Error)
+	}
+	return reply, nil
+}

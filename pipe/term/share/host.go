@@ -1,0 +1,466 @@
+package share
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"mesh/pipe"
+	"mesh/pipe/term/cast"
+	"mesh/pipe/term/console"
+	"mesh/pipe/term/pty"
+	"mesh/proto"
+)
+
+const (
+	// readBytes is how much output is read at once.
+	readBytes = 32 << 10
+	// sizeTime is how long the size of the sharer's terminal must have stayed what
+	// it is.
+	sizeTime = 50 * time.Millisecond
+	// keyTime is how long the keyboard may be waited for when the end has come.
+	keyTime = 100 * time.Millisecond
+)
+
+// The variables that a command on a shared terminal has more than others.
+const (
+	EnvSession = "MESH_TTY_SESSION" // the session's id
+	EnvName    = "MESH_TTY_NAME"    // its name, if it has one
+	EnvSocket  = "MESH_TTY_SOCKET"  // where Ask reaches it
+)
+
+// HostOptions say what is shared, and where it comes from. Of the session's
+// options Input, Resize, Record, Audit and Changed are the host's own.
+type HostOptions struct {
+	Options
+	// Command runs on a terminal of its own, with Env as its environment. With
+	// Stream, which is read to its end, there is no command.
+	Command []string
+	Env     []string
+	Stream  io.Reader
+	// In and Out are the sharer's own terminal, which is handed over; nil for none.
+	// With Stream, Out is where its bytes go on to.
+	In, Out *os.File
+	// RecordTo and AuditTo are names of files; "" for none.
+	RecordTo, AuditTo string
+	// SocketDir is where the socket of [Ask] is made; "" for none.
+	SocketDir string
+	// Titles says that Out's title tells who is there.
+	Titles bool
+}
+
+// Host is a session with the command whose terminal it shares, and the terminal
+// of who shares it.
+type Host struct {
+	*Session
+	o       HostOptions
+	socket  net.Listener     // nil for none
+	closers []func() error   // of what NewHost has opened
+	process *pty.Process     // nil for a stream; set before anybody types
+	console *console.Console // nil without a terminal of our own
+	status  chan Status      // sent by tell, the newest only; never closed
+	wg      sync.WaitGroup
+
+	// drawing is held while the console and the emulator are not at the same place,
+	// and by whoever else writes to the console.
+	drawing sync.Mutex
+	caption string // is to be the console's title; "" when it is
+	alt     bool   // the console is on its alternate screen
+}
+
+// NewHost opens the files and the socket that the options name. Close it in the
+// end.
+func NewHost(o HostOptions) (*Host, error) {
+	h := &Host{o: o, status: make(chan Status, 1)}
+	h.o.Input, h.o.Resize, h.o.Changed = nil, nil, nil
+	if o.Titles {
+		h.o.Changed = h.tell
+	}
+	if o.Stream == nil {
+		h.o.Input, h.o.Resize = keyboard{h}, func(cols, rows int) error { return h.process.Resize(cols, rows) }
+	}
+	err := h.open()
+	if err != nil {
+		_ = h.Close()
+		return nil, err
+	}
+	h.Session = New(h.o.Options)
+	if err := h.listen(); err != nil {
+		_ = h.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// open opens the recording and the audit.
+func (h *Host) open() error {
+	if name := h.o.RecordTo; name != "" {
+		f, err := cast.Create(name)
+		if err != nil {
+			return fmt.Errorf("record: %w", err)
+		}
+		h.closers = append(h.closers, f.Close)
+		env := make(map[string]string)
+		for _, v := range h.o.Env {
+			if name, value, _ := strings.Cut(v, "="); name == "TERM" || name == "SHELL" {
+				env[name] = value
+			}
+		}
+		cols, rows := clampSize(h.o.Cols, h.o.Rows)
+		h.o.Record, err = cast.NewWriter(f, cast.Header{
+			Cols: cols, Rows: rows, Start: time.Now(), Title: h.o.Name, Command: strings.Join(h.o.Command, " "), Env: env,
+		})
+		if err != nil {
+			return fmt.Errorf("record: %w", err)
+		}
+	}
+	if name := h.o.AuditTo; name != "" {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		if err != nil {
+			return fmt.Errorf("audit: %w", proto.IOError(err))
+		}
+		h.o.Audit = NewAudit(f)
+		h.closers = append(h.closers, f.Close)
+	}
+	return nil
+}
+
+// Close closes what NewHost has opened, and returns what could not be written.
+func (h *Host) Close() error {
+	var errs []error
+	if h.Session != nil {
+		errs = append(errs, h.Recorded(), h.o.Audit.Err())
+	}
+	for _, f := range h.closers {
+		errs = append(errs, f())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("record and audit: %w", proto.IOError(err))
+	}
+	return nil
+}
+
+// keyboard types into the process.
+type keyboard struct{ h *Host }
+
+func (k keyboard) Write(p []byte) (int, error) { return k.h.process.Write(p) }
+
+// errOver is what a viewer is told that has not seen the end when nobody waits for
+// it any more.
+var errOver = proto.Errorf(proto.Truncated, "the session is over")
+
+// Run shares the command, or the stream, until it ends, and returns how. Serve is
+// run with a context that ends when all viewers have seen the end; it lets them
+// in. When ctx ends the command loses its terminal.
+func (h *Host) Run(ctx context.Context, serve func(context.Context)) (exit pty.Exit, err error) {
+	living, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer h.wg.Wait()
+	defer end(errOver)
+	if h.socket != nil {
+		h.wg.Go(func() { h.Control(living, h.socket) })
+	}
+	var output io.Reader = h.o.Stream
+	if h.o.Stream == nil {
+		cols, rows := h.Size()
+		h.process, err = pty.Start(pty.Options{
+			Command: h.o.Command, Env: h.environ(), Cols: cols, Rows: rows, Like: h.o.In,
+		})
+		if err != nil {
+			return exit, err
+		}
+		defer h.process.Close()
+		stop := context.AfterFunc(ctx, h.process.Close)
+		defer stop()
+		output = h.process
+	}
+	h.Begin()
+	if h.o.In != nil {
+		if h.console, err = console.Open(h.o.In, h.o.Out, console.Options{Enter: pushTitle, Leave: console.Reset + popTitle}); err != nil {
+			return exit, err
+		}
+		defer h.console.Close()
+		h.wg.Go(func() { h.keys(living) })
+		h.wg.Go(func() { h.sizes(living) })
+		h.wg.Go(func() { h.titles(living) })
+	}
+	typing := make(chan struct{}) // closed when nobody types any more; not waited for
+	go func() {
+		defer close(typing)
+		h.Feed()
+	}()
+	h.wg.Go(func() { h.Watch(living) })
+	h.wg.Go(func() { serve(living) })
+	copied := make(chan error, 1)
+	go func() { copied <- h.copy(output) }() // may be left in a read of a stream
+	select {
+	case err = <-copied:
+	case <-ctx.Done():
+		if h.process != nil {
+			err = <-copied
+		}
+	}
+	if h.process != nil {
+		exit = h.process.Wait()
+	}
+	h.Exit(exit.Code, exit.Signal)
+	if h.console != nil {
+		if cerr := h.console.Close(); err == nil {
+			err = cerr
+		}
+	}
+	h.drain(ctx, living)
+	if ctx.Err() != nil {
+		return exit, context.Cause(ctx)
+	}
+	return exit, err
+}
+
+// drain lets the viewers see the end. When ctx ends, not for long.
+func (h *Host) drain(ctx, living context.Context) {
+	waiting, cancel := context.WithCancel(living)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(endTime, cancel) })
+	defer stop()
+	h.Drain(waiting)
+	h.dismiss(errOver)
+}
+
+// copy takes the output to its end. What the sharer sees is not held up by any
+// viewer. When its terminal is gone the session goes on for the others.
+func (h *Host) copy(output io.Reader) error {
+	var out io.Writer
+	switch {
+	case h.console != nil:
+		out = h.console
+	case h.o.Out != nil:
+		out = h.o.Out
+	}
+	buf := make([]byte, readBytes)
+	for {
+		n, err := output.Read(buf)
+		if n > 0 {
+			if werr := h.show(out, buf[:n]); werr != nil {
+				if h.process == nil {
+					return fmt.Errorf("write to standard output: %w", werr)
+				}
+				out = nil
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read what is shared: %w", proto.IOError(err))
+		}
+	}
+}
+
+// show gives output to the viewers, and then to out, unless that is nil.
+func (h *Host) show(out io.Writer, p []byte) error {
+	h.drawing.Lock()
+	defer h.drawing.Unlock()
+	h.Output(p)
+	h.secure()
+	if out == nil {
+		return nil
+	}
+	if _, err := out.Write(p); err != nil {
+		return err
+	}
+	h.entitle()
+	return nil
+}
+
+// secure sees to it that our terminal comes back to its main screen, in case we
+// end now, if the command has left that. It is called with drawing held.
+func (h *Host) secure() {
+	if h.console == nil {
+		return
+	}
+	h.order.Lock()
+	alt := h.emulator.Modes().AltScreen
+	h.order.Unlock()
+	if alt == h.alt {
+		return
+	}
+	h.alt = alt
+	leave := console.Reset + popTitle
+	if alt {
+		leave = console.Main + leave
+	}
+	h.console.SetLeave(leave)
+}
+
+// keys types what comes from the sharer's keyboard. It reads only when there is
+// something, so that what is typed after the end is the shell's.
+func (h *Host) keys(ctx context.Context) {
+	buf := make([]byte, 4<<10)
+	for {
+		if pipe.ReadableWithin(h.o.In, keyTime) {
+			if ctx.Err() != nil || h.over() {
+				return
+			}
+			n, err := h.o.In.Read(buf)
+			if n > 0 {
+				h.Type(buf[:n])
+			}
+			if err != nil {
+				return // a terminal that is gone sends SIGHUP too
+			}
+		}
+		if ctx.Err() != nil || h.over() {
+			return
+		}
+	}
+}
+
+// over reports whether the command has ended.
+func (s *Session) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.exit != nil
+}
+
+// sizes follows the size of the sharer's terminal, and draws everything anew when
+// that may have lost it.
+func (h *Host) sizes(ctx context.Context) {
+	cols, rows := h.console.Size()
+	for {
+		select {
+		case <-h.console.Changed():
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(sizeTime):
+		case <-ctx.Done():
+			return
+		}
+		if c, r := h.console.Size(); c != cols || r != rows {
+			cols, rows = c, r
+			h.Resize(cols, rows)
+			continue
+		}
+		h.drawing.Lock()
+		_, _ = h.console.Write(h.picture(0, place{}).repaint) // a terminal that is gone is noticed elsewhere
+		h.drawing.Unlock()
+	}
+}
+
+// The title that the terminal had is kept by it meanwhile.
+const (
+	pushTitle = "\x1b[22;2t"
+	popTitle  = "\x1b[23;2t"
+)
+
+// tell takes note of who is there.
+func (h *Host) tell(s Status) {
+	for {
+		select {
+		case h.status <- s:
+			return
+		default:
+		}
+		select {
+		case <-h.status: // an older one
+		default:
+		}
+	}
+}
+
+// titles shows who is there on the title of the sharer's terminal.
+func (h *Host) titles(ctx context.Context) {
+	for {
+		select {
+		case s := <-h.status:
+			h.drawing.Lock()
+			h.caption = caption(s)
+			h.entitle()
+			h.drawing.Unlock()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// entitle gives the console its title, unless the command is within a sequence. It
+// is called with drawing held.
+func (h *Host) entitle() {
+	if h.caption == "" || h.console == nil || h.over() {
+		return
+	}
+	h.order.Lock()
+	ground := h.emulator.Ground()
+	h.order.Unlock()
+	if ground {
+		_, _ = h.console.Write([]byte("\x1b]2;" + h.caption + "\x07"))
+		h.caption = ""
+	}
+}
+
+func caption(s Status) string {
+	text := fmt.Sprintf("shared: %d viewers", s.Viewers)
+	if s.Viewers == 1 {
+		text = "shared: 1 viewer"
+	}
+	if s.Paused {
+		text += ", paused"
+	}
+	if len(s.Writers) > 0 {
+		text += "; typing: " + strings.Join(s.Writers, ", ")
+	}
+	return shown(text, proto.MaxTermTextBytes)
+}
+
+// environ is the command's environment.
+func (h *Host) environ() []string {
+	set := []string{EnvSession + "=" + h.ID.String()}
+	if h.o.Name != "" {
+		set = append(set, EnvName+"="+h.o.Name)
+	}
+	if h.socket != nil {
+		set = append(set, EnvSocket+"="+h.socket.Addr().String())
+	}
+	return pty.Environ(h.o.Env, set...)
+}
+
+// maxSocketPath is how long the path of a socket may be on every system.
+const maxSocketPath = 100
+
+// listen makes the socket, which nobody else can open. Where its folder's path is
+// too long for one, it is in a temporary folder.
+func (h *Host) listen() error {
+	if h.o.SocketDir == "" {
+		return nil
+	}
+	dir := h.o.SocketDir
+	name := "tty-" + h.ID.String()[:16]
+	err := os.MkdirAll(dir, 0o700)
+	if len(dir)+1+len(name) > maxSocketPath && err == nil {
+		if dir, err = os.MkdirTemp("", "mesh-"); err == nil {
+			h.closers = append(h.closers, func() error { return os.Remove(dir) })
+		}
+	}
+	path := filepath.Join(dir, name)
+	if err == nil {
+		h.socket, err = net.Listen("unix", path)
+	}
+	if err == nil {
+		h.closers = append([]func() error{func() error {
+			_ = h.socket.Close() // may be closed already
+			return nil
+		}}, h.closers...)
+		err = os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		return proto.IOError(fmt.Errorf("make the session's socket: %w", err))
+	}
+	return nil
+}

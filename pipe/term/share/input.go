@@ -1,0 +1,417 @@
+package share
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// leaseTime is how long nobody else is let in behind what somebody typed.
+	leaseTime = 250 * time.Millisecond
+	// pasteTime is how long a paste may stop before it counts as ended, and
+	// heldTime how long a sequence whose end does not come is waited for.
+	pasteTime = 2 * time.Second
+	heldTime  = 50 * time.Millisecond
+	// recentTime is how long somebody counts as typing.
+	recentTime = 5 * time.Second
+	// maxQueue bounds what was typed and not yet taken by the terminal, in bytes;
+	// floodQueue is how much of it is dropped when the sharer types.
+	maxQueue   = 64 << 10
+	floodQueue = 4 << 10
+)
+
+// SizePolicy says whose size a terminal has.
+type SizePolicy int
+
+// The policies: the size of the sharer's own terminal, that of who typed last, or
+// one that never changes.
+const (
+	SizeSharer SizePolicy = iota
+	SizeWriter
+	SizeFixed
+)
+
+// typist is who types: a viewer, or the sharer.
+type typist struct {
+	label, id string
+	number    int
+	local     bool
+	keys      keys        // guarded by the arbiter's mu
+	dropPaste bool        // the rest of a paste is not wanted; likewise
+	deaf      atomic.Bool // nobody listens to it any more
+
+	mu         sync.Mutex // a leaf: held alone
+	cols, rows int
+	count      int64 // bytes that the terminal took
+	seq        int64 // of the output then
+}
+
+func (t *typist) size(cols, rows int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cols, t.rows = cols, rows
+}
+
+func (t *typist) wants() (cols, rows int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cols, t.rows
+}
+
+// taken returns how many bytes of what it typed the terminal took, and where
+// the output was then.
+func (t *typist) taken() (bytes, seq int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.count, t.seq
+}
+
+// arbiter brings what several type into one order. Whoever types has the
+// terminal alone for a moment, and for the whole of a paste; the sharer's own
+// keyboard waits for nobody.
+type arbiter struct {
+	session *Session
+	sharer  *typist
+
+	mu      sync.Mutex
+	changed sync.Cond // on mu
+	queue   []piece
+	queued  int // bytes
+	holder  *typist
+	until   time.Time // of the holder's lease
+	closed  bool
+}
+
+// piece is a part of the queue; by is nil for the emulator's answers.
+type piece struct {
+	by    *typist
+	bytes []byte
+}
+
+func newArbiter(s *Session) *arbiter {
+	a := &arbiter{session: s, sharer: &typist{label: "sharer", local: true}}
+	a.changed.L = &a.mu
+	return a
+}
+
+func (a *arbiter) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+	a.changed.Broadcast()
+}
+
+// run types what is queued until the arbiter is closed. It may be left in a
+// write to a terminal that nobody reads from.
+func (a *arbiter) run() {
+	for {
+		a.mu.Lock()
+		for len(a.queue) == 0 && !a.closed {
+			a.changed.Wait()
+		}
+		if a.closed {
+			a.mu.Unlock()
+			return
+		}
+		p := a.queue[0]
+		a.mu.Unlock()
+		_, err := a.session.o.Input.Write(p.bytes)
+		a.mu.Lock()
+		if len(a.queue) > 0 && &a.queue[0].bytes[0] == &p.bytes[0] { // it may have been dropped
+			a.queue = a.queue[1:]
+			a.queued -= len(p.bytes)
+		}
+		a.changed.Broadcast()
+		a.mu.Unlock()
+		if err != nil {
+			continue // the command's end is noticed elsewhere
+		}
+		a.session.took(p)
+	}
+}
+
+// push queues bytes. It is called with mu held.
+func (a *arbiter) push(by *typist, p []byte) {
+	if len(p) == 0 || a.closed || a.session.o.Input == nil {
+		return
+	}
+	a.queue = append(a.queue, piece{by, slices.Clone(p)})
+	a.queued += len(p)
+	a.changed.Broadcast()
+}
+
+// answer types what the emulator answers. An answer for which there is no room is
+// dropped: nobody reads it.
+func (a *arbiter) answer(p []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.queued < maxQueue {
+		a.push(nil, p)
+	}
+}
+
+// local types what the sharer's own keyboard sent. A paste of somebody else that
+// goes on is ended, and the rest of it dropped; so is a flood that the terminal
+// does not take, since this may be what ends it.
+func (a *arbiter) local(p []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t := a.sharer
+	// The bytes go through as they are. Without keys among them they are what the
+	// terminal answers to a program.
+	typed := len(t.keys.take(p)) > 0 || len(t.keys.held) > 0
+	t.keys.held = nil
+	if !typed {
+		a.push(t, p)
+		return
+	}
+	if h := a.holder; h != nil && h != t && h.keys.paste {
+		h.dropPaste = true
+		a.push(h, []byte(pasteEnd))
+	}
+	if a.queued > floodQueue {
+		a.queue, a.queued = nil, 0
+	}
+	a.holder, a.until = t, time.Now().Add(leaseTime)
+	if cols, rows := t.wants(); cols > 0 && a.session.o.Size == SizeWriter {
+		a.session.resize(cols, rows)
+	}
+	a.push(t, p)
+}
+
+// remote types what a viewer sent. It blocks while others have the terminal, or
+// the terminal takes no more.
+func (a *arbiter) remote(t *typist, p []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.acquire(t) {
+		return
+	}
+	out := t.keys.take(p)
+	if t.dropPaste {
+		out = a.rest(t, out)
+	}
+	if len(out) > 0 {
+		if cols, rows := t.wants(); cols > 0 && a.session.o.Size == SizeWriter {
+			a.session.resize(cols, rows)
+		}
+		a.push(t, out)
+	}
+	if len(t.keys.held) > 0 {
+		held := t.keys.held
+		time.AfterFunc(heldTime, func() { a.release(t, held) })
+	}
+}
+
+// rest returns what comes behind a paste that was ended for its typist.
+func (a *arbiter) rest(t *typist, out []byte) []byte {
+	if i := lastIndex(out, pasteEnd); i >= 0 {
+		t.dropPaste = false
+		return out[i+len(pasteEnd):]
+	}
+	if !t.keys.paste { // it had ended before
+		t.dropPaste = false
+		return out
+	}
+	return nil
+}
+
+func lastIndex(b []byte, s string) int {
+	for i := len(b) - len(s); i >= 0; i-- {
+		if string(b[i:i+len(s)]) == s {
+			return i
+		}
+	}
+	return -1
+}
+
+// release types a sequence whose end has not come after all.
+func (a *arbiter) release(t *typist, held []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(t.keys.held) == 0 || &t.keys.held[0] != &held[0] || t.deaf.Load() {
+		return // more has come
+	}
+	t.keys.held = nil
+	if !isReply(append(slices.Clone(held), 'c')) && !t.dropPaste {
+		a.push(t, held)
+	}
+}
+
+// acquire waits until t may type, and gives it the lease. It reports false when
+// the session has ended. It is called with mu held.
+func (a *arbiter) acquire(t *typist) bool {
+	for {
+		now := time.Now()
+		switch {
+		case a.closed || t.deaf.Load():
+			return false
+		case a.queued >= maxQueue:
+			a.changed.Wait()
+			continue
+		case a.holder == nil || a.holder == t || !now.Before(a.free()):
+			if h := a.holder; h != nil && h != t && h.keys.paste && !h.dropPaste {
+				h.dropPaste = !h.local
+				a.push(h, []byte(pasteEnd)) // it stopped within a paste
+			}
+			a.holder, a.until = t, now.Add(leaseTime)
+			return true
+		}
+		timer := time.AfterFunc(a.free().Sub(now), func() {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.changed.Broadcast()
+		})
+		a.changed.Wait()
+		timer.Stop()
+	}
+}
+
+// free returns when the holder's lease ends.
+func (a *arbiter) free() time.Time {
+	if a.holder.keys.paste && !a.holder.dropPaste {
+		return a.until.Add(pasteTime - leaseTime)
+	}
+	return a.until
+}
+
+// resized takes a viewer's own size. That of who typed last is the terminal's at
+// once, where the policy says so.
+func (a *arbiter) resized(t *typist, cols, rows int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t.size(cols, rows)
+	if a.holder == t && a.session.o.Size == SizeWriter {
+		a.session.resize(cols, rows)
+	}
+}
+
+// silence makes what t types worth nothing from now on.
+func (a *arbiter) silence(t *typist) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t.deaf.Store(true)
+	a.changed.Broadcast()
+}
+
+// leave forgets who typed: a paste of its that goes on is ended.
+func (a *arbiter) leave(t *typist) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.holder == t {
+		if t.keys.paste && !t.dropPaste {
+			a.push(t, []byte(pasteEnd))
+		}
+		a.holder = nil
+		a.changed.Broadcast()
+	}
+	t.keys = keys{}
+}
+
+// Type takes what the sharer's own keyboard sent. It does not block.
+func (s *Session) Type(p []byte) { s.arbiter.local(p) }
+
+// Resize tells the session the size of the sharer's own terminal. It is the
+// session's, unless who types has another.
+func (s *Session) Resize(cols, rows int) {
+	a := s.arbiter
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sharer.size(cols, rows)
+	if s.o.Size == SizeSharer || s.o.Size == SizeWriter && (a.holder == nil || a.holder == a.sharer) {
+		s.resize(cols, rows)
+	}
+}
+
+// took takes note that the terminal took a piece.
+func (s *Session) took(p piece) {
+	t := p.by
+	if t == nil {
+		return
+	}
+	s.mu.Lock()
+	seq := s.history.end
+	s.mu.Unlock()
+	t.mu.Lock()
+	t.count += int64(len(p.bytes))
+	t.seq = seq
+	t.mu.Unlock()
+	s.o.Audit.typed(t, len(p.bytes))
+	if s.recent.note(t, time.Now()) {
+		s.changed()
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v := s.viewers[t.number]; v != nil {
+		v.news = true
+		if v.idle {
+			v.wake()
+		}
+	}
+}
+
+// recent knows who typed lately.
+type recent struct {
+	mu   sync.Mutex // a leaf
+	list []lately
+}
+
+type lately struct {
+	by *typist
+	at time.Time
+}
+
+// note takes note that t types, and reports whether that is new.
+func (r *recent) note(t *typist, now time.Time) bool {
+	if t.local {
+		return false // the sharer always may
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.list {
+		if r.list[i].by == t {
+			isNew := now.Sub(r.list[i].at) >= recentTime
+			r.list[i].at = now
+			return isNew
+		}
+	}
+	r.list = append(r.list, lately{t, now})
+	return true
+}
+
+// names returns who typed lately, without those who did long ago.
+func (r *recent) names(now time.Time) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = slices.DeleteFunc(r.list, func(l lately) bool { return now.Sub(l.at) >= recentTime })
+	var out []string
+	for _, l := range r.list {
+		out = append(out, l.by.label)
+	}
+	return out
+}
+
+// Watch tells who is there again when somebody does not type any more. It blocks
+// until ctx ends.
+func (s *Session) Watch(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	before := 0
+	for {
+		select {
+		case now := <-tick.C:
+			s.o.Audit.flush(now)
+			n := len(s.recent.names(now))
+			if n < before {
+				s.changed()
+			}
+			before = n
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,222 @@
+package share_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mesh/pipe/term/share"
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// eventually waits until is says so.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited for %s", what)
+		}
+	}
+}
+
+// Who may only view is cut off at the first key, and at a size; none of it
+// reaches the terminal.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	for what, frame := range map[string][]byte{
+		"key":   wire.AppendTermIn(nil, []byte("x")),
+		"paste": wire.AppendTermIn(nil, []byte("\x1b[200~rm\r\x1b[201~")),
+		"reply": wire.AppendTermIn(nil, []byte("\x1b[?62c")),
+		"size":  wire.AppendFrame(nil, &wire.TermResize{Cols: 10, Rows: 10}),
+	} {
+		in := new(typed)
+		r := newRoom(t, share.Options{Input: in, Size: share.SizeWriter})
+		v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Cols: 10, Rows: 10})
+		other := r.view(share.Visitor{ID: "mk1other", Caps: mayView}, wire.TermOpen{Mode: wire.TermScreen})
+		v.send(frame)
+		v.end(proto.Capability)
+		other.wait("the other alone", func() bool { return other.ctl.Viewers == 1 })
+		if got := in.String(); got != "" {
+			t.Errorf("%s: %q was typed", what, got)
+		}
+		if cols, rows := r.Size(); cols != 80 || rows != 24 {
+			t.Errorf("%s: size is %d x %d", what, cols, rows)
+		}
+	}
+	r := newRoom(t, share.Options{})
+	source := share.Visitor{ID: "mk1x", Caps: proto.CapTTYControl}
+	if err := r.Serve(t.Context(), nil, nil, source); proto.CodeOf(err) != proto.Capability {
+		t.Errorf("who may type but not view: got %v", err)
+	}
+}
+
+// What several type at once stays whole: keys, sequences and pastes.
+func TestWriters(t *testing.T) {
+	t.Parallel()
+	in := new(typed)
+	r := newRoom(t, share.Options{Input: in})
+	var writers []*viewer
+	for i := range 3 {
+		writers = append(writers, r.view(share.Visitor{ID: fmt.Sprintf("mk1writer%d", i), Caps: mayType}, wire.TermOpen{Mode: wire.TermScreen}))
+	}
+	var wg sync.WaitGroup
+	for i, w := range writers {
+		wg.Go(func() {
+			w.typeKeys("\x1b[200~" + strings.Repeat(string(rune('a'+i)), 100))
+			w.typeKeys(strings.Repeat(string(rune('a'+i)), 100) + "\x1b[20")
+			w.typeKeys("1~\x1b[1;")
+			w.typeKeys("5C")
+		})
+	}
+	wg.Wait()
+	var want []string
+	for i := range writers {
+		want = append(want, "\x1b[200~"+strings.Repeat(string(rune('a'+i)), 200)+"\x1b[201~\x1b[1;5C")
+	}
+	eventually(t, "all input", func() bool { return len(in.String()) == len(strings.Join(want, "")) })
+	for _, w := range want {
+		if !strings.Contains(in.String(), w) {
+			t.Errorf("got %q, want %q in it in one piece", in.String(), w)
+		}
+	}
+	for i, w := range writers {
+		w.wait("its bytes counted", func() bool { return w.ctl.Typed == int64(len(want[i])) })
+		w.wait("who types", func() bool { return len(w.ctl.Writers) > 0 })
+	}
+}
+
+// The sharer's keyboard waits for nobody: a paste of somebody else is ended, and
+// its rest dropped.
+func TestSharerWins(t *testing.T) {
+	t.Parallel()
+	in := new(typed)
+	r := newRoom(t, share.Options{Input: in})
+	w := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
+	w.typeKeys("\x1b[200~rm -rf ")
+	eventually(t, "the paste", func() bool { return strings.HasSuffix(in.String(), "rf ") })
+	r.Type([]byte("\x03"))
+	w.typeKeys("/\r")
+	w.typeKeys("\x1b[201~after")
+	const want = "\x1b[200~rm -rf \x1b[201~\x03after"
+	eventually(t, "the rest", func() bool { return strings.HasSuffix(in.String(), "after") })
+	if got := in.String(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A program that reads nothing holds nobody's frames up for good, and what the
+// sharer types then is not behind what flooded it.
+func TestFloodOfKeys(t *testing.T) {
+	t.Parallel()
+	stuck := &stuckTerminal{go1: make(chan struct{})}
+	r := newRoom(t, share.Options{Input: stuck})
+	w := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
+	go func() {
+		for range 50 {
+			w.typeKeys(strings.Repeat("x", proto.MaxTermInBytes))
+		}
+	}()
+	<-stuck.began()
+	eventually(t, "a full queue", func() bool { r.Output([]byte(".")); return true })
+	r.Type([]byte("\x03"))
+	close(stuck.go1)
+	eventually(t, "the sharer's key", func() bool { return strings.Contains(stuck.String(), "\x03") })
+	before, _, _ := strings.Cut(stuck.String(), "\x03")
+	if len(before) > 5*proto.MaxTermInBytes {
+		t.Errorf("%d bytes were typed before the sharer's", len(before))
+	}
+}
+
+// stuckTerminal takes nothing until it may.
+type stuckTerminal struct {
+	typed
+	go1  chan struct{}
+	once sync.Once
+	beg  chan struct{}
+	mu2  sync.Mutex
+}
+
+func (s *stuckTerminal) began() chan struct{} {
+	s.mu2.Lock()
+	defer s.mu2.Unlock()
+	if s.beg == nil {
+		s.beg = make(chan struct{})
+	}
+	return s.beg
+}
+
+func (s *stuckTerminal) Write(p []byte) (int, error) {
+	s.once.Do(func() { close(s.began()) })
+	<-s.go1
+	return s.typed.Write(p)
+}
+
+// The size of who types is the terminal's before the first key of it.
+func TestWriterSize(t *testing.T) {
+	t.Parallel()
+	var log typed
+	r := newRoom(t, share.Options{Input: &log, Size: share.SizeWriter, Resize: func(cols, rows int) error {
+		_, err := fmt.Fprintf(&log, "<%dx%d>", cols, rows)
+		return err
+	}})
+	r.Resize(100, 30)
+	a := r.view(share.Visitor{ID: "mk1a", Caps: mayType}, wire.TermOpen{Mode: wire.TermScreen, Cols: 60, Rows: 20})
+	b := r.view(share.Visitor{ID: "mk1b", Caps: mayType}, wire.TermOpen{Mode: wire.TermScreen, Cols: 70, Rows: 21})
+	step := func(want string, do func()) {
+		t.Helper()
+		do()
+		eventually(t, want, func() bool { return log.String() == want })
+	}
+	step("<100x30><60x20>a", func() { a.typeKeys("a") })
+	step("<100x30><60x20>a<70x21>b", func() { b.typeKeys("b") })
+	step("<100x30><60x20>a<70x21>b<71x22>", func() { b.send(wire.AppendFrame(nil, &wire.TermResize{Cols: 71, Rows: 22})) })
+	step("<100x30><60x20>a<70x21>b<71x22><100x30>s", func() { r.Type([]byte("s")) })
+	a.send(wire.AppendFrame(nil, &wire.TermResize{Cols: 61, Rows: 22})) // not who types
+	step("<100x30><60x20>a<70x21>b<71x22><100x30>s<61x22>c", func() { a.typeKeys("c") })
+	a.wait("its own size", func() bool { cols, rows := a.screen.Size(); return cols == 61 && rows == 22 })
+}
+
+// With the default nobody changes the sharer's size.
+func TestSharerSize(t *testing.T) {
+	t.Parallel()
+	in := new(typed)
+	r := newRoom(t, share.Options{Input: in})
+	v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen, Cols: 20, Rows: 5})
+	v.typeKeys("x")
+	v.send(wire.AppendFrame(nil, &wire.TermResize{Cols: 10, Rows: 10}))
+	v.typeKeys("y")
+	eventually(t, "keys", func() bool { return in.String() == "xy" })
+	if cols, rows := r.Size(); cols != 80 || rows != 24 {
+		t.Errorf("size is %d x %d", cols, rows)
+	}
+}
+
+// Only a headless session answers, once however many view, and no viewer's
+// terminal does.
+func TestQueries(t *testing.T) {
+	t.Parallel()
+	const queries = "\x1b[c\x1b[6n\x1b[5n"
+	in := new(typed)
+	r := newRoom(t, share.Options{Input: in, Answers: true})
+	for range 5 {
+		v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
+		v.wait("screen", func() bool { return v.snapshots == 1 })
+		v.typeKeys("\x1b[?62;22c\x1b[1;1R\x1b[0n")
+	}
+	r.Output([]byte(queries))
+	eventually(t, "answers", func() bool { return strings.HasSuffix(in.String(), "\x1b[0n") })
+	if got, want := in.String(), "\x1b[?62;22c\x1b[1;1R\x1b[0n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	in = new(typed)
+	r = newRoom(t, share.Options{Input: in})
+	r.Output([]byte(queries))
+	r.Type([]byte("."))
+	eventually(t, "a key", func() bool { return in.String() != "" })
+	if got := in.String(); got != "." {
+		t.Errorf("got %q, want nothing but the key", got)
+	}
+}

@@ -1,0 +1,307 @@
+// Package share is one terminal that many view and some type into.
+//
+// All that changes what a viewer sees has one order: output, sizes, marks and the
+// end, each at an offset in the output. The newest output is held once, in a
+// [history]; each viewer has a place in it and no queue of its own. Who comes
+// late, or is too slow, gets a snapshot from the session's own terminal emulator
+// instead of what it missed. Nobody is waited for.
+//
+//	pty -> Output -> history, emulator -> each viewer's goroutine -> its pipe
+//	keyboard, viewers' TERM_IN -> arbiter -> pty
+package share
+
+import (
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"mesh/pipe/term/cast"
+	"mesh/pipe/term/vt"
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// DefaultHistory is how many bytes of output are held if nothing else is said.
+const DefaultHistory = 2 << 20
+
+const (
+	// scrollback is how many lines above the screen who comes late can have.
+	scrollback = proto.MaxTermScrollback
+	// snapshotAge is how old a snapshot may be that is sent once more, when many
+	// viewers want one during a flood.
+	snapshotAge = 20 * time.Millisecond
+)
+
+// Options are what a session may be told.
+type Options struct {
+	Name       string
+	Cols, Rows int
+	Size       SizePolicy
+	// History is how many bytes of output are held; 0 for [DefaultHistory].
+	History int
+	// Input takes what is typed. It may block. Nil when nobody can type.
+	Input io.Writer
+	// Resize, if it is set, gives the terminal another size.
+	Resize func(cols, rows int) error
+	// Answers says that the emulator answers what the program asks its terminal,
+	// because there is no other.
+	Answers bool
+	// Record and Audit may be nil.
+	Record *cast.Writer
+	Audit  *Audit
+	// Changed, if it is set, is told who is there when that changes. It must not
+	// block for long, and calls may come at the same time.
+	Changed func(Status)
+	// Log is told of what goes wrong beside the session; nil for nobody.
+	Log *slog.Logger
+}
+
+// Status is who is there.
+type Status struct {
+	Viewers int
+	Writers []string // who typed lately
+	Paused  bool
+}
+
+// Session is one shared terminal, for as long as its command runs. Its methods
+// may be called by many goroutines.
+type Session struct {
+	// ID is new for each session.
+	ID wire.TransferID
+
+	o       Options
+	arbiter *arbiter
+	recent  recent
+
+	// order is held by whoever adds to the history, and guards the emulator. The
+	// locks are taken in the order arbiter, order, mu.
+	order    sync.Mutex
+	emulator *vt.Terminal
+	answers  []byte // of the emulator, for the program
+	purge    bool   // the emulator's scrollback is to be forgotten
+	snapshot snapshot
+	recorded error // the first failure of the recording
+
+	mu      sync.Mutex
+	history *history
+	cols    int
+	rows    int
+	exit    *wire.TermExit
+	paused  bool
+	viewers map[int]*viewer
+	last    int // number of the viewer that came last
+	banned  map[string]bool
+	muted   map[string]bool
+	silent  bool // nobody may type any more
+	left    chan struct{}
+}
+
+// snapshot is the emulator's picture at a place.
+type snapshot struct {
+	at         place
+	cols, rows int
+	repaint    []byte
+	lines      int // of scrollback that were asked for
+	taken      time.Time
+}
+
+// New returns a session whose terminal is empty.
+func New(o Options) *Session {
+	if o.History == 0 {
+		o.History = DefaultHistory
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Name = shown(o.Name, proto.MaxTermNameBytes)
+	o.Cols, o.Rows = clampSize(o.Cols, o.Rows)
+	s := &Session{
+		o:        o,
+		emulator: vt.New(o.Cols, o.Rows, scrollback),
+		history:  newHistory(min(max(o.History, minHistory), maxHistory)),
+		cols:     o.Cols, rows: o.Rows,
+		viewers: make(map[int]*viewer),
+		banned:  make(map[string]bool),
+		muted:   make(map[string]bool),
+		left:    make(chan struct{}, 1),
+	}
+	_, _ = rand.Read(s.ID[:]) // never fails
+	if o.Answers {
+		s.emulator.Answer = func(p []byte) { s.answers = append(s.answers, p...) }
+	}
+	s.arbiter = newArbiter(s)
+	return s
+}
+
+// clampSize brings a size inside of what a terminal and its messages can have.
+func clampSize(cols, rows int) (int, int) {
+	return min(max(cols, vt.MinCols), proto.MaxTermCols), min(max(rows, vt.MinRows), proto.MaxTermRows)
+}
+
+// Feed gives the terminal what is typed, until the session ends.
+func (s *Session) Feed() { s.arbiter.run() }
+
+// Output takes what the command printed.
+func (s *Session) Output(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	s.order.Lock()
+	s.mu.Lock()
+	s.history.append(p)
+	s.wake(true)
+	s.mu.Unlock()
+	_, _ = s.emulator.Write(p) // never fails
+	s.forget()
+	s.record(func(c *cast.Writer) error { return c.Output(time.Now(), p) })
+	answers := s.answers
+	s.answers = nil
+	s.order.Unlock()
+	if len(answers) > 0 {
+		s.arbiter.answer(answers)
+	}
+}
+
+// forget makes the emulator forget the scrollback that came while the session was
+// paused, as soon as it is not within a sequence. It is called with order held.
+func (s *Session) forget() {
+	if s.purge && s.emulator.Ground() {
+		_, _ = s.emulator.Write([]byte("\x1b[3J"))
+		s.purge = false
+	}
+}
+
+// record writes to the recording, if there is one. What can't be written is
+// lost, and the session goes on; [Session.Recorded] tells. It is called with
+// order held.
+func (s *Session) record(write func(*cast.Writer) error) {
+	if s.o.Record == nil {
+		return
+	}
+	if err := write(s.o.Record); err != nil && s.recorded == nil {
+		s.recorded = err
+		s.o.Log.Warn("recording has a gap", "err", err)
+	}
+}
+
+// Recorded returns the first failure of the recording.
+func (s *Session) Recorded() error {
+	s.order.Lock()
+	defer s.order.Unlock()
+	return s.recorded
+}
+
+// resize gives the terminal another size.
+func (s *Session) resize(cols, rows int) {
+	cols, rows = clampSize(cols, rows)
+	s.order.Lock()
+	defer s.order.Unlock()
+	s.mu.Lock()
+	same := cols == s.cols && rows == s.rows || s.exit != nil
+	s.mu.Unlock()
+	if same {
+		return
+	}
+	if s.o.Resize != nil {
+		if err := s.o.Resize(cols, rows); err != nil {
+			s.o.Log.Warn("terminal keeps its size", "err", err)
+			return
+		}
+	}
+	s.mu.Lock()
+	s.cols, s.rows = cols, rows
+	s.history.add(&wire.TermResize{Seq: s.history.end, Cols: cols, Rows: rows})
+	s.wake(true)
+	s.mu.Unlock()
+	s.emulator.Resize(cols, rows)
+	s.record(func(c *cast.Writer) error { return c.Resize(time.Now(), cols, rows) })
+	s.o.Audit.write(audited{Event: "resize", Cols: cols, Rows: rows})
+}
+
+// Mark puts a mark into the output.
+func (s *Session) Mark(text string) {
+	text = shown(text, proto.MaxTermTextBytes)
+	s.order.Lock()
+	defer s.order.Unlock()
+	s.mu.Lock()
+	if s.exit == nil {
+		s.history.add(&wire.TermMark{Seq: s.history.end, Text: text})
+		s.wake(true)
+	}
+	s.mu.Unlock()
+	s.record(func(c *cast.Writer) error { return c.Mark(time.Now(), text) })
+}
+
+// Exit says how the command ended. Nothing comes behind it.
+func (s *Session) Exit(code, signal int) {
+	s.arbiter.close()
+	s.order.Lock()
+	defer s.order.Unlock()
+	s.mu.Lock()
+	s.exit = &wire.TermExit{Seq: s.history.end, Code: code, Signal: signal}
+	s.wake(true)
+	s.mu.Unlock()
+	s.record(func(c *cast.Writer) error { return c.Close(time.Now()) })
+	s.o.Audit.write(audited{Event: "exit", Code: &code})
+}
+
+// picture returns a snapshot with up to the given lines above the screen, which is
+// not of a time before the given place.
+func (s *Session) picture(lines int, least place) snapshot {
+	s.order.Lock()
+	defer s.order.Unlock()
+	if s.purge {
+		lines = 0
+	}
+	s.mu.Lock()
+	at, cols, rows := s.history.newest(), s.cols, s.rows
+	again := s.snapshot.repaint != nil && s.snapshot.lines == lines &&
+		(s.snapshot.at == at || s.history.holds(s.snapshot.at) && time.Since(s.snapshot.taken) < snapshotAge) &&
+		s.snapshot.at.seq >= least.seq && s.snapshot.at.event >= least.event
+	s.mu.Unlock()
+	if again {
+		return s.snapshot
+	}
+	repaint := append(s.emulator.Snapshot(lines), s.emulator.Pending()...)
+	if len(repaint) > proto.MaxTermSnapshotBytes && lines > 0 {
+		repaint = append(s.emulator.Snapshot(0), s.emulator.Pending()...)
+	}
+	if len(repaint) > proto.MaxTermSnapshotBytes {
+		repaint = []byte("\x1bcThe screen is too large to be shown.")
+	}
+	s.snapshot = snapshot{at, cols, rows, repaint, lines, time.Now()}
+	return s.snapshot
+}
+
+// wake wakes the viewers' goroutines: all of them, or those that wait for output.
+// It is called with mu held.
+func (s *Session) wake(output bool) {
+	for _, v := range s.viewers {
+		if !output || v.idle {
+			v.wake()
+		}
+	}
+}
+
+// Size returns the terminal's size.
+func (s *Session) Size() (cols, rows int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cols, s.rows
+}
+
+// changed tells everybody who is there.
+func (s *Session) changed() {
+	s.mu.Lock()
+	st := Status{Viewers: len(s.viewers), Writers: s.recent.names(time.Now()), Paused: s.paused}
+	for _, v := range s.viewers {
+		v.news = true
+		v.wake()
+	}
+	s.mu.Unlock()
+	if s.o.Changed != nil {
+		s.o.Changed(st)
+	}
+}

@@ -1,0 +1,239 @@
+package share_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mesh/pipe/term/share"
+	"mesh/pipe/term/vt"
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// Who comes late sees what who was there sees: also in the middle of a sequence
+// or of a character.
+func TestLateJoin(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, share.Options{})
+	ref := vt.New(80, 24, 100)
+	out := func(s string) {
+		r.Output([]byte(s))
+		_, _ = ref.Write([]byte(s))
+	}
+	first := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+	for i, s := range []string{
+		"plain\r\n", "\x1b[1;31mred ", "\x1b[", "4", "2mgreen", "\xc3", "\xa4", "\x1b[?1049h\x1b[5;5Halt", "\x1b]0;ti", "tle\x07",
+		"\x1b[?1049l", "\x1b[3;10r\n\n\n\n\n\n\n\n", "\x1b[?2004h\x1b[?1h", "wide 世", "\x1b[?25l",
+	} {
+		out(s)
+		late := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+		late.wait("all output", func() bool { return late.snapshots == 1 })
+		first.wait("all output", func() bool { return bytes.Equal(first.screen.Snapshot(0), ref.Snapshot(0)) })
+		if got, want := late.screen.Modes(), ref.Modes(); got != want {
+			t.Errorf("step %d: got modes %+v, want %+v", i, got, want)
+		}
+		late.sameAs(ref)
+		_ = late.to.Close()
+		late.end(proto.OK)
+	}
+}
+
+// Scrollback comes with the first snapshot, as much as is wanted.
+func TestScrollback(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, share.Options{})
+	for i := range 100 {
+		r.Output(fmt.Appendf(nil, "line %d\r\n", i))
+	}
+	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: 10})
+	v.wait("snapshot", func() bool { return v.snapshots == 1 })
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if got := v.screen.HistoryLen(); got != 10 {
+		t.Errorf("got %d lines of history, want 10", got)
+	}
+}
+
+// A raw viewer gets every byte, and sizes and marks in their places.
+func TestRaw(t *testing.T) {
+	t.Parallel()
+	var sizes [][2]int
+	r := newRoom(t, share.Options{Resize: func(cols, rows int) error {
+		sizes = append(sizes, [2]int{cols, rows})
+		return nil
+	}})
+	r.Output([]byte("before "))
+	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermRaw})
+	all := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermRaw, History: true})
+	want := make([]byte, 5<<20)
+	for i := range want {
+		want[i] = byte(rand.IntN(256))
+	}
+	for i := 0; i < len(want); {
+		n := min(1+rand.IntN(64<<10), len(want)-i)
+		r.Output(want[i : i+n])
+		i += n
+		for _, v := range []*viewer{v, all} { // a history of 2 MiB must do
+			v.wait("output", func() bool { return len(v.raw) >= i-1<<20 })
+		}
+	}
+	r.Resize(100, 30)
+	r.Mark("here")
+	r.Output([]byte("after"))
+	r.Exit(7, 0)
+	for _, c := range []struct {
+		v    *viewer
+		want string
+	}{{v, string(want) + "after"}, {all, "before " + string(want) + "after"}} {
+		c.v.wait("the end", func() bool { return c.v.exit != nil })
+		c.v.end(proto.OK)
+		if string(c.v.raw) != c.want {
+			t.Errorf("got %d bytes, want the %d of the output", len(c.v.raw), len(c.want))
+		}
+		if c.v.exit.Code != 7 || c.v.exit.Seq != int64(len(want))+12 {
+			t.Errorf("got %+v, want code 7 at %d", c.v.exit, len(want)+12)
+		}
+		if cols, rows := c.v.screen.Size(); cols != 100 || rows != 30 || len(c.v.marks) != 1 || c.v.marks[0] != "here" {
+			t.Errorf("got %d x %d and marks %q", cols, rows, c.v.marks)
+		}
+	}
+	if len(sizes) != 1 || sizes[0] != [2]int{100, 30} {
+		t.Errorf("terminal got sizes %v", sizes)
+	}
+}
+
+// 100 viewers see the same.
+func TestManyViewers(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, share.Options{})
+	ref := vt.New(80, 24, 100)
+	var all []*viewer
+	for range 100 {
+		all = append(all, r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen}))
+	}
+	for i := range 300 {
+		s := fmt.Sprintf("\x1b[%d;%dH\x1b[3%dm%d", i%24+1, i%70+1, i%8, i)
+		r.Output([]byte(s))
+		_, _ = ref.Write([]byte(s))
+	}
+	for _, v := range all {
+		v.sameAs(ref)
+		v.wait("the number of viewers", func() bool { return v.ctl.Viewers == 100 })
+	}
+}
+
+// A viewer that takes nothing holds nobody up; when it goes on it sees what there
+// is then.
+func TestStalledViewer(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, share.Options{})
+	ref := vt.New(80, 24, 100)
+	var all []*viewer
+	for range 3 {
+		all = append(all, r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen}))
+	}
+	all[1].wait("first screen", func() bool { return all[1].snapshots == 1 })
+	all[1].stall(true)
+	line := []byte(strings.Repeat("y\r\n", 5000))
+	for range 1000 {
+		r.Output(line)
+		_, _ = ref.Write(line)
+	}
+	r.Output([]byte("end"))
+	_, _ = ref.Write([]byte("end"))
+	all[0].sameAs(ref)
+	all[2].sameAs(ref)
+	all[1].stall(false)
+	begun := time.Now()
+	all[1].sameAs(ref)
+	if took := time.Since(begun); took > 500*time.Millisecond {
+		t.Errorf("a viewer that goes on took %s to see the screen", took)
+	}
+	all[1].mu.Lock()
+	defer all[1].mu.Unlock()
+	if all[1].gap < 10<<20 {
+		t.Errorf("the stalled viewer was sent all but %d bytes, want a snapshot in their place", all[1].gap)
+	}
+}
+
+// The sharer's end is told to all, and nobody is waited for who takes nothing.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, share.Options{})
+	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+	dead := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+	dead.stall(true)
+	t.Cleanup(func() { dead.stall(false) })
+	r.Output([]byte("bye"))
+	r.Exit(143, 15)
+	begun := time.Now()
+	r.Drain(t.Context())
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("the end took %s", took)
+	}
+	v.end(proto.OK)
+	if v.exit == nil || *v.exit != (wire.TermExit{Seq: 3, Code: 143, Signal: 15}) {
+		t.Errorf("got %+v", v.exit)
+	}
+}
+
+func TestAcknowledgeWhatWasNotSent(t *testing.T) {
+	t.Parallel()
+	for what, seqs := range map[string][]int64{"never sent": {1 << 40}, "less than before": {3, 2}} {
+		r := newRoom(t, share.Options{})
+		v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermRaw})
+		r.Output([]byte("output"))
+		v.wait("output", func() bool { return len(v.raw) == 6 })
+		for _, seq := range seqs {
+			v.send(wire.AppendFrame(nil, &wire.TermAck{Seq: seq}))
+		}
+		v.end(proto.Protocol)
+		_ = what
+	}
+}
+
+// Frames that no viewer sends end its link.
+func TestHostileFrames(t *testing.T) {
+	t.Parallel()
+	for what, frame := range map[string][]byte{
+		"a sharer's frame": wire.AppendTermOut(nil, 0, []byte("x")),
+		"another open":     wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermRaw}),
+		"no input":         wire.AppendHeader(nil, wire.Header{Type: wire.TypeTermIn}),
+		"too much input":   wire.AppendHeader(nil, wire.Header{Type: wire.TypeTermIn, Bytes: proto.MaxTermInBytes + 1}),
+		"no frame":         []byte("GET / HTTP/1.1\r\n\r\n"),
+	} {
+		r := newRoom(t, share.Options{Input: new(typed)})
+		v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
+		v.send(frame)
+		v.end(proto.Protocol)
+		if got := r.List(); len(got) != 0 {
+			t.Errorf("%s: viewers %+v are left", what, got)
+		}
+	}
+}
+
+// typed is a terminal that takes what is typed.
+type typed struct {
+	mu  sync.Mutex
+	b   []byte
+	all []string
+}
+
+func (w *typed) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.b = append(w.b, p...)
+	w.all = append(w.all, string(p))
+	return len(p), nil
+}
+
+func (w *typed) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.b)
+}

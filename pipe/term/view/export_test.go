@@ -1,0 +1,39 @@
+package view
+
+import "mesh/pipe/term/vt"
+
+// Painting paints a terminal as a viewer's with cols by rows, for tests.
+type Painting struct {
+	window  window
+	painter painter
+}
+
+// NewPainting returns one.
+func NewPainting(cols, rows int) *Painting {
+	return &Painting{window: window{cols: cols, rows: rows}}
+}
+
+// Resize changes the size.
+func (s *Painting) Resize(cols, rows int) { s.window.cols, s.window.rows = cols, rows }
+
+// Move moves the window, and with nothing to the cursor.
+func (s *Painting) Move(down, right int) {
+	if down == 0 && right == 0 {
+		s.window.follows()
+		return
+	}
+	s.window.move(down, right)
+}
+
+// Status sets the status line.
+func (s *Painting) Status(text string, matters bool) {
+	s.window.status, s.window.matters = text, matters
+}
+
+// Paint returns what goes to the viewer's terminal.
+func (s *Painting) Paint(t *vt.Terminal, types bool) []byte {
+	return s.painter.paint(s.window.picture(t, types))
+}
+
+// Clean is clean.
+func Clean(c vt.Cell) string { return clean(c) }

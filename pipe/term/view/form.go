@@ -1,0 +1,117 @@
+package view
+
+import (
+	"io"
+	"os"
+	"strings"
+
+	"mesh/pipe/term/console"
+	"mesh/pipe/term/vt"
+	"mesh/proto/wire"
+)
+
+// A Form is what a viewer makes of a shared terminal.
+type Form string
+
+// The forms.
+const (
+	Screen Form = "screen" // drawn on a terminal
+	Raw    Form = "raw"    // the bytes of the output, all of them
+	Plain  Form = "plain"  // the output as lines of text
+	Cast   Form = "cast"   // a recording, see package cast
+	JSON   Form = "json"   // an object for each message
+	Once   Form = "once"   // the screen as text, once
+)
+
+// mode is how the sharer is asked to send what the form needs.
+func (f Form) mode() string {
+	switch f {
+	case Raw, Plain, JSON:
+		return wire.TermRaw
+	}
+	return wire.TermScreen
+}
+
+// converter writes a form that is no screen. take gets all messages in order, as
+// [receiver.next] returns them; io.EOF ends the view. end is called after the
+// last.
+type converter interface {
+	take(m any) error
+	end() error
+}
+
+// raw writes the bytes as they are.
+type raw struct{ w io.Writer }
+
+func (r *raw) take(m any) error {
+	var err error
+	switch m := m.(type) {
+	case output:
+		_, err = r.w.Write(m.data)
+	case wire.TermSnapshot: // in place of what was missed
+		_, err = r.w.Write(m.Repaint)
+	}
+	return err
+}
+
+func (r *raw) end() error { return nil }
+
+// filtered is raw on a terminal.
+type filtered struct {
+	raw
+	f *filter
+	c *console.Console
+}
+
+func newFiltered(terminal *os.File) (*filtered, error) {
+	c, err := console.Open(nil, terminal, console.Options{Leave: console.Reset})
+	if err != nil {
+		return nil, err
+	}
+	f := &filter{w: c}
+	return &filtered{raw: raw{w: f}, f: f, c: c}, nil
+}
+
+func (f *filtered) take(m any) error {
+	err := f.raw.take(m)
+	if f.f.alt {
+		f.c.SetLeave(console.Reset + console.Main)
+	} else {
+		f.c.SetLeave(console.Reset)
+	}
+	return err
+}
+
+func (f *filtered) end() error { return f.c.Close() }
+
+// once writes the screen as text, and ends.
+type once struct{ w io.Writer }
+
+func (o *once) take(m any) error {
+	s, ok := m.(wire.TermSnapshot)
+	if !ok {
+		return nil
+	}
+	t := vt.New(s.Cols, s.Rows, 0)
+	_, _ = t.Write(s.Repaint)
+	var b strings.Builder
+	for y := range s.Rows {
+		b.WriteString(text(t.Line(y)))
+		b.WriteByte('\n')
+	}
+	if _, err := io.WriteString(o.w, b.String()); err != nil {
+		return err
+	}
+	return io.EOF
+}
+
+func (o *once) end() error { return nil }
+
+// text returns a line without the blanks at its end.
+func text(line []vt.Cell) string {
+	var b strings.Builder
+	for _, c := range line {
+		b.WriteString(clean(c))
+	}
+	return strings.TrimRight(b.String(), " ")
+}

@@ -1,0 +1,346 @@
+package view_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"mesh/pipe/term/view"
+	"mesh/pipe/term/vt"
+)
+
+// allowed says what of a painter's output may not reach a terminal, or nothing. It
+// knows nothing but what the painter may do.
+func allowed(p []byte, types bool) string {
+	for len(p) > 0 {
+		if p[0] != 0x1b {
+			r, n := utf8.DecodeRune(p)
+			switch {
+			case r == utf8.RuneError && n == 1:
+				return fmt.Sprintf("byte %#x", p[0])
+			case r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029':
+				return fmt.Sprintf("control character %#x", r)
+			case unicode.Is(unicode.Cf, r) && r != '\u200d':
+				return fmt.Sprintf("format character %#x", r)
+			}
+			p = p[n:]
+			continue
+		}
+		if len(p) >= 2 && (p[1] == '=' || p[1] == '>') {
+			if !types && p[1] == '=' {
+				return "keypad mode"
+			}
+			p = p[2:]
+			continue
+		}
+		if len(p) < 3 || p[1] != '[' {
+			return fmt.Sprintf("sequence %q", p[:min(len(p), 8)])
+		}
+		end := 2
+		for end < len(p) && (p[end] < '@' || p[end] > '~') {
+			end++
+		}
+		if end == len(p) {
+			return "unfinished sequence"
+		}
+		params, final := string(p[2:end]), p[end]
+		p = p[end+1:]
+		numbers := strings.Trim(params, "0123456789;:") == ""
+		switch {
+		case final == 'm' && numbers, final == 'H' && numbers, final == 'K' && params == "":
+		case final == 'q' && len(params) == 2 && params[0] >= '0' && params[0] <= '6' && params[1] == ' ':
+		case (final == 'h' || final == 'l') && params == "?25":
+		case final == 'l' && strings.HasPrefix(params, "?"), final == 'h' && types:
+			switch params {
+			case "?1", "?9", "?1000", "?1002", "?1003", "?1004", "?1005", "?1006", "?1015", "?2004":
+			default:
+				return fmt.Sprintf("mode %s%c", params, final)
+			}
+		default:
+			return fmt.Sprintf("sequence CSI %s %c", params, final)
+		}
+	}
+	return ""
+}
+
+// look is all that can be seen of a terminal.
+func look(t *vt.Terminal) string {
+	var b strings.Builder
+	_, rows := t.Size()
+	for y := range rows {
+		rest := "-"
+		for _, c := range t.Line(y) {
+			s := c.Style
+			s.Link, s.LinkID = "", ""
+			s.Attr &^= vt.Protected
+			if s.Underline == vt.NoUnderline {
+				s.LineColor = 0
+			}
+			text := view.Clean(c)
+			if c.Width == 0 {
+				text = rest
+			}
+			rest = "-" // the right half of a wide character
+			if text == "\ufffd" {
+				rest = " "
+			}
+			if s == (vt.Style{}) {
+				fmt.Fprintf(&b, "%s", text)
+			} else {
+				fmt.Fprintf(&b, "{%s %v}", text, s)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	c := t.Cursor()
+	if c.Visible {
+		fmt.Fprintf(&b, "cursor %d %d ", c.Row, c.Col)
+	}
+	fmt.Fprintf(&b, "visible %v style %d", c.Visible, c.Style)
+	return b.String()
+}
+
+// pair is a shared terminal, and what a viewer's terminal shows of it.
+type pair struct {
+	shared, own *vt.Terminal
+	screen      *view.Painting
+}
+
+func newPair(cols, rows int) *pair {
+	own := vt.New(cols, rows, 0)
+	_, _ = own.Write([]byte("\x1b[?1049h\x1b[?7l"))
+	return &pair{shared: vt.New(cols, rows, 0), own: own, screen: view.NewPainting(cols, rows)}
+}
+
+// feed gives the shared terminal output and has it painted.
+func (p *pair) feed(t *testing.T, out string, types bool) []byte {
+	t.Helper()
+	_, _ = p.shared.Write([]byte(out))
+	painted := bytes.Clone(p.screen.Paint(p.shared, types))
+	if bad := allowed(painted, types); bad != "" {
+		t.Fatalf("%.200q lets through %s: %.200q", out, bad, painted)
+	}
+	_, _ = p.own.Write(painted)
+	return painted
+}
+
+func (p *pair) same(t *testing.T, after string) {
+	t.Helper()
+	if got, want := look(p.own), look(p.shared); got != want {
+		t.Fatalf("after %.300q\ngot\n%s\nwant\n%s", after, got, want)
+	}
+}
+
+var streams = []string{
+	"hello\r\nworld",
+	"\x1b[1;31mred\x1b[0m plain \x1b[48;5;200mback\x1b[K\r\n\x1b[38;2;1;2;3mrgb\x1b[0m",
+	"\x1b[4:3;58:2::1:2:3mcurly\x1b[0;21mdouble\x1b[9mstrike\x1b[53mover\x1b[7mrev\x1b[8mhid\x1b[2mdim\x1b[3mit\x1b[5mblink",
+	"漢字 wide\r\n\x1b[1;2Hx\x1b[2;79H漢\x1b[3;80H漢",
+	"e\u0301 a\u0308 👩\u200d👩\u200d👧 ❤\ufe0f 🇩🇪 \u0301alone",
+	"\x1b[2J\x1b[10;10Hhere\x1b[?25l",
+	"\x1b[?25h\x1b[5 q\x1b[1;1H\x1b[2K",
+	strings.Repeat("line\r\n", 30) + "\x1b[41m\x1b[J\x1b[m",
+	"\x1b[?1049h\x1b[Halt\x1b[?1049l",
+	"\x1b]8;;https://a.example\x1b\\link\x1b]8;;\x1b\\",
+	strings.Repeat("x", 80) + "y\x1b[24;80Hcorner",
+	"\x1b(0lqqqk\x1b(B\x0e\x0f",
+}
+
+func TestSameSize(t *testing.T) {
+	t.Parallel()
+	p := newPair(80, 24)
+	for _, s := range streams {
+		p.feed(t, s, false)
+		p.same(t, s)
+	}
+	if again := p.feed(t, "", false); len(again) != 0 {
+		t.Errorf("a picture that is shown is painted again: %q", again)
+	}
+}
+
+// Pictures in any order, each painted over the last.
+func TestRandom(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	pieces := append([]string{"漢", "a", "\t", "\r", "\n", "\b", "é", "😀", "\u0301", "\x1b[K", "\x1b[1K", "\x1b[J", "\x1b[m", "\x1b[7m", "\x1b[44m", "\x1b[A", "\x1b[3P", "\x1b[2@", "\x1b[L", "\x1b[M", "\x1b[5X"}, streams...)
+	for n := range 20 {
+		p := newPair(8+n*4, 3+n)
+		all := ""
+		for range 60 {
+			s := fmt.Sprintf("\x1b[%d;%dH", 1+r.IntN(3+n), 1+r.IntN(8+n*4))
+			for range r.IntN(8) {
+				s += pieces[r.IntN(len(pieces))]
+			}
+			all += s
+			p.feed(t, s, false)
+			p.same(t, all)
+		}
+	}
+}
+
+// Other sizes show the part of it that there is room for.
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	shared := vt.New(120, 40, 0)
+	for y := range 40 {
+		fmt.Fprintf(shared, "\x1b[%d;1H", y+1)
+		for x := range 120 {
+			fmt.Fprintf(shared, "\x1b[3%dm%c", (x+y)%8, 'A'+(x*7+y*3)%26)
+		}
+	}
+	fmt.Fprint(shared, "\x1b[m\x1b[20;60H漢\x1b[1;1H")
+	for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 60}, {121, 41}, {119, 39}, {120, 20}, {60, 40}, {3, 2}, {2, 1}, {1, 1}, {200, 1}} {
+		cols, rows := size[0], size[1]
+		for _, at := range [][2]int{{1, 1}, {40, 120}, {20, 60}} {
+			fmt.Fprintf(shared, "\x1b[%d;%dH", at[0], at[1])
+			own := vt.New(cols, rows, 0)
+			_, _ = own.Write([]byte("\x1b[?7l"))
+			s := view.NewPainting(cols, rows)
+			s.Status("STATUS", false)
+			painted := s.Paint(shared, false)
+			if bad := allowed(painted, false); bad != "" {
+				t.Fatalf("%dx%d: lets through %s", cols, rows, bad)
+			}
+			_, _ = own.Write(painted)
+			ownCols, ownRows := own.Size() // vt has no single column
+			if ownCols != cols || ownRows != rows {
+				continue
+			}
+			visible := rows
+			if rows < 40 && rows > 1 {
+				visible = rows - 1
+			}
+			visible = min(visible, 40)
+			top := max(0, at[0]-visible)
+			left := max(0, at[1]-cols)
+			for y := range visible {
+				got, want := own.Line(y), shared.Line(top + y)[left:]
+				for x := range min(cols, 120) {
+					half := want[x].Width == 0 && x == 0 || want[x].Width == 2 && x+1 == cols
+					if got[x] != want[x] && !half {
+						t.Fatalf("%dx%d with the cursor at %v: at %d,%d got %v, want %v", cols, rows, at, y, x, got[x], want[x])
+					}
+				}
+				if cols > 120 && got[120].Text != "│" {
+					t.Fatalf("%dx%d: no edge at line %d: %v", cols, rows, y, got[120])
+				}
+			}
+			if c := own.Cursor(); !c.Visible || c.Row != at[0]-1-top || c.Col != at[1]-1-left {
+				t.Errorf("%dx%d with the cursor at %v: it is shown at %d,%d", cols, rows, at, c.Row, c.Col)
+			}
+			if last := strings.TrimSpace(own.Text()[rows-1]); rows != 40 && rows > 1 && cols > 6 && last != "STATUS" {
+				t.Errorf("%dx%d: got status line %q", cols, rows, last)
+			}
+		}
+	}
+}
+
+func TestPanning(t *testing.T) {
+	t.Parallel()
+	shared := vt.New(20, 10, 0)
+	for y := range 10 {
+		fmt.Fprintf(shared, "\x1b[%d;1H%d abcdefghijklmnopqr", y+1, y)
+	}
+	s := view.NewPainting(10, 5)
+	own := vt.New(10, 5, 0)
+	top := func() string {
+		_, _ = own.Write(s.Paint(shared, false))
+		return own.Text()[0]
+	}
+	for _, tt := range []struct {
+		down, right int
+		want        string
+	}{
+		{0, 0, "ijklmnopqr"},
+		{0, -1, "defghijklm"},
+		{0, -1, "6 abcdefgh"},
+		{0, -1, "6 abcdefgh"},
+		{1, 0, "6 abcdefgh"},
+		{-1, 0, "4 abcdefgh"},
+		{-1, 0, "2 abcdefgh"},
+		{-1, 0, "0 abcdefgh"},
+		{-1, 0, "0 abcdefgh"},
+		{1, 0, "2 abcdefgh"},
+		{0, 1, "defghijklm"},
+		{0, 0, "ijklmnopqr"},
+	} {
+		s.Move(tt.down, tt.right)
+		if got := top(); got != tt.want {
+			t.Errorf("moved by %d,%d: got %q, want %q", tt.down, tt.right, got, tt.want)
+		}
+	}
+}
+
+// Modes of keys and mouse are those of the shared terminal for who may type, and
+// for nobody else.
+func TestModes(t *testing.T) {
+	t.Parallel()
+	const modes = "\x1b[?1h\x1b=\x1b[?1003h\x1b[?1006h\x1b[?2004h\x1b[?1004h"
+	p := newPair(80, 24)
+	p.feed(t, modes, true)
+	got, want := p.own.Modes(), p.shared.Modes()
+	if got.CursorKeys != want.CursorKeys || got.Keypad != want.Keypad || got.Mouse != want.Mouse || got.MouseFormat != want.MouseFormat || !got.Paste || got.Focus != want.Focus || !want.Focus {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	p.feed(t, "\x1b[?1003l\x1b[?1000h\x1b[?1006l", true)
+	if got := p.own.Modes(); got.Mouse != 1000 || got.MouseFormat != 0 {
+		t.Errorf("got mouse %d format %d, want 1000 and 0", got.Mouse, got.MouseFormat)
+	}
+	p.feed(t, "", false)
+	if got := p.own.Modes(); got.CursorKeys || got.Keypad || got.Mouse != 0 || got.Paste || got.Focus {
+		t.Errorf("who may no longer type has modes %+v", got)
+	}
+}
+
+// hostile is what a program, or a sharer, may try on a viewer's terminal.
+var hostile = []string{
+	"\x1b]52;c;cm0gLXJmIH4K\x07", "\x1b]0;title\x07", "\x1b]2;title\x1b\\", "\x1b]1337;File=:AAAA\x07", "\x1b]777;notify;a;b\x07", "\x1b]9;x\x07",
+	"\x1bP$qm\x1b\\", "\x1bP+q544e\x1b\\", "\x1bPq#0;2;0;0;0~~@@vv\x1b\\", "\x1bP1$r0m\x1b\\", "\x1b_Gf=24,s=1,v=1;AAAA\x1b\\", "\x1b^pm\x1b\\", "\x1bXsos\x1b\\",
+	"\x1b[c", "\x1b[>c", "\x1b[=c", "\x1b[5n", "\x1b[6n", "\x1b[?6n", "\x1b[18t", "\x1b[21t", "\x1b[8;10;10t", "\x1b[?1$p", "\x1b[>q", "\x1b[?u", "\x1b[>1u", "\x1b[=1u",
+	"\x1b]10;?\x07", "\x1b]11;?\x07", "\x1b]4;1;?\x07", "\x1b[?2031h", "\x1b[?2048h", "\x1b[?996n", "\x05", "\x1bZ", "\x1b[0x", "\x1b[1;1;1;1;1;1*y",
+	"\u202eevil\u202c\u2066x\u2069", "\u200b\u200e\u061c\ufeff", "a\U000e0041\U000e007f", "\u0085\u009b6n\u009d0;x\u009c", "\x9b6n", "\x90q\x9c",
+	"\x1b[?1003h\x1b[?1006h", "\x1b[?5h", "\x1b#8", "\x1b[4i", "\x1b[5i", "\x1b[?3h", "\x1bc", "\x1b[!p", "\x1b[12l", "\x1b[2l", "\a",
+	"\x1b]8;;javascript:alert(1)\x07x\x1b]8;;\x07", "\x1b]" + strings.Repeat("A", 1<<17),
+	"\x1b\\\x1b[m", "\u2028\u2029", "\x7f\x00", "\ufffe\U0010ffff", "a" + strings.Repeat("\u0301", 200), "\ud7ff\ue000\uf8ff",
+}
+
+func TestHostile(t *testing.T) {
+	t.Parallel()
+	for _, types := range []bool{false, true} {
+		p := newPair(80, 24)
+		for _, s := range hostile {
+			for _, out := range []string{s, "x" + s + "y", s[:len(s)/2], s[len(s)/2:]} {
+				painted := p.feed(t, out, types)
+				if len(painted) > 1<<16 {
+					t.Errorf("%.100q: painted %d bytes", out, len(painted))
+				}
+			}
+		}
+		p.screen.Status(strings.Join(hostile, " "), true)
+		p.feed(t, "", types)
+	}
+}
+
+func FuzzPaint(f *testing.F) {
+	for _, s := range append(append([]string{}, hostile...), streams...) {
+		f.Add([]byte(s), uint8(40), uint8(10), false)
+	}
+	f.Fuzz(func(t *testing.T, out []byte, cols, rows uint8, types bool) {
+		p := newPair(max(int(cols), 2), max(int(rows), 1))
+		half := len(out) / 2
+		p.feed(t, string(out[:half]), types)
+		p.same(t, string(out[:half]))
+		p.feed(t, string(out[half:]), types)
+		if !p.shared.Modes().ReverseVideo {
+			p.same(t, string(out))
+		}
+		p.screen.Resize(int(cols)/2+1, int(rows)/2+1)
+		p.feed(t, "", types)
+		p.screen.Resize(int(cols)+3, int(rows)+2)
+		p.feed(t, "", types)
+	})
+}

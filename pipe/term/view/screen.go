@@ -1,0 +1,466 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"mesh/pipe/term"
+	"mesh/pipe/term/console"
+	"mesh/pipe/term/escape"
+	"mesh/pipe/term/vt"
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+const (
+	// frameTime is the time between two pictures, while more comes.
+	frameTime = 16 * time.Millisecond
+	// syncTime is how long a program may have a half drawn picture held back.
+	syncTime = 150 * time.Millisecond
+	// resizeTime is how long a size must last until the sharer is told of it.
+	resizeTime = 50 * time.Millisecond
+	// flushTime is how long keys may take that a terminal sends at once.
+	flushTime = 20 * time.Millisecond
+	// noticeTime is how long a notice is shown.
+	noticeTime = 3 * time.Second
+	// lastTime is how long the last picture may take.
+	lastTime = 500 * time.Millisecond
+	// typedTime is how old keys may be that waited for a broken link.
+	typedTime = 10 * time.Second
+)
+
+// screen is a view on a terminal. One goroutine owns it; another one writes what it
+// has painted, so that a terminal that takes no output holds up nothing else.
+type screen struct {
+	*view
+	console *console.Console
+	t       *vt.Terminal
+	window  window
+	painter painter
+	keys    escape.Keys
+	in      *input
+	raw     bool // In is a terminal
+
+	info    wire.TermSession
+	ctl     wire.TermCtl
+	opened  bool // the sharer has answered
+	began   bool // there is a picture
+	last    bool // there is no more to come
+	help    bool
+	notes   string
+	noted   time.Time // until when notes are shown
+	broken  time.Time // since when the link is; zero if it is not
+	dropped bool      // what waited for it was dropped
+
+	dirty    bool
+	painting bool
+	painted  time.Time // the last picture
+	held     time.Time // since when the program holds it back; zero if it does not
+	seq      int64     // of what is being painted
+	frames   chan []byte
+	done     chan error // of each frame
+
+	frame, resize, flush, note, giveUp *time.Timer
+}
+
+// screen views on a terminal.
+func (v *view) screen(ctx context.Context) (err error) {
+	out, ok := v.o.Out.(*os.File)
+	if !ok || !term.IsTerminal(out) {
+		return proto.Errorf(proto.Usage, "the screen needs a terminal")
+	}
+	s := &screen{
+		view: v, t: vt.New(80, 24, 0), in: newInput(v.sender), raw: term.IsTerminal(v.o.In), dirty: true,
+		frames: make(chan []byte), done: make(chan error),
+		frame: stopped(), resize: stopped(), flush: stopped(), note: stopped(), giveUp: stopped(),
+	}
+	s.keys.Char = v.o.Escape
+	s.painter.noErase = strings.HasPrefix(v.o.Term, "screen") // GNU screen, as it is set up by default
+	var keys *os.File
+	if s.raw {
+		keys = v.o.In
+	}
+	s.console, err = console.Open(keys, out, console.Options{
+		Enter: console.Alternate + "\x1b[?7l", // a character that is wider than thought wraps nothing
+		Leave: console.Reset + console.Main,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := s.console.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	s.window.cols, s.window.rows = s.console.Size()
+	v.open(s.window.cols, s.window.rows)
+	if s.raw {
+		s.in.start(ctx, v.o.In)
+	}
+	writing, stop := context.WithCancel(ctx)
+	defer stop()
+	go s.write(writing)
+	return s.loop(ctx)
+}
+
+func stopped() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+// write writes frames to the terminal.
+func (s *screen) write(ctx context.Context) {
+	defer s.console.Protect()
+	for {
+		select {
+		case f := <-s.frames:
+			_, err := s.console.Write(f)
+			select {
+			case s.done <- err:
+			case <-ctx.Done():
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// loop runs until the end of the session, or the viewer leaves.
+func (s *screen) loop(ctx context.Context) error {
+	for !s.last || s.dirty || s.painting {
+		s.paint()
+		var messages <-chan received
+		if !s.last {
+			messages = s.messages
+		}
+		select {
+		case r := <-messages:
+			if err := s.receive(ctx, r); err != nil {
+				return err
+			}
+		case err := <-s.done:
+			s.painting = false
+			if err != nil {
+				return err
+			}
+			s.sender.shown(s.seq)
+		case chunk, ok := <-s.in.chunks():
+			if leaves := s.typed(chunk, ok); leaves {
+				return nil
+			}
+		case <-s.flush.C:
+			if leaves := s.send(s.keys.Flush()); leaves {
+				return nil
+			}
+		case <-s.sender.room:
+			s.in.retry()
+		case <-s.in.settled():
+			return nil
+		case <-s.console.Changed():
+			s.window.cols, s.window.rows = s.console.Size()
+			s.painter.forget()
+			s.dirty = true
+			s.resize.Reset(resizeTime)
+		case <-s.resize.C:
+			s.tellSize()
+		case broken := <-s.o.Broken:
+			s.link(broken)
+		case <-s.frame.C:
+		case <-s.giveUp.C:
+			return nil
+		case <-s.note.C:
+			s.dirty = true
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// receive takes a message.
+func (s *screen) receive(ctx context.Context, r received) error {
+	if errors.Is(r.err, io.EOF) {
+		s.ended, s.last, s.dirty = true, true, true
+		s.giveUp.Reset(lastTime)
+		return nil
+	}
+	if r.err != nil {
+		return r.err
+	}
+	switch m := r.m.(type) {
+	case *wire.TermSession:
+		return s.answered(ctx, m)
+	case output:
+		_, _ = s.t.Write(m.data)
+	case wire.TermSnapshot:
+		s.t.Resize(m.Cols, m.Rows)
+		_, _ = s.t.Write([]byte("\x1b\\")) // whatever was unfinished
+		_, _ = s.t.Write(m.Repaint)
+		s.began = true
+	case *wire.TermResize:
+		s.t.Resize(m.Cols, m.Rows)
+	case *wire.TermCtl:
+		s.in.typed(m.Typed)
+		s.ctl = *m
+		if m.Notice != "" {
+			s.say(proto.EscapeText(m.Notice))
+		}
+	case *wire.TermExit:
+		s.exit(m)
+		s.last = true
+		s.giveUp.Reset(lastTime)
+	}
+	if seq, ok := behind(r.m); ok {
+		s.pos = seq
+		s.in.heard()
+	}
+	s.dirty = true
+	return nil
+}
+
+func (s *screen) answered(ctx context.Context, m *wire.TermSession) error {
+	if err := s.session(m); err != nil {
+		return err
+	}
+	s.info, s.pos, s.opened = *m, m.Seq, true
+	s.t.Resize(m.Cols, m.Rows)
+	if !s.types {
+		s.keys.Anywhere = true
+	}
+	if s.o.In == nil || s.raw {
+		return nil
+	}
+	if !s.types {
+		return errMayNotType
+	}
+	s.in.start(ctx, s.o.In)
+	return nil
+}
+
+// paint has the picture drawn, if there is one to be drawn and now is the time.
+func (s *screen) paint() {
+	if !s.dirty || s.painting {
+		return
+	}
+	now := time.Now()
+	if wait := s.wait(now); wait > 0 && !s.last {
+		s.frame.Reset(wait)
+		return
+	}
+	s.line(now)
+	painted := s.painter.paint(s.window.picture(s.t, s.types && s.raw))
+	s.dirty, s.painted, s.seq = false, now, -1
+	if s.began {
+		s.seq = s.pos
+	}
+	if len(painted) == 0 {
+		s.sender.shown(s.seq)
+		return
+	}
+	s.painting = true
+	s.frames <- painted // write waits for it, since it has told of the last
+}
+
+// wait is how long the next picture must wait: for the last to be old enough, and
+// for a program that draws it.
+func (s *screen) wait(now time.Time) time.Duration {
+	wait := frameTime - now.Sub(s.painted)
+	if !s.t.Modes().Sync {
+		s.held = time.Time{}
+		return wait
+	}
+	if s.held.IsZero() {
+		s.held = now
+	}
+	return max(wait, syncTime-now.Sub(s.held))
+}
+
+// typed takes what was read of the input, and reports whether the viewer leaves.
+func (s *screen) typed(chunk []byte, ok bool) (leaves bool) {
+	if !s.raw {
+		s.in.take(chunk, ok)
+		return false
+	}
+	if !ok {
+		return true // the terminal is gone
+	}
+	if s.help {
+		s.help, s.dirty = false, true
+	}
+	s.keys.Unmark = s.types && !s.t.Modes().Paste
+	for len(chunk) > 0 {
+		send, c, n := s.keys.Next(chunk)
+		if s.send(send) {
+			return true
+		}
+		switch c {
+		case escape.Detach:
+			return true
+		case escape.Suspend:
+			go func() { _ = s.console.Suspend() }()
+		case escape.Help:
+			s.help, s.dirty = true, true
+		case escape.Status:
+			s.say(s.about())
+		case escape.Up, escape.Down, escape.Left, escape.Right:
+			s.pan(c)
+		}
+		chunk = chunk[n:]
+	}
+	if s.keys.Withholds() {
+		s.flush.Reset(flushTime)
+	} else {
+		s.flush.Stop()
+	}
+	return false
+}
+
+// send sends keys, or takes them for what a viewer who may not type wants.
+func (s *screen) send(keys []byte) (leaves bool) {
+	switch {
+	case len(keys) == 0:
+		return false
+	case !s.opened:
+		return keys[0] == 'C'-'@' // what else may be typed is not known yet
+	case !s.types:
+		return s.look(keys)
+	}
+	if s.window.moved {
+		s.window.follows()
+		s.dirty = true
+	}
+	if !s.sender.typing(keys) {
+		s.say("what was typed is not sent: too much waits for the link")
+	}
+	return false
+}
+
+// look takes the keys of who may only look.
+func (s *screen) look(keys []byte) (leaves bool) {
+	switch k := string(keys); {
+	case strings.ContainsAny(k, "q\x03"):
+		return true
+	case k == "\x1a":
+		go func() { _ = s.console.Suspend() }()
+	case k == "?":
+		s.help, s.dirty = true, true
+	case k == "f":
+		s.window.follows()
+		s.dirty = true
+	case len(k) == 3 && (k[:2] == "\x1b[" || k[:2] == "\x1bO") && k[2] >= 'A' && k[2] <= 'D':
+		s.pan(escape.Up + escape.Command(k[2]-'A'))
+	default:
+		s.say("this view is read-only: q leaves, arrows move the view, f follows the cursor")
+	}
+	return false
+}
+
+// pan moves the window.
+func (s *screen) pan(c escape.Command) {
+	switch c {
+	case escape.Up:
+		s.window.move(-1, 0)
+	case escape.Down:
+		s.window.move(1, 0)
+	case escape.Left:
+		s.window.move(0, -1)
+	case escape.Right:
+		s.window.move(0, 1)
+	}
+	s.dirty = true
+}
+
+// tellSize asks for the size of the viewer's terminal, if it may.
+func (s *screen) tellSize() {
+	if s.types {
+		s.sender.message(&wire.TermResize{Cols: min(s.window.cols, proto.MaxTermCols), Rows: min(s.window.rows, proto.MaxTermRows)})
+	}
+}
+
+// link takes that the link is broken, or back.
+func (s *screen) link(broken bool) {
+	s.sender.hold(broken)
+	s.broken, s.dropped = time.Time{}, false
+	if broken {
+		s.broken = time.Now()
+	}
+	s.dirty = true
+}
+
+// say shows a line for a moment.
+func (s *screen) say(text string) {
+	s.notes, s.noted = text, time.Now().Add(noticeTime)
+	s.dirty = true
+}
+
+// line sets the status line.
+func (s *screen) line(now time.Time) {
+	w := &s.window
+	w.matters = true
+	switch {
+	case s.help && s.types:
+		w.status = fmt.Sprintf("after a newline, %c and: %s", s.o.Escape, escape.Names)
+	case s.help:
+		w.status = "q  leave   ^Z  suspend   arrows  move the view   f  follow the cursor   ?  this help"
+	case !s.broken.IsZero():
+		w.status = s.offline(now)
+		s.note.Reset(time.Second)
+	case !s.began:
+		w.status = "waiting for the sharer's screen"
+	case now.Before(s.noted):
+		w.status = s.notes
+		s.note.Reset(s.noted.Sub(now))
+	case s.ctl.Paused:
+		w.status = "the sharer holds the output back"
+	default:
+		w.status, w.matters = s.about(), false
+	}
+}
+
+// offline is what is shown while the link is broken.
+func (s *screen) offline(now time.Time) string {
+	since := now.Sub(s.broken)
+	if since > typedTime && s.sender.drop() > 0 {
+		s.dropped = true
+	}
+	text := fmt.Sprintf("the link is broken, waiting for it (%d s)", int(since.Seconds()))
+	if n, _ := s.sender.waiting(); n > 0 {
+		text += fmt.Sprintf(", %d bytes typed", n)
+	} else if s.dropped {
+		text += ", what was typed is dropped"
+	}
+	return text
+}
+
+// about says what is viewed.
+func (s *screen) about() string {
+	cols, rows := s.t.Size()
+	text := fmt.Sprintf("%dx%d", cols, rows)
+	if s.info.Name != "" {
+		text = proto.EscapeText(s.info.Name) + " " + text
+	}
+	if cols != s.window.cols || rows != s.window.rows {
+		text += fmt.Sprintf(" (you %dx%d)", s.window.cols, s.window.rows)
+	}
+	if !s.types {
+		text += ", read-only"
+	}
+	if s.ctl.Viewers > 1 {
+		text += fmt.Sprintf(", %d viewers", s.ctl.Viewers)
+	}
+	for i, name := range s.ctl.Writers {
+		s := ", "
+		if i == 0 {
+			s = ", typing: "
+		}
+		text += s + proto.EscapeText(name)
+	}
+	return text
+}

@@ -1,0 +1,451 @@
+//go:build linux
+
+package view_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mesh/pipe/term/console"
+	"mesh/pipe/term/termtest"
+	"mesh/pipe/term/view"
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// toolSocket has the test binary be a viewer of the sharer that is there.
+const toolSocket = "VIEW_TEST_SOCKET"
+
+func TestMain(m *testing.M) {
+	if console.IsGuard(os.Args) {
+		console.Guard(os.Stdin, os.Stdout, os.Stderr)
+		os.Exit(0)
+	}
+	if socket := os.Getenv(toolSocket); socket != "" {
+		os.Exit(tool(socket))
+	}
+	os.Exit(m.Run())
+}
+
+// tool views, as its arguments say, and returns an exit status.
+func tool(socket string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	c, err := net.Dial("unix", socket)
+	if err != nil {
+		return 1
+	}
+	o := view.Options{Form: view.Screen, Out: os.Stdout, In: os.Stdin, Escape: '~', Session: os.Getenv("VIEW_TEST_SESSION")}
+	broken := make(chan bool)
+	for _, arg := range os.Args[1:] {
+		switch arg {
+		case "raw":
+			o.Form, o.In = view.Raw, nil
+		case "read-only":
+			o.ReadOnly = true
+		case "broken":
+			o.Broken = broken
+			lost := make(chan os.Signal, 1)
+			signal.Notify(lost, syscall.SIGUSR1, syscall.SIGUSR2)
+			go func() {
+				for s := range lost {
+					broken <- s == syscall.SIGUSR1
+				}
+			}()
+		}
+	}
+	end, err := view.Run(ctx, c, halfCloser{c.(*net.UnixConn)}, o)
+	fmt.Printf("ended exited=%v code=%d error=%s\n", end.Exited, end.Code, proto.CodeOf(err))
+	return int(proto.CodeOf(err))
+}
+
+// halfCloser ends the writing half of a connection.
+type halfCloser struct{ *net.UnixConn }
+
+func (h halfCloser) Close() error { return h.CloseWrite() }
+
+// seen is a viewer in a pane of tmux, and its sharer.
+type seen struct {
+	*sharer
+	*termtest.Pane
+	pid   int
+	modes string // of the terminal before
+}
+
+func see(t *testing.T, shell string, cols, rows int, env []string, args ...string) *seen {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "view") // a socket's name must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	name := filepath.Join(dir, "s")
+	l, err := net.Listen("unix", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := termtest.Shell(t, shell, cols, rows, append(env, toolSocket+"="+name, "V="+exe)...)
+	s := &seen{Pane: p, modes: p.Modes()}
+	p.Run("clear; $V " + strings.Join(args, " "))
+	_ = l.(*net.UnixListener).SetDeadline(time.Now().Add(limit))
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.pid = peerOf(t, c.(*net.UnixConn))
+	s.sharer = newSharer(t, c, halfCloser{c.(*net.UnixConn)})
+	t.Cleanup(func() {
+		_ = c.Close()
+		<-s.done
+	})
+	return s
+}
+
+// wantSane waits until the terminal is as it was, and the shell takes commands.
+func (s *seen) wantSane(text string) {
+	s.t.Helper()
+	if text != "" {
+		s.WaitText(text)
+	}
+	termtest.Wait(s.t, func() error {
+		if got := s.Modes(); got != s.modes {
+			return fmt.Errorf("got modes %s\nwant      %s", got, s.modes)
+		}
+		lines := strings.Split(strings.TrimRight(s.Text(), "\n"), "\n")
+		if last := lines[len(lines)-1]; last != strings.TrimSpace(termtest.Prompt) {
+			s.Keys("Enter")
+			return fmt.Errorf("no prompt: %q", last)
+		}
+		return nil
+	})
+	s.Run("stty -a")
+	s.WaitText("extproc")
+	words := strings.Fields(s.Text())
+	for _, mode := range []string{"isig", "icanon", "echo", "icrnl", "opost"} {
+		if !slices.Contains(words, mode) {
+			s.t.Errorf("stty lacks %q: %q", mode, words)
+		}
+	}
+}
+
+// wantScreen waits until the pane shows what a terminal of its size would.
+func (s *seen) wantScreen(lines ...string) {
+	s.t.Helper()
+	termtest.Wait(s.t, func() error {
+		if got, want := s.Text(), strings.Join(lines, "\n"); strings.TrimRight(got, "\n") != want {
+			return fmt.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+		return nil
+	})
+}
+
+const everything = "\x1b[?1003;1006h\x1b[?2004h\x1b[?1004h\x1b[?1h\x1b=\x1b[?25l\x1b[31m"
+
+// Each way to end leaves the terminal sane.
+func TestEnds(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		ends func(s *seen)
+		says string
+	}{
+		"exit": {func(s *seen) { s.exit(7) }, "ended exited=true code=7 error=ok"},
+		"detach": {func(s *seen) {
+			s.Keys("Enter")
+			s.Type("~.")
+			s.wait("the viewer's end", func() bool { return s.err != nil })
+			_ = s.w.Close()
+		}, "ended exited=false code=0 error=ok"},
+		"detach in silence": {func(s *seen) { s.Type("~.") }, "ended exited=false code=0 error=truncated"},
+		"a bad sharer":      {func(s *seen) { s.frame([]byte{0, 0, 0, 0, 0}) }, "error=protocol"},
+		"a cut":             {func(s *seen) { _ = s.w.Close() }, "error=truncated"},
+		"TERM":              {func(s *seen) { s.kill(syscall.SIGTERM) }, "error="},
+		"HUP":               {func(s *seen) { s.kill(syscall.SIGHUP) }, "error="},
+		"QUIT":              {func(s *seen) { s.kill(syscall.SIGQUIT) }, ""},
+		"KILL":              {func(s *seen) { s.kill(syscall.SIGKILL) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, shell := range []string{"bash", "dash"} {
+				t.Run(shell, func(t *testing.T) {
+					t.Parallel()
+					s := see(t, shell, 80, 24, nil)
+					s.session(mayType, 80, 24)
+					s.snapshot(80, 24, everything+"\x1b[Hhello")
+					s.WaitText("hello")
+					s.waitAcked()
+					if s.Modes() == s.modes {
+						t.Fatalf("the viewer has changed no mode: %s", s.modes)
+					}
+					tt.ends(s)
+					s.wantSane(tt.says)
+				})
+			}
+		})
+	}
+}
+
+func (s *seen) kill(sig syscall.Signal) {
+	s.t.Helper()
+	if err := syscall.Kill(s.pid, sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Keys arrive as they were typed, but for commands; a size is asked for.
+func TestTyping(t *testing.T) {
+	t.Parallel()
+	s := see(t, "dash", 80, 24, nil)
+	s.session(mayType, 80, 24)
+	s.snapshot(80, 24, "$ ")
+	s.WaitText("$")
+	s.Type("ls ~")
+	s.Keys("Enter")
+	s.waitTyped("ls ~\r")
+	s.Type("~~x")
+	s.Keys("C-c", "C-z", "Up", "F1", "Escape")
+	s.waitTyped("ls ~\r~x\x03\x1a\x1b[A\x1bOP\x1b")
+	s.output("\x1b[?1h")
+	s.waitAcked()
+	s.Keys("Up")
+	s.waitTyped("ls ~\r~x\x03\x1a\x1b[A\x1bOP\x1b\x1bOA")
+	s.Resize(100, 30)
+	s.wait("sizes", func() bool {
+		return len(s.sizes) > 0 && s.sizes[len(s.sizes)-1] == wire.TermResize{Cols: 100, Rows: 30}
+	})
+	if s.opened.Cols != 80 || s.opened.Rows != 24 || s.opened.Mode != wire.TermScreen {
+		t.Errorf("opened %+v", s.opened)
+	}
+	s.message(&wire.TermResize{Seq: s.seq, Cols: 100, Rows: 30})
+	s.output("\x1b[30;90Hcorner")
+	s.WaitText("corner")
+	s.Keys("Enter")
+	s.Type("~?")
+	s.WaitText("suspend")
+	s.Type("x")
+	s.Keys("Enter")
+	s.Type("~")
+	s.Keys("C-z")
+	s.WaitText("topped")
+	s.Run("fg")
+	s.WaitText("corner")
+	s.Resize(80, 24)
+	s.exit(0)
+	s.wantSane("exited=true")
+}
+
+// Pasted text has no commands, and marks only where the program wants them.
+func TestPaste(t *testing.T) {
+	t.Parallel()
+	s := see(t, "dash", 80, 24, nil)
+	s.session(mayType, 80, 24)
+	s.snapshot(80, 24, "$ ")
+	s.WaitText("$")
+	s.waitAcked()
+	s.Paste("a\n~.\nb")
+	s.waitTyped("a\r~.\rb")
+	s.output("\x1b[?2004h")
+	s.waitAcked()
+	s.Paste("c\n~.\n")
+	s.waitTyped("a\r~.\rb\x1b[200~c\r~.\r\x1b[201~")
+	s.exit(0)
+	s.wantSane("exited=true")
+}
+
+// A view without the right to type sends nothing, and leaves by q, Ctrl-C or ~.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	for _, leave := range []string{"q", "C-c", "~."} {
+		for _, rights := range []string{viewOnly, mayType} {
+			t.Run(leave+" "+rights, func(t *testing.T) {
+				t.Parallel()
+				args := []string{}
+				if rights == mayType {
+					args = append(args, "read-only")
+				}
+				s := see(t, "dash", 80, 24, nil, args...)
+				s.session(rights, 80, 24)
+				s.snapshot(80, 24, everything+"\x1b[Hhello")
+				s.WaitText("hello")
+				s.Type("x")
+				s.WaitText("read-only: q leaves")
+				s.Resize(90, 24)
+				s.WaitText("hello")
+				s.Type("?")
+				s.WaitText("this help")
+				if got := s.Format("#{mouse_any_flag} #{keypad_cursor_flag}"); got != "0 0" {
+					t.Errorf("modes for who may type: %s", got)
+				}
+				if leave == "~." {
+					s.Type(leave)
+				} else {
+					s.Keys(leave)
+				}
+				s.wait("the viewer's end", func() bool { return s.err != nil })
+				_ = s.w.Close()
+				s.wantSane("exited=false code=0 error=ok")
+				if s.typed.Len() != 0 || len(s.sizes) != 0 {
+					t.Errorf("typed %q, sizes %v", s.typed.String(), s.sizes)
+				}
+			})
+		}
+	}
+}
+
+// A pane shows the same as tmux itself does with the same output.
+func TestSameAsTmux(t *testing.T) {
+	t.Parallel()
+	for i, out := range streams {
+		if strings.Contains(out, "\u200d") || strings.Contains(out, "\x1b(0") || strings.Contains(out, "\x1b[1;2Hx") {
+			continue // what tmux joins, how it captures line drawing, and that it leaves halves of wide characters
+		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			name := filepath.Join(t.TempDir(), "out")
+			if err := os.WriteFile(name, []byte(out), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			direct := termtest.New(t, 80, 24, nil, "sh", "-c", "stty raw -echo; cat "+name+"; exec sleep 1000")
+			s := see(t, "dash", 80, 24, nil)
+			s.session(viewOnly, 80, 24)
+			s.snapshot(80, 24, "")
+			s.output(out)
+			s.waitAcked()
+			termtest.Wait(t, func() error {
+				const format = "#{cursor_flag} #{cursor_x},#{cursor_y}"
+				if got, want := s.Screen()+s.Format(format), direct.Screen()+direct.Format(format); got != want {
+					return fmt.Errorf("got\n%q\nwant\n%q", got, want)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// Larger and smaller terminals: the status line, the edge, and moving.
+func TestOtherSizes(t *testing.T) {
+	t.Parallel()
+	s := see(t, "dash", 20, 5, nil)
+	s.session(viewOnly, 10, 3)
+	s.snapshot(10, 3, "\x1b[H0123456789\r\nabc")
+	s.wantScreen("0123456789│", "abc       │", "          │", "──────────┘", "bob 10x3 (you 20x5),")
+	s.Resize(12, 3)
+	s.wantScreen("0123456789│", "abc       │", "          │")
+	s.message(&wire.TermResize{Seq: s.seq, Cols: 14, Rows: 6})
+	s.output("\x1b[2J\x1b[H1st\r\n2nd\r\n3rd\r\n4th\r\n5th\r\n6th          <")
+	s.wantScreen("h", "h          <", "bob 14x6 (yo")
+	s.Keys("Left")
+	s.wantScreen("5th", "6th", "bob 14x6 (yo")
+	s.Keys("Up")
+	s.wantScreen("4th", "5th", "bob 14x6 (yo")
+	s.Keys("f")
+	s.wantScreen("h", "h          <", "bob 14x6 (yo")
+}
+
+// A broken link is told of; few keys wait for it, and not for long.
+func TestBrokenLink(t *testing.T) {
+	t.Parallel()
+	s := see(t, "dash", 80, 24, nil, "broken")
+	s.session(mayType, 80, 24)
+	s.snapshot(80, 24, "$ ")
+	s.WaitText("$")
+	s.kill(syscall.SIGUSR1)
+	s.WaitText("the link is broken, waiting for it")
+	s.Type("date")
+	s.WaitText("4 bytes typed")
+	if s.typed.Len() != 0 {
+		t.Errorf("typed %q while the link was broken", s.typed.String())
+	}
+	s.kill(syscall.SIGUSR2)
+	s.waitTyped("date")
+	termtest.Wait(t, func() error {
+		if got := s.Text(); strings.Contains(got, "broken") {
+			return fmt.Errorf("the link is still broken: %s", got)
+		}
+		return nil
+	})
+	s.kill(syscall.SIGUSR1)
+	s.WaitText("the link is broken, waiting for it")
+	s.Keys("Enter")
+	s.Type("~.")
+	s.wantSane("ended exited=false")
+}
+
+// A viewer that cannot draw holds up neither keys nor its end.
+func TestTerminalStops(t *testing.T) {
+	t.Parallel()
+	s := see(t, "bash", 80, 24, nil)
+	s.session(mayType, 80, 24)
+	s.snapshot(80, 24, "$ ")
+	s.WaitText("$")
+	s.kill(syscall.SIGSTOP)
+	s.WaitText("topped")
+	s.output(strings.Repeat("line\r\n", 1000) + "end")
+	s.Run("fg")
+	s.WaitText("end")
+	s.waitAcked()
+	s.exit(0)
+	s.wantSane("exited=true")
+}
+
+// Raw output on a terminal is filtered, and what it has set is undone.
+func TestRawOnTerminal(t *testing.T) {
+	t.Parallel()
+	s := see(t, "dash", 80, 24, nil, "raw")
+	s.session(viewOnly, 80, 24)
+	s.output("\x1b[?1049h\x1b[H\x1b[31mred\x1b[c\x1b[6n\x1b]0;evil\x07\x1b[?1003h\x1b[?25l\x1bP$qm\x1b\\done")
+	s.WaitText("reddone")
+	if got := s.Format("#{pane_title} #{mouse_any_flag}"); strings.Contains(got, "evil") || !strings.HasSuffix(got, " 0") {
+		t.Errorf("got title and mouse %q", got)
+	}
+	s.waitAcked()
+	s.exit(0)
+	s.wantSane("exited=true")
+	if got := s.Text(); strings.Contains(got, ";") && strings.Contains(got, "[?") {
+		t.Errorf("the terminal has answered:\n%s", got)
+	}
+}
+
+// To view on a terminal the session that one is in is declined.
+func TestOwnSession(t *testing.T) {
+	t.Parallel()
+	s := see(t, "dash", 80, 24, []string{"VIEW_TEST_SESSION=" + wire.TransferID{1}.String()})
+	s.session(viewOnly, 80, 24)
+	s.wantSane("error=declined")
+}
+
+// A child that was started without a terminal says so.
+func TestNoTerminal(t *testing.T) {
+	t.Parallel()
+	v := start(t, view.Options{Form: view.Screen})
+	v.wantEnd(view.End{}, proto.Usage)
+}
+
+// Input that is piped in while the screen is drawn.
+func TestPipedInput(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("printf"); err != nil {
+		t.Skip("no printf here")
+	}
+	s := see(t, "dash", 80, 24, nil, "</dev/null")
+	s.session(mayType, 80, 24)
+	s.snapshot(80, 24, "$ hello")
+	s.WaitText("hello")
+	s.wait("the viewer's end", func() bool { return s.err != nil })
+	_ = s.w.Close()
+	s.wantSane("exited=false code=0 error=ok")
+}

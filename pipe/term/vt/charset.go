@@ -1,0 +1,47 @@
+package vt
+
+// A charset is a set of graphic characters that a program designates by one letter.
+type charset byte
+
+// The sets that differ from ASCII in what programs still use: line drawing
+// and the British pound. All others are taken for ASCII.
+const (
+	ascii7  charset = 0
+	drawing charset = '0'
+	british charset = 'A'
+)
+
+// charsets says which sets the four places G0 to G3 hold and which of them GL is.
+type charsets struct {
+	g  [4]charset
+	gl uint8
+}
+
+// plain reports whether printable ASCII means itself.
+func (c *charsets) plain() bool { return c.g[c.gl] == ascii7 }
+
+// designate puts the set with this letter into place g.
+func (c *charsets) designate(g int, letter byte) {
+	set := charset(letter)
+	if set != drawing && set != british {
+		set = ascii7
+	}
+	c.g[g] = set
+}
+
+// translate returns the character that a byte of printable ASCII means.
+func (c *charsets) translate(b byte) rune {
+	switch set := c.g[c.gl]; {
+	case set == drawing && b >= '`' && b <= '~':
+		return drawn[b-'`']
+	case set == british && b == '#':
+		return '£'
+	}
+	return rune(b)
+}
+
+// drawn is the DEC special graphics set from ` to ~.
+var drawn = [...]rune{
+	'◆', '▒', '␉', '␌', '␍', '␊', '°', '±', '␤', '␋', '┘', '┐', '┌', '└', '┼', '⎺',
+	'⎻', '─', '⎼', '⎽', '├', '┤', '┴', '┬', '│', '≤', '≥', 'π', '≠', '£', '·',
+}

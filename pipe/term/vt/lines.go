@@ -1,0 +1,40 @@
+package vt
+
+// Text returns the screen as lines without the blanks at their ends.
+func (t *Terminal) Text() []string {
+	lines := make([]string, t.rows)
+	for y := range lines {
+		lines[y] = t.lineText(t.active.line(y))
+	}
+	return lines
+}
+
+func (t *Terminal) lineText(r *row) string {
+	var b []byte
+	for _, c := range r.cells[:min(r.used, t.cols)] {
+		b = append(b, t.text(c)...)
+	}
+	for len(b) > 0 && b[len(b)-1] == ' ' {
+		b = b[:len(b)-1]
+	}
+	return string(b)
+}
+
+// Line returns the cells of a row of the screen, from 0 at the top. The slice
+// is the caller's.
+func (t *Terminal) Line(y int) []Cell { return t.cells(t.active.line(y)) }
+
+// History returns the cells of a line that scrolled off the main screen, 0
+// being the newest. It may be shorter or longer than the screen is wide now.
+func (t *Terminal) History(i int) []Cell { return t.cells(t.main.past(i)) }
+
+// HistoryLen returns how many lines of history there are.
+func (t *Terminal) HistoryLen() int { return len(t.main.history) }
+
+func (t *Terminal) cells(r *row) []Cell {
+	cells := make([]Cell, len(r.cells))
+	for i, c := range r.cells {
+		cells[i] = t.export(c)
+	}
+	return cells
+}

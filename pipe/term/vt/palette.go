@@ -1,0 +1,133 @@
+package vt
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// palette is the colours that a program has changed; 0 is one it has not.
+type palette struct {
+	indexed map[uint8]Color
+	special [3]Color // foreground, background, cursor
+}
+
+// What is answered to who asks for a colour that was not changed.
+var (
+	defaultSpecial = [3]Color{RGB(0xd0, 0xd0, 0xd0), RGB(0, 0, 0), RGB(0xd0, 0xd0, 0xd0)}
+	first16        = [16]uint32{
+		0x000000, 0xcd0000, 0x00cd00, 0xcdcd00, 0x0000ee, 0xcd00cd, 0x00cdcd, 0xe5e5e5,
+		0x7f7f7f, 0xff0000, 0x00ff00, 0xffff00, 0x5c5cff, 0xff00ff, 0x00ffff, 0xffffff,
+	}
+)
+
+// color returns what colour i of the palette is: xterm's, if it was not changed.
+func (p *palette) color(i uint8) Color {
+	if c, ok := p.indexed[i]; ok {
+		return c
+	}
+	switch {
+	case i < 16:
+		return direct | Color(first16[i])
+	case i < 232: // a cube of 6 by 6 by 6
+		i -= 16
+		return RGB(cube(i/36), cube(i/6%6), cube(i%6))
+	}
+	grey := 8 + 10*(i-232)
+	return RGB(grey, grey, grey)
+}
+
+func cube(i uint8) uint8 {
+	if i == 0 {
+		return 0
+	}
+	return 55 + 40*i
+}
+
+// setColors is OSC 4 ; index ; colour ; …, where ? asks.
+func (t *Terminal) setColors(s string) {
+	parts := strings.Split(s, ";")
+	for i := 0; i+1 < len(parts); i += 2 {
+		n, err := strconv.ParseUint(parts[i], 10, 8)
+		if err != nil {
+			continue
+		}
+		if parts[i+1] == "?" {
+			t.answer("\x1b]4;%d;%s\x1b\\", n, spec(t.palette.color(uint8(n))))
+		} else if c, ok := parseColor(parts[i+1]); ok {
+			if t.palette.indexed == nil {
+				t.palette.indexed = map[uint8]Color{}
+			}
+			t.palette.indexed[uint8(n)] = c
+		}
+	}
+}
+
+// resetColors is OSC 104 ; index ; …, all without one.
+func (t *Terminal) resetColors(s string) {
+	if s == "" {
+		t.palette.indexed = nil
+		return
+	}
+	for part := range strings.SplitSeq(s, ";") {
+		if n, err := strconv.ParseUint(part, 10, 8); err == nil {
+			delete(t.palette.indexed, uint8(n))
+		}
+	}
+}
+
+// setSpecialColors is OSC 10, 11 and 12: more than one colour go to the next ones.
+func (t *Terminal) setSpecialColors(first int, s string) {
+	for part := range strings.SplitSeq(s, ";") {
+		if first >= len(t.palette.special) {
+			return
+		}
+		if part == "?" {
+			c := t.palette.special[first]
+			if c == 0 {
+				c = defaultSpecial[first]
+			}
+			t.answer("\x1b]%d;%s\x1b\\", 10+first, spec(c))
+		} else if c, ok := parseColor(part); ok {
+			t.palette.special[first] = c
+		}
+		first++
+	}
+}
+
+// spec writes a colour as X11 does.
+func spec(c Color) string {
+	r, g, b, _ := c.RGB()
+	return fmt.Sprintf("rgb:%02x%02x/%02x%02x/%02x%02x", r, r, g, g, b, b)
+}
+
+// parseColor reads rgb:R/G/B with one to four hexadecimal digits each, or #RGB
+// with one to four.
+func parseColor(s string) (Color, bool) {
+	var parts []string
+	if rest, ok := strings.CutPrefix(s, "rgb:"); ok {
+		parts = strings.Split(rest, "/")
+	} else if rest, ok := strings.CutPrefix(s, "#"); ok && len(rest)%3 == 0 {
+		n := len(rest) / 3
+		parts = []string{rest[:n], rest[n : 2*n], rest[2*n:]}
+	}
+	if len(parts) != 3 {
+		return 0, false
+	}
+	var rgb [3]uint8
+	for i, p := range parts {
+		v, err := strconv.ParseUint(p, 16, 16)
+		if err != nil || len(p) > 4 {
+			return 0, false
+		}
+		switch full := uint64(1)<<(4*len(p)) - 1; {
+		case s[0] == '#' && len(p) == 1:
+			rgb[i] = uint8(v << 4)
+		case s[0] == '#':
+			rgb[i] = uint8(v >> (4*len(p) - 8))
+		default:
+			rgb[i] = uint8((v*255 + full/2) / full)
+		}
+	}
+	return RGB(rgb[0], rgb[1], rgb[2]), true
+}

@@ -1,0 +1,336 @@
+package vt
+
+import "unicode/utf8"
+
+// A state is one of the parser's, by the names of the VT500 table.
+type state uint8
+
+const (
+	ground state = iota
+	escape
+	escapeIntermediate
+	csiEntry
+	csiParam
+	csiIntermediate
+	csiIgnore
+	dcsEntry
+	dcsParam
+	dcsIntermediate
+
+	// From here on all bytes but a few belong to a string.
+	oscString
+	dcsPassthrough
+	ignoreString // SOS, PM, APC, and DCS that is not understood
+)
+
+const (
+	bel = 0x07
+	can = 0x18
+	sub = 0x1a
+	esc = 0x1b
+	del = 0x7f
+)
+
+const (
+	maxParams        = 32
+	maxParam         = 65535 // larger numbers count as this
+	maxIntermediates = 2
+	// maxStringBytes bounds what is kept of an OSC or DCS. A longer one has no effect.
+	maxStringBytes = 64 << 10
+)
+
+// parser holds an unfinished sequence.
+type parser struct {
+	state state
+
+	prefix        byte // < = > or ?
+	intermediates [maxIntermediates]byte
+	intermediateN int // may be more than fit: then the sequence has no effect
+
+	params [maxParams]int32 // -1 where nothing stands
+	paramN int
+	subs   uint32 // bit i: params[i] stands after a colon
+
+	final  byte   // of the DCS in data
+	data   []byte // of an OSC or DCS
+	excess bool   // data was longer than maxStringBytes
+
+	partial    [utf8.UTFMax]byte // of a character
+	partialLen int
+
+	printed int // width of the character before the cursor, if printing it was the last thing done
+}
+
+// clear begins a sequence.
+func (p *parser) clear() {
+	p.prefix, p.intermediateN = 0, 0
+	p.params[0], p.paramN, p.subs = -1, 1, 0
+	p.data, p.excess, p.final = p.data[:0], false, 0
+}
+
+// step takes one byte of ASCII in a state other than ground and the strings.
+func (t *Terminal) step(b byte) {
+	switch {
+	case b == esc:
+		t.clear()
+		t.state = escape
+		return
+	case b == can || b == sub:
+		t.state = ground
+		return
+	case b < ' ':
+		if t.state < dcsEntry {
+			t.execute(b)
+		}
+		return
+	case b == del:
+		return
+	}
+	switch t.state {
+	case escape:
+		t.escapeByte(b)
+	case escapeIntermediate:
+		if b < 0x30 {
+			t.collect(b)
+			return
+		}
+		t.state = ground
+		t.escDispatch(b)
+	case csiEntry, csiParam, csiIntermediate:
+		t.csiByte(b)
+	case csiIgnore:
+		if b >= '@' {
+			t.state = ground
+		}
+	default:
+		t.dcsByte(b)
+	}
+}
+
+// escapeByte takes the byte after ESC.
+func (t *Terminal) escapeByte(b byte) {
+	switch {
+	case b < 0x30:
+		t.collect(b)
+		t.state = escapeIntermediate
+	case b == '[':
+		t.state = csiEntry
+	case b == ']':
+		t.state = oscString
+	case b == 'P':
+		t.state = dcsEntry
+	case b == 'X' || b == '^' || b == '_':
+		t.state = ignoreString
+	default:
+		t.state = ground
+		t.escDispatch(b)
+	}
+}
+
+// csiByte takes a printable byte after CSI.
+func (t *Terminal) csiByte(b byte) {
+	switch {
+	case b >= '@':
+		t.state = ground
+		t.csiDispatch(b)
+	case b < 0x30:
+		t.collect(b)
+		t.state = csiIntermediate
+	case t.state == csiIntermediate:
+		t.state = csiIgnore
+	case b >= '<':
+		if t.state != csiEntry {
+			t.state = csiIgnore
+			return
+		}
+		t.prefix = b
+		t.state = csiParam
+	default:
+		t.param(b)
+		t.state = csiParam
+	}
+}
+
+// dcsByte takes a printable byte after DCS, up to the one that says what the DCS is.
+func (t *Terminal) dcsByte(b byte) {
+	switch {
+	case b >= '@':
+		t.final = b
+		t.state = dcsPassthrough
+	case b < 0x30:
+		t.collect(b)
+		t.state = dcsIntermediate
+	case t.state == dcsIntermediate:
+		t.state = ignoreString
+	case b >= '<':
+		if t.state != dcsEntry {
+			t.state = ignoreString
+			return
+		}
+		t.prefix = b
+		t.state = dcsParam
+	default:
+		t.param(b)
+		t.state = dcsParam
+	}
+}
+
+func (p *parser) collect(b byte) {
+	if p.intermediateN < maxIntermediates {
+		p.intermediates[p.intermediateN] = b
+	}
+	p.intermediateN = min(p.intermediateN+1, maxIntermediates+1)
+}
+
+// param takes a digit, a semicolon or a colon. Parameters beyond maxParams are
+// dropped: paramN is maxParams+1 then.
+func (p *parser) param(b byte) {
+	if b == ';' || b == ':' {
+		if p.paramN < maxParams {
+			p.params[p.paramN] = -1
+			if b == ':' {
+				p.subs |= 1 << p.paramN
+			}
+		}
+		p.paramN = min(p.paramN+1, maxParams+1)
+		return
+	}
+	if p.paramN > maxParams {
+		return
+	}
+	v := &p.params[p.paramN-1]
+	*v = min(max(*v, 0)*10+int32(b-'0'), maxParam)
+}
+
+// values returns the parameters and which of them stand after a colon.
+func (p *parser) values() []int32 { return p.params[:min(p.paramN, maxParams)] }
+
+// arg returns parameter i, not counting those after a colon; def stands for
+// one that is missing or 0.
+func (p *parser) arg(i, def int) int {
+	for j, v := range p.values() {
+		if p.subs>>j&1 == 1 {
+			continue
+		}
+		if i--; i < 0 {
+			if v <= 0 {
+				return def
+			}
+			return int(v)
+		}
+	}
+	return def
+}
+
+// stringBytes takes bytes of a string and returns what follows it.
+func (t *Terminal) stringBytes(p []byte) []byte {
+	for i, b := range p {
+		switch {
+		case b == esc || b == can || b == sub || b == bel && t.state == oscString:
+			t.keep(p[:i])
+			t.endString(b == esc || b == bel)
+			if b == esc {
+				t.clear()
+				t.state = escape
+			}
+			return p[i+1:]
+		case b >= utf8.RuneSelf:
+			t.keep(p[:i])
+			return t.nonASCII(p[i:])
+		case b < ' ' || b == del:
+			t.keep(p[:i])
+			return p[i+1:]
+		}
+	}
+	t.keep(p)
+	return nil
+}
+
+// keep appends to a string's text.
+func (p *parser) keep(b []byte) {
+	if p.state == ignoreString || p.excess {
+		return
+	}
+	if len(p.data)+len(b) > maxStringBytes {
+		p.excess, p.data = true, nil
+		p.printed = 0
+		return
+	}
+	p.data = append(p.data, b...)
+}
+
+// endString carries a string out, unless it was cancelled.
+func (t *Terminal) endString(complete bool) {
+	s := t.state
+	t.state = ground
+	if s != ignoreString {
+		t.printed = 0
+	}
+	if !complete || t.excess {
+		return
+	}
+	switch s {
+	case oscString:
+		t.oscDispatch(string(t.data))
+	case dcsPassthrough:
+		t.dcsDispatch(string(t.data))
+	}
+}
+
+// nonASCII takes the character at the start of p, in any state, and returns the rest.
+func (t *Terminal) nonASCII(p []byte) []byte {
+	if !utf8.FullRune(p) {
+		t.partialLen = copy(t.partial[:], p)
+		return nil
+	}
+	r, n := utf8.DecodeRune(p)
+	t.rune(r)
+	return p[n:]
+}
+
+// completeRune goes on with a character of which the start is in partial.
+func (t *Terminal) completeRune(p []byte) []byte {
+	had := t.partialLen
+	n := copy(t.partial[had:], p)
+	whole := t.partial[:had+n]
+	if !utf8.FullRune(whole) {
+		t.partialLen += n
+		return p[n:]
+	}
+	r, size := utf8.DecodeRune(whole)
+	if size < had { // no character starts with these bytes
+		t.partialLen = copy(t.partial[:], t.partial[size:had])
+		n = 0
+	} else {
+		t.partialLen = 0
+		n = size - had
+	}
+	t.rune(r)
+	return p[n:]
+}
+
+// rune takes a character that is not ASCII, in any state. Bytes that are no
+// UTF-8 arrive as U+FFFD each.
+func (t *Terminal) rune(r rune) {
+	switch {
+	case r < 0xa0:
+		t.c1(byte(r))
+	case t.state == ground:
+		t.printRune(r)
+	case t.state >= oscString:
+		t.keep(utf8.AppendRune(nil, r))
+	case t.state != csiIgnore:
+		t.state = ground
+	}
+}
+
+// c1 takes a control character of the upper set, which means ESC and the
+// character 0x40 below it.
+func (t *Terminal) c1(b byte) {
+	if t.state >= oscString {
+		t.endString(b == 0x9c)
+	}
+	t.clear()
+	t.state = escape
+	t.escapeByte(b - 0x40)
+}

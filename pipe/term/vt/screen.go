@@ -1,0 +1,192 @@
+package vt
+
+// A row is one line of cells. Cells from used on are blank in the default style.
+type row struct {
+	cells []cell
+	used  int
+	wide  bool // may have wide characters
+}
+
+func (r *row) clear() {
+	clear(r.cells[:r.used])
+	r.used, r.wide = 0, false
+}
+
+// fill sets the cells from start to end.
+func (r *row) fill(start, end int, c cell) {
+	if c == (cell{}) {
+		end = min(end, r.used)
+		if start >= end {
+			return
+		}
+		clear(r.cells[start:end])
+		if end == r.used {
+			r.used = start
+		}
+		return
+	}
+	for i := start; i < end; i++ {
+		r.cells[i] = c
+	}
+	r.used = max(r.used, end)
+}
+
+// at returns cell i, a blank one beyond the row's end.
+func (r *row) at(i int) cell {
+	if i < r.used {
+		return r.cells[i]
+	}
+	return cell{}
+}
+
+// saved is what DECSC keeps.
+type saved struct {
+	x, y     int
+	pen      style
+	charsets charsets
+	origin   bool
+}
+
+// A screen is the main or the alternate one.
+type screen struct {
+	lines []row // a ring: the line at the top is lines[first]
+	first int
+
+	history []row // a ring once it is full: the oldest is history[oldest]
+	oldest  int
+	keep    int // lines of history at most
+
+	// The cursor. x may be the number of columns: the last column was written,
+	// and the next character wraps.
+	x, y        int
+	top, bottom int // scrolling margins, inclusive
+	saved       saved
+	keys        keyStack
+}
+
+func newScreen(cols, rows, keep int) *screen {
+	s := &screen{lines: make([]row, rows), keep: keep, bottom: rows - 1}
+	for i := range s.lines {
+		s.lines[i].cells = make([]cell, cols)
+	}
+	return s
+}
+
+// reset empties the screen and its history.
+func (s *screen) reset() {
+	for i := range s.lines {
+		s.lines[i].clear()
+	}
+	s.history, s.oldest = nil, 0
+	s.x, s.y, s.top, s.bottom = 0, 0, 0, len(s.lines)-1
+	s.saved, s.keys = saved{}, keyStack{}
+}
+
+// line returns line y of the screen.
+func (s *screen) line(y int) *row {
+	i := s.first + y
+	if i >= len(s.lines) {
+		i -= len(s.lines)
+	}
+	return &s.lines[i]
+}
+
+// past returns line i of the history, 0 being the newest.
+func (s *screen) past(i int) *row {
+	return &s.history[(s.oldest+len(s.history)-1-i)%len(s.history)]
+}
+
+// remember appends a copy of a line to the history.
+func (s *screen) remember(r *row) {
+	if s.keep == 0 {
+		return
+	}
+	var slot *row
+	if len(s.history) < s.keep {
+		s.history = append(s.history, row{})
+		slot = &s.history[len(s.history)-1]
+	} else {
+		slot = &s.history[s.oldest]
+		if s.oldest++; s.oldest == len(s.history) {
+			s.oldest = 0
+		}
+	}
+	// A slot's memory is used again where it fits and is not far too much.
+	if cap(slot.cells) < r.used || cap(slot.cells) > 2*r.used+16 {
+		slot.cells = make([]cell, 0, (r.used+7)&^7)
+	}
+	slot.cells = append(slot.cells[:0], r.cells[:r.used]...)
+	slot.used, slot.wide = r.used, r.wide
+}
+
+// recall takes the newest line of the history back into r.
+func (s *screen) recall(r *row) {
+	last := s.past(0)
+	r.clear()
+	r.used = copy(r.cells, last.cells[:last.used])
+	r.wide = last.wide
+	r.mend(len(r.cells))
+	s.unroll()
+	s.history[len(s.history)-1] = row{}
+	s.history = s.history[:len(s.history)-1]
+}
+
+// unroll makes the oldest line of the history the first of the slice.
+func (s *screen) unroll() {
+	if s.oldest == 0 {
+		return
+	}
+	turned := make([]row, 0, len(s.history))
+	turned = append(turned, s.history[s.oldest:]...)
+	s.history, s.oldest = append(turned, s.history[:s.oldest]...), 0
+}
+
+// scrollUp moves lines top to bottom up by n; what comes in is blank.
+func (s *screen) scrollUp(top, bottom, n int, blank cell) {
+	n = min(n, bottom-top+1)
+	if top == 0 && bottom == len(s.lines)-1 {
+		s.first += n
+		if s.first >= len(s.lines) {
+			s.first -= len(s.lines)
+		}
+	} else {
+		for y := top; y+n <= bottom; y++ {
+			a, b := s.line(y), s.line(y+n)
+			*a, *b = *b, *a
+		}
+	}
+	s.blank(bottom-n+1, bottom, blank)
+}
+
+// scrollDown moves lines top to bottom down by n.
+func (s *screen) scrollDown(top, bottom, n int, blank cell) {
+	n = min(n, bottom-top+1)
+	for y := bottom; y-n >= top; y-- {
+		a, b := s.line(y), s.line(y-n)
+		*a, *b = *b, *a
+	}
+	s.blank(top, top+n-1, blank)
+}
+
+// blank empties lines from first to last.
+func (s *screen) blank(first, last int, c cell) {
+	for y := first; y <= last; y++ {
+		r := s.line(y)
+		r.clear()
+		r.fill(0, len(r.cells), c)
+	}
+}
+
+// feed moves the cursor down a line, scrolling at the bottom margin. A line
+// that leaves at the top of the screen goes to the history.
+func (s *screen) feed(blank cell) {
+	switch {
+	case s.y == s.bottom:
+		if s.top == 0 {
+			s.remember(s.line(0))
+		}
+		s.scrollUp(s.top, s.bottom, 1, blank)
+	case s.y < len(s.lines)-1:
+		s.y++
+	}
+}

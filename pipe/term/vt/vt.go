@@ -1,0 +1,145 @@
+// Package vt is a terminal without a screen: it takes the bytes that a
+// program writes to its terminal and knows what a terminal would show.
+//
+// A sharer feeds it all output of the pty; who joins late gets a [Terminal.Snapshot],
+// bytes that make any other terminal show the same. A viewer feeds it what
+// arrives and draws from it, so that nothing a program wrote reaches the
+// viewer's own terminal.
+//
+// The parser is Paul Williams' state machine for the VT500
+// (https://vt100.net/emu/dec_ansi_parser) over UTF-8. What the sequences do
+// follows xterm, as far as xterm.js implements it; testdata/README.md lists
+// where this package knowingly differs. A character is a code point with
+// the zero-width ones after it; see [Width].
+//
+// Whatever the bytes are, memory is bounded by the size and the scrollback,
+// and the time by the number of bytes.
+package vt
+
+import "unicode/utf8"
+
+// Limits of a terminal's size, in cells. xterm.js has the same lower ones.
+const (
+	MinCols = 2
+	MinRows = 1
+	MaxCols = 1000
+	MaxRows = 1000
+)
+
+// MaxScrollback is the longest history a terminal keeps, in lines.
+const MaxScrollback = 100_000
+
+// A Terminal is what a terminal shows and how it is set. It is not safe for
+// concurrent use: one goroutine owns it.
+type Terminal struct {
+	// Answer gets the replies to what the program asks (device attributes,
+	// cursor position and the like), to be written to its standard input. nil
+	// drops them. It is called from inside Write and must not call back. One
+	// Write causes at most [MaxAnswerBytes].
+	Answer func([]byte)
+
+	parser
+
+	cols, rows int
+	main, alt  *screen
+	active     *screen
+
+	pen      style
+	penID    uint32 // the pen's number in styles, if penKnown
+	penKnown bool
+	charsets charsets
+	modes    Modes
+	tabs     []bool
+
+	styles   interned[style]
+	clusters interned[string]
+	links    interned[string]
+
+	linkBytes    int // what links take
+	linksRefused int
+
+	titles   titles
+	cwd      string
+	palette  palette
+	answered int // bytes answered during this Write
+}
+
+// New returns an empty terminal of cols by rows cells that keeps scrollback
+// lines of history. Sizes out of bounds are brought inside.
+func New(cols, rows, scrollback int) *Terminal {
+	t := &Terminal{
+		cols: min(max(cols, MinCols), MaxCols),
+		rows: min(max(rows, MinRows), MaxRows),
+	}
+	t.styles.init(style{})
+	t.clusters.init("")
+	t.links.init("")
+	t.main = newScreen(t.cols, t.rows, min(max(scrollback, 0), MaxScrollback))
+	t.alt = newScreen(t.cols, t.rows, 0)
+	t.active = t.main
+	t.modes = defaultModes()
+	t.tabs = defaultTabs(nil, t.cols)
+	return t
+}
+
+// Write takes output of a program: any bytes, cut anywhere. It never fails.
+func (t *Terminal) Write(p []byte) (int, error) {
+	t.answered = 0
+	for rest := p; len(rest) > 0; {
+		if t.styles.full() || t.clusters.full() {
+			t.sweep()
+		}
+		switch {
+		case t.partialLen > 0:
+			rest = t.completeRune(rest)
+		case t.state == ground:
+			rest = t.ground(rest)
+		case t.state >= oscString:
+			rest = t.stringBytes(rest)
+		case rest[0] < utf8.RuneSelf:
+			t.step(rest[0])
+			rest = rest[1:]
+		default:
+			rest = t.nonASCII(rest)
+		}
+	}
+	return len(p), nil
+}
+
+// Size returns the size in cells.
+func (t *Terminal) Size() (cols, rows int) { return t.cols, t.rows }
+
+// A Cursor says where the next character goes and what marks the place.
+type Cursor struct {
+	Row, Col int // from 0, always on the screen
+	Visible  bool
+	// Wrap is set when the last column was just written: the next character
+	// goes to the next line, if the mode Wrap is on.
+	Wrap  bool
+	Style int // as in DECSCUSR: 0 default, 1 2 block, 3 4 underline, 5 6 bar; odd ones blink
+}
+
+// Cursor returns the cursor.
+func (t *Terminal) Cursor() Cursor {
+	s := t.active
+	return Cursor{
+		Row: s.y, Col: min(s.x, t.cols-1),
+		Visible: t.modes.CursorVisible, Wrap: s.x >= t.cols, Style: t.modes.CursorStyle,
+	}
+}
+
+// Modes returns how the terminal is set.
+func (t *Terminal) Modes() Modes {
+	m := t.modes
+	m.AltScreen = t.active == t.alt
+	m.Kitty = t.active.keys.flags()
+	return m
+}
+
+// Title returns the window's title. It comes from the program; it has no
+// control characters.
+func (t *Terminal) Title() string { return t.titles.window }
+
+// Directory returns what the program last said its working folder is (OSC 7),
+// a URL, or nothing.
+func (t *Terminal) Directory() string { return t.cwd }

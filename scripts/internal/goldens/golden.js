@@ -1,0 +1,97 @@
+// Writes what xterm.js shows of each recorded stream, as JSON on stdout:
+// node golden.js COLSxROWS CHECKPOINTS < STREAM, or node golden.js --cases < CASES.
+'use strict';
+const { Terminal } = require('@xterm/headless');
+const { Unicode11Addon } = require('@xterm/addon-unicode11');
+const fs = require('fs');
+
+const scrollback = 50;
+
+function open(cols, rows) {
+  const t = new Terminal({ cols, rows, scrollback, allowProposedApi: true, logLevel: 'off', windowOptions: { pushTitle: true, popTitle: true } });
+  t.loadAddon(new Unicode11Addon());
+  t.unicode.activeVersion = '11';
+  t.onTitleChange((title) => { t.lastTitle = title; });
+  return t;
+}
+
+const write = (t, data) => new Promise((done) => t.write(data, done));
+
+// color names a colour: empty for the default, a number, or #rrggbb.
+function color(value, rgb, standard) {
+  if (standard) return '';
+  return rgb ? '#' + value.toString(16).padStart(6, '0') : String(value);
+}
+
+function style(c) {
+  const parts = [];
+  const flags = [['isBold', 'bold'], ['isDim', 'dim'], ['isItalic', 'italic'], ['isBlink', 'blink'],
+    ['isInverse', 'inverse'], ['isInvisible', 'hidden'], ['isStrikethrough', 'strike'], ['isOverline', 'overline']];
+  for (const [f, name] of flags) if (c[f]()) parts.push(name);
+  // xterm.js draws links with an underline of its own; a restored pen has lost which underline it was.
+  if (c.isUnderline() && !c.extended.urlId) parts.push('underline' + (c.extended.underlineStyle || 1));
+  const fg = color(c.getFgColor(), c.isFgRGB(), c.isFgDefault());
+  const bg = color(c.getBgColor(), c.isBgRGB(), c.isBgDefault());
+  if (fg) parts.push('fg' + fg);
+  if (bg) parts.push('bg' + bg);
+  return parts.join(',');
+}
+
+function line(t, y) {
+  const l = t.buffer.active.getLine(y);
+  let text = '';
+  const runs = [];
+  let last = '';
+  for (let x = 0; x < t.cols; x++) {
+    const c = l.getCell(x);
+    if (c.getWidth() > 0 || c.getChars() !== '') text += c.getChars() || ' ';
+    const s = style(c);
+    if (s !== last) runs.push(x + ':' + s);
+    last = s;
+  }
+  return [text.replace(/ +$/, ''), runs.join(' ')];
+}
+
+function state(t, at) {
+  const b = t.buffer.active;
+  const m = t.modes;
+  const s = { at, x: b.cursorX, y: b.cursorY, alt: b.type === 'alternate', title: t.lastTitle || '' };
+  s.modes = {
+    cursorKeys: m.applicationCursorKeysMode, keypad: m.applicationKeypadMode, paste: m.bracketedPasteMode,
+    insert: m.insertMode, origin: m.originMode, wrap: m.wraparoundMode, focus: m.sendFocusMode,
+    mouse: m.mouseTrackingMode, visible: !t._core.coreService.isCursorHidden,
+  };
+  s.lines = [];
+  for (let y = 0; y < t.rows; y++) s.lines.push(line(t, b.baseY + y));
+  s.history = [];
+  for (let y = Math.max(0, b.baseY - scrollback); y < b.baseY; y++) s.history.push(line(t, y));
+  return s;
+}
+
+async function main() {
+  const input = fs.readFileSync(0);
+  if (process.argv[2] === '--cases') {
+    const cases = JSON.parse(input);
+    const out = {};
+    for (const name of Object.keys(cases)) {
+      const t = open(12, 6);
+      await write(t, cases[name]);
+      out[name] = state(t, Buffer.byteLength(cases[name]));
+    }
+    console.log(JSON.stringify(out, null, 1));
+    return;
+  }
+  const [cols, rows] = process.argv[2].split('x').map(Number);
+  const n = Number(process.argv[3]);
+  const t = open(cols, rows);
+  const states = [];
+  let done = 0;
+  for (let i = 1; i <= n; i++) {
+    const at = Math.floor(input.length * i / n);
+    await write(t, new Uint8Array(input.subarray(done, at)));
+    done = at;
+    states.push(state(t, at));
+  }
+  console.log(JSON.stringify(states));
+}
+main();

@@ -1,0 +1,38 @@
+package node
+
+import (
+	"context"
+	"io"
+
+	"mesh/pipe"
+	"mesh/proto"
+	"mesh/proto/link"
+)
+
+// ForTerminals sets the node up for the links of shared terminals: see
+// [proto.TermWindowBytes].
+func (n *Node) ForTerminals() {
+	n.window = proto.TermWindowBytes
+	n.transfers.Flows = 1
+}
+
+// Broken returns a channel that has the newest word of whether the link is broken;
+// it is never closed.
+func (n *Node) Broken() <-chan bool {
+	c := make(chan bool, 1)
+	n.transfers.Broken = func(broken bool) { // one goroutine calls it
+		select {
+		case <-c:
+		default:
+		}
+		c <- broken
+	}
+	return c
+}
+
+// Dialogue runs one side of a dialogue over a link, as [pipe.Join] does.
+func (n *Node) Dialogue(ctx context.Context, l *link.Link, side func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error) error {
+	source, sink, wait := pipe.Join(ctx, side)
+	_, err := pipe.Exchange(ctx, l, source, sink, n.transfers)
+	return wait(err)
+}

@@ -1,0 +1,125 @@
+// Package sharing is what the tools that share a terminal have in common.
+package sharing
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/pipe/term"
+	"mesh/pipe/term/pty"
+	"mesh/pipe/term/share"
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/proto/wire"
+	"mesh/tools/cmdline"
+	"mesh/tools/cmdline/command"
+	"mesh/tools/cmdline/node"
+)
+
+// Command checks what is to run on a shared terminal; nothing is the user's shell.
+func Command(cmd []string) ([]string, error) {
+	if runtime.GOOS == "windows" {
+		return nil, cmdline.Hint(proto.Errorf(proto.Usage, "sharing a terminal is not supported on Windows yet"), "mesh-tty PEER views one")
+	}
+	if cmd != nil {
+		return cmd, command.Check(cmd)
+	}
+	if s := os.Getenv("SHELL"); s != "" {
+		return []string{s}, nil
+	}
+	return []string{"/bin/sh"}, nil
+}
+
+// Headless returns the options of a command that has no terminal but the shared
+// one: its size is that of who types, and our emulator answers it.
+func Headless(cmd []string) (share.HostOptions, error) {
+	cmd, err := Command(cmd)
+	o := share.HostOptions{Command: cmd, Env: pty.Environ(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor")}
+	o.Answers, o.Size, o.Cols, o.Rows = true, share.SizeWriter, term.DefaultCols, term.DefaultRows
+	return o, err
+}
+
+// Serve shares what the options say with everybody whom a token or the list of
+// authorised peers lets in, and ends with the command's status. The offer says
+// how many there may be at once, and which tokens are shown.
+func Serve(c *cli.Context, n *node.Node, o share.HostOptions, offer node.Offer) error {
+	var err error
+	if o.SocketDir, err = socketDir(); err != nil {
+		return err
+	}
+	h, err := share.NewHost(o)
+	if err != nil {
+		return err
+	}
+	err = serve(c, n, h, offer)
+	if cerr := h.Close(); err == nil || proto.CodeOf(err) == proto.OK {
+		err = cerr
+	}
+	return err
+}
+
+func serve(c *cli.Context, n *node.Node, h *share.Host, offer node.Offer) error {
+	offer.Caps, offer.Also = proto.CapTTYView, proto.CapTTYControl
+	offer.Takes = func(kind string) bool { return kind == wire.KindTTY }
+	offer.Command = "mesh-tty"
+	n.ForTerminals()
+	w, err := n.Wait(c, offer)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	exit, err := h.Run(c.Context, func(ctx context.Context) { viewers(ctx, n, w, h.Session) })
+	if err == nil && exit.Code != 0 {
+		return cmdline.Silent(proto.Errorf(proto.Code(exit.Code), "the command ended with status %d", exit.Code))
+	}
+	return err
+}
+
+// viewers lets viewers in until ctx ends. Then the links of those who have seen
+// the end get the time for an orderly close.
+func viewers(ctx context.Context, n *node.Node, w *node.Waiter, s *share.Session) {
+	links, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(proto.CloseTimeout, func() { cut(context.Cause(ctx)) })
+	})
+	for {
+		l, err := w.Accept(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				n.Log.Warn("no more viewers are let in", "err", err)
+			}
+			return
+		}
+		wg.Go(func() {
+			if err := view(links, n, l, s); err != nil {
+				n.Log.Info("viewer is gone", "peer", l.Peer, "addr", l.Addr(), "err", err)
+			}
+		})
+	}
+}
+
+func view(ctx context.Context, n *node.Node, l *link.Link, s *share.Session) error {
+	who := share.Visitor{ID: l.Peer.String(), Name: n.Book.NameOf(l.Peer), Addr: l.Addr().String(), Caps: l.Granted}
+	return n.Dialogue(ctx, l, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
+		return s.Serve(ctx, from, to, who)
+	})
+}
+
+// socketDir is where the sockets of sessions are: in the folder that is this
+// login's alone, if there is one, else with the node's state.
+func socketDir() (string, error) {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && os.Getenv("MESH_HOME") == "" {
+		return filepath.Join(dir, "mesh"), nil
+	}
+	home, err := cmdline.Home()
+	return filepath.Join(home, "tty"), err
+}

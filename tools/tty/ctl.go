@@ -1,0 +1,72 @@
+package tty
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/pipe/term/share"
+	"mesh/proto"
+	"mesh/tools/cmdline"
+)
+
+// ctlCommand is what a shared session is told from inside.
+func ctlCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "ctl",
+		Usage:     "tell the session that this shell is shared in what to do",
+		ArgsUsage: "list | kick VIEWER | revoke [VIEWER] | pause | resume | mark [TEXT]",
+		Action:    ctl,
+	}
+}
+
+// requests lists what can be asked: how many operands there may be.
+var requests = map[string]struct{ least, most int }{
+	"list": {0, 0}, "kick": {1, 1}, "revoke": {0, 1}, "pause": {0, 0}, "resume": {0, 0}, "mark": {0, 1},
+}
+
+func ctl(c *cli.Context) error {
+	args, err := cmdline.Args(c, 1, 2)
+	if err != nil {
+		return err
+	}
+	do, operands := args[0], args[1:]
+	takes, ok := requests[do]
+	if !ok || len(operands) < takes.least || len(operands) > takes.most {
+		return cmdline.Hint(proto.Errorf(proto.Usage, "that is no request"), "one of: "+c.Command.ArgsUsage)
+	}
+	socket := os.Getenv(share.EnvSocket)
+	if socket == "" {
+		return cmdline.Hint(proto.Errorf(proto.Usage, "this shell is not shared"), "mesh-tty ctl is for inside of mesh-tty --share")
+	}
+	r := share.Request{Do: do}
+	switch {
+	case len(operands) == 0:
+	case do == "mark":
+		r.Text = operands[0]
+	default:
+		r.Who = operands[0]
+	}
+	reply, err := share.Ask(c.Context, socket, r)
+	if err != nil || do != "list" {
+		return err
+	}
+	return printViewers(c, reply.Viewers)
+}
+
+// printViewers writes a line for each viewer: number, name, rights, mode, address,
+// how long it is here, how much it typed, and how far it is behind.
+func printViewers(c *cli.Context, viewers []share.Info) error {
+	var b strings.Builder
+	for _, v := range viewers {
+		fmt.Fprintf(&b, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", v.Number, proto.EscapeText(v.Name), v.Rights, v.Mode, v.Addr,
+			time.Since(v.Joined).Round(time.Second), v.Typed, v.Behind)
+	}
+	if _, err := c.App.Writer.Write([]byte(b.String())); err != nil {
+		return fmt.Errorf("write to standard output: %w", cmdline.WriteError(err))
+	}
+	return nil
+}
