@@ -43,7 +43,7 @@ func shareCommand(t *testing.T, cols, rows int, command string, flags ...string)
 	t.Cleanup(func() { termtest.Wait(t, func() error { return os.RemoveAll(dir) }) })
 	s := &shared{t: t, dir: dir}
 	s.sharer = s.pane("bash", cols, rows)
-	s.sharer.Run("clear; mesh-tty --share --control --listen 127.0.0.1:0 --token-file tok " + strings.Join(flags, " ") + " -- " + command)
+	s.sharer.Run("clear; mesh-tty --share --control --listen 127.0.0.1:0 --token-file tok " + strings.Join(flags, " ") + " -- " + command + "; echo ended $?")
 	s.waitFile("tok.control")
 	return s
 }

@@ -36,9 +36,8 @@ func TestTTYShareEnds(t *testing.T) {
 				s.waitViewers(1)
 			}
 			c.end(t, s)
-			s.sharer.WaitText("PROMPT>")
-			s.sharer.Run("echo status $?; stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(icanon|echo|isig|opost)' | tr '\\n' ' '")
-			s.sharer.WaitText("status " + c.status)
+			s.sharer.WaitText("ended " + c.status)
+			s.sharer.Run("stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(icanon|echo|isig|opost)' | tr '\\n' ' '")
 			s.sharer.WaitText("isig icanon echo")
 			termtest.Wait(t, func() error {
 				if got, want := s.sharer.Modes(), "alternate=0 cursor=1 insert=0 keypad=0 cursorkeys=0 mouse=0 sgr=0 origin=0 region=0-23 wrap=1"; got != want {
