@@ -160,6 +160,8 @@ func TestTTYBrokenLink(t *testing.T) {
 	s.waitFile("tok.control")
 	v := s.view("tok.control", 80, 24)
 	v.WaitText("shown")
+	leaver := s.view("tok", 80, 24)
+	leaver.WaitText("shown")
 	v.Run("before")
 	v.WaitText("before\nbefore")
 	if err := sharer.Process.Signal(syscall.SIGSTOP); err != nil {
@@ -168,6 +170,11 @@ func TestTTYBrokenLink(t *testing.T) {
 	v.WaitText("the link is broken, waiting for it")
 	v.Run("meanwhile")
 	v.WaitText("10 bytes typed")
+	leaver.WaitText("the link is broken, waiting for it")
+	leaver.Type("~.") // the sharer cannot be told
+	leaver.WaitText("PROMPT>")
+	leaver.Run("echo status $?")
+	leaver.WaitText("status 0")
 	if err := sharer.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
