@@ -147,3 +147,49 @@ func TestTTYViewerEnds(t *testing.T) {
 	s.sharer.Run("echo on $((40+2))")
 	other.WaitText("on 42")
 }
+
+// A link that breaks is told of on the status line, and the view goes on when it is
+// back.
+func TestTTYBrokenLink(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	s := &shared{t: t, dir: t.TempDir()}
+	sharer := begin(t, s.dir, nil, "mesh-tty", "--share", "--headless", "--control", "--listen", "127.0.0.1:0", "--token-file", "tok", "--", "sh", "-c", "echo shown; exec cat")
+	s.waitFile("tok.control")
+	v := s.view("tok.control", 80, 24)
+	v.WaitText("shown")
+	leaver := s.view("tok", 80, 24)
+	leaver.WaitText("shown")
+	v.Run("before")
+	v.WaitText("before\nbefore")
+	if err := sharer.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	v.WaitText("the link is broken, waiting for it")
+	v.Run("meanwhile")
+	v.WaitText("10 bytes typed")
+	leaver.WaitText("the link is broken, waiting for it")
+	leaver.Type("~.") // the sharer cannot be told
+	leaver.WaitText("PROMPT>")
+	leaver.Run("echo status $?")
+	leaver.WaitText("status 0")
+	if err := sharer.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	v.WaitText("meanwhile\nmeanwhile")
+	termtest.Wait(t, func() error {
+		if got := v.Text(); strings.Contains(got, "broken") {
+			return fmt.Errorf("the link is still broken:\n%s", got)
+		}
+		return nil
+	})
+	v.Run("after")
+	v.WaitText("after\nafter")
+	v.Keys("Enter")
+	v.Type("~.")
+	v.WaitText("PROMPT>")
+	v.Run("echo status $?")
+	v.WaitText("status 0")
+}

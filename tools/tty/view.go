@@ -55,8 +55,13 @@ func viewed(c *cli.Context, n *node.Node, args []string) error {
 	defer closeSocket()
 	o.Broken = n.Broken()
 	var end view.End
-	err = n.Dialogue(c.Context, l, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) (err error) {
+	ctx, cancel := context.WithCancelCause(c.Context)
+	defer cancel(nil)
+	err = n.Dialogue(ctx, l, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) (err error) {
 		end, err = view.Run(ctx, from, to, o)
+		if errors.Is(err, view.ErrLeft) {
+			cancel(err) // does not wait for the link to come back
+		}
 		return err
 	})
 	if errors.Is(err, view.ErrLeft) {

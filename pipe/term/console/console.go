@@ -200,8 +200,8 @@ func (c *Console) give() error {
 	return nil
 }
 
-// Protect, deferred in each goroutine of a tool that has a console, gives the
-// terminal back before a panic is printed.
+// Protect is to be deferred in each goroutine of a tool that has a console: it
+// gives the terminal back before a panic is printed.
 func (c *Console) Protect() {
 	if v := recover(); v != nil {
 		_ = c.Close()

@@ -59,14 +59,18 @@ type viewer struct {
 	screen    *vt.Terminal
 	raw       []byte // all TERM_OUT
 	seq       int64  // behind the last
+	keeps     bool   // raw is wanted
+	fresh     time.Time
+	waited    time.Duration // the longest from one frame to the next
 	snapshots int
 	gap       int64 // bytes left out
 	marks     []string
 	ctl       wire.TermCtl
 	notices   []string
 	exit      *wire.TermExit
-	ended     error // of reading
-	stalled   bool  // acknowledges nothing
+	ended     error   // of reading
+	stalled   bool    // takes nothing
+	rate      float64 // takes so many bytes a second; 0 for all there is
 }
 
 // view lets a viewer in.
@@ -75,7 +79,7 @@ func (r *room) view(who share.Visitor, open wire.TermOpen) *viewer {
 	source, sink, wait := pipe.Join(r.t.Context(), func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
 		return r.Serve(ctx, from, to, who)
 	})
-	v := &viewer{t: r.t, done: make(chan struct{}), screen: vt.New(80, 24, 100)}
+	v := &viewer{t: r.t, done: make(chan struct{}), screen: vt.New(80, 24, 100), keeps: open.Mode == wire.TermRaw}
 	v.changed.L = &v.mu
 	in, to := io.Pipe()
 	v.to = to
@@ -130,6 +134,12 @@ func (v *viewer) take(typ wire.Type, body []byte) error {
 	for v.stalled {
 		v.changed.Wait()
 	}
+	if v.rate > 0 {
+		took := time.Duration(float64(len(body)) / v.rate * float64(time.Second))
+		v.mu.Unlock()
+		time.Sleep(took)
+		v.mu.Lock()
+	}
 	defer v.mu.Unlock()
 	defer v.changed.Broadcast()
 	ack := false
@@ -149,7 +159,9 @@ func (v *viewer) take(typ wire.Type, body []byte) error {
 			return errors.New("output is not where it should be")
 		}
 		_, _ = v.screen.Write(data)
-		v.raw = append(v.raw, data...)
+		if v.keeps {
+			v.raw = append(v.raw, data...)
+		}
 		v.seq += int64(len(data))
 		ack = true
 	case wire.TypeTermSnapshot:
@@ -197,6 +209,11 @@ func (v *viewer) take(typ wire.Type, body []byte) error {
 		v.exit = &m
 	}
 	if ack {
+		now := time.Now()
+		if !v.fresh.IsZero() {
+			v.waited = max(v.waited, now.Sub(v.fresh))
+		}
+		v.fresh = now
 		v.send(wire.AppendFrame(nil, &wire.TermAck{Seq: v.seq}))
 	}
 	return nil

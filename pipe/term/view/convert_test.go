@@ -83,15 +83,15 @@ func TestPlainLines(t *testing.T) {
 	t.Parallel()
 	v := start(t, view.Options{Form: view.Plain})
 	v.session(viewOnly, 80, 24)
-	want := ""
+	var want strings.Builder
 	for i := range 100 {
 		v.output(fmt.Sprintf("half %d", i))
 		v.waitAcked()
 		v.output("\r\n")
 		v.waitAcked()
-		want += fmt.Sprintf("half %d\n", i)
-		if got := v.out.String(); got != want {
-			t.Fatalf("got %q, want %q", got, want)
+		want.WriteString(fmt.Sprintf("half %d\n", i))
+		if got := v.out.String(); got != want.String() {
+			t.Fatalf("got %q, want %q", got, want.String())
 		}
 	}
 }

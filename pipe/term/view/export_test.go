@@ -1,6 +1,10 @@
 package view
 
-import "mesh/pipe/term/vt"
+import (
+	"bytes"
+
+	"mesh/pipe/term/vt"
+)
 
 // Painting paints a terminal as a viewer's with cols by rows, for tests.
 type Painting struct {
@@ -37,3 +41,16 @@ func (s *Painting) Paint(t *vt.Terminal, types bool) []byte {
 
 // Clean is clean.
 func Clean(c vt.Cell) string { return clean(c) }
+
+// Filter returns what of raw output gets to a terminal, when it comes n bytes at a
+// time, and whether the alternate screen is on then.
+func Filter(out []byte, n int) ([]byte, bool) {
+	var b bytes.Buffer
+	f := &filter{w: &b}
+	for len(out) > 0 {
+		n := min(n, len(out))
+		_, _ = f.Write(out[:n])
+		out = out[n:]
+	}
+	return b.Bytes(), f.alt
+}

@@ -169,15 +169,15 @@ func TestRandom(t *testing.T) {
 	pieces := append([]string{"漢", "a", "\t", "\r", "\n", "\b", "é", "😀", "\u0301", "\x1b[K", "\x1b[1K", "\x1b[J", "\x1b[m", "\x1b[7m", "\x1b[44m", "\x1b[A", "\x1b[3P", "\x1b[2@", "\x1b[L", "\x1b[M", "\x1b[5X"}, streams...)
 	for n := range 20 {
 		p := newPair(8+n*4, 3+n)
-		all := ""
+		var all strings.Builder
 		for range 60 {
 			s := fmt.Sprintf("\x1b[%d;%dH", 1+r.IntN(3+n), 1+r.IntN(8+n*4))
 			for range r.IntN(8) {
 				s += pieces[r.IntN(len(pieces))]
 			}
-			all += s
+			all.WriteString(s)
 			p.feed(t, s, false)
-			p.same(t, all)
+			p.same(t, all.String())
 		}
 	}
 }

@@ -59,11 +59,11 @@ type screen struct {
 
 	dirty    bool
 	painting bool
-	painted  time.Time // the last picture
-	held     time.Time // since when the program holds it back; zero if it does not
-	seq      int64     // of what is being painted
-	frames   chan []byte
-	done     chan error // of each frame
+	painted  time.Time   // the last picture
+	held     time.Time   // since when the program holds it back; zero if it does not
+	seq      int64       // of what is being painted
+	frames   chan []byte // one at a time, to write
+	done     chan error  // of each frame, from it
 
 	frame, resize, flush, note, giveUp *time.Timer
 }
@@ -76,7 +76,7 @@ func (v *view) screen(ctx context.Context) (err error) {
 	}
 	s := &screen{
 		view: v, t: vt.New(80, 24, 0), in: newInput(v.sender), raw: term.IsTerminal(v.o.In), dirty: true,
-		frames: make(chan []byte), done: make(chan error),
+		frames: make(chan []byte, 1), done: make(chan error, 1),
 		frame: stopped(), resize: stopped(), flush: stopped(), note: stopped(), giveUp: stopped(),
 	}
 	s.keys.Char = v.o.Escape
@@ -121,11 +121,7 @@ func (s *screen) write(ctx context.Context) {
 		select {
 		case f := <-s.frames:
 			_, err := s.console.Write(f)
-			select {
-			case s.done <- err:
-			case <-ctx.Done():
-				return
-			}
+			s.done <- err
 		case <-ctx.Done():
 			return
 		}
@@ -265,7 +261,7 @@ func (s *screen) paint() {
 		return
 	}
 	s.painting = true
-	s.frames <- painted // write waits for it, since it has told of the last
+	s.frames <- painted // there is room, since the last one is done
 }
 
 // wait is how long the next picture must wait: for the last to be old enough, and
