@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,12 +19,13 @@ import (
 // delivery is a folder to send from and one to store in, and what is to arrive.
 type delivery struct {
 	dir, from, in string
+	target        string // of mesh-recv
 	holds         map[string][]byte
 }
 
 func newDelivery(t *testing.T) *delivery {
 	t.Helper()
-	d := &delivery{dir: t.TempDir(), from: t.TempDir(), holds: map[string][]byte{}}
+	d := &delivery{dir: t.TempDir(), from: t.TempDir(), target: "-C in", holds: map[string][]byte{}}
 	d.in = filepath.Join(d.dir, "in")
 	if err := os.Mkdir(d.in, 0o755); err != nil {
 		t.Fatal(err)
@@ -67,7 +69,7 @@ func (d *delivery) fails(t *testing.T, before string, want proto.Code) int {
 	}
 	events := filepath.Join(d.dir, "ev")
 	_ = os.Remove(events)
-	recv := begin(t, d.dir, nil, "sh", "-c", before+" mesh-recv --listen 127.0.0.1:0 --events ev -C in")
+	recv := begin(t, d.dir, nil, "sh", "-c", before+" mesh-recv --listen 127.0.0.1:0 --events ev "+d.target)
 	var e struct{ Token string }
 	poll(t, "a token", func() bool {
 		line, _ := os.ReadFile(events)
@@ -105,6 +107,30 @@ func TestFullDisk(t *testing.T) {
 	}
 	if again := d.fails(t, "exec", proto.Space); again < got { // at the start
 		t.Errorf("got %d files, want no less than the %d of before", again, got)
+	}
+}
+
+// TestFullArchive writes an archive to a disk that fills up: there is none, in part
+// or whole.
+func TestFullArchive(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"tar", "zip"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			d := newDelivery(t)
+			d.mount(t, "size=2m")
+			d.target = "--archive " + format + " -o in/x"
+			d.put(t, "tree/a", 100<<10)
+			d.holds["tree/b"] = make([]byte, 16<<20)
+			_, _ = mathrand.NewChaCha8([32]byte{6}).Read(d.holds["tree/b"])
+			if err := os.WriteFile(filepath.Join(d.from, "tree/b"), d.holds["tree/b"], 0o644); err != nil {
+				t.Fatal(err)
+			}
+			d.fails(t, "exec", proto.Space)
+			if names, err := os.ReadDir(d.in); err != nil || len(names) > 0 {
+				t.Errorf("got %v (%v), want nothing", names, err)
+			}
+		})
 	}
 }
 

@@ -44,6 +44,18 @@ func FuzzReceive(f *testing.F) {
 		if found != sum.Files {
 			t.Errorf("got %d files, and %+v", found, sum)
 		}
+		for _, format := range []string{files.Zip, files.Tar} {
+			var out bytes.Buffer
+			committed := false
+			_, err := files.ReceiveArchive(t.Context(), format, &out, func() error { committed = true; return nil },
+				bytes.NewReader(b), io.Discard, files.ReceiveOptions{MaxBytes: 1 << 20})
+			if code := proto.CodeOf(err); code == proto.Failed || code == proto.Internal {
+				t.Errorf("%s: got %v (%v), want a code that says more", format, code, err)
+			}
+			if format == files.Tar && out.Len() > 0 && (readTar(out.Bytes()) == nil) != committed {
+				t.Errorf("got a tar of %d bytes, which is whole: %t, with %v", out.Len(), !committed, err)
+			}
+		}
 	})
 }
 

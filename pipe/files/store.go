@@ -11,11 +11,13 @@ import (
 )
 
 // batchJobs is how much is stored together at most: it reaches the disk together,
-// which costs little more than one file alone. Of that batchFiles are open.
+// which costs little more than one file alone. When batchOpen large files and
+// folders are in it, which are open, that is enough, too. handJobs is how much is
+// handed over at a time.
 const (
-	batchJobs  = 1024
-	batchFiles = 256
-	handJobs   = 128
+	batchJobs = 1024
+	batchOpen = 128
+	handJobs  = 64
 )
 
 // batchWait is how long what is complete waits for more.
@@ -125,18 +127,19 @@ func (s *store) run() {
 	}
 }
 
-// gather takes what comes within a moment, to be stored together. What has a file
-// open has it until it is stored.
+// gather takes what comes within a moment, to be stored together.
 func (s *store) gather(first []job) []job {
 	batch, open := make([]job, 0, batchJobs), 0
 	moment := time.NewTimer(batchWait)
 	defer moment.Stop()
 	for jobs, ok := first, true; ok; {
 		batch = append(batch, jobs...)
-		if p := jobs[len(jobs)-1].part; p != nil && p.file != nil {
-			open++
+		for _, j := range jobs {
+			if j.part == nil || j.part.file != nil {
+				open++
+			}
 		}
-		if len(batch) > batchJobs-handJobs || open == batchFiles {
+		if len(batch) > batchJobs-handJobs || open >= batchOpen {
 			break
 		}
 		select {
