@@ -18,6 +18,10 @@ import (
 // it had ended too.
 const endGrace = 500 * time.Millisecond
 
+// leadBytes is how far the source is read ahead of what the links have taken
+// while there are some: further would only cost memory, and its caches.
+const leadBytes = 1 << 20
+
 // outgoing is the transfer that we send: fill reads the source into blocks,
 // send and sendFlow write them to links, and ack frees them. It outlives a link:
 // what is not acknowledged is kept, and sent again over another.
@@ -196,7 +200,7 @@ func (o *outgoing) ended() error {
 func (o *outgoing) room() ([]byte, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.data.end-o.acked >= o.keep && o.final == nil && o.stopped == nil {
+	for o.fullLocked() && o.final == nil && o.stopped == nil {
 		o.changed.Wait()
 	}
 	if o.stopped != nil {
@@ -207,6 +211,13 @@ func (o *outgoing) room() ([]byte, error) {
 	}
 	room := o.data.space()
 	return room[:min(int64(len(room)), o.keep-(o.data.end-o.acked))], nil
+}
+
+// fullLocked reports whether the source has been read far enough for now.
+// While no link carries it, and into a spool, it goes on as far as it may.
+func (o *outgoing) fullLocked() bool {
+	carried := len(o.lanes) > 0 && !o.waits && o.data.spool == nil
+	return o.data.end-o.acked >= o.keep || carried && o.data.end-o.sent >= leadBytes
 }
 
 // filled takes n bytes that were read into the room, and reports whether the
@@ -305,6 +316,7 @@ func (o *outgoing) claim(primary bool) span {
 		return span{}
 	}
 	o.sent = s.to
+	o.changed.Broadcast() // there is room again
 	return s
 }
 
@@ -330,12 +342,12 @@ func (o *outgoing) releaseLocked() {
 	o.data.release(free)
 }
 
-// ahead reports whether the source is so far ahead of the peer's consumer that
-// it is not the source that makes the transfer last.
+// ahead reports whether the source is so far ahead of the links, or of the
+// peer's consumer, that it is not the source that makes the transfer last.
 func (o *outgoing) ahead() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !o.eof && o.data.end-o.acked > o.keep/2
+	return !o.eof && (o.data.end-o.acked > o.keep/2 || o.data.end-o.sent > leadBytes/2)
 }
 
 // ack takes a FILE_ACK from the peer.

@@ -15,9 +15,9 @@ import (
 
 // unset are the flags that no setting is for: they say what one call is to do.
 var unset = map[string][]string{
-	"cat": {"symlinks", "skip-special", "dry-run"},
+	"cat": {"archive", "symlinks", "skip-special", "dry-run"},
 	"recv": {
-		"output", "directory", "next", "gc", "name", "force", "rename", "portable", "max-size", "max-files",
+		"output", "directory", "archive", "next", "gc", "name", "force", "rename", "portable", "max-size", "max-files",
 		"listen", "addr", "token-file", "ttl",
 	},
 }

@@ -30,15 +30,15 @@ const maxArrived = 4096
 // skip takes note of a file or a link that is there already.
 func (r *receiver) skip(in *folder, a Arrival) {
 	r.skipped++
-	r.store.add(in, a)
+	r.store.found(in, a)
 }
 
-// add counts a file or a link in a folder. The receiver calls it; store.name
-// counts by itself.
-func (s *store) add(in *folder, a Arrival) {
+// found counts a file or a link in a folder that is there by now. The receiver
+// calls it; store.name counts by itself.
+func (s *store) found(in *folder, a Arrival) {
 	s.count(in, a, func(a Arrival) {
 		if s.o.Arrived != nil {
-			s.jobs <- job{there: &a} // behind what came before it
+			s.add(job{there: &a}) // behind what came before it
 		}
 	})
 }

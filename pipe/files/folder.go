@@ -23,13 +23,11 @@ type folder struct {
 	made  bool
 	perm  fs.FileMode
 	mtime time.Time
-	last  string // the name in it that was announced last, and its fold
-	fold  string
 	top   *arrival // what it is part of; nil for where all is stored
 
 	mu   *sync.Mutex // one for all folders
 	uses int
-	root *os.Root // nil while it is closed
+	root *directory // nil while it is closed
 }
 
 // open opens the folder, until close has been called as often. It refuses any
@@ -71,7 +69,7 @@ func (f *folder) close() {
 
 func (f *folder) closeLocked() {
 	if f.uses--; f.uses == 0 && f.parent != nil {
-		_ = f.root.Close()
+		f.root.close()
 		f.root = nil
 	}
 }
@@ -79,12 +77,12 @@ func (f *folder) closeLocked() {
 // settle gives the folder its mode and its time, when all in it is there.
 func (f *folder) settle() error {
 	if f.made {
-		info, err := f.root.Stat(".")
+		info, err := f.root.file.Stat()
 		if err != nil {
 			return err
 		}
 		if perm := info.Mode().Perm() & f.perm; perm != info.Mode().Perm() {
-			if err := f.root.Chmod(".", perm); err != nil {
+			if err := f.root.file.Chmod(perm); err != nil {
 				return err
 			}
 		}

@@ -3,6 +3,7 @@ package files
 import (
 	"bufio"
 	"io"
+	"unicode/utf8"
 
 	"mesh/proto"
 	"mesh/proto/wire"
@@ -52,13 +53,18 @@ func newFrameReader(r io.Reader) *frameReader {
 // next reads a frame of one of the given types. Its body is good until the next
 // call.
 func (f *frameReader) next(want ...wire.Type) (wire.Type, []byte, error) {
-	h, err := wire.ReadHeader(f.r)
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	header, err := f.r.Peek(proto.FrameHeaderBytes)
+	if err == io.EOF {
 		return 0, nil, errCut
 	}
 	if err != nil {
 		return 0, nil, err
 	}
+	h, err := wire.ParseHeader(header)
+	if err != nil {
+		return 0, nil, err
+	}
+	_, _ = f.r.Discard(len(header)) // it is there
 	if err := h.Expect(want...); err != nil {
 		return 0, nil, err
 	}
@@ -84,6 +90,69 @@ func (f *frameReader) end() error {
 	default:
 		return err
 	}
+}
+
+// taker takes what a sender sends.
+type taker interface {
+	// ready is called before a frame is waited for.
+	ready() error
+	entry(*wire.Entry) error
+	from(*wire.From) error
+	data([]byte) error // good until it returns
+	end(*wire.End) error
+	total(*wire.Total) error
+}
+
+// takeFrames takes a sender's frames up to FILES_TOTAL.
+func takeFrames(r *frameReader, t taker) error {
+	for {
+		if err := t.ready(); err != nil {
+			return err
+		}
+		typ, body, err := r.next(wire.TypeEntry, wire.TypeFrom, wire.TypeData, wire.TypeEnd, wire.TypeTotal)
+		if err != nil {
+			return err
+		}
+		switch typ {
+		case wire.TypeEntry:
+			err = takeEntry(body, t)
+		case wire.TypeFrom:
+			m := new(wire.From)
+			if err = wire.ParseBody(body, m); err == nil {
+				err = t.from(m)
+			}
+		case wire.TypeData:
+			err = t.data(body)
+		case wire.TypeEnd:
+			m := new(wire.End)
+			if err = wire.ParseBody(body, m); err == nil {
+				err = t.end(m)
+			}
+		default:
+			m := new(wire.Total)
+			if err = wire.ParseBody(body, m); err == nil {
+				err = t.total(m)
+			}
+			return err
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func takeEntry(body []byte, t taker) error {
+	if !utf8.Valid(body) { // JSON would repair it
+		return proto.Errorf(proto.Unsafe, "a name that is not UTF-8 may not be written: %s", proto.EscapeText(string(body)))
+	}
+	m := new(wire.Entry)
+	if err := wire.ParseBody(body, m); err != nil {
+		return err
+	}
+	if m.Path == "" || len(m.Path) > proto.MaxPathBytes {
+		return CheckPath(m.Path, false) // no frame could tell that it is refused
+	}
+	return t.entry(m)
 }
 
 var errCut = proto.Errorf(proto.Truncated, "the peer's frames ended before their end")

@@ -41,6 +41,21 @@ func (c counted) Write(p []byte) (int, error) {
 func (r *run) transfer(t testing.TB, to string, names ...string) {
 	t.Helper()
 	root := openRoot(t, to)
+	r.exchange(t, func(ctx context.Context, from io.Reader, back io.Writer) (files.Summary, error) {
+		return files.Receive(ctx, root, from, back, r.recv)
+	}, names...)
+}
+
+// collect sends what is named to an archive.
+func (r *run) collect(t testing.TB, format string, out io.Writer, names ...string) {
+	t.Helper()
+	r.exchange(t, func(ctx context.Context, from io.Reader, back io.Writer) (files.Summary, error) {
+		return files.ReceiveArchive(ctx, format, out, nil, from, back, r.recv)
+	}, names...)
+}
+
+func (r *run) exchange(t testing.TB, receive func(context.Context, io.Reader, io.Writer) (files.Summary, error), names ...string) {
+	t.Helper()
 	there, in := io.Pipe()
 	back, out := io.Pipe()
 	var mu sync.Mutex
@@ -57,7 +72,7 @@ func (r *run) transfer(t testing.TB, to string, names ...string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r.received, r.recvErr = files.Receive(ctx, root, there, counted{out, &r.back}, r.recv)
+		r.received, r.recvErr = receive(ctx, there, counted{out, &r.back})
 		there.CloseWithError(errOver)
 		out.Close()
 	}()

@@ -1,6 +1,7 @@
 package files_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -173,16 +174,26 @@ func TestLies(t *testing.T) {
 }
 
 // TestHostileEntries announces every hostile path; each is refused, and the rest
-// is stored.
+// is stored. One that no frame could tell of ends the transfer.
 func TestHostileEntries(t *testing.T) {
 	t.Parallel()
 	to := t.TempDir()
 	var frames []byte
-	id := int64(0)
+	id, alone := int64(0), 0
+	told := func(path string, err error) {
+		if proto.CodeOf(err) != proto.Unsafe || strings.ContainsAny(path+err.Error(), "\n\x1b\u202e") {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
 	for _, path := range hostile() {
 		e := &wire.Entry{ID: id + 1, Path: path, Kind: wire.EntryFile, Size: 1, Digest: sum("x"), Now: true}
-		if path == "" || len(path) > proto.MaxPathBytes || strings.ContainsRune(path, 0) || strings.ToValidUTF8(path, "") != path {
-			continue // no frame can hold it
+		if path == "" || len(path) > proto.MaxPathBytes || strings.ToValidUTF8(path, "") != path {
+			e.ID, e.Path = 1, "PATH"
+			body := bytes.Replace(frame(e)[proto.FrameHeaderBytes:], []byte("PATH"), []byte(path), 1)
+			_, err := lie(t, to, files.ReceiveOptions{}, raw(wire.TypeEntry, string(body)), data("x"), frame(&wire.Total{Entries: 1}))
+			told(path[:min(10, len(path))], err)
+			alone++
+			continue
 		}
 		frames = append(append(frames, frame(e)...), data("x")...)
 		id++
@@ -190,12 +201,14 @@ func TestHostileEntries(t *testing.T) {
 	frames = append(append(frames, now(id+1, "good", "x")...), frame(&wire.Total{Entries: id + 1})...)
 	lines := 0
 	got, err := lie(t, to, files.ReceiveOptions{Report: func(path string, err error) {
-		if lines++; proto.CodeOf(err) != proto.Unsafe || strings.ContainsAny(path, "\n\x1b\u202e") {
-			t.Errorf("%q: %v", path, err)
+		lines++
+		told(path, err)
+		if strings.ContainsAny(path, "\n\x1b\u202e") {
+			t.Errorf("%q is told", path)
 		}
 	}}, frames)
-	if code := proto.CodeOf(err); code != proto.Unsafe || got.Refused != id || got.Files != 1 || int64(lines) != id || id < 80 {
-		t.Errorf("got %v, %+v and %d lines, want %d refused", err, got, lines, id)
+	if code := proto.CodeOf(err); code != proto.Unsafe || got.Refused != id || got.Files != 1 || int64(lines) != id || id < 100 || alone < 10 {
+		t.Errorf("got %v, %+v and %d lines, want %d refused, 100 at least, and %d alone", err, got, lines, id, alone)
 	}
 	if names, _ := os.ReadDir(to); len(names) != 1 {
 		t.Errorf("got %v, want one file", names)

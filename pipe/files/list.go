@@ -12,13 +12,13 @@ import (
 // List calls show for each entry that [Send] would announce, with its path, a
 // folder's ending in a slash, safe to print. It reads no file.
 func List(names []string, o SendOptions, show func(path string) error) error {
-	w, err := newWalk(names, o.Symlinks)
+	find, err := newFinder(names, o)
 	if err != nil {
 		return err
 	}
-	defer w.close()
+	defer find.close()
 	t := tally{report: o.Report}
-	for it := w.next(); it != nil; it = w.next() {
+	for it := find.next(); it != nil; it = find.next() {
 		path := proto.EscapeText(it.path)
 		switch {
 		case it.err != nil:

@@ -96,6 +96,22 @@ func compareASCII(a, b []byte) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), slices.Compare(a, b))
 }
 
+// comparePaths compares as a walk comes by: a folder before what is in it, and in
+// each folder as fold, and then the names themselves.
+func comparePaths(a, b string) int {
+	for {
+		x, restA, inA := strings.Cut(a, "/")
+		y, restB, inB := strings.Cut(b, "/")
+		switch {
+		case x != y:
+			return cmp.Or(strings.Compare(fold(x), fold(y)), strings.Compare(x, y))
+		case !inA || !inB:
+			return cmp.Compare(len(a), len(b))
+		}
+		a, b = restA, restB
+	}
+}
+
 func lower(c byte) byte {
 	if c >= 'A' && c <= 'Z' {
 		return c + 'a' - 'A'

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"time"
 
 	"mesh/pipe/digest"
@@ -24,7 +26,7 @@ type part struct {
 	entry  *wire.Entry
 	name   string // it will get
 	temp   string
-	file   *os.File
+	file   *os.File // nil if it was written whole
 	hash   *digest.Hasher
 	bytes  int64
 	kept   bool // when it is cut short, for another run to go on with
@@ -37,6 +39,21 @@ type part struct {
 func partName(owner string, e *wire.Entry) string {
 	sum := digest.Sum(fmt.Appendf(nil, "%s\x00%s\x00%d\x00%d", owner, e.Path, e.Size, e.Mtime))
 	return tempPrefix + hex.EncodeToString(sum[:16]) + tempSuffix
+}
+
+// temps are names of what is not finished, of which there was none before.
+type temps struct {
+	run  string
+	last int
+}
+
+// newTemps keeps the names short, which file systems do better with. Creating one
+// fails if it is there.
+func newTemps() temps { return temps{run: tempPrefix + rand.Text()[:12] + "-"} }
+
+func (t *temps) next() string {
+	t.last++
+	return t.run + strconv.Itoa(t.last) + tempSuffix
 }
 
 // newPart begins a file in an open folder, which it takes over. If one of a
@@ -61,6 +78,14 @@ func newPart(in *folder, owner, name string, e *wire.Entry) (*part, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// sum is the digest of a file that is whole.
+func (p *part) sum() digest.Digest {
+	if p.hash == nil {
+		return digest.Digest(*p.entry.Digest) // proven before it was written
+	}
+	return p.hash.Sum()
 }
 
 // create makes the temporary. It can be read and written by us whatever the
@@ -113,7 +138,7 @@ func (p *part) reopen() error {
 // write adds to the file.
 func (p *part) write(b []byte) error {
 	if int64(len(b)) > p.entry.Size-p.bytes {
-		return proto.Errorf(proto.Protocol, "the peer sends more of a file than it announced")
+		return errMore
 	}
 	n, err := p.file.Write(b)
 	_, _ = p.hash.Write(b[:n]) // never fails
@@ -127,10 +152,32 @@ func (p *part) write(b []byte) error {
 // check wants all to be there, with the given digest.
 func (p *part) check(want wire.Digest) error {
 	if p.bytes != p.entry.Size {
-		return proto.Errorf(proto.Integrity, "the peer announced %d bytes of a file and sent %d", p.entry.Size, p.bytes)
+		return errFewer(p.entry, p.bytes)
 	}
 	if wire.Digest(p.hash.Sum()) != want {
-		return proto.Errorf(proto.Integrity, "digest mismatch: a file is not what was sent")
+		return errDigest
+	}
+	return nil
+}
+
+var (
+	errMore   = proto.Errorf(proto.Protocol, "the peer sends more of a file than it announced")
+	errDigest = proto.Errorf(proto.Integrity, "digest mismatch: a file is not what was sent")
+)
+
+func errFewer(e *wire.Entry, n int64) error {
+	return proto.Errorf(proto.Integrity, "the peer announced %d bytes of a file and sent %d", e.Size, n)
+}
+
+// proven wants what came to be all of a small file.
+func proven(e *wire.Entry, body []byte) error {
+	switch {
+	case int64(len(body)) > e.Size:
+		return errMore
+	case int64(len(body)) < e.Size:
+		return errFewer(e, int64(len(body)))
+	case wire.Digest(digest.Sum(body)) != *e.Digest:
+		return errDigest
 	}
 	return nil
 }
@@ -156,9 +203,27 @@ func (p *part) failed(err error) error {
 	return proto.IOError(fmt.Errorf("write %s: %w", proto.EscapeText(p.entry.Path), cause(err)))
 }
 
+// sync makes what it holds durable.
+func (p *part) sync() error {
+	if p.file != nil {
+		return p.file.Sync()
+	}
+	f, err := p.folder.root.OpenFile(p.temp, os.O_RDWR|openNonblock, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func (p *part) close() {
+	if p.file != nil {
+		_ = p.file.Close()
+	}
+}
+
 // drop takes the file away.
 func (p *part) drop() {
-	_ = p.file.Close()
+	p.close()
 	_ = p.folder.root.Remove(p.temp)
 }
 
@@ -175,7 +240,7 @@ func (p *part) at(offset int64) error {
 // another run may go on with it.
 func (p *part) leave() {
 	if p.published || p.kept && p.bytes > 0 {
-		_ = p.file.Close()
+		p.close()
 	} else {
 		p.drop()
 	}

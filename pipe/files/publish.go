@@ -3,7 +3,6 @@ package files
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -13,7 +12,7 @@ import (
 
 // linkAndRemove renames without replacing anything. A process that is killed in
 // between leaves two names of a whole file.
-func linkAndRemove(root *os.Root, from, to string) error {
+func linkAndRemove(root *directory, from, to string) error {
 	if err := root.Link(from, to); err != nil {
 		return err
 	}
@@ -23,9 +22,8 @@ func linkAndRemove(root *os.Root, from, to string) error {
 // maxCopies bounds the numbers that --rename tries.
 const maxCopies = 10000
 
-// publish gives a file that is whole and on the disk its name in a folder, of
-// which dir is open, and returns the name.
-func (s *store) publish(p *part, dir *os.File) (string, error) {
+// publish gives a file that is whole and on the disk its name, and returns that.
+func (s *store) publish(p *part) (string, error) {
 	root, name := p.folder.root, p.name
 	if s.o.Force {
 		switch info, err := root.Lstat(name); {
@@ -35,7 +33,7 @@ func (s *store) publish(p *part, dir *os.File) (string, error) {
 			return name, root.Rename(p.temp, name) // replaces a link, and follows none
 		}
 	}
-	return publishAs(p.name, s.o.Rename, func(name string) error { return rename(root, dir, p.temp, name) })
+	return publishAs(p.name, s.o.Rename, func(name string) error { return rename(root, p.temp, name) })
 }
 
 // publishAs gives a name, or if that is taken and may be numbered, the next number

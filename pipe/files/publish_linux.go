@@ -27,14 +27,13 @@ func syncAll(f *os.File) error {
 	return control(f, func(fd uintptr) error { return unix.Syncfs(int(fd)) })
 }
 
-// rename gives a name in an open folder, of which dir is too, another name that is
-// not there yet.
-func rename(root *os.Root, dir *os.File, from, to string) error {
-	err := control(dir, func(fd uintptr) error {
+// rename gives a name in an open folder another name that is not there yet.
+func rename(in *directory, from, to string) error {
+	err := control(in.file, func(fd uintptr) error {
 		return unix.Renameat2(int(fd), from, int(fd), to, unix.RENAME_NOREPLACE)
 	})
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // not every file system can
-		return linkAndRemove(root, from, to)
+		return linkAndRemove(in, from, to)
 	}
 	if err == unix.EEXIST {
 		return fs.ErrExist

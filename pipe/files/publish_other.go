@@ -16,4 +16,4 @@ func sameDisk(_, _ fs.FileInfo) bool { return false }
 func syncAll(*os.File) error { return nil }
 
 // rename gives a name in an open folder another name that is not there yet.
-func rename(root *os.Root, _ *os.File, from, to string) error { return linkAndRemove(root, from, to) }
+func rename(in *directory, from, to string) error { return linkAndRemove(in, from, to) }

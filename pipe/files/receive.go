@@ -44,7 +44,9 @@ type receiver struct {
 	r     *frameReader
 	w     *frameWriter
 	store *store
+	temps temps
 	tally tally
+	order *order
 
 	// stack are the folders that the entry announced last is in.
 	stack []*folder
@@ -54,8 +56,6 @@ type receiver struct {
 	files   int   // in the queue
 	current *part // whose data comes
 	compare *want // whose data is there already, and is being proven
-	last    int64
-	bytes   int64
 	skipped int64
 	buf     []byte // of hash
 }
@@ -72,16 +72,21 @@ type queued struct {
 // stored is reported and does not hold up the rest. When it fails, what was
 // complete stays.
 func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o ReceiveOptions) (Summary, error) {
-	info, err := in.Stat(".")
+	file, err := in.Open(".")
 	if err != nil {
 		return Summary{}, proto.IOError(err)
 	}
-	base := &folder{root: in, uses: 1, found: info, mu: new(sync.Mutex)}
-	r := &receiver{
-		ctx: ctx, o: o, r: newFrameReader(from), w: newFrameWriter(to), store: newStore(base, o),
-		tally: tally{report: o.Report}, stack: []*folder{base},
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return Summary{}, proto.IOError(err)
 	}
-	err = r.run()
+	base := &folder{root: &directory{in, file}, uses: 1, found: info, mu: new(sync.Mutex)}
+	r := &receiver{
+		ctx: ctx, o: o, r: newFrameReader(from), w: newFrameWriter(to), store: newStore(base, o), temps: newTemps(),
+		tally: tally{report: o.Report}, order: newOrder(o), stack: []*folder{base},
+	}
+	err = takeFrames(r.r, r)
 	if err == nil {
 		err = r.leaveAll()
 	}
@@ -102,49 +107,8 @@ func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o R
 // errStore says that the store has failed, and why.
 var errStore = errors.New("store has failed")
 
-// run takes frames up to FILES_TOTAL.
-func (r *receiver) run() error {
-	for {
-		if err := r.tell(); err != nil {
-			return err
-		}
-		t, body, err := r.r.next(wire.TypeEntry, wire.TypeFrom, wire.TypeData, wire.TypeEnd, wire.TypeTotal)
-		if err != nil {
-			return err
-		}
-		switch t {
-		case wire.TypeEntry:
-			m := new(wire.Entry)
-			if err = wire.ParseBody(body, m); err == nil {
-				err = r.entry(m)
-			}
-		case wire.TypeFrom:
-			var m wire.From
-			if err = wire.ParseBody(body, &m); err == nil {
-				err = r.from(&m)
-			}
-		case wire.TypeData:
-			err = r.data(body)
-		case wire.TypeEnd:
-			var m wire.End
-			if err = wire.ParseBody(body, &m); err == nil {
-				err = r.end(&m)
-			}
-		default:
-			var m wire.Total
-			if err := wire.ParseBody(body, &m); err != nil {
-				return err
-			}
-			return r.total(&m)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// tell sends what is to be told before waiting for more.
-func (r *receiver) tell() error {
+// ready sends what is to be told before waiting for more.
+func (r *receiver) ready() error {
 	if err := context.Cause(r.ctx); err != nil {
 		return err
 	}
@@ -161,52 +125,36 @@ func (r *receiver) tell() error {
 	if r.r.r.Buffered() > 0 {
 		return nil
 	}
+	r.store.hand()
 	return r.w.flush()
 }
 
-// entry takes an announcement. In every folder names come in the order of what
-// [fold] makes of them, so that two that some system takes for one follow each
-// other, and no list of names is kept.
+// entry takes an announcement.
 func (r *receiver) entry(m *wire.Entry) error {
-	if r.current != nil || r.compare != nil || m.ID != r.last+1 || m.Now && r.files > 0 {
-		return r.disorder(m)
+	if r.current != nil || r.compare != nil || m.Now && r.files > 0 {
+		return disorder(m)
 	}
-	r.last = m.ID
-	if r.o.MaxEntries > 0 && m.ID > r.o.MaxEntries {
-		return proto.Errorf(proto.Space, "the peer sends more than %d entries", r.o.MaxEntries)
-	}
-	if m.Kind == wire.EntryFile {
-		if m.Size > proto.MaxTransferBytes-r.bytes || r.o.MaxBytes > 0 && r.bytes+m.Size > r.o.MaxBytes {
-			return proto.Errorf(proto.Space, "the peer sends more than the %d bytes that are allowed", max(r.o.MaxBytes, 0))
-		}
-		r.bytes += m.Size
+	if err := r.order.count(m); err != nil {
+		return err
 	}
 	if err := CheckPath(m.Path, r.o.Portable); err != nil {
 		return r.refuse(m, err)
 	}
-	dir, name := "", m.Path
-	if i := strings.LastIndexByte(m.Path, '/'); i >= 0 {
-		dir, name = m.Path[:i], m.Path[i+1:]
+	depth, name, twin, err := r.order.place(m)
+	if err != nil {
+		return err
 	}
-	for len(r.stack) > 1 && r.top().path != dir {
+	for len(r.stack) > depth {
 		if err := r.leave(); err != nil {
 			return err
 		}
 	}
 	in := r.top()
-	if in.path != dir {
-		return r.disorder(m)
-	}
-	before, folded := in.fold, fold(name)
-	if name == in.last || folded < before {
-		return r.disorder(m)
-	}
-	in.last, in.fold = name, folded
 	switch {
 	case in.refused != 0:
 		return r.refuseFolder(m, in, name, proto.Errorf(in.refused, "its folder is not stored"))
-	case folded == before:
-		return r.refuseFolder(m, in, name, proto.Errorf(proto.Unsafe, "some systems take its name for that of another that was sent"))
+	case twin:
+		return r.refuseFolder(m, in, name, errTwin)
 	case r.o.As != "" && (m.ID > 1 || m.Kind != wire.EntryFile):
 		return r.refuseFolder(m, in, name, proto.Errorf(proto.Unsafe, "one file was to come, and nothing else"))
 	}
@@ -224,10 +172,6 @@ func (r *receiver) entry(m *wire.Entry) error {
 
 func (r *receiver) top() *folder { return r.stack[len(r.stack)-1] }
 
-func (r *receiver) disorder(m wire.Message) error {
-	return proto.Errorf(proto.Protocol, "%s out of order", m.Type())
-}
-
 // answer sends an answer to an entry that waits for one.
 func (r *receiver) answer(m *wire.Entry, a wire.Answer) error {
 	if m.Now {
@@ -240,20 +184,29 @@ func (r *receiver) answer(m *wire.Entry, a wire.Answer) error {
 // refuse does not store an entry, and drops what comes of it.
 func (r *receiver) refuse(m *wire.Entry, err error) error {
 	err = refusal(err)
+	if !m.Now {
+		r.lack(m, err)
+		return r.answer(m, wire.Answer{Code: proto.CodeOf(err)})
+	}
+	if err := r.drop(m, err); err != nil || m.Kind != wire.EntryFile {
+		return err
+	}
+	return r.discard(m)
+}
+
+// drop does not store an entry that waits for no answer, and of which all has
+// come.
+func (r *receiver) drop(m *wire.Entry, err error) error {
+	r.lack(m, err)
+	return r.w.message(&wire.Refused{Path: m.Path, Code: proto.CodeOf(err)})
+}
+
+// lack takes note of an entry that is not stored, nor what was sent by name whole.
+func (r *receiver) lack(m *wire.Entry, err error) {
 	if len(r.stack) > 1 && strings.HasPrefix(m.Path, r.stack[1].path+"/") {
 		r.store.spoil(r.stack[1].top)
 	}
 	r.tally.refuse(proto.EscapeText(m.Path), err)
-	if !m.Now {
-		return r.answer(m, wire.Answer{Code: proto.CodeOf(err)})
-	}
-	if err := r.w.message(&wire.Refused{Path: m.Path, Code: proto.CodeOf(err)}); err != nil {
-		return err
-	}
-	if m.Kind != wire.EntryFile {
-		return nil
-	}
-	return r.discard(m)
 }
 
 // refuseFolder is refuse for an entry that others may be in.
@@ -289,12 +242,12 @@ func (r *receiver) discard(m *wire.Entry) error {
 				return err
 			}
 			if m.Small() || e.ID != m.ID {
-				return r.disorder(&e)
+				return disorder(&e)
 			}
 			return nil
 		}
 		if bytes += int64(len(body)); bytes > m.Size || m.Small() && bytes != m.Size {
-			return proto.Errorf(proto.Protocol, "the peer sends more of a file than it announced")
+			return errMore
 		}
 		if m.Small() {
 			return nil
@@ -315,7 +268,7 @@ func (r *receiver) leave() error {
 		r.queue = append(r.queue, queued{folder: f})
 		return nil
 	}
-	r.store.jobs <- job{folder: f}
+	r.store.add(job{folder: f})
 	return nil
 }
 
@@ -330,8 +283,8 @@ func (r *receiver) leaveAll() error {
 
 // total takes the sender's end.
 func (r *receiver) total(m *wire.Total) error {
-	if r.current != nil || r.compare != nil || r.files > 0 || m.Entries != r.last {
-		return r.disorder(m)
+	if r.current != nil || r.compare != nil || r.files > 0 || m.Entries != r.order.last {
+		return disorder(m)
 	}
 	r.tally.mu.Lock()
 	defer r.tally.mu.Unlock()
@@ -344,7 +297,7 @@ func (r *receiver) total(m *wire.Total) error {
 
 // finish tells the sender that all is stored.
 func (r *receiver) finish() error {
-	if err := r.tell(); err != nil {
+	if err := r.ready(); err != nil {
 		return err
 	}
 	m := &wire.Stored{Files: r.store.files, Skipped: r.skipped, Refused: r.tally.refused}

@@ -53,6 +53,6 @@ func (r *receiver) symlink(m *wire.Entry, in *folder, name string) error {
 	case err != nil:
 		return r.refuse(m, err)
 	}
-	r.store.add(in, Arrival{Name: name, Stored: 1})
+	r.store.found(in, Arrival{Name: name, Stored: 1})
 	return r.answer(m, wire.Answer{})
 }

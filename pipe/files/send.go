@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"mesh/pipe/digest"
 	"mesh/proto"
@@ -19,9 +18,20 @@ type SendOptions struct {
 	// SkipSpecial leaves out what is neither a file nor a folder, which else is
 	// an error.
 	SkipSpecial bool
+	// Archive says that the one name is that of an archive, zip or tar, and that
+	// what it holds is to be sent.
+	Archive bool
 	// Report, if it is set, is told of each entry that is not sent or not
 	// stored. The path is safe to print.
 	Report func(path string, err error)
+}
+
+// newFinder returns what finds what is named.
+func newFinder(names []string, o SendOptions) (finder, error) {
+	if !o.Archive {
+		return newWalk(names, o.Symlinks)
+	}
+	return openArchive(names[0], o.Symlinks)
 }
 
 // sender is one run of [Send].
@@ -30,7 +40,7 @@ type SendOptions struct {
 type sender struct {
 	ctx   context.Context
 	o     SendOptions
-	walk  *walk
+	find  finder
 	w     *frameWriter
 	tally tally
 	buf   []byte
@@ -56,12 +66,12 @@ type waiting struct {
 // the receiver, or are there already. What can't be sent or stored is reported
 // and does not hold up the rest.
 func Send(ctx context.Context, names []string, from io.Reader, to io.Writer, o SendOptions) (Summary, error) {
-	w, err := newWalk(names, o.Symlinks)
+	find, err := newFinder(names, o)
 	if err != nil {
 		return Summary{}, err
 	}
 	s := &sender{
-		ctx: ctx, o: o, walk: w, w: newFrameWriter(to), buf: make([]byte, proto.MaxChunkBytes), hash: digest.New(),
+		ctx: ctx, o: o, find: find, w: newFrameWriter(to), buf: make([]byte, proto.MaxChunkBytes), hash: digest.New(),
 		tally: tally{report: o.Report}, answers: make(chan *wire.Answer, proto.MaxPending),
 	}
 	go s.listen(newFrameReader(from)) // until the end of from, which its owner sees to
@@ -82,7 +92,7 @@ func (s *sender) run() error {
 		for _, w := range s.waiting {
 			w.it.tree.done()
 		}
-		s.walk.close()
+		s.find.close()
 	}()
 	for ended := false; !ended || len(s.waiting) > 0; {
 		if err := context.Cause(s.ctx); err != nil {
@@ -97,7 +107,7 @@ func (s *sender) run() error {
 		default:
 		}
 		if !ended && !s.held && len(s.waiting) < proto.MaxPending {
-			it := s.walk.next()
+			it := s.find.next()
 			ended = it == nil
 			if !ended {
 				if err := s.announce(it); err != nil {
@@ -146,9 +156,9 @@ func (s *sender) announce(it *item) error {
 		}
 		return nil
 	}
-	e := &wire.Entry{ID: s.last + 1, Path: it.path, Kind: it.kind, Target: it.target, Mtime: it.info.ModTime().UnixNano()}
+	e := &wire.Entry{ID: s.last + 1, Path: it.path, Kind: it.kind, Target: it.target, Mtime: nanoseconds(it.mtime)}
 	if it.kind != wire.EntrySymlink {
-		e.Mode = int(it.info.Mode().Perm())
+		e.Mode = int(it.perm)
 	}
 	e.Now = it.in != nil && it.in.fresh && len(s.waiting) == 0
 	switch it.kind {
@@ -174,24 +184,24 @@ func (s *sender) entry(e *wire.Entry, it *item) error {
 }
 
 func (s *sender) announceFile(e *wire.Entry, it *item) error {
-	e.Size = it.info.Size()
+	e.Size = it.size
 	small := e.Small()
 	if !small && !e.Now {
 		return s.entry(e, it)
 	}
-	f, err := it.open()
-	if err != nil {
-		s.tally.fail(it.path, err)
-		return nil
-	}
-	defer f.Close()
 	if !small {
+		f, err := it.open()
+		if err != nil {
+			s.tally.fail(it.path, err)
+			return nil
+		}
+		defer f.Close()
 		if err := s.entry(e, it); err != nil {
 			return err
 		}
 		return s.data(e.ID, it, f, 0)
 	}
-	p, err := s.whole(it, f)
+	p, err := s.whole(it)
 	if err != nil {
 		s.tally.fail(it.path, err)
 		return nil
@@ -205,16 +215,28 @@ func (s *sender) announceFile(e *wire.Entry, it *item) error {
 }
 
 // whole reads a small file.
-func (s *sender) whole(it *item, f *os.File) ([]byte, error) {
-	size := int(it.info.Size())
+func (s *sender) whole(it *item) ([]byte, error) {
+	if it.whole != nil {
+		p, err := it.whole(s.buf)
+		if err != nil {
+			err = proto.IOError(cause(err))
+		}
+		return p, err
+	}
+	f, err := it.open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size := int(it.size)
 	n, err := io.ReadFull(f, s.buf[:size+1])
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, proto.IOError(cause(err))
+	}
 	if err == nil || n != size {
 		return nil, errChanged
 	}
-	if err != io.EOF && err != io.ErrUnexpectedEOF {
-		return nil, proto.IOError(cause(err))
-	}
-	return s.buf[:size], it.unchanged(f)
+	return s.buf[:size], f.unchanged()
 }
 
 // answer does what the receiver says of the entry that has waited longest.
@@ -232,7 +254,7 @@ func (s *sender) answer(a *wire.Answer, ok bool) error {
 	s.waiting = s.waiting[1:]
 	defer it.tree.done()
 	folder := it.kind == wire.EntryFolder
-	if a.Fresh && !folder || a.Have > 0 && it.kind != wire.EntryFile || a.Have > it.size() {
+	if a.Fresh && !folder || a.Have > 0 && it.kind != wire.EntryFile || a.Have > it.size {
 		return proto.Errorf(proto.Protocol, "%s to something else", a.Type())
 	}
 	if folder {
@@ -243,20 +265,13 @@ func (s *sender) answer(a *wire.Answer, ok bool) error {
 	case a.Code != 0 && a.Have == 0:
 		s.tally.refuse(it.path, refusedBy(a.Code))
 		if folder {
-			s.walk.prune(it.inside)
+			s.find.prune(it.inside)
 		}
 		return nil
 	case a.Skip || it.kind != wire.EntryFile:
 		return nil
 	}
 	return s.file(a, it)
-}
-
-func (it *item) size() int64 {
-	if it.kind == wire.EntryFile {
-		return it.info.Size()
-	}
-	return 0
 }
 
 func refusedBy(code proto.Code) error {

@@ -3,7 +3,6 @@ package files
 import (
 	"context"
 	"io"
-	"os"
 
 	"mesh/proto"
 	"mesh/proto/wire"
@@ -15,7 +14,7 @@ func (s *sender) file(a *wire.Answer, it *item) error {
 	if err != nil {
 		return s.spoilt(a.ID, it, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var offset int64
 	if a.Have > 0 {
 		same, err := s.proves(a, f)
@@ -28,9 +27,12 @@ func (s *sender) file(a *wire.Answer, it *item) error {
 			s.tally.refuse(it.path, refusedBy(a.Code))
 			return s.w.message(&wire.End{ID: a.ID, Code: a.Code})
 		default:
-			if _, err := f.Seek(0, io.SeekStart); err != nil {
-				return s.spoilt(a.ID, it, proto.IOError(cause(err)))
+			_ = f.Close()
+			again, err := it.open()
+			if err != nil {
+				return s.spoilt(a.ID, it, err)
 			}
+			f = again
 		}
 	}
 	if err := s.w.message(&wire.From{ID: a.ID, From: offset}); err != nil {
@@ -41,7 +43,7 @@ func (s *sender) file(a *wire.Answer, it *item) error {
 
 // proves reports whether what the receiver has is the beginning of the file, and
 // leaves that in the hash.
-func (s *sender) proves(a *wire.Answer, f *os.File) (bool, error) {
+func (s *sender) proves(a *wire.Answer, f body) (bool, error) {
 	s.hash.Reset()
 	for left := a.Have; left > 0; {
 		if err := context.Cause(s.ctx); err != nil {
@@ -62,11 +64,11 @@ func (s *sender) proves(a *wire.Answer, f *os.File) (bool, error) {
 
 // data sends a file from an offset on, what is before it being in the hash, and
 // its end.
-func (s *sender) data(id int64, it *item, f *os.File, offset int64) error {
+func (s *sender) data(id int64, it *item, f body, offset int64) error {
 	if offset == 0 {
 		s.hash.Reset()
 	}
-	size := it.info.Size()
+	size := it.size
 	for offset < size {
 		if err := context.Cause(s.ctx); err != nil {
 			return err
@@ -86,10 +88,13 @@ func (s *sender) data(id int64, it *item, f *os.File, offset int64) error {
 			return s.spoilt(id, it, proto.IOError(cause(err)))
 		}
 	}
-	if n, _ := f.Read(s.buf[:1]); offset != size || n != 0 {
+	switch n, err := f.Read(s.buf[:1]); {
+	case err != nil && err != io.EOF:
+		return s.spoilt(id, it, proto.IOError(cause(err)))
+	case offset != size || n != 0:
 		return s.spoilt(id, it, errChanged)
 	}
-	if err := it.unchanged(f); err != nil {
+	if err := f.unchanged(); err != nil {
 		return s.spoilt(id, it, err)
 	}
 	sum := wire.Digest(s.hash.Sum())

@@ -3,16 +3,23 @@ package files
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"sync"
+	"time"
 
 	"mesh/proto"
 	"mesh/proto/wire"
 )
 
-// batchFiles is how many files wait to be published at most: they reach the
-// disk together, which costs little more than one alone.
-const batchFiles = 256
+// batchJobs is how much is stored together at most: it reaches the disk together,
+// which costs little more than one file alone. Of that batchFiles are open.
+const (
+	batchJobs  = 1024
+	batchFiles = 256
+	handJobs   = 128
+)
+
+// batchWait is how long what is complete waits for more.
+const batchWait = 20 * time.Millisecond
 
 // fewFiles is up to how many it is better to wait for them alone than for all
 // that is to be written to that disk.
@@ -26,7 +33,8 @@ type store struct {
 	in      *folder       // where all is stored
 	owes    bool          // run's own, as the next: some names are not durable yet
 	arrived []Arrival     // not told yet
-	jobs    chan job      // sent and closed by the receiver
+	next    []job         // the receiver's: to be handed over
+	jobs    chan []job    // sent and closed by the receiver
 	done    chan struct{} // closed when jobs is and all are done
 
 	mu      sync.Mutex
@@ -44,14 +52,40 @@ type job struct {
 	there  *Arrival
 }
 
+// in is the folder that it is about.
+func (j job) in() *folder {
+	if j.folder != nil {
+		return j.folder
+	}
+	return j.part.folder
+}
+
 func newStore(in *folder, o ReceiveOptions) *store {
-	s := &store{o: o, in: in, jobs: make(chan job, batchFiles), done: make(chan struct{})}
+	s := &store{o: o, in: in, jobs: make(chan []job, 1), done: make(chan struct{})}
 	go s.run()
 	return s
 }
 
+// add takes a job, to be handed over with others: to wake the store up for each
+// small file takes as long as to store it.
+func (s *store) add(j job) {
+	s.next = append(s.next, j)
+	if len(s.next) == handJobs || j.part != nil && j.part.file != nil {
+		s.hand()
+	}
+}
+
+// hand hands over what was added.
+func (s *store) hand() {
+	if len(s.next) > 0 {
+		s.jobs <- s.next
+		s.next = nil
+	}
+}
+
 // finish waits until all is done, and returns what went wrong.
 func (s *store) finish() error {
+	s.hand()
 	close(s.jobs)
 	<-s.done
 	return s.failed()
@@ -67,18 +101,7 @@ func (s *store) run() {
 	defer close(s.done)
 	defer s.settle()
 	for first := range s.jobs {
-		batch := append(make([]job, 0, batchFiles), first)
-		for len(batch) < cap(batch) {
-			select {
-			case j, ok := <-s.jobs:
-				if ok {
-					batch = append(batch, j)
-					continue
-				}
-			default:
-			}
-			break
-		}
+		batch := s.gather(first)
 		err := s.failed()
 		if err == nil {
 			err = s.store(batch)
@@ -102,6 +125,29 @@ func (s *store) run() {
 	}
 }
 
+// gather takes what comes within a moment, to be stored together. What has a file
+// open has it until it is stored.
+func (s *store) gather(first []job) []job {
+	batch, open := make([]job, 0, batchJobs), 0
+	moment := time.NewTimer(batchWait)
+	defer moment.Stop()
+	for jobs, ok := first, true; ok; {
+		batch = append(batch, jobs...)
+		if p := jobs[len(jobs)-1].part; p != nil && p.file != nil {
+			open++
+		}
+		if len(batch) > batchJobs-handJobs || open == batchFiles {
+			break
+		}
+		select {
+		case jobs, ok = <-s.jobs:
+		case <-moment.C:
+			ok = false
+		}
+	}
+	return batch
+}
+
 // settle makes all names durable at the end, and tells of the last of them.
 func (s *store) settle() {
 	if s.failed() != nil && len(s.arrived) == 0 {
@@ -121,11 +167,7 @@ func (s *store) sync() error {
 	if !s.owes {
 		return nil
 	}
-	dir, err := s.in.root.Open(".")
-	if err == nil {
-		err = errors.Join(syncAll(dir), dir.Close())
-	}
-	if err != nil {
+	if err := syncAll(s.in.root.file); err != nil {
 		return proto.IOError(errIn("", err))
 	}
 	s.owes = false
@@ -135,38 +177,21 @@ func (s *store) sync() error {
 // store makes a batch durable, but for names that it leaves to settle.
 func (s *store) store(batch []job) error {
 	alike := s.oneDisk(batch)
-	if err := syncBatch(batch, alike); err != nil {
+	if err := s.syncBatch(batch, alike); err != nil {
 		return err
 	}
-	dirs := make(map[*folder]*os.File)
-	defer func() {
-		for _, d := range dirs {
-			_ = d.Close()
-		}
-	}()
-	touch := func(f *folder) (*os.File, error) {
-		if d := dirs[f]; d != nil {
-			return d, nil
-		}
-		d, err := f.root.Open(".")
-		if err == nil {
-			dirs[f] = d
-		}
-		return d, err
-	}
+	touched := make(map[*folder]bool)
 	for _, j := range batch {
 		if j.there != nil {
 			s.arrive(*j.there)
 			continue
 		}
-		f := j.folder
-		if f == nil {
-			f = j.part.folder
-		}
-		dir, err := touch(f)
-		if err == nil && j.part != nil {
-			err = s.name(j.part, dir)
-		} else if err == nil {
+		var err error
+		f := j.in()
+		touched[f] = true
+		if j.part != nil {
+			err = s.name(j.part)
+		} else {
 			err = f.settle()
 		}
 		if err != nil {
@@ -176,12 +201,12 @@ func (s *store) store(batch []job) error {
 			s.arriveFolder(f.top)
 		}
 	}
-	if alike && len(dirs) > fewFiles {
+	if alike && len(touched) > fewFiles {
 		s.owes = true // the names, which the next batch, or the end, makes durable
 		return nil
 	}
-	for f, d := range dirs {
-		if err := syncFolder(d); err != nil {
+	for f := range touched {
+		if err := f.root.sync(); err != nil {
 			return proto.IOError(errIn(f.path, err))
 		}
 	}
@@ -192,14 +217,7 @@ func (s *store) store(batch []job) error {
 // is stored, as far as [syncAll] goes. Something else may be mounted in it.
 func (s *store) oneDisk(batch []job) bool {
 	for _, j := range batch {
-		f := j.folder
-		if j.there != nil {
-			continue
-		}
-		if f == nil {
-			f = j.part.folder
-		}
-		if !sameDisk(f.found, s.in.found) {
+		if j.there == nil && !sameDisk(j.in().found, s.in.found) {
 			return false
 		}
 	}
@@ -207,7 +225,7 @@ func (s *store) oneDisk(batch []job) bool {
 }
 
 // syncBatch makes what the files of a batch hold durable.
-func syncBatch(batch []job, alike bool) error {
+func (s *store) syncBatch(batch []job, alike bool) error {
 	var parts []*part
 	for _, j := range batch {
 		if j.part != nil {
@@ -215,16 +233,18 @@ func syncBatch(batch []job, alike bool) error {
 		}
 	}
 	if alike && len(parts) > fewFiles {
-		if err := syncAll(parts[0].file); err != nil {
+		if err := syncAll(s.in.root.file); err != nil {
 			return parts[0].failed(err)
 		}
 		return nil
 	}
 	for _, p := range parts {
-		startSync(p.file)
+		if p.file != nil {
+			startSync(p.file)
+		}
 	}
 	for _, p := range parts {
-		if err := p.file.Sync(); err != nil {
+		if err := p.sync(); err != nil {
 			return p.failed(err)
 		}
 	}
@@ -232,8 +252,8 @@ func syncBatch(batch []job, alike bool) error {
 }
 
 // name publishes a file. That there is one already is told, and ends nothing.
-func (s *store) name(p *part, dir *os.File) error {
-	name, err := s.publish(p, dir)
+func (s *store) name(p *part) error {
+	name, err := s.publish(p)
 	if errors.Is(err, errIsThere) {
 		s.spoil(p.folder.top)
 		s.refuse(p.entry.Path, errIsThere)
@@ -244,9 +264,9 @@ func (s *store) name(p *part, dir *os.File) error {
 		return err
 	}
 	p.published = true
-	a := Arrival{Name: name, Bytes: p.bytes, Stored: 1}
+	a := Arrival{Name: name, Bytes: p.entry.Size, Stored: 1}
 	if s.o.Arrived != nil && p.folder.top == nil {
-		sum := p.hash.Sum()
+		sum := p.sum()
 		a.Digest = &sum
 	}
 	s.count(p.folder, a, s.arrive)

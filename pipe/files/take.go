@@ -58,7 +58,7 @@ func (r *receiver) file(m *wire.Entry, in *folder, name string) error {
 		}
 	}
 	if r.files == proto.MaxPending {
-		return r.disorder(m)
+		return disorder(m)
 	}
 	r.queue = append(r.queue, queued{want: w})
 	r.files++
@@ -139,12 +139,7 @@ func room(w *want) error {
 	if w.entry.Small() {
 		return nil
 	}
-	d, err := w.in.root.Open(".")
-	if err != nil {
-		return proto.IOError(errIn(w.in.path, err))
-	}
-	defer d.Close()
-	if free, known := freeBytes(d); known && w.entry.Size-w.have > free {
+	if free, known := freeBytes(w.in.root.file); known && w.entry.Size-w.have > free {
 		return errFull(w.entry, free)
 	}
 	return nil
@@ -152,31 +147,49 @@ func room(w *want) error {
 
 // fileNow takes a file whose data follows.
 func (r *receiver) fileNow(w *want) error {
+	if w.entry.Small() {
+		return r.whole(w)
+	}
 	if err := room(w); err != nil {
 		return err
 	}
 	p, err := r.newPart(w)
-	if err != nil {
-		if proto.CodeOf(proto.IOError(err)) == proto.Space {
-			return proto.IOError(errIn(w.in.path, err))
-		}
-		return r.refuse(w.entry, err)
-	}
-	if !w.entry.Small() {
+	switch {
+	case err == nil:
 		r.current = p
 		return nil
+	case proto.CodeOf(proto.IOError(err)) == proto.Space:
+		return proto.IOError(errIn(w.in.path, err))
 	}
-	r.current = p // for abandon
+	return r.refuse(w.entry, err)
+}
+
+// whole takes a small file, which is proven before any of it is written.
+func (r *receiver) whole(w *want) error {
+	var body []byte
+	var err error
 	if w.entry.Size > 0 {
-		_, body, err := r.r.next(wire.TypeData)
-		if err != nil {
-			return err
-		}
-		if err := p.write(body); err != nil {
+		if _, body, err = r.r.next(wire.TypeData); err != nil {
 			return err
 		}
 	}
-	return r.complete(*w.entry.Digest)
+	if err := proven(w.entry, body); err != nil {
+		return err
+	}
+	p := &part{folder: w.in, entry: w.entry, name: w.name, temp: r.temps.next()}
+	if err = w.in.open(); err == nil {
+		if err = writeNew(w.in.root, p.temp, modeOf(w.entry), w.entry.Mtime, body); err != nil {
+			w.in.close()
+		}
+	}
+	switch {
+	case err == nil:
+		r.store.add(job{part: p})
+		return nil
+	case proto.CodeOf(proto.IOError(err)) == proto.Space:
+		return p.failed(err)
+	}
+	return r.drop(w.entry, refusal(err))
 }
 
 // newPart begins the file that a want is for.
@@ -195,7 +208,7 @@ func (r *receiver) newPart(w *want) (*part, error) {
 // the beginning or from where we have it.
 func (r *receiver) from(m *wire.From) error {
 	if r.current != nil || r.compare != nil || len(r.queue) == 0 || r.queue[0].want.entry.ID != m.ID {
-		return r.disorder(m)
+		return disorder(m)
 	}
 	w := r.queue[0].want
 	switch {
@@ -206,7 +219,7 @@ func (r *receiver) from(m *wire.From) error {
 		}
 		r.current = p
 	case m.From != w.have:
-		return r.disorder(m)
+		return disorder(m)
 	case w.there:
 		r.compare = w
 	default:
@@ -262,7 +275,7 @@ func (r *receiver) end(m *wire.End) error {
 	case p == nil && w == nil && len(r.queue) > 0 && r.queue[0].want.entry.ID == m.ID && m.Code != 0:
 		return r.spoilt(r.queue[0].want.entry, r.queue[0].want.in, m.Code)
 	}
-	return r.disorder(m)
+	return disorder(m)
 }
 
 // spoilt takes note of a file that the peer could not send, or that is not what
@@ -288,7 +301,7 @@ func (r *receiver) complete(want wire.Digest) error {
 		return err
 	}
 	r.current = nil
-	r.store.jobs <- job{part: p}
+	r.store.add(job{part: p})
 	return r.advance(p.entry.ID)
 }
 
@@ -306,7 +319,7 @@ func (r *receiver) advance(id int64) error {
 		if err := f.open(); err != nil {
 			return proto.IOError(errIn(f.path, err))
 		}
-		r.store.jobs <- job{folder: f}
+		r.store.add(job{folder: f})
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"mesh/proto"
 )
@@ -211,6 +214,8 @@ func TestTargets(t *testing.T) {
 		{"a link to nowhere", func(dir, _ string) error { return os.Symlink("nowhere", filepath.Join(dir, "f")) }, proto.OK},
 		{"a hard link", func(dir, outside string) error { return os.Link(outside, filepath.Join(dir, "f")) }, proto.OK},
 		{"a FIFO", func(dir, _ string) error { return syscall.Mkfifo(filepath.Join(dir, "f"), 0o644) }, proto.Unsafe},
+		{"a socket", func(dir, _ string) error { return socket(filepath.Join(dir, "f")) }, proto.Unsafe},
+		{"a device", func(dir, _ string) error { return unix.Mknod(filepath.Join(dir, "f"), unix.S_IFCHR|0o666, 1<<8|5) }, proto.Unsafe},
 		{"a folder", func(dir, _ string) error { return os.Mkdir(filepath.Join(dir, "f"), 0o755) }, proto.Unsafe},
 	} {
 		for _, size := range []int{10, large} {
@@ -245,6 +250,16 @@ func TestTargets(t *testing.T) {
 			}
 		}
 	}
+}
+
+// socket leaves a socket.
+func socket(path string) error {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return err
+	}
+	l.SetUnlinkOnClose(false)
+	return l.Close()
 }
 
 // TestLinkedFolder has a link where a folder is to be filled: it is not followed.

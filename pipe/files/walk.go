@@ -35,7 +35,7 @@ type argument struct {
 // tree is an open folder that items are opened from. It is closed when the last
 // item is done with.
 type tree struct {
-	root *os.Root
+	root *directory
 	dir  string
 
 	mu   sync.Mutex
@@ -47,7 +47,11 @@ func openTree(dir string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tree{root: root, dir: dir, uses: 1}, nil
+	d, err := newDirectory(root)
+	if err != nil {
+		return nil, err
+	}
+	return &tree{root: d, dir: dir, uses: 1}, nil
 }
 
 func (t *tree) use() *tree {
@@ -67,34 +71,19 @@ func (t *tree) done() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.uses--; t.uses == 0 {
-		_ = t.root.Close()
+		t.root.close()
 	}
 }
 
 // level is a folder that the walk is in.
 type level struct {
 	tree  *tree
-	root  *os.Root
+	root  *directory
 	path  string // on the wire
 	rel   string // in the tree
 	names *nameList
 	last  string // fold of the name before
 	fresh bool   // the receiver has made it, so nothing is in it there
-}
-
-// item is what the walk finds.
-type item struct {
-	path   string
-	kind   string
-	info   fs.FileInfo
-	target string
-	// err is why it can't be sent. Then only path is set.
-	err error
-
-	inside *level // of a folder
-	in     *level // nil for an argument
-	tree   *tree
-	rel    string
 }
 
 // newWalk prepares a walk of what is named. No two may have one name.
@@ -150,7 +139,7 @@ func (w *walk) pop() {
 	top := w.stack[len(w.stack)-1]
 	w.stack = w.stack[:len(w.stack)-1]
 	if top.root != top.tree.root {
-		_ = top.root.Close()
+		top.root.close()
 	}
 	top.tree.done()
 }
@@ -168,9 +157,10 @@ func (w *walk) close() {
 // what it leads to.
 func (w *walk) begin(a argument) *item {
 	it := &item{path: a.name}
+	var info fs.FileInfo
 	full, err := filepath.EvalSymlinks(a.given)
 	if err == nil {
-		it.info, err = os.Stat(full)
+		info, err = os.Stat(full)
 	}
 	if err == nil {
 		err = CheckPath(a.name, false)
@@ -178,7 +168,8 @@ func (w *walk) begin(a argument) *item {
 	if err != nil {
 		return it.fail(err)
 	}
-	if it.info.IsDir() {
+	it.are(info)
+	if info.IsDir() {
 		t, err := openTree(full)
 		if err != nil {
 			return it.fail(err)
@@ -191,7 +182,7 @@ func (w *walk) begin(a argument) *item {
 			return it.fail(err)
 		}
 	}
-	return w.classify(it, w.files, filepath.Base(full))
+	return w.classify(it, info, w.files, filepath.Base(full))
 }
 
 // find returns the item of a name in a folder.
@@ -203,34 +194,32 @@ func (w *walk) find(in *level, name string) *item {
 		return it.fail(err)
 	}
 	if in.last == before {
-		return it.fail(proto.Errorf(proto.Unsafe, "some systems take its name for that of another here"))
+		return it.fail(errTwinHere)
 	}
-	var err error
-	if it.info, err = in.root.Lstat(name); err != nil {
+	info, err := in.root.Lstat(name)
+	if err != nil {
 		return it.fail(err)
 	}
-	if !it.info.IsDir() {
-		return w.classify(it, in.tree, path.Join(in.rel, name))
+	it.are(info)
+	if !info.IsDir() {
+		return w.classify(it, info, in.tree, path.Join(in.rel, name))
 	}
-	root, err := openFolder(in.root, name, it.info)
+	root, err := openFolder(in.root, name, info)
 	if err != nil {
 		return it.fail(err)
 	}
 	return w.enter(it, in.tree.use(), root)
 }
 
+var errTwinHere = proto.Errorf(proto.Unsafe, "some systems take its name for that of another here")
+
 // enter makes the item that of an open folder, which next goes on in. It takes
 // the tree over.
-func (w *walk) enter(it *item, t *tree, root *os.Root) *item {
-	dir, err := root.Open(".")
-	var names *nameList
-	if err == nil {
-		names, err = readNames(dir)
-		_ = dir.Close()
-	}
+func (w *walk) enter(it *item, t *tree, root *directory) *item {
+	names, err := readNames(root.file)
 	if err != nil {
 		if root != t.root {
-			_ = root.Close()
+			root.close()
 		}
 		t.done()
 		return it.fail(err)
@@ -246,8 +235,8 @@ func (w *walk) enter(it *item, t *tree, root *os.Root) *item {
 }
 
 // classify completes the item of what is no folder.
-func (w *walk) classify(it *item, t *tree, rel string) *item {
-	switch mode := it.info.Mode(); {
+func (w *walk) classify(it *item, info fs.FileInfo, t *tree, rel string) *item {
+	switch mode := info.Mode(); {
 	case mode.IsRegular():
 		it.kind = wire.EntryFile
 	case mode&fs.ModeSymlink != 0 && w.symlinks:
@@ -263,7 +252,11 @@ func (w *walk) classify(it *item, t *tree, rel string) *item {
 	default:
 		return it.fail(fmt.Errorf("%w: it is a %s", errSpecial, kindOf(mode)))
 	}
-	it.tree, it.rel = t, rel
+	it.tree = t
+	it.open = func() (body, error) { return openFile(t.root.Root, rel, info) }
+	if in := it.in; in != nil {
+		it.whole = func(buf []byte) ([]byte, error) { return readWhole(in.root, path.Base(rel), info, buf) }
+	}
 	return it
 }
 
@@ -283,66 +276,6 @@ func kindOf(mode fs.FileMode) string {
 		return "device"
 	}
 	return "special file"
-}
-
-// fail makes the item one that can't be sent.
-func (it *item) fail(err error) *item {
-	code := proto.CodeOf(err)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && it.in != nil:
-		code = proto.Changed // it was listed
-	case code != proto.Unsafe:
-		code = proto.IO
-	}
-	return &item{path: it.path, in: it.in, err: &proto.Error{Code: code, Err: cause(err)}}
-}
-
-// open opens the file of an item, which must still be what was announced.
-func (it *item) open() (*os.File, error) {
-	f, err := it.tree.root.OpenFile(filepath.FromSlash(it.rel), os.O_RDONLY|openNonblock, 0)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, errChanged
-		}
-		return nil, proto.IOError(cause(err))
-	}
-	if err := it.unchanged(f); err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-// unchanged wants the open file to be what was announced.
-func (it *item) unchanged(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return proto.IOError(cause(err))
-	}
-	if !info.Mode().IsRegular() || !os.SameFile(info, it.info) || info.Size() != it.info.Size() || !info.ModTime().Equal(it.info.ModTime()) {
-		return errChanged
-	}
-	return nil
-}
-
-var errChanged = proto.Errorf(proto.Changed, "it changed while it was sent")
-
-// openFolder opens a folder in another one, which Lstat has found there, and
-// follows no link.
-func openFolder(in *os.Root, name string, found fs.FileInfo) (*os.Root, error) {
-	root, err := in.OpenRoot(name)
-	if err != nil {
-		return nil, err
-	}
-	info, err := root.Stat(".")
-	if err == nil && !os.SameFile(info, found) {
-		err = proto.Errorf(proto.Unsafe, "a folder was replaced by something else")
-	}
-	if err != nil {
-		_ = root.Close()
-		return nil, err
-	}
-	return root, nil
 }
 
 // checkTarget refuses the target of a symbolic link that may lead out of the

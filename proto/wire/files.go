@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"mesh/proto"
 )
@@ -32,8 +31,10 @@ const (
 
 // Entry is FILES_ENTRY: a file, folder or symbolic link that there is.
 type Entry struct {
-	ID   int64  `json:"id"`   // 1, 2, 3 …
-	Path string `json:"path"` // relative, with slashes
+	ID int64 `json:"id"` // 1, 2, 3 …
+	// Path is relative, with slashes. Whether it is one that may be written is for
+	// the receiver to say, whatever it is.
+	Path string `json:"path"`
 	Kind string `json:"kind"`
 	Size int64  `json:"size,omitempty"` // of a file
 	Mode int    `json:"mode,omitempty"` // permissions: 0 to 0777
@@ -131,8 +132,6 @@ func (m *Entry) check() error {
 	switch {
 	case m.ID < 1 || m.Size < 0 || m.Mode < 0 || m.Mode > 0o777:
 		return errRange
-	case m.Path == "" || len(m.Path) > proto.MaxPathBytes || strings.ContainsRune(m.Path, 0):
-		return fmt.Errorf("path of %d bytes", len(m.Path))
 	case !slices.Contains([]string{EntryFile, EntryFolder, EntrySymlink}, m.Kind):
 		return fmt.Errorf("unknown kind of entry")
 	case m.Small() != (m.Digest != nil):

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -211,43 +212,50 @@ func AppendBody(dst []byte, m Message) []byte {
 	if err := m.check(); err != nil {
 		panic(fmt.Sprintf("wire: internal error: %s: %v", m.Type(), err))
 	}
-	body, err := encode(m)
-	if err != nil {
+	b := bytes.NewBuffer(dst)
+	if err := encode(b, m); err != nil {
 		panic(fmt.Sprintf("wire: internal error: %s: %v", m.Type(), err))
 	}
-	return append(dst, body...)
+	return b.Bytes()
 }
 
 // AppendFrame appends the whole frame of m to dst.
 func AppendFrame(dst []byte, m Message) []byte {
-	body := AppendBody(nil, m)
-	return append(AppendHeader(dst, Header{m.Type(), len(body)}), body...)
+	at := len(dst)
+	dst = AppendBody(AppendHeader(dst, Header{Type: m.Type()}), m)
+	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-proto.FrameHeaderBytes))
+	return dst
 }
 
 // ParseBody fills m, which must be zero, from a body. The body must be exactly
 // what [AppendBody] makes of m: unknown, repeated or reordered fields, white
 // space and anything behind the object are errors.
 func ParseBody(body []byte, m Message) error {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(m); err != nil {
+	if err := json.Unmarshal(body, m); err != nil {
 		return malformed("%s: not the JSON it should be", m.Type())
 	}
 	if err := m.check(); err != nil {
 		return malformed("%s: %w", m.Type(), err)
 	}
-	if again, err := encode(m); err != nil || !bytes.Equal(again, body) {
+	again := bytes.NewBuffer(make([]byte, 0, len(body)+1))
+	if err := encode(again, m); err != nil || !bytes.Equal(again.Bytes(), body) {
 		return malformed("%s: not in its one valid form", m.Type())
 	}
 	return nil
 }
 
-func encode(m Message) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+// encode appends m to b.
+func encode(b *bytes.Buffer, m Message) error {
+	if e, ok := m.(*Entry); ok && e.appendTo(b) {
+		return nil
+	}
+	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(m)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+	if err := enc.Encode(m); err != nil {
+		return err
+	}
+	b.Truncate(b.Len() - 1) // a line feed
+	return nil
 }
 
 // String returns the hexadecimal text.

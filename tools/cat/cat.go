@@ -23,6 +23,7 @@ func Command() *cli.Command {
 		Usage:     "send standard input, files, or what CMD prints to a peer",
 		ArgsUsage: "[PEER [FILE|DIR…]] [-- CMD…]",
 		Flags: node.Flags(
+			&cli.BoolFlag{Name: "archive", Usage: "send what FILE, a zip or a tar, holds", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "symlinks", Usage: "send symbolic links that stay within the folder too", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "skip-special", Usage: "leave out what is neither file nor folder, instead of failing", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "dry-run", Usage: "list what would be sent, and call nobody", DisableDefaultText: true},
@@ -41,7 +42,7 @@ func run(c *cli.Context) error {
 	if len(args) > 1 {
 		args, names = args[:1], args[1:]
 	}
-	for _, flag := range []string{"symlinks", "skip-special", "dry-run"} {
+	for _, flag := range []string{"archive", "symlinks", "skip-special", "dry-run"} {
 		if c.Bool(flag) && names == nil {
 			return cmdline.Hint(proto.Errorf(proto.Usage, "--%s goes with files", flag), "mesh-cat --"+flag+" PEER FILE…")
 		}
@@ -49,15 +50,16 @@ func run(c *cli.Context) error {
 	if names != nil && cmd != nil {
 		return proto.Errorf(proto.Usage, "either files or a command can be sent")
 	}
-	if err := checkThere(names); err != nil {
+	if err := checkThere(c, names); err != nil {
 		return err
 	}
 	if c.Bool("dry-run") {
 		return list(c, names)
 	}
-	if names == nil {
+	switch {
+	case names == nil:
 		cmdline.Bulk()
-	} else {
+	case !c.Bool("archive"): // what that lists is kept in memory
 		cmdline.LittleMemory()
 	}
 	n, err := node.Open(c)

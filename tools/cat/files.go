@@ -28,15 +28,20 @@ func sendFiles(c *cli.Context, n *node.Node, peer node.Peer, names []string) err
 		return err
 	}
 	defer closeSocket()
-	o := files.SendOptions{Symlinks: c.Bool("symlinks"), SkipSpecial: c.Bool("skip-special"), Report: node.Complaints(c)}
 	return n.Files(c.Context, l, true, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
-		return files.Send(ctx, names, from, to, o)
+		return files.Send(ctx, names, from, to, options(c))
 	})
+}
+
+func options(c *cli.Context) files.SendOptions {
+	return files.SendOptions{
+		Archive: c.Bool("archive"), Symlinks: c.Bool("symlinks"), SkipSpecial: c.Bool("skip-special"), Report: node.Complaints(c),
+	}
 }
 
 // list prints what would be sent.
 func list(c *cli.Context, names []string) error {
-	return files.List(names, files.SendOptions{Symlinks: c.Bool("symlinks"), SkipSpecial: c.Bool("skip-special"), Report: node.Complaints(c)}, func(path string) error {
+	return files.List(names, options(c), func(path string) error {
 		if _, err := fmt.Fprintln(c.App.Writer, path); err != nil {
 			return fmt.Errorf("write to standard output: %w", cmdline.WriteError(err))
 		}
@@ -45,7 +50,13 @@ func list(c *cli.Context, names []string) error {
 }
 
 // checkThere wants all that is named to be there, before a peer is called.
-func checkThere(names []string) error {
+func checkThere(c *cli.Context, names []string) error {
+	if c.Bool("archive") {
+		if len(names) > 1 {
+			return proto.Errorf(proto.Usage, "--archive sends one archive")
+		}
+		return files.CheckArchive(names[0])
+	}
 	for _, name := range names {
 		if _, err := os.Stat(name); err != nil {
 			return proto.IOError(err)

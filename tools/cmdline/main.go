@@ -124,11 +124,19 @@ func Bulk() {
 // more than 64 MiB.
 const memoryLimit = 48 << 20
 
+// filesGrowth is the GC percentage up to that limit: what is needed for a file is
+// garbage soon, and little of the heap is anything else.
+const filesGrowth = 400
+
 // LittleMemory makes the process need little memory, unless GOMEMLIMIT is set in
 // the environment. For tools that move files.
 func LittleMemory() {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	debug.SetMemoryLimit(memoryLimit)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(filesGrowth)
 	}
 }
 

@@ -2,7 +2,10 @@ package recv
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -26,11 +29,21 @@ func storeFiles(c *cli.Context, t transfer, dir, as string) error {
 	defer root.Close()
 	o := files.ReceiveOptions{
 		Force: c.Bool("force"), Rename: c.Bool("rename"), Portable: c.Bool("portable"),
-		MaxBytes: cmdline.SizeOf(c, cmdline.MaxSizeName), MaxEntries: c.Int64("max-files"),
+		MaxBytes: cmdline.SizeOf(c, cmdline.MaxSizeName), MaxEntries: c.Int64(cmdline.MaxFilesName),
 		As: as, Owner: t.peer, Report: node.Complaints(c),
 	}
 	return t.files(c.Context, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		return files.Receive(ctx, root, from, to, o)
+	})
+}
+
+// writeArchive writes files and folders as an archive.
+func writeArchive(c *cli.Context, t transfer, format string, out io.Writer, commit func() error) error {
+	o := files.ReceiveOptions{
+		Portable: c.Bool("portable"), MaxBytes: cmdline.SizeOf(c, cmdline.MaxSizeName), MaxEntries: c.Int64(cmdline.MaxFilesName),
+	}
+	return t.files(c.Context, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+		return files.ReceiveArchive(ctx, format, out, commit, from, to, o)
 	})
 }
 
@@ -40,6 +53,10 @@ func place(file string) (dir, name string) { return filepath.Dir(file), filepath
 // isFolder wants dir to be one.
 func isFolder(dir string) error {
 	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		// It is not made: a slip of the pen would take a whole delivery elsewhere.
+		return cmdline.Hint(proto.Errorf(proto.IO, "there is no folder %s", dir), fmt.Sprintf("mkdir -p %q", dir))
+	}
 	if err != nil {
 		return proto.IOError(err)
 	}

@@ -31,6 +31,7 @@ func Command() *cli.Command {
 		Flags: node.Flags(append([]cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`, which is there only when it is whole and verified"},
 			&cli.StringFlag{Name: "directory", Aliases: []string{"C"}, Usage: "store files and folders below `DIR`"},
+			&cli.StringFlag{Name: "archive", Usage: "write files and folders as one `zip|tar` to standard output or FILE"},
 			&cli.BoolFlag{Name: "next", Usage: "take the next delivery of this user's mesh-listen --inbox", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "gc", Usage: "remove what broken transfers have left below DIR, and end", DisableDefaultText: true},
 			cmdline.Flows(),
@@ -50,9 +51,11 @@ func run(c *cli.Context) error {
 	if c.Bool("gc") {
 		return collect(c)
 	}
-	if c.String("directory") == "" {
+	switch {
+	case c.String("archive") != "": // what a zip holds is kept in memory
+	case c.String("directory") == "":
 		cmdline.Bulk()
-	} else {
+	default:
 		cmdline.LittleMemory()
 	}
 	n, err := node.Open(c)
@@ -64,8 +67,12 @@ func run(c *cli.Context) error {
 
 // check wants the flags to go together.
 func check(c *cli.Context, args []string) error {
-	output, dir := c.String("output"), c.String("directory")
+	output, dir, archive := c.String("output"), c.String("directory"), c.String("archive")
 	switch {
+	case archive != "" && archive != files.Zip && archive != files.Tar:
+		return proto.Errorf(proto.Usage, "--archive is %s or %s", files.Zip, files.Tar)
+	case archive != "" && dir != "":
+		return proto.Errorf(proto.Usage, "--archive goes to standard output or to -o, not with -C")
 	case output != "" && dir != "":
 		return proto.Errorf(proto.Usage, "either -o or -C")
 	case c.Bool("force") && output == "" && dir == "":
@@ -82,9 +89,14 @@ func check(c *cli.Context, args []string) error {
 			return proto.Errorf(proto.Usage, "--next waits at no address: it goes without --%s", flag)
 		}
 	}
-	for _, flag := range []string{"name", "rename", "portable", cmdline.MaxSizeName, "max-files", "gc"} {
+	for _, flag := range []string{"name", "rename", "gc"} {
 		if c.IsSet(flag) && dir == "" {
 			return proto.Errorf(proto.Usage, "--%s goes with -C", flag)
+		}
+	}
+	for _, flag := range []string{"portable", cmdline.MaxSizeName, cmdline.MaxFilesName} {
+		if c.IsSet(flag) && dir == "" && archive == "" {
+			return proto.Errorf(proto.Usage, "--%s goes with -C or --archive", flag)
 		}
 	}
 	if name := c.String("name"); name != "" {
@@ -96,10 +108,13 @@ func check(c *cli.Context, args []string) error {
 }
 
 func recv(c *cli.Context, n *node.Node, args []string) (err error) {
-	output, dir, name := c.String("output"), c.String("directory"), c.String("name")
+	output, dir, name, archive := c.String("output"), c.String("directory"), c.String("name"), c.String("archive")
 	sink, kinds := node.Stdout(c), []string{wire.KindPipe}
 	abort := func() {}
+	var commit func() error
 	switch {
+	case archive != "":
+		kinds = []string{wire.KindFiles}
 	case name != "":
 		output, kinds = filepath.Join(dir, name), []string{wire.KindPipe, wire.KindFiles}
 	case dir != "":
@@ -107,12 +122,10 @@ func recv(c *cli.Context, n *node.Node, args []string) (err error) {
 		if err := isFolder(dir); err != nil {
 			return err
 		}
-	case output == "-":
-		output = ""
-	case output != "":
+	case output != "" && output != "-":
 		kinds = append(kinds, wire.KindFiles)
 	}
-	if output != "" {
+	if output != "" && output != "-" {
 		file, err := files.Create(output, c.Bool("force"))
 		if errors.Is(err, fs.ErrExist) {
 			return cmdline.Hint(err, "--force replaces it")
@@ -120,7 +133,7 @@ func recv(c *cli.Context, n *node.Node, args []string) (err error) {
 		if err != nil {
 			return err
 		}
-		abort = file.Abort
+		abort, commit = file.Abort, file.Commit
 		sink = &pipe.Sink{Writer: file, Finish: func(status int) error {
 			if status != 0 {
 				return nil // not published; the exchange ends with 33
@@ -136,6 +149,9 @@ func recv(c *cli.Context, n *node.Node, args []string) (err error) {
 	defer done()
 	if t.kind == wire.KindPipe {
 		return t.pipe(c.Context, sink)
+	}
+	if archive != "" {
+		return writeArchive(c, t, archive, sink.Writer, commit)
 	}
 	abort()
 	abort = func() {}

@@ -32,7 +32,7 @@ func (b bar) held() bool {
 // bars returns the bars of the tasks that were done.
 func bars(tasks []task, tools []*tool) []bar {
 	mesh, quic, ssh := find(tools, "mesh"), find(tools, "mesh --via quic"), find(tools, "ssh")
-	socat, nc := find(tools, "socat"), find(tools, "nc")
+	socat, nc, folder := find(tools, "socat"), find(tools, "nc"), find(tools, "mesh-cat DIR")
 	var list []bar
 	for _, k := range tasks {
 		switch k.name {
@@ -45,8 +45,14 @@ func bars(tasks []task, tools []*tool) []bar {
 				bar{k.name + ": mesh --via quic × ssh", faster(quic, ssh, k), "≥", 1.0},
 				bar{k.name + ": CPU of mesh ÷ ssh", quotient(mesh.median(k, cpu), ssh.median(k, cpu)), "<", 1.0},
 			)
-		case "tar":
-			list = append(list, bar{k.name + ": mesh × ssh", faster(mesh, ssh, k), "≥", 2.5})
+		case "files":
+			list = append(
+				list,
+				bar{k.name + ": mesh × ssh", faster(mesh, ssh, k), "≥", 2.5},
+				bar{k.name + ": mesh-cat DIR × mesh and tar", faster(folder, mesh, k), "≥", 1.0},
+				bar{k.name + ": mesh-cat DIR × rsync", faster(folder, find(tools, "rsync"), k), "≥", 1.0},
+				bar{k.name + ": mesh-cat DIR × scp", faster(folder, find(tools, "scp"), k), "≥", 3.0},
+			)
 		case "small":
 			list = append(list, bar{k.name + ": time of mesh ÷ socat", faster(socat, mesh, k), "≤", 2.0})
 		}

@@ -27,7 +27,7 @@ import (
 )
 
 const synopsis = "usage: [BENCH_MIB=1024] [BENCH_FILES=10000] [BENCH_RUNS=5] " +
-	"scripts/bench [--check] [bulk|file|tar|small …]"
+	"scripts/bench [--check] [bulk|file|files|small …]"
 
 // settings are what a person may choose.
 type settings struct {

@@ -27,14 +27,14 @@ func header(tasks []task, tools []*tool, missing []string, p places) {
 		"  memory; with a folder, tar fills it and another tar unpacks what arrives, if the tool does not do that itself.\n")
 	fmt.Printf("- Files are fresh, in DIR on %s; folders, sent and received, are on %s.\n",
 		host.FileSystem(dir), host.FileSystem(p.tree))
-	fmt.Printf("- All is synced before each run; in it only mesh-recv -o syncs.\n")
+	fmt.Printf("- All is synced before each run; in it only mesh-recv -o and -C sync.\n")
 	fmt.Printf("- Time is from the first start on the sender's side, with the receiver waiting, to the last exit\n" +
 		"  (ssh, rsync, scp: to the client's exit).\n")
 	fmt.Printf("- CPU and memory are the kernel's account of each end with its child processes (ssh's receiver: sshd, its\n" +
 		"  children and cat); memory is the highest of all runs.\n")
 	for _, t := range tools {
 		job := run{dir: dir, out: "OUT", tree: "TREE"}
-		if t.task != "tar" {
+		if t.task != "files" {
 			job.tree = ""
 		}
 		if e, err := t.open(job); err == nil {
@@ -110,7 +110,7 @@ func timeTable(k task, tools []*tool) {
 // summary prints the table that README shows.
 func summary(s settings, tools []*tool, floor int64) {
 	all := allTasks(s, places{})
-	bulk, file, tar, small := all[0], all[1], all[2], all[3]
+	bulk, file, folder, small := all[0], all[1], all[2], all[3]
 	ssh := find(tools, "ssh")
 	rows := [][]string{{
 		"", fmt.Sprintf("%d MiB, MiB/s", s.mib), "× ssh", "CPU s/GiB", "peak MiB", "to a file, MiB/s", "× ssh",
@@ -125,7 +125,7 @@ func summary(s settings, tools []*tool, floor int64) {
 			number(bulk.rate(t.median(bulk, wall)), 0), number(faster(t, ssh, bulk), 2),
 			number(t.median(bulk, cpu).Seconds()*1024/float64(s.mib), 2), above(max(t.peaks()), floor),
 			number(file.rate(t.median(file, wall)), 0), number(faster(t, ssh, file), 2),
-			number(t.median(tar, wall).Seconds(), 2), number(faster(t, ssh, tar), 2),
+			number(t.median(folder, wall).Seconds(), 2), number(faster(t, ssh, folder), 2),
 			number(ms(t.median(small, wall)), 1),
 		})
 	}

@@ -115,7 +115,7 @@ func sshTool(s *sshServer) *tool {
 }
 
 func rsyncTool(s *sshServer) *tool {
-	t := &tool{name: "rsync -a (ssh)", task: "tar"}
+	t := &tool{name: "rsync -a (ssh)", task: "files"}
 	t.setup = func(context.Context, string) error { return s.client("rsync") }
 	t.open = func(r run) (ends, error) {
 		e, config, err := s.open(r)
@@ -127,7 +127,7 @@ func rsyncTool(s *sshServer) *tool {
 }
 
 func scpTool(s *sshServer) *tool {
-	t := &tool{name: "scp -r", task: "tar"}
+	t := &tool{name: "scp -r", task: "files"}
 	t.setup = func(context.Context, string) error { return s.client("scp") }
 	t.open = func(r run) (ends, error) {
 		e, config, err := s.open(r)

@@ -67,7 +67,7 @@ func allTasks(s settings, p places) []task {
 	file := bulk
 	file.name, file.title, file.place = "file", fmt.Sprintf("%d MiB to a file", s.mib), p.disk
 	return []task{bulk, file, {
-		name: "tar", title: fmt.Sprintf("%d files of %d KiB", s.files, treeFile>>10), runs: s.runs,
+		name: "files", title: fmt.Sprintf("%d files of %d KiB", s.files, treeFile>>10), runs: s.runs,
 		limit: 30*time.Second + time.Duration(s.files)*20*time.Millisecond,
 		tree:  filepath.Join(p.tree, "tree"), place: p.tree,
 	}, {

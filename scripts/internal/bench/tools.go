@@ -56,6 +56,7 @@ func available(ctx context.Context, dir, mesh string) (tools []*tool, missing []
 		meshTool("mesh", mesh, "mesh-cat PEER", "mesh-recv"),
 		meshTool("mesh --via quic", mesh, "mesh-cat --via quic PEER", "mesh-recv"),
 		meshTool("mesh-recv -o", mesh, "mesh-cat PEER", "mesh-recv -o OUT"),
+		meshTool("mesh-cat DIR", mesh, "mesh-cat PEER TREE", "mesh-recv -C OUT"),
 		sshTool(ssh), rsyncTool(ssh), scpTool(ssh), socatTool(), ncTool(),
 	} {
 		own := filepath.Join(dir, strings.Fields(t.name)[0])
@@ -95,13 +96,13 @@ func (t *tool) measure(ctx context.Context, r *runner, k task) {
 
 // meshTool is a pair of command lines, in which PEER, TREE and OUT stand for
 // the token, the folder to send and where the data goes. One that names OUT
-// does the task file alone, one that names TREE the task tar alone.
+// does the task file alone, one that names TREE the task files alone.
 func meshTool(name, bin, sendLine, recvLine string) *tool {
 	t := &tool{name: name}
 	stores, walks := strings.Contains(recvLine, "OUT"), strings.Contains(sendLine, "TREE")
 	switch {
 	case walks:
-		t.task = "tar"
+		t.task = "files"
 	case stores:
 		t.task = "file"
 	}

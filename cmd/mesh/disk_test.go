@@ -1,0 +1,163 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mesh/proto"
+)
+
+// delivery is a folder to send from and one to store in, and what is to arrive.
+type delivery struct {
+	dir, from, in string
+	holds         map[string][]byte
+}
+
+func newDelivery(t *testing.T) *delivery {
+	t.Helper()
+	d := &delivery{dir: t.TempDir(), from: t.TempDir(), holds: map[string][]byte{}}
+	d.in = filepath.Join(d.dir, "in")
+	if err := os.Mkdir(d.in, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// mount mounts a small disk where is to be stored.
+func (d *delivery) mount(t *testing.T, options string) {
+	t.Helper()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", d.in).CombinedOutput(); err != nil {
+		t.Skipf("no small disk to be had: %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", d.in).Run() })
+}
+
+func (d *delivery) put(t *testing.T, path string, size int) {
+	t.Helper()
+	d.holds[path] = bytes.Repeat([]byte{byte(size), 1}, size/2)
+	if err := firstOf(os.MkdirAll(filepath.Join(d.from, filepath.Dir(path)), 0o755), os.WriteFile(filepath.Join(d.from, path), d.holds[path], 0o644)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d *delivery) remove(t *testing.T, path string) {
+	t.Helper()
+	delete(d.holds, path)
+	if err := os.Remove(filepath.Join(d.from, path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fails sends the tree to a mesh-recv that a shell begins with what is before it,
+// and wants both ends to end so, without a trace. It returns how many files are
+// there then.
+func (d *delivery) fails(t *testing.T, before string, want proto.Code) int {
+	t.Helper()
+	id := begin(t, d.dir, nil, "mesh-token", "id") // a key is made durable, too
+	if code := id.code(t); code != proto.OK {
+		t.Fatalf("ended with %v", code)
+	}
+	events := filepath.Join(d.dir, "ev")
+	_ = os.Remove(events)
+	recv := begin(t, d.dir, nil, "sh", "-c", before+" mesh-recv --listen 127.0.0.1:0 --events ev -C in")
+	var e struct{ Token string }
+	poll(t, "a token", func() bool {
+		line, _ := os.ReadFile(events)
+		return json.NewDecoder(bytes.NewReader(line)).Decode(&e) == nil && e.Token != ""
+	})
+	cat := begin(t, d.from, nil, "mesh-cat", e.Token, "tree")
+	for _, p := range []*aTool{recv, cat} {
+		code := p.code(t)
+		if text := p.stderr.String(); code != want || strings.Contains(text, "goroutine") || !strings.Contains(text, ": error: ") {
+			t.Errorf("%s ended with %v, want %v: %s", p.Args[0], code, want, text)
+		}
+	}
+	n, _ := stored(t, d.in, d.holds)
+	return n
+}
+
+// TestFullDisk stores onto a disk that is full, or fills up: both ends say so, and
+// what was complete stays.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	d := newDelivery(t)
+	d.mount(t, "size=8m")
+	d.put(t, "tree/a", 1<<20)
+	d.put(t, "tree/b", 16<<20) // told before a byte of it is taken
+	if got := d.fails(t, "exec", proto.Space); got != 1 {
+		t.Errorf("got %d files, want the first", got)
+	}
+	d.remove(t, "tree/b")
+	for i := range 400 { // in the middle
+		d.put(t, fmt.Sprintf("tree/c%03d", i), 40000)
+	}
+	got := d.fails(t, "exec", proto.Space)
+	if got < 100 || got > 200 {
+		t.Errorf("got %d files, want those that there was room for", got)
+	}
+	if again := d.fails(t, "exec", proto.Space); again < got { // at the start
+		t.Errorf("got %d files, want no less than the %d of before", again, got)
+	}
+}
+
+// TestFullAtSync is told that the disk is full when the files are to reach it.
+func TestFullAtSync(t *testing.T) {
+	t.Parallel()
+	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
+		t.Skipf("no strace, which lets system calls fail: %v", err)
+	}
+	for _, files := range []int{1, 100} {
+		d := newDelivery(t)
+		for i := range files {
+			d.put(t, fmt.Sprintf("tree/%d", i), 1000)
+		}
+		const before = "exec strace -f -o trace -e trace=fsync,syncfs -e inject=fsync,syncfs:error=ENOSPC"
+		if got := d.fails(t, before, proto.Space); got > 0 {
+			t.Errorf("got %d of %d files that never reached the disk", got, files)
+		}
+	}
+}
+
+// TestFileLimit stores files that are larger than a process may write.
+func TestFileLimit(t *testing.T) {
+	t.Parallel()
+	d := newDelivery(t)
+	d.put(t, "tree/a", 1000)
+	d.put(t, "tree/b", 3<<20)
+	if got := d.fails(t, "ulimit -f 1024; exec", proto.Space); got > 1 {
+		t.Errorf("got %d files, want the first at most", got)
+	}
+}
+
+// TestReadOnlyTarget stores where nothing can be written.
+func TestReadOnlyTarget(t *testing.T) {
+	t.Parallel()
+	t.Run("disk", func(t *testing.T) {
+		t.Parallel()
+		d := newDelivery(t)
+		d.put(t, "tree/a", 1000)
+		d.mount(t, "ro,size=1m")
+		d.fails(t, "exec", proto.IO)
+	})
+	t.Run("folder", func(t *testing.T) {
+		t.Parallel()
+		if os.Geteuid() == 0 {
+			t.Skip("root may write everywhere")
+		}
+		d := newDelivery(t)
+		d.put(t, "tree/a", 1000)
+		if err := os.Chmod(d.in, 0o555); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Chmod(d.in, 0o755) })
+		d.fails(t, "exec", proto.IO)
+	})
+}

@@ -1,0 +1,172 @@
+package files
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"strings"
+
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// maxDirectoryBytes bounds what is read of a zip to know what it holds.
+const maxDirectoryBytes = 256 << 20
+
+// listZip takes the members of a zip from the directory at its end.
+func (a *archive) listZip() error {
+	r := &boundedReaderAt{r: a.file, left: maxDirectoryBytes}
+	z, err := zip.NewReader(r, a.info.Size())
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) { // names are checked by us
+		return a.unreadable(err)
+	}
+	r.left = math.MaxInt64
+	for _, f := range z.File {
+		m := member{path: f.Name, perm: f.Mode().Perm(), mtime: f.Modified, size: int64(f.UncompressedSize64), open: f.Open}
+		switch mode := f.Mode(); {
+		case f.Flags&1 != 0:
+			m.err = fmt.Errorf("it is encrypted")
+		case f.UncompressedSize64 > math.MaxInt64:
+			m.err = damaged(errors.New("it is larger than any file"))
+		case mode.IsDir():
+			m.kind = wire.EntryFolder
+		case mode&fs.ModeSymlink != 0 && a.symlinks:
+			m.kind = wire.EntrySymlink
+			m.target, m.err = readTarget(f)
+		case mode.IsRegular():
+			m.kind = wire.EntryFile
+		default:
+			m.err = fmt.Errorf("%w: it is a %s", errSpecial, kindOf(mode))
+		}
+		if f.ExternalAttrs == 0 { // it says nothing of modes
+			m.perm = 0o644
+			if m.kind == wire.EntryFolder {
+				m.perm = 0o755
+			}
+		}
+		if err := a.add(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readTarget reads where a symbolic link in a zip leads to.
+func readTarget(f *zip.File) (string, error) {
+	r, err := f.Open()
+	if err != nil {
+		return "", damaged(err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, proto.MaxPathBytes+1)) // what is longer is refused
+	if err != nil {
+		return "", damaged(err)
+	}
+	return string(b), nil
+}
+
+// boundedReaderAt gives up when so many bytes have been read.
+type boundedReaderAt struct {
+	r    io.ReaderAt
+	left int64
+}
+
+var errDirectory = proto.Errorf(proto.Space, "the archive lists too much")
+
+func (b *boundedReaderAt) ReadAt(p []byte, off int64) (int, error) {
+	if int64(len(p)) > b.left {
+		return 0, errDirectory
+	}
+	b.left -= int64(len(p))
+	return b.r.ReadAt(p, off)
+}
+
+const tarBlockBytes = 512
+
+// listTar takes the members of a tar from their headers, and reads over what
+// they hold.
+func (a *archive) listTar() error {
+	r := io.NewSectionReader(a.file, 0, a.info.Size())
+	t := tar.NewReader(r)
+	end := int64(0) // of what the member before holds
+	for first := true; ; first = false {
+		h, err := t.Next()
+		if err != nil && !errors.Is(err, tar.ErrInsecurePath) { // names are checked by us
+			at, _ := r.Seek(0, io.SeekCurrent)
+			switch {
+			case first && (err != io.EOF || at == 0):
+				return proto.Errorf(proto.Usage, "%s is neither a zip nor a tar", a.name)
+			case err != io.EOF:
+				return a.unreadable(err)
+			case at <= end:
+				return a.unreadable(io.ErrUnexpectedEOF) // there is no block of zeros
+			}
+			return nil
+		}
+		at, _ := r.Seek(0, io.SeekCurrent)
+		if end = at; h.Typeflag == tar.TypeReg && !isSparse(h) {
+			if h.Size > a.info.Size()-at {
+				return a.unreadable(io.ErrUnexpectedEOF)
+			}
+			end = at + (h.Size+tarBlockBytes-1)/tarBlockBytes*tarBlockBytes
+		}
+		if h.Typeflag == tar.TypeXGlobalHeader {
+			continue
+		}
+		if err := a.add(a.tarMember(h, at)); err != nil {
+			return err
+		}
+	}
+}
+
+// tarMember is the member of a header; what it holds begins at an offset.
+func (a *archive) tarMember(h *tar.Header, at int64) member {
+	mode := h.FileInfo().Mode()
+	m := member{path: h.Name, perm: mode.Perm(), mtime: h.ModTime}
+	special := func(what string) { m.err = fmt.Errorf("%w: it is a %s", errSpecial, what) }
+	switch {
+	case isSparse(h):
+		special("sparse file of GNU tar")
+	case h.Typeflag == tar.TypeReg:
+		m.kind, m.size = wire.EntryFile, h.Size
+		m.open = func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(a.file, at, h.Size)), nil }
+	case h.Typeflag == tar.TypeDir:
+		m.kind = wire.EntryFolder
+	case h.Typeflag == tar.TypeSymlink && a.symlinks:
+		m.kind, m.target = wire.EntrySymlink, h.Linkname
+	case h.Typeflag == tar.TypeLink:
+		special("hard link")
+	default:
+		special(kindOf(mode))
+	}
+	return m
+}
+
+// isSparse reports whether a file has holes that the archive leaves out.
+func isSparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return h.Typeflag == tar.TypeGNUSparse
+}
+
+// unreadable gives the error of an archive that can't be listed its code.
+func (a *archive) unreadable(err error) error {
+	code := proto.Protocol
+	switch {
+	case errors.Is(err, errDirectory):
+		code = proto.Space
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		code = proto.Truncated
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return proto.IOError(err)
+	}
+	return proto.Errorf(code, "%s is not a whole archive: %w", a.name, err)
+}

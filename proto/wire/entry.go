@@ -1,0 +1,46 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/hex"
+	"strconv"
+)
+
+// appendTo appends what [json] would, but many times faster: there is one for each
+// file. It reports false, and has appended nothing, for an entry that it is not
+// made for.
+func (m *Entry) appendTo(b *bytes.Buffer) bool {
+	if !isPlain(m.Path) || m.Target != "" {
+		return false
+	}
+	p := b.AvailableBuffer()
+	p = strconv.AppendInt(append(p, `{"id":`...), m.ID, 10)
+	p = append(append(p, `,"path":"`...), m.Path...)
+	p = append(append(append(p, `","kind":"`...), m.Kind...), '"')
+	number := func(name string, n int64) {
+		if n != 0 {
+			p = strconv.AppendInt(append(p, name...), n, 10)
+		}
+	}
+	number(`,"size":`, m.Size)
+	number(`,"mode":`, int64(m.Mode))
+	number(`,"mtime":`, m.Mtime)
+	if m.Digest != nil {
+		p = append(hex.AppendEncode(append(p, `,"blake3":"`...), m.Digest[:]), '"')
+	}
+	if m.Now {
+		p = append(p, `,"now":true`...)
+	}
+	b.Write(append(p, '}'))
+	return true
+}
+
+// isPlain reports whether JSON has s as it is.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || s[i] == '"' || s[i] == '\\' {
+			return false
+		}
+	}
+	return true
+}
