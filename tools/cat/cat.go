@@ -4,10 +4,13 @@
 package cat
 
 import (
+	"errors"
+
 	"github.com/urfave/cli/v2"
 
 	"mesh/pipe"
 	"mesh/proto"
+	"mesh/proto/handshake"
 	"mesh/tools/cmdline"
 	"mesh/tools/cmdline/command"
 	"mesh/tools/cmdline/node"
@@ -84,6 +87,9 @@ func cat(c *cli.Context, n *node.Node, args, names, cmd []string) error {
 		source = node.Stdin(c)
 	}
 	l, closeSocket, err := n.Dial(c.Context, peer, proto.CapSend|proto.CapRecv, proto.CapSend, source, c.Duration("wait"))
+	if errors.Is(err, handshake.ErrKind) {
+		return cmdline.Hint(err, "the peer takes files: mesh-cat PEER FILE…")
+	}
 	if err != nil {
 		return err
 	}

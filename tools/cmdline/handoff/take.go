@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -72,6 +73,9 @@ func (d *Delivery) wait(ctx context.Context, kinds []string, waiting func()) err
 	}
 	if err != nil {
 		return proto.Errorf(proto.Unreachable, "mesh-listen --inbox ended before a delivery came")
+	}
+	if !slices.Contains(kinds, g.Kind) {
+		return proto.Errorf(proto.Protocol, "mesh-listen --inbox gives what was not asked for")
 	}
 	d.Kind, d.Party = g.Kind, g.Party
 	if d.conn.send(typeReady, nil) != nil {
