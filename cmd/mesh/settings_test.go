@@ -20,6 +20,11 @@ var unset = map[string][]string{
 		"output", "directory", "archive", "next", "gc", "name", "force", "rename", "portable", "max-size", "max-files",
 		"listen", "addr", "token-file", "ttl",
 	},
+	"listen": {"tty", "control"},
+	"tty": {
+		"share", "name", "size", "headless", "control", "record", "audit", "history", "max", "listen", "addr", "token-file", "ttl",
+		"raw", "plain", "cast", "json", "once", "input", "read-only", "backlog", "strict", "exit-status",
+	},
 }
 
 // TestSettings holds the flags of all tools that link and the table of settings

@@ -21,7 +21,9 @@ type Setting struct {
 
 var (
 	listens = []string{"listen"}
-	calls   = []string{"cat", "recv"}
+	bulk    = []string{"cat", "recv"}
+	calls   = append(bulk, views...)
+	views   = []string{"tty"}
 )
 
 // Settings ties flags to keys, and is the only list of keys: the manual page and
@@ -55,14 +57,15 @@ var Settings = []Setting{
 
 	{"call.wait", config.Text, "wait", calls},
 	{"call.via", config.Text, "via", calls},
-	{"call.flows", config.Size, "flows", calls}, // a number, or "auto"
+	{"call.flows", config.Size, "flows", bulk}, // a number, or "auto"
 	{"call.resume-for", config.Text, "resume-for", calls},
-	{"call.window", config.Size, "window", calls},
-	{"call.spool", config.Size, "spool", calls},
+	{"call.window", config.Size, "window", bulk},
+	{"call.spool", config.Size, "spool", bulk},
 	{"call.deadline", config.Text, "deadline", calls},
 	{"call.events", config.Text, "events", calls},
 	{"call.quiet", config.Bool, "quiet", calls},
 	{"call.verbose", config.Count, "verbose", calls},
+	{"call.escape", config.Text, "escape", views},
 
 	{"peers.*.allow", config.Text, "", nil},
 	{"peers.*.dir", config.Text, "", nil},

@@ -56,8 +56,8 @@ func (r *run) applySettings(c *cli.Context) error {
 		}
 	}
 	for _, row := range Settings {
-		if s.given[row.Flag] || !slices.Contains(row.Tools, tool) {
-			continue
+		if s.given[row.Flag] || !slices.Contains(row.Tools, tool) || find(c.Command.Flags, row.Flag) == nil {
+			continue // given, or not for this command of the tool
 		}
 		if v, ok := s.lookup(c, row); ok {
 			if err := set(c, row, v); err != nil {
@@ -91,6 +91,9 @@ func (s *settings) lookup(c *cli.Context, row Setting) (config.Value, bool) {
 // called is the PEER that a tool calls: its first argument, or what MESH_PEER has,
 // which mesh-recv does not look at. "" when it calls nobody.
 func called(c *cli.Context) string {
+	if c.Bool("share") {
+		return ""
+	}
 	if c.Args().Present() {
 		return c.Args().First()
 	}

@@ -27,7 +27,7 @@ func Command() *cli.Command {
 		Name:        "listen",
 		Usage:       "join a peer to standard input and output or to CMD, or store what peers send",
 		ArgsUsage:   "[-- CMD…]",
-		Description: "Every flag can be set in config.toml: see mesh-config(5).",
+		Description: "Flags can be set in config.toml: see mesh-config(5).",
 		Flags: node.Flags(append([]cli.Flag{
 			&cli.IntFlag{
 				Name: "max", Value: defaultMax, Usage: "serve at most `N` peers at a time",

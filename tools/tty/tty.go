@@ -3,8 +3,6 @@
 package tty
 
 import (
-	"slices"
-
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
@@ -39,7 +37,7 @@ func run(c *cli.Context) error {
 		others, goes = viewFlags(), "without"
 	}
 	for _, f := range others {
-		if slices.ContainsFunc(f.Names(), c.IsSet) {
+		if cmdline.Given(c, f.Names()[0]) {
 			return proto.Errorf(proto.Usage, "--%s goes %s --share", f.Names()[0], goes)
 		}
 	}
