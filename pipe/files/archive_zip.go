@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"bufio"
 	"compress/flate"
-	"encoding/binary"
 	"io"
 	"math"
 	"os"
@@ -36,7 +35,7 @@ func newZip(w io.Writer) *zipWriter {
 }
 
 func (z *zipWriter) begin(e *wire.Entry) (io.Writer, error) {
-	h := &zip.FileHeader{Name: archiveName(e), Method: zip.Deflate}
+	h := &zip.FileHeader{Name: archiveName(e), Method: zip.Deflate, Modified: zipTime(time.Unix(0, e.Mtime))}
 	mode := modeOf(e)
 	switch e.Kind {
 	case wire.EntryFolder:
@@ -45,7 +44,6 @@ func (z *zipWriter) begin(e *wire.Entry) (io.Writer, error) {
 		mode = os.ModeSymlink | 0o777
 	}
 	h.SetMode(mode)
-	setZipTime(h, time.Unix(0, e.Mtime).UTC())
 	w, err := z.zip.CreateHeader(h)
 	if err == nil && e.Kind == wire.EntrySymlink {
 		_, err = io.WriteString(w, e.Target)
@@ -53,21 +51,16 @@ func (z *zipWriter) begin(e *wire.Entry) (io.Writer, error) {
 	return w, err
 }
 
-// setZipTime gives an entry its time: in seconds since 1970, as Info-ZIP does,
-// and as MS-DOS has it, for others. What neither can say becomes the nearest that
-// they can.
-func setZipTime(h *zip.FileHeader, t time.Time) {
-	seconds := uint32(min(max(t.Unix(), 0), math.MaxInt32))
-	h.Extra = append(h.Extra, 'U', 'T', 5, 0, 1)
-	h.Extra = binary.LittleEndian.AppendUint32(h.Extra, seconds)
+// zipTime is the nearest time that a zip can say.
+func zipTime(t time.Time) time.Time {
+	first, last := time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(math.MaxUint32, 0)
 	switch {
-	case t.Year() < 1980:
-		t = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
-	case t.Year() > 2107:
-		t = time.Date(2107, 12, 31, 23, 59, 58, 0, time.UTC)
+	case t.Before(first):
+		return first
+	case t.After(last):
+		return last.UTC()
 	}
-	h.ModifiedDate = uint16(t.Day() + int(t.Month())<<5 + (t.Year()-1980)<<9)
-	h.ModifiedTime = uint16(t.Second()/2 + t.Minute()<<5 + t.Hour()<<11)
+	return t.UTC()
 }
 
 func (z *zipWriter) end() error {

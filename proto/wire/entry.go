@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"strconv"
+	"strings"
 )
 
 // appendTo appends what [json] would, but many times faster: there is one for each
@@ -33,6 +34,43 @@ func (m *Entry) appendTo(b *bytes.Buffer) bool {
 	}
 	b.Write(append(p, '}'))
 	return true
+}
+
+// parse takes what appendTo has appended; of anything else it may make anything.
+func (m *Entry) parse(body string) {
+	has := func(prefix string) bool {
+		rest, ok := strings.CutPrefix(body, prefix)
+		if ok {
+			body = rest
+		}
+		return ok
+	}
+	text := func(name string) (s string) {
+		if has(name) {
+			s, body, _ = strings.Cut(body, `"`)
+		}
+		return s
+	}
+	number := func(name string) int64 {
+		if !has(name) {
+			return 0
+		}
+		digits := strings.IndexAny(body, ",}")
+		n, _ := strconv.ParseInt(body[:max(digits, 0)], 10, 64)
+		body = body[max(digits, 0):]
+		return n
+	}
+	m.ID = number(`{"id":`)
+	m.Path = text(`,"path":"`)
+	m.Kind = text(`,"kind":"`)
+	m.Size = number(`,"size":`)
+	m.Mode = int(number(`,"mode":`))
+	m.Mtime = number(`,"mtime":`)
+	if sum := text(`,"blake3":"`); sum != "" {
+		m.Digest = new(Digest)
+		_ = m.Digest.UnmarshalText([]byte(sum))
+	}
+	m.Now = has(`,"now":true`)
 }
 
 // isPlain reports whether JSON has s as it is.

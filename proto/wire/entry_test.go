@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"reflect"
 	"testing"
 
 	"mesh/proto/wire"
@@ -32,8 +33,8 @@ func TestEntryForm(t *testing.T) {
 				t.Errorf("got %s, want %s", got, want.Bytes())
 			}
 			var back wire.Entry
-			if err := wire.ParseBody(wire.AppendBody(nil, &e), &back); err != nil {
-				t.Errorf("%+v: %v", e, err)
+			if err := wire.ParseBody(wire.AppendBody(nil, &e), &back); err != nil || !reflect.DeepEqual(back, e) {
+				t.Errorf("got %+v (%v), want %+v", back, err, e)
 			}
 		}
 	}
