@@ -3,6 +3,7 @@ package cmdline
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -53,6 +54,22 @@ func writeThrough(name string, data []byte) error {
 	_, err = f.Write(data)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return proto.IOError(err)
+	}
+	return nil
+}
+
+// CheckFolder wants dir to be a folder that is there. It is not made: a slip of
+// the pen would take a whole delivery elsewhere.
+func CheckFolder(dir string) error {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Hint(proto.Errorf(proto.IO, "there is no folder %s", dir), fmt.Sprintf("mkdir -p %q", dir))
+	}
+	if err != nil {
+		return proto.IOError(err)
+	}
+	if !info.IsDir() {
+		return proto.Errorf(proto.Unsafe, "%s is not a folder", dir)
 	}
 	return nil
 }

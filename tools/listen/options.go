@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
@@ -55,24 +54,13 @@ func optionsOf(c *cli.Context, book identity.Book) (*options, error) {
 	}
 	var err error
 	if o.dir, err = filepath.Abs(c.String("inbox")); err == nil {
-		err = isFolder(o.dir)
+		err = cmdline.CheckFolder(o.dir)
 	}
 	if err != nil {
 		return nil, err
 	}
 	o.peers, err = peersOf(c, book)
 	return o, err
-}
-
-func isFolder(dir string) error {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return proto.IOError(err)
-	}
-	if !info.IsDir() {
-		return proto.Errorf(proto.Unsafe, "%s is not a folder", dir)
-	}
-	return nil
 }
 
 // peersOf reads the [peers.NAME]. One of a name that nobody has is a mistake: what
@@ -114,7 +102,7 @@ func peersOf(c *cli.Context, book identity.Book) (map[string]peerOptions, error)
 // checkPeerDir wants a folder that is there, or a name for one in the inbox.
 func checkPeerDir(dir string) error {
 	if filepath.IsAbs(dir) {
-		return isFolder(dir)
+		return cmdline.CheckFolder(dir)
 	}
 	if err := files.CheckPath(dir, false); err != nil {
 		return err

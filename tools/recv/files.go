@@ -2,10 +2,7 @@ package recv
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -49,22 +46,6 @@ func writeArchive(c *cli.Context, t transfer, format string, out io.Writer, comm
 
 // place splits FILE of -o into its folder and its name there.
 func place(file string) (dir, name string) { return filepath.Dir(file), filepath.Base(file) }
-
-// isFolder wants dir to be one.
-func isFolder(dir string) error {
-	info, err := os.Stat(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		// It is not made: a slip of the pen would take a whole delivery elsewhere.
-		return cmdline.Hint(proto.Errorf(proto.IO, "there is no folder %s", dir), fmt.Sprintf("mkdir -p %q", dir))
-	}
-	if err != nil {
-		return proto.IOError(err)
-	}
-	if !info.IsDir() {
-		return proto.Errorf(proto.Unsafe, "%s is not a folder", dir)
-	}
-	return nil
-}
 
 // collect removes what is left of broken transfers.
 func collect(c *cli.Context) error {

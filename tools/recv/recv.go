@@ -119,7 +119,7 @@ func recv(c *cli.Context, n *node.Node, args []string) (err error) {
 		output, kinds = filepath.Join(dir, name), []string{wire.KindPipe, wire.KindFiles}
 	case dir != "":
 		kinds = []string{wire.KindFiles}
-		if err := isFolder(dir); err != nil {
+		if err := cmdline.CheckFolder(dir); err != nil {
 			return err
 		}
 	case output != "" && output != "-":

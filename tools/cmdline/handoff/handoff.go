@@ -28,6 +28,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"path/filepath"
@@ -117,7 +118,7 @@ func (c *conn) message(typ byte, m any) error {
 	return c.send(typ, body)
 }
 
-// next reads a frame.
+// next reads a frame. [io.EOF] is an end between two.
 func (c *conn) next() (typ byte, body []byte, err error) {
 	var head [5]byte
 	if _, err := io.ReadFull(c.r, head[:]); err != nil {
@@ -128,7 +129,9 @@ func (c *conn) next() (typ byte, body []byte, err error) {
 		return 0, nil, proto.Errorf(proto.Protocol, "a frame of %d bytes", n)
 	}
 	body = make([]byte, n)
-	_, err = io.ReadFull(c.r, body)
+	if _, err = io.ReadFull(c.r, body); errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
 	return head[4], body, err
 }
 

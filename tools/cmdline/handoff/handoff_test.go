@@ -1,8 +1,10 @@
 package handoff_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -189,6 +191,26 @@ func TestStrangers(t *testing.T) {
 	if err := give(t, desk, "text"); err != nil {
 		t.Error(err)
 	}
+}
+
+// FuzzFrames reads frames from whatever is sent: what they hold was there, and no
+// more is kept than one may have.
+func FuzzFrames(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x02w{}\x00\x00\x00\x00r"))
+	f.Add([]byte("\xff\xff\xff\xffd"))
+	f.Add([]byte("\x00\x00\x00\x05dshor"))
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		var again []byte
+		err := handoff.ReadFrames(bytes.NewReader(sent), func(typ byte, body []byte) {
+			if len(body) > handoff.MaxFrameBytes {
+				t.Errorf("a frame of %d bytes", len(body))
+			}
+			again = append(append(binary.BigEndian.AppendUint32(again, uint32(len(body))), typ), body...)
+		})
+		if !bytes.HasPrefix(sent, again) || errors.Is(err, io.EOF) && len(again) != len(sent) {
+			t.Errorf("got %q of %q (%v)", again, sent, err)
+		}
+	})
 }
 
 func TestPath(t *testing.T) {
