@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds every wait of a test.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // room is a session with viewers.
 type room struct {
@@ -137,7 +137,7 @@ func (v *viewer) take(typ wire.Type, body []byte) error {
 	if v.rate > 0 {
 		took := time.Duration(float64(len(body)) / v.rate * float64(time.Second))
 		v.mu.Unlock()
-		time.Sleep(took)
+		<-time.After(took)
 		v.mu.Lock()
 	}
 	defer v.mu.Unlock()

@@ -166,7 +166,7 @@ func (h *Host) Run(ctx context.Context, serve func(context.Context)) (exit pty.E
 	if h.socket != nil {
 		h.wg.Go(func() { h.Control(living, h.socket) })
 	}
-	var output io.Reader = h.o.Stream
+	output := h.o.Stream
 	if h.o.Stream == nil {
 		cols, rows := h.Size()
 		h.process, err = pty.Start(pty.Options{

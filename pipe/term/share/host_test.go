@@ -192,7 +192,7 @@ func TestHostStream(t *testing.T) {
 // A flood with three viewers, one of whom takes nothing: memory stays flat, and
 // the others see something new all the time.
 func TestFlood(t *testing.T) { // alone, since it looks at the memory
-	const total = 16 << 20
+	const total = 12 << 20
 	h := newHosted(t, share.HostOptions{}, fmt.Sprintf("read go; yes | head -c %d; echo; echo end", total))
 	ref := vt.New(80, 24, 0)
 	var all []*viewer
