@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strings"
+
+	"mesh/scripts/internal/host"
 )
 
 const sshCipher = "aes128-gcm@openssh.com"
@@ -18,8 +19,8 @@ const sshCipher = "aes128-gcm@openssh.com"
 // sshServer is an sshd for one user, and how to call it: what ssh, rsync and
 // scp share.
 type sshServer struct {
-	sshd, login string
-	dir         string // holds the keys; empty: there is no sshd
+	*host.SSHD        // nil: there is no sshd
+	known      string // what has the host's key
 }
 
 // setup finds sshd and makes the keys in dir.
@@ -27,40 +28,17 @@ func (s *sshServer) setup(ctx context.Context, dir string) error {
 	if err := installed("ssh", "ssh-keygen"); err != nil {
 		return err
 	}
-	var err error
-	if s.sshd, err = exec.LookPath("sshd"); err != nil {
-		// sshd wants to be called by its full path, and sbin is not in everyone's PATH.
-		if s.sshd, err = exec.LookPath("/usr/sbin/sshd"); err != nil {
-			return errors.New("sshd is not installed")
-		}
-	}
-	me, err := user.Current()
+	sshd, err := host.NewSSHD(ctx, dir)
 	if err != nil {
 		return err
 	}
-	s.login = me.Username
-	if me.Uid == "0" { // where Debian's sshd locks its unprivileged half in
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-			return err
-		}
-	}
-	for _, key := range []string{"host", "user"} {
-		err := output(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, key))
-		if err != nil {
-			return err
-		}
-	}
-	host, err := os.ReadFile(filepath.Join(dir, "host.pub"))
-	if err != nil {
-		return err
-	}
-	s.dir = dir
-	return os.WriteFile(filepath.Join(dir, "known_hosts"), append([]byte("bench "), host...), 0o600)
+	s.SSHD, s.known = sshd, filepath.Join(dir, "known_hosts")
+	return s.KnowHost(s.known, "bench")
 }
 
 // client returns an error if nobody can call s with the program name.
 func (s *sshServer) client(name string) error {
-	if s.dir == "" {
+	if s.SSHD == nil {
 		return errors.New("there is no sshd to call")
 	}
 	return installed(name)
@@ -75,24 +53,15 @@ func (s *sshServer) open(r run) (e ends, config string, err error) {
 	}
 	server, client := filepath.Join(r.dir, "sshd_config"), filepath.Join(r.dir, "ssh_config")
 	err = errors.Join(
-		write(server,
-			"ListenAddress 127.0.0.1:"+port,
-			"HostKey "+filepath.Join(s.dir, "host"),
-			"AuthorizedKeysFile "+filepath.Join(s.dir, "user.pub"),
-			"PidFile none", "UsePAM no", "UseDNS no", "StrictModes no", "LogLevel ERROR",
-			"PermitRootLogin prohibit-password", "PasswordAuthentication no",
-			"PrintMotd no", "PrintLastLog no", "Compression no", "Ciphers "+sshCipher,
-			"Subsystem sftp internal-sftp", // scp
-			"SetEnv HOME="+r.dir,           // or the login shell's own start is measured too
-		),
+		s.Configure(server, "127.0.0.1:"+port, r.dir, "Ciphers "+sshCipher, "Subsystem sftp internal-sftp"), // scp wants it
 		write(client,
-			"Host bench", "HostName 127.0.0.1", "Port "+port, "User "+s.login,
-			"IdentityFile "+filepath.Join(s.dir, "user"), "IdentitiesOnly yes", "IdentityAgent none",
-			"HostKeyAlias bench", "UserKnownHostsFile "+filepath.Join(s.dir, "known_hosts"),
+			"Host bench", "HostName 127.0.0.1", "Port "+port, "User "+s.Login,
+			"IdentityFile "+s.UserKey, "IdentitiesOnly yes", "IdentityAgent none",
+			"HostKeyAlias bench", "UserKnownHostsFile "+s.known,
 			"BatchMode yes", "RequestTTY no", "Compression no", "Ciphers "+sshCipher,
 		))
 	return ends{
-		recv:   exec.Command(s.sshd, "-D", "-e", "-f", server),
+		recv:   exec.Command(s.Path, "-D", "-e", "-f", server),
 		ready:  listening(port),
 		daemon: true,
 		stores: true,

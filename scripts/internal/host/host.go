@@ -1,6 +1,7 @@
 //go:build unix
 
-// Package host says what a measurement was made on.
+// Package host says what a measurement was made on, and has the sshd that others
+// are measured beside.
 package host
 
 import (
