@@ -52,6 +52,9 @@ func (p *pace) ack(seq int64, now time.Time) error {
 		f := p.frames[0]
 		p.frames = p.frames[1:]
 		p.onWay -= f.bytes
+		if p.fixed {
+			continue
+		}
 		if took := now.Sub(f.at); p.rtt == 0 || took < p.rtt {
 			p.rtt = took
 		}

@@ -21,8 +21,9 @@ const (
 	// place of what it has missed; lagBytes is what is sent all the same.
 	lagTime  = 100 * time.Millisecond
 	lagBytes = 16 << 10
-	// frameTime is the least time between two snapshots.
-	frameTime = 100 * time.Millisecond
+	// frameTime is the least time between two snapshots; a viewer that takes longer
+	// for one gets them as fast as it takes them.
+	frameTime = 25 * time.Millisecond
 	// maxWaiting is how many TERM_INs of a viewer wait for its turn.
 	maxWaiting = 16
 	// newsTime is the least time between two TERM_CTLs.

@@ -252,7 +252,7 @@ func (s *screen) paint() {
 	}
 	s.line(now)
 	painted := s.painter.paint(s.window.picture(s.t, s.types && s.raw))
-	s.dirty, s.painted, s.seq = false, now, -1
+	s.dirty, s.seq = false, -1
 	if s.began {
 		s.seq = s.pos
 	}
@@ -260,6 +260,7 @@ func (s *screen) paint() {
 		s.sender.shown(s.seq)
 		return
 	}
+	s.painted = now
 	s.painting = true
 	s.frames <- painted // there is room, since the last one is done
 }
