@@ -5,6 +5,7 @@
 package console
 
 import (
+	"errors"
 	"os"
 	"runtime/debug"
 	"time"
@@ -132,24 +133,29 @@ func (c *Console) Close() error {
 		<-c.hold
 		defer func() { c.hold <- struct{}{} }()
 		if c.done {
-			closed <- nil
+			closed <- errClosed
 			return
 		}
 		c.done = true
 		c.stop()
 		err := c.give()
 		c.restore()
-		c.guard.close()
 		closed <- err
 	}()
 	select {
 	case err := <-closed:
+		if err == errClosed {
+			return nil
+		}
 		<-c.stopped
+		c.guard.close()
 		return err
 	case <-time.After(patience):
 		return proto.Errorf(proto.IO, "the terminal takes no more output")
 	}
 }
+
+var errClosed = errors.New("closed already")
 
 // take makes the terminal ours.
 func (c *Console) take() error {

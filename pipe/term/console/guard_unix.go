@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// guardTimeout is how long the guard may take to be there.
+// guardTimeout is how long the guard may take to be there, and to be gone.
 const guardTimeout = 3 * time.Second
 
 // guard is the guard from its parent's side. All methods of nil do nothing: a
@@ -71,7 +71,9 @@ func (g *guard) send(p []byte) {
 func (g *guard) close() {
 	if g != nil {
 		g.control.Close()
+		late := time.AfterFunc(guardTimeout, func() { _ = g.cmd.Process.Kill() })
 		_ = g.cmd.Wait()
+		late.Stop()
 	}
 }
 

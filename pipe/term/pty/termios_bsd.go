@@ -7,5 +7,5 @@ import "golang.org/x/sys/unix"
 const (
 	getTermios = unix.TIOCGETA
 	setTermios = unix.TIOCSETA
-	utf8       = 0 // not every one has it
+	inputUTF8  = 0 // there is no such thing
 )

@@ -5,5 +5,5 @@ import "golang.org/x/sys/unix"
 const (
 	getTermios = unix.TIOCGETA
 	setTermios = unix.TIOCSETA
-	utf8       = unix.IUTF8
+	inputUTF8  = unix.IUTF8
 )

@@ -25,6 +25,9 @@ const (
 	// sizeTime is how long the size of the sharer's terminal must have stayed what
 	// it is.
 	sizeTime = 50 * time.Millisecond
+	// lastTime is how long the end of the output is waited for when the command has
+	// lost its terminal.
+	lastTime = 4 * time.Second
 	// keyTime is how long the keyboard may be waited for when the end has come.
 	keyTime = 100 * time.Millisecond
 )
@@ -187,8 +190,8 @@ func (h *Host) Run(ctx context.Context, serve func(context.Context)) (exit pty.E
 		}
 		defer h.console.Close()
 		h.wg.Go(func() { h.keys(living) })
-		h.wg.Go(func() { h.sizes(living) })
-		h.wg.Go(func() { h.titles(living) })
+		go h.sizes(living) // these may be left in a write to a terminal that takes nothing
+		go h.titles(living)
 	}
 	typing := make(chan struct{}) // closed when nobody types any more; not waited for
 	go func() {
@@ -202,8 +205,13 @@ func (h *Host) Run(ctx context.Context, serve func(context.Context)) (exit pty.E
 	select {
 	case err = <-copied:
 	case <-ctx.Done():
-		if h.process != nil {
-			err = <-copied
+		patience := lastTime // for the command's last words, unless our terminal takes nothing
+		if h.process == nil {
+			patience = 0
+		}
+		select {
+		case err = <-copied:
+		case <-time.After(patience):
 		}
 	}
 	if h.process != nil {
@@ -349,7 +357,7 @@ func (h *Host) sizes(ctx context.Context) {
 			continue
 		}
 		h.drawing.Lock()
-		_, _ = h.console.Write(h.picture(0, place{}).repaint) // a terminal that is gone is noticed elsewhere
+		_, _ = h.console.Write(h.picture(0, place{}).repaint) // one that is gone is noticed elsewhere
 		h.drawing.Unlock()
 	}
 }

@@ -8,19 +8,20 @@ import (
 )
 
 // A viewer has no more output on its way than it took in the last paceTime and a
-// round trip, but minOnWay to begin with and maxOnWay at the most. So what is on
-// its way is never worth more than about that time, and an answer to Ctrl-C does
-// not wait behind a flood.
+// round trip, but minOnWay to begin with and maxOnWay at the most; for one that
+// wants every byte there is only allOnWay. So what is on its way is never worth
+// more than about that time, and an answer to Ctrl-C does not wait behind a flood.
 const (
 	paceTime = 100 * time.Millisecond
 	minOnWay = 16 << 10
-	maxOnWay = 256 << 10
+	maxOnWay = 64 << 10
+	allOnWay = 256 << 10
 )
 
 // pace measures how fast a viewer takes what it is sent. It is not safe for
 // concurrent use.
 type pace struct {
-	fixed bool // always maxOnWay: what comes late is better than what is missing
+	fixed bool // always allOnWay: what comes late is better than what is missing
 
 	onWay  int64
 	frames []flight // not acknowledged, in order
@@ -52,6 +53,9 @@ func (p *pace) ack(seq int64, now time.Time) error {
 		f := p.frames[0]
 		p.frames = p.frames[1:]
 		p.onWay -= f.bytes
+		if p.fixed {
+			continue
+		}
 		if took := now.Sub(f.at); p.rtt == 0 || took < p.rtt {
 			p.rtt = took
 		}
@@ -63,7 +67,7 @@ func (p *pace) ack(seq int64, now time.Time) error {
 // room returns how much more may be on its way now.
 func (p *pace) room(now time.Time) int64 {
 	if p.fixed {
-		return maxOnWay - p.onWay
+		return allOnWay - p.onWay
 	}
 	since := now.Add(-paceTime - p.rtt)
 	for len(p.took) > 0 && p.took[0].at.Before(since) {

@@ -19,10 +19,13 @@ const (
 	gatherTime = 4 * time.Millisecond
 	// lagTime is how long a viewer's way may be full before it gets a snapshot in
 	// place of what it has missed; lagBytes is what is sent all the same.
-	lagTime  = 100 * time.Millisecond
+	lagTime  = 20 * time.Millisecond
 	lagBytes = 16 << 10
-	// frameTime is the least time between two snapshots.
-	frameTime = 100 * time.Millisecond
+	// frameTime is the least time between two snapshots, and frameTimeEach how much
+	// longer that is for each viewer there is. A viewer that takes longer for one
+	// gets them as fast as it takes them.
+	frameTime     = 16 * time.Millisecond
+	frameTimeEach = time.Millisecond
 	// maxWaiting is how many TERM_INs of a viewer wait for its turn.
 	maxWaiting = 16
 	// newsTime is the least time between two TERM_CTLs.
@@ -348,10 +351,9 @@ func (v *viewer) next(now time.Time) (wait time.Duration, paint bool) {
 	pending := s.history.end - v.at.seq
 	if v.inFlight && v.pace.onWay == 0 {
 		v.inFlight = false
-		// Whoever took long for one picture, and has missed much since, rather
-		// gets the next one than what was in between.
-		slow := now.Sub(v.painted) > lagTime/2
-		v.behind = v.behind || slow && !v.pace.fixed && pending > lagBytes
+		// Whoever has missed much since the last picture rather gets the next one than
+		// what was in between: a flood is seen, and what ends it is seen at once.
+		v.behind = v.behind || !v.pace.fixed && pending > lagBytes
 	}
 	if !v.blocked.IsZero() && now.Sub(v.blocked) > lagTime && pending > lagBytes && !v.pace.fixed {
 		v.behind = true
@@ -360,7 +362,8 @@ func (v *viewer) next(now time.Time) (wait time.Duration, paint bool) {
 		if v.pace.onWay > 0 {
 			return v.untilNews(now, long), false // for its TERM_ACK
 		}
-		if wait := frameTime - now.Sub(v.painted); wait > 0 {
+		least := frameTime + time.Duration(len(s.viewers))*frameTimeEach
+		if wait := least - now.Sub(v.painted); wait > 0 {
 			return v.untilNews(now, wait), false
 		}
 		v.blocked = time.Time{}

@@ -89,7 +89,7 @@ func TestPlainLines(t *testing.T) {
 		v.waitAcked()
 		v.output("\r\n")
 		v.waitAcked()
-		want.WriteString(fmt.Sprintf("half %d\n", i))
+		fmt.Fprintf(&want, "half %d\n", i)
 		if got := v.out.String(); got != want.String() {
 			t.Fatalf("got %q, want %q", got, want.String())
 		}

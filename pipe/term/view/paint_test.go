@@ -171,12 +171,13 @@ func TestRandom(t *testing.T) {
 		p := newPair(8+n*4, 3+n)
 		var all strings.Builder
 		for range 60 {
-			s := fmt.Sprintf("\x1b[%d;%dH", 1+r.IntN(3+n), 1+r.IntN(8+n*4))
+			var s strings.Builder
+			fmt.Fprintf(&s, "\x1b[%d;%dH", 1+r.IntN(3+n), 1+r.IntN(8+n*4))
 			for range r.IntN(8) {
-				s += pieces[r.IntN(len(pieces))]
+				s.WriteString(pieces[r.IntN(len(pieces))])
 			}
-			all.WriteString(s)
-			p.feed(t, s, false)
+			all.WriteString(s.String())
+			p.feed(t, s.String(), false)
 			p.same(t, all.String())
 		}
 	}

@@ -3,7 +3,6 @@ package view
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -252,7 +251,7 @@ func (s *screen) paint() {
 	}
 	s.line(now)
 	painted := s.painter.paint(s.window.picture(s.t, s.types && s.raw))
-	s.dirty, s.painted, s.seq = false, now, -1
+	s.dirty, s.seq = false, -1
 	if s.began {
 		s.seq = s.pos
 	}
@@ -260,6 +259,7 @@ func (s *screen) paint() {
 		s.sender.shown(s.seq)
 		return
 	}
+	s.painted = now
 	s.painting = true
 	s.frames <- painted // there is room, since the last one is done
 }
@@ -278,185 +278,9 @@ func (s *screen) wait(now time.Time) time.Duration {
 	return max(wait, syncTime-now.Sub(s.held))
 }
 
-// typed takes what was read of the input, and reports whether the viewer leaves.
-func (s *screen) typed(chunk []byte, ok bool) (leaves bool) {
-	if !s.raw {
-		s.in.take(chunk, ok)
-		return false
-	}
-	if !ok {
-		return true // the terminal is gone
-	}
-	if s.help {
-		s.help, s.dirty = false, true
-	}
-	s.keys.Unmark = s.types && !s.t.Modes().Paste
-	for len(chunk) > 0 {
-		send, c, n := s.keys.Next(chunk)
-		if s.send(send) {
-			return true
-		}
-		switch c {
-		case escape.Detach:
-			return true
-		case escape.Suspend:
-			go func() { _ = s.console.Suspend() }()
-		case escape.Help:
-			s.help, s.dirty = true, true
-		case escape.Status:
-			s.say(s.about())
-		case escape.Up, escape.Down, escape.Left, escape.Right:
-			s.pan(c)
-		}
-		chunk = chunk[n:]
-	}
-	if s.keys.Withholds() {
-		s.flush.Reset(flushTime)
-	} else {
-		s.flush.Stop()
-	}
-	return false
-}
-
-// send sends keys, or takes them for what a viewer who may not type wants.
-func (s *screen) send(keys []byte) (leaves bool) {
-	switch {
-	case len(keys) == 0:
-		return false
-	case !s.opened:
-		return keys[0] == 'C'-'@' // what else may be typed is not known yet
-	case !s.types:
-		return s.look(keys)
-	}
-	if s.window.moved {
-		s.window.follows()
-		s.dirty = true
-	}
-	if !s.sender.typing(keys) {
-		s.say("what was typed is not sent: too much waits for the link")
-	}
-	return false
-}
-
-// look takes the keys of who may only look.
-func (s *screen) look(keys []byte) (leaves bool) {
-	switch k := string(keys); {
-	case strings.ContainsAny(k, "q\x03"):
-		return true
-	case k == "\x1a":
-		go func() { _ = s.console.Suspend() }()
-	case k == "?":
-		s.help, s.dirty = true, true
-	case k == "f":
-		s.window.follows()
-		s.dirty = true
-	case len(k) == 3 && (k[:2] == "\x1b[" || k[:2] == "\x1bO") && k[2] >= 'A' && k[2] <= 'D':
-		s.pan(escape.Up + escape.Command(k[2]-'A'))
-	default:
-		s.say("this view is read-only: q leaves, arrows move the view, f follows the cursor")
-	}
-	return false
-}
-
-// pan moves the window.
-func (s *screen) pan(c escape.Command) {
-	switch c {
-	case escape.Up:
-		s.window.move(-1, 0)
-	case escape.Down:
-		s.window.move(1, 0)
-	case escape.Left:
-		s.window.move(0, -1)
-	case escape.Right:
-		s.window.move(0, 1)
-	}
-	s.dirty = true
-}
-
 // tellSize asks for the size of the viewer's terminal, if it may.
 func (s *screen) tellSize() {
 	if s.types {
 		s.sender.message(&wire.TermResize{Cols: min(s.window.cols, proto.MaxTermCols), Rows: min(s.window.rows, proto.MaxTermRows)})
 	}
-}
-
-// link takes that the link is broken, or back.
-func (s *screen) link(broken bool) {
-	s.sender.hold(broken)
-	s.broken, s.dropped = time.Time{}, false
-	if broken {
-		s.broken = time.Now()
-	}
-	s.dirty = true
-}
-
-// say shows a line for a moment.
-func (s *screen) say(text string) {
-	s.notes, s.noted = text, time.Now().Add(noticeTime)
-	s.dirty = true
-}
-
-// line sets the status line.
-func (s *screen) line(now time.Time) {
-	w := &s.window
-	w.matters = true
-	switch {
-	case s.help && s.types:
-		w.status = fmt.Sprintf("after a newline, %c and: %s", s.o.Escape, escape.Names)
-	case s.help:
-		w.status = "q  leave   ^Z  suspend   arrows  move the view   f  follow the cursor   ?  this help"
-	case !s.broken.IsZero():
-		w.status = s.offline(now)
-		s.note.Reset(time.Second)
-	case !s.began:
-		w.status = "waiting for the sharer's screen"
-	case now.Before(s.noted):
-		w.status = s.notes
-		s.note.Reset(s.noted.Sub(now))
-	case s.ctl.Paused:
-		w.status = "the sharer holds the output back"
-	default:
-		w.status, w.matters = s.about(), false
-	}
-}
-
-// offline is what is shown while the link is broken.
-func (s *screen) offline(now time.Time) string {
-	since := now.Sub(s.broken)
-	if since > typedTime && s.sender.drop() > 0 {
-		s.dropped = true
-	}
-	text := fmt.Sprintf("the link is broken, waiting for it (%d s)", int(since.Seconds()))
-	if n, _ := s.sender.waiting(); n > 0 {
-		text += fmt.Sprintf(", %d bytes typed", n)
-	} else if s.dropped {
-		text += ", what was typed is dropped"
-	}
-	return text
-}
-
-// about says what is viewed.
-func (s *screen) about() string {
-	cols, rows := s.t.Size()
-	text := fmt.Sprintf("%dx%d", cols, rows)
-	if s.info.Name != "" {
-		text = proto.EscapeText(s.info.Name) + " " + text
-	}
-	if cols != s.window.cols || rows != s.window.rows {
-		text += fmt.Sprintf(" (you %dx%d)", s.window.cols, s.window.rows)
-	}
-	if !s.types {
-		text += ", read-only"
-	}
-	if s.ctl.Viewers > 1 {
-		text += fmt.Sprintf(", %d viewers", s.ctl.Viewers)
-	}
-	for i, name := range s.ctl.Writers {
-		s := ", "
-		if i == 0 {
-			s = ", typing: "
-		}
-		text += s + proto.EscapeText(name)
-	}
-	return text
 }

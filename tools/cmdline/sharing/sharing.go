@@ -59,8 +59,12 @@ func Serve(c *cli.Context, n *node.Node, o share.HostOptions, offer node.Offer) 
 		return err
 	}
 	err = serve(c, n, h, offer)
-	if cerr := h.Close(); err == nil || proto.CodeOf(err) == proto.OK {
-		err = cerr
+	cerr := h.Close()
+	if err == nil {
+		return cerr
+	}
+	if cerr != nil {
+		cmdline.Complain(c, cerr)
 	}
 	return err
 }

@@ -1,0 +1,102 @@
+package view
+
+import (
+	"strings"
+
+	"mesh/pipe/term/escape"
+)
+
+// typed takes what was read of the input, and reports whether the viewer leaves.
+func (s *screen) typed(chunk []byte, ok bool) (leaves bool) {
+	if !s.raw {
+		s.in.take(chunk, ok)
+		return false
+	}
+	if !ok {
+		return true // the terminal is gone
+	}
+	if s.help {
+		s.help, s.dirty = false, true
+	}
+	s.keys.Unmark = s.types && !s.t.Modes().Paste
+	for len(chunk) > 0 {
+		send, c, n := s.keys.Next(chunk)
+		if s.send(send) {
+			return true
+		}
+		switch c {
+		case escape.Detach:
+			return true
+		case escape.Suspend:
+			go func() { _ = s.console.Suspend() }()
+		case escape.Help:
+			s.help, s.dirty = true, true
+		case escape.Status:
+			s.say(s.about())
+		case escape.Up, escape.Down, escape.Left, escape.Right:
+			s.pan(c)
+		}
+		chunk = chunk[n:]
+	}
+	if s.keys.Withholds() {
+		s.flush.Reset(flushTime)
+	} else {
+		s.flush.Stop()
+	}
+	return false
+}
+
+// send sends keys, or takes them for what a viewer who may not type wants.
+func (s *screen) send(keys []byte) (leaves bool) {
+	switch {
+	case len(keys) == 0:
+		return false
+	case !s.opened:
+		return keys[0] == 'C'-'@' // what else may be typed is not known yet
+	case !s.types:
+		return s.look(keys)
+	}
+	if s.window.moved {
+		s.window.follows()
+		s.dirty = true
+	}
+	if !s.sender.typing(keys) {
+		s.say("what was typed is not sent: too much waits for the link")
+	}
+	return false
+}
+
+// look takes the keys of who may only look.
+func (s *screen) look(keys []byte) (leaves bool) {
+	switch k := string(keys); {
+	case strings.ContainsAny(k, "q\x03"):
+		return true
+	case k == "\x1a":
+		go func() { _ = s.console.Suspend() }()
+	case k == "?":
+		s.help, s.dirty = true, true
+	case k == "f":
+		s.window.follows()
+		s.dirty = true
+	case len(k) == 3 && (k[:2] == "\x1b[" || k[:2] == "\x1bO") && k[2] >= 'A' && k[2] <= 'D':
+		s.pan(escape.Up + escape.Command(k[2]-'A'))
+	default:
+		s.say("this view is read-only: q leaves, arrows move the view, f follows the cursor")
+	}
+	return false
+}
+
+// pan moves the window.
+func (s *screen) pan(c escape.Command) {
+	switch c {
+	case escape.Up:
+		s.window.move(-1, 0)
+	case escape.Down:
+		s.window.move(1, 0)
+	case escape.Left:
+		s.window.move(0, -1)
+	case escape.Right:
+		s.window.move(0, 1)
+	}
+	s.dirty = true
+}

@@ -1,0 +1,90 @@
+package view
+
+import (
+	"fmt"
+	"time"
+
+	"mesh/pipe/term/escape"
+	"mesh/proto"
+)
+
+// link takes that the link is broken, or back.
+func (s *screen) link(broken bool) {
+	s.sender.hold(broken)
+	s.broken, s.dropped = time.Time{}, false
+	if broken {
+		s.broken = time.Now()
+	}
+	s.dirty = true
+}
+
+// say shows a line for a moment.
+func (s *screen) say(text string) {
+	s.notes, s.noted = text, time.Now().Add(noticeTime)
+	s.dirty = true
+}
+
+// line sets the status line.
+func (s *screen) line(now time.Time) {
+	w := &s.window
+	w.matters = true
+	switch {
+	case s.help && s.types:
+		w.status = fmt.Sprintf("after a newline, %c and: %s", s.o.Escape, escape.Names)
+	case s.help:
+		w.status = "q  leave   ^Z  suspend   arrows  move the view   f  follow the cursor   ?  this help"
+	case !s.broken.IsZero():
+		w.status = s.offline(now)
+		s.note.Reset(time.Second)
+	case !s.began:
+		w.status = "waiting for the sharer's screen"
+	case now.Before(s.noted):
+		w.status = s.notes
+		s.note.Reset(s.noted.Sub(now))
+	case s.ctl.Paused:
+		w.status = "the sharer holds the output back"
+	default:
+		w.status, w.matters = s.about(), false
+	}
+}
+
+// offline is what is shown while the link is broken.
+func (s *screen) offline(now time.Time) string {
+	since := now.Sub(s.broken)
+	if since > typedTime && s.sender.drop() > 0 {
+		s.dropped = true
+	}
+	text := fmt.Sprintf("the link is broken, waiting for it (%d s)", int(since.Seconds()))
+	if n, _ := s.sender.waiting(); n > 0 {
+		text += fmt.Sprintf(", %d bytes typed", n)
+	} else if s.dropped {
+		text += ", what was typed is dropped"
+	}
+	return text
+}
+
+// about says what is viewed.
+func (s *screen) about() string {
+	cols, rows := s.t.Size()
+	text := fmt.Sprintf("%dx%d", cols, rows)
+	if s.info.Name != "" {
+		text = proto.EscapeText(s.info.Name) + " " + text
+	}
+	if cols != s.window.cols || rows != s.window.rows {
+		text += fmt.Sprintf(" (you %dx%d)", s.window.cols, s.window.rows)
+	}
+	if !s.types {
+		text += ", read-only"
+	}
+	if s.ctl.Viewers > 1 {
+		text += fmt.Sprintf(", %d viewers", s.ctl.Viewers)
+	}
+	for i, name := range s.ctl.Writers {
+		s := ", "
+		if i == 0 {
+			s = ", typing: "
+		}
+		text += s + proto.EscapeText(name)
+	}
+	return text
+}
