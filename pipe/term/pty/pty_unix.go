@@ -101,7 +101,7 @@ func settle(slave, like *os.File) error {
 				t = other
 			}
 		}
-		t.Iflag |= unix.IUTF8
+		t.Iflag |= inputUTF8
 		return unix.IoctlSetTermios(int(fd), setTermios, t)
 	})
 }

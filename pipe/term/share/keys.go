@@ -127,6 +127,9 @@ func isReply(key []byte) bool {
 	case 'P', ']', '_', '^', 'X':
 		return true
 	case '[':
+		if len(key) == 2 { // and then no sequence
+			return false
+		}
 	default:
 		return false
 	}
