@@ -185,6 +185,22 @@ func (p *Pane) WaitText(text string) {
 	})
 }
 
+// WaitShell waits until a shell takes commands, and carries them out. What is typed
+// before the tool is gone, or while the terminal is still raw, may be lost.
+func (p *Pane) WaitShell() {
+	p.t.Helper()
+	tries := 0
+	Wait(p.t, func() error {
+		if got := p.Text(); !strings.Contains(got, "sane 42") {
+			if tries++; tries%30 == 1 {
+				p.Run("echo sane $((40+2))")
+			}
+			return fmt.Errorf("the shell takes no commands:\n%s", got)
+		}
+		return nil
+	})
+}
+
 // Wait asks until the answer is nil.
 func Wait(t testing.TB, ask func() error) {
 	t.Helper()
