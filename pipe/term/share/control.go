@@ -24,7 +24,7 @@ func (s *Session) Kick(number int) error {
 	if v == nil {
 		return errNoViewer
 	}
-	s.arbiter.silence(v.typist)
+	s.arbiter.revoke(v.typist)
 	s.o.Audit.write(audited{Event: "kick", PeerID: v.who.ID, Peer: v.label})
 	v.fail(proto.Errorf(proto.Declined, "the peer was sent away"))
 	return nil
@@ -54,7 +54,7 @@ func (s *Session) Revoke(number int) error {
 	}
 	s.mu.Unlock()
 	for _, t := range silenced {
-		s.arbiter.silence(t)
+		s.arbiter.revoke(t)
 	}
 	e := audited{Event: "revoke"}
 	if v != nil {

@@ -31,3 +31,10 @@ func Held(raw bool, n int, every time.Duration) (held int, err error) {
 	}
 	return len(p.frames) + len(p.took), nil
 }
+
+// Queued is how many bytes wait for the terminal to take them.
+func Queued(s *Session) int {
+	s.arbiter.mu.Lock()
+	defer s.arbiter.mu.Unlock()
+	return s.arbiter.queued
+}
