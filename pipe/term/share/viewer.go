@@ -57,8 +57,8 @@ type viewer struct {
 	idle    bool // waits for output
 	news    bool // there is something for a TERM_CTL
 	notice  string
-	ended   bool // TERM_EXIT is sent
-	heard   time.Time
+	ended   bool      // TERM_EXIT is sent
+	heard   time.Time // when it last showed more than before
 	blocked time.Time // since when its way is full; zero if it is not
 	seq     int64     // of its last TERM_ACK
 
@@ -228,7 +228,9 @@ func (v *viewer) ack(seq int64) error {
 	if err := v.pace.ack(seq, now); err != nil {
 		return err
 	}
-	v.seq, v.heard = seq, now
+	if seq > v.seq {
+		v.seq, v.heard = seq, now
+	}
 	v.wake()
 	return nil
 }
