@@ -96,6 +96,32 @@ func TestPlainLines(t *testing.T) {
 	}
 }
 
+// A line without an end is not held until it has one, and what is missed ends it.
+func TestPlainEndlessLine(t *testing.T) {
+	t.Parallel()
+	v := start(t, view.Options{Form: view.Plain})
+	v.session(viewOnly, 80, 24)
+	part := strings.Repeat("0123456789abcdef", 16)
+	for range 1000 {
+		v.output(part)
+	}
+	v.waitAcked()
+	const held = 100 << 10
+	if got := len(v.out.String()); got < 1000*len(part)-held {
+		t.Errorf("got %d bytes of %d, want no more than %d to be held", got, 1000*len(part), held)
+	}
+	v.seq += 100 // the sharer leaves some out
+	v.snapshot(80, 24, "")
+	v.output("next\r\n")
+	v.waitAcked()
+	v.exit(0)
+	v.wantEnd(view.End{Exited: true, Missed: 100}, proto.OK)
+	first, rest, _ := strings.Cut(v.out.String(), "\n")
+	if rest != "next\n" || !strings.HasPrefix(strings.Repeat(part, 1000), first) {
+		t.Errorf("got %d bytes and %q", len(first), rest)
+	}
+}
+
 func TestCast(t *testing.T) {
 	t.Parallel()
 	v := start(t, view.Options{Form: view.Cast})
