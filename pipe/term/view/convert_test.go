@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode"
 
 	"mesh/pipe/term/view"
 	"mesh/pipe/term/vt"
@@ -196,6 +197,38 @@ func TestJSON(t *testing.T) {
 	}
 	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// What a person may well look at on a terminal has no control characters, and says
+// all the same which they were.
+func TestTextHasNoControls(t *testing.T) {
+	t.Parallel()
+	const out = "\u009b6n\u009d0;x\u009c é\u00a0\u0085\u0080\u009f\x1b[6n"
+	for _, form := range []view.Form{view.JSON, view.Cast} {
+		v := start(t, view.Options{Form: form})
+		v.session(viewOnly, 80, 24)
+		v.snapshot(80, 24, "")
+		v.output(out)
+		v.message(&wire.TermMark{Seq: v.seq, Text: out})
+		v.waitAcked()
+		v.exit(0)
+		v.wantEnd(view.End{Exited: true}, proto.OK)
+		got := v.out.String()
+		if i := strings.IndexFunc(got, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }); i >= 0 {
+			t.Errorf("%s: got %q, want no control characters", form, got)
+		}
+		said := 0
+		for line := range strings.Lines(got) {
+			var m any
+			if err := json.Unmarshal([]byte(line), &m); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			said += strings.Count(fmt.Sprint(m), out)
+		}
+		if said != 2 {
+			t.Errorf("%s: got %q, want the output and the mark in it", form, got)
+		}
 	}
 }
 
