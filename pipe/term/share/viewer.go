@@ -27,6 +27,9 @@ const (
 	maxWaiting = 16
 	// newsTime is the least time between two TERM_CTLs.
 	newsTime = 100 * time.Millisecond
+	// maxKept is how large a frame may be whose memory is kept for the next; a
+	// snapshot with all its scrollback has megabytes.
+	maxKept = 64 << 10
 )
 
 // Visitor is who comes to view.
@@ -279,6 +282,9 @@ func (v *viewer) write(ctx context.Context, to io.Writer, gone <-chan struct{}) 
 		if len(v.frame) > 0 {
 			if _, err := to.Write(v.frame); err != nil {
 				return err
+			}
+			if cap(v.frame) > maxKept {
+				v.frame = nil
 			}
 		}
 		if v.ended {
