@@ -61,7 +61,7 @@ func (c *collector) ready() error {
 
 // entry implements [taker].
 func (c *collector) entry(m *wire.Entry) error {
-	if c.into != nil || m.Now && c.files > 0 || c.files == proto.MaxPending {
+	if c.into != nil || m.Now && c.files > 0 || len(c.queue) == proto.MaxPending {
 		return disorder(m)
 	}
 	if err := c.order.count(m); err != nil {

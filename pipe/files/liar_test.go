@@ -233,6 +233,25 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestManyBehindOne announces folders without end behind a file whose data does not
+// come: they can't be settled, and are not all remembered.
+func TestManyBehindOne(t *testing.T) {
+	t.Parallel()
+	frames := large0(1, "a", proto.SmallFileBytes+1, false)
+	for id := int64(2); id < 3*proto.MaxPending; id++ {
+		frames = append(frames, folder(id, fmt.Sprintf("b%06d", id))...)
+	}
+	if _, err := lie(t, t.TempDir(), files.ReceiveOptions{}, frames); proto.CodeOf(err) != proto.Protocol {
+		t.Errorf("got %v, want %v", err, proto.Protocol)
+	}
+	for _, format := range []string{files.Tar, files.Zip} {
+		_, err := files.ReceiveArchive(t.Context(), format, io.Discard, nil, bytes.NewReader(frames), io.Discard, files.ReceiveOptions{})
+		if proto.CodeOf(err) != proto.Protocol {
+			t.Errorf("%s: got %v, want %v", format, err, proto.Protocol)
+		}
+	}
+}
+
 // TestManyEntries announces a million entries in one folder, of which none is
 // stored, and wants the receiver to need no memory for them.
 func TestManyEntries(t *testing.T) {

@@ -60,6 +60,10 @@ type receiver struct {
 	buf     []byte // of hash
 }
 
+// maxQueue bounds the queue: the entries that may wait, and the folders that they
+// are in.
+const maxQueue = proto.MaxPending + proto.MaxDepth
+
 // queued is a file to come, or a folder to settle behind those before it.
 type queued struct {
 	want   *want
@@ -265,6 +269,9 @@ func (r *receiver) leave() error {
 	}
 	if len(r.queue) > 0 {
 		f.close()
+		if len(r.queue) >= maxQueue {
+			return proto.Errorf(proto.Protocol, "more than %d entries wait for a file", maxQueue)
+		}
 		r.queue = append(r.queue, queued{folder: f})
 		return nil
 	}

@@ -122,12 +122,13 @@ func (c *Writer) compose(at time.Time, code, data string) {
 
 // encode appends v to the line, with <, > and & as they are.
 func (c *Writer) encode(v any) {
-	e := json.NewEncoder(&c.line)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		panic("cast: internal error: " + err.Error()) // strings and numbers only
 	}
-	c.line.Truncate(c.line.Len() - 1) // the newline
+	c.line.Write(EscapeControls(bytes.TrimSuffix(b.Bytes(), []byte("\n"))))
 }
 
 // write writes the line. If that fails, what the line holds, n bytes, is lost,

@@ -1,6 +1,7 @@
 package cast
 
 import (
+	"bytes"
 	"strings"
 	"unicode/utf8"
 )
@@ -57,4 +58,28 @@ func unfinished(p []byte) int {
 		}
 	}
 	return 0
+}
+
+// EscapeControls writes the control characters U+0080 to U+009F that are in JSON,
+// which encoding/json leaves as they are, as \u and their number: a terminal may
+// take them for sequences when a person looks at the text.
+func EscapeControls(text []byte) []byte {
+	const digits = "0123456789abcdef"
+	var out []byte
+	for {
+		i := bytes.IndexByte(text, 0xc2)
+		if i < 0 || i+1 == len(text) {
+			break
+		}
+		if b := text[i+1]; b < 0xa0 {
+			out = append(append(out, text[:i]...), '\\', 'u', '0', '0', digits[b>>4], digits[b&15])
+		} else {
+			out = append(out, text[:i+2]...)
+		}
+		text = text[i+2:]
+	}
+	if out == nil {
+		return text
+	}
+	return append(out, text...)
 }

@@ -33,10 +33,10 @@ type Exit struct {
 }
 
 // Environ returns base as a command on a shared terminal may see it: without
-// what lets in where we are let in, without a size that changes, and with the
-// variables in set, which are NAME=value.
+// what lets in where we are let in, without what a service manager says to us,
+// without a size that changes, and with the variables in set, which are NAME=value.
 func Environ(base []string, set ...string) []string {
-	drop := []string{"MESH_PEER", "LINES", "COLUMNS"}
+	drop := []string{"MESH_PEER", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LINES", "COLUMNS"}
 	for _, v := range set {
 		name, _, _ := strings.Cut(v, "=")
 		drop = append(drop, name)

@@ -122,7 +122,7 @@ func TestNoSuchCommand(t *testing.T) {
 
 func TestEnviron(t *testing.T) {
 	t.Parallel()
-	base := []string{"A=1", "MESH_PEER=mesh1secret", "MESH_HOME=/h", "LINES=3", "COLUMNS=4", "TERM=x", "MESH_CONTROL_TOKEN=s"}
+	base := []string{"A=1", "MESH_PEER=mesh1secret", "MESH_HOME=/h", "LINES=3", "COLUMNS=4", "TERM=x", "MESH_CONTROL_TOKEN=s", "NOTIFY_SOCKET=/n", "WATCHDOG_USEC=1", "WATCHDOG_PID=1"}
 	got := pty.Environ(base, "TERM=y", "B=")
 	if want := []string{"A=1", "MESH_HOME=/h", "TERM=y", "B="}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

@@ -10,8 +10,11 @@ import (
 )
 
 // endTime is how long a viewer may take nothing before the end of a session no
-// longer waits for it.
-const endTime = 2 * time.Second
+// longer waits for it; drainTime is how long it waits for one that takes little.
+const (
+	endTime   = 2 * time.Second
+	drainTime = 2 * time.Minute
+)
 
 // Kick sends a viewer away, and its node may not come back to this session.
 func (s *Session) Kick(number int) error {
@@ -24,7 +27,7 @@ func (s *Session) Kick(number int) error {
 	if v == nil {
 		return errNoViewer
 	}
-	s.arbiter.silence(v.typist)
+	s.arbiter.revoke(v.typist)
 	s.o.Audit.write(audited{Event: "kick", PeerID: v.who.ID, Peer: v.label})
 	v.fail(proto.Errorf(proto.Declined, "the peer was sent away"))
 	return nil
@@ -54,7 +57,7 @@ func (s *Session) Revoke(number int) error {
 	}
 	s.mu.Unlock()
 	for _, t := range silenced {
-		s.arbiter.silence(t)
+		s.arbiter.revoke(t)
 	}
 	e := audited{Event: "revoke"}
 	if v != nil {
@@ -100,7 +103,8 @@ func (s *Session) Pause(paused bool) {
 }
 
 // Drain waits for the viewers to see the end, after [Session.Exit], and returns
-// when all have gone, none that is left takes anything, or ctx ends.
+// when all have gone, none that is left takes anything, drainTime is over, or ctx
+// ends.
 func (s *Session) Drain(ctx context.Context) {
 	tick := time.NewTicker(endTime / 10)
 	defer tick.Stop()
@@ -115,7 +119,7 @@ func (s *Session) Drain(ctx context.Context) {
 			}
 		}
 		s.mu.Unlock()
-		if live == 0 {
+		if live == 0 || now.Sub(ended) >= drainTime {
 			return
 		}
 		select {

@@ -1,5 +1,7 @@
 package share
 
+import "time"
+
 // Keys is keys, for tests.
 type Keys struct{ keys }
 
@@ -14,3 +16,25 @@ func (k *Keys) Paste() bool { return k.paste }
 
 // MaxSequence is maxSequence.
 const MaxSequence = maxSequence
+
+// Held is how many frames a viewer's pace remembers after n that it was sent and
+// has acknowledged, every apart.
+func Held(raw bool, n int, every time.Duration) (held int, err error) {
+	p := pace{fixed: raw}
+	now := time.Now()
+	for seq := int64(1); seq <= int64(n); seq++ {
+		p.sent(seq, 1000, now)
+		now = now.Add(every)
+		if err := p.ack(seq, now); err != nil {
+			return 0, err
+		}
+	}
+	return len(p.frames) + len(p.took), nil
+}
+
+// Queued is how many bytes wait for the terminal to take them.
+func Queued(s *Session) int {
+	s.arbiter.mu.Lock()
+	defer s.arbiter.mu.Unlock()
+	return s.arbiter.queued
+}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -442,6 +443,19 @@ func (h *Host) environ() []string {
 // maxSocketPath is how long the path of a socket may be on every system.
 const maxSocketPath = 100
 
+// private makes a folder that nobody else can enter, if it is not there. Where it is,
+// it must be such a one: the socket has its mode a moment after its name.
+func private(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil || runtime.GOOS == "windows" {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = proto.Errorf(proto.Config, "%s: others may enter it (mode %04o): run chmod go= on it", dir, info.Mode().Perm())
+	}
+	return err
+}
+
 // listen makes the socket, which nobody else can open. Where its folder's path is
 // too long for one, it is in a temporary folder.
 func (h *Host) listen() error {
@@ -450,7 +464,7 @@ func (h *Host) listen() error {
 	}
 	dir := h.o.SocketDir
 	name := "tty-" + h.ID.String()[:16]
-	err := os.MkdirAll(dir, 0o700)
+	err := private(dir)
 	if len(dir)+1+len(name) > maxSocketPath && err == nil {
 		if dir, err = os.MkdirTemp("", "mesh-"); err == nil {
 			h.closers = append(h.closers, func() error { return os.Remove(dir) })

@@ -260,3 +260,24 @@ func TestSlowLink(t *testing.T) {
 		t.Errorf("the prompt took %s", took)
 	}
 }
+
+// A session's socket is made where nobody else can get at it, or not at all.
+func TestSocketFolderIsPrivate(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "tty")
+	for _, mode := range []os.FileMode{0o755, 0o710, 0o701} {
+		_ = os.Remove(dir)
+		if err := errors.Join(os.Mkdir(dir, mode), os.Chmod(dir, mode)); err != nil {
+			t.Fatal(err)
+		}
+		if h, err := share.NewHost(share.HostOptions{Command: []string{"true"}, SocketDir: dir}); proto.CodeOf(err) != proto.Config {
+			t.Errorf("%04o: got %v, want %v", mode, err, proto.Config)
+			if err == nil {
+				_ = h.Close()
+			}
+		}
+		if names, _ := os.ReadDir(dir); len(names) != 0 {
+			t.Errorf("%04o: got %v", mode, names)
+		}
+	}
+}

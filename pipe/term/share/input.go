@@ -168,12 +168,12 @@ func (a *arbiter) local(p []byte) {
 		a.push(t, p)
 		return
 	}
+	if a.queued > floodQueue {
+		a.drop(func(piece) bool { return true })
+	}
 	if h := a.holder; h != nil && h != t && h.keys.paste {
 		h.dropPaste = true
 		a.push(h, []byte(pasteEnd))
-	}
-	if a.queued > floodQueue {
-		a.queue, a.queued = nil, 0
 	}
 	a.holder, a.until = t, time.Now().Add(leaseTime)
 	if cols, rows := t.wants(); cols > 0 && a.session.o.Size == SizeWriter {
@@ -283,6 +283,9 @@ func (a *arbiter) free() time.Time {
 func (a *arbiter) resized(t *typist, cols, rows int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if t.deaf.Load() {
+		return
+	}
 	t.size(cols, rows)
 	if a.holder == t && a.session.o.Size == SizeWriter {
 		a.session.resize(cols, rows)
@@ -297,10 +300,35 @@ func (a *arbiter) silence(t *typist) {
 	a.changed.Broadcast()
 }
 
-// leave forgets who typed: a paste of its that goes on is ended.
+// revoke is silence, and takes back what t typed that the terminal has not taken.
+func (a *arbiter) revoke(t *typist) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t.deaf.Store(true)
+	a.drop(func(p piece) bool { return p.by == t })
+	a.forget(t)
+}
+
+// drop drops of the queue what is not wanted. It is called with mu held.
+func (a *arbiter) drop(unwanted func(piece) bool) {
+	a.queue = slices.DeleteFunc(a.queue, unwanted)
+	a.queued = 0
+	for _, p := range a.queue {
+		a.queued += len(p.bytes)
+	}
+	a.changed.Broadcast()
+}
+
+// leave forgets who typed.
 func (a *arbiter) leave(t *typist) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.forget(t)
+}
+
+// forget takes the terminal from t: a paste of its that goes on is ended. It is
+// called with mu held.
+func (a *arbiter) forget(t *typist) {
 	if a.holder == t {
 		if t.keys.paste && !t.dropPaste {
 			a.push(t, []byte(pasteEnd))

@@ -59,9 +59,20 @@ func (p *pace) ack(seq int64, now time.Time) error {
 		if took := now.Sub(f.at); p.rtt == 0 || took < p.rtt {
 			p.rtt = took
 		}
-		p.took = append(p.took, flight{f.seq, f.bytes, now})
+		if !p.fixed {
+			p.took = append(p.took, flight{f.seq, f.bytes, now})
+		}
 	}
+	p.forget(now)
 	return nil
+}
+
+// forget drops what was taken too long ago to say how fast the viewer is.
+func (p *pace) forget(now time.Time) {
+	since := now.Add(-paceTime - p.rtt)
+	for len(p.took) > 0 && p.took[0].at.Before(since) {
+		p.took = p.took[1:]
+	}
 }
 
 // room returns how much more may be on its way now.
@@ -69,10 +80,7 @@ func (p *pace) room(now time.Time) int64 {
 	if p.fixed {
 		return allOnWay - p.onWay
 	}
-	since := now.Add(-paceTime - p.rtt)
-	for len(p.took) > 0 && p.took[0].at.Before(since) {
-		p.took = p.took[1:]
-	}
+	p.forget(now)
 	var took int64
 	for _, f := range p.took {
 		took += f.bytes

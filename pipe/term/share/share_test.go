@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -158,6 +159,32 @@ func TestStalledViewer(t *testing.T) {
 	defer all[1].mu.Unlock()
 	if all[1].gap < 10<<20 {
 		t.Errorf("the stalled viewer was sent all but %d bytes, want a snapshot in their place", all[1].gap)
+	}
+}
+
+// A viewer that wants all the scrollback costs its memory once, and not for as long
+// as it views.
+func TestScrollbackIsNotKept(t *testing.T) {
+	r := newRoom(t, share.Options{Cols: 200, Rows: 24})
+	r.Output([]byte(strings.Repeat(strings.Repeat("x", 198)+"\r\n", proto.MaxTermScrollback)))
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	view := func() {
+		v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: proto.MaxTermScrollback})
+		v.wait("the screen", func() bool { return v.snapshots == 1 && v.ctl.Viewers > 0 })
+	}
+	view()
+	before := heap()
+	const viewers = 30
+	for range viewers {
+		view()
+	}
+	if each := (heap() - before) / viewers; each > 1<<20 {
+		t.Errorf("a viewer keeps %d bytes, want less than 1 MiB", each)
 	}
 }
 

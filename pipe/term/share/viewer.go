@@ -30,6 +30,9 @@ const (
 	maxWaiting = 16
 	// newsTime is the least time between two TERM_CTLs.
 	newsTime = 100 * time.Millisecond
+	// maxKept is how large a frame may be whose memory is kept for the next; a
+	// snapshot with all its scrollback has megabytes.
+	maxKept = 64 << 10
 )
 
 // Visitor is who comes to view.
@@ -60,8 +63,8 @@ type viewer struct {
 	idle    bool // waits for output
 	news    bool // there is something for a TERM_CTL
 	notice  string
-	ended   bool // TERM_EXIT is sent
-	heard   time.Time
+	ended   bool      // TERM_EXIT is sent
+	heard   time.Time // when it last showed more than before
 	blocked time.Time // since when its way is full; zero if it is not
 	seq     int64     // of its last TERM_ACK
 
@@ -107,6 +110,9 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	}
 	s.o.Audit.write(audited{Event: "join", PeerID: who.ID, Peer: v.label, Addr: who.Addr, Rights: v.who.Caps.String()})
 	s.changed()
+	// A viewer that is gone waits for no turn any more.
+	stop := context.AfterFunc(ctx, func() { s.arbiter.silence(v.typist) })
+	defer stop()
 	gone := make(chan struct{}) // closed when the viewer has ended its side, or failed
 	var wg sync.WaitGroup
 	wg.Go(v.typeKeys)
@@ -122,9 +128,6 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 		fail(err)
 	} else {
 		_ = to.Close() // never fails
-	}
-	if ctx.Err() != nil {
-		s.arbiter.silence(v.typist)
 	}
 	wg.Wait()
 	s.leave(v)
@@ -231,7 +234,9 @@ func (v *viewer) ack(seq int64) error {
 	if err := v.pace.ack(seq, now); err != nil {
 		return err
 	}
-	v.seq, v.heard = seq, now
+	if seq > v.seq {
+		v.seq, v.heard = seq, now
+	}
 	v.wake()
 	return nil
 }
@@ -280,6 +285,9 @@ func (v *viewer) write(ctx context.Context, to io.Writer, gone <-chan struct{}) 
 		if len(v.frame) > 0 {
 			if _, err := to.Write(v.frame); err != nil {
 				return err
+			}
+			if cap(v.frame) > maxKept {
+				v.frame = nil
 			}
 		}
 		if v.ended {

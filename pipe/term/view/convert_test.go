@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode"
 
 	"mesh/pipe/term/view"
 	"mesh/pipe/term/vt"
@@ -96,6 +97,32 @@ func TestPlainLines(t *testing.T) {
 	}
 }
 
+// A line without an end is not held until it has one, and what is missed ends it.
+func TestPlainEndlessLine(t *testing.T) {
+	t.Parallel()
+	v := start(t, view.Options{Form: view.Plain})
+	v.session(viewOnly, 80, 24)
+	part := strings.Repeat("0123456789abcdef", 16)
+	for range 1000 {
+		v.output(part)
+	}
+	v.waitAcked()
+	const held = 100 << 10
+	if got := len(v.out.String()); got < 1000*len(part)-held {
+		t.Errorf("got %d bytes of %d, want no more than %d to be held", got, 1000*len(part), held)
+	}
+	v.seq += 100 // the sharer leaves some out
+	v.snapshot(80, 24, "")
+	v.output("next\r\n")
+	v.waitAcked()
+	v.exit(0)
+	v.wantEnd(view.End{Exited: true, Missed: 100}, proto.OK)
+	first, rest, _ := strings.Cut(v.out.String(), "\n")
+	if rest != "next\n" || !strings.HasPrefix(strings.Repeat(part, 1000), first) {
+		t.Errorf("got %d bytes and %q", len(first), rest)
+	}
+}
+
 func TestCast(t *testing.T) {
 	t.Parallel()
 	v := start(t, view.Options{Form: view.Cast})
@@ -170,6 +197,38 @@ func TestJSON(t *testing.T) {
 	}
 	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// What a person may well look at on a terminal has no control characters, and says
+// all the same which they were.
+func TestTextHasNoControls(t *testing.T) {
+	t.Parallel()
+	const out = "\u009b6n\u009d0;x\u009c é\u00a0\u0085\u0080\u009f\x1b[6n"
+	for _, form := range []view.Form{view.JSON, view.Cast} {
+		v := start(t, view.Options{Form: form})
+		v.session(viewOnly, 80, 24)
+		v.snapshot(80, 24, "")
+		v.output(out)
+		v.message(&wire.TermMark{Seq: v.seq, Text: out})
+		v.waitAcked()
+		v.exit(0)
+		v.wantEnd(view.End{Exited: true}, proto.OK)
+		got := v.out.String()
+		if i := strings.IndexFunc(got, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }); i >= 0 {
+			t.Errorf("%s: got %q, want no control characters", form, got)
+		}
+		said := 0
+		for line := range strings.Lines(got) {
+			var m any
+			if err := json.Unmarshal([]byte(line), &m); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			said += strings.Count(fmt.Sprint(m), out)
+		}
+		if said != 2 {
+			t.Errorf("%s: got %q, want the output and the mark in it", form, got)
+		}
 	}
 }
 

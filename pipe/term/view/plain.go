@@ -13,10 +13,11 @@ import (
 // the alternate screen. The line is that of a terminal with one very long line,
 // and what scrolls out of that is complete.
 type plain struct {
-	w    io.Writer
-	t    *vt.Terminal
-	line bytes.Buffer // its parts that were longer than the terminal is wide
-	out  bytes.Buffer
+	w     io.Writer
+	t     *vt.Terminal
+	line  bytes.Buffer // its parts that were longer than the terminal is wide
+	begun bool         // parts before those are written
+	out   bytes.Buffer
 }
 
 // plainStep is how much output at most comes between two looks at the terminal:
@@ -24,6 +25,9 @@ type plain struct {
 const (
 	plainStep    = 256
 	plainHistory = 64
+	// maxPlainLine bounds what is held of a line: what nothing can overwrite any
+	// more is written without waiting for its end.
+	maxPlainLine = 64 << 10
 )
 
 func newPlain(w io.Writer) *plain { return &plain{w: w, t: vt.New(vt.MaxCols, 1, plainHistory)} }
@@ -41,6 +45,9 @@ func (p *plain) take(m any) error {
 		}
 	case wire.TermSnapshot: // what came before is unknown
 		p.line.Reset()
+		if p.begun {
+			p.complete()
+		}
 		p.write([]byte("\x1b\\\x1bc"))
 	}
 	return p.flush()
@@ -58,12 +65,21 @@ func (p *plain) write(data []byte) {
 	}
 	if data[len(data)-1] == '\n' {
 		p.complete()
+	} else if p.line.Len() > maxPlainLine {
+		p.begun = true
+		p.pass()
 	}
 	_, _ = p.t.Write([]byte("\x1b[3J")) // forgets the history
 }
 
 func (p *plain) complete() {
 	p.line.WriteByte('\n')
+	p.begun = false
+	p.pass()
+}
+
+// pass passes on what there is of the line.
+func (p *plain) pass() {
 	p.out.Write(p.line.Bytes())
 	p.line.Reset()
 }
@@ -82,7 +98,7 @@ func (p *plain) end() error {
 	if !p.t.Modes().AltScreen {
 		p.line.WriteString(text(p.t.Line(0)))
 	}
-	if p.line.Len() > 0 {
+	if p.line.Len() > 0 || p.begun {
 		p.complete()
 	}
 	return p.flush()

@@ -119,7 +119,7 @@ func (o *objects) take(m any) error {
 	if err != nil {
 		return err
 	}
-	_, err = o.w.Write(append(line, '\n'))
+	_, err = o.w.Write(append(cast.EscapeControls(line), '\n'))
 	return err
 }
 

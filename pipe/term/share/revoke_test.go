@@ -1,0 +1,104 @@
+package share_test
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"mesh/pipe/term/share"
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// What somebody typed who may not any more does not reach the terminal, though it
+// came before; only what the terminal is taking can't be taken back.
+func TestRevokeTakesBack(t *testing.T) {
+	t.Parallel()
+	for what, act := range map[string]func(*share.Session, int) error{"kick": (*share.Session).Kick, "revoke": (*share.Session).Revoke} {
+		stuck := &stuckTerminal{go1: make(chan struct{})}
+		r := newRoom(t, share.Options{Input: stuck})
+		v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
+		v.typeKeys("a")
+		<-stuck.began()
+		v.typeKeys("rm -rf /\r")
+		eventually(t, "keys in the queue", func() bool { return share.Queued(r.Session) == 10 })
+		if err := act(r.Session, 1); err != nil {
+			t.Fatal(err)
+		}
+		r.Type([]byte("s"))
+		close(stuck.go1)
+		eventually(t, "the sharer's key", func() bool { return strings.HasSuffix(stuck.String(), "s") })
+		if got := stuck.String(); got != "as" {
+			t.Errorf("%s: %q was typed, want as", what, got)
+		}
+	}
+}
+
+// Who may not type any more does not choose the size either.
+func TestRevokedSize(t *testing.T) {
+	t.Parallel()
+	in := new(typed)
+	r := newRoom(t, share.Options{Input: in, Size: share.SizeWriter})
+	v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
+	v.typeKeys("a")
+	eventually(t, "a key", func() bool { return in.String() == "a" })
+	if err := r.Revoke(1); err != nil {
+		t.Fatal(err)
+	}
+	v.send(wire.AppendFrame(nil, &wire.TermResize{Cols: 10, Rows: 10}))
+	_ = v.to.Close()
+	v.end(proto.OK)
+	if cols, rows := r.Size(); cols != 80 || rows != 24 {
+		t.Errorf("size is %d x %d, want 80 x 24", cols, rows)
+	}
+}
+
+// A writer whose link ends while the terminal takes nothing leaves.
+func TestGoneWriterLeaves(t *testing.T) {
+	t.Parallel()
+	stuck := &stuckTerminal{go1: make(chan struct{})}
+	r := newRoom(t, share.Options{Input: stuck})
+	ctx, cancel := context.WithCancel(t.Context())
+	from, says := io.Pipe()
+	shown, to := io.Pipe()
+	served := make(chan error, 1)
+	go func() { served <- r.Serve(ctx, from, to, anyone(mayType)) }()
+	go func() {
+		_, _ = says.Write(wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermScreen}))
+		for range 20 {
+			_, _ = says.Write(wire.AppendTermIn(nil, []byte(strings.Repeat("x", proto.MaxTermInBytes))))
+		}
+		_ = says.Close()
+	}()
+	_, _ = io.Copy(io.Discard, shown) // to the end of the sharer's side
+	cancel()
+	select {
+	case <-served:
+	case <-time.After(patience / 4):
+		t.Errorf("the viewer is still there: %+v", r.List())
+	}
+	close(stuck.go1)
+}
+
+// A paste that floods a terminal is ended for the sharer's keys, too: they are not
+// a part of it.
+func TestSharerEndsFloodingPaste(t *testing.T) {
+	t.Parallel()
+	stuck := &stuckTerminal{go1: make(chan struct{})}
+	r := newRoom(t, share.Options{Input: stuck})
+	w := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
+	w.typeKeys("\x1b[200~")
+	<-stuck.began()
+	for range 3 {
+		w.typeKeys(strings.Repeat("x", proto.MaxTermInBytes))
+	}
+	eventually(t, "a flood in the queue", func() bool { return share.Queued(r.Session) > 3*proto.MaxTermInBytes })
+	r.Type([]byte("\x03"))
+	close(stuck.go1)
+	eventually(t, "the sharer's key", func() bool { return strings.HasSuffix(stuck.String(), "\x03") })
+	if got, want := stuck.String(), "\x1b[200~\x1b[201~\x03"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
