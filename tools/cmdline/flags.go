@@ -113,9 +113,12 @@ const (
 	SpoolName  = "spool"
 )
 
+// minPipeWindow is the least window for a pipe; what is less is for terminals.
+const minPipeWindow = 1 << 20
+
 // Window is --window SIZE.
 func Window() cli.Flag {
-	return sizeFlag(WindowName, "keep `SIZE` in memory of what the other side has not taken", proto.WindowBytes, proto.MinWindowBytes, proto.MaxWindowBytes)
+	return sizeFlag(WindowName, "keep `SIZE` in memory of what the other side has not taken", proto.WindowBytes, minPipeWindow, proto.MaxWindowBytes)
 }
 
 // Spool is --spool SIZE.
