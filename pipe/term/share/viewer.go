@@ -343,7 +343,9 @@ func (v *viewer) next(now time.Time) (wait time.Duration, paint bool) {
 		}
 	}
 	if s.paused && s.exit != nil { // the rest is nobody's
-		v.frame = wire.AppendFrame(v.frame, s.exit)
+		exit := *s.exit
+		exit.Seq = v.at.seq
+		v.frame = wire.AppendFrame(v.frame, &exit)
 		v.ended = true
 		return 0, false
 	}
