@@ -27,7 +27,7 @@ func (s *Session) Kick(number int) error {
 	if v == nil {
 		return errNoViewer
 	}
-	s.arbiter.revoke(v.typist)
+	s.arbiter.silence(v.typist)
 	s.o.Audit.write(audited{Event: "kick", PeerID: v.who.ID, Peer: v.label})
 	v.fail(proto.Errorf(proto.Declined, "the peer was sent away"))
 	return nil
@@ -57,7 +57,7 @@ func (s *Session) Revoke(number int) error {
 	}
 	s.mu.Unlock()
 	for _, t := range silenced {
-		s.arbiter.revoke(t)
+		s.arbiter.silence(t)
 	}
 	e := audited{Event: "revoke"}
 	if v != nil {

@@ -292,16 +292,9 @@ func (a *arbiter) resized(t *typist, cols, rows int) {
 	}
 }
 
-// silence makes what t types worth nothing from now on.
+// silence makes what t types worth nothing from now on, and takes back what the
+// terminal has not taken of it.
 func (a *arbiter) silence(t *typist) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	t.deaf.Store(true)
-	a.changed.Broadcast()
-}
-
-// revoke is silence, and takes back what t typed that the terminal has not taken.
-func (a *arbiter) revoke(t *typist) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t.deaf.Store(true)

@@ -107,7 +107,7 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	}
 	s.o.Audit.write(audited{Event: "join", PeerID: who.ID, Peer: v.label, Addr: who.Addr, Rights: v.who.Caps.String()})
 	s.changed()
-	// A viewer that is gone waits for no turn any more.
+	// A viewer whose link has ended waits for no turn any more.
 	stop := context.AfterFunc(ctx, func() { s.arbiter.silence(v.typist) })
 	defer stop()
 	gone := make(chan struct{}) // closed when the viewer has ended its side, or failed
