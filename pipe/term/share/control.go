@@ -97,9 +97,16 @@ func (s *Session) Pause(paused bool) {
 	event := "resume"
 	if paused {
 		event = "pause"
+		s.arbiter.pause()
 	}
 	s.o.Audit.write(audited{Event: event})
 	s.changed()
+}
+
+func (s *Session) isPaused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.paused
 }
 
 // Drain waits for the viewers to see the end, after [Session.Exit], and returns
