@@ -241,7 +241,7 @@ func (s *Session) Exit(code, signal int) {
 	defer s.order.Unlock()
 	s.mu.Lock()
 	s.exit = &wire.TermExit{Seq: s.history.end, Code: code, Signal: signal}
-	s.wake(true)
+	s.wake(false)
 	s.mu.Unlock()
 	s.record(func(c *cast.Writer) error { return c.Close(time.Now()) })
 	s.o.Audit.write(audited{Event: "exit", Code: &code})
