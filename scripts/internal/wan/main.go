@@ -4,7 +4,7 @@
 // builds and starts it. The emulator is wanlab, which makes two hosts, a and
 // b, out of network namespaces, with a path between them that loses, delays,
 // cuts and corrupts; nothing leaves them. The sender is on a, the receiver,
-// which waits, on b. Markdown is on stdout; what goes on while it runs is on
+// which waits, on b; a terminal is shared on b and viewed on a. Markdown is on stdout; what goes on while it runs is on
 // stderr.
 package main
 
@@ -35,13 +35,14 @@ var parts = []part{
 	{"survive", nil, survive},
 	{"blocked", []string{"nft"}, blocked},
 	{"corrupt", nil, corrupt},
+	{"tty", []string{"bash"}, tty},
 }
 
 // env is where things are.
 type env struct {
 	dir    string // to work in
 	wanlab string
-	mesh   string // the folder that holds mesh-cat and mesh-recv
+	mesh   string // the folder that holds mesh-cat and the others
 }
 
 // missing is what a part needs and this machine does not have.
@@ -52,6 +53,13 @@ func (m missing) Error() string { return m.what + "; skipped" }
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "hold" {
 		hold()
+		return
+	}
+	if len(os.Args) == 4 && os.Args[1] == "print" {
+		if err := printPaced(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "wan: error: print:", err)
+			os.Exit(1)
+		}
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -88,7 +96,7 @@ func flatten(err error) []error {
 
 // wan runs the part that args name, or all of them without options.
 func wan(ctx context.Context, args []string) error {
-	const usage = "usage: scripts/wan matrix|survive|blocked|corrupt|all [options]"
+	const usage = "usage: scripts/wan matrix|survive|blocked|corrupt|tty|all [options]"
 	if len(args) == 0 {
 		return errors.New(usage)
 	}

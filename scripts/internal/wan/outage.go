@@ -81,7 +81,7 @@ func (o *outage) happen(ctx context.Context, l *lab, t *transfer) error {
 		select {
 		case <-tick.C:
 		case <-t.recv.done:
-			return fmt.Errorf("mesh-recv ended with %d: %w", t.recv.status(), t.recv.err)
+			return fmt.Errorf("the receiver ended with %d: %w", t.recv.status(), t.recv.err)
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %s", context.Cause(ctx), t.progress())
 		}

@@ -150,11 +150,11 @@ func (t *transfer) reach(ctx context.Context, n int64) error {
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %s", context.Cause(ctx), t.progress())
 		case <-t.recv.done:
-			return fmt.Errorf("mesh-recv ended with %d: %w: %s", t.recv.status(), t.recv.err, t.progress())
+			return fmt.Errorf("the receiver ended with %d: %w: %s", t.recv.status(), t.recv.err, t.progress())
 		case <-t.send.done:
 			// The last bytes may still be on their way out of the receiver.
 			if t.send.err != nil {
-				return fmt.Errorf("mesh-cat ended with %d: %w: %s", t.send.status(), t.send.err, t.progress())
+				return fmt.Errorf("the sender ended with %d: %w: %s", t.send.status(), t.send.err, t.progress())
 			}
 		case <-tick.C:
 		}

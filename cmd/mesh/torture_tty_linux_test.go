@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"mesh/pipe/term/pty"
+	"mesh/pipe/term/vt"
+	"mesh/proto"
+)
+
+// TestTTYFlood shares a command that prints as fast as it can, with a viewer that
+// takes everything, one that takes lines of text, and one that is stopped. None of
+// them needs more and more memory, none holds the command up, and the stopped one
+// shows the newest screen when it goes on.
+//
+// It has the machine for itself, as far as that is ours: a speed is compared.
+func TestTTYFlood(t *testing.T) {
+	span := time.Duration(torture(t, "TORTURE_FLOOD", 3, 10, 600)) * time.Second
+	const (
+		maxGrowth = 64 << 10 // KiB
+		minSpeed  = 0.4      // the promise is 0.8: a busy machine has less for both
+	)
+	dir := t.TempDir()
+	// Stopped is as good as gone to the sharer, so that its link breaks.
+	sharer := begin(t, dir, nil, "mesh-tty", "--share", "--headless", "--listen", "127.0.0.1:0", "--token-file", "tok",
+		"--audit", "audit", "--resume-for", "1h", "--", "sh", "-c", "yes; echo the flood is over; exec cat")
+	await(t, filepath.Join(dir, "tok"))
+	yes := 0
+	poll(t, "the flood", func() bool { yes = descendant(sharer.Process.Pid, "yes"); return yes != 0 })
+	aside := max(span/5, 2*time.Second) // for each measurement without viewers
+	before := floodSpeed(t, yes, aside, nil)
+
+	all := begin(t, dir, nil, "mesh-tty", "--raw", "@tok")
+	lines := begin(t, dir, nil, "mesh-tty", "--plain", "@tok")
+	stopped := viewOnPTY(t, dir, "--resume-for", "1h", "@tok")
+	stopped.wait(t, "y\ny\n")
+	poll(t, "three viewers", func() bool {
+		audit, _ := os.ReadFile(filepath.Join(dir, "audit"))
+		return bytes.Count(audit, []byte(`"join"`)) == 3
+	})
+	pid := stopped.Pid()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, "the viewer is stopped", func() bool { return procState(pid) == "T" })
+
+	watched := []*aTool{sharer, all, lines}
+	early, most := make([]int, len(watched)), make([]int, len(watched)) // KiB: when they are warm, and from then on
+	warm := time.Now().Add(span / 5)
+	speed := floodSpeed(t, yes, span, func() {
+		for i, p := range watched {
+			rss := procStatus(p, "VmRSS")
+			if time.Now().Before(warm) {
+				early[i], most[i] = rss, rss
+			}
+			most[i] = max(most[i], rss)
+		}
+	})
+	if got := procState(pid); got != "T" {
+		t.Fatalf("the stopped viewer's state: got %q, want T", got)
+	}
+	var memory strings.Builder
+	for i, p := range watched {
+		fmt.Fprintf(&memory, ", %s %d to %d", p.Args[1], early[i]>>10, most[i]>>10)
+		if growth := most[i] - early[i]; growth > maxGrowth && !raceDetector {
+			t.Errorf("%v: grew by %d KiB, want at most %d", p.Args, growth, maxGrowth)
+		}
+	}
+	for _, p := range []*aTool{all, lines} {
+		_ = p.Process.Signal(syscall.SIGTERM)
+		if got := p.code(t); got != proto.Terminated {
+			t.Errorf("%v: ended with %v, want %v: %s", p.Args, got, proto.Terminated, p.stderr.Bytes())
+		}
+	}
+	after := floodSpeed(t, yes, aside, nil) // the machine may have become slower
+	if speed < minSpeed*min(before, after) && !raceDetector {
+		t.Errorf("the flood: got %.1f MB/s, want at least %.0f %% of the %.1f and %.1f without viewers", speed/1e6, minSpeed*100, before/1e6, after/1e6)
+	}
+
+	if err := syscall.Kill(yes, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	stopped.wait(t, "the flood is over")
+	again := time.Since(begun)
+	_ = sharer.Process.Signal(syscall.SIGTERM)
+	if got := sharer.code(t); got != proto.Terminated {
+		t.Errorf("%v: ended with %v, want %v: %s", sharer.Args, got, proto.Terminated, sharer.stderr.Bytes())
+	}
+	t.Logf("torture: yes for %v with three viewers, one stopped: %.1f MB/s, %.0f %% of what it is without (%.1f before, %.1f after); memory in MiB%s; the stopped one had the screen %v after SIGCONT",
+		span, speed/1e6, speed/(before+after)*200, before/1e6, after/1e6, memory.String(), again.Round(time.Millisecond))
+}
+
+// floodSpeed is how many bytes a second a process writes for a while. It calls
+// look, if there is one, ten times a second.
+func floodSpeed(t *testing.T, pid int, span time.Duration, look func()) float64 {
+	t.Helper()
+	begun, before := time.Now(), written(t, pid)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for time.Since(begun) < span {
+		<-tick.C
+		if look != nil {
+			look()
+		}
+	}
+	return float64(written(t, pid)-before) / time.Since(begun).Seconds()
+}
+
+// written is how many bytes a process has written.
+func written(t *testing.T, pid int) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^wchar: (\d+)`).FindSubmatch(text)
+	if m == nil {
+		t.Fatalf("no wchar in %s", text)
+	}
+	n, err := strconv.ParseInt(string(m[1]), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// procState is the state of a process, such as S or T, and nothing if there is no
+// such process.
+func procState(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if i := bytes.LastIndexByte(text, ')'); i >= 0 && i+2 < len(text) {
+		return string(text[i+2 : i+3])
+	}
+	return ""
+}
+
+// descendant finds a process by its name below another one, 0 if it is not there.
+func descendant(pid int, name string) int {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task)
+		for child := range strings.FieldsSeq(string(text)) {
+			n, _ := strconv.Atoi(child)
+			if comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", n)); string(comm) == name+"\n" {
+				return n
+			}
+			if found := descendant(n, name); found != 0 {
+				return found
+			}
+		}
+	}
+	return 0
+}
+
+// ptyViewer is a mesh-tty on a terminal of its own. Under tmux none can be stopped
+// for long: that continues what it has started.
+type ptyViewer struct {
+	*pty.Process
+
+	mu     sync.Mutex
+	screen *vt.Terminal
+}
+
+func viewOnPTY(t *testing.T, dir string, args ...string) *ptyViewer {
+	t.Helper()
+	path, err := exec.LookPath("mesh-tty")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, arg := range args {
+		if token, ok := strings.CutPrefix(arg, "@"); ok {
+			args[i] = "@" + filepath.Join(dir, token)
+		}
+	}
+	p, err := pty.Start(pty.Options{
+		Command: append([]string{path}, args...), Cols: 80, Rows: 24,
+		Env: append(os.Environ(), "MESH_HOME="+filepath.Join(dir, "home"), "TERM=xterm-256color"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &ptyViewer{Process: p, screen: vt.New(80, 24, 0)}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := p.Read(buf)
+			v.mu.Lock()
+			_, _ = v.screen.Write(buf[:n])
+			v.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		_ = syscall.Kill(p.Pid(), syscall.SIGCONT)
+		p.Close()
+		wg.Wait()
+	})
+	return v
+}
+
+// wait waits until the screen has a text.
+func (v *ptyViewer) wait(t *testing.T, text string) {
+	t.Helper()
+	poll(t, fmt.Sprintf("the screen has %q", text), func() bool {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		return strings.Contains(strings.Join(v.screen.Text(), "\n"), text)
+	})
+}
