@@ -118,7 +118,6 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	s.changed()
 	// A viewer whose link has ended waits for no turn any more.
 	stop := context.AfterFunc(ctx, func() { s.arbiter.silence(v.typist) })
-	defer stop()
 	gone := make(chan struct{}) // closed when the viewer has ended its side, or failed
 	var wg sync.WaitGroup
 	wg.Go(v.typeKeys)
@@ -136,6 +135,9 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 		_ = to.Close() // never fails
 	}
 	wg.Wait()
+	if !stop() { // it has begun, and is to be over when this is
+		s.arbiter.silence(v.typist)
+	}
 	s.leave(v)
 	return context.Cause(ctx)
 }
