@@ -60,7 +60,7 @@ func (f *flows) dial(wanted int) {
 	defer tick.Stop()
 	var after time.Time // the next attempt is
 	rest := flowRest
-	made := make(chan error) // sent by each attempt, read below
+	made := make(chan attempt) // sent by each, read below
 	via := f.link.Via()
 	making := 0 // attempts that run
 	for {
@@ -70,7 +70,7 @@ func (f *flows) dial(wanted int) {
 		}
 		f.shrink(want)
 		for ; f.count()+making < want && time.Now().After(after); making++ {
-			go func() { made <- f.make(via) }()
+			go func(via string) { made <- attempt{via, f.make(via)} }(via)
 		}
 		select {
 		case <-tick.C:
@@ -79,19 +79,25 @@ func (f *flows) dial(wanted int) {
 				<-made
 			}
 			return
-		case err := <-made:
+		case a := <-made:
 			making--
 			switch {
-			case err == nil:
+			case a.err == nil:
 				rest = flowRest
-			case via != f.link.Via():
+			case a.via != f.link.Via():
 				f.x.noTCP = true
 			case time.Now().After(after): // one rest for all that fail together
-				f.x.log.Info("no further flow", "err", err)
+				f.x.log.Info("no further flow", "err", a.err)
 				after, rest = time.Now().Add(rest), 2*rest
 			}
 		}
 	}
+}
+
+// attempt is one to make a flow, that is over.
+type attempt struct {
+	via string
+	err error
 }
 
 func (f *flows) make(via string) error {

@@ -57,6 +57,24 @@ func TestManPages(t *testing.T) {
 	}
 }
 
+// swallowed is mdoc that mandoc takes without a warning and renders as nobody means
+// it: a quotation or an option that reaches over what follows, a heading that begins
+// with the name of a macro.
+var swallowed = regexp.MustCompile(`(?m)^.*\bQl .* (No|Ql) .*$|^.*\bOp Ar \S+ \| Cm \S+ \| .*$|^\.S[sh] (An|At|In|No|So)\b.*$`)
+
+func TestManQuotes(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob(filepath.Join("..", "..", "man", "*.[1-9]"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("got %d pages and %v", len(pages), err)
+	}
+	for _, page := range pages {
+		for _, line := range swallowed.FindAllString(readPage(t, filepath.Base(page)), -1) {
+			t.Errorf("%s: got %q", filepath.Base(page), line)
+		}
+	}
+}
+
 // TestManExit wants all codes, with their meanings, on the page of mesh itself.
 func TestManExit(t *testing.T) {
 	t.Parallel()

@@ -127,8 +127,11 @@ func TestTTYControl(t *testing.T) {
 	if got := s.sharer.Text(); strings.Contains(got, "nothing") {
 		t.Errorf("typed after it was revoked:\n%s", got)
 	}
+	s.sharer.Run("mesh-tty ctl kick 9")
+	s.sharer.WaitText("no viewer is called 9")
 	s.sharer.Run("mesh-tty ctl kick 1; mesh-tty ctl list | wc -l")
 	p.WaitText("23 (declined)")
+	p.WaitText("hint: the sharer has sent this node away")
 	p.Run("echo status $?")
 	p.WaitText("status 23")
 }

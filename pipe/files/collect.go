@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"strings"
@@ -10,30 +11,41 @@ import (
 )
 
 // Collect removes the unfinished files below a folder that no process writes.
-// It goes into no link.
+// It goes into no link. What can't be looked into or removed does not hold up the
+// rest, and is the error.
 func Collect(ctx context.Context, in *os.Root) error {
-	return fs.WalkDir(in.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+	var first error
+	err := fs.WalkDir(in.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
-		if err != nil {
-			return proto.IOError(err)
+		if err == nil {
+			err = collect(in, path, d)
 		}
-		name := d.Name()
-		if !d.Type().IsRegular() || !strings.HasPrefix(name, tempPrefix) || !strings.HasSuffix(name, tempSuffix) {
-			return nil
-		}
-		f, err := in.OpenFile(path, os.O_RDONLY|openNonblock, 0)
-		if err != nil {
-			return proto.IOError(err)
-		}
-		defer f.Close()
-		if lock(f) != nil {
-			return nil // it is being written
-		}
-		if err := in.Remove(path); err != nil {
-			return proto.IOError(err)
+		if first == nil && err != nil && !errors.Is(err, fs.ErrNotExist) { // somebody else was quicker
+			first = proto.IOError(err)
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return first
+}
+
+// collect removes what is at a path if it is an unfinished file.
+func collect(in *os.Root, path string, d fs.DirEntry) error {
+	name := d.Name()
+	if !d.Type().IsRegular() || !strings.HasPrefix(name, tempPrefix) || !strings.HasSuffix(name, tempSuffix) {
+		return nil
+	}
+	f, err := in.OpenFile(path, os.O_RDONLY|openNonblock, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if lock(f) != nil {
+		return nil // it is being written
+	}
+	return in.Remove(path)
 }

@@ -123,7 +123,7 @@ func (p *Pending) publish() error {
 		return p.dir.Rename(p.temp, p.base)
 	}
 	as, err := publishAs(p.base, p.number, func(name string) error { return p.dir.Link(p.temp, name) })
-	if errors.Is(err, errIsThere) {
+	if errors.Is(err, ErrIsThere) {
 		return p.exists()
 	}
 	if err != nil {

@@ -28,7 +28,7 @@ func (s *store) publish(p *part) (string, error) {
 	if s.o.Force {
 		switch info, err := root.Lstat(name); {
 		case err == nil && !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
-			return "", errIsThere
+			return "", ErrIsThere
 		case err == nil:
 			return name, root.Rename(p.temp, name) // replaces a link, and follows none
 		}
@@ -46,10 +46,10 @@ func publishAs(name string, number bool, publish func(name string) error) (strin
 			return as, err
 		}
 		if !number || n == maxCopies {
-			return "", errIsThere
+			return "", ErrIsThere
 		}
 		if as = numbered(name, n); len(as) > proto.MaxNameBytes {
-			return "", errIsThere
+			return "", ErrIsThere
 		}
 	}
 }
@@ -64,4 +64,5 @@ func numbered(name string, n int) string {
 	return base + " (" + strconv.Itoa(n) + ")" + ext
 }
 
-var errIsThere = proto.Errorf(proto.Unsafe, "there is something of that name already")
+// ErrIsThere is why a file is not stored whose name another content has.
+var ErrIsThere = proto.Errorf(proto.Unsafe, "there is something of that name already")

@@ -22,7 +22,7 @@ func (r *receiver) folder(m *wire.Entry, in *folder, name string) error {
 		return r.refuseFolder(m, in, name, err)
 	default:
 		if info, err := in.root.Lstat(name); err == nil && !info.IsDir() {
-			return r.refuseFolder(m, in, name, errIsThere)
+			return r.refuseFolder(m, in, name, ErrIsThere)
 		}
 	}
 	if err := f.open(); err != nil {
@@ -47,7 +47,7 @@ func (r *receiver) symlink(m *wire.Entry, in *folder, name string) error {
 	err := in.root.Symlink(m.Target, name)
 	switch {
 	case errors.Is(err, os.ErrExist):
-		return r.refuse(m, errIsThere)
+		return r.refuse(m, ErrIsThere)
 	case err != nil && proto.CodeOf(proto.IOError(err)) == proto.Space:
 		return proto.IOError(errIn(m.Path, err))
 	case err != nil:

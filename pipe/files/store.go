@@ -257,9 +257,9 @@ func (s *store) syncBatch(batch []job, alike bool) error {
 // name publishes a file. That there is one already is told, and ends nothing.
 func (s *store) name(p *part) error {
 	name, err := s.publish(p)
-	if errors.Is(err, errIsThere) {
+	if errors.Is(err, ErrIsThere) {
 		s.spoil(p.folder.top)
-		s.refuse(p.entry.Path, errIsThere)
+		s.refuse(p.entry.Path, ErrIsThere)
 		p.kept = false
 		return nil
 	}
@@ -296,7 +296,7 @@ func (s *store) takeRefused() ([]wire.Refused, []error) {
 // errIn adds a path of the peer's to an error.
 func errIn(path string, err error) error {
 	if path == "" {
-		path = "."
+		path = "the folder given"
 	}
 	return &fs.PathError{Op: "store in", Path: proto.EscapeText(path), Err: cause(err)}
 }

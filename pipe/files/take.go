@@ -71,7 +71,7 @@ func (r *receiver) compareThere(w *want, info fs.FileInfo) (wire.Answer, error) 
 	replaces := r.o.Rename || r.o.Force && (info.Mode().IsRegular() || info.Mode()&fs.ModeSymlink != 0)
 	if !info.Mode().IsRegular() || info.Size() != w.entry.Size {
 		if !replaces {
-			return wire.Answer{}, errIsThere
+			return wire.Answer{}, ErrIsThere
 		}
 		return wire.Answer{}, nil
 	}
@@ -87,7 +87,7 @@ func (r *receiver) compareThere(w *want, info fs.FileInfo) (wire.Answer, error) 
 		case wire.Digest(h.Sum()) == *w.entry.Digest:
 			return wire.Answer{Skip: true}, nil
 		case !replaces:
-			return wire.Answer{}, errIsThere
+			return wire.Answer{}, ErrIsThere
 		}
 		return wire.Answer{}, nil
 	}
@@ -106,7 +106,7 @@ func (r *receiver) hashThere(w *want, info fs.FileInfo) (*digest.Hasher, error) 
 	}
 	defer f.Close()
 	if opened, err := f.Stat(); err != nil || !os.SameFile(info, opened) {
-		return nil, errIsThere
+		return nil, ErrIsThere
 	}
 	h := digest.New()
 	return h, r.hash(h, f, w.entry.Size)
@@ -283,7 +283,7 @@ func (r *receiver) end(m *wire.End) error {
 func (r *receiver) spoilt(e *wire.Entry, in *folder, code proto.Code) error {
 	r.store.spoil(in.top)
 	if code == proto.Unsafe {
-		r.tally.refuse(proto.EscapeText(e.Path), errIsThere)
+		r.tally.refuse(proto.EscapeText(e.Path), ErrIsThere)
 	} else {
 		r.tally.fail(proto.EscapeText(e.Path), proto.Errorf(code, "the peer could not send it (%s)", code))
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
@@ -212,8 +214,35 @@ func usageError(c *cli.Context, err error, _ bool) error {
 	if errors.Is(err, flag.ErrHelp) {
 		text = "unknown flag --help"
 	}
+	if before, name, ok := strings.Cut(text, "needs an argument: -"); ok {
+		text = before + "needs an argument: " + dashed(strings.TrimLeft(name, "-"))
+	}
+	if m := badValue.FindStringSubmatch(text); m != nil {
+		why := m[3]
+		switch {
+		case why != "parse error": // which is all that package flag says
+		case isDuration(c, m[2]):
+			why = "want a time such as 30s, 5m or 1h30m"
+		default:
+			why = "want a number"
+		}
+		text = fmt.Sprintf("invalid value %s for flag %s: %s", m[1], dashed(m[2]), why)
+	}
 	text = strings.ToLower(text[:1]) + text[1:]
 	return Hint(proto.Errorf(proto.Usage, "%s", text), fmt.Sprintf("%q lists the flags", c.Command.HelpName+" --help"))
+}
+
+// badValue is what package flag says of a value: the value, the flag, and why.
+var badValue = regexp.MustCompile(`(?s)^invalid value (".*") for flag -(\S+): (.*)$`)
+
+// isDuration reports whether the flag takes a time.
+func isDuration(c *cli.Context, name string) bool {
+	for _, f := range append(c.App.Flags, c.Command.Flags...) {
+		if _, ok := f.(*cli.DurationFlag); ok && slices.Contains(f.Names(), name) {
+			return true
+		}
+	}
+	return false
 }
 
 // dashed is a flag as a person types it.

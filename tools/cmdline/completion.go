@@ -132,7 +132,10 @@ _mesh() {
   done
   case "$path" in
 ` + offers + `  esac
-  while IFS='' read -r i; do COMPREPLY+=("$i"); done < <(compgen -W "$offers" -- "$cur")
+  # Flags are offered for a dash only, so that Tab alone completes files.
+  while IFS='' read -r i; do
+    [[ $i == -* && $cur != -* ]] || COMPREPLY+=("$i")
+  done < <(compgen -W "$offers" -- "$cur")
 }
 complete -o default -F _mesh ` + commands(list) + "\n"
 }

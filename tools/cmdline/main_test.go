@@ -84,7 +84,7 @@ func TestDispatch(t *testing.T) {
 		{"mesh-probe --foo", 2, "", "mesh-probe: error: unknown flag --foo\nmesh-probe: hint: \"mesh-probe --help\" lists the flags\n"},
 		{"mesh probe -x", 2, "", "mesh-probe: error: unknown flag -x\nmesh-probe: hint: \"mesh probe --help\" lists the flags\n"},
 		{"mesh-probe sub -x", 2, "", "mesh-probe: error: unknown flag -x\nmesh-probe: hint: \"mesh-probe sub --help\" lists the flags\n"},
-		{"mesh-probe --ttl", 2, "", "mesh-probe: error: flag needs an argument: -ttl\nmesh-probe: hint: \"mesh-probe --help\" lists the flags\n"},
+		{"mesh-probe --ttl", 2, "", "mesh-probe: error: flag needs an argument: --ttl\nmesh-probe: hint: \"mesh-probe --help\" lists the flags\n"},
 		{"mesh-probe --generate-bash-completion", 2, "", "mesh-probe: error: unknown flag --generate-bash-completion\nmesh-probe: hint: \"mesh-probe --help\" lists the flags\n"},
 		{"mesh completion", 2, "", "mesh: error: a subcommand is missing\nmesh: hint: one of: bash, zsh, fish\n"},
 		{"mesh completion tcsh", 2, "", "mesh: error: unknown subcommand \"tcsh\"\nmesh: hint: one of: bash, zsh, fish\n"},

@@ -2,9 +2,11 @@ package recv
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/urfave/cli/v2"
 
@@ -24,14 +26,26 @@ func storeFiles(c *cli.Context, t transfer, dir, as string) error {
 		return err
 	}
 	defer root.Close()
+	var taken atomic.Bool
+	complain := node.Complaints(c)
+	report := func(path string, err error) {
+		if errors.Is(err, files.ErrIsThere) {
+			taken.Store(true)
+		}
+		complain(path, err)
+	}
 	o := files.ReceiveOptions{
 		Force: c.Bool("force"), Rename: c.Bool("rename"), Portable: c.Bool("portable"),
 		MaxBytes: cmdline.SizeOf(c, cmdline.MaxSizeName), MaxEntries: c.Int64(cmdline.MaxFilesName),
-		As: as, Owner: t.peer, Report: node.Complaints(c),
+		As: as, Owner: t.peer, Report: report,
 	}
-	return t.files(c.Context, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+	err = t.files(c.Context, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		return files.Receive(ctx, root, from, to, o)
 	})
+	if taken.Load() && as == "" && !o.Force && !o.Rename {
+		return cmdline.Hint(err, "--force replaces what is there, --rename stores beside it")
+	}
+	return err
 }
 
 // writeArchive writes files and folders as an archive.

@@ -81,6 +81,8 @@ func check(c *cli.Context, args []string) error {
 		return proto.Errorf(proto.Usage, "either --force or --rename")
 	case c.Bool("gc") && len(args) > 0:
 		return proto.Errorf(proto.Usage, "--gc calls no PEER")
+	case c.Bool("gc") && c.Bool("next"):
+		return proto.Errorf(proto.Usage, "either --gc or --next")
 	case c.Bool("next") && len(args) > 0:
 		return proto.Errorf(proto.Usage, "--next calls no PEER")
 	}

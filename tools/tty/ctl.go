@@ -35,8 +35,17 @@ func ctl(c *cli.Context) error {
 	}
 	do, operands := args[0], args[1:]
 	takes, ok := requests[do]
-	if !ok || len(operands) < takes.least || len(operands) > takes.most {
-		return cmdline.Hint(proto.Errorf(proto.Usage, "that is no request"), "one of: "+c.Command.ArgsUsage)
+	var wrong string
+	switch {
+	case !ok:
+		wrong = "is no request"
+	case len(operands) < takes.least:
+		wrong = "needs an operand"
+	case len(operands) > takes.most:
+		wrong = "takes no operand"
+	}
+	if wrong != "" {
+		return cmdline.Hint(proto.Errorf(proto.Usage, "%q %s", do, wrong), "one of: "+c.Command.ArgsUsage)
 	}
 	socket := os.Getenv(share.EnvSocket)
 	if socket == "" {

@@ -23,7 +23,7 @@ const patience = 500 * time.Millisecond
 // and screen where they are.
 const Reset = "\x1b[m\x1b(B\x0f" + // colours, ASCII
 	"\x1b7\x1b[r\x1b8" + // the scroll region; that moves the cursor
-	"\x1b[?25h\x1b[0 q\x1b[?7h\x1b[4l\x1b[?5l" + // cursor, wrapping, no insertion, not reversed
+	"\x1b[?25h\x1b[0 q\x1b[?7h\x1b[4;20l\x1b[?5l" + // cursor, wrapping, no insertion, LF as ever, not reversed
 	"\x1b[?9;1000;1002;1003;1005;1006;1015;1004;2004;2031;2048l" + // mouse, focus, paste, reports
 	"\x1b[?1l\x1b>\x1b[<u\x1b[>4m" + // keys
 	"\x1b[?2026l" // shows at once what is drawn

@@ -27,7 +27,7 @@ func (s *Session) Kick(number int) error {
 	if v == nil {
 		return errNoViewer
 	}
-	s.arbiter.revoke(v.typist)
+	s.arbiter.silence(v.typist)
 	s.o.Audit.write(audited{Event: "kick", PeerID: v.who.ID, Peer: v.label})
 	v.fail(proto.Errorf(proto.Declined, "the peer was sent away"))
 	return nil
@@ -57,7 +57,7 @@ func (s *Session) Revoke(number int) error {
 	}
 	s.mu.Unlock()
 	for _, t := range silenced {
-		s.arbiter.revoke(t)
+		s.arbiter.silence(t)
 	}
 	e := audited{Event: "revoke"}
 	if v != nil {
@@ -97,9 +97,16 @@ func (s *Session) Pause(paused bool) {
 	event := "resume"
 	if paused {
 		event = "pause"
+		s.arbiter.pause()
 	}
 	s.o.Audit.write(audited{Event: event})
 	s.changed()
+}
+
+func (s *Session) isPaused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.paused
 }
 
 // Drain waits for the viewers to see the end, after [Session.Exit], and returns

@@ -76,6 +76,33 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
+// A command that ends during a pause ends for its viewers too, where they are.
+func TestExitDuringPause(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, share.Options{})
+	viewers := []*viewer{
+		r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen}),
+		r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermRaw}),
+	}
+	r.Output([]byte("before"))
+	for _, v := range viewers {
+		v.wait("before", func() bool { return v.screen.Text()[0] == "before" })
+	}
+	r.Pause(true)
+	r.Output([]byte("secret"))
+	viewers = append(viewers, r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen}))
+	for _, v := range viewers {
+		v.wait("the pause", func() bool { return v.ctl.Paused })
+	}
+	r.Exit(3, 0)
+	for i, v := range viewers {
+		v.end(proto.OK)
+		if v.exit == nil || *v.exit != (wire.TermExit{Seq: v.seq, Code: 3}) || strings.Contains(v.screen.Text()[0], "secret") {
+			t.Errorf("viewer %d: got %+v at %d, and %q", i, v.exit, v.seq, v.screen.Text()[0])
+		}
+	}
+}
+
 // What is printed during a pause nobody ever gets, but for what is on the screen
 // then; not from the history, and not from the scrollback.
 func TestPause(t *testing.T) {

@@ -128,7 +128,7 @@ func (s *Session) find(who string) (int, error) {
 		}
 	}
 	if found == 0 {
-		return 0, errNoViewer
+		return 0, proto.Errorf(proto.Usage, "no viewer is called %s", proto.EscapeText(who))
 	}
 	return found, nil
 }

@@ -41,7 +41,7 @@ const (
 )
 
 // HostOptions say what is shared, and where it comes from. Of the session's
-// options Input, Resize, Record, Audit and Changed are the host's own.
+// options Input, Resize, Lines, Record, Audit and Changed are the host's own.
 type HostOptions struct {
 	Options
 	// Command runs on a terminal of its own, with Env as its environment. With
@@ -84,6 +84,7 @@ type Host struct {
 func NewHost(o HostOptions) (*Host, error) {
 	h := &Host{o: o, status: make(chan Status, 1)}
 	h.o.Input, h.o.Resize, h.o.Changed = nil, nil, nil
+	h.o.Lines = o.Stream != nil
 	if o.Titles {
 		h.o.Changed = h.tell
 	}

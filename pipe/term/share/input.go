@@ -171,7 +171,7 @@ func (a *arbiter) local(p []byte) {
 	if a.queued > floodQueue {
 		a.drop(func(piece) bool { return true })
 	}
-	if h := a.holder; h != nil && h != t && h.keys.paste {
+	if h := a.holder; h != nil && h != t && h.keys.paste && !h.dropPaste {
 		h.dropPaste = true
 		a.push(h, []byte(pasteEnd))
 	}
@@ -183,16 +183,21 @@ func (a *arbiter) local(p []byte) {
 }
 
 // remote types what a viewer sent. It blocks while others have the terminal, or
-// the terminal takes no more.
-func (a *arbiter) remote(t *typist, p []byte) {
+// the terminal takes no more. What is unwanted is not typed, but followed, so that it
+// is known where a paste ends.
+func (a *arbiter) remote(t *typist, p []byte, unwanted bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.acquire(t) {
+	if !unwanted && !a.acquire(t) {
 		return
 	}
 	out := t.keys.take(p)
 	if t.dropPaste {
 		out = a.rest(t, out)
+	}
+	if unwanted || a.session.isPaused() {
+		t.dropPaste = t.keys.paste
+		return
 	}
 	if len(out) > 0 {
 		if cols, rows := t.wants(); cols > 0 && a.session.o.Size == SizeWriter {
@@ -232,8 +237,8 @@ func lastIndex(b []byte, s string) int {
 func (a *arbiter) release(t *typist, held []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(t.keys.held) == 0 || &t.keys.held[0] != &held[0] || t.deaf.Load() {
-		return // more has come
+	if len(t.keys.held) == 0 || &t.keys.held[0] != &held[0] || t.deaf.Load() || a.session.isPaused() {
+		return // more has come, or nothing is wanted
 	}
 	t.keys.held = nil
 	if !isReply(append(slices.Clone(held), 'c')) && !t.dropPaste {
@@ -292,21 +297,26 @@ func (a *arbiter) resized(t *typist, cols, rows int) {
 	}
 }
 
-// silence makes what t types worth nothing from now on.
+// silence makes what t types worth nothing from now on, and takes back what the
+// terminal has not taken of it.
 func (a *arbiter) silence(t *typist) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	t.deaf.Store(true)
-	a.changed.Broadcast()
-}
-
-// revoke is silence, and takes back what t typed that the terminal has not taken.
-func (a *arbiter) revoke(t *typist) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t.deaf.Store(true)
 	a.drop(func(p piece) bool { return p.by == t })
 	a.forget(t)
+}
+
+// pause takes back what viewers typed that the terminal has not taken, and ends a
+// paste of theirs that goes on.
+func (a *arbiter) pause() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drop(func(p piece) bool { return p.by != nil && !p.by.local })
+	if h := a.holder; h != nil && !h.local && h.keys.paste && !h.dropPaste {
+		h.dropPaste = true
+		a.push(h, []byte(pasteEnd))
+	}
 }
 
 // drop drops of the queue what is not wanted. It is called with mu held.

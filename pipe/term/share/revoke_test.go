@@ -16,7 +16,15 @@ import (
 // came before; only what the terminal is taking can't be taken back.
 func TestRevokeTakesBack(t *testing.T) {
 	t.Parallel()
-	for what, act := range map[string]func(*share.Session, int) error{"kick": (*share.Session).Kick, "revoke": (*share.Session).Revoke} {
+	for what, act := range map[string]func(*room, *viewer) error{
+		"kick":   func(r *room, _ *viewer) error { return r.Kick(1) },
+		"revoke": func(r *room, _ *viewer) error { return r.Revoke(1) },
+		"a link that ends": func(_ *room, v *viewer) error {
+			v.send(wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermRaw}))
+			v.end(proto.Protocol)
+			return nil
+		},
+	} {
 		stuck := &stuckTerminal{go1: make(chan struct{})}
 		r := newRoom(t, share.Options{Input: stuck})
 		v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
@@ -24,7 +32,7 @@ func TestRevokeTakesBack(t *testing.T) {
 		<-stuck.began()
 		v.typeKeys("rm -rf /\r")
 		eventually(t, "keys in the queue", func() bool { return share.Queued(r.Session) == 10 })
-		if err := act(r.Session, 1); err != nil {
+		if err := act(r, v); err != nil {
 			t.Fatal(err)
 		}
 		r.Type([]byte("s"))

@@ -45,6 +45,9 @@ type Options struct {
 	Input io.Writer
 	// Resize, if it is set, gives the terminal another size.
 	Resize func(cols, rows int) error
+	// Lines says that no terminal's driver has seen the output, as in a file: a line
+	// feed alone begins a new line.
+	Lines bool
 	// Answers says that the emulator answers what the program asks its terminal,
 	// because there is no other.
 	Answers bool
@@ -107,6 +110,9 @@ type snapshot struct {
 	taken      time.Time
 }
 
+// newlines sets LNM (ECMA-48 7.2.12).
+const newlines = "\x1b[20h"
+
 // New returns a session whose terminal is empty.
 func New(o Options) *Session {
 	if o.History == 0 {
@@ -128,6 +134,9 @@ func New(o Options) *Session {
 		left:    make(chan struct{}, 1),
 	}
 	_, _ = rand.Read(s.ID[:]) // never fails
+	if o.Lines {
+		_, _ = s.emulator.Write([]byte(newlines)) // never fails; snapshots tell the viewers
+	}
 	if o.Answers {
 		s.emulator.Answer = func(p []byte) { s.answers = append(s.answers, p...) }
 	}
@@ -241,7 +250,7 @@ func (s *Session) Exit(code, signal int) {
 	defer s.order.Unlock()
 	s.mu.Lock()
 	s.exit = &wire.TermExit{Seq: s.history.end, Code: code, Signal: signal}
-	s.wake(true)
+	s.wake(false)
 	s.mu.Unlock()
 	s.record(func(c *cast.Writer) error { return c.Close(time.Now()) })
 	s.o.Audit.write(audited{Event: "exit", Code: &code})

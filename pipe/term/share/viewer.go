@@ -53,7 +53,7 @@ type viewer struct {
 	typist  *typist
 	open    wire.TermOpen
 	woken   chan struct{} // wake sends; has room for one
-	keys    chan []byte   // TERM_INs; read sends and closes
+	keys    chan chunk    // TERM_INs; read sends and closes
 	fail    func(error)
 
 	// The rest is guarded by the session's mu.
@@ -75,6 +75,12 @@ type viewer struct {
 	sent      time.Time
 	frame     []byte
 	scratch   []byte
+}
+
+// chunk is what a TERM_IN has, and whether it came during a pause.
+type chunk struct {
+	keys   []byte
+	paused bool
 }
 
 func (v *viewer) wake() {
@@ -110,7 +116,7 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	}
 	s.o.Audit.write(audited{Event: "join", PeerID: who.ID, Peer: v.label, Addr: who.Addr, Rights: v.who.Caps.String()})
 	s.changed()
-	// A viewer that is gone waits for no turn any more.
+	// A viewer whose link has ended waits for no turn any more.
 	stop := context.AfterFunc(ctx, func() { s.arbiter.silence(v.typist) })
 	defer stop()
 	gone := make(chan struct{}) // closed when the viewer has ended its side, or failed
@@ -137,8 +143,8 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 // typeKeys types what read brings. It has a goroutine of its own, so that a viewer
 // that waits for its turn sees what others do meanwhile.
 func (v *viewer) typeKeys() {
-	for keys := range v.keys {
-		v.session.arbiter.remote(v.typist, keys)
+	for c := range v.keys {
+		v.session.arbiter.remote(v.typist, c.keys, c.paused)
 	}
 }
 
@@ -163,7 +169,7 @@ func (s *Session) join(who Visitor, open wire.TermOpen, fail func(error)) (*view
 	s.last++
 	v := &viewer{
 		session: s, number: s.last, who: who, label: label(who, open.Name), joined: time.Now(), open: open,
-		woken: make(chan struct{}, 1), keys: make(chan []byte, maxWaiting), fail: fail, heard: time.Now(), news: true,
+		woken: make(chan struct{}, 1), keys: make(chan chunk, maxWaiting), fail: fail, heard: time.Now(), news: true,
 	}
 	v.typist = &typist{label: v.label, id: who.ID, number: v.number, cols: open.Cols, rows: open.Rows}
 	switch {
@@ -247,13 +253,7 @@ func (v *viewer) typed(keys []byte) error {
 	if !v.who.Caps.Has(proto.CapTTYControl) {
 		return errCapability
 	}
-	s := v.session
-	s.mu.Lock()
-	paused := s.paused
-	s.mu.Unlock()
-	if !paused {
-		v.keys <- keys
-	}
+	v.keys <- chunk{keys, v.session.isPaused()}
 	return nil
 }
 
@@ -346,7 +346,9 @@ func (v *viewer) next(now time.Time) (wait time.Duration, paint bool) {
 		}
 	}
 	if s.paused && s.exit != nil { // the rest is nobody's
-		v.frame = wire.AppendFrame(v.frame, s.exit)
+		exit := *s.exit
+		exit.Seq = v.at.seq
+		v.frame = wire.AppendFrame(v.frame, &exit)
 		v.ended = true
 		return 0, false
 	}

@@ -50,7 +50,7 @@ func TestPlain(t *testing.T) {
 		{"", ""},
 		{"a", "a\n"},
 		{"a\r\nb\r\n", "a\nb\n"},
-		{"a\nb", "a\n b\n"}, // a newline alone goes straight down
+		{"a\nb", "a\nb\n"}, // a line feed alone begins a line, as in a file
 		{"\r\n\r\n", "\n\n"},
 		{"10%\r50%\r100%\r\n", "100%\n"},
 		{"abc\b\bX\r\n", "aXc\n"},

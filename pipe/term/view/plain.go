@@ -30,7 +30,13 @@ const (
 	maxPlainLine = 64 << 10
 )
 
-func newPlain(w io.Writer) *plain { return &plain{w: w, t: vt.New(vt.MaxCols, 1, plainHistory)} }
+// newPlain begins each line at its beginning, also after a line feed alone (LNM), as
+// a stream has it that came from no terminal.
+func newPlain(w io.Writer) *plain {
+	p := &plain{w: w, t: vt.New(vt.MaxCols, 1, plainHistory)}
+	_, _ = p.t.Write([]byte("\x1b[20h")) // never fails
+	return p
+}
 
 func (p *plain) take(m any) error {
 	switch m := m.(type) {

@@ -169,10 +169,14 @@ func (v *view) open(cols, rows int) {
 	})
 }
 
+// ErrInside ends a view of the session that the viewer runs in, which would show
+// itself.
+var ErrInside = proto.Errorf(proto.Declined, "this is the session that mesh-tty runs in")
+
 // session takes the sharer's first frame.
 func (v *view) session(m *wire.TermSession) error {
 	if v.o.Session == m.Session.String() && term.IsTerminal(v.o.Out) {
-		return proto.Errorf(proto.Declined, "this is the session that mesh-tty runs in")
+		return ErrInside
 	}
 	rights, _ := proto.ParseCaps(m.Rights) // which the decoder has checked
 	v.types = v.o.In != nil && !v.o.ReadOnly && rights.Has(proto.CapTTYControl)

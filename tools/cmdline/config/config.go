@@ -124,8 +124,8 @@ func read(path string) ([]byte, error) {
 	if info, err = f.Stat(); err != nil {
 		return nil, err
 	}
-	if othersMayWrite(info) {
-		return nil, fmt.Errorf("%s: others may write it (mode %04o): run chmod go-w on it", path, info.Mode().Perm())
+	if why := othersMayWrite(info); why != "" {
+		return nil, fmt.Errorf("%s: %s", path, why)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err == nil && len(text) > maxBytes {

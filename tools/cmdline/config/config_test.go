@@ -120,6 +120,14 @@ func TestLoad(t *testing.T) {
 	if _, err = config.Load(path, keys); proto.CodeOf(err) != proto.Config || !strings.Contains(err.Error(), "0664") {
 		t.Errorf("a file that others may write: got %v", err)
 	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if os.Chown(path, 12345, -1) == nil { // root alone may
+		if _, err = config.Load(path, keys); proto.CodeOf(err) != proto.Config || !strings.Contains(err.Error(), "user 12345") {
+			t.Errorf("a file of another user: got %v", err)
+		}
+	}
 	if _, err = config.Load(dir, keys); proto.CodeOf(err) != proto.Config {
 		t.Errorf("a folder: got %v", err)
 	}

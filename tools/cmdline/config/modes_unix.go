@@ -2,6 +2,21 @@
 
 package config
 
-import "io/fs"
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
 
-func othersMayWrite(info fs.FileInfo) bool { return info.Mode().Perm()&0o022 != 0 }
+// othersMayWrite says why others than this user and root may write a file, and what
+// to do about it, or "".
+func othersMayWrite(info fs.FileInfo) string {
+	if perm := info.Mode().Perm(); perm&0o022 != 0 {
+		return fmt.Sprintf("others may write it (mode %04o): run chmod go-w on it", perm)
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Uid != 0 && int(s.Uid) != os.Geteuid() {
+		return fmt.Sprintf("others may write it: it belongs to user %d", s.Uid)
+	}
+	return ""
+}

@@ -3,4 +3,4 @@ package config
 import "io/fs"
 
 // othersMayWrite: modes say nothing here.
-func othersMayWrite(fs.FileInfo) bool { return false }
+func othersMayWrite(fs.FileInfo) string { return "" }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -205,6 +206,9 @@ func (t *teller) receipt(p Party, direction, preposition string, r *pipe.Receipt
 	if sum != nil {
 		e.Files, e.Skipped = &sum.Files, &sum.Skipped
 		what = fmt.Sprintf("%d files (%d were there already), ", sum.Files, sum.Skipped)
+		if sum.Files == 1 {
+			what = strings.Replace(what, "files", "file", 1)
+		}
 	}
 	t.emit(e)
 	if t.receipts {
