@@ -29,7 +29,7 @@ func TestTTYFlood(t *testing.T) {
 	span := time.Duration(torture(t, "TORTURE_FLOOD", 3, 10, 600)) * time.Second
 	const (
 		maxGrowth = 64 << 10 // KiB
-		minSpeed  = 0.4      // the promise is 0.8: a busy machine has less for both
+		minSpeed  = 0.3      // the promise is 0.8: a busy machine gives each process less
 	)
 	dir := t.TempDir()
 	// Stopped is as good as gone to the sharer, so that its link breaks.
@@ -38,7 +38,7 @@ func TestTTYFlood(t *testing.T) {
 	await(t, filepath.Join(dir, "tok"))
 	yes := 0
 	poll(t, "the flood", func() bool { yes = descendant(sharer.Process.Pid, "yes"); return yes != 0 })
-	aside := max(span/5, 2*time.Second) // for each measurement without viewers
+	aside := min(max(span/5, 2*time.Second), 20*time.Second) // for each measurement without viewers
 	before := floodSpeed(t, yes, aside, nil)
 
 	all := begin(t, dir, nil, "mesh-tty", "--raw", "@tok")
