@@ -235,7 +235,7 @@ func TestFlood(t *testing.T) { // alone, since it looks at the memory
 		if got, want := strings.Join(v.screen.Text(), "\n"), strings.Join(ref.Text(), "\n"); got != want {
 			t.Errorf("viewer %d ends with\n%s", i, got)
 		}
-		if i != 1 && v.waited > time.Second {
+		if i != 1 && v.waited > 5*time.Second { // 200 ms on a quiet machine
 			t.Errorf("viewer %d saw nothing new for %s", i, v.waited)
 		}
 	}
@@ -256,7 +256,9 @@ func TestSlowLink(t *testing.T) {
 	begun := time.Now()
 	h.Type([]byte("\x03"))
 	v.wait("the prompt", func() bool { return v.screen.Text()[0] == "prompt" })
-	if took := time.Since(begun); took > 600*time.Millisecond { // 300 ms on a quiet machine
+	// The history alone would take 20 s. On a quiet machine it is 300 ms, which
+	// scripts/wan tty measures.
+	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("the prompt took %s", took)
 	}
 }
