@@ -316,9 +316,7 @@ func TestInputIsNotAllowed(t *testing.T) {
 	v := start(t, view.Options{Form: view.Raw, In: r})
 	v.session(viewOnly, 80, 24)
 	v.wantEnd(view.End{}, proto.Capability)
-	if v.typed.Len() != 0 {
-		t.Errorf("typed %q", v.typed.String())
-	}
+	v.wantNothing("who may only view")
 }
 
 // A viewer of a terminal without a name for it sends nothing but what it must.
@@ -328,8 +326,9 @@ func TestAsksOnly(t *testing.T) {
 	v.session(mayType, 80, 24)
 	v.output("\x1b[c\x1b[6n\x1b]11;?\x07")
 	v.waitAcked()
-	if v.typed.Len() != 0 || len(v.sizes) != 0 || v.opened.Name != "al" {
-		t.Errorf("typed %q, sizes %v, opened %+v", v.typed.String(), v.sizes, v.opened)
+	v.wantNothing("output that asks")
+	if v.opened.Name != "al" { // waitAcked has come after it
+		t.Errorf("opened %+v", v.opened)
 	}
 }
 

@@ -105,6 +105,16 @@ func (s *sharer) waitAcked() {
 	s.wait("acknowledgement", func() bool { return s.acked == s.seq })
 }
 
+// wantNothing wants the viewer to have typed nothing and asked for no size, yet.
+func (s *sharer) wantNothing(while string) {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.typed.Len() != 0 || len(s.sizes) != 0 {
+		s.t.Errorf("%s: typed %q, sizes %v", while, s.typed.String(), s.sizes)
+	}
+}
+
 func (s *sharer) waitTyped(want string) {
 	s.t.Helper()
 	s.wait("input "+want, func() bool { return s.typed.String() == want })
