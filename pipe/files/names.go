@@ -17,12 +17,21 @@ const readNamesAtOnce = 1024
 // Their order is that of what [fold] makes of them, so that names that some
 // system takes for one stand beside each other.
 type nameList struct {
-	text  []byte
+	text  [][]byte // blocks, which are never moved
 	names []nameAt
 	next  int
 }
 
-// nameAt is where a name is in the text. Behind it, if fold changes more of it
+// minBlockBytes is the capacity of the first block, and maxBlockBytes that of the
+// last ones.
+const (
+	minBlockBytes = 1 << 12
+	blockBits     = 20
+	maxBlockBytes = 1 << blockBits
+)
+
+// nameAt is where a name is in the text: the block, and the place in it in the
+// lowest blockBits. Behind it, if fold changes more of it
 // than ASCII letters, stands what fold makes of it.
 type nameAt struct {
 	at           uint32
@@ -48,14 +57,24 @@ func readNames(dir *os.File) (*nameList, error) {
 }
 
 func (l *nameList) add(name string) {
-	n := nameAt{at: uint32(len(l.text)), length: uint16(len(name))}
-	l.text = append(l.text, name...)
+	folded := ""
 	if !isASCII(name) {
-		folded := fold(name)
-		n.fold = uint16(len(folded))
-		l.text = append(l.text, folded...)
+		folded = fold(name)
 	}
-	l.names = append(l.names, n)
+	block := l.room(len(name) + len(folded))
+	at := uint32(len(l.text)-1)<<blockBits | uint32(len(*block))
+	*block = append(append(*block, name...), folded...)
+	l.names = append(l.names, nameAt{at, uint16(len(name)), uint16(len(folded))})
+}
+
+// room returns a block with room for n bytes, few beside [maxBlockBytes].
+func (l *nameList) room(n int) *[]byte {
+	if last := len(l.text) - 1; last >= 0 && cap(l.text[last])-len(l.text[last]) >= n {
+		return &l.text[last]
+	}
+	size := minBlockBytes << min(len(l.text), blockBits)
+	l.text = append(l.text, make([]byte, 0, min(size, maxBlockBytes)))
+	return &l.text[len(l.text)-1]
 }
 
 func (l *nameList) sort() {
@@ -67,14 +86,16 @@ func (l *nameList) sort() {
 	})
 }
 
-func (l *nameList) name(n nameAt) []byte { return l.text[n.at : n.at+uint32(n.length)] }
+func (l *nameList) name(n nameAt) []byte { return l.behind(n)[:n.length] }
+
+// behind is the text from where a name begins.
+func (l *nameList) behind(n nameAt) []byte { return l.text[n.at>>blockBits][n.at%maxBlockBytes:] }
 
 func (l *nameList) folded(n nameAt) string {
 	if n.fold == 0 {
 		return fold(string(l.name(n)))
 	}
-	end := n.at + uint32(n.length)
-	return string(l.text[end : end+uint32(n.fold)])
+	return string(l.behind(n)[n.length:][:n.fold])
 }
 
 // pop returns the next name; false when there is none.
