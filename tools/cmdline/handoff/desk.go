@@ -2,15 +2,14 @@ package handoff
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"time"
 
+	"mesh/pipe/local"
 	"mesh/proto"
 	"mesh/tools/cmdline/node"
 )
@@ -24,7 +23,6 @@ const maxTakers = 64
 // Desk is the daemon's side. A nil Desk has no takers.
 type Desk struct {
 	listener net.Listener
-	path     string
 	log      *slog.Logger
 	wg       sync.WaitGroup
 
@@ -41,22 +39,11 @@ func Open(path string, log *slog.Logger) (*Desk, error) {
 		_ = c.Close()
 		return nil, proto.Errorf(proto.Busy, "%s: another daemon has it", path)
 	}
-	// Nobody may connect before the mode is right, so it gets its name last.
-	temp := path + "." + rand.Text()[:4]
-	l, err := net.Listen("unix", temp)
+	l, err := local.Listen(path)
 	if err != nil {
-		return nil, proto.IOError(err)
+		return nil, err
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err = os.Chmod(temp, 0o600); err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		_ = l.Close()
-		_ = os.Remove(temp)
-		return nil, proto.IOError(err)
-	}
-	d := &Desk{listener: l, path: path, log: log, open: make(map[*conn]struct{})}
+	d := &Desk{listener: l, log: log, open: make(map[*conn]struct{})}
 	d.wg.Go(d.accept)
 	return d, nil
 }
@@ -73,7 +60,6 @@ func (d *Desk) Close() {
 		return
 	}
 	d.closed = true
-	_ = os.Remove(d.path) // first: one that has it now is not ours
 	_ = d.listener.Close()
 	for c := range d.open {
 		_ = c.Close()

@@ -35,21 +35,18 @@ import (
 	"sync"
 
 	"mesh/pipe/files"
+	"mesh/pipe/local"
 	"mesh/proto"
 	"mesh/tools/cmdline/node"
 )
 
-// socketFile is the socket's name in the state folder, maxPathBytes how long its
-// path may be: sun_path is the shortest on macOS.
-const (
-	socketFile   = "inbox.sock"
-	maxPathBytes = 103
-)
+// socketFile is the socket's name in the state folder.
+const socketFile = "inbox.sock"
 
 // Path returns where the socket of the daemon with a state folder is.
 func Path(state string) (string, error) {
 	path := filepath.Join(state, socketFile)
-	if len(path) > maxPathBytes {
+	if len(path) > local.MaxPathBytes {
 		return "", proto.Errorf(proto.Config, "%s: no socket can have so long a path", path)
 	}
 	return path, nil

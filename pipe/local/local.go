@@ -1,0 +1,58 @@
+// Package local makes the sockets at which processes of one user meet on one machine.
+package local
+
+import (
+	"crypto/rand"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"mesh/proto"
+)
+
+// MaxPathBytes is how long the path of a socket may be everywhere: macOS has the
+// shortest sun_path, of 104 bytes with the one that ends it.
+const MaxPathBytes = 103
+
+// Listener is a socket that only its user can open.
+type Listener struct {
+	net.Listener
+	path string
+
+	close sync.Once
+	err   error
+}
+
+// Listen makes the socket at path, in the place of what has that name. The path has
+// at most [MaxPathBytes], and its last part at least 8.
+func Listen(path string) (*Listener, error) {
+	// Nobody may connect before the mode is right, so it gets its name last.
+	temp := filepath.Join(filepath.Dir(path), "."+rand.Text()[:7])
+	l, err := net.Listen("unix", temp)
+	if err != nil {
+		return nil, proto.IOError(err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err = os.Chmod(temp, 0o600); err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		_ = l.Close()
+		_ = os.Remove(temp)
+		return nil, proto.IOError(err)
+	}
+	return &Listener{Listener: l, path: path}, nil
+}
+
+// Addr returns the address at which it is reached.
+func (l *Listener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
+
+// Close takes the socket away. It may be called more than once.
+func (l *Listener) Close() error {
+	l.close.Do(func() {
+		_ = os.Remove(l.path) // first: one that has the name later is not ours
+		l.err = l.Listener.Close()
+	})
+	return l.err
+}

@@ -1,0 +1,84 @@
+package local_test
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"mesh/pipe/local"
+)
+
+// A socket at the longest path can be made and reached, only by its user, takes the
+// place of a dead one, and is gone in the end.
+func TestListen(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "m") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, strings.Repeat("s", local.MaxPathBytes-len(dir)-1))
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l, err := local.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := info.Mode(), fs.ModeSocket|0o600; got != want && runtime.GOOS != "windows" {
+		t.Errorf("mode %v, want %v", got, want)
+	}
+	if got := l.Addr().String(); got != path {
+		t.Errorf("address %s, want %s", got, path)
+	}
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	for range 2 {
+		if err := l.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after the end: %v, want none", err)
+	}
+	if names, _ := os.ReadDir(dir); len(names) != 0 {
+		t.Errorf("left %v", names)
+	}
+}
+
+// A closed socket does not take away one that has its name since.
+func TestCloseTwice(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "name.sock")
+	first, err := local.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = first.Close()
+	second, err := local.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	_ = first.Close()
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the second one is gone: %v", err)
+	}
+}
