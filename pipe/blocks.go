@@ -3,6 +3,8 @@ package pipe
 import (
 	"fmt"
 	"os"
+
+	"mesh/proto"
 )
 
 // blockBytes is the unit in which bytes are held: [proto.MaxChunkBytes], so
@@ -115,4 +117,18 @@ func (b *blocks) release(offset int64) {
 			b.putBack(first)
 		}
 	}
+}
+
+// spoolFile makes the file of a spool. It has no name, so that it is gone with
+// this process, however that ends.
+func spoolFile() (*os.File, error) {
+	f, err := os.CreateTemp("", ".mesh-spool-") // with mode 0600
+	if err != nil {
+		return nil, proto.IOError(err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, proto.IOError(err)
+	}
+	return f, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -76,20 +75,6 @@ func newOutgoing(id wire.TransferID, kind string, source *Source, window, spoolB
 		o.data.held = int(window/blockBytes) + 2
 	}
 	return o, nil
-}
-
-// spoolFile makes the file of a spool. It has no name, so that it is gone with
-// this process, however that ends.
-func spoolFile() (*os.File, error) {
-	f, err := os.CreateTemp("", ".mesh-spool-") // with mode 0600
-	if err != nil {
-		return nil, proto.IOError(err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
-		return nil, proto.IOError(err)
-	}
-	return f, nil
 }
 
 // drop gives the spool up.

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
 
-	"mesh/pipe"
+	"mesh/pipe/local"
 	"mesh/pipe/term/cast"
 	"mesh/pipe/term/console"
 	"mesh/pipe/term/pty"
@@ -65,7 +62,7 @@ type HostOptions struct {
 type Host struct {
 	*Session
 	o       HostOptions
-	socket  net.Listener     // nil for none
+	socket  *local.Listener  // nil for none
 	closers []func() error   // of what NewHost has opened
 	process *pty.Process     // nil for a stream; set before anybody types
 	console *console.Console // nil without a terminal of our own
@@ -288,147 +285,6 @@ func (h *Host) show(out io.Writer, p []byte) error {
 	return nil
 }
 
-// secure sees to it that our terminal comes back to its main screen, in case we
-// end now, if the command has left that. It is called with drawing held.
-func (h *Host) secure() {
-	if h.console == nil {
-		return
-	}
-	h.order.Lock()
-	alt := h.emulator.Modes().AltScreen
-	h.order.Unlock()
-	if alt == h.alt {
-		return
-	}
-	h.alt = alt
-	leave := console.Reset + popTitle
-	if alt {
-		leave = console.Main + leave
-	}
-	h.console.SetLeave(leave)
-}
-
-// keys types what comes from the sharer's keyboard. It reads only when there is
-// something, so that what is typed after the end is the shell's.
-func (h *Host) keys(ctx context.Context) {
-	buf := make([]byte, 4<<10)
-	for {
-		if pipe.ReadableWithin(h.o.In, keyTime) {
-			if ctx.Err() != nil || h.over() {
-				return
-			}
-			n, err := h.o.In.Read(buf)
-			if n > 0 {
-				h.Type(buf[:n])
-			}
-			if err != nil {
-				return // a terminal that is gone sends SIGHUP too
-			}
-		}
-		if ctx.Err() != nil || h.over() {
-			return
-		}
-	}
-}
-
-// over reports whether the command has ended.
-func (s *Session) over() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.exit != nil
-}
-
-// sizes follows the size of the sharer's terminal, and draws everything anew when
-// that may have lost it.
-func (h *Host) sizes(ctx context.Context) {
-	cols, rows := h.console.Size()
-	for {
-		select {
-		case <-h.console.Changed():
-		case <-ctx.Done():
-			return
-		}
-		select {
-		case <-time.After(sizeTime):
-		case <-ctx.Done():
-			return
-		}
-		if c, r := h.console.Size(); c != cols || r != rows {
-			cols, rows = c, r
-			h.Resize(cols, rows)
-			continue
-		}
-		h.drawing.Lock()
-		_, _ = h.console.Write(h.picture(0, place{}).repaint) // one that is gone is noticed elsewhere
-		h.drawing.Unlock()
-	}
-}
-
-// The title that the terminal had is kept by it meanwhile.
-const (
-	pushTitle = "\x1b[22;2t"
-	popTitle  = "\x1b[23;2t"
-)
-
-// tell takes note of who is there.
-func (h *Host) tell(s Status) {
-	for {
-		select {
-		case h.status <- s:
-			return
-		default:
-		}
-		select {
-		case <-h.status: // an older one
-		default:
-		}
-	}
-}
-
-// titles shows who is there on the title of the sharer's terminal.
-func (h *Host) titles(ctx context.Context) {
-	for {
-		select {
-		case s := <-h.status:
-			h.drawing.Lock()
-			h.caption = caption(s)
-			h.entitle()
-			h.drawing.Unlock()
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// entitle gives the console its title, unless the command is within a sequence. It
-// is called with drawing held.
-func (h *Host) entitle() {
-	if h.caption == "" || h.console == nil || h.over() {
-		return
-	}
-	h.order.Lock()
-	ground := h.emulator.Ground()
-	h.order.Unlock()
-	if ground {
-		_, _ = h.console.Write([]byte("\x1b]2;" + h.caption + "\x07"))
-		h.caption = ""
-	}
-}
-
-func caption(s Status) string {
-	text := fmt.Sprintf("shared: %d viewers", s.Viewers)
-	if s.Viewers == 1 {
-		text = "shared: 1 viewer"
-	}
-	if s.Paused {
-		text += ", paused"
-	}
-	if len(s.Writers) > 0 {
-		text += "; typing: " + strings.Join(s.Writers, ", ")
-	}
-	return shown(text, proto.MaxTermTextBytes)
-}
-
 // environ is the command's environment.
 func (h *Host) environ() []string {
 	set := []string{EnvSession + "=" + h.ID.String()}
@@ -439,51 +295,4 @@ func (h *Host) environ() []string {
 		set = append(set, EnvSocket+"="+h.socket.Addr().String())
 	}
 	return pty.Environ(h.o.Env, set...)
-}
-
-// maxSocketPath is how long the path of a socket may be on every system.
-const maxSocketPath = 100
-
-// private makes a folder that nobody else can enter, if it is not there. Where it is,
-// it must be such a one: the socket has its mode a moment after its name.
-func private(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil || runtime.GOOS == "windows" {
-		return err
-	}
-	info, err := os.Stat(dir)
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		err = proto.Errorf(proto.Config, "%s: others may enter it (mode %04o): run chmod go= on it", dir, info.Mode().Perm())
-	}
-	return err
-}
-
-// listen makes the socket, which nobody else can open. Where its folder's path is
-// too long for one, it is in a temporary folder.
-func (h *Host) listen() error {
-	if h.o.SocketDir == "" {
-		return nil
-	}
-	dir := h.o.SocketDir
-	name := "tty-" + h.ID.String()[:16]
-	err := private(dir)
-	if len(dir)+1+len(name) > maxSocketPath && err == nil {
-		if dir, err = os.MkdirTemp("", "mesh-"); err == nil {
-			h.closers = append(h.closers, func() error { return os.Remove(dir) })
-		}
-	}
-	path := filepath.Join(dir, name)
-	if err == nil {
-		h.socket, err = net.Listen("unix", path)
-	}
-	if err == nil {
-		h.closers = append([]func() error{func() error {
-			_ = h.socket.Close() // may be closed already
-			return nil
-		}}, h.closers...)
-		err = os.Chmod(path, 0o600)
-	}
-	if err != nil {
-		return proto.IOError(fmt.Errorf("make the session's socket: %w", err))
-	}
-	return nil
 }

@@ -314,3 +314,10 @@ func (s *Session) changed() {
 		s.o.Changed(st)
 	}
 }
+
+// over reports whether the command has ended.
+func (s *Session) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.exit != nil
+}

@@ -1,0 +1,41 @@
+package share
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// typist is who types: a viewer, or the sharer.
+type typist struct {
+	label, id string
+	number    int
+	local     bool
+	keys      keys        // guarded by the arbiter's mu
+	dropPaste bool        // the rest of a paste is not wanted; likewise
+	deaf      atomic.Bool // nobody listens to it any more
+
+	mu         sync.Mutex // a leaf: held alone
+	cols, rows int
+	count      int64 // bytes that the terminal took
+	seq        int64 // of the output then
+}
+
+func (t *typist) size(cols, rows int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cols, t.rows = cols, rows
+}
+
+func (t *typist) wants() (cols, rows int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cols, t.rows
+}
+
+// taken returns how many bytes of what it typed the terminal took, and where
+// the output was then.
+func (t *typist) taken() (bytes, seq int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.count, t.seq
+}
