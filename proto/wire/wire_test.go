@@ -3,11 +3,13 @@ package wire_test
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -364,6 +366,11 @@ func FuzzParseBody(f *testing.F) {
 		}
 		if again := wire.AppendBody(nil, m); !bytes.Equal(again, body) {
 			t.Errorf("got %q again, want %q", again, body)
+		}
+		// Entries are also read by hand; it is what package json reads.
+		want := empty(wire.Type(typ))
+		if err := json.Unmarshal(body, want); err != nil || !reflect.DeepEqual(m, want) {
+			t.Errorf("%q: got %+v, json %+v (%v)", body, m, want, err)
 		}
 	})
 }
