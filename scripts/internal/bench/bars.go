@@ -5,9 +5,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"mesh/scripts/internal/table"
 )
 
 // bar is something that --check holds mesh to.
@@ -77,7 +80,7 @@ func check(list []bar) error {
 		}
 		rows = append(rows, []string{b.what, number(b.got, 2), fmt.Sprintf("%s %.2f", b.op, b.want), verdict})
 	}
-	table(rows)
+	table.Write(os.Stdout, rows)
 	return err
 }
 

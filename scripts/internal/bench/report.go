@@ -4,14 +4,15 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"mesh/scripts/internal/host"
+	"mesh/scripts/internal/table"
 )
 
 // header says what is measured, where and how.
@@ -85,7 +86,7 @@ func bulkTable(k task, tools []*tool, floor int64) {
 			above(send, floor), above(recv, floor),
 		})
 	}
-	table(rows)
+	table.Write(os.Stdout, rows)
 }
 
 // timeTable reports a task of which only the time counts.
@@ -104,7 +105,7 @@ func timeTable(k task, tools []*tool) {
 			number(ms(t.median(k, func(r result) time.Duration { return r.start })), 1),
 		})
 	}
-	table(rows)
+	table.Write(os.Stdout, rows)
 }
 
 // summary prints the table that README shows.
@@ -129,7 +130,7 @@ func summary(s settings, tools []*tool, floor int64) {
 			number(ms(t.median(small, wall)), 1),
 		})
 	}
-	table(rows)
+	table.Write(os.Stdout, rows)
 	fmt.Printf("\nPeaks up to %.0f MiB can't be told apart here and are shown as –.\n", mebibytes(floor))
 }
 
@@ -139,37 +140,4 @@ func number(f float64, digits int) string {
 		return "–"
 	}
 	return fmt.Sprintf("%.*f", digits, f)
-}
-
-// table prints rows, the first of which is the head, as aligned Markdown.
-func table(rows [][]string) {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	fmt.Println()
-	for n, row := range rows {
-		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if i == 0 {
-				fmt.Printf("| %s%s ", cell, pad)
-			} else {
-				fmt.Printf("| %s%s ", pad, cell)
-			}
-		}
-		fmt.Println("|")
-		if n > 0 {
-			continue
-		}
-		for i, width := range widths {
-			rule := strings.Repeat("-", width)
-			if i > 0 {
-				rule = rule[1:] + ":"
-			}
-			fmt.Printf("| %s ", rule)
-		}
-		fmt.Println("|")
-	}
 }

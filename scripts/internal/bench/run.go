@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"mesh/scripts/internal/host"
 )
 
 const feedPeriod = 64 << 20 // the random data repeats after this
@@ -116,61 +118,61 @@ func (r *runner) run(ctx context.Context, t *tool, k task) (res result, err erro
 		return res, err
 	}
 	if unpack != nil {
-		defer unpack.stop()
+		defer unpack.Stop()
 	}
 	defer stdout.Close()
 
-	recv, err := start(ctx, ends.recv, nil, stdout)
+	recv, err := host.Start(ctx, ends.recv, nil, stdout)
 	if err != nil {
 		return res, err
 	}
-	defer recv.stop()
+	defer recv.Stop()
 	stdout.Close()
-	if err := recv.await(ctx, ends.ready); err != nil {
+	if err := recv.Await(ctx, ends.ready); err != nil {
 		return res, err
 	}
-	res.start = time.Since(recv.began)
+	res.start = time.Since(recv.Began)
 
 	stdin, source, err := r.source(ctx, k, ends)
 	if err != nil {
 		return res, err
 	}
 	if source != nil {
-		defer source.stop()
+		defer source.Stop()
 	}
 	defer stdin.Close() // before stop: it ends a source that nobody reads
 
-	send, err := start(ctx, ends.send(), stdin, nil)
+	send, err := host.Start(ctx, ends.send(), stdin, nil)
 	if err != nil {
 		return res, err
 	}
-	defer send.stop()
+	defer send.Stop()
 	stdin.Close()
 
-	begin, end := send.began, time.Time{}
+	begin, end := send.Began, time.Time{}
 	if k.tree != "" && source != nil {
-		begin = source.began
+		begin = source.Began
 	}
 	for _, p := range []struct {
 		name string
-		*process
+		*host.Process
 	}{{"sender", send}, {"receiver", recv}, {"unpacking", unpack}, {"the sender did not read everything", source}} {
-		if p.process == nil || p.process == recv && ends.daemon {
+		if p.Process == nil || p.Process == recv && ends.daemon {
 			continue
 		}
-		if err := p.wait(); err != nil {
+		if err := p.Wait(); err != nil {
 			return res, fmt.Errorf("%s: %w", p.name, err)
 		}
-		if p.ended.After(end) {
-			end = p.ended
+		if p.Ended.After(end) {
+			end = p.Ended
 		}
 	}
 	if ends.daemon {
-		settle(ctx, recv.cmd.Process.Pid)
-		recv.stop()
+		settle(ctx, recv.Cmd.Process.Pid)
+		recv.Stop()
 	}
 	res.wall = end.Sub(begin)
-	res.send, res.recv = used(send.cmd), used(recv.cmd)
+	res.send, res.recv = used(send.Cmd), used(recv.Cmd)
 	if k.check != nil {
 		return res, k.check(ctx, job.out)
 	}
@@ -197,7 +199,7 @@ func warm(name string, size int64) error {
 
 // sink returns what the receiver's stdout shall be, nil for nothing, and the
 // process that reads it, if there is one.
-func sink(ctx context.Context, k task, e ends, out string) (*os.File, *process, error) {
+func sink(ctx context.Context, k task, e ends, out string) (*os.File, *host.Process, error) {
 	if e.stores {
 		return nil, nil, nil
 	}
@@ -210,7 +212,7 @@ func sink(ctx context.Context, k task, e ends, out string) (*os.File, *process, 
 		return nil, nil, err
 	}
 	defer input.Close()
-	p, err := start(ctx, exec.Command("tar", "xC", out), input, nil)
+	p, err := host.Start(ctx, exec.Command("tar", "xC", out), input, nil)
 	if err != nil {
 		output.Close()
 	}
@@ -219,7 +221,7 @@ func sink(ctx context.Context, k task, e ends, out string) (*os.File, *process, 
 
 // source returns what the sender's stdin shall be, nil for nothing, and the
 // process that fills it: a feeder that is ready, or a tar that has just begun.
-func (r *runner) source(ctx context.Context, k task, e ends) (*os.File, *process, error) {
+func (r *runner) source(ctx context.Context, k task, e ends) (*os.File, *host.Process, error) {
 	if e.walks {
 		return nil, nil, nil
 	}
@@ -231,7 +233,7 @@ func (r *runner) source(ctx context.Context, k task, e ends) (*os.File, *process
 		return nil, nil, err
 	}
 	defer output.Close()
-	p, err := start(ctx, exec.Command("tar", "cC", filepath.Dir(k.tree), filepath.Base(k.tree)), nil, output)
+	p, err := host.Start(ctx, exec.Command("tar", "cC", filepath.Dir(k.tree), filepath.Base(k.tree)), nil, output)
 	if err != nil {
 		input.Close()
 	}
@@ -240,7 +242,7 @@ func (r *runner) source(ctx context.Context, k task, e ends) (*os.File, *process
 
 // feeder starts a feeder and returns the pipe to read from, when the data is
 // ready.
-func (r *runner) feeder(ctx context.Context, size int64) (*os.File, *process, error) {
+func (r *runner) feeder(ctx context.Context, size int64) (*os.File, *host.Process, error) {
 	said, say, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
@@ -253,14 +255,14 @@ func (r *runner) feeder(ctx context.Context, size int64) (*os.File, *process, er
 	}
 	cmd := exec.Command(r.self, "feed", strconv.FormatInt(size, 10))
 	cmd.Stderr = say
-	p, err := start(ctx, cmd, nil, feed)
+	p, err := host.Start(ctx, cmd, nil, feed)
 	say.Close()
 	feed.Close()
 	if err == nil {
 		if _, err = said.Read(make([]byte, 16)); err == nil {
 			return input, p, nil
 		}
-		p.stop()
+		p.Stop()
 	}
 	input.Close()
 	return nil, nil, fmt.Errorf("feeder: %w", err)

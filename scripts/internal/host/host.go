@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package host says what a measurement was made on, and has the sshd that others
-// are measured beside.
+// Package host says what a measurement was made on, runs what is measured, and has
+// the sshd that it is measured beside.
 package host
 
 import (

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"mesh/scripts/internal/table"
 )
 
 // What blocking one carrier may cost. Without a flag the caller gives TCP a head
@@ -86,7 +88,7 @@ func blocked(ctx context.Context, e env, args []string) error {
 			errs = append(errs, fmt.Errorf("%v: a delay of %s ms, the bar is %v", w, ms(after-before), bar))
 		}
 	}
-	table(rows)
+	table.Write(os.Stdout, rows)
 	return errors.Join(errs...)
 }
 

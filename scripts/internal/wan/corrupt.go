@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mesh/scripts/internal/table"
 )
 
 // spoiling is one pipe over a path that flips bits.
@@ -61,7 +63,7 @@ func corrupt(ctx context.Context, e env, args []string) error {
 			errs = append(errs, err)
 		}
 	}
-	table(rows)
+	table.Write(os.Stdout, rows)
 	if len(told) > 0 {
 		fmt.Printf("\n%s\n", strings.Join(told, "\n"))
 	}
@@ -113,7 +115,7 @@ func (s *spoiling) row() ([]string, error) {
 	}
 	_, wrong := errors.AsType[wrongBytes](s.err)
 	if s.t != nil {
-		statuses = fmt.Sprintf("%d, %d", s.t.send.status(), s.t.recv.status())
+		statuses = fmt.Sprintf("%d, %d", s.t.send.Status(), s.t.recv.Status())
 		took = fmt.Sprintf("%.1f", s.t.wall().Seconds())
 	}
 	switch {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mesh/scripts/internal/host"
 )
 
 const (
@@ -25,7 +28,7 @@ const (
 type lab struct {
 	wanlab string
 	vars   []string // WAN_…, which make wanlab's other commands find it
-	p      *process
+	p      *host.Process
 	hold   io.Closer // the standard input of the command that wanlab runs
 }
 
@@ -50,7 +53,7 @@ func openLab(ctx context.Context, e env, options ...string) (*lab, error) {
 
 	args := append([]string{"run"}, options...)
 	cmd := exec.Command(e.wanlab, append(args, "--", self, "hold")...)
-	p, err := start(context.WithoutCancel(ctx), cmd, stdin, tell)
+	p, err := host.Start(context.WithoutCancel(ctx), cmd, stdin, tell)
 	tell.Close()
 	if err != nil {
 		hold.Close()
@@ -60,8 +63,8 @@ func openLab(ctx context.Context, e env, options ...string) (*lab, error) {
 	told.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if err := json.NewDecoder(told).Decode(&l.vars); err != nil {
 		l.hold.Close()
-		p.stop()
-		return nil, fmt.Errorf("wanlab: %w", errors.Join(err, p.err))
+		p.Stop()
+		return nil, fmt.Errorf("wanlab: %w", errors.Join(err, p.Err))
 	}
 	return l, nil
 }
@@ -83,9 +86,9 @@ func hold() {
 func (l *lab) close() {
 	l.hold.Close()
 	select {
-	case <-l.p.done:
+	case <-l.p.Done:
 	case <-time.After(5 * time.Second):
-		l.p.stop()
+		l.p.Stop()
 	}
 }
 
@@ -172,4 +175,20 @@ func counter(snmp, protocol, name string) int {
 		}
 	}
 	return 0
+}
+
+// output runs cmd, which takes a few seconds at most, and returns its stdout.
+func output(ctx context.Context, cmd *exec.Cmd) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	p, err := host.Start(ctx, cmd, nil, nil)
+	if err != nil {
+		return "", err
+	}
+	if err := p.Wait(); err != nil {
+		return "", fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
+	}
+	return out.String(), nil
 }

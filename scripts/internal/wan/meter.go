@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"mesh/scripts/internal/host"
 )
 
 const (
@@ -34,22 +36,22 @@ func random() io.Reader { return rand.NewChaCha8([32]byte{'m', 'e', 's', 'h'}) }
 
 // ends are the two ends of a tool, before they are started.
 type ends struct {
-	recv  func() (*process, error)
-	ready func(recv *process) bool // whether it can be called now
-	send  func(stdin *os.File) (*process, error)
+	recv  func() (*host.Process, error)
+	ready func(recv *host.Process) bool // whether it can be called now
+	send  func(stdin *os.File) (*host.Process, error)
 }
 
 // pump feeds the sender for as long as it takes to measure what comes out of
 // sink for span. Both ends are ended then, whatever is on the way.
 func pump(ctx context.Context, e ends, sink *os.File, span time.Duration) (g goodput, err error) {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout+firstTimeout+span+10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, host.ReadyTimeout+firstTimeout+span+10*time.Second)
 	defer cancel()
 	recv, err := e.recv()
 	if err != nil {
 		return g, err
 	}
-	defer recv.stop()
-	if err := recv.await(ctx, func() bool { return e.ready(recv) }); err != nil {
+	defer recv.Stop()
+	if err := recv.Await(ctx, func() bool { return e.ready(recv) }); err != nil {
 		return g, fmt.Errorf("receiver: %w", err)
 	}
 	input, feed, err := os.Pipe()
@@ -69,14 +71,14 @@ func pump(ctx context.Context, e ends, sink *os.File, span time.Duration) (g goo
 	if err != nil {
 		return g, err
 	}
-	defer send.stop()
+	defer send.Stop()
 	// A tool that fails must not be waited for: nothing would come.
 	gone := make(chan struct{}) // closed when neither end needs to be watched
 	defer close(gone)
 	go func() {
 		select {
-		case <-send.done:
-		case <-recv.done:
+		case <-send.Done:
+		case <-recv.Done:
 		case <-ctx.Done():
 		case <-gone:
 		}
@@ -84,10 +86,10 @@ func pump(ctx context.Context, e ends, sink *os.File, span time.Duration) (g goo
 	}()
 	g, err = count(sink, begin, span)
 	select {
-	case <-send.done:
-		err = errors.Join(err, fmt.Errorf("sender: status %d: %w", send.status(), send.err))
-	case <-recv.done:
-		err = errors.Join(err, fmt.Errorf("receiver: status %d: %w", recv.status(), recv.err))
+	case <-send.Done:
+		err = errors.Join(err, fmt.Errorf("sender: status %d: %w", send.Status(), send.Err))
+	case <-recv.Done:
+		err = errors.Join(err, fmt.Errorf("receiver: status %d: %w", recv.Status(), recv.Err))
 	default:
 	}
 	return g, err

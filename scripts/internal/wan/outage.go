@@ -80,8 +80,8 @@ func (o *outage) happen(ctx context.Context, l *lab, t *transfer) error {
 		}
 		select {
 		case <-tick.C:
-		case <-t.recv.done:
-			return fmt.Errorf("the receiver ended with %d: %w", t.recv.status(), t.recv.err)
+		case <-t.recv.Done:
+			return fmt.Errorf("the receiver ended with %d: %w", t.recv.Status(), t.recv.Err)
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %s", context.Cause(ctx), t.progress())
 		}

@@ -4,10 +4,11 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
+
+	"mesh/scripts/internal/table"
 )
 
 // tables prints one table for each congestion control and rate.
@@ -31,7 +32,7 @@ func (g grid) tables(cells []cell) {
 					rows = append(rows, c.row(g.tools, ours))
 				}
 			}
-			table(rows)
+			table.Write(os.Stdout, rows)
 		}
 	}
 }
@@ -73,27 +74,3 @@ func median(values []time.Duration) time.Duration {
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond)) }
-
-// table prints rows, the first of which is the head, as aligned Markdown.
-func table(rows [][]string) {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	fmt.Println()
-	for n, row := range rows {
-		for i, cell := range row {
-			fmt.Printf("| %s%s ", strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)), cell)
-		}
-		fmt.Println("|")
-		if n > 0 {
-			continue
-		}
-		for _, width := range widths {
-			fmt.Printf("| %s: ", strings.Repeat("-", max(1, width-1)))
-		}
-		fmt.Println("|")
-	}
-}

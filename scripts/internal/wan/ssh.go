@@ -33,12 +33,12 @@ func sshTool(ctx context.Context, dir string) (tool, error) {
 		}
 		defer sink.Close()
 		return pump(ctx, ends{
-			recv: func() (*process, error) {
-				return start(ctx, l.on("b", sshd.Path, "-D", "-e", "-f", config), nil, nil)
+			recv: func() (*host.Process, error) {
+				return host.Start(ctx, l.on("b", sshd.Path, "-D", "-e", "-f", config), nil, nil)
 			},
-			ready: func(recv *process) bool { return listening(recv, port) },
-			send: func(stdin *os.File) (*process, error) {
-				return start(ctx, l.on("a", "ssh", "-F", "none", "-T", "-c", cipher, "-p", port, "-i", sshd.UserKey,
+			ready: func(recv *host.Process) bool { return listening(recv, port) },
+			send: func(stdin *os.File) (*host.Process, error) {
+				return host.Start(ctx, l.on("a", "ssh", "-F", "none", "-T", "-c", cipher, "-p", port, "-i", sshd.UserKey,
 					"-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "Compression=no",
 					"-o", "HostKeyAlias=wan", "-o", "UserKnownHostsFile="+known,
 					sshd.Login+"@"+hostB, "exec cat >"+fifo), stdin, nil)

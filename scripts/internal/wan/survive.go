@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mesh/scripts/internal/table"
 )
 
 const (
@@ -76,14 +78,14 @@ func survive(ctx context.Context, e env, args []string) error {
 	}
 	ended := t.end(ctx)
 	if *verbose {
-		say("mesh-cat said:\n%s", t.send.said.String())
-		say("mesh-recv said:\n%s", t.recv.said.String())
+		say("mesh-cat said:\n%s", t.send.Said())
+		say("mesh-recv said:\n%s", t.recv.Said())
 	}
 	health, _ := l.health(context.WithoutCancel(ctx))
 	middle := t.outcome(done)
 	fmt.Printf("\n%d of %d outages; recovery at the median %.2f s. ", len(done), len(all), middle.Seconds())
 	if err = errors.Join(err, ended); err != nil {
-		fmt.Printf("FAILED: statuses %d and %d, %s.\n", t.send.status(), t.recv.status(), t.progress())
+		fmt.Printf("FAILED: statuses %d and %d, %s.\n", t.send.Status(), t.recv.Status(), t.progress())
 		return err
 	}
 	fmt.Printf("Exit 0 at both ends after %.0f s, %d bytes, SHA-256 %s in and out.\n(%s)\n", t.wall().Seconds(), t.size, t.sink, health)
@@ -131,7 +133,7 @@ func (t *transfer) outcome(done []outage) time.Duration {
 			fmt.Sprintf("%.2f", o.recovery.Seconds()), o.via,
 		})
 	}
-	table(rows)
+	table.Write(os.Stdout, rows)
 	return median(recoveries)
 }
 

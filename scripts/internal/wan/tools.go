@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mesh/scripts/internal/host"
 )
 
 // tool is one way to move bytes from host a to host b.
@@ -32,7 +34,7 @@ func meshTool(e env, name string, args ...string) tool {
 		defer sink.Close()
 		m := meshEnds{e: e, l: l, dir: dir, send: append([]string{"--events", filepath.Join(dir, "events")}, args...)}
 		g, err := pump(ctx, ends{
-			recv: func() (*process, error) {
+			recv: func() (*host.Process, error) {
 				out, err := os.OpenFile(path, os.O_WRONLY, 0)
 				if err != nil {
 					return nil, err
@@ -40,8 +42,8 @@ func meshTool(e env, name string, args ...string) tool {
 				defer out.Close()
 				return m.startRecv(ctx, out)
 			},
-			ready: func(*process) bool { return m.ready() },
-			send:  func(stdin *os.File) (*process, error) { return m.startSend(ctx, stdin) },
+			ready: func(*host.Process) bool { return m.ready() },
+			send:  func(stdin *os.File) (*host.Process, error) { return m.startSend(ctx, stdin) },
 		}, sink, span)
 		for _, said := range readEvents(filepath.Join(dir, "events")) {
 			if said.Via != "" && args == nil {
@@ -67,13 +69,13 @@ func (m meshEnds) ready() bool {
 	return err == nil
 }
 
-func (m meshEnds) startRecv(ctx context.Context, stdout *os.File) (*process, error) {
+func (m meshEnds) startRecv(ctx context.Context, stdout *os.File) (*host.Process, error) {
 	args := append(slices.Clone(m.recv), "--listen", hostB+":0", "--token-file", m.token())
-	return start(ctx, m.command("b", "mesh-recv", args), nil, stdout)
+	return host.Start(ctx, m.command("b", "mesh-recv", args), nil, stdout)
 }
 
-func (m meshEnds) startSend(ctx context.Context, stdin *os.File) (*process, error) {
-	return start(ctx, m.command("a", "mesh-cat", append(slices.Clone(m.send), "@"+m.token())), stdin, nil)
+func (m meshEnds) startSend(ctx context.Context, stdin *os.File) (*host.Process, error) {
+	return host.Start(ctx, m.command("a", "mesh-cat", append(slices.Clone(m.send), "@"+m.token())), stdin, nil)
 }
 
 func (m meshEnds) command(host, name string, args []string) *exec.Cmd {
@@ -93,28 +95,28 @@ func iperfTool() tool {
 			return g, err
 		}
 		defer report.Close()
-		server, err := start(ctx, l.on("b", "iperf3", "-s", "-1", "-J", "-i", "0.5", "-p", port), nil, report)
+		server, err := host.Start(ctx, l.on("b", "iperf3", "-s", "-1", "-J", "-i", "0.5", "-p", port), nil, report)
 		if err != nil {
 			return g, err
 		}
-		defer server.stop()
-		if err := server.await(ctx, func() bool { return listening(server, port) }); err != nil {
+		defer server.Stop()
+		if err := server.Await(ctx, func() bool { return listening(server, port) }); err != nil {
 			return g, fmt.Errorf("iperf3 -s: %w", err)
 		}
 		// A second more, because the server counts from when it is called.
 		seconds := strconv.Itoa(int(span.Seconds()) + 1)
-		client, err := start(ctx, l.on("a", "iperf3", "-c", hostB, "-p", port, "-t", seconds, "-J"), nil, nil)
+		client, err := host.Start(ctx, l.on("a", "iperf3", "-c", hostB, "-p", port, "-t", seconds, "-J"), nil, nil)
 		if err != nil {
 			return g, err
 		}
-		defer client.stop()
+		defer client.Stop()
 		select {
-		case <-server.done:
+		case <-server.Done:
 		case <-ctx.Done():
 			return g, errors.New("iperf3 -s did not end")
 		}
-		if server.err != nil {
-			return g, fmt.Errorf("iperf3 -s: %w", server.err)
+		if server.Err != nil {
+			return g, fmt.Errorf("iperf3 -s: %w", server.Err)
 		}
 		data, err := os.ReadFile(report.Name())
 		if err != nil {
@@ -160,11 +162,11 @@ func iperfGoodput(report []byte, span time.Duration) (g goodput, err error) {
 
 // listening tells whether someone listens on a TCP port where p runs, without
 // calling there. It is written for any address, v4 or v6.
-func listening(p *process, port string) bool {
+func listening(p *host.Process, port string) bool {
 	n, _ := strconv.ParseUint(port, 10, 16)
 	local := fmt.Sprintf(":%04X ", n)
 	for _, name := range []string{"tcp", "tcp6"} {
-		table, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", p.cmd.Process.Pid, name))
+		table, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", p.Cmd.Process.Pid, name))
 		for line := range strings.Lines(string(table)) {
 			if strings.Contains(line, local) && strings.Contains(line, ":0000 0A ") {
 				return true

@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"mesh/scripts/internal/host"
 )
 
 // arrivals is what has come out at the receiver.
@@ -54,7 +56,7 @@ func (a *arrivals) now() (total int64, last time.Duration) {
 type transfer struct {
 	m          meshEnds
 	size       int64
-	send, recv *process
+	send, recv *host.Process
 	seen       *arrivals
 	wg         sync.WaitGroup // of the feeder and the reader
 
@@ -78,8 +80,8 @@ func startTransfer(ctx context.Context, m meshEnds, size int64) (*transfer, erro
 		out.Close()
 		return nil, err
 	}
-	if err := t.recv.await(ctx, m.ready); err != nil {
-		t.recv.stop()
+	if err := t.recv.Await(ctx, m.ready); err != nil {
+		t.recv.Stop()
 		out.Close()
 		return nil, fmt.Errorf("mesh-recv: %w", err)
 	}
@@ -90,7 +92,7 @@ func startTransfer(ctx context.Context, m meshEnds, size int64) (*transfer, erro
 		input.Close()
 	}
 	if err != nil {
-		t.recv.stop()
+		t.recv.Stop()
 		out.Close()
 		feed.Close()
 		return nil, err
@@ -149,12 +151,12 @@ func (t *transfer) reach(ctx context.Context, n int64) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %s", context.Cause(ctx), t.progress())
-		case <-t.recv.done:
-			return fmt.Errorf("the receiver ended with %d: %w: %s", t.recv.status(), t.recv.err, t.progress())
-		case <-t.send.done:
+		case <-t.recv.Done:
+			return fmt.Errorf("the receiver ended with %d: %w: %s", t.recv.Status(), t.recv.Err, t.progress())
+		case <-t.send.Done:
 			// The last bytes may still be on their way out of the receiver.
-			if t.send.err != nil {
-				return fmt.Errorf("the sender ended with %d: %w: %s", t.send.status(), t.send.err, t.progress())
+			if t.send.Err != nil {
+				return fmt.Errorf("the sender ended with %d: %w: %s", t.send.Status(), t.send.Err, t.progress())
 			}
 		case <-tick.C:
 		}
@@ -170,15 +172,15 @@ func (t *transfer) progress() string {
 // is anything but two statuses 0 and the same bytes.
 func (t *transfer) end(ctx context.Context) error {
 	var late error
-	for _, p := range []*process{t.send, t.recv} {
+	for _, p := range []*host.Process{t.send, t.recv} {
 		select {
-		case <-p.done:
+		case <-p.Done:
 		case <-ctx.Done():
 			late = context.Cause(ctx)
 		}
 	}
-	t.send.stop()
-	t.recv.stop()
+	t.send.Stop()
+	t.recv.Stop()
 	t.out.SetReadDeadline(time.Now().Add(time.Second)) // what the pipe still holds
 	t.feed.SetWriteDeadline(time.Now())
 	t.wg.Wait()
@@ -187,7 +189,7 @@ func (t *transfer) end(ctx context.Context) error {
 	if t.seen.wrong >= 0 {
 		return wrongBytes{fmt.Sprintf("a wrong byte came out, in the block at %d", t.seen.wrong)}
 	}
-	sent, received := t.send.status(), t.recv.status()
+	sent, received := t.send.Status(), t.recv.Status()
 	switch {
 	case (sent == 0 || received == 0) && (t.seen.total != t.size || t.source != t.sink):
 		return wrongBytes{fmt.Sprintf("statuses %d and %d, but %d of %d bytes came; SHA-256 %q and %q",
@@ -195,7 +197,7 @@ func (t *transfer) end(ctx context.Context) error {
 	case late != nil:
 		return fmt.Errorf("%w: %s", late, t.progress())
 	case sent != 0 || received != 0:
-		return fmt.Errorf("mesh-cat ended with %d (%v), mesh-recv with %d (%v); %s", sent, t.send.err, received, t.recv.err, t.progress())
+		return fmt.Errorf("mesh-cat ended with %d (%v), mesh-recv with %d (%v); %s", sent, t.send.Err, received, t.recv.Err, t.progress())
 	}
 	return t.receipts()
 }
@@ -208,9 +210,9 @@ func (w wrongBytes) Error() string { return "WRONG: " + w.what }
 
 // wall is the time from the sender's start to both exits, after end.
 func (t *transfer) wall() time.Duration {
-	last := t.send.ended
-	if t.recv.ended.After(last) {
-		last = t.recv.ended
+	last := t.send.Ended
+	if t.recv.Ended.After(last) {
+		last = t.recv.Ended
 	}
 	return last.Sub(t.seen.begin)
 }

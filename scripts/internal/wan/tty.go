@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"mesh/proto"
+	"mesh/scripts/internal/host"
+	"mesh/scripts/internal/table"
 )
 
 // A terminal that is shared on b and viewed on a: what it prints in the longest cut
@@ -91,22 +93,22 @@ func (w watching) join(ctx context.Context, t *transfer, self string) (err error
 		"--share", "--headless", "--listen", hostB + ":0", "--token-file", t.m.token(), "--",
 		"sh", "-c", `stty raw -echo; exec "$0" print "$1" "$2"`, self, strconv.FormatInt(w.size, 10), strconv.Itoa(w.pace),
 	}
-	if t.send, err = start(ctx, t.m.command("b", "mesh-tty", args), nil, nil); err != nil {
+	if t.send, err = host.Start(ctx, t.m.command("b", "mesh-tty", args), nil, nil); err != nil {
 		return err
 	}
-	if err := t.send.await(ctx, t.m.ready); err != nil {
-		t.send.stop()
+	if err := t.send.Await(ctx, t.m.ready); err != nil {
+		t.send.Stop()
 		return fmt.Errorf("mesh-tty --share: %w", err)
 	}
 	out, viewed, err := os.Pipe()
 	if err == nil {
 		t.out, t.seen.begin = out, time.Now()
 		args := []string{"--raw", "--backlog", "--strict", "--via", w.via, "@" + t.m.token()}
-		t.recv, err = start(ctx, t.m.command("a", "mesh-tty", args), nil, viewed)
+		t.recv, err = host.Start(ctx, t.m.command("a", "mesh-tty", args), nil, viewed)
 		viewed.Close()
 	}
 	if err != nil {
-		t.send.stop()
+		t.send.Stop()
 		return err
 	}
 	t.wg.Go(func() { t.sink = readCompared(out, t.seen) })
@@ -115,15 +117,15 @@ func (w watching) join(ctx context.Context, t *transfer, self string) (err error
 
 // endViewed waits for both ends, and stops them if ctx ends first.
 func (t *transfer) endViewed(ctx context.Context) (err error) {
-	for _, p := range []*process{t.send, t.recv} {
+	for _, p := range []*host.Process{t.send, t.recv} {
 		select {
-		case <-p.done:
+		case <-p.Done:
 		case <-ctx.Done():
 			err = fmt.Errorf("%w: %s", context.Cause(ctx), t.progress())
 		}
 	}
-	t.send.stop()
-	t.recv.stop()
+	t.send.Stop()
+	t.recv.Stop()
 	t.out.SetReadDeadline(time.Now().Add(time.Second))
 	t.wg.Wait()
 	t.out.Close()
@@ -159,15 +161,15 @@ func (w watching) survives(ctx context.Context, all []outage) error {
 	for _, o := range done {
 		rows = append(rows, []string{o.String(), strconv.FormatInt(o.at>>10, 10), fmt.Sprintf("%.2f", o.recovery.Seconds())})
 	}
-	table(rows)
+	table.Write(os.Stdout, rows)
 	h := sha256.New()
 	io.Copy(h, io.LimitReader(random(), w.size))
 	printed := hex.EncodeToString(h.Sum(nil))
-	sharer, viewer := t.send.status(), t.recv.status()
+	sharer, viewer := t.send.Status(), t.recv.Status()
 	switch {
 	case err != nil:
 	case sharer != 0 || viewer != 0:
-		err = fmt.Errorf("the sharer ended with %d (%v), the viewer with %d (%v)", sharer, t.send.err, viewer, t.recv.err)
+		err = fmt.Errorf("the sharer ended with %d (%v), the viewer with %d (%v)", sharer, t.send.Err, viewer, t.recv.Err)
 	case t.sink != printed:
 		err = wrongBytes{fmt.Sprintf("statuses 0, but %d of %d bytes came; SHA-256 %s, printed was %s", t.seen.total, w.size, t.sink, printed)}
 	}
@@ -176,7 +178,7 @@ func (w watching) survives(ctx context.Context, all []outage) error {
 		return err
 	}
 	fmt.Printf("\nExit 0 at both ends, %d bytes, SHA-256 %s printed and viewed. The command ended after %.1f s; alone it takes %.1f s.\n",
-		t.seen.total, t.sink, t.send.ended.Sub(t.seen.begin).Seconds(), float64(w.size)/float64(w.pace))
+		t.seen.total, t.sink, t.send.Ended.Sub(t.seen.begin).Seconds(), float64(w.size)/float64(w.pace))
 	return nil
 }
 
@@ -195,12 +197,12 @@ func (w watching) misses(ctx context.Context, cut time.Duration) error {
 		err = o.happen(ctx, l, t)
 	}
 	err = errors.Join(err, t.endViewed(ctx))
-	told := regexp.MustCompile(`\d+ bytes of output were missed`).FindString(t.recv.said.String())
-	status := t.recv.status()
+	told := regexp.MustCompile(`\d+ bytes of output were missed`).FindString(t.recv.Said())
+	status := t.recv.Status()
 	fmt.Printf("\nBeyond the history: %d MiB, %d KiB a second, a %v: viewer's status %d, %q; first byte after %.2f s.\n",
 		w.size>>20, w.pace>>10, o, status, told, recoveryAfter(t.seen.all(), o.healed).Seconds())
-	if err == nil && (status != int(proto.Truncated) || told == "" || t.send.status() != 0) {
-		err = fmt.Errorf("beyond the history: statuses %d and %d, want 0 and %d: %s", t.send.status(), status, proto.Truncated, t.recv.said.String())
+	if err == nil && (status != int(proto.Truncated) || told == "" || t.send.Status() != 0) {
+		err = fmt.Errorf("beyond the history: statuses %d and %d, want 0 and %d: %s", t.send.Status(), status, proto.Truncated, t.recv.Said())
 	}
 	return err
 }

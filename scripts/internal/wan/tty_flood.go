@@ -14,6 +14,7 @@ import (
 
 	"mesh/pipe/term/pty"
 	"mesh/pipe/term/vt"
+	"mesh/scripts/internal/host"
 )
 
 const (
@@ -39,13 +40,13 @@ func interrupts(ctx context.Context, e env, via string, rtt time.Duration, times
 		"--share", "--headless", "--size", "80x24", "--control", "--listen", hostB + ":0",
 		"--token-file", m.token(), "--", "sh", "-c", "PS1='" + prompt + "' exec bash --norc --noprofile",
 	})
-	sharer, err := start(ctx, share, nil, nil)
+	sharer, err := host.Start(ctx, share, nil, nil)
 	if err != nil {
 		return err
 	}
-	defer sharer.stop()
+	defer sharer.Stop()
 	token := m.token() + ".control"
-	if err := sharer.await(ctx, func() bool { _, err := os.Stat(token); return err == nil }); err != nil {
+	if err := sharer.Await(ctx, func() bool { _, err := os.Stat(token); return err == nil }); err != nil {
 		return fmt.Errorf("mesh-tty --share: %w", err)
 	}
 	view := m.command("a", "mesh-tty", []string{"--via", via, "@" + token})
@@ -108,7 +109,7 @@ func (v *viewer) follow(p *pty.Process) {
 
 // until waits until the screen shows what is wanted.
 func (v *viewer) until(ctx context.Context, what string, is func(text string) bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errors.New("not in time"))
+	ctx, cancel := context.WithTimeoutCause(ctx, host.ReadyTimeout, errors.New("not in time"))
 	defer cancel()
 	for {
 		v.mu.Lock()

@@ -1,0 +1,21 @@
+package table_test
+
+import (
+	"strings"
+	"testing"
+
+	"mesh/scripts/internal/table"
+)
+
+func TestWrite(t *testing.T) {
+	var got strings.Builder
+	table.Write(&got, [][]string{{"", "MiB/s", "×"}, {"mesh", "1", "–"}, {"über", "22", "1.05"}})
+	const want = `|      | MiB/s |    × |
+| ---- | ----: | ---: |
+| mesh |     1 |    – |
+| über |    22 | 1.05 |
+`
+	if got.String() != want {
+		t.Errorf("got\n%swant\n%s", got.String(), want)
+	}
+}
