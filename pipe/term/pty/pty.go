@@ -5,15 +5,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
-)
-
-const (
-	// drainTime is how long what a command has left behind may go on to print
-	// when the command itself has ended.
-	drainTime = time.Second
-	// hangupTime is how long a command may take to end itself after SIGHUP.
-	hangupTime = 2 * time.Second
 )
 
 // Options say what to run.

@@ -17,6 +17,17 @@ import (
 	"mesh/proto"
 )
 
+const (
+	// drainTime is how long what a command has left behind may go on to print
+	// when the command itself has ended.
+	drainTime = time.Second
+	// hangupTime is how long a command may take to end itself after SIGHUP.
+	hangupTime = 2 * time.Second
+)
+
+// Supported says whether there are terminals here.
+const Supported = true
+
 // Process is a command on a terminal of its own. One goroutine may read while
 // others write.
 type Process struct {

@@ -2,6 +2,7 @@
 package sharing
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -25,16 +26,22 @@ import (
 
 // Command checks what is to run on a shared terminal; nothing is the user's shell.
 func Command(cmd []string) ([]string, error) {
+	if !pty.Supported {
+		err := proto.Errorf(proto.Usage, "this mesh shares no command's terminal on Windows: that is experimental")
+		return nil, cmdline.Hint(err, "build it with go build -tags conpty ./cmd/mesh")
+	}
+	if cmd == nil {
+		return []string{shell()}, nil
+	}
+	return cmd, command.Check(cmd)
+}
+
+func shell() string {
+	name, usual := "SHELL", "/bin/sh"
 	if runtime.GOOS == "windows" {
-		return nil, cmdline.Hint(proto.Errorf(proto.Usage, "sharing a terminal is not supported on Windows yet"), "mesh-tty PEER views one")
+		name, usual = "COMSPEC", "cmd.exe"
 	}
-	if cmd != nil {
-		return cmd, command.Check(cmd)
-	}
-	if s := os.Getenv("SHELL"); s != "" {
-		return []string{s}, nil
-	}
-	return []string{"/bin/sh"}, nil
+	return cmp.Or(os.Getenv(name), usual)
 }
 
 // Headless returns the options of a command that has no terminal but the shared

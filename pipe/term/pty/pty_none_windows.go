@@ -1,3 +1,5 @@
+//go:build !conpty
+
 package pty
 
 import (
@@ -6,12 +8,15 @@ import (
 	"mesh/proto"
 )
 
+// Supported says whether there are terminals here.
+const Supported = false
+
 // Process is a command on a terminal of its own, which there is none of here.
 type Process struct{}
 
 // Start fails with [proto.Usage].
 func Start(Options) (*Process, error) {
-	return nil, proto.Errorf(proto.Usage, "sharing a terminal is not supported on Windows yet")
+	return nil, proto.Errorf(proto.Usage, "sharing a terminal on Windows is experimental, and not in this mesh")
 }
 
 // Read has nothing to read.
