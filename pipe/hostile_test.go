@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mesh/pipe"
+	"mesh/pipe/digest"
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/linktest"
@@ -260,5 +261,24 @@ func TestHostileReceiverAhead(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Not even for a moment is a transfer over whose digest is another at the peer:
+// who looks then would take it for a good end.
+func TestHostileReceiverDigest(t *testing.T) {
+	t.Parallel()
+	data := random(1000)
+	right, wrong := wire.Digest(digest.Sum(data)), wire.Digest{1}
+	for _, c := range []struct {
+		digest wire.Digest
+		over   bool
+		want   proto.Code
+	}{{right, true, proto.OK}, {wrong, false, proto.Integrity}} {
+		over, err := pipe.Acknowledged(from(data), &wire.Ack{Bytes: 1000, Final: true, Digest: &c.digest})
+		wantCode(t, "sender", err, c.want)
+		if over != c.over {
+			t.Errorf("with digest %s: over is %t, want %t", c.digest, over, c.over)
+		}
 	}
 }

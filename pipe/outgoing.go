@@ -348,13 +348,13 @@ func (o *outgoing) ack(a *wire.Ack) error {
 	if a.Transfer != o.id || o.final != nil || o.waits || a.Bytes < o.acked || a.Bytes > o.reached {
 		return proto.Errorf(proto.Protocol, "%s out of order", a.Type())
 	}
+	if a.Final && a.Bytes == o.data.end && *a.Digest != o.digestLocked() { // then nothing is over
+		return proto.Errorf(proto.Integrity, "the peer's digest of what we sent is another")
+	}
 	o.acked = a.Bytes
 	o.releaseLocked()
 	if a.Final {
 		o.final = a
-		if a.Bytes == o.data.end && *a.Digest != o.digestLocked() {
-			return proto.Errorf(proto.Integrity, "the peer's digest of what we sent is another")
-		}
 	}
 	o.changed.Broadcast()
 	return nil
