@@ -168,8 +168,8 @@ func (x *exchange) carry(ctx context.Context, l *link.Link, resumed bool, o Opti
 		x.cut(l, lane, context.Cause(ctx))
 	})
 	var transfers, others sync.WaitGroup
-	start := func(wg *sync.WaitGroup, f func() error) {
-		wg.Go(func() {
+	start := func(f func() error) {
+		transfers.Go(func() {
 			if err := f(); err != nil {
 				fail(err)
 			}
@@ -178,7 +178,7 @@ func (x *exchange) carry(ctx context.Context, l *link.Link, resumed bool, o Opti
 	w := newFrameWriter(l)
 	if x.in != nil {
 		held := x.in.relinked()
-		start(&transfers, func() error {
+		start(func() error {
 			if resumed {
 				if err := w.message(held); err != nil {
 					return err
@@ -191,13 +191,15 @@ func (x *exchange) carry(ctx context.Context, l *link.Link, resumed bool, o Opti
 		if resumed {
 			x.out.relinked()
 		}
-		start(&transfers, func() error { return x.out.send(w, lane) })
+		start(func() error { return x.out.send(w, lane) })
 	}
 	ended := make(chan struct{}) // both transfers have; closed below
-	fin := make(chan struct{})   // the peer ended its side; closed by receive
-	start(&others, func() error {
+	fin := make(chan struct{})   // receive is over, and ctx too if that has failed; closed below
+	others.Go(func() {
 		defer close(fin)
-		return x.receive(l, ended)
+		if err := x.receive(l, ended); err != nil {
+			fail(err)
+		}
 	})
 	if o.ResumeFor > 0 && l.Dialed {
 		others.Go(func() { l.Watch(ctx) })
@@ -272,14 +274,12 @@ func (x *exchange) widened(flows int, via string) {
 
 // part ends a link on which all was said: see "The end" in package proto. The
 // listener spoke last, so it stays until the dialer has heard it; if the link
-// breaks before, the dialer comes back for it.
+// breaks before, which receive finds, the dialer comes back for it.
 func part(ctx context.Context, l *link.Link, fin <-chan struct{}, resumeFor time.Duration) {
 	patience := proto.CloseTimeout
 	if !l.Dialed {
 		patience = max(patience, resumeFor)
-		if err := l.CloseWrite(); err != nil {
-			return
-		}
+		_ = l.CloseWrite()
 	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()

@@ -1,6 +1,11 @@
 package pipe
 
-import "time"
+import (
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/wire"
+)
 
 // Assembly is what chunks are put together in.
 type Assembly struct{ assembly }
@@ -29,3 +34,22 @@ type Gauge struct{ gauge }
 
 // Wants is the method of gauge.
 func (g *Gauge) Wants(now time.Time, moved int64, worth bool) int { return g.wants(now, moved, worth) }
+
+// Acknowledged sends what source has, and reports whether the transfer is over for
+// the sender when a has come.
+func Acknowledged(source *Source, a *wire.Ack) (over bool, err error) {
+	o, err := newOutgoing(a.Transfer, wire.KindPipe, source, proto.WindowBytes, 0)
+	if err != nil {
+		return false, err
+	}
+	if err := o.fill(); err != nil {
+		return false, err
+	}
+	for l, done := o.open(true), (*wire.Done)(nil); done == nil; o.written(l) {
+		if _, _, done, err = o.next(l); err != nil {
+			return false, err
+		}
+	}
+	err = o.ack(a)
+	return o.final != nil, err
+}

@@ -14,7 +14,8 @@ const frameReadBytes = 64 << 10
 // frameWriter writes whole frames to a link, for both transfers.
 type frameWriter struct {
 	link *link.Link
-	// turn holds one value while nobody writes. It is not a mutex because a
+	// turn holds one value while nobody writes. It is not a mutex because in
+	// [testing/synctest] time stands still while somebody waits for one, and a
 	// write may block for as long as the peer takes nothing.
 	turn   chan struct{}
 	prefix []byte

@@ -38,6 +38,7 @@ type outgoing struct {
 	data    blocks
 	acked   int64 // data before it was taken by the consumer
 	sent    int64 // data before it was handed to a link, but for again
+	reached int64 // the most that sent was: the peer can have no more
 	again   []span
 	lanes   []*lane // of links that live
 	opened  bool    // one of them has been
@@ -100,6 +101,7 @@ func (o *outgoing) open(primary bool) *lane {
 	l := &lane{primary: primary}
 	if f := o.source.opening; f != nil && !o.opened {
 		o.opened, o.sent = true, int64(len(f.data))
+		o.reached = o.sent
 		l.meta, l.done, l.sent = true, f.eof, []span{{0, o.sent}}
 	}
 	o.lanes = append(o.lanes, l)
@@ -131,7 +133,7 @@ func (o *outgoing) relinked() {
 func (o *outgoing) resume(m *wire.Resume) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.waits || m.Transfer != o.id || m.Bytes < o.acked || m.Bytes > o.data.end {
+	if !o.waits || m.Transfer != o.id || m.Bytes < o.acked || m.Bytes > o.reached {
 		return proto.Errorf(proto.Protocol, "%s out of order", m.Type())
 	}
 	o.waits, o.sent, o.again = false, m.Bytes, nil
@@ -301,6 +303,7 @@ func (o *outgoing) claim(primary bool) span {
 		return span{}
 	}
 	o.sent = s.to
+	o.reached = max(o.reached, o.sent)
 	o.changed.Broadcast() // there is room again
 	return s
 }
@@ -342,16 +345,16 @@ func (o *outgoing) ack(a *wire.Ack) error {
 	if o.final != nil && a.Final && *a.Digest == *o.final.Digest {
 		return nil // said again over another link
 	}
-	if a.Transfer != o.id || o.final != nil || a.Bytes < o.acked || a.Bytes > o.data.end {
+	if a.Transfer != o.id || o.final != nil || o.waits || a.Bytes < o.acked || a.Bytes > o.reached {
 		return proto.Errorf(proto.Protocol, "%s out of order", a.Type())
+	}
+	if a.Final && a.Bytes == o.data.end && *a.Digest != o.digestLocked() { // then nothing is over
+		return proto.Errorf(proto.Integrity, "the peer's digest of what we sent is another")
 	}
 	o.acked = a.Bytes
 	o.releaseLocked()
 	if a.Final {
 		o.final = a
-		if a.Bytes == o.data.end && *a.Digest != o.digestLocked() {
-			return proto.Errorf(proto.Integrity, "the peer's digest of what we sent is another")
-		}
 	}
 	o.changed.Broadcast()
 	return nil

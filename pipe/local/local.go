@@ -19,6 +19,7 @@ const MaxPathBytes = 103
 type Listener struct {
 	net.Listener
 	path string
+	made os.FileInfo // what we have put there
 
 	close sync.Once
 	err   error
@@ -37,21 +38,28 @@ func Listen(path string) (*Listener, error) {
 	if err = os.Chmod(temp, 0o600); err == nil {
 		err = os.Rename(temp, path)
 	}
+	var made os.FileInfo
+	if err == nil {
+		made, err = os.Lstat(path)
+	}
 	if err != nil {
 		_ = l.Close()
 		_ = os.Remove(temp)
 		return nil, proto.IOError(err)
 	}
-	return &Listener{Listener: l, path: path}, nil
+	return &Listener{Listener: l, path: path, made: made}, nil
 }
 
 // Addr returns the address at which it is reached.
 func (l *Listener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
 
-// Close takes the socket away. It may be called more than once.
+// Close takes the socket away, unless another has its name by now. It may be
+// called more than once.
 func (l *Listener) Close() error {
 	l.close.Do(func() {
-		_ = os.Remove(l.path) // first: one that has the name later is not ours
+		if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.made) {
+			_ = os.Remove(l.path) // before the end: one that has the name later is not ours
+		}
 		l.err = l.Listener.Close()
 	})
 	return l.err

@@ -82,3 +82,31 @@ func TestCloseTwice(t *testing.T) {
 		t.Errorf("the second one is gone: %v", err)
 	}
 }
+
+// Who has lost the name to another listener does not take that away.
+func TestCloseLeavesSuccessor(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "name.sock")
+	first, err := local.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := local.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if err := first.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatalf("the second one can't be reached: %v", err)
+	}
+	_ = c.Close()
+}

@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -322,6 +323,17 @@ func TestBadPeerFiles(t *testing.T) {
 		wantCode(t, what, err, proto.Config)
 		if want := c.file + c.at; !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s in it", what, err, want)
+		}
+	}
+}
+
+func TestKeyIsNotPrinted(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	want := "key of " + k.ID().Short()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		if got := fmt.Sprintf(verb, k); got != want {
+			t.Errorf("%s shows %s, want %s", verb, got, want)
 		}
 	}
 }

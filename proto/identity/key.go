@@ -146,6 +146,9 @@ func (k *Key) Sign(msg []byte) []byte { return ed25519.Sign(k.private, msg) }
 // String returns the node id: a key cannot be printed by accident.
 func (k *Key) String() string { return "key of " + k.ID().Short() }
 
+// GoString returns what [Key.String] does.
+func (k *Key) GoString() string { return k.String() }
+
 // LogValue implements [slog.LogValuer] as String does.
 func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 

@@ -33,6 +33,7 @@ const (
 	MaxAddrs     = 8
 	maxHostBytes = 253 // RFC 1035, section 3.1
 	maxNameBytes = 63
+	tokenPrefix  = "mesh1" // token.Prefix
 )
 
 // Peer is an entry of known_peers: a name, the key it stands for, and where to
@@ -52,11 +53,11 @@ type Book struct {
 // CheckName reports what is wrong with a name for the address book, if
 // anything is.
 func CheckName(name string) error {
+	if strings.HasPrefix(name, tokenPrefix) || strings.HasPrefix(name, idPrefix) {
+		return fmt.Errorf("a name begins with neither %s, as tokens do, nor %s, as node ids do", tokenPrefix, idPrefix) // and a token is not shown
+	}
 	if name == "" || len(name) > maxNameBytes || strings.Contains(".-_", name[:1]) || strings.ContainsFunc(name, notInName) {
 		return fmt.Errorf("name %q: a name is up to 63 letters, digits, dots, dashes and underscores", proto.EscapeText(name))
-	}
-	if strings.HasPrefix(name, "mesh1") || strings.HasPrefix(name, idPrefix) {
-		return fmt.Errorf("name %q looks like a token or a node id", proto.EscapeText(name))
 	}
 	return nil
 }

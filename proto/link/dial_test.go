@@ -9,6 +9,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/identity"
+	"mesh/proto/link"
 	"mesh/proto/linktest"
 	"mesh/proto/token"
 	"mesh/proto/wire"
@@ -198,4 +199,15 @@ func TestDialCanceled(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A name that could not be looked up in time is not one that does not exist.
+func TestDialLookUpEnds(t *testing.T) {
+	t.Parallel()
+	n := &linktest.Net{TCP: true}
+	e, _ := n.Endpoint(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(proto.Errorf(proto.Interrupted, "ended by interrupt"))
+	_, err := e.Dial(ctx, link.Target{ID: newKey(t).ID(), Addrs: []string{"peer.invalid:4600"}})
+	wantCode(t, "dial", err, proto.Interrupted)
 }

@@ -106,7 +106,7 @@ func (e *Endpoint) keep(l *Link) *Link {
 	remove := e.watchers.add(&watcher{
 		addr:  l.conn.RemoteAddr,
 		heard: l.conn.Heard,
-		gone:  func() { l.Close(errGone) },
+		gone:  func() { l.closeLive(errGone) },
 	})
 	context.AfterFunc(l.conn.Context(), remove)
 	return l

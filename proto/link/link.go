@@ -92,16 +92,28 @@ func (l *Link) Close(err error) {
 	}
 }
 
+// closeLive is Close, but of a link that has broken before it does nothing: its
+// transfer may have gone on over another by then.
+func (l *Link) closeLive(err error) {
+	code := proto.CodeOf(err)
+	if l.shut(err, code.Wire(), code.String()) && !l.flow {
+		l.session.end()
+	}
+}
+
 // Break gives the link up, but not its transfer: see [Link.Resume].
 func (l *Link) Break(err error) { l.shut(broken{err}, proto.CodeBroken, "broken") }
 
-func (l *Link) shut(err error, code uint64, reason string) {
+// shut closes the connection, and reports whether nobody has before.
+func (l *Link) shut(err error, code uint64, reason string) (first bool) {
 	l.closeOnce.Do(func() {
+		first = true
 		l.mu.Lock()
 		l.cause = err
 		l.mu.Unlock()
 		l.conn.Close(code, reason, err)
 	})
+	return first
 }
 
 func (l *Link) explain(err error) error {

@@ -176,8 +176,14 @@ func resolve(ctx context.Context, addrs []string) ([]netip.AddrPort, error) {
 			return nil, &proto.Error{Code: proto.Usage, Err: err}
 		}
 		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if err != nil {
-			failed = proto.Errorf(proto.Unreachable, "look up %s: no such host", host)
+			if e, ok := errors.AsType[*net.DNSError](err); ok {
+				err = errors.New(e.Err) // the host is said once
+			}
+			failed = proto.Errorf(proto.Unreachable, "look up %s: %w", host, err)
 			continue
 		}
 		for _, ip := range ips {

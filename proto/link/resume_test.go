@@ -3,8 +3,10 @@ package link_test
 import (
 	"errors"
 	"io"
+	"net/netip"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mesh/proto"
@@ -64,6 +66,42 @@ func TestResumeAnsweredTooLate(t *testing.T) {
 			}
 		}
 		wg.Wait()
+		ll.Close(nil)
+		dl.Close(nil)
+	})
+}
+
+// Word that nobody listens where the dialer was, and nothing heard on that link
+// since, ends no transfer that has gone on over another.
+func TestResumeAfterUnreachable(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: latency}
+		s := newSite(t, n, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		e, _ := n.Endpoint(t)
+		dl, ll := s.dial(t, e, cred, proto.CapSend)
+		resume := func() {
+			t.Helper()
+			n.Cut()
+			dl.Break(proto.Errorf(proto.Timeout, "another network"))
+			<-time.After(time.Millisecond)
+			n.Heal()
+			next, err := dl.Resume(t.Context())
+			if err != nil {
+				t.Fatalf("dialer: %v", err)
+			}
+			dl = next
+			if ll, err = ll.Resume(t.Context()); err != nil {
+				t.Fatalf("listener: %v", err)
+			}
+			echo(t, dl, ll)
+		}
+		<-time.After(time.Second) // nothing is on its way
+		s.endpoint.Unreachable(netip.MustParseAddrPort(ll.Addr().String()))
+		resume()
+		<-time.After(2 * time.Second)
+		resume()
 		ll.Close(nil)
 		dl.Close(nil)
 	})

@@ -47,7 +47,8 @@ type Conn struct {
 
 	blocks blockReader
 
-	// turn holds one value while nobody writes. It is not a mutex because a
+	// turn holds one value while nobody writes. It is not a mutex because in
+	// [testing/synctest] time stands still while somebody waits for one, and a
 	// write may block for as long as the peer takes nothing.
 	turn    chan struct{}
 	head    []byte

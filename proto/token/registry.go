@@ -24,7 +24,7 @@ import (
 // The registry's files in the state folder. Lines of both begin with a token's
 // id.
 const (
-	// RevokedFile lists revoked tokens, one id a line.
+	// RevokedFile lists revoked tokens, one id a line; "#" begins a comment.
 	RevokedFile = "revoked_tokens"
 	// ClaimedFile has lines "ID NODEID EXPIRES": who used a signed capability
 	// whose uses are counted. Expired lines go when a line is added.
@@ -221,7 +221,7 @@ func (r *Registry) claimCapability(c Claims, dialer identity.ID) error {
 func Revoke(dir string, id ID) error {
 	return edit(filepath.Join(dir, RevokedFile), func(old []byte) ([]byte, error) {
 		for line := range strings.Lines(string(old)) {
-			if strings.TrimSpace(line) == id.String() {
+			if revokedIn(line) == id.String() {
 				return old, nil
 			}
 		}
@@ -231,6 +231,12 @@ func Revoke(dir string, id ID) error {
 		}
 		return append(out, id.String()+"\n"...), nil
 	})
+}
+
+// revokedIn returns the id that a line revokes, or what stands in its place.
+func revokedIn(line string) string {
+	line, _, _ = strings.Cut(line, "#")
+	return strings.TrimSpace(line)
 }
 
 // Withdrawn reports whether a dialer that was granted something must go again:
@@ -266,7 +272,7 @@ func (r *Registry) Revoked(id ID) bool {
 		}
 		r.revoked = make(map[ID]bool)
 		for line := range strings.Lines(string(text)) {
-			if id, err := ParseID(strings.TrimSpace(line)); err == nil {
+			if id, err := ParseID(revokedIn(line)); err == nil {
 				r.revoked[id] = true
 			}
 		}

@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,7 +114,8 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
-// A person may have edited the files, and left out the last end of line.
+// A person may have edited the files, noted why a token is revoked, and left out
+// the last end of line.
 func TestEditedFiles(t *testing.T) {
 	t.Parallel()
 	cut := func(path string) {
@@ -131,7 +133,16 @@ func TestEditedFiles(t *testing.T) {
 	wantCode(t, "revoke", token.Revoke(book.Dir, first), proto.OK)
 	cut(filepath.Join(book.Dir, token.RevokedFile))
 	wantCode(t, "revoke", token.Revoke(book.Dir, second), proto.OK)
-	for _, id := range []token.ID{first, second} {
+	noted := token.ID{3}
+	f, err := os.OpenFile(filepath.Join(book.Dir, token.RevokedFile), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(f, "# old ones\n%s # lost in the train", noted)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []token.ID{first, second, noted} {
 		if !r.Revoked(id) {
 			t.Errorf("%s: not revoked, want it revoked", id)
 		}

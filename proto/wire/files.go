@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -205,6 +204,5 @@ func isFileCode(c proto.Code) bool {
 // AppendDataHeader appends all of a FILES_DATA frame but its n bytes, 1 to
 // [proto.MaxChunkBytes].
 func AppendDataHeader(dst []byte, n int) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, uint32(n))
-	return append(dst, byte(TypeData))
+	return AppendHeader(dst, Header{TypeData, n})
 }

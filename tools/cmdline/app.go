@@ -199,7 +199,7 @@ func orSubcommand(action cli.ActionFunc, subs []*cli.Command) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		err := proto.Errorf(proto.Usage, "a subcommand is missing")
 		if c.Args().Present() {
-			err = proto.Errorf(proto.Usage, "unknown subcommand %q", c.Args().First())
+			err = proto.Errorf(proto.Usage, "unknown subcommand %s", quoted(c.Args().First()))
 		}
 		return Hint(err, "one of: "+strings.Join(names, ", "))
 	}

@@ -3,12 +3,14 @@ package cmdline
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
+	"mesh/proto/token"
 )
 
 // runKey is where App.Metadata has the [run] that the App belongs to.
@@ -70,6 +72,15 @@ func flatArgs(c *cli.Context, minimum, maximum int) ([]string, error) {
 		return nil, Hint(proto.Errorf(proto.Usage, "%d arguments where at most %d can be", n, maximum), usage)
 	}
 	return args, nil
+}
+
+// quoted is a word of the command line as an error may show it: not if it may be
+// a token.
+func quoted(word string) string {
+	if strings.Contains(word, token.Prefix) {
+		return token.Prefix + "…"
+	}
+	return strconv.Quote(word)
 }
 
 // firstWord is PEER for "[PEER] [-- CMD…]".

@@ -42,6 +42,17 @@ func TestOpenEvents(t *testing.T) {
 	}
 	want(path)
 
+	// One that others could read does not stay so: an event may hold a token.
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := call(t, write, "mesh-probe", "--events", path); status != 0 {
+		t.Errorf("a file that is there: got %d, %s", status, stderr)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("a file that is there: got mode %v, %v, want 0600", info.Mode(), err)
+	}
+
 	path += "2"
 	f, err := os.Create(path)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
+	"mesh/proto/token"
 	"mesh/tools/cmdline"
 )
 
@@ -100,6 +101,21 @@ func TestDispatch(t *testing.T) {
 		if status != tt.status || stderr != tt.err || !strings.Contains(out, tt.out) || (tt.out == "") != (out == "") {
 			t.Errorf("%s: got status %d, stdout %q, stderr %q; want %d, %q, %q",
 				tt.args, status, out, stderr, tt.status, tt.out, tt.err)
+		}
+	}
+}
+
+// What somebody gives in a wrong place may be a token.
+func TestTokenIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	text := token.Prefix + strings.Repeat("a2", 60)
+	for _, args := range []string{"mesh " + text, "mesh help " + text, "mesh completion " + text, "mesh-probe --addr a --foo=" + text, "mesh-probe PEER --foo=" + text} {
+		status, out, stderr := call(t, func(c *cli.Context) error {
+			_, err := cmdline.Args(c, 0, 1)
+			return err
+		}, strings.Fields(args)...)
+		if status != 2 || out != "" || stderr == "" || strings.Contains(stderr, text) {
+			t.Errorf("%s: got status %d, stdout %q, stderr %q, want 2 and an error without the token", args, status, out, stderr)
 		}
 	}
 }

@@ -106,8 +106,11 @@ func peerForget(c *cli.Context) error {
 		return err
 	}
 	found, err := book.Forget(args[0])
-	if err == nil && !found {
-		err = proto.Errorf(proto.Usage, "there is no peer %s", proto.EscapeText(args[0]))
+	if err != nil || found {
+		return err
 	}
-	return err
+	if err := identity.CheckName(args[0]); err != nil {
+		return &proto.Error{Code: proto.Usage, Err: err}
+	}
+	return proto.Errorf(proto.Usage, "there is no peer %s", args[0])
 }

@@ -12,4 +12,5 @@ func terminate(p *os.Process, _ bool) { _ = p.Kill() }
 
 func kill(p *os.Process, _ bool) { _ = p.Kill() }
 
-func status(s *os.ProcessState) int { return s.ExitCode() & 0xff }
+// status is at most 255: the upper bits alone, as of an exception, are a failure too.
+func status(s *os.ProcessState) int { return int(min(uint32(s.ExitCode()), 255)) }
