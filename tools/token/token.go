@@ -39,7 +39,7 @@ func state() (*identity.Key, identity.Book, error) {
 	if err != nil {
 		return nil, identity.Book{}, err
 	}
-	key, err := identity.LoadKey(dir)
+	key, err := node.LoadKey(dir)
 	return key, identity.Book{Dir: dir}, err
 }
 

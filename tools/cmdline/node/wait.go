@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"net"
 	"net/netip"
@@ -239,6 +241,9 @@ func listenError(err error) error {
 	}
 	if isInUse(err) {
 		return cmdline.Hint(proto.Errorf(proto.IO, "%w", err), "another process has that port: choose another, or 0 for a free one")
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return cmdline.Hint(proto.Errorf(proto.IO, "%w", err), "ports below 1024 are for root: choose another")
 	}
 	return proto.IOError(err)
 }
