@@ -179,6 +179,9 @@ func (w *Waiter) show(c *cli.Context, t token.Token, i int) error {
 	if i > 0 {
 		where = "to type there too"
 	}
+	if file == "-" {
+		return cmdline.Hint(proto.Errorf(proto.Usage, `--token-file takes a file, and no "-"`), "without it the token is shown on standard error")
+	}
 	if file != "" {
 		file += []string{"", secondSuffix}[i]
 		return cmdline.WriteFile(file, []byte(text+"\n"), 0o600)
