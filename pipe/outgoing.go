@@ -381,7 +381,7 @@ func (o *outgoing) receipt() (*Receipt, error) {
 	r := &Receipt{Transfer: o.id, Bytes: o.final.Bytes, Digest: digest.Digest(*o.final.Digest), Status: o.status}
 	switch {
 	case o.status != 0:
-		return r, proto.Errorf(proto.Producer, "the sending command ended with status %d", o.status)
+		return r, proto.Errorf(proto.Producer, "the command ended with status %d", o.status)
 	case o.final.Bytes < o.data.end:
 		return r, proto.Errorf(proto.Truncated, "the peer's consumer ended after %d of %d bytes", o.final.Bytes, o.data.end)
 	case o.surplus || !o.eof && !o.source.Typed:

@@ -21,6 +21,9 @@ type Source struct {
 	// lost nothing that was not typed; of any other source it must be known that
 	// it has ended.
 	Typed bool
+	// Size is how many bytes there will be, as far as that is known, for who tells
+	// of progress; 0 if it is not.
+	Size int64
 	// Ready, if it is set, reports whether a Read would not block.
 	Ready func() bool
 

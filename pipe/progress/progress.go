@@ -12,38 +12,52 @@ import (
 // Every is how often the line is worth drawing.
 const Every = 200 * time.Millisecond
 
-// Line is a progress line of unknown length: bytes, rate, time. Nothing is drawn
-// before the first Set.
+// asciiSpinner is a spinner that every terminal and locale can show.
+const asciiSpinner = 9
+
+// Line is a progress line: bytes, rate, time, and what part of all it is where
+// that is known. Nothing is drawn before the first Set.
 type Line struct {
-	w   io.Writer
-	bar *progressbar.ProgressBar // nil while nothing is drawn
+	bar   *progressbar.ProgressBar
+	drawn bool
 }
 
-// New returns a line on w, a terminal.
-func New(w io.Writer) *Line { return &Line{w: w} }
-
-// Set draws that as many bytes went through. A terminal that can't be written
-// to has no line, and that is no failure of the transfer.
-func (l *Line) Set(bytes int64) {
-	if l.bar == nil {
-		l.bar = progressbar.NewOptions64(-1,
-			progressbar.OptionSetWriter(l.w),
-			progressbar.OptionShowBytes(true),
-			progressbar.OptionShowCount(),
-			progressbar.OptionUseIECUnits(true),
-			progressbar.OptionSetPredictTime(false),
-			progressbar.OptionSetRenderBlankState(false),
-			progressbar.OptionSetElapsedTime(true),
-			progressbar.OptionSpinnerType(14),
-			progressbar.OptionSetSpinnerChangeInterval(0), // else it draws by itself, for ever
-		)
+// New returns a line on w, a terminal, of a transfer that begins now and has
+// total bytes, or nobody knows how many if that is 0. ansi says that the terminal
+// knows escape sequences: then Clear leaves nothing either of what was typed.
+func New(w io.Writer, total int64, ansi bool) *Line {
+	known := total > 0
+	if !known {
+		total = -1
 	}
+	bar := progressbar.NewOptions64(total,
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionShowBytes(true),
+		progressbar.OptionShowCount(),
+		progressbar.OptionUseIECUnits(true),
+		progressbar.OptionSetPredictTime(known),
+		progressbar.OptionSetRenderBlankState(false),
+		progressbar.OptionSetElapsedTime(true),
+		progressbar.OptionSetTheme(progressbar.ThemeASCII),
+		progressbar.OptionSpinnerType(asciiSpinner),
+		progressbar.OptionSetSpinnerChangeInterval(0), // else it draws by itself, for ever
+		progressbar.OptionUseANSICodes(ansi),
+	)
+	bar.StartWithoutRender()
+	return &Line{bar: bar}
+}
+
+// Set draws that as many bytes went through; what exceeds the total is not drawn.
+// A terminal that can't be written to has no line, and that is no failure of the
+// transfer.
+func (l *Line) Set(bytes int64) {
+	l.drawn = true
 	_ = l.bar.Set64(bytes)
 }
 
 // Clear takes the line away.
 func (l *Line) Clear() {
-	if l.bar != nil {
+	if l.drawn {
 		_ = l.bar.Clear()
 	}
 }

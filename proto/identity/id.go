@@ -54,7 +54,7 @@ func (id ID) check() []byte {
 func ParseID(s string) (ID, error) {
 	var id ID
 	if !strings.HasPrefix(s, idPrefix) {
-		return id, errors.New("not a node id: it begins with " + idPrefix)
+		return id, errors.New("not a node id: it does not begin with " + idPrefix)
 	}
 	if len(s) != idTextBytes {
 		return id, errors.New("not a node id: wrong length")

@@ -29,6 +29,9 @@ const (
 	stateDirMode = 0o700
 )
 
+// ErrExposed is what a node key is refused for that others may read.
+var ErrExposed = errors.New("others may read it")
+
 // Key is a node key. It prints as its node id only.
 type Key struct {
 	private ed25519.PrivateKey
@@ -44,7 +47,7 @@ func NewKey() (*Key, error) {
 }
 
 // LoadKey reads the node key in the folder dir, and makes folder and key at the
-// first use. A key that others may read is an error with code [proto.Config].
+// first use. A key that others may read is [ErrExposed]; errors have code [proto.Config].
 func LoadKey(dir string) (*Key, error) {
 	path := filepath.Join(dir, KeyFile)
 	k, err := readKey(path)
@@ -74,7 +77,7 @@ func readKey(path string) (*Key, error) {
 		return nil, configError(err)
 	}
 	if privateModes && info.Mode().Perm()&0o077 != 0 {
-		return nil, proto.Errorf(proto.Config, "node key %s: others may read it (mode %04o, want 0600)", path, info.Mode().Perm())
+		return nil, proto.Errorf(proto.Config, "node key %s: %w (mode %04o, want 0600)", path, ErrExposed, info.Mode().Perm())
 	}
 	if info.Size() > maxKeyBytes {
 		return nil, proto.Errorf(proto.Config, "node key %s: too large", path)

@@ -153,6 +153,9 @@ func (b Book) Add(p Peer) error {
 			return &proto.Error{Code: proto.Usage, Err: err}
 		}
 	}
+	if err := CheckName(p.Name); err != nil {
+		return &proto.Error{Code: proto.Usage, Err: err}
+	}
 	line := p.Name + " " + p.ID.String()
 	if len(p.Addrs) > 0 {
 		line += " " + strings.Join(p.Addrs, ",")

@@ -108,7 +108,7 @@ func cat(c *cli.Context, n *node.Node, args, names, cmd []string) error {
 	if status := p.OwnStatus(); status != 0 && proto.CodeOf(err) == proto.Producer {
 		// The peer has ended its own command because of this, and that is the
 		// status that it tells.
-		return proto.Errorf(proto.Producer, "the sending command ended with status %d", status)
+		return proto.Errorf(proto.Producer, "the command ended with status %d", status)
 	}
 	return err
 }

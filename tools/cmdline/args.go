@@ -68,6 +68,8 @@ func flatArgs(c *cli.Context, minimum, maximum int) ([]string, error) {
 	switch n := len(args); {
 	case n < minimum:
 		return nil, Hint(proto.Errorf(proto.Usage, "%s is missing", firstWord(c.Command.ArgsUsage)), usage)
+	case maximum == 0 && n > 0:
+		return nil, Hint(proto.Errorf(proto.Usage, "an argument where none can be"), usage)
 	case maximum >= 0 && n > maximum:
 		return nil, Hint(proto.Errorf(proto.Usage, "%d arguments where at most %d can be", n, maximum), usage)
 	}

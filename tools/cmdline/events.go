@@ -18,6 +18,10 @@ func OpenEvents(c *cli.Context) (*os.File, error) {
 	if to == "" {
 		return nil, nil
 	}
+	if to == "-" {
+		err := proto.Errorf(proto.Usage, `--%s takes a descriptor or a file, and no "-"`, eventsName)
+		return nil, Hint(err, "--"+eventsName+" 1 is standard output")
+	}
 	fd, err := strconv.Atoi(to)
 	if err != nil {
 		return createPrivate(to)

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"mesh/proto"
 )
@@ -63,7 +65,11 @@ func writeThrough(name string, data []byte) error {
 func CheckFolder(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Hint(proto.Errorf(proto.IO, "there is no folder %s", dir), fmt.Sprintf("mkdir -p %q", dir))
+		hint := fmt.Sprintf("mkdir -p %q", dir)
+		if slices.Contains(strings.Split(filepath.ToSlash(dir), "/"), "~") { // quoted, or in config.toml
+			hint = "~ stands for a home in a shell alone: write its path"
+		}
+		return Hint(proto.Errorf(proto.IO, "there is no folder %s", dir), hint)
 	}
 	if err != nil {
 		return proto.IOError(err)

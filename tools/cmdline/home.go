@@ -23,7 +23,11 @@ func Home() (string, error) {
 	}
 	home := os.Getenv("HOME")
 	if !filepath.IsAbs(home) {
-		err := proto.Errorf(proto.Config, "no folder for state: HOME is not set")
+		why := "is not set"
+		if home != "" {
+			why = "is no path from / on"
+		}
+		err := proto.Errorf(proto.Config, "no folder for state: HOME %s", why)
 		return "", Hint(err, "set MESH_HOME to a folder of your own")
 	}
 	return filepath.Join(home, ".local", "state", toolbox), nil

@@ -63,7 +63,7 @@ func nodeOf(text string) (identity.ID, []string, error) {
 	case isFile:
 		t, err = node.ReadToken(file)
 	case strings.HasPrefix(text, token.Prefix):
-		if t, err = token.Parse(text); err == nil {
+		if t, err = node.ParseToken(strings.NewReader(text)); err == nil {
 			err = node.CheckArgument(t)
 		}
 	default:

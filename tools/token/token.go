@@ -28,7 +28,7 @@ func Command() *cli.Command {
 			showCommand(),
 			{Name: "revoke", Usage: "make a token worthless and end its links", ArgsUsage: "ID", Action: revoke},
 			peerCommand(),
-			{Name: "allow", Usage: "let a node do CAPS here without a token; none takes that back", ArgsUsage: "NODEID CAPS", Action: allow},
+			{Name: "allow", Usage: "let a node do CAPS here without a token; none takes that back", ArgsUsage: "NODEID|NAME CAPS", Action: allow},
 		},
 	}
 }
@@ -39,7 +39,7 @@ func state() (*identity.Key, identity.Book, error) {
 	if err != nil {
 		return nil, identity.Book{}, err
 	}
-	key, err := identity.LoadKey(dir)
+	key, err := node.LoadKey(dir)
 	return key, identity.Book{Dir: dir}, err
 }
 
@@ -139,10 +139,6 @@ func allow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	id, err := identity.ParseID(args[0])
-	if err != nil {
-		return &proto.Error{Code: proto.Usage, Err: err}
-	}
 	var caps proto.Caps
 	if args[1] != "none" {
 		if caps, err = proto.ParseCaps(args[1]); err != nil {
@@ -153,5 +149,25 @@ func allow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	id, err := whoIs(book, args[0])
+	if err != nil {
+		return err
+	}
 	return book.Allow(id, caps)
+}
+
+// whoIs is the node that a node id, or a name of the address book, stands for.
+func whoIs(book identity.Book, text string) (identity.ID, error) {
+	if identity.CheckName(text) == nil {
+		p, found, err := book.Lookup(text)
+		if err == nil && !found {
+			err = cmdline.Hint(proto.Errorf(proto.Usage, "unknown peer %s", text), "mesh-token peer add "+text+" NODEID gives the name")
+		}
+		return p.ID, err
+	}
+	id, err := identity.ParseID(text)
+	if err != nil {
+		err = &proto.Error{Code: proto.Usage, Err: err}
+	}
+	return id, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	meshterm "mesh/pipe/term"
 	"mesh/proto"
 )
 
@@ -168,7 +169,7 @@ func (c *Console) takeLocked() error {
 	if c.done {
 		return nil
 	}
-	if !foreground(c.out) {
+	if !meshterm.Foreground(c.out) {
 		c.taken = false
 		c.guard.given()
 		return nil

@@ -7,8 +7,6 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // orphanPause is how long a process waits to be stopped that no shell controls,
@@ -69,13 +67,6 @@ func (c *Console) Suspend() error {
 	}
 	defer c.tell()
 	return c.takeLocked()
-}
-
-// foreground reports whether the terminal listens to this process group, or has
-// no such thing.
-func foreground(terminal *os.File) bool {
-	group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
-	return err != nil || group == unix.Getpgrp()
 }
 
 // ownOutput has nothing to do: a terminal shows escape sequences.

@@ -35,8 +35,6 @@ func (c *Console) watch() (stop func()) {
 // Suspend does nothing: Windows has no job control.
 func (c *Console) Suspend() error { return nil }
 
-func foreground(*os.File) bool { return true }
-
 // ownOutput makes a console show escape sequences.
 func ownOutput(out *os.File) (restore func()) {
 	h := windows.Handle(out.Fd())

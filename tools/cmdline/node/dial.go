@@ -46,7 +46,7 @@ func (n *Node) Dial(ctx context.Context, p Peer, want, need proto.Caps, source *
 	l, err := n.redial(ctx, e, t, wait)
 	if err != nil {
 		stop()
-		return nil, nil, expiredHint(p, fmt.Errorf("link to %s: %w", p.label(), err))
+		return nil, nil, n.tokenHint(p, fmt.Errorf("link to %s: %w", p.label(), err))
 	}
 	party := n.Party(l)
 	party.Name = p.Name
@@ -107,8 +107,8 @@ func dialOnce(ctx context.Context, e *link.Endpoint, t link.Target, try time.Dur
 	return l, err
 }
 
-// expiredHint adds to a failed dial what the token itself says about that.
-func expiredHint(p Peer, err error) error {
+// tokenHint adds to a failed dial what the token itself says about that.
+func (n *Node) tokenHint(p Peer, err error) error {
 	code := proto.CodeOf(err)
 	if p.Token == nil || code != proto.Unreachable && code != proto.Denied {
 		return err
@@ -116,10 +116,13 @@ func expiredHint(p Peer, err error) error {
 	if p.Token.Expired(time.Now()) {
 		return cmdline.Hint(err, "the token expired at "+p.Token.Expires.Format(time.RFC3339))
 	}
+	if holder := p.Token.Holder; holder != (identity.ID{}) && holder != n.Key.ID() {
+		return cmdline.Hint(err, "the token is for "+holder.Short()+" alone, and this is "+n.Key.ID().Short())
+	}
 	if code == proto.Denied {
 		return cmdline.Hint(err, "it may be used up, revoked or of another listener: ask for a new token")
 	}
-	return err
+	return cmdline.Hint(err, "who made the token may have ended, or cannot be reached from here: mesh-token show prints its addresses")
 }
 
 // label is how messages call the peer.

@@ -31,16 +31,17 @@ func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, 
 }
 
 // screen says what of a transfer is on the terminal, where a progress line
-// would stand in its way.
+// would stand in its way, and how many bytes there are to send, or 0.
 type screen struct {
 	typed bool // the source is what a person types
 	shown bool // the sink is what a person reads
+	total int64
 }
 
 func screenOf(source *pipe.Source, sink *pipe.Sink) screen {
 	var s screen
 	if source != nil {
-		s.typed = source.Typed
+		s.typed, s.total = source.Typed, source.Size
 	}
 	if sink != nil {
 		out, ok := sink.Writer.(stdout)
@@ -52,9 +53,22 @@ func screenOf(source *pipe.Source, sink *pipe.Sink) screen {
 // Stdin is the tool's standard input as a source.
 func Stdin(c *cli.Context) *pipe.Source {
 	if f, ok := c.App.Reader.(*os.File); ok {
-		return &pipe.Source{Reader: pipe.Pollable(f, os.O_RDONLY), Typed: term.IsTerminal(f), Ready: func() bool { return pipe.Readable(f) }}
+		return &pipe.Source{Reader: pipe.Pollable(f, os.O_RDONLY), Typed: term.IsTerminal(f), Size: rest(f), Ready: func() bool { return pipe.Readable(f) }}
 	}
 	return &pipe.Source{Reader: c.App.Reader}
+}
+
+// rest is how much of a regular file is still to be read; of all else, 0.
+func rest(f *os.File) int64 {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return 0
+	}
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0
+	}
+	return max(info.Size()-at, 0)
 }
 
 // Stdout is the tool's standard output as a sink.

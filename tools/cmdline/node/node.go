@@ -4,7 +4,12 @@
 package node
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
+	"path/filepath"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -33,7 +38,7 @@ func Open(c *cli.Context) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := identity.LoadKey(state)
+	key, err := LoadKey(state)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +49,18 @@ func Open(c *cli.Context) (*Node, error) {
 	n := &Node{Key: key, Book: identity.Book{Dir: state}, Log: cmdline.Logger(c), via: c.String("via"), window: cmdline.SizeOf(c, cmdline.WindowName), tell: tell}
 	n.transfers = pipe.Options{ResumeFor: c.Duration("resume-for"), Flows: cmdline.FlowsOf(c), Spool: cmdline.SizeOf(c, cmdline.SpoolName), Log: n.Log}
 	return n, nil
+}
+
+// LoadKey is [identity.LoadKey] with what a person can do where it fails.
+func LoadKey(dir string) (*identity.Key, error) {
+	key, err := identity.LoadKey(dir)
+	switch {
+	case errors.Is(err, identity.ErrExposed):
+		return nil, cmdline.Hint(err, fmt.Sprintf("chmod 600 %q, unless somebody has read it: without it a new key is made", filepath.Join(dir, identity.KeyFile)))
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return nil, cmdline.Hint(err, "set MESH_HOME to a folder of your own")
+	}
+	return key, err
 }
 
 // Close writes the last event, how the tool ended, and returns err, or what

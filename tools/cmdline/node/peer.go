@@ -47,7 +47,7 @@ func (n *Node) Peer(args []string) (Peer, error) {
 		}
 		return n.bearer(t), nil
 	case strings.HasPrefix(text, token.Prefix):
-		t, err := token.Parse(text)
+		t, err := parseToken(text)
 		if err != nil {
 			return Peer{}, cmdline.Hint(err, "copy the whole token, or put it into a file and give @FILE")
 		}
@@ -84,6 +84,10 @@ func (n *Node) named(name string) (Peer, error) {
 	if _, _, ok := strings.Cut(name, "@"); ok {
 		return Peer{}, proto.Errorf(proto.Usage, "NAME@HUB is not there yet: this version has no hubs")
 	}
+	if id, err := identity.ParseID(name); err == nil {
+		err := proto.Errorf(proto.Usage, "%s is a node id, and says nothing of where that node is", id.Short())
+		return Peer{}, cmdline.Hint(err, "mesh-token peer add --addr HOST:PORT NAME "+id.String()+" gives it a name and an address")
+	}
 	if err := identity.CheckName(name); err != nil {
 		return Peer{}, cmdline.Hint(proto.Errorf(proto.Usage, "PEER is neither a token nor a name"), "a token begins with "+token.Prefix)
 	}
@@ -113,13 +117,19 @@ func ReadToken(file string) (token.Token, error) {
 	return t, nil
 }
 
-// ParseToken reads a token from r, alone but for white space.
+// ParseToken reads a token from r: nothing else may be there but white space.
 func ParseToken(r io.Reader) (token.Token, error) {
 	text, err := io.ReadAll(io.LimitReader(r, 2*token.MaxTextBytes))
 	if err != nil {
 		return token.Token{}, proto.IOError(err)
 	}
-	return token.Parse(strings.TrimSpace(string(text)))
+	return parseToken(string(text))
+}
+
+// parseToken reads the text of a token, also of one that a mail or a terminal
+// has broken into lines.
+func parseToken(text string) (token.Token, error) {
+	return token.Parse(strings.Join(strings.Fields(text), ""))
 }
 
 // Flags are the flags of every tool that links.

@@ -164,13 +164,21 @@ func (t *teller) watch(party func() Party, counters *pipe.Counters, on screen) (
 		draw, tell := time.NewTicker(progress.Every), time.NewTicker(progressEvery)
 		defer draw.Stop()
 		defer tell.Stop()
-		line := progress.New(t.stderr)
-		defer line.Clear()
+		line := progress.New(t.stderr, on.total, ansi())
+		defer func() {
+			if t.foreground() {
+				line.Clear()
+			}
+		}()
 		for {
 			sent, received := counters.Sent.Load(), counters.Received.Load()
 			select {
 			case <-draw.C:
-				if draws && !(on.shown && received > 0) {
+				switch {
+				case !draws || on.shown && received > 0 || !t.foreground():
+				case on.total > 0:
+					line.Set(sent)
+				default:
 					line.Set(sent + received)
 				}
 			case <-tell.C:
@@ -186,6 +194,19 @@ func (t *teller) watch(party func() Party, counters *pipe.Counters, on screen) (
 		close(quit)
 		wg.Wait()
 	}
+}
+
+// foreground reports whether the line is nobody else's: a job that runs in the
+// background would draw over what is typed.
+func (t *teller) foreground() bool {
+	f, ok := t.stderr.(*os.File)
+	return ok && term.Foreground(f)
+}
+
+// ansi reports whether the terminal knows escape sequences.
+func ansi() bool {
+	kind := os.Getenv("TERM")
+	return kind != "" && kind != "dumb"
 }
 
 // result tells what became of the transfers.

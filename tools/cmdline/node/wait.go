@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"net"
 	"net/netip"
@@ -177,6 +179,9 @@ func (w *Waiter) show(c *cli.Context, t token.Token, i int) error {
 	if i > 0 {
 		where = "to type there too"
 	}
+	if file == "-" {
+		return cmdline.Hint(proto.Errorf(proto.Usage, `--token-file takes a file, and no "-"`), "without it the token is shown on standard error")
+	}
 	if file != "" {
 		file += []string{"", secondSuffix}[i]
 		return cmdline.WriteFile(file, []byte(text+"\n"), 0o600)
@@ -239,6 +244,9 @@ func listenError(err error) error {
 	}
 	if isInUse(err) {
 		return cmdline.Hint(proto.Errorf(proto.IO, "%w", err), "another process has that port: choose another, or 0 for a free one")
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return cmdline.Hint(proto.Errorf(proto.IO, "%w", err), "ports below 1024 are for root: choose another")
 	}
 	return proto.IOError(err)
 }

@@ -1,0 +1,6 @@
+package term
+
+import "os"
+
+// Foreground reports true: Windows has no job control.
+func Foreground(*os.File) bool { return true }
