@@ -43,6 +43,6 @@ func freeBytes(f *os.File) (int64, bool) {
 	if err != nil {
 		return 0, false
 	}
-	free := int64(s.Bavail) * int64(s.Bsize)
+	free := available(&s)
 	return free, free >= 0
 }
