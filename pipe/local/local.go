@@ -2,6 +2,7 @@
 package local
 
 import (
+	"context"
 	"crypto/rand"
 	"net"
 	"os"
@@ -48,6 +49,34 @@ func Listen(path string) (*Listener, error) {
 		return nil, proto.IOError(err)
 	}
 	return &Listener{Listener: l, path: path, made: made}, nil
+}
+
+// Accept waits for a connection of this user's or root's. Others are closed.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if sameUser(c.(*net.UnixConn)) == nil {
+			return c, nil
+		}
+		_ = c.Close()
+	}
+}
+
+// Dial connects to the socket at path. That somebody else listens there is an
+// error of code [proto.Config]; the others are those of package net.
+func Dial(ctx context.Context, path string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := sameUser(c.(*net.UnixConn)); err != nil {
+		_ = c.Close()
+		return nil, proto.Errorf(proto.Config, "%s: %w", path, err)
+	}
+	return c, nil
 }
 
 // Addr returns the address at which it is reached.

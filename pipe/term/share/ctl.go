@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"mesh/pipe/local"
 	"mesh/proto"
 )
 
@@ -135,11 +136,13 @@ func (s *Session) find(who string) (int, error) {
 
 // Ask sends a request to the session whose socket is at path.
 func Ask(ctx context.Context, path string, r Request) (Reply, error) {
-	var d net.Dialer
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	conn, err := d.DialContext(ctx, "unix", path)
-	if err != nil {
+	conn, err := local.Dial(ctx, path)
+	switch {
+	case proto.CodeOf(err) == proto.Config:
+		return Reply{}, err
+	case err != nil:
 		return Reply{}, proto.Errorf(proto.Unreachable, "the session is not there any more: %w", err)
 	}
 	defer conn.Close()

@@ -80,11 +80,6 @@ func (d *Desk) accept() {
 			<-time.After(100 * time.Millisecond)
 			continue
 		}
-		if err := sameUser(c.(*net.UnixConn)); err != nil {
-			d.log.Warn("mesh-recv --next not taken", "err", err)
-			_ = c.Close()
-			continue
-		}
 		d.wg.Go(func() { d.greet(newConn(c)) })
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net"
 	"slices"
 	"syscall"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"mesh/pipe"
 	"mesh/pipe/digest"
 	"mesh/pipe/files"
+	"mesh/pipe/local"
 	"mesh/proto"
 	"mesh/tools/cmdline/node"
 )
@@ -36,16 +36,12 @@ type Delivery struct {
 // ctx ends, and calls waiting when the next one will be ours. That no daemon is
 // there is an error with code [proto.Unreachable].
 func Next(ctx context.Context, path string, kinds []string, waiting func()) (*Delivery, error) {
-	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	c, err := local.Dial(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
 		return nil, proto.Errorf(proto.Unreachable, "no mesh-listen --inbox runs here")
 	case err != nil:
 		return nil, proto.IOError(err)
-	}
-	if err := sameUser(c.(*net.UnixConn)); err != nil {
-		_ = c.Close()
-		return nil, proto.Errorf(proto.Config, "%s: %w", path, err)
 	}
 	d := &Delivery{conn: newConn(c), hash: digest.New()}
 	if err := d.wait(ctx, kinds, waiting); err != nil {

@@ -1,6 +1,6 @@
 //go:build darwin || freebsd
 
-package handoff
+package local
 
 import (
 	"net"
