@@ -135,3 +135,34 @@ func TestTTYControl(t *testing.T) {
 	p.Run("echo status $?")
 	p.WaitText("status 23")
 }
+
+// A viewer whose token only lets it view asks, and types when the sharer lets it; not
+// any more when that is taken back.
+func TestTTYGrant(t *testing.T) {
+	t.Parallel()
+	s := share(t, 100, 24)
+	v := s.view("tok", 100, 24, "--name", "eve")
+	s.waitViewers(1)
+	v.Type("~r")
+	v.WaitText("the sharer is asked to let you type")
+	termtest.Wait(t, func() error {
+		if got := s.sharer.Format("#{pane_title} bell #{window_bell_flag}"); !strings.Contains(got, "asks to type: 1 eve (mk1") {
+			return fmt.Errorf("the sharer's title is %q", got)
+		}
+		return nil
+	})
+	s.sharer.Run("clear; mesh-tty ctl list | cut -f 1,3,9,10 | tr '\\t' ' '; mesh-tty ctl grant 1; echo granted $?")
+	s.sharer.WaitText("1 tty:view 100x24 asks")
+	s.sharer.WaitText("granted 0")
+	v.WaitText("you may type here now")
+	v.Run("clear; echo $((6*7))")
+	s.sharer.WaitText("42")
+	s.sharer.Run("mesh-tty ctl revoke 1; echo revoked $?")
+	v.WaitText("you may not type here any more")
+	v.Type("echo no$((1+1))thing\r")
+	s.sharer.Run("echo $((700+77))")
+	s.sharer.WaitText("777")
+	if got := s.sharer.Text(); strings.Contains(got, "no2thing") || !strings.Contains(got, "revoked 0") {
+		t.Errorf("typed after it was revoked:\n%s", got)
+	}
+}

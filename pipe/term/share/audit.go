@@ -27,7 +27,7 @@ type Audit struct {
 // audited is one line.
 type audited struct {
 	Time   time.Time `json:"time"`
-	Event  string    `json:"event"` // share, join, leave, typed, resize, pause, resume, kick, revoke, exit
+	Event  string    `json:"event"` // share, join, leave, ask, grant, revoke, kick, typed, resize, pause, resume, exit
 	PeerID string    `json:"peer_id,omitempty"`
 	Peer   string    `json:"peer,omitempty"`
 	Addr   string    `json:"addr,omitempty"`
@@ -37,6 +37,11 @@ type audited struct {
 	Rows   int       `json:"rows,omitempty"`
 	Name   string    `json:"name,omitempty"`
 	Code   *int      `json:"code,omitempty"`
+}
+
+// audited begins the line of what befalls a viewer.
+func (v *viewer) audited(event string) audited {
+	return audited{Event: event, PeerID: v.who.ID, Peer: v.label, Addr: v.who.Addr}
 }
 
 // NewAudit returns an audit that writes to w.
@@ -101,7 +106,7 @@ func (a *Audit) flush(now time.Time) {
 
 func (a *Audit) flushLocked() {
 	if a.by != nil && a.bytes > 0 {
-		a.line(audited{Event: "typed", PeerID: a.by.id, Peer: a.by.label, Bytes: a.bytes})
+		a.line(audited{Event: "typed", PeerID: a.by.id, Peer: a.by.label, Addr: a.by.addr, Bytes: a.bytes})
 	}
 	a.by, a.bytes = nil, 0
 }

@@ -21,7 +21,7 @@ const (
 	// readBytes is how much output is read at once.
 	readBytes = 32 << 10
 	// sizeTime is how long the size of the sharer's terminal must have stayed what
-	// it is.
+	// it is, and the least time between two sizes of a viewer.
 	sizeTime = 50 * time.Millisecond
 	// lastTime is how long the end of the output is waited for when the command has
 	// lost its terminal.
@@ -73,6 +73,7 @@ type Host struct {
 	// and by whoever else writes to the console.
 	drawing sync.Mutex
 	caption string // is to be the console's title; "" when it is
+	bell    bool   // is to be rung with it
 	alt     bool   // the console is on its alternate screen
 }
 

@@ -12,9 +12,13 @@ package share
 
 import (
 	"crypto/rand"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mesh/pipe/term/cast"
@@ -64,8 +68,11 @@ type Options struct {
 // Status is who is there.
 type Status struct {
 	Viewers int
+	Smaller int      // of them, with terminals smaller than the session's
 	Writers []string // who typed lately
+	Asking  []string // who asks for the right to type, each with its number
 	Paused  bool
+	Gap     bool // the recording or the audit has one
 }
 
 // Session is one shared terminal, for as long as its command runs. Its methods
@@ -86,6 +93,7 @@ type Session struct {
 	purge    bool   // the emulator's scrollback is to be forgotten
 	snapshot snapshot
 	recorded error // the first failure of the recording
+	gap      atomic.Bool
 
 	mu      sync.Mutex
 	history *history
@@ -95,10 +103,10 @@ type Session struct {
 	paused  bool
 	viewers map[int]*viewer
 	last    int // number of the viewer that came last
-	banned  map[string]bool
-	muted   map[string]bool
-	silent  bool // nobody may type any more
-	left    chan struct{}
+	// Node ids: who may not come back, and may type or not, whatever its token says.
+	banned, granted, muted map[string]bool
+	silent                 bool // nobody may type but those granted
+	left                   chan struct{}
 }
 
 // snapshot is the emulator's picture at a place.
@@ -130,6 +138,7 @@ func New(o Options) *Session {
 		cols:     o.Cols, rows: o.Rows,
 		viewers: make(map[int]*viewer),
 		banned:  make(map[string]bool),
+		granted: make(map[string]bool),
 		muted:   make(map[string]bool),
 		left:    make(chan struct{}, 1),
 	}
@@ -304,15 +313,31 @@ func (s *Session) Size() (cols, rows int) {
 // changed tells everybody who is there.
 func (s *Session) changed() {
 	s.mu.Lock()
-	st := Status{Viewers: len(s.viewers), Writers: s.recent.names(time.Now()), Paused: s.paused}
 	for _, v := range s.viewers {
 		v.news = true
 		v.wake()
 	}
 	s.mu.Unlock()
 	if s.o.Changed != nil {
-		s.o.Changed(st)
+		s.o.Changed(s.status(time.Now()))
 	}
+}
+
+// status returns who is there now.
+func (s *Session) status(now time.Time) Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Status{Viewers: len(s.viewers), Writers: s.recent.names(now), Paused: s.paused, Gap: s.gap.Load()}
+	for _, n := range slices.Sorted(maps.Keys(s.viewers)) {
+		v := s.viewers[n]
+		if cols, rows := v.typist.wants(); cols > 0 && (cols < s.cols || rows < s.rows) {
+			st.Smaller++
+		}
+		if v.asks {
+			st.Asking = append(st.Asking, fmt.Sprintf("%d %s", n, v.label))
+		}
+	}
+	return st
 }
 
 // over reports whether the command has ended.

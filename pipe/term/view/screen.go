@@ -47,9 +47,10 @@ type screen struct {
 
 	info    wire.TermSession
 	ctl     wire.TermCtl
-	opened  bool // the sharer has answered
-	began   bool // there is a picture
-	last    bool // there is no more to come
+	opened  bool      // the sharer has answered
+	began   bool      // there is a picture
+	turned  time.Time // when the right to type was given or taken
+	last    bool      // there is no more to come
 	help    bool
 	notes   string
 	noted   time.Time // until when notes are shown
@@ -204,6 +205,7 @@ func (s *screen) receive(ctx context.Context, r received) error {
 	case *wire.TermCtl:
 		s.in.typed(m.Typed)
 		s.ctl = *m
+		s.may(m.Rights)
 		if m.Notice != "" {
 			s.say(proto.EscapeText(m.Notice))
 		}

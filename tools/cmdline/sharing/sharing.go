@@ -118,6 +118,16 @@ func view(ctx context.Context, n *node.Node, l *link.Link, s *share.Session) err
 	})
 }
 
+// Sockets returns the paths of the sockets of this user's sessions.
+func Sockets() []string {
+	dir, err := socketDir()
+	if err != nil {
+		return nil
+	}
+	names, _ := filepath.Glob(filepath.Join(dir, share.SocketPrefix+"*")) // fails for a bad pattern only
+	return names
+}
+
 // socketDir is where the sockets of sessions are: in the folder that is this
 // login's alone, if there is one, else with the node's state.
 func socketDir() (string, error) {
