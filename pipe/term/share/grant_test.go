@@ -106,8 +106,14 @@ func TestHostileAsking(t *testing.T) {
 	var audit safeBuffer
 	r := newRoom(t, share.Options{Input: new(typed), Audit: share.NewAudit(&audit)})
 	for _, m := range []*wire.TermCtl{
-		{}, {Ask: true, Rights: "tty:view,tty:control"}, {Ask: true, Viewers: 1}, {Ask: true, Writers: []string{"eve"}},
-		{Ask: true, Paused: true}, {Ask: true, Notice: "x"}, {Ask: true, Typed: 1}, {Ask: true, Seq: 1},
+		{},
+		{Ask: true, Rights: "tty:view,tty:control"},
+		{Ask: true, Viewers: 1},
+		{Ask: true, Writers: []string{"eve"}},
+		{Ask: true, Paused: true},
+		{Ask: true, Notice: "x"},
+		{Ask: true, Typed: 1},
+		{Ask: true, Seq: 1},
 	} {
 		v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
 		v.send(wire.AppendFrame(nil, m))

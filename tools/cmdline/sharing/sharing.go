@@ -6,45 +6,18 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"mesh/pipe/term"
-	"mesh/pipe/term/pty"
 	"mesh/pipe/term/share"
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/wire"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/command"
 	"mesh/tools/cmdline/node"
 )
-
-// Command checks what is to run on a shared terminal; nothing is the user's shell.
-func Command(cmd []string) ([]string, error) {
-	if runtime.GOOS == "windows" {
-		return nil, cmdline.Hint(proto.Errorf(proto.Usage, "sharing a terminal is not supported on Windows yet"), "mesh-tty PEER views one")
-	}
-	if cmd != nil {
-		return cmd, command.Check(cmd)
-	}
-	if s := os.Getenv("SHELL"); s != "" {
-		return []string{s}, nil
-	}
-	return []string{"/bin/sh"}, nil
-}
-
-// Headless returns the options of a command that has no terminal but the shared
-// one: its size is that of who types, and our emulator answers it.
-func Headless(cmd []string) (share.HostOptions, error) {
-	cmd, err := Command(cmd)
-	o := share.HostOptions{Command: cmd, Env: pty.Environ(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor")}
-	o.Answers, o.Size, o.Cols, o.Rows = true, share.SizeWriter, term.DefaultCols, term.DefaultRows
-	return o, err
-}
 
 // Serve shares what the options say with everybody whom a token or the list of
 // authorised peers lets in, and ends with the command's status. The offer says
