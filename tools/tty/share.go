@@ -58,7 +58,7 @@ func shareOptions(c *cli.Context, args, cmd []string) (o share.HostOptions, err 
 	case !term.IsTerminal(in) || !term.IsTerminal(out):
 		return o, cmdline.Hint(proto.Errorf(proto.Usage, "standard input and output are not a terminal"), "--headless shares without one")
 	default:
-		o.In, o.Out, o.Titles, o.Env = in, out, !c.Bool("quiet"), os.Environ()
+		o.In, o.Out, o.Titles, o.Env, o.Term = in, out, !c.Bool("quiet"), os.Environ(), os.Getenv("TERM")
 		o.Command, err = sharing.Command(cmd)
 	}
 	if err != nil {

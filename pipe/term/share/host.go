@@ -14,6 +14,7 @@ import (
 	"mesh/pipe/term/cast"
 	"mesh/pipe/term/console"
 	"mesh/pipe/term/pty"
+	"mesh/pipe/term/view"
 	"mesh/proto"
 )
 
@@ -47,8 +48,11 @@ type HostOptions struct {
 	Env     []string
 	Stream  io.Reader
 	// In and Out are the sharer's own terminal, which is handed over; nil for none.
+	// Where the shared one may have another size than that ([SizeWriter], [SizeFixed])
+	// it is drawn on Out, which is of the kind Term, and answers for itself.
 	// With Stream, Out is where its bytes go on to.
 	In, Out *os.File
+	Term    string
 	// RecordTo and AuditTo are names of files; "" for none.
 	RecordTo, AuditTo string
 	// SocketDir is where the socket of [Ask] is made; "" for none.
@@ -67,11 +71,14 @@ type Host struct {
 	process *pty.Process     // nil for a stream; set before anybody types
 	console *console.Console // nil without a terminal of our own
 	status  chan Status      // sent by tell, the newest only; never closed
+	drawn   *view.Drawing    // nil where output goes to the console as it is
+	undrawn chan struct{}    // a value is there when drawn is to be drawn; never closed
 	wg      sync.WaitGroup
 
 	// drawing is held while the console and the emulator are not at the same place,
 	// and by whoever else writes to the console.
 	drawing sync.Mutex
+	line    string // the newest caption, which is drawn
 	caption string // is to be the console's title; "" when it is
 	bell    bool   // is to be rung with it
 	alt     bool   // the console is on its alternate screen
@@ -80,14 +87,18 @@ type Host struct {
 // NewHost opens the files and the socket that the options name. Close it in the
 // end.
 func NewHost(o HostOptions) (*Host, error) {
-	h := &Host{o: o, status: make(chan Status, 1)}
+	h := &Host{o: o, status: make(chan Status, 1), undrawn: make(chan struct{}, 1)}
 	h.o.Input, h.o.Resize, h.o.Changed = nil, nil, nil
 	h.o.Lines = o.Stream != nil
 	if o.Titles {
 		h.o.Changed = h.tell
 	}
 	if o.Stream == nil {
-		h.o.Input, h.o.Resize = keyboard{h}, func(cols, rows int) error { return h.process.Resize(cols, rows) }
+		h.o.Input, h.o.Resize = keyboard{h}, h.resizeCommand
+	}
+	if o.In != nil && o.Size != SizeSharer {
+		h.drawn, h.o.Answers = view.NewDrawing(o.Term), true
+		h.o.Env = pty.Environ(o.Env, EmulatedEnv...)
 	}
 	err := h.open()
 	if err != nil {
@@ -101,6 +112,16 @@ func NewHost(o HostOptions) (*Host, error) {
 	}
 	return h, nil
 }
+
+func (h *Host) resizeCommand(cols, rows int) error {
+	if h.drawn != nil {
+		h.redraw(false)
+	}
+	return h.process.Resize(cols, rows)
+}
+
+// EmulatedEnv tells a command what our emulator is like.
+var EmulatedEnv = []string{"TERM=xterm-256color", "COLORTERM=truecolor"}
 
 // open opens the recording and the audit.
 func (h *Host) open() error {
@@ -185,8 +206,17 @@ func (h *Host) Run(ctx context.Context, serve func(context.Context)) (exit pty.E
 	}
 	h.Begin()
 	if h.o.In != nil {
-		if h.console, err = console.Open(h.o.In, h.o.Out, console.Options{Enter: pushTitle, Leave: console.Reset + popTitle}); err != nil {
+		taking := console.Options{Enter: pushTitle, Leave: console.Reset + popTitle}
+		if h.drawn != nil {
+			taking = console.Options{Enter: pushTitle + view.DrawingEnter, Leave: view.DrawingLeave + popTitle}
+		}
+		if h.console, err = console.Open(h.o.In, h.o.Out, taking); err != nil {
 			return exit, err
+		}
+		h.Resize(h.console.Size())
+		if h.drawn != nil {
+			h.redraw(false)
+			go h.draws(living)
 		}
 		defer h.console.Close()
 		h.wg.Go(func() { h.keys(living) })
@@ -272,6 +302,11 @@ func (h *Host) copy(output io.Reader) error {
 
 // show gives output to the viewers, and then to out, unless that is nil.
 func (h *Host) show(out io.Writer, p []byte) error {
+	if h.drawn != nil {
+		h.Output(p)
+		h.redraw(false)
+		return nil
+	}
 	h.drawing.Lock()
 	defer h.drawing.Unlock()
 	h.Output(p)

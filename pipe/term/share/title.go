@@ -46,12 +46,16 @@ func (h *Host) titles(ctx context.Context) {
 			now := time.Now()
 			h.drawing.Lock()
 			h.caption = caption(s)
+			h.line = h.caption
 			if len(s.Asking) > asking && now.Sub(rung) > bellTime {
 				h.bell, rung = true, now
 			}
 			asking = len(s.Asking)
 			h.entitle()
 			h.drawing.Unlock()
+			if h.drawn != nil {
+				h.redraw(false)
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -72,7 +76,7 @@ func (h *Host) entitle() {
 	h.order.Lock()
 	ground := h.emulator.Ground()
 	h.order.Unlock()
-	if ground {
+	if ground || h.drawn != nil {
 		text := "\x1b]2;" + h.caption + "\a"
 		if h.bell {
 			text += "\a"

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"mesh/pipe/term"
@@ -80,15 +79,12 @@ func (v *view) screen(ctx context.Context) (err error) {
 		frame: stopped(), resize: stopped(), flush: stopped(), note: stopped(), giveUp: stopped(),
 	}
 	s.keys.Char = v.o.Escape
-	s.painter.noErase = strings.HasPrefix(v.o.Term, "screen") // GNU screen, as it is set up by default
+	s.painter.noErase = eraseIsPlain(v.o.Term)
 	var keys *os.File
 	if s.raw {
 		keys = v.o.In
 	}
-	s.console, err = console.Open(keys, out, console.Options{
-		Enter: console.Alternate + "\x1b[?7l", // a character that is wider than thought wraps nothing
-		Leave: console.Reset + console.Main,
-	})
+	s.console, err = console.Open(keys, out, console.Options{Enter: DrawingEnter, Leave: DrawingLeave})
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func Command(cmd []string) ([]string, error) {
 // one: its size is that of who types, and our emulator answers it.
 func Headless(cmd []string) (share.HostOptions, error) {
 	cmd, err := Command(cmd)
-	o := share.HostOptions{Command: cmd, Env: pty.Environ(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor")}
+	o := share.HostOptions{Command: cmd, Env: pty.Environ(os.Environ(), share.EmulatedEnv...)}
 	o.Answers, o.Size, o.Cols, o.Rows = true, share.SizeWriter, term.DefaultCols, term.DefaultRows
 	return o, err
 }
