@@ -56,7 +56,7 @@ func (s *Session) Pause(paused bool) {
 	s.paused = paused
 	if !paused {
 		s.history.clear()
-		s.snapshot = snapshot{}
+		s.snapshot, s.scrolled = snapshot{}, snapshot{}
 		for _, v := range s.viewers {
 			v.behind, v.blocked = true, time.Time{}
 		}

@@ -49,3 +49,6 @@ func Find(s *Session, who string) (string, error) {
 	}
 	return "", err
 }
+
+// Picture takes a snapshot.
+func Picture(s *Session, lines int) { s.picture(lines, place{}) }

@@ -33,9 +33,6 @@ const DefaultHistory = 2 << 20
 const (
 	// scrollback is how many lines above the screen who comes late can have.
 	scrollback = proto.MaxTermScrollback
-	// snapshotAge is how old a snapshot may be that is sent once more, when many
-	// viewers want one during a flood.
-	snapshotAge = 20 * time.Millisecond
 )
 
 // Options are what a session may be told.
@@ -87,13 +84,16 @@ type Session struct {
 
 	// order is held by whoever adds to the history, and guards the emulator. The
 	// locks are taken in the order arbiter, order, mu.
-	order    sync.Mutex
-	emulator *vt.Terminal
-	answers  []byte // of the emulator, for the program
-	purge    bool   // the emulator's scrollback is to be forgotten
-	snapshot snapshot
-	recorded error // the first failure of the recording
-	gap      atomic.Bool
+	order      sync.Mutex
+	emulator   *vt.Terminal
+	answers    []byte    // of the emulator, for the program
+	purge      bool      // the emulator's scrollback is to be forgotten
+	snapshot   snapshot  // the last one of the screen alone
+	scrolled   snapshot  // the last one with lines above
+	scrollable time.Time // when the next such one may be taken
+	lines      lines     // of the recording
+	recorded   error     // the first failure of the recording
+	gap        atomic.Bool
 
 	mu      sync.Mutex
 	history *history
@@ -107,15 +107,6 @@ type Session struct {
 	banned, granted, muted map[string]bool
 	silent                 bool // nobody may type but those granted
 	left                   chan struct{}
-}
-
-// snapshot is the emulator's picture at a place.
-type snapshot struct {
-	at         place
-	cols, rows int
-	repaint    []byte
-	lines      int // of scrollback that were asked for
-	taken      time.Time
 }
 
 // newlines sets LNM (ECMA-48 7.2.12).
@@ -173,7 +164,12 @@ func (s *Session) Output(p []byte) {
 	s.mu.Unlock()
 	_, _ = s.emulator.Write(p) // never fails
 	s.forget()
-	s.record(func(c *cast.Writer) error { return c.Output(time.Now(), p) })
+	s.record(func(c *cast.Writer) error {
+		if s.o.Lines {
+			p = s.lines.take(p)
+		}
+		return c.Output(time.Now(), p)
+	})
 	answers := s.answers
 	s.answers = nil
 	s.order.Unlock()
@@ -263,34 +259,6 @@ func (s *Session) Exit(code, signal int) {
 	s.mu.Unlock()
 	s.record(func(c *cast.Writer) error { return c.Close(time.Now()) })
 	s.o.Audit.write(audited{Event: "exit", Code: &code})
-}
-
-// picture returns a snapshot with up to the given lines above the screen, which is
-// not of a time before the given place.
-func (s *Session) picture(lines int, least place) snapshot {
-	s.order.Lock()
-	defer s.order.Unlock()
-	if s.purge {
-		lines = 0
-	}
-	s.mu.Lock()
-	at, cols, rows := s.history.newest(), s.cols, s.rows
-	again := s.snapshot.repaint != nil && s.snapshot.lines == lines &&
-		(s.snapshot.at == at || s.history.holds(s.snapshot.at) && time.Since(s.snapshot.taken) < snapshotAge) &&
-		s.snapshot.at.seq >= least.seq && s.snapshot.at.event >= least.event
-	s.mu.Unlock()
-	if again {
-		return s.snapshot
-	}
-	repaint := append(s.emulator.Snapshot(lines), s.emulator.Pending()...)
-	if len(repaint) > proto.MaxTermSnapshotBytes && lines > 0 {
-		repaint = append(s.emulator.Snapshot(0), s.emulator.Pending()...)
-	}
-	if len(repaint) > proto.MaxTermSnapshotBytes {
-		repaint = []byte("\x1bcThe screen is too large to be shown.")
-	}
-	s.snapshot = snapshot{at, cols, rows, repaint, lines, time.Now()}
-	return s.snapshot
 }
 
 // wake wakes the viewers' goroutines: all of them, or those that wait for output.
