@@ -69,6 +69,7 @@ func (a *arbiter) run() {
 		}
 		p := a.queue[0]
 		a.mu.Unlock()
+		hidden := a.session.o.Hides != nil && a.session.o.Hides()
 		_, err := a.session.o.Input.Write(p.bytes)
 		a.mu.Lock()
 		if len(a.queue) > 0 && &a.queue[0].bytes[0] == &p.bytes[0] { // it may have been dropped
@@ -80,7 +81,7 @@ func (a *arbiter) run() {
 		if err != nil {
 			continue // the command's end is noticed elsewhere
 		}
-		a.session.took(p)
+		a.session.took(p, hidden)
 	}
 }
 
@@ -128,7 +129,7 @@ func (a *arbiter) local(p []byte) {
 	}
 	a.holder, a.until = t, time.Now().Add(leaseTime)
 	if cols, rows := t.wants(); cols > 0 && a.session.o.Size == SizeWriter {
-		a.session.resize(cols, rows)
+		a.session.resize(t, cols, rows)
 	}
 	a.push(t, p)
 }
@@ -152,7 +153,7 @@ func (a *arbiter) remote(t *typist, p []byte, unwanted bool) {
 	}
 	if len(out) > 0 {
 		if cols, rows := t.wants(); cols > 0 && a.session.o.Size == SizeWriter {
-			a.session.resize(cols, rows)
+			a.session.resize(t, cols, rows)
 		}
 		a.push(t, out)
 	}
@@ -235,7 +236,7 @@ func (a *arbiter) resized(t *typist, cols, rows int) {
 	}
 	t.size(cols, rows)
 	if a.holder == t && a.session.o.Size == SizeWriter {
-		a.session.resize(cols, rows)
+		a.session.resize(t, cols, rows)
 	}
 }
 

@@ -39,7 +39,7 @@ const (
 )
 
 // HostOptions say what is shared, and where it comes from. Of the session's
-// options Input, Resize, Lines, Record, Audit and Changed are the host's own.
+// options Input, Hides, Resize, Lines, Record, Audit and Changed are the host's own.
 type HostOptions struct {
 	Options
 	// Command runs on a terminal of its own, with Env as its environment. With
@@ -95,6 +95,7 @@ func NewHost(o HostOptions) (*Host, error) {
 	}
 	if o.Stream == nil {
 		h.o.Input, h.o.Resize = keyboard{h}, h.resizeCommand
+		h.o.Hides = func() bool { return h.process.Hides() }
 	}
 	if o.In != nil && o.Size != SizeSharer {
 		h.drawn, h.o.Answers = view.NewDrawing(o.Term), true
@@ -141,14 +142,17 @@ func (h *Host) open() error {
 		h.o.Record, err = cast.NewWriter(f, cast.Header{
 			Cols: cols, Rows: rows, Start: time.Now(), Title: h.o.Name, Command: strings.Join(h.o.Command, " "), Env: env,
 		})
+		if err == nil {
+			err = f.Flush()
+		}
 		if err != nil {
 			return fmt.Errorf("record: %w", err)
 		}
 	}
 	if name := h.o.AuditTo; name != "" {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		f, err := cast.Append(name)
 		if err != nil {
-			return fmt.Errorf("audit: %w", proto.IOError(err))
+			return fmt.Errorf("audit: %w", err)
 		}
 		h.o.Audit = NewAudit(f)
 		h.closers = append(h.closers, f.Close)
@@ -158,14 +162,16 @@ func (h *Host) open() error {
 
 // Close closes what NewHost has opened, and returns what could not be written.
 func (h *Host) Close() error {
-	var errs []error
+	var err error
 	if h.Session != nil {
-		errs = append(errs, h.Recorded(), h.o.Audit.Err())
+		err = h.Recorded()
 	}
 	for _, f := range h.closers {
-		errs = append(errs, f())
+		if cerr := f(); err == nil {
+			err = cerr
+		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return fmt.Errorf("record and audit: %w", proto.IOError(err))
 	}
 	return nil

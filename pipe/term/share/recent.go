@@ -57,6 +57,7 @@ func (s *Session) Watch(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var before Status
+	told := s.o.Gap == nil
 	for {
 		select {
 		case now := <-tick.C:
@@ -66,6 +67,10 @@ func (s *Session) Watch(ctx context.Context) {
 				s.changed()
 			}
 			before = st
+			if err := s.Recorded(); err != nil && !told {
+				s.o.Gap(err)
+				told = true
+			}
 		case <-ctx.Done():
 			return
 		}

@@ -44,6 +44,9 @@ type Options struct {
 	History int
 	// Input takes what is typed. It may block. Nil when nobody can type.
 	Input io.Writer
+	// Hides, if it is set, reports whether what is typed now is not shown, as a
+	// password. The audit does not tell how long such a thing is.
+	Hides func() bool
 	// Resize, if it is set, gives the terminal another size.
 	Resize func(cols, rows int) error
 	// Lines says that no terminal's driver has seen the output, as in a file: a line
@@ -55,6 +58,9 @@ type Options struct {
 	// Record and Audit may be nil.
 	Record *cast.Writer
 	Audit  *Audit
+	// Gap, if it is set, is told once that the recording or the audit has a gap,
+	// within a second.
+	Gap func(error)
 	// Changed, if it is set, is told who is there when that changes. It must not
 	// block for long, and calls may come at the same time.
 	Changed func(Status)
@@ -69,7 +75,7 @@ type Status struct {
 	Writers []string // who typed lately
 	Asking  []string // who asks for the right to type, each with its number
 	Paused  bool
-	Gap     bool // the recording or the audit has one
+	Gap     bool // the recording or the audit has one now
 }
 
 // Session is one shared terminal, for as long as its command runs. Its methods
@@ -86,14 +92,14 @@ type Session struct {
 	// locks are taken in the order arbiter, order, mu.
 	order      sync.Mutex
 	emulator   *vt.Terminal
-	answers    []byte    // of the emulator, for the program
-	purge      bool      // the emulator's scrollback is to be forgotten
-	snapshot   snapshot  // the last one of the screen alone
-	scrolled   snapshot  // the last one with lines above
-	scrollable time.Time // when the next such one may be taken
-	lines      lines     // of the recording
-	recorded   error     // the first failure of the recording
-	gap        atomic.Bool
+	answers    []byte      // of the emulator, for the program
+	purge      bool        // the emulator's scrollback is to be forgotten
+	snapshot   snapshot    // the last one of the screen alone
+	scrolled   snapshot    // the last one with lines above
+	scrollable time.Time   // when the next such one may be taken
+	lines      lines       // of the recording
+	recorded   error       // the first failure of the recording
+	gap        atomic.Bool // it has one now
 
 	mu      sync.Mutex
 	history *history
@@ -187,28 +193,32 @@ func (s *Session) forget() {
 	}
 }
 
-// record writes to the recording, if there is one. What can't be written is
-// lost, and the session goes on; [Session.Recorded] tells. It is called with
-// order held.
+// record writes to the recording, if there is one. What can't be written is lost and
+// marked there, and the session goes on; [Options.Gap] is told, and [Session.Recorded]
+// tells. It is called with order held.
 func (s *Session) record(write func(*cast.Writer) error) {
 	if s.o.Record == nil {
 		return
 	}
-	if err := write(s.o.Record); err != nil && s.recorded == nil {
-		s.recorded = err
-		s.o.Log.Warn("recording has a gap", "err", err)
+	err := write(s.o.Record)
+	s.gap.Store(err != nil)
+	if err != nil && s.recorded == nil {
+		s.recorded = fmt.Errorf("a recording with a gap: %w", err)
 	}
 }
 
-// Recorded returns the first failure of the recording.
+// Recorded returns the first failure of the recording and the audit.
 func (s *Session) Recorded() error {
 	s.order.Lock()
 	defer s.order.Unlock()
+	if s.recorded == nil {
+		return s.o.Audit.Err()
+	}
 	return s.recorded
 }
 
-// resize gives the terminal another size.
-func (s *Session) resize(cols, rows int) {
+// resize gives the terminal another size, that of a viewer's or the sharer's.
+func (s *Session) resize(by *typist, cols, rows int) {
 	cols, rows = clampSize(cols, rows)
 	s.order.Lock()
 	defer s.order.Unlock()
@@ -231,7 +241,7 @@ func (s *Session) resize(cols, rows int) {
 	s.mu.Unlock()
 	s.emulator.Resize(cols, rows)
 	s.record(func(c *cast.Writer) error { return c.Resize(time.Now(), cols, rows) })
-	s.o.Audit.write(audited{Event: "resize", Cols: cols, Rows: rows})
+	s.o.Audit.write(audited{Event: "resize", PeerID: by.id, Peer: by.label, Addr: by.addr, Cols: cols, Rows: rows})
 }
 
 // Mark puts a mark into the output.
@@ -295,7 +305,7 @@ func (s *Session) changed() {
 func (s *Session) status(now time.Time) Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Status{Viewers: len(s.viewers), Writers: s.recent.names(now), Paused: s.paused, Gap: s.gap.Load()}
+	st := Status{Viewers: len(s.viewers), Writers: s.recent.names(now), Paused: s.paused, Gap: s.gap.Load() || s.o.Audit.lacks()}
 	for _, n := range slices.Sorted(maps.Keys(s.viewers)) {
 		v := s.viewers[n]
 		if cols, rows := v.typist.wants(); cols > 0 && (cols < s.cols || rows < s.rows) {

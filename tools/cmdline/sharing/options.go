@@ -37,6 +37,9 @@ func Read(c *cli.Context, name string, o *share.HostOptions) error {
 	o.Name, o.RecordTo, o.AuditTo = name, c.String("record"), c.String("audit")
 	o.History = int(cmdline.SizeOf(c, cmdline.HistoryName))
 	o.Log = cmdline.Logger(c)
+	if o.In == nil {
+		o.Gap = func(err error) { cmdline.Complain(c, err) }
+	}
 	return size(c.String("size"), o)
 }
 
