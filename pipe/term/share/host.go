@@ -167,14 +167,11 @@ func (h *Host) Close() error {
 		err = h.Recorded()
 	}
 	for _, f := range h.closers {
-		if cerr := f(); err == nil {
-			err = cerr
+		if cerr := f(); cerr != nil && err == nil {
+			err = fmt.Errorf("record and audit: %w", proto.IOError(cerr))
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("record and audit: %w", proto.IOError(err))
-	}
-	return nil
+	return err
 }
 
 // keyboard types into the process.

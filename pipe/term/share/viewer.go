@@ -110,7 +110,7 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	wg.Go(func() {
 		defer close(gone)
 		defer close(v.keys)
-		if err := v.read(r); err != nil {
+		if err := v.read(ctx, r); err != nil {
 			fail(err)
 		}
 		v.wake()
@@ -188,7 +188,7 @@ func (s *Session) leave(v *viewer) {
 }
 
 // read takes the viewer's frames until it ends its side.
-func (v *viewer) read(r io.Reader) error {
+func (v *viewer) read(ctx context.Context, r io.Reader) error {
 	for {
 		t, body, err := wire.ReadFrame(r, wire.TypeTermAck, wire.TypeTermIn, wire.TypeTermResize, wire.TypeTermCtl)
 		if errors.Is(err, io.EOF) {
@@ -210,7 +210,7 @@ func (v *viewer) read(r io.Reader) error {
 		case wire.TypeTermResize:
 			var m wire.TermResize
 			if err = wire.ParseBody(body, &m); err == nil {
-				err = v.resized(m)
+				err = v.resized(ctx, m)
 			}
 		case wire.TypeTermCtl:
 			var m wire.TermCtl
@@ -257,7 +257,7 @@ func (v *viewer) wasAllowed() bool {
 
 // resized takes the size of the viewer's own terminal. Who sends many waits, so that
 // the command does not get one after the other.
-func (v *viewer) resized(m wire.TermResize) error {
+func (v *viewer) resized(ctx context.Context, m wire.TermResize) error {
 	if !v.wasAllowed() {
 		return errCapability
 	}
@@ -265,7 +265,11 @@ func (v *viewer) resized(m wire.TermResize) error {
 		return proto.Errorf(proto.Protocol, "%s out of order", wire.TypeTermResize)
 	}
 	if wait := sizeTime - time.Since(v.sized); wait > 0 {
-		<-time.After(wait)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	v.sized = time.Now()
 	v.session.arbiter.resized(v.typist, m.Cols, m.Rows)

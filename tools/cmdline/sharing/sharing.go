@@ -4,8 +4,10 @@ package sharing
 import (
 	"context"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,14 +93,20 @@ func view(ctx context.Context, n *node.Node, l *link.Link, s *share.Session) err
 	})
 }
 
-// Sockets returns the paths of the sockets of this user's sessions.
+// Sockets returns the paths of the sockets of this user's sessions that run.
 func Sockets() []string {
 	dir, err := socketDir()
 	if err != nil {
 		return nil
 	}
 	names, _ := filepath.Glob(filepath.Join(dir, share.SocketPrefix+"*")) // fails for a bad pattern only
-	return names
+	return slices.DeleteFunc(names, func(name string) bool {
+		conn, err := net.Dial("unix", name)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil // left by one that was killed
+	})
 }
 
 // socketDir is where the sockets of sessions are: in the folder that is this
