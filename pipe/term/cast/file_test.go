@@ -74,7 +74,7 @@ func TestFullDisk(t *testing.T) {
 				return
 			}
 			d.hasRoom(1 << 20)
-			time.Sleep(2 * time.Second) // of the bubble: it is tried again
+			<-time.After(2 * time.Second) // of the bubble: it is tried again
 			check(t, c.Output(start, []byte("end")), c.Close(start), f.Close())
 			if got := outputs(t, d.b.Bytes()); !strings.HasSuffix(got, "end") || !strings.Contains(d.b.String(), "bytes were lost here") {
 				t.Errorf("got %q in %s", got, d.b.String())

@@ -276,7 +276,7 @@ func TestScrollbackIsBounded(t *testing.T) { // alone, since it looks at the tim
 	const each = 500
 	begun := time.Now()
 	for i := range each {
-		r.Output([]byte(fmt.Sprintf("\r\x1b[Kline %d", i)))
+		r.Output(fmt.Appendf(nil, "\r\x1b[Kline %d", i))
 		share.Picture(r.Session, proto.MaxTermScrollback-i)
 	}
 	// An unbounded one takes each*one.
