@@ -132,7 +132,8 @@
 //	  |---------------------------------------->|
 //	  | TERM_SNAPSHOT TERM_OUT TERM_RESIZE …    |  in the order of the output
 //	  |---------------------------------------->|
-//	  |   TERM_ACK … TERM_IN … TERM_RESIZE …    |  the last two with tty:control
+//	  |   TERM_ACK … TERM_IN … TERM_RESIZE …    |  the last two with tty:control,
+//	  |   TERM_CTL {ask} …                      |  which the last asks for
 //	  |<----------------------------------------|
 //	  | TERM_EXIT {code}                        |
 //	  |---------------------------------------->|
@@ -145,8 +146,11 @@
 // back as the sharer can, and only if it falls further behind than that a
 // snapshot. A snapshot sets the terminal to its own size. The sharer has no more
 // output on its way to a viewer than that takes in a moment, which the TERM_ACKs
-// say. Who types without having been granted tty:control is cut off
-// (capability). Either ends by ending its pipe.
+// say. What a viewer may do is what its link was granted, until a TERM_CTL says
+// otherwise: the sharer can give tty:control to a viewer's node for the rest of the
+// session, and take it away. Who types without ever having had it is cut off
+// (capability); who has it no more is not heard, since that may be news to it.
+// Either ends by ending its pipe.
 //
 // # A broken link
 //

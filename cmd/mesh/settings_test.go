@@ -20,9 +20,9 @@ var unset = map[string][]string{
 		"output", "directory", "archive", "next", "gc", "name", "force", "rename", "portable", "max-size", "max-files",
 		"listen", "addr", "token-file", "ttl",
 	},
-	"listen": {"tty", "control"},
+	"listen": {"tty", "record"},
 	"tty": {
-		"share", "name", "size", "headless", "control", "record", "audit", "history", "max", "listen", "addr", "token-file", "ttl",
+		"share", "name", "headless", "record", "max", "listen", "addr", "token-file", "ttl",
 		"raw", "plain", "cast", "json", "once", "input", "read-only", "backlog", "strict", "exit-status",
 	},
 }
@@ -79,7 +79,7 @@ func fits(f cli.Flag, kind config.Kind) bool {
 	return kind == config.Text
 }
 
-var configSection = regexp.MustCompile(`(?ms)^\.Ss \[(listen|inbox|call|peers)[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
+var configSection = regexp.MustCompile(`(?ms)^\.Ss \[(listen|inbox|tty|call|peers)[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
 
 // TestManConfig wants the page to have all keys, and no others.
 func TestManConfig(t *testing.T) {

@@ -78,7 +78,8 @@ func (s *shared) waitViewers(n int) {
 		want = "shared: 1 viewer"
 	}
 	termtest.Wait(s.t, func() error {
-		if got := s.sharer.Format("#{pane_title}"); got != want {
+		got, _, _ := strings.Cut(s.sharer.Format("#{pane_title}"), " (") // how many are smaller
+		if got != want {
 			return fmt.Errorf("the sharer's title is %q, want %q", got, want)
 		}
 		return nil
@@ -109,6 +110,7 @@ func TestTTYControl(t *testing.T) {
 	s := share(t, 80, 24, "--name", "demo")
 	p := s.view("tok.control", 80, 24, "--name", "eve")
 	s.waitViewers(1)
+	p.WaitText("shared 42")
 	p.Run("echo $((6*7))")
 	s.sharer.WaitText("42")
 	termtest.Wait(t, func() error {
@@ -134,4 +136,85 @@ func TestTTYControl(t *testing.T) {
 	p.WaitText("hint: the sharer has sent this node away")
 	p.Run("echo status $?")
 	p.WaitText("status 23")
+}
+
+// A viewer whose token only lets it view asks, and types when the sharer lets it; not
+// any more when that is taken back.
+func TestTTYGrant(t *testing.T) {
+	t.Parallel()
+	s := share(t, 100, 24)
+	v := s.view("tok", 100, 24, "--name", "eve")
+	s.waitViewers(1)
+	v.WaitText("shared 42")
+	v.Type("~r")
+	v.WaitText("the sharer is asked to let you type")
+	termtest.Wait(t, func() error {
+		if got := s.sharer.Format("#{pane_title} bell #{window_bell_flag}"); !strings.Contains(got, "asks to type: 1 eve (mk1") {
+			return fmt.Errorf("the sharer's title is %q", got)
+		}
+		return nil
+	})
+	s.sharer.Run("clear; mesh-tty ctl list | cut -f 1,3,9,10 | tr '\\t' ' '; mesh-tty ctl grant 1; echo granted $?")
+	s.sharer.WaitText("1 tty:view 100x24 asks")
+	s.sharer.WaitText("granted 0")
+	v.WaitText("you may type here now")
+	v.Run("clear; echo $((6*7))")
+	s.sharer.WaitText("42")
+	s.sharer.Run("mesh-tty ctl revoke 1; echo revoked $?")
+	v.WaitText("you may not type here any more")
+	v.Type("echo no$((1+1))thing\r")
+	s.sharer.Run("echo $((700+77))")
+	s.sharer.WaitText("777")
+	if got := s.sharer.Text(); strings.Contains(got, "no2thing") || !strings.Contains(got, "revoked 0") {
+		t.Errorf("typed after it was revoked:\n%s", got)
+	}
+}
+
+// A shared terminal of another size than the sharer's own is drawn on that: smaller
+// with an edge, larger cut around the cursor; and the own one is as it was in the end.
+func TestTTYOtherSize(t *testing.T) {
+	t.Parallel()
+	s := share(t, 100, 24, "--size", "writer")
+	before := s.sharer.Modes()
+	v := s.view("tok.control", 60, 10)
+	s.waitViewers(1)
+	v.WaitText("shared 42")
+	v.Run("clear; stty size; printf '\\033[10;55H123456'; read x")
+	s.sharer.WaitText("10 60")
+	termtest.Wait(t, func() error {
+		lines := strings.Split(s.sharer.Text(), "\n")
+		if len(lines) < 11 || lines[0] != "10 60"+strings.Repeat(" ", 55)+"│" || !strings.HasSuffix(lines[9], "123456│") || !strings.HasPrefix(lines[10], "───") {
+			return fmt.Errorf("the sharer sees\n%s", strings.Join(lines, "\n"))
+		}
+		return nil
+	})
+	s.sharer.WaitText("shared: 1 viewer")
+	v.Resize(120, 40)
+	s.sharer.Keys("Enter") // who types has the size
+	s.sharer.Run("clear; stty size; echo $TERM; printf '\\033[?1h\\033[?1000h\\033[?1006h'; read x")
+	s.sharer.WaitText("24 100\nxterm-256color")
+	termtest.Wait(t, func() error {
+		if got, want := s.sharer.Modes(), "alternate=1 cursor=1 insert=0 keypad=0 cursorkeys=1 mouse=1 sgr=1 origin=0 region=0-23 wrap=0"; got != want {
+			return fmt.Errorf("got modes  %s\nwant modes %s", got, want)
+		}
+		return nil
+	})
+	s.sharer.Keys("Enter")
+	v.Run("stty size; seq 38")
+	s.sharer.WaitText("38\n")
+	if got := s.sharer.Text(); strings.Contains(got, "40 120") {
+		t.Errorf("24 lines show 40:\n%s", got)
+	}
+	s.sharer.Resize(130, 45)
+	s.sharer.WaitText("40 120")
+	s.sharer.Run("exit 5")
+	s.sharer.WaitText("ended 5")
+	termtest.Wait(t, func() error {
+		if got := s.sharer.Modes(); got != strings.Replace(before, "alternate=1", "alternate=0", 1) && !strings.HasPrefix(got, "alternate=0 cursor=1 insert=0 keypad=0 cursorkeys=0 mouse=0 sgr=0 origin=0") {
+			return fmt.Errorf("got modes %s, want those before", got)
+		}
+		return nil
+	})
+	s.sharer.Run("echo sane $((1+1))")
+	s.sharer.WaitText("sane 2")
 }

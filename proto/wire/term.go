@@ -78,9 +78,15 @@ type TermExit struct {
 }
 
 // TermCtl is TERM_CTL: what the sharer tells viewers beside the output. It is
-// whole each time.
+// whole each time. From a viewer it has Ask alone.
 type TermCtl struct {
 	Viewers int `json:"viewers"`
+	// Rights are what the viewer may do from now on, as in [TermSession]; without
+	// them it is what it was.
+	Rights string `json:"rights,omitempty"`
+	// Ask, from a viewer, asks for the right to type; from the sharer it says that
+	// this viewer has asked, and has no answer yet.
+	Ask bool `json:"ask,omitempty"`
 	// Writers are the names of those who typed lately.
 	Writers []string `json:"writers,omitempty"`
 	// Paused says that the sharer holds the output back.
@@ -137,12 +143,11 @@ func (m *TermOpen) check() error {
 }
 
 func (m *TermSession) check() error {
-	caps, err := proto.ParseCaps(m.Rights)
-	if err != nil || caps.String() != m.Rights || !caps.Has(proto.CapTTYView) {
-		return errors.New("not the rights of a viewer")
-	}
 	if m.Seq < 0 {
 		return errRange
+	}
+	if err := checkTermRights(m.Rights); err != nil {
+		return err
 	}
 	if err := checkTermSize(m.Cols, m.Rows); err != nil {
 		return err
@@ -175,6 +180,11 @@ func (m *TermCtl) check() error {
 	if m.Viewers < 0 || len(m.Writers) > proto.MaxTermWriters || m.Typed < 0 || m.Seq < 0 {
 		return errRange
 	}
+	if m.Rights != "" {
+		if err := checkTermRights(m.Rights); err != nil {
+			return err
+		}
+	}
 	for _, name := range m.Writers {
 		if err := checkTermText(name, proto.MaxTermNameBytes); err != nil {
 			return err
@@ -186,6 +196,14 @@ func (m *TermCtl) check() error {
 func (m *TermAck) check() error {
 	if m.Seq < 0 {
 		return errRange
+	}
+	return nil
+}
+
+func checkTermRights(s string) error {
+	caps, err := proto.ParseCaps(s)
+	if err != nil || caps.String() != s || !caps.Has(proto.CapTTYView) {
+		return errors.New("not the rights of a viewer")
 	}
 	return nil
 }

@@ -67,6 +67,8 @@ func samples() []wire.Message {
 		&wire.TermMark{Seq: 7, Text: "tests begin"},
 		&wire.TermCtl{Viewers: 2, Writers: []string{"alice"}, Notice: "bob has left", Typed: 3, Seq: 9},
 		&wire.TermCtl{Paused: true},
+		&wire.TermCtl{Viewers: 1, Rights: "tty:view", Ask: true},
+		&wire.TermCtl{Ask: true},
 		&wire.TermExit{Seq: 9, Code: 7},
 		&wire.TermExit{Seq: 9, Code: 143, Signal: 15},
 	}

@@ -162,9 +162,9 @@ func StoreFlags() []cli.Flag {
 // HistoryName is the flag's of [History].
 const HistoryName = "history"
 
-// History is --history SIZE, of what is shared.
-func History(size Size) cli.Flag {
-	return sizeFlag(HistoryName, "share: hold `SIZE` of output for viewers that are slow", size, 32<<10, 1<<30)
+// History is --history SIZE, of what is shared; goes begins its usage.
+func History(goes string, size Size) cli.Flag {
+	return sizeFlag(HistoryName, goes+": hold `SIZE` of output for viewers that are slow", size, 32<<10, 1<<30)
 }
 
 const flowsName = "flows"

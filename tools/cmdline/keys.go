@@ -24,6 +24,7 @@ var (
 	bulk    = []string{"cat", "recv"}
 	calls   = append(bulk, views...)
 	views   = []string{"tty"}
+	shares  = append(listens, views...)
 )
 
 // Settings ties flags to keys, and is the only list of keys: the manual page and
@@ -54,6 +55,11 @@ var Settings = []Setting{
 	{"inbox.max-size", config.Size, "max-size", listens},
 	{"inbox.max-files", config.Number, "max-files", listens},
 	{"inbox.on-receive", config.Text, "on-receive", listens},
+
+	{"tty.audit", config.Text, "audit", shares},
+	{"tty.control", config.Bool, "control", shares},
+	{"tty.history", config.Size, "history", shares},
+	{"tty.size", config.Text, "size", shares},
 
 	{"call.wait", config.Text, "wait", calls},
 	{"call.via", config.Text, "via", calls},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/urfave/cli/v2"
@@ -16,6 +17,7 @@ import (
 	"mesh/tools/cmdline"
 	"mesh/tools/cmdline/command"
 	"mesh/tools/cmdline/node"
+	"mesh/tools/cmdline/sharing"
 )
 
 // defaultMax is how many peers are served at once if --max says nothing.
@@ -23,6 +25,8 @@ const defaultMax = 100
 
 // Command returns the tool.
 func Command() *cli.Command {
+	store := cmdline.StoreFlags()
+	store[0].(*cli.StringFlag).Usage += "; tty: call the session so"
 	return &cli.Command{
 		Name:        "listen",
 		Usage:       "join a peer to standard input and output or to CMD, or store what peers send",
@@ -39,12 +43,11 @@ func Command() *cli.Command {
 				},
 			},
 			&cli.BoolFlag{Name: "tty", Usage: "share one terminal, with CMD in it, with all peers that come", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "control", Usage: "tty: make a second token, that allows typing", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "once", Usage: "run CMD for one peer, and end with its status", DisableDefaultText: true},
 			&cli.StringFlag{Name: "inbox", Usage: "store below `DIR` what peers send"},
 			&cli.BoolFlag{Name: "by-peer", Usage: "give each peer a folder of its own in DIR", DisableDefaultText: true},
 			&cli.StringFlag{Name: "on-receive", Usage: "run `CMD` by a shell for what was stored, which is in MESH_FILE"},
-		}, append(cmdline.StoreFlags(), node.ListenFlags()...)...)...),
+		}, slices.Concat(sharing.Flags("tty"), store, node.ListenFlags())...)...),
 		Action: run,
 	}
 }
@@ -83,8 +86,6 @@ func check(c *cli.Context, cmd []string) error {
 		return proto.Errorf(proto.Usage, "either --inbox or a command or a terminal")
 	case tty && c.Bool("once"):
 		return proto.Errorf(proto.Usage, "either --tty or --once")
-	case !tty && c.Bool("control"):
-		return proto.Errorf(proto.Usage, "--control goes with --tty")
 	case tty:
 		isInbox = false
 	case cmd == nil && !isInbox && cmdline.Given(c, "max"), cmd == nil && cmdline.Given(c, "once"):
@@ -92,10 +93,18 @@ func check(c *cli.Context, cmd []string) error {
 	case cmd != nil:
 		isInbox = false
 	}
-	for _, flag := range []string{"by-peer", "on-receive", "name", "force", "rename", "portable", cmdline.MaxSizeName, cmdline.MaxFilesName} {
+	for _, f := range sharing.Flags("tty") {
+		if flag := f.Names()[0]; !tty && cmdline.Given(c, flag) {
+			return proto.Errorf(proto.Usage, "--%s goes with --tty", flag)
+		}
+	}
+	for _, flag := range []string{"by-peer", "on-receive", "force", "rename", "portable", cmdline.MaxSizeName, cmdline.MaxFilesName} {
 		if !isInbox && cmdline.Given(c, flag) {
 			return proto.Errorf(proto.Usage, "--%s goes with --inbox", flag)
 		}
+	}
+	if !isInbox && !tty && cmdline.Given(c, "name") {
+		return proto.Errorf(proto.Usage, "--name goes with --inbox or --tty")
 	}
 	if cmd != nil {
 		return command.Check(cmd)

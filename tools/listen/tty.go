@@ -15,7 +15,13 @@ func shareTerminal(c *cli.Context, cmd []string) error {
 	if err != nil {
 		return err
 	}
-	o.Log = cmdline.Logger(c)
+	name := ""
+	if cmdline.Given(c, "name") { // not that of an inbox of the settings
+		name = c.String("name")
+	}
+	if err := sharing.Read(c, name, &o); err != nil {
+		return err
+	}
 	n, err := node.Open(c)
 	if err != nil {
 		return err

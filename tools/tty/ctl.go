@@ -11,6 +11,7 @@ import (
 	"mesh/pipe/term/share"
 	"mesh/proto"
 	"mesh/tools/cmdline"
+	"mesh/tools/cmdline/sharing"
 )
 
 // ctlCommand is what a shared session is told from inside.
@@ -18,14 +19,14 @@ func ctlCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "ctl",
 		Usage:     "tell the session that this shell is shared in what to do",
-		ArgsUsage: "list | kick VIEWER | revoke [VIEWER] | pause | resume | mark [TEXT]",
+		ArgsUsage: "list | grant VIEWER | revoke [VIEWER] | kick VIEWER | pause | resume | mark [TEXT]",
 		Action:    ctl,
 	}
 }
 
 // requests lists what can be asked: how many operands there may be.
 var requests = map[string]struct{ least, most int }{
-	"list": {0, 0}, "kick": {1, 1}, "revoke": {0, 1}, "pause": {0, 0}, "resume": {0, 0}, "mark": {0, 1},
+	"list": {0, 0}, "grant": {1, 1}, "kick": {1, 1}, "revoke": {0, 1}, "pause": {0, 0}, "resume": {0, 0}, "mark": {0, 1},
 }
 
 func ctl(c *cli.Context) error {
@@ -49,7 +50,7 @@ func ctl(c *cli.Context) error {
 	}
 	socket := os.Getenv(share.EnvSocket)
 	if socket == "" {
-		return cmdline.Hint(proto.Errorf(proto.Usage, "this shell is not shared"), "mesh-tty ctl is for inside of mesh-tty --share")
+		return cmdline.Hint(proto.Errorf(proto.Usage, "this shell is not shared"), outside())
 	}
 	r := share.Request{Do: do}
 	switch {
@@ -66,13 +67,29 @@ func ctl(c *cli.Context) error {
 	return printViewers(c, reply.Viewers)
 }
 
+// outside says what to do outside of a session: the user's own ones can be named.
+func outside() string {
+	if names := sharing.Sockets(); len(names) > 0 {
+		return fmt.Sprintf("mesh-tty ctl is for inside of mesh-tty --share, or for %s=%s", share.EnvSocket, proto.EscapeText(strings.Join(names, " or ")))
+	}
+	return "mesh-tty ctl is for inside of mesh-tty --share"
+}
+
 // printViewers writes a line for each viewer: number, name, rights, mode, address,
-// how long it is here, how much it typed, and how far it is behind.
+// how long it is here, how much it typed, how far it is behind, the size of its
+// terminal, and whether it asks for the right to type.
 func printViewers(c *cli.Context, viewers []share.Info) error {
 	var b strings.Builder
 	for _, v := range viewers {
-		fmt.Fprintf(&b, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", v.Number, proto.EscapeText(v.Name), v.Rights, v.Mode, v.Addr,
-			time.Since(v.Joined).Round(time.Second), v.Typed, v.Behind)
+		size, asks := "-", "-"
+		if v.Cols > 0 {
+			size = fmt.Sprintf("%dx%d", v.Cols, v.Rows)
+		}
+		if v.Asks {
+			asks = "asks"
+		}
+		fmt.Fprintf(&b, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", v.Number, v.Name, v.Rights, v.Mode, v.Addr,
+			time.Since(v.Joined).Round(time.Second), v.Typed, v.Behind, size, asks)
 	}
 	if _, err := c.App.Writer.Write([]byte(b.String())); err != nil {
 		return fmt.Errorf("write to standard output: %w", cmdline.WriteError(err))

@@ -1,10 +1,7 @@
 package tty
 
 import (
-	"errors"
 	"os"
-	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -23,16 +20,12 @@ const defaultMax = 200
 func shareFlags() []cli.Flag {
 	ttl := cmdline.TTL().(*cli.DurationFlag)
 	ttl.Value, ttl.DefaultText = 0, "when the session ends"
-	return []cli.Flag{
-		&cli.StringFlag{Name: "size", Usage: "share: `sharer|writer|COLSxROWS`", DefaultText: "sharer; headless: writer, 80x24 at first"},
+	return append(
+		sharing.Flags("share"),
 		&cli.BoolFlag{Name: "headless", Usage: "share: have no terminal of our own", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "control", Usage: "share: make a second token, that allows typing", DisableDefaultText: true},
-		&cli.StringFlag{Name: "record", Usage: "share: record the output to `FILE`, as asciicast v2"},
-		&cli.StringFlag{Name: "audit", Usage: "share: add to `FILE` who joins, leaves, and types how much"},
-		cmdline.History(share.DefaultHistory),
 		&cli.IntFlag{Name: "max", Value: defaultMax, Usage: "share: let in at most `N` viewers at a time"},
 		cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), ttl,
-	}
+	)
 }
 
 func shared(c *cli.Context, args, cmd []string) error {
@@ -65,7 +58,7 @@ func shareOptions(c *cli.Context, args, cmd []string) (o share.HostOptions, err 
 	case !term.IsTerminal(in) || !term.IsTerminal(out):
 		return o, cmdline.Hint(proto.Errorf(proto.Usage, "standard input and output are not a terminal"), "--headless shares without one")
 	default:
-		o.In, o.Out, o.Titles, o.Env = in, out, !c.Bool("quiet"), os.Environ()
+		o.In, o.Out, o.Titles, o.Env, o.Term = in, out, !c.Bool("quiet"), os.Environ(), os.Getenv("TERM")
 		o.Command, err = sharing.Command(cmd)
 	}
 	if err != nil {
@@ -74,32 +67,8 @@ func shareOptions(c *cli.Context, args, cmd []string) (o share.HostOptions, err 
 	if c.Int("max") < 1 {
 		return o, proto.Errorf(proto.Usage, "--max is at least 1")
 	}
-	o.Name, o.RecordTo, o.AuditTo = c.String("name"), c.String("record"), c.String("audit")
-	o.History = int(cmdline.SizeOf(c, cmdline.HistoryName))
-	o.Log = cmdline.Logger(c)
 	if term.IsTerminal(o.Out) {
 		o.Cols, o.Rows = term.Size(o.Out)
 	}
-	return o, size(c.String("size"), &o)
-}
-
-// size reads --size.
-func size(text string, o *share.HostOptions) error {
-	switch text {
-	case "":
-	case "sharer":
-		o.Size = share.SizeSharer
-	case "writer":
-		o.Size = share.SizeWriter
-	default:
-		cols, rows, ok := strings.Cut(text, "x")
-		var errs [2]error
-		o.Cols, errs[0] = strconv.Atoi(cols)
-		o.Rows, errs[1] = strconv.Atoi(rows)
-		if !ok || errors.Join(errs[:]...) != nil || o.Cols < 2 || o.Rows < 1 || o.Cols > proto.MaxTermCols || o.Rows > proto.MaxTermRows {
-			return cmdline.Hint(proto.Errorf(proto.Usage, "--size: %q is no size", text), "sharer, writer, or COLSxROWS such as 80x24")
-		}
-		o.Size = share.SizeFixed
-	}
-	return nil
+	return o, sharing.Read(c, c.String("name"), &o)
 }

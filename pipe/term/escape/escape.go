@@ -15,6 +15,7 @@ const (
 	Suspend         // Ctrl-Z
 	Help            // ?
 	Status          // s
+	Ask             // r
 	Up              // the arrows
 	Down
 	Right
@@ -116,6 +117,8 @@ func (k *Keys) key(b byte) Command {
 			return k.found(Help, plain)
 		case 's':
 			return k.found(Status, plain)
+		case 'r':
+			return k.found(Ask, plain)
 		case escape:
 			return k.hold(b, arrow)
 		case k.Char:

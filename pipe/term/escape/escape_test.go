@@ -14,7 +14,7 @@ type trace struct {
 }
 
 var names = map[escape.Command]string{
-	escape.Detach: "<detach>", escape.Suspend: "<suspend>", escape.Help: "<help>", escape.Status: "<status>",
+	escape.Detach: "<detach>", escape.Suspend: "<suspend>", escape.Help: "<help>", escape.Status: "<status>", escape.Ask: "<ask>",
 	escape.Up: "<up>", escape.Down: "<down>", escape.Left: "<left>", escape.Right: "<right>",
 }
 
@@ -58,7 +58,7 @@ func TestKeys(t *testing.T) {
 		{in: ""},
 		{in: "ls\r", want: "ls\r"},
 		{in: "~.", want: "<detach>"},
-		{in: "~?~s~\x1a", want: "<help><status><suspend>"},
+		{in: "~?~s~r~\x1a", want: "<help><status><ask><suspend>"},
 		{in: "x~.", want: "x~."},
 		{in: "x\r~.y", want: "x\r<detach>y"},
 		{in: "x\n~.", want: "x\n<detach>"},

@@ -210,6 +210,9 @@ func (p *Process) Read(b []byte) (int, error) {
 // Write types b. It blocks while the console does not take it.
 func (p *Process) Write(b []byte) (int, error) { return p.input.Write(b) }
 
+// Hides reports true: whether a command reads a password is not told here.
+func (p *Process) Hides() bool { return true }
+
 // Resize tells the command that its terminal has another size.
 func (p *Process) Resize(cols, rows int) error {
 	p.mu.Lock()

@@ -25,6 +25,9 @@ func (*Process) Read([]byte) (int, error) { return 0, io.EOF }
 // Write has nowhere to write.
 func (*Process) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
+// Hides reports false.
+func (*Process) Hides() bool { return false }
+
 // Resize does nothing.
 func (*Process) Resize(int, int) error { return nil }
 

@@ -167,6 +167,18 @@ func (p *Process) Write(b []byte) (int, error) { return p.master.Write(b) }
 // Resize tells the command that its terminal has another size.
 func (p *Process) Resize(cols, rows int) error { return setSize(p.master, cols, rows) }
 
+// Hides reports whether what is typed now is not shown, as a password: lines are read,
+// without echo. A full screen program, which does its own echo, reads no lines.
+func (p *Process) Hides() bool {
+	hides := false
+	_ = control(p.master, func(fd uintptr) error { // fails when all is over
+		t, err := unix.IoctlGetTermios(int(fd), getTermios)
+		hides = err == nil && t.Lflag&(unix.ECHO|unix.ICANON) == unix.ICANON
+		return err
+	})
+	return hides
+}
+
 // Ended is closed when the command has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 

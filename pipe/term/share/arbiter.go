@@ -69,6 +69,7 @@ func (a *arbiter) run() {
 		}
 		p := a.queue[0]
 		a.mu.Unlock()
+		hidden := a.session.o.Hides != nil && a.session.o.Hides()
 		_, err := a.session.o.Input.Write(p.bytes)
 		a.mu.Lock()
 		if len(a.queue) > 0 && &a.queue[0].bytes[0] == &p.bytes[0] { // it may have been dropped
@@ -80,7 +81,7 @@ func (a *arbiter) run() {
 		if err != nil {
 			continue // the command's end is noticed elsewhere
 		}
-		a.session.took(p)
+		a.session.took(p, hidden)
 	}
 }
 
@@ -128,7 +129,7 @@ func (a *arbiter) local(p []byte) {
 	}
 	a.holder, a.until = t, time.Now().Add(leaseTime)
 	if cols, rows := t.wants(); cols > 0 && a.session.o.Size == SizeWriter {
-		a.session.resize(cols, rows)
+		a.session.resize(t, cols, rows)
 	}
 	a.push(t, p)
 }
@@ -152,7 +153,7 @@ func (a *arbiter) remote(t *typist, p []byte, unwanted bool) {
 	}
 	if len(out) > 0 {
 		if cols, rows := t.wants(); cols > 0 && a.session.o.Size == SizeWriter {
-			a.session.resize(cols, rows)
+			a.session.resize(t, cols, rows)
 		}
 		a.push(t, out)
 	}
@@ -179,7 +180,7 @@ func (a *arbiter) rest(t *typist, out []byte) []byte {
 func (a *arbiter) release(t *typist, held []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(t.keys.held) == 0 || &t.keys.held[0] != &held[0] || t.deaf.Load() || a.session.isPaused() {
+	if len(t.keys.held) == 0 || &t.keys.held[0] != &held[0] || t.unheard() || a.session.isPaused() {
 		return // more has come, or nothing is wanted
 	}
 	t.keys.held = nil
@@ -194,7 +195,7 @@ func (a *arbiter) acquire(t *typist) bool {
 	for {
 		now := time.Now()
 		switch {
-		case a.closed || t.deaf.Load():
+		case a.closed || t.unheard():
 			return false
 		case a.queued >= maxQueue:
 			a.changed.Wait()
@@ -230,21 +231,20 @@ func (a *arbiter) free() time.Time {
 func (a *arbiter) resized(t *typist, cols, rows int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if t.deaf.Load() {
+	if t.unheard() {
 		return
 	}
 	t.size(cols, rows)
 	if a.holder == t && a.session.o.Size == SizeWriter {
-		a.session.resize(cols, rows)
+		a.session.resize(t, cols, rows)
 	}
 }
 
-// silence makes what t types worth nothing from now on, and takes back what the
-// terminal has not taken of it.
+// silence takes back what the terminal has not taken of what t typed, who is
+// unheard from now on.
 func (a *arbiter) silence(t *typist) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	t.deaf.Store(true)
 	a.drop(func(p piece) bool { return p.by == t })
 	a.forget(t)
 }
@@ -271,11 +271,10 @@ func (a *arbiter) drop(unwanted func(piece) bool) {
 	a.changed.Broadcast()
 }
 
-// leave forgets who typed.
+// leave forgets who typed, and is not there any more.
 func (a *arbiter) leave(t *typist) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.forget(t)
+	t.gone.Store(true)
+	a.silence(t)
 }
 
 // forget takes the terminal from t: a paste of its that goes on is ended. It is

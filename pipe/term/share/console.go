@@ -69,6 +69,12 @@ func (h *Host) sizes(ctx context.Context) {
 		if c, r := h.console.Size(); c != cols || r != rows {
 			cols, rows = c, r
 			h.Resize(cols, rows)
+			if h.drawn == nil {
+				continue
+			}
+		}
+		if h.drawn != nil {
+			h.redraw(true)
 			continue
 		}
 		h.drawing.Lock()

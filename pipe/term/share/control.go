@@ -16,54 +16,27 @@ const (
 	drainTime = 2 * time.Minute
 )
 
-// Kick sends a viewer away, and its node may not come back to this session.
+// Kick sends a viewer's node away, which may not come back to this session.
 func (s *Session) Kick(number int) error {
 	s.mu.Lock()
 	v := s.viewers[number]
-	if v != nil {
-		s.banned[v.who.ID] = true
-	}
-	s.mu.Unlock()
 	if v == nil {
-		return errNoViewer
-	}
-	s.arbiter.silence(v.typist)
-	s.o.Audit.write(audited{Event: "kick", PeerID: v.who.ID, Peer: v.label})
-	v.fail(proto.Errorf(proto.Declined, "the peer was sent away"))
-	return nil
-}
-
-// Revoke takes from a viewer's node the right to type, for this session; 0 takes
-// it from all, those to come too.
-func (s *Session) Revoke(number int) error {
-	s.mu.Lock()
-	v := s.viewers[number]
-	switch {
-	case number == 0:
-		s.silent = true
-	case v == nil:
 		s.mu.Unlock()
 		return errNoViewer
-	default:
-		s.muted[v.who.ID] = true
 	}
-	var silenced []*typist
+	s.banned[v.who.ID] = true
+	var kicked []*viewer
 	for _, other := range s.viewers {
-		if other.who.Caps.Has(proto.CapTTYControl) && (v == nil || other.who.ID == v.who.ID) {
-			silenced = append(silenced, other.typist)
-			other.notice, other.news = "you may not type here any more", true
-			other.wake()
+		if other.who.ID == v.who.ID {
+			kicked = append(kicked, other)
 		}
 	}
 	s.mu.Unlock()
-	for _, t := range silenced {
-		s.arbiter.silence(t)
+	for _, v := range kicked {
+		s.arbiter.leave(v.typist)
+		s.o.Audit.write(v.audited("kick"))
+		v.fail(proto.Errorf(proto.Declined, "the peer was sent away"))
 	}
-	e := audited{Event: "revoke"}
-	if v != nil {
-		e.PeerID, e.Peer = v.who.ID, v.label
-	}
-	s.o.Audit.write(e)
 	return nil
 }
 
@@ -83,7 +56,7 @@ func (s *Session) Pause(paused bool) {
 	s.paused = paused
 	if !paused {
 		s.history.clear()
-		s.snapshot = snapshot{}
+		s.snapshot, s.scrolled = snapshot{}, snapshot{}
 		for _, v := range s.viewers {
 			v.behind, v.blocked = true, time.Time{}
 		}

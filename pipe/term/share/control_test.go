@@ -8,8 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"mesh/pipe/term/cast"
 	"mesh/pipe/term/share"
 	"mesh/pipe/term/vt"
 	"mesh/proto"
@@ -227,5 +230,103 @@ func TestAudit(t *testing.T) {
 	}
 	if strings.Contains(b.String(), "hunter2") {
 		t.Errorf("got %q", b.String())
+	}
+}
+
+// Who does what is in the audit with node id and address.
+func TestAuditNames(t *testing.T) {
+	t.Parallel()
+	var b safeBuffer
+	in := new(typed)
+	r := newRoom(t, share.Options{Input: in, Size: share.SizeWriter, Audit: share.NewAudit(&b)})
+	v := r.view(share.Visitor{ID: "mk1key", Addr: "192.0.2.9:1", Caps: mayView}, wire.TermOpen{Mode: wire.TermScreen, Cols: 90, Rows: 30})
+	v.ask()
+	v.wait("to have asked", func() bool { return v.ctl.Ask })
+	for _, err := range []error{r.Grant(1), nil, r.Revoke(1), r.Grant(1)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	v.typeKeys("x")
+	eventually(t, "a key", func() bool { return in.String() == "x" })
+	if err := r.Kick(1); err != nil {
+		t.Fatal(err)
+	}
+	v.end(proto.Declined)
+	eventually(t, "the end", func() bool { return strings.Contains(b.String(), `"leave"`) })
+	var got []string
+	for line := range strings.Lines(b.String()) {
+		var e struct {
+			Event, Addr string
+			PeerID      string `json:"peer_id"`
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil || e.PeerID != "mk1key" || e.Addr != "192.0.2.9:1" {
+			t.Errorf("%s: %v", line, err)
+		}
+		got = append(got, e.Event)
+	}
+	if got, want := strings.Join(got, " "), "join ask grant revoke grant resize typed kick leave"; got != want {
+		t.Errorf("got events %q, want %q", got, want)
+	}
+}
+
+// fullFile has no room, until it has.
+type fullFile struct {
+	safeBuffer
+	room atomic.Bool
+}
+
+func (f *fullFile) Write(p []byte) (int, error) {
+	if !f.room.Load() {
+		return 0, proto.Errorf(proto.Space, "no room")
+	}
+	return f.safeBuffer.Write(p)
+}
+
+// A full disk ends no session: who shares is told at once, the gap is marked, and the
+// end tells of it.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	var audit, record fullFile
+	record.room.Store(true)
+	c, err := cast.NewWriter(&record, cast.Header{Cols: 80, Rows: 24, Start: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, status := make(chan error, 10), make(chan share.Status, 1000)
+	r := newRoom(t, share.Options{
+		Audit: share.NewAudit(&audit), Record: c, Gap: func(err error) { told <- err },
+		Changed: func(s share.Status) { status <- s },
+	})
+	record.room.Store(false)
+	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+	r.Output([]byte("lost"))
+	v.wait("output", func() bool { return v.screen.Text()[0] == "lost" })
+	if err := <-told; proto.CodeOf(err) != proto.Space {
+		t.Errorf("told of %v", err)
+	}
+	for s := range status {
+		if s.Gap {
+			break
+		}
+	}
+	record.room.Store(true)
+	audit.room.Store(true)
+	r.Output([]byte("kept"))
+	_ = v.to.Close()
+	v.end(proto.OK)
+	for s := range status {
+		if !s.Gap {
+			break
+		}
+	}
+	if got := record.String(); !strings.Contains(got, "4 bytes were lost here") || !strings.HasSuffix(got, "\"kept\"]\n") {
+		t.Errorf("recorded %s", got)
+	}
+	if got := audit.String(); !strings.Contains(got, `"event":"gap","lost":1}`) || !strings.Contains(got, `"event":"leave"`) {
+		t.Errorf("audited %s", got)
+	}
+	if err := r.Recorded(); proto.CodeOf(err) != proto.Space || len(told) != 0 {
+		t.Errorf("got %v in the end, told %d times more", err, len(told))
 	}
 }

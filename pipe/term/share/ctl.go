@@ -26,7 +26,7 @@ const (
 // Request is what is asked of a session through its socket, which only the user
 // who shares can open.
 type Request struct {
-	Do string `json:"do"` // list, kick, revoke, pause, resume, mark
+	Do string `json:"do"` // list, grant, revoke, kick, pause, resume, mark
 	// Who is a viewer's number or name; none means all, for revoke.
 	Who  string `json:"who,omitempty"`
 	Text string `json:"text,omitempty"` // of a mark
@@ -88,10 +88,12 @@ func (s *Session) do(r Request) Reply {
 		paused := s.paused
 		s.mu.Unlock()
 		return Reply{Viewers: s.List(), Paused: paused}
-	case "kick":
+	case "kick", "grant":
 		var n int
-		if n, err = s.find(r.Who); err == nil {
+		if n, err = s.find(r.Who); err == nil && r.Do == "kick" {
 			err = s.Kick(n)
+		} else if err == nil {
+			err = s.Grant(n)
 		}
 	case "revoke":
 		n := 0
@@ -114,24 +116,25 @@ func (s *Session) do(r Request) Reply {
 	return Reply{}
 }
 
-// find returns the number of the viewer that is called by it, or by a name.
+// find returns the number of a viewer of the node that is called by it, by the name
+// that others see, or by its id. A name that a viewer gives itself is not enough.
 func (s *Session) find(who string) (int, error) {
-	found := 0
+	var found Info
 	for _, v := range s.List() {
-		switch who {
-		case strconv.Itoa(v.Number):
+		switch {
+		case who == strconv.Itoa(v.Number):
 			return v.Number, nil
-		case v.Name, v.PeerID:
-			if found != 0 {
-				return 0, proto.Errorf(proto.Usage, "several viewers are called %s: give a number", proto.EscapeText(who))
-			}
-			found = v.Number
+		case who != v.Name && who != v.PeerID:
+		case found.Number != 0 && found.PeerID != v.PeerID:
+			return 0, proto.Errorf(proto.Usage, "several viewers are called %s: give a number", proto.EscapeText(who))
+		default:
+			found = v
 		}
 	}
-	if found == 0 {
+	if found.Number == 0 {
 		return 0, proto.Errorf(proto.Usage, "no viewer is called %s", proto.EscapeText(who))
 	}
-	return found, nil
+	return found.Number, nil
 }
 
 // Ask sends a request to the session whose socket is at path.

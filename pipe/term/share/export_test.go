@@ -38,3 +38,17 @@ func Queued(s *Session) int {
 	defer s.arbiter.mu.Unlock()
 	return s.arbiter.queued
 }
+
+// Find is the node id of the viewer that who stands for.
+func Find(s *Session, who string) (string, error) {
+	n, err := s.find(who)
+	for _, v := range s.List() {
+		if v.Number == n {
+			return v.PeerID, err
+		}
+	}
+	return "", err
+}
+
+// Picture takes a snapshot.
+func Picture(s *Session, lines int) { s.picture(lines, place{}) }

@@ -14,6 +14,7 @@ import (
 	"mesh/pipe/term/cast"
 	"mesh/pipe/term/console"
 	"mesh/pipe/term/pty"
+	"mesh/pipe/term/view"
 	"mesh/proto"
 )
 
@@ -21,7 +22,7 @@ const (
 	// readBytes is how much output is read at once.
 	readBytes = 32 << 10
 	// sizeTime is how long the size of the sharer's terminal must have stayed what
-	// it is.
+	// it is, and the least time between two sizes of a viewer.
 	sizeTime = 50 * time.Millisecond
 	// lastTime is how long the end of the output is waited for when the command has
 	// lost its terminal.
@@ -38,7 +39,7 @@ const (
 )
 
 // HostOptions say what is shared, and where it comes from. Of the session's
-// options Input, Resize, Lines, Record, Audit and Changed are the host's own.
+// options Input, Hides, Resize, Lines, Record, Audit and Changed are the host's own.
 type HostOptions struct {
 	Options
 	// Command runs on a terminal of its own, with Env as its environment. With
@@ -47,8 +48,11 @@ type HostOptions struct {
 	Env     []string
 	Stream  io.Reader
 	// In and Out are the sharer's own terminal, which is handed over; nil for none.
+	// Where the shared one may have another size than that ([SizeWriter], [SizeFixed])
+	// it is drawn on Out, which is of the kind Term, and answers for itself.
 	// With Stream, Out is where its bytes go on to.
 	In, Out *os.File
+	Term    string
 	// RecordTo and AuditTo are names of files; "" for none.
 	RecordTo, AuditTo string
 	// SocketDir is where the socket of [Ask] is made; "" for none.
@@ -67,26 +71,35 @@ type Host struct {
 	process *pty.Process     // nil for a stream; set before anybody types
 	console *console.Console // nil without a terminal of our own
 	status  chan Status      // sent by tell, the newest only; never closed
+	drawn   *view.Drawing    // nil where output goes to the console as it is
+	undrawn chan struct{}    // a value is there when drawn is to be drawn; never closed
 	wg      sync.WaitGroup
 
 	// drawing is held while the console and the emulator are not at the same place,
 	// and by whoever else writes to the console.
 	drawing sync.Mutex
+	line    string // the newest caption, which is drawn
 	caption string // is to be the console's title; "" when it is
+	bell    bool   // is to be rung with it
 	alt     bool   // the console is on its alternate screen
 }
 
 // NewHost opens the files and the socket that the options name. Close it in the
 // end.
 func NewHost(o HostOptions) (*Host, error) {
-	h := &Host{o: o, status: make(chan Status, 1)}
+	h := &Host{o: o, status: make(chan Status, 1), undrawn: make(chan struct{}, 1)}
 	h.o.Input, h.o.Resize, h.o.Changed = nil, nil, nil
 	h.o.Lines = o.Stream != nil
 	if o.Titles {
 		h.o.Changed = h.tell
 	}
 	if o.Stream == nil {
-		h.o.Input, h.o.Resize = keyboard{h}, func(cols, rows int) error { return h.process.Resize(cols, rows) }
+		h.o.Input, h.o.Resize = keyboard{h}, h.resizeCommand
+		h.o.Hides = func() bool { return h.process.Hides() }
+	}
+	if o.In != nil && o.Size != SizeSharer {
+		h.drawn, h.o.Answers = view.NewDrawing(o.Term), true
+		h.o.Env = pty.Environ(o.Env, EmulatedEnv...)
 	}
 	err := h.open()
 	if err != nil {
@@ -100,6 +113,16 @@ func NewHost(o HostOptions) (*Host, error) {
 	}
 	return h, nil
 }
+
+func (h *Host) resizeCommand(cols, rows int) error {
+	if h.drawn != nil {
+		h.redraw(false)
+	}
+	return h.process.Resize(cols, rows)
+}
+
+// EmulatedEnv tells a command what our emulator is like.
+var EmulatedEnv = []string{"TERM=xterm-256color", "COLORTERM=truecolor"}
 
 // open opens the recording and the audit.
 func (h *Host) open() error {
@@ -119,14 +142,17 @@ func (h *Host) open() error {
 		h.o.Record, err = cast.NewWriter(f, cast.Header{
 			Cols: cols, Rows: rows, Start: time.Now(), Title: h.o.Name, Command: strings.Join(h.o.Command, " "), Env: env,
 		})
+		if err == nil {
+			err = f.Flush()
+		}
 		if err != nil {
 			return fmt.Errorf("record: %w", err)
 		}
 	}
 	if name := h.o.AuditTo; name != "" {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		f, err := cast.Append(name)
 		if err != nil {
-			return fmt.Errorf("audit: %w", proto.IOError(err))
+			return fmt.Errorf("audit: %w", err)
 		}
 		h.o.Audit = NewAudit(f)
 		h.closers = append(h.closers, f.Close)
@@ -136,17 +162,16 @@ func (h *Host) open() error {
 
 // Close closes what NewHost has opened, and returns what could not be written.
 func (h *Host) Close() error {
-	var errs []error
+	var err error
 	if h.Session != nil {
-		errs = append(errs, h.Recorded(), h.o.Audit.Err())
+		err = h.Recorded()
 	}
 	for _, f := range h.closers {
-		errs = append(errs, f())
+		if cerr := f(); cerr != nil && err == nil {
+			err = fmt.Errorf("record and audit: %w", proto.IOError(cerr))
+		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("record and audit: %w", proto.IOError(err))
-	}
-	return nil
+	return err
 }
 
 // keyboard types into the process.
@@ -184,8 +209,17 @@ func (h *Host) Run(ctx context.Context, serve func(context.Context)) (exit pty.E
 	}
 	h.Begin()
 	if h.o.In != nil {
-		if h.console, err = console.Open(h.o.In, h.o.Out, console.Options{Enter: pushTitle, Leave: console.Reset + popTitle}); err != nil {
+		taking := console.Options{Enter: pushTitle, Leave: console.Reset + popTitle}
+		if h.drawn != nil {
+			taking = console.Options{Enter: pushTitle + view.DrawingEnter, Leave: view.DrawingLeave + popTitle}
+		}
+		if h.console, err = console.Open(h.o.In, h.o.Out, taking); err != nil {
 			return exit, err
+		}
+		h.Resize(h.console.Size())
+		if h.drawn != nil {
+			h.redraw(false)
+			go h.draws(living)
 		}
 		defer h.console.Close()
 		h.wg.Go(func() { h.keys(living) })
@@ -271,6 +305,11 @@ func (h *Host) copy(output io.Reader) error {
 
 // show gives output to the viewers, and then to out, unless that is nil.
 func (h *Host) show(out io.Writer, p []byte) error {
+	if h.drawn != nil {
+		h.Output(p)
+		h.redraw(false)
+		return nil
+	}
 	h.drawing.Lock()
 	defer h.drawing.Unlock()
 	h.Output(p)

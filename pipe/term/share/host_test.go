@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -126,14 +127,27 @@ func TestHostEnvironment(t *testing.T) {
 }
 
 // A recording has what was printed; a password that is typed is in none of the
-// files.
+// files, nor its length, whichever way it is asked for.
 func TestHostFiles(t *testing.T) {
 	t.Parallel()
+	for shell, ask := range map[string]string{
+		"sh":   `stty -echo; printf 'password: '; read p; stty echo`,
+		"bash": `read -s -p 'password: ' p`,
+	} {
+		if _, err := exec.LookPath(shell); err == nil {
+			testHostFiles(t, shell, ask)
+		}
+	}
+}
+
+func testHostFiles(t *testing.T, shell, ask string) {
 	dir := t.TempDir()
 	record, audit := filepath.Join(dir, "r.cast"), filepath.Join(dir, "audit")
-	h := newHosted(t, share.HostOptions{RecordTo: record, AuditTo: audit}, `stty -echo; printf 'password: '; read p; stty echo; printf 'ok \360\237\231\202 \377'; exit 4`)
-	v := h.view(share.Visitor{ID: "mk1key", Caps: mayType}, wire.TermOpen{Mode: wire.TermScreen})
-	v.wait("the question", func() bool { return strings.HasPrefix(v.screen.Text()[0], "password:") })
+	script := "read go; " + ask + `; printf 'ok \360\237\231\202 \377'; exit 4`
+	h := newHosted(t, share.HostOptions{RecordTo: record, AuditTo: audit, Command: []string{shell, "-c", script}}, "")
+	v := h.view(share.Visitor{ID: "mk1key", Addr: "192.0.2.9:1", Caps: mayType}, wire.TermOpen{Mode: wire.TermScreen})
+	v.typeKeys("go\r")
+	v.wait("the question", func() bool { return strings.HasPrefix(v.screen.Text()[1], "password:") })
 	v.typeKeys("hunter2\r")
 	h.wait()
 	if h.err != nil || h.exit.Code != 4 {
@@ -153,7 +167,7 @@ func TestHostFiles(t *testing.T) {
 		}
 		for _, want := range map[string][]string{
 			record: {`"version":2`, "password: ", "ok 🙂 �"},
-			audit:  {`"event":"share"`, `"event":"join"`, `"event":"typed","peer_id":"mk1key"`, `"bytes":8`, `"event":"exit","code":4`},
+			audit:  {`"event":"share"`, `"event":"join"`, `"event":"typed","peer_id":"mk1key","peer":"mk1key","addr":"192.0.2.9:1","bytes":3,"hidden":true}`, `"event":"exit","code":4`},
 		}[name] {
 			if !bytes.Contains(text, []byte(want)) {
 				t.Errorf("%s lacks %s: %s", name, want, text)

@@ -3,8 +3,6 @@ package share
 import (
 	"slices"
 	"time"
-
-	"mesh/proto"
 )
 
 // Info is what there is to know of one viewer.
@@ -14,6 +12,7 @@ type Info struct {
 	PeerID  string    `json:"peer_id"`
 	Addr    string    `json:"addr"`
 	Rights  string    `json:"rights"`
+	Asks    bool      `json:"asks,omitempty"` // for the right to type
 	Mode    string    `json:"mode"`
 	Cols    int       `json:"cols,omitempty"`
 	Rows    int       `json:"rows,omitempty"`
@@ -31,12 +30,8 @@ func (s *Session) List() []Info {
 	for _, v := range s.viewers {
 		typed, _ := v.typist.taken()
 		cols, rows := v.typist.wants()
-		rights := v.who.Caps
-		if v.typist.deaf.Load() {
-			rights &^= proto.CapTTYControl
-		}
 		out = append(out, Info{
-			Number: v.number, Name: v.label, PeerID: v.who.ID, Addr: v.who.Addr, Rights: rights.String(), Mode: v.open.Mode,
+			Number: v.number, Name: v.label, PeerID: v.who.ID, Addr: v.who.Addr, Rights: v.rights().String(), Asks: v.asks, Mode: v.open.Mode,
 			Cols: cols, Rows: rows, Joined: v.joined, Typed: typed, Behind: s.history.end - v.seq, Silence: time.Since(v.heard).Seconds(),
 		})
 	}

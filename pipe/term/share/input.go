@@ -26,12 +26,12 @@ func (s *Session) Resize(cols, rows int) {
 	defer a.mu.Unlock()
 	a.sharer.size(cols, rows)
 	if s.o.Size == SizeSharer || s.o.Size == SizeWriter && (a.holder == nil || a.holder == a.sharer) {
-		s.resize(cols, rows)
+		s.resize(a.sharer, cols, rows)
 	}
 }
 
-// took takes note that the terminal took a piece.
-func (s *Session) took(p piece) {
+// took takes note that the terminal took a piece, which it did not show if hidden.
+func (s *Session) took(p piece, hidden bool) {
 	t := p.by
 	if t == nil {
 		return
@@ -43,7 +43,7 @@ func (s *Session) took(p piece) {
 	t.count += int64(len(p.bytes))
 	t.seq = seq
 	t.mu.Unlock()
-	s.o.Audit.typed(t, len(p.bytes))
+	s.o.Audit.typed(t, len(p.bytes), hidden)
 	if s.recent.note(t, time.Now()) {
 		s.changed()
 		return

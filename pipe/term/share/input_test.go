@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -219,4 +220,33 @@ func TestQueries(t *testing.T) {
 	if got := in.String(); got != "." {
 		t.Errorf("got %q, want nothing but the key", got)
 	}
+}
+
+// A viewer that sends one size after the other has the command see few of them, and
+// holds up nobody but itself.
+func TestFloodOfSizes(t *testing.T) {
+	t.Parallel()
+	var sizes atomic.Int64
+	in := new(typed)
+	r := newRoom(t, share.Options{Input: in, Size: share.SizeWriter, Resize: func(int, int) error { sizes.Add(1); return nil }})
+	v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen, Cols: 90, Rows: 30})
+	other := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+	v.typeKeys("a")
+	eventually(t, "a key", func() bool { return in.String() == "a" })
+	begun := time.Now()
+	go func() {
+		for i := range 100 {
+			v.send(wire.AppendFrame(nil, &wire.TermResize{Cols: 100 + i%2, Rows: 30}))
+		}
+	}()
+	eventually(t, "sizes", func() bool { return sizes.Load() > 6 })
+	if took := time.Since(begun); took < 4*50*time.Millisecond {
+		t.Errorf("six sizes took %s, want at least 50 ms from one to the next", took)
+	}
+	r.Output([]byte("x"))
+	other.wait("output", func() bool { return other.screen.Text()[0] == "x" })
+	if err := r.Kick(1); err != nil {
+		t.Fatal(err)
+	}
+	v.end(proto.Declined)
 }

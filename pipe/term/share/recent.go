@@ -51,21 +51,26 @@ func (r *recent) names(now time.Time) []string {
 	return out
 }
 
-// Watch tells who is there again when somebody does not type any more. It blocks
-// until ctx ends.
+// Watch tells who is there again when somebody does not type any more, or what else
+// there is to know has changed. It blocks until ctx ends.
 func (s *Session) Watch(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	before := 0
+	var before Status
+	told := s.o.Gap == nil
 	for {
 		select {
 		case now := <-tick.C:
 			s.o.Audit.flush(now)
-			n := len(s.recent.names(now))
-			if n < before {
+			st := s.status(now)
+			if len(st.Writers) < len(before.Writers) || st.Smaller != before.Smaller || st.Gap != before.Gap {
 				s.changed()
 			}
-			before = n
+			before = st
+			if err := s.Recorded(); err != nil && !told {
+				s.o.Gap(err)
+				told = true
+			}
 		case <-ctx.Done():
 			return
 		}

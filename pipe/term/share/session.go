@@ -12,9 +12,13 @@ package share
 
 import (
 	"crypto/rand"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mesh/pipe/term/cast"
@@ -29,9 +33,6 @@ const DefaultHistory = 2 << 20
 const (
 	// scrollback is how many lines above the screen who comes late can have.
 	scrollback = proto.MaxTermScrollback
-	// snapshotAge is how old a snapshot may be that is sent once more, when many
-	// viewers want one during a flood.
-	snapshotAge = 20 * time.Millisecond
 )
 
 // Options are what a session may be told.
@@ -43,6 +44,9 @@ type Options struct {
 	History int
 	// Input takes what is typed. It may block. Nil when nobody can type.
 	Input io.Writer
+	// Hides, if it is set, reports whether what is typed now is not shown, as a
+	// password. The audit does not tell how long such a thing is.
+	Hides func() bool
 	// Resize, if it is set, gives the terminal another size.
 	Resize func(cols, rows int) error
 	// Lines says that no terminal's driver has seen the output, as in a file: a line
@@ -54,6 +58,9 @@ type Options struct {
 	// Record and Audit may be nil.
 	Record *cast.Writer
 	Audit  *Audit
+	// Gap, if it is set, is told once that the recording or the audit has a gap,
+	// within a second.
+	Gap func(error)
 	// Changed, if it is set, is told who is there when that changes. It must not
 	// block for long, and calls may come at the same time.
 	Changed func(Status)
@@ -64,8 +71,11 @@ type Options struct {
 // Status is who is there.
 type Status struct {
 	Viewers int
+	Smaller int      // of them, with terminals smaller than the session's
 	Writers []string // who typed lately
+	Asking  []string // who asks for the right to type, each with its number
 	Paused  bool
+	Gap     bool // the recording or the audit has one now
 }
 
 // Session is one shared terminal, for as long as its command runs. Its methods
@@ -80,12 +90,16 @@ type Session struct {
 
 	// order is held by whoever adds to the history, and guards the emulator. The
 	// locks are taken in the order arbiter, order, mu.
-	order    sync.Mutex
-	emulator *vt.Terminal
-	answers  []byte // of the emulator, for the program
-	purge    bool   // the emulator's scrollback is to be forgotten
-	snapshot snapshot
-	recorded error // the first failure of the recording
+	order      sync.Mutex
+	emulator   *vt.Terminal
+	answers    []byte      // of the emulator, for the program
+	purge      bool        // the emulator's scrollback is to be forgotten
+	snapshot   snapshot    // the last one of the screen alone
+	scrolled   snapshot    // the last one with lines above
+	scrollable time.Time   // when the next such one may be taken
+	lines      lines       // of the recording
+	recorded   error       // the first failure of the recording
+	gap        atomic.Bool // it has one now
 
 	mu      sync.Mutex
 	history *history
@@ -95,19 +109,10 @@ type Session struct {
 	paused  bool
 	viewers map[int]*viewer
 	last    int // number of the viewer that came last
-	banned  map[string]bool
-	muted   map[string]bool
-	silent  bool // nobody may type any more
-	left    chan struct{}
-}
-
-// snapshot is the emulator's picture at a place.
-type snapshot struct {
-	at         place
-	cols, rows int
-	repaint    []byte
-	lines      int // of scrollback that were asked for
-	taken      time.Time
+	// Node ids: who may not come back, and may type or not, whatever its token says.
+	banned, granted, muted map[string]bool
+	silent                 bool // nobody may type but those granted
+	left                   chan struct{}
 }
 
 // newlines sets LNM (ECMA-48 7.2.12).
@@ -130,6 +135,7 @@ func New(o Options) *Session {
 		cols:     o.Cols, rows: o.Rows,
 		viewers: make(map[int]*viewer),
 		banned:  make(map[string]bool),
+		granted: make(map[string]bool),
 		muted:   make(map[string]bool),
 		left:    make(chan struct{}, 1),
 	}
@@ -164,7 +170,12 @@ func (s *Session) Output(p []byte) {
 	s.mu.Unlock()
 	_, _ = s.emulator.Write(p) // never fails
 	s.forget()
-	s.record(func(c *cast.Writer) error { return c.Output(time.Now(), p) })
+	s.record(func(c *cast.Writer) error {
+		if s.o.Lines {
+			p = s.lines.take(p)
+		}
+		return c.Output(time.Now(), p)
+	})
 	answers := s.answers
 	s.answers = nil
 	s.order.Unlock()
@@ -182,28 +193,32 @@ func (s *Session) forget() {
 	}
 }
 
-// record writes to the recording, if there is one. What can't be written is
-// lost, and the session goes on; [Session.Recorded] tells. It is called with
-// order held.
+// record writes to the recording, if there is one. What can't be written is lost and
+// marked there, and the session goes on; [Options.Gap] is told, and [Session.Recorded]
+// tells. It is called with order held.
 func (s *Session) record(write func(*cast.Writer) error) {
 	if s.o.Record == nil {
 		return
 	}
-	if err := write(s.o.Record); err != nil && s.recorded == nil {
-		s.recorded = err
-		s.o.Log.Warn("recording has a gap", "err", err)
+	err := write(s.o.Record)
+	s.gap.Store(err != nil)
+	if err != nil && s.recorded == nil {
+		s.recorded = fmt.Errorf("a recording with a gap: %w", err)
 	}
 }
 
-// Recorded returns the first failure of the recording.
+// Recorded returns the first failure of the recording and the audit.
 func (s *Session) Recorded() error {
 	s.order.Lock()
 	defer s.order.Unlock()
+	if s.recorded == nil {
+		return s.o.Audit.Err()
+	}
 	return s.recorded
 }
 
-// resize gives the terminal another size.
-func (s *Session) resize(cols, rows int) {
+// resize gives the terminal another size, that of a viewer's or the sharer's.
+func (s *Session) resize(by *typist, cols, rows int) {
 	cols, rows = clampSize(cols, rows)
 	s.order.Lock()
 	defer s.order.Unlock()
@@ -226,7 +241,7 @@ func (s *Session) resize(cols, rows int) {
 	s.mu.Unlock()
 	s.emulator.Resize(cols, rows)
 	s.record(func(c *cast.Writer) error { return c.Resize(time.Now(), cols, rows) })
-	s.o.Audit.write(audited{Event: "resize", Cols: cols, Rows: rows})
+	s.o.Audit.write(audited{Event: "resize", PeerID: by.id, Peer: by.label, Addr: by.addr, Cols: cols, Rows: rows})
 }
 
 // Mark puts a mark into the output.
@@ -256,34 +271,6 @@ func (s *Session) Exit(code, signal int) {
 	s.o.Audit.write(audited{Event: "exit", Code: &code})
 }
 
-// picture returns a snapshot with up to the given lines above the screen, which is
-// not of a time before the given place.
-func (s *Session) picture(lines int, least place) snapshot {
-	s.order.Lock()
-	defer s.order.Unlock()
-	if s.purge {
-		lines = 0
-	}
-	s.mu.Lock()
-	at, cols, rows := s.history.newest(), s.cols, s.rows
-	again := s.snapshot.repaint != nil && s.snapshot.lines == lines &&
-		(s.snapshot.at == at || s.history.holds(s.snapshot.at) && time.Since(s.snapshot.taken) < snapshotAge) &&
-		s.snapshot.at.seq >= least.seq && s.snapshot.at.event >= least.event
-	s.mu.Unlock()
-	if again {
-		return s.snapshot
-	}
-	repaint := append(s.emulator.Snapshot(lines), s.emulator.Pending()...)
-	if len(repaint) > proto.MaxTermSnapshotBytes && lines > 0 {
-		repaint = append(s.emulator.Snapshot(0), s.emulator.Pending()...)
-	}
-	if len(repaint) > proto.MaxTermSnapshotBytes {
-		repaint = []byte("\x1bcThe screen is too large to be shown.")
-	}
-	s.snapshot = snapshot{at, cols, rows, repaint, lines, time.Now()}
-	return s.snapshot
-}
-
 // wake wakes the viewers' goroutines: all of them, or those that wait for output.
 // It is called with mu held.
 func (s *Session) wake(output bool) {
@@ -304,15 +291,31 @@ func (s *Session) Size() (cols, rows int) {
 // changed tells everybody who is there.
 func (s *Session) changed() {
 	s.mu.Lock()
-	st := Status{Viewers: len(s.viewers), Writers: s.recent.names(time.Now()), Paused: s.paused}
 	for _, v := range s.viewers {
 		v.news = true
 		v.wake()
 	}
 	s.mu.Unlock()
 	if s.o.Changed != nil {
-		s.o.Changed(st)
+		s.o.Changed(s.status(time.Now()))
 	}
+}
+
+// status returns who is there now.
+func (s *Session) status(now time.Time) Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Status{Viewers: len(s.viewers), Writers: s.recent.names(now), Paused: s.paused, Gap: s.gap.Load() || s.o.Audit.lacks()}
+	for _, n := range slices.Sorted(maps.Keys(s.viewers)) {
+		v := s.viewers[n]
+		if cols, rows := v.typist.wants(); cols > 0 && (cols < s.cols || rows < s.rows) {
+			st.Smaller++
+		}
+		if v.asks {
+			st.Asking = append(st.Asking, fmt.Sprintf("%d %s", n, v.label))
+		}
+	}
+	return st
 }
 
 // over reports whether the command has ended.

@@ -264,3 +264,26 @@ func (w *typed) String() string {
 	defer w.mu.Unlock()
 	return string(w.b)
 }
+
+// Viewers that come for all the scrollback again and again take little of the
+// session's time, and see the screen as it is all the same.
+func TestScrollbackIsBounded(t *testing.T) { // alone, since it looks at the time
+	r := newRoom(t, share.Options{Cols: 200, Rows: 24})
+	r.Output([]byte(strings.Repeat(strings.Repeat("\x1b[31mx\x1b[32my", 99)+"\r\n", proto.MaxTermScrollback)))
+	whole := time.Now()
+	share.Picture(r.Session, proto.MaxTermScrollback)
+	one := time.Since(whole)
+	const each = 500
+	begun := time.Now()
+	for i := range each {
+		r.Output(fmt.Appendf(nil, "\r\x1b[Kline %d", i))
+		share.Picture(r.Session, proto.MaxTermScrollback-i)
+	}
+	// An unbounded one takes each*one.
+	if took := time.Since(begun); took > 20*one+each*5*time.Millisecond {
+		t.Errorf("%d joins took %s, one without a bound %s", each, took, one)
+	}
+	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: proto.MaxTermScrollback})
+	v.wait("the screen", func() bool { return v.screen.Text()[23] == fmt.Sprintf("line %d", each-1) })
+	t.Logf("%d joins: %s; one without a bound: %s", each, time.Since(begun), one)
+}

@@ -35,7 +35,7 @@ func (v *viewer) write(ctx context.Context, to io.Writer, gone <-chan struct{}) 
 	s := v.session
 	s.mu.Lock()
 	v.frame = wire.AppendFrame(v.frame[:0], &wire.TermSession{
-		Session: s.ID, Name: s.o.Name, Rights: v.who.Caps.String(), Seq: v.at.seq, Cols: s.cols, Rows: s.rows,
+		Session: s.ID, Name: s.o.Name, Rights: v.rights().String(), Seq: v.at.seq, Cols: s.cols, Rows: s.rows,
 	})
 	s.mu.Unlock()
 	timer := time.NewTimer(time.Hour)
@@ -188,7 +188,7 @@ func (v *viewer) announce(now time.Time) {
 	writers := s.recent.names(now)
 	v.frame = wire.AppendFrame(v.frame, &wire.TermCtl{
 		Viewers: len(s.viewers), Writers: writers[:min(len(writers), proto.MaxTermWriters)],
-		Paused: s.paused, Notice: v.notice, Typed: typed, Seq: seq,
+		Rights: v.rights().String(), Ask: v.asks, Paused: s.paused, Notice: v.notice, Typed: typed, Seq: seq,
 	})
 	v.news, v.notice, v.announced = false, "", now
 }

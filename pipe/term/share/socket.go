@@ -23,6 +23,9 @@ func private(dir string) error {
 	return err
 }
 
+// SocketPrefix begins the name of each session's socket, some of its id follows.
+const SocketPrefix = "tty-"
+
 // listen makes the socket, which nobody else can open. Where its folder's path is
 // too long for one, it is in a temporary folder.
 func (h *Host) listen() error {
@@ -30,7 +33,7 @@ func (h *Host) listen() error {
 		return nil
 	}
 	dir := h.o.SocketDir
-	name := "tty-" + h.ID.String()[:16]
+	name := SocketPrefix + h.ID.String()[:16]
 	err := private(dir)
 	if len(dir)+1+len(name) > local.MaxPathBytes && err == nil {
 		if dir, err = os.MkdirTemp("", "mesh-"); err == nil {

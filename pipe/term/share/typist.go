@@ -7,18 +7,23 @@ import (
 
 // typist is who types: a viewer, or the sharer.
 type typist struct {
-	label, id string
+	label     string
+	id, addr  string
 	number    int
 	local     bool
 	keys      keys        // guarded by the arbiter's mu
 	dropPaste bool        // the rest of a paste is not wanted; likewise
-	deaf      atomic.Bool // nobody listens to it any more
+	muted     atomic.Bool // it may not type
+	gone      atomic.Bool // it is not there any more
 
 	mu         sync.Mutex // a leaf: held alone
 	cols, rows int
 	count      int64 // bytes that the terminal took
 	seq        int64 // of the output then
 }
+
+// unheard reports whether what it types is worth nothing.
+func (t *typist) unheard() bool { return t.muted.Load() || t.gone.Load() }
 
 func (t *typist) size(cols, rows int) {
 	t.mu.Lock()

@@ -28,7 +28,7 @@ type viewer struct {
 	session *Session
 	number  int
 	who     Visitor
-	label   string // what others see
+	label   string // what others see, and safe to show
 	joined  time.Time
 	typist  *typist
 	open    wire.TermOpen
@@ -43,10 +43,14 @@ type viewer struct {
 	idle    bool // waits for output
 	news    bool // there is something for a TERM_CTL
 	notice  string
+	allowed bool      // may type, or did once
+	asks    bool      // for the right to type
 	ended   bool      // TERM_EXIT is sent
 	heard   time.Time // when it last showed more than before
 	blocked time.Time // since when its way is full; zero if it is not
 	seq     int64     // of its last TERM_ACK
+
+	sized time.Time // the last TERM_RESIZE; used by read alone
 
 	// Used by its own goroutine alone.
 	painted   time.Time // when the last snapshot was sent
@@ -94,17 +98,19 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	if err != nil {
 		return err
 	}
-	s.o.Audit.write(audited{Event: "join", PeerID: who.ID, Peer: v.label, Addr: who.Addr, Rights: v.who.Caps.String()})
+	joined := v.audited("join")
+	joined.Rights = v.rights().String()
+	s.o.Audit.write(joined)
 	s.changed()
 	// A viewer whose link has ended waits for no turn any more.
-	stop := context.AfterFunc(ctx, func() { s.arbiter.silence(v.typist) })
+	stop := context.AfterFunc(ctx, func() { s.arbiter.leave(v.typist) })
 	gone := make(chan struct{}) // closed when the viewer has ended its side, or failed
 	var wg sync.WaitGroup
 	wg.Go(v.typeKeys)
 	wg.Go(func() {
 		defer close(gone)
 		defer close(v.keys)
-		if err := v.read(r); err != nil {
+		if err := v.read(ctx, r); err != nil {
 			fail(err)
 		}
 		v.wake()
@@ -116,7 +122,7 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	}
 	wg.Wait()
 	if !stop() { // it has begun, and is to be over when this is
-		s.arbiter.silence(v.typist)
+		s.arbiter.leave(v.typist)
 	}
 	s.leave(v)
 	return context.Cause(ctx)
@@ -145,15 +151,14 @@ func (s *Session) join(who Visitor, open wire.TermOpen, fail func(error)) (*view
 	if s.banned[who.ID] {
 		return nil, proto.Errorf(proto.Declined, "the peer was sent away")
 	}
-	if s.silent || s.muted[who.ID] || s.o.Input == nil {
-		who.Caps &^= proto.CapTTYControl
-	}
 	s.last++
 	v := &viewer{
 		session: s, number: s.last, who: who, label: label(who, open.Name), joined: time.Now(), open: open,
 		woken: make(chan struct{}, 1), keys: make(chan chunk, maxWaiting), fail: fail, heard: time.Now(), news: true,
 	}
-	v.typist = &typist{label: v.label, id: who.ID, number: v.number, cols: open.Cols, rows: open.Rows}
+	v.typist = &typist{label: v.label, id: who.ID, addr: who.Addr, number: v.number, cols: open.Cols, rows: open.Rows}
+	v.allowed = s.mayType(who)
+	v.typist.muted.Store(!v.allowed)
 	switch {
 	case open.Mode == wire.TermScreen:
 		v.at, v.behind = s.history.newest(), true
@@ -178,14 +183,14 @@ func (s *Session) leave(v *viewer) {
 	case s.left <- struct{}{}:
 	default:
 	}
-	s.o.Audit.write(audited{Event: "leave", PeerID: v.who.ID, Peer: v.label, Addr: v.who.Addr})
+	s.o.Audit.write(v.audited("leave"))
 	s.changed()
 }
 
 // read takes the viewer's frames until it ends its side.
-func (v *viewer) read(r io.Reader) error {
+func (v *viewer) read(ctx context.Context, r io.Reader) error {
 	for {
-		t, body, err := wire.ReadFrame(r, wire.TypeTermAck, wire.TypeTermIn, wire.TypeTermResize)
+		t, body, err := wire.ReadFrame(r, wire.TypeTermAck, wire.TypeTermIn, wire.TypeTermResize, wire.TypeTermCtl)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -205,7 +210,12 @@ func (v *viewer) read(r io.Reader) error {
 		case wire.TypeTermResize:
 			var m wire.TermResize
 			if err = wire.ParseBody(body, &m); err == nil {
-				err = v.resized(m)
+				err = v.resized(ctx, m)
+			}
+		case wire.TypeTermCtl:
+			var m wire.TermCtl
+			if err = wire.ParseBody(body, &m); err == nil {
+				err = v.asked(&m)
 			}
 		}
 		if err != nil {
@@ -232,20 +242,36 @@ func (v *viewer) ack(seq int64) error {
 // typed takes keys. Whoever was never allowed to type is cut off; whoever is not
 // any more is not heard.
 func (v *viewer) typed(keys []byte) error {
-	if !v.who.Caps.Has(proto.CapTTYControl) {
+	if !v.wasAllowed() {
 		return errCapability
 	}
 	v.keys <- chunk{keys, v.session.isPaused()}
 	return nil
 }
 
-func (v *viewer) resized(m wire.TermResize) error {
-	if !v.who.Caps.Has(proto.CapTTYControl) {
+func (v *viewer) wasAllowed() bool {
+	v.session.mu.Lock()
+	defer v.session.mu.Unlock()
+	return v.allowed
+}
+
+// resized takes the size of the viewer's own terminal. Who sends many waits, so that
+// the command does not get one after the other.
+func (v *viewer) resized(ctx context.Context, m wire.TermResize) error {
+	if !v.wasAllowed() {
 		return errCapability
 	}
 	if m.Seq != 0 {
 		return proto.Errorf(proto.Protocol, "%s out of order", wire.TypeTermResize)
 	}
+	if wait := sizeTime - time.Since(v.sized); wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	v.sized = time.Now()
 	v.session.arbiter.resized(v.typist, m.Cols, m.Rows)
 	return nil
 }

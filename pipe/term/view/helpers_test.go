@@ -29,6 +29,7 @@ type sharer struct {
 	typed  bytes.Buffer
 	acked  int64
 	sizes  []wire.TermResize
+	asked  int
 	err    error         // why the viewer's frames ended
 	news   chan struct{} // a value is there when something has come
 }
@@ -42,7 +43,7 @@ func newSharer(t *testing.T, r io.Reader, w io.WriteCloser) *sharer {
 func (s *sharer) read(r io.Reader) {
 	defer close(s.done)
 	for {
-		typ, body, err := wire.ReadFrame(r, wire.TypeTermOpen, wire.TypeTermIn, wire.TypeTermAck, wire.TypeTermResize)
+		typ, body, err := wire.ReadFrame(r, wire.TypeTermOpen, wire.TypeTermIn, wire.TypeTermAck, wire.TypeTermResize, wire.TypeTermCtl)
 		s.mu.Lock()
 		switch {
 		case err != nil:
@@ -64,6 +65,13 @@ func (s *sharer) read(r io.Reader) {
 			var m wire.TermResize
 			err = wire.ParseBody(body, &m)
 			s.sizes = append(s.sizes, m)
+		case typ == wire.TypeTermCtl:
+			var m wire.TermCtl
+			err = wire.ParseBody(body, &m)
+			if !m.Ask {
+				s.t.Errorf("got %+v", m)
+			}
+			s.asked++
 		}
 		if err != nil && s.err == nil {
 			s.t.Errorf("%s: %v", typ, err)

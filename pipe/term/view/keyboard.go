@@ -1,9 +1,12 @@
 package view
 
 import (
+	"fmt"
 	"strings"
+	"time"
 
 	"mesh/pipe/term/escape"
+	"mesh/proto/wire"
 )
 
 // typed takes what was read of the input, and reports whether the viewer leaves.
@@ -33,6 +36,8 @@ func (s *screen) typed(chunk []byte, ok bool) (leaves bool) {
 			s.help, s.dirty = true, true
 		case escape.Status:
 			s.say(s.about())
+		case escape.Ask:
+			s.ask()
 		case escape.Up, escape.Down, escape.Left, escape.Right:
 			s.pan(c)
 		}
@@ -66,9 +71,45 @@ func (s *screen) send(keys []byte) (leaves bool) {
 	return false
 }
 
-// look takes the keys of who may only look.
+// ask asks the sharer for the right to type.
+func (s *screen) ask() {
+	switch {
+	case s.types:
+		s.say("you may type already")
+	case s.o.ReadOnly || !s.raw:
+		s.say("this view types nothing")
+	case s.opened:
+		s.sender.message(&wire.TermCtl{Ask: true})
+		s.say("the sharer is asked to let you type")
+	}
+}
+
+// howToAsk is what a line says of that, if it can be done.
+func (s *screen) howToAsk(format string) string {
+	if s.o.ReadOnly || !s.raw || s.o.Escape == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, s.o.Escape)
+}
+
+// may takes what the sharer lets this viewer do from now on.
+func (s *screen) may(rights string) {
+	types := s.mayType(rights)
+	if rights == "" || types == s.types || !s.raw {
+		return
+	}
+	s.types, s.turned = types, time.Now()
+	s.keys.Anywhere = !types
+	s.sender.drop()
+	s.tellSize()
+}
+
+// look takes the keys of who may only look. Who typed until a moment ago did not
+// mean to leave.
 func (s *screen) look(keys []byte) (leaves bool) {
 	switch k := string(keys); {
+	case time.Since(s.turned) < noticeTime:
+		s.say("you may not type here any more")
 	case strings.ContainsAny(k, "q\x03"):
 		return true
 	case k == "\x1a":
@@ -81,7 +122,7 @@ func (s *screen) look(keys []byte) (leaves bool) {
 	case len(k) == 3 && (k[:2] == "\x1b[" || k[:2] == "\x1bO") && k[2] >= 'A' && k[2] <= 'D':
 		s.pan(escape.Up + escape.Command(k[2]-'A'))
 	default:
-		s.say("this view is read-only: q leaves, arrows move the view, f follows the cursor")
+		s.say("this view is read-only: q leaves, " + s.howToAsk("%cr asks to type, ") + "? helps")
 	}
 	return false
 }

@@ -111,7 +111,7 @@ func (o *objects) take(m any) error {
 	case *wire.TermMark:
 		e.Event, e.Seq, e.Text = "mark", &m.Seq, m.Text
 	case *wire.TermCtl:
-		e.Event, e.Viewers, e.Writers, e.Paused, e.Text = "status", &m.Viewers, m.Writers, m.Paused, m.Notice
+		e.Event, e.Viewers, e.Writers, e.Rights, e.Paused, e.Text = "status", &m.Viewers, m.Writers, m.Rights, m.Paused, m.Notice
 	case *wire.TermExit:
 		e.Event, e.Seq, e.Code, e.Signal = "exit", &m.Seq, &m.Code, m.Signal
 	}

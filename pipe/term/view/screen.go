@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"mesh/pipe/term"
@@ -47,9 +46,10 @@ type screen struct {
 
 	info    wire.TermSession
 	ctl     wire.TermCtl
-	opened  bool // the sharer has answered
-	began   bool // there is a picture
-	last    bool // there is no more to come
+	opened  bool      // the sharer has answered
+	began   bool      // there is a picture
+	turned  time.Time // when the right to type was given or taken
+	last    bool      // there is no more to come
 	help    bool
 	notes   string
 	noted   time.Time // until when notes are shown
@@ -79,15 +79,12 @@ func (v *view) screen(ctx context.Context) (err error) {
 		frame: stopped(), resize: stopped(), flush: stopped(), note: stopped(), giveUp: stopped(),
 	}
 	s.keys.Char = v.o.Escape
-	s.painter.noErase = strings.HasPrefix(v.o.Term, "screen") // GNU screen, as it is set up by default
+	s.painter.noErase = eraseIsPlain(v.o.Term)
 	var keys *os.File
 	if s.raw {
 		keys = v.o.In
 	}
-	s.console, err = console.Open(keys, out, console.Options{
-		Enter: console.Alternate + "\x1b[?7l", // a character that is wider than thought wraps nothing
-		Leave: console.Reset + console.Main,
-	})
+	s.console, err = console.Open(keys, out, console.Options{Enter: DrawingEnter, Leave: DrawingLeave})
 	if err != nil {
 		return err
 	}
@@ -204,6 +201,7 @@ func (s *screen) receive(ctx context.Context, r received) error {
 	case *wire.TermCtl:
 		s.in.typed(m.Typed)
 		s.ctl = *m
+		s.may(m.Rights)
 		if m.Notice != "" {
 			s.say(proto.EscapeText(m.Notice))
 		}

@@ -300,6 +300,40 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
+// Who only views asks for the right to type; it types when it has that, and nothing
+// when it is taken. What was meant for the shell does not leave the view then.
+func TestAsk(t *testing.T) {
+	t.Parallel()
+	s := see(t, "dash", 80, 24, nil)
+	s.session(viewOnly, 80, 24)
+	s.snapshot(80, 24, "hello")
+	s.WaitText("hello")
+	s.Type("x")
+	s.WaitText("~r asks to type")
+	s.Type("y~r")
+	s.WaitText("the sharer is asked")
+	s.wait("the question", func() bool { return s.asked == 1 })
+	s.message(&wire.TermCtl{Viewers: 1, Rights: viewOnly, Ask: true})
+	s.wantNothing("who asks")
+	s.message(&wire.TermCtl{Viewers: 1, Rights: mayType, Notice: "go ahead"})
+	s.WaitText("go ahead")
+	s.wait("its size", func() bool { return len(s.sizes) == 1 && s.sizes[0] == wire.TermResize{Cols: 80, Rows: 24} })
+	s.Type("qa~r")
+	s.waitTyped("qa~r")
+	s.Keys("Enter")
+	s.Type("~r")
+	s.WaitText("you may type already")
+	s.message(&wire.TermCtl{Viewers: 1, Rights: viewOnly})
+	s.message(&wire.TermCtl{Viewers: 1}) // no change
+	s.output("\r\nrevoked")
+	s.WaitText("revoked")
+	s.Type("quit")
+	s.WaitText("you may not type here any more")
+	s.wait("nothing more", func() bool { return s.typed.String() == "qa~r\r" && s.asked == 1 })
+	s.exit(0)
+	s.wantSane("exited=true")
+}
+
 // A pane shows the same as tmux itself does with the same output.
 func TestSameAsTmux(t *testing.T) {
 	t.Parallel()

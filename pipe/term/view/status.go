@@ -32,7 +32,7 @@ func (s *screen) line(now time.Time) {
 	case s.help && s.types:
 		w.status = fmt.Sprintf("after a newline, %c and: %s", s.o.Escape, escape.Names)
 	case s.help:
-		w.status = "q  leave   ^Z  suspend   arrows  move the view   f  follow the cursor   ?  this help"
+		w.status = "q leave, ^Z suspend, " + s.howToAsk("%cr ask to type, ") + "arrows move, f follow the cursor, ? this help"
 	case !s.broken.IsZero():
 		w.status = s.offline(now)
 		s.note.Reset(time.Second)
@@ -75,6 +75,9 @@ func (s *screen) about() string {
 	}
 	if !s.types {
 		text += ", read-only"
+	}
+	if s.ctl.Ask {
+		text += " (asked to type)"
 	}
 	if s.ctl.Viewers > 1 {
 		text += fmt.Sprintf(", %d viewers", s.ctl.Viewers)

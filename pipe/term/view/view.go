@@ -178,9 +178,14 @@ func (v *view) session(m *wire.TermSession) error {
 	if v.o.Session == m.Session.String() && term.IsTerminal(v.o.Out) {
 		return ErrInside
 	}
-	rights, _ := proto.ParseCaps(m.Rights) // which the decoder has checked
-	v.types = v.o.In != nil && !v.o.ReadOnly && rights.Has(proto.CapTTYControl)
+	v.types = v.mayType(m.Rights)
 	return nil
+}
+
+// mayType reports whether the view types with these rights.
+func (v *view) mayType(rights string) bool {
+	caps, _ := proto.ParseCaps(rights) // which the decoder has checked
+	return v.o.In != nil && !v.o.ReadOnly && caps.Has(proto.CapTTYControl)
 }
 
 // exit takes the sharer's last frame.

@@ -2,56 +2,24 @@
 package sharing
 
 import (
-	"cmp"
 	"context"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"mesh/pipe/term"
-	"mesh/pipe/term/pty"
 	"mesh/pipe/term/share"
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/wire"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/command"
 	"mesh/tools/cmdline/node"
 )
-
-// Command checks what is to run on a shared terminal; nothing is the user's shell.
-func Command(cmd []string) ([]string, error) {
-	if !pty.Supported {
-		err := proto.Errorf(proto.Usage, "this mesh shares no command's terminal on Windows: that is experimental")
-		return nil, cmdline.Hint(err, "build it with go build -tags conpty ./cmd/mesh")
-	}
-	if cmd == nil {
-		return []string{shell()}, nil
-	}
-	return cmd, command.Check(cmd)
-}
-
-func shell() string {
-	name, usual := "SHELL", "/bin/sh"
-	if runtime.GOOS == "windows" {
-		name, usual = "COMSPEC", "cmd.exe"
-	}
-	return cmp.Or(os.Getenv(name), usual)
-}
-
-// Headless returns the options of a command that has no terminal but the shared
-// one: its size is that of who types, and our emulator answers it.
-func Headless(cmd []string) (share.HostOptions, error) {
-	cmd, err := Command(cmd)
-	o := share.HostOptions{Command: cmd, Env: pty.Environ(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor")}
-	o.Answers, o.Size, o.Cols, o.Rows = true, share.SizeWriter, term.DefaultCols, term.DefaultRows
-	return o, err
-}
 
 // Serve shares what the options say with everybody whom a token or the list of
 // authorised peers lets in, and ends with the command's status. The offer says
@@ -122,6 +90,22 @@ func view(ctx context.Context, n *node.Node, l *link.Link, s *share.Session) err
 	who := share.Visitor{ID: l.Peer.String(), Name: n.Book.NameOf(l.Peer), Addr: l.Addr().String(), Caps: l.Granted}
 	return n.Dialogue(ctx, l, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
 		return s.Serve(ctx, from, to, who)
+	})
+}
+
+// Sockets returns the paths of the sockets of this user's sessions that run.
+func Sockets() []string {
+	dir, err := socketDir()
+	if err != nil {
+		return nil
+	}
+	names, _ := filepath.Glob(filepath.Join(dir, share.SocketPrefix+"*")) // fails for a bad pattern only
+	return slices.DeleteFunc(names, func(name string) bool {
+		conn, err := net.Dial("unix", name)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil // left by one that was killed
 	})
 }
 

@@ -1,0 +1,111 @@
+package cast_test
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mesh/pipe/term/cast"
+	"mesh/proto"
+)
+
+// slowDisk is one that is full, or takes nothing for a while.
+type slowDisk struct {
+	mu    sync.Mutex
+	b     bytes.Buffer
+	room  int
+	until chan struct{} // writes block until it is closed; nil for none that do
+}
+
+func (d *slowDisk) Write(p []byte) (int, error) {
+	if d.until != nil {
+		<-d.until
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := min(len(p), d.room)
+	d.b.Write(p[:n])
+	d.room -= n
+	if n < len(p) {
+		return n, syscall.ENOSPC
+	}
+	return n, nil
+}
+
+func (d *slowDisk) Sync() error  { return nil }
+func (d *slowDisk) Close() error { return nil }
+
+func (d *slowDisk) hasRoom(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.room = n
+}
+
+// A disk that is full for a while leaves a gap that is marked, and whole lines; one
+// that stays full is told of in the end.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	for _, stays := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &slowDisk{room: 100}
+			f := cast.NewFile(d)
+			c := newWriter(t, f)
+			failed := 0
+			for range 20 {
+				if err := c.Output(start, []byte("0123456789")); err != nil {
+					failed++
+					if got := proto.CodeOf(err); got != proto.Space {
+						t.Errorf("got %v, want %v", err, proto.Space)
+					}
+				}
+				synctest.Wait()
+			}
+			if failed == 0 {
+				t.Error("nothing told of a full disk")
+			}
+			if stays {
+				if err := f.Close(); proto.CodeOf(err) != proto.Space {
+					t.Errorf("got %v, want %v", err, proto.Space)
+				}
+				return
+			}
+			d.hasRoom(1 << 20)
+			<-time.After(2 * time.Second) // of the bubble: it is tried again
+			check(t, c.Output(start, []byte("end")), c.Close(start), f.Close())
+			if got := outputs(t, d.b.Bytes()); !strings.HasSuffix(got, "end") || !strings.Contains(d.b.String(), "bytes were lost here") {
+				t.Errorf("got %q in %s", got, d.b.String())
+			}
+		})
+	}
+}
+
+// A disk that takes nothing holds the session up for a second, once, and memory stays
+// bounded.
+func TestStalledDisk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &slowDisk{room: 1 << 30, until: make(chan struct{})}
+		f := cast.NewFile(d)
+		c := newWriter(t, f)
+		begun := time.Now()
+		failed := 0
+		for range 2 * cast.MaxBehind / (32 << 10) {
+			if c.Output(start, bytes.Repeat([]byte("x"), 32<<10)) != nil {
+				failed++
+			}
+		}
+		if took := time.Since(begun); took != cast.StallTime || failed == 0 {
+			t.Errorf("the session was held up for %s with %d losses, want %s and some", took, failed, cast.StallTime)
+		}
+		close(d.until)
+		synctest.Wait()
+		check(t, c.Output(start, []byte("end")), c.Close(start), f.Close())
+		if got := outputs(t, d.b.Bytes()); !strings.HasSuffix(got, "xend") || !strings.Contains(d.b.String(), "bytes were lost here") {
+			t.Errorf("got %d bytes of output", len(got))
+		}
+	})
+}

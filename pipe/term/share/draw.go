@@ -1,0 +1,53 @@
+package share
+
+import (
+	"context"
+	"time"
+)
+
+// draws shows the terminal on the sharer's own where their sizes may differ. It holds
+// nothing else up, and may be left in a write to a terminal that takes nothing.
+func (h *Host) draws(ctx context.Context) {
+	for {
+		select {
+		case <-h.undrawn:
+		case <-ctx.Done():
+			return
+		}
+		if h.draw() != nil {
+			return // the session goes on for the others
+		}
+		select {
+		case <-time.After(frameTime):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (h *Host) draw() error {
+	h.drawing.Lock()
+	defer h.drawing.Unlock()
+	cols, rows := h.console.Size()
+	h.order.Lock()
+	picture := h.drawn.Draw(h.emulator, cols, rows, h.line)
+	h.order.Unlock()
+	if len(picture) == 0 {
+		return nil
+	}
+	_, err := h.console.Write(picture)
+	return err
+}
+
+// redraw has draws draw, all of it if what is there may be lost.
+func (h *Host) redraw(lost bool) {
+	if lost {
+		h.drawing.Lock()
+		h.drawn.Forget()
+		h.drawing.Unlock()
+	}
+	select {
+	case h.undrawn <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,85 @@
+package share
+
+import (
+	"time"
+
+	"mesh/proto"
+)
+
+const (
+	// snapshotAge is how old a snapshot may be that is sent once more, when many
+	// viewers want one during a flood.
+	snapshotAge = 20 * time.Millisecond
+	// scrollbackShare bounds the time that goes into the lines above the screen, which
+	// are made with the output held up: one part of so many. 10,000 lines take 40 ms,
+	// and who comes again and again could ask for nothing else.
+	scrollbackShare = 20
+)
+
+// snapshot is the emulator's picture at a place.
+type snapshot struct {
+	at         place
+	cols, rows int
+	repaint    []byte
+	lines      int // of scrollback that were asked for
+	taken      time.Time
+}
+
+// picture returns a snapshot with up to the given lines above the screen, which is
+// not of a time before the given place.
+func (s *Session) picture(lines int, least place) snapshot {
+	s.order.Lock()
+	defer s.order.Unlock()
+	if s.purge {
+		lines = 0
+	}
+	if lines > 0 {
+		switch now := time.Now(); {
+		case s.fresh(s.scrolled, least) && s.scrolled.lines == lines:
+			return s.scrolled
+		case now.After(s.scrollable):
+			s.scrolled = s.paint(lines)
+			s.scrollable = s.scrolled.taken.Add(scrollbackShare * s.scrolled.taken.Sub(now))
+			return s.scrolled
+		case s.usable(s.scrolled, least) && s.scrolled.lines <= lines:
+			return s.scrolled // what has come since follows it
+		}
+	}
+	if !s.fresh(s.snapshot, least) {
+		s.snapshot = s.paint(0)
+	}
+	return s.snapshot
+}
+
+// usable reports whether a snapshot is not of a time before a place, and all that
+// came since is held.
+func (s *Session) usable(shot snapshot, least place) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return shot.repaint != nil && s.history.holds(shot.at) && shot.at.seq >= least.seq && shot.at.event >= least.event
+}
+
+// fresh reports whether a snapshot is usable, and as good as a new one.
+func (s *Session) fresh(shot snapshot, least place) bool {
+	if !s.usable(shot, least) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return shot.at == s.history.newest() || time.Since(shot.taken) < snapshotAge
+}
+
+// paint takes a snapshot. It is called with order held.
+func (s *Session) paint(lines int) snapshot {
+	s.mu.Lock()
+	at, cols, rows := s.history.newest(), s.cols, s.rows
+	s.mu.Unlock()
+	repaint := append(s.emulator.Snapshot(lines), s.emulator.Pending()...)
+	if len(repaint) > proto.MaxTermSnapshotBytes && lines > 0 {
+		repaint = append(s.emulator.Snapshot(0), s.emulator.Pending()...)
+	}
+	if len(repaint) > proto.MaxTermSnapshotBytes {
+		repaint = []byte("\x1bcThe screen is too large to be shown.")
+	}
+	return snapshot{at, cols, rows, repaint, lines, time.Now()}
+}
