@@ -103,3 +103,66 @@ func pair(t *testing.T, n *linktest.Net, s *share.Session, side func(context.Con
 	}()
 	return ended
 }
+
+// A right that was granted outlives the link, and one that was taken while the link
+// was broken is gone when it is back.
+func TestCutLinkKeepsGrant(t *testing.T) {
+	t.Parallel()
+	for name, revoked := range map[string]bool{"granted": false, "revoked": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := &linktest.Net{Latency: 5 * time.Millisecond}
+				in := new(typed)
+				s := share.New(share.Options{Cols: 80, Rows: 24, Input: in})
+				go s.Feed()
+				keys := make(chan string)
+				ended := pair(t, n, s, func(_ context.Context, from *io.PipeReader, to *io.PipeWriter) error {
+					shown := make(chan error, 1)
+					go func() {
+						_, err := io.Copy(io.Discard, from)
+						shown <- err
+					}()
+					if _, err := to.Write(wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermRaw})); err != nil {
+						return err
+					}
+					for k := range keys {
+						if _, err := to.Write(wire.AppendTermIn(nil, []byte(k))); err != nil {
+							return err
+						}
+					}
+					_ = to.Close() // never fails
+					return <-shown
+				})
+				for len(s.List()) == 0 {
+					<-time.After(time.Millisecond)
+				}
+				want := "ab"
+				if err := s.Grant(1); err != nil {
+					t.Fatal(err)
+				}
+				keys <- "a"
+				<-time.After(time.Second)
+				n.Cut()
+				<-time.After(20 * time.Second)
+				if revoked {
+					want = "a"
+					if err := s.Revoke(1); err != nil {
+						t.Fatal(err)
+					}
+				}
+				n.Heal()
+				keys <- "b"
+				<-time.After(10 * time.Second)
+				if got := in.String(); got != want {
+					t.Errorf("got %q, want %q", got, want)
+				}
+				close(keys)
+				s.Exit(0, 0)
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

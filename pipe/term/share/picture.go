@@ -10,9 +10,10 @@ const (
 	// snapshotAge is how old a snapshot may be that is sent once more, when many
 	// viewers want one during a flood.
 	snapshotAge = 20 * time.Millisecond
-	// scrollbackShare bounds the time that goes into the lines above the screen, which
-	// are made with the output held up: one part of so many. 10,000 lines take 40 ms,
-	// and who comes again and again could ask for nothing else.
+	// The lines above the screen are made with the output held up. So they have at most
+	// scrollbackCells, which take 2 ms, or 16 if each cell has a colour of its own; and who comes again and again gets them made for one part of the time in
+	// scrollbackShare.
+	scrollbackCells = 256 << 10
 	scrollbackShare = 20
 )
 
@@ -70,10 +71,14 @@ func (s *Session) fresh(shot snapshot, least place) bool {
 }
 
 // paint takes a snapshot. It is called with order held.
-func (s *Session) paint(lines int) snapshot {
+func (s *Session) paint(asked int) snapshot {
+	lines := asked
 	s.mu.Lock()
 	at, cols, rows := s.history.newest(), s.cols, s.rows
 	s.mu.Unlock()
+	if lines > 0 {
+		lines = max(min(lines, s.emulator.HistoryWithin(scrollbackCells)), 1)
+	}
 	repaint := append(s.emulator.Snapshot(lines), s.emulator.Pending()...)
 	if len(repaint) > proto.MaxTermSnapshotBytes && lines > 0 {
 		repaint = append(s.emulator.Snapshot(0), s.emulator.Pending()...)
@@ -81,5 +86,5 @@ func (s *Session) paint(lines int) snapshot {
 	if len(repaint) > proto.MaxTermSnapshotBytes {
 		repaint = []byte("\x1bcThe screen is too large to be shown.")
 	}
-	return snapshot{at, cols, rows, repaint, lines, time.Now()}
+	return snapshot{at, cols, rows, repaint, asked, time.Now()}
 }

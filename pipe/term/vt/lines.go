@@ -31,6 +31,19 @@ func (t *Terminal) History(i int) []Cell { return t.cells(t.main.past(i)) }
 // HistoryLen returns how many lines of history there are.
 func (t *Terminal) HistoryLen() int { return len(t.main.history) }
 
+// HistoryWithin returns how many of the newest lines of history have at most so many
+// cells together, which is what a snapshot of them costs.
+func (t *Terminal) HistoryWithin(cells int) int {
+	n := 0
+	for n < len(t.main.history) {
+		if cells -= t.main.past(n).used; cells < 0 {
+			break
+		}
+		n++
+	}
+	return n
+}
+
 func (t *Terminal) cells(r *row) []Cell {
 	cells := make([]Cell, len(r.cells))
 	for i, c := range r.cells {

@@ -48,3 +48,16 @@ func TestPrinting(t *testing.T) {
 		})
 	}
 }
+
+// As many lines of the history are within a number of cells as it takes the newest
+// ones to have more.
+func TestHistoryWithin(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ cells, want int }{{0, 1}, {1, 1}, {2, 2}, {4, 2}, {5, 3}, {6, 4}, {1 << 20, 4}} {
+		v := vt.New(80, 2, 4)
+		_, _ = v.Write([]byte("dropped\r\na\r\nbbb\r\ncc\r\n\r\nscreen\r\n"))
+		if got := v.HistoryWithin(c.cells); got != c.want {
+			t.Errorf("within %d cells: got %d lines, want %d", c.cells, got, c.want)
+		}
+	}
+}
