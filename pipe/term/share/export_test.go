@@ -38,3 +38,15 @@ func Queued(s *Session) int {
 	defer s.arbiter.mu.Unlock()
 	return s.arbiter.queued
 }
+
+// Turnstile is a turnstile that tells whether somebody waits.
+type Turnstile struct{ turnstile }
+
+// Waited reports whether somebody waits to get in.
+func (t *Turnstile) Waited() bool {
+	if t.next.TryLock() {
+		t.next.Unlock()
+		return false
+	}
+	return true
+}

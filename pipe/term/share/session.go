@@ -80,7 +80,7 @@ type Session struct {
 
 	// order is held by whoever adds to the history, and guards the emulator. The
 	// locks are taken in the order arbiter, order, mu.
-	order    sync.Mutex
+	order    turnstile
 	emulator *vt.Terminal
 	answers  []byte // of the emulator, for the program
 	purge    bool   // the emulator's scrollback is to be forgotten
@@ -256,9 +256,9 @@ func (s *Session) Exit(code, signal int) {
 	s.o.Audit.write(audited{Event: "exit", Code: &code})
 }
 
-// picture returns a snapshot with up to the given lines above the screen, which is
-// not of a time before the given place.
-func (s *Session) picture(lines int, least place) snapshot {
+// picture returns a snapshot with up to the given lines above the screen, for a
+// viewer that has seen all before a place: of behind that, if there is something.
+func (s *Session) picture(lines int, seen place) snapshot {
 	s.order.Lock()
 	defer s.order.Unlock()
 	if s.purge {
@@ -267,8 +267,7 @@ func (s *Session) picture(lines int, least place) snapshot {
 	s.mu.Lock()
 	at, cols, rows := s.history.newest(), s.cols, s.rows
 	again := s.snapshot.repaint != nil && s.snapshot.lines == lines &&
-		(s.snapshot.at == at || s.history.holds(s.snapshot.at) && time.Since(s.snapshot.taken) < snapshotAge) &&
-		s.snapshot.at.seq >= least.seq && s.snapshot.at.event >= least.event
+		(s.snapshot.at == at || s.snapshot.at.behind(seen) && s.history.holds(s.snapshot.at) && time.Since(s.snapshot.taken) < snapshotAge)
 	s.mu.Unlock()
 	if again {
 		return s.snapshot
