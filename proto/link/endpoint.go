@@ -43,6 +43,7 @@ type Endpoint struct {
 	transport *quic.Transport // nil without UDP
 	log       *slog.Logger
 	unproven  unproven
+	asked     unanswered
 	watchers  watchers
 
 	closed context.Context // when its sockets are

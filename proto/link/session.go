@@ -94,7 +94,7 @@ func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 	t.Addrs = append([]string{old.Addr().String()}, t.Addrs...)
 	t.Credential = token.Credential{Method: wire.MethodResume, Public: old.Transfer[:], Secret: s.secret}
 	t.Want, t.Need = old.Granted, old.Granted
-	t.was = old.Via()
+	t.was, t.Try = old.Via(), 0
 	var refused time.Time // since when
 	for try := 1; ; try++ {
 		timeout := proto.RedialTimeout
