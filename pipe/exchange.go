@@ -119,9 +119,10 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 	return x.result, first(err, x.errs)
 }
 
-// run moves the transfers over the link, and over those that follow it.
+// run moves the transfers over the link, and over those that follow it. The peer may
+// have had some of them over one that we know nothing of.
 func (x *exchange) run(ctx context.Context, l *link.Link, o Options) error {
-	for resumed := false; ; resumed = true {
+	for resumed := l.Resumed; ; resumed = true {
 		x.mu.Lock()
 		x.via = l.Via()
 		x.mu.Unlock()
@@ -160,7 +161,7 @@ func (x *exchange) carry(ctx context.Context, l *link.Link, resumed bool, o Opti
 	defer fail(nil)
 	var lane *lane
 	if x.out != nil {
-		lane = x.out.open(true)
+		lane = x.out.open(true, resumed)
 	}
 	cut := make(chan struct{}) // closed when everyone was told of a failure
 	stop := context.AfterFunc(ctx, func() {

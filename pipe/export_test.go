@@ -45,7 +45,7 @@ func Acknowledged(source *Source, a *wire.Ack) (over bool, err error) {
 	if err := o.fill(); err != nil {
 		return false, err
 	}
-	for l, done := o.open(true), (*wire.Done)(nil); done == nil; o.written(l) {
+	for l, done := o.open(true, false), (*wire.Done)(nil); done == nil; o.written(l) {
 		if _, _, done, err = o.next(l); err != nil {
 			return false, err
 		}

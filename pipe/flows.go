@@ -154,7 +154,7 @@ func (x *exchange) flow(ctx context.Context, l *link.Link) error {
 	defer fail(nil)
 	var lane *lane
 	if x.out != nil {
-		lane = x.out.open(false)
+		lane = x.out.open(false, false)
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -12,7 +13,11 @@ import (
 
 	"mesh/pipe"
 	"mesh/proto"
+	"mesh/proto/identity"
+	"mesh/proto/link"
 	"mesh/proto/linktest"
+	"mesh/proto/token"
+	"mesh/proto/wire"
 )
 
 // What rides along with P2P_HELLO arrives once, and nothing behind it is lost,
@@ -82,4 +87,80 @@ func TestFirstFails(t *testing.T) {
 		wantCode(t, "sender", dialer.err, proto.IO)
 		wantCode(t, "receiver", listener.err, proto.IO)
 	})
+}
+
+// cutting is a guard that lets everybody in, and cuts the network before it says so
+// for the first time.
+type cutting struct {
+	linktest.Anyone
+	n    *linktest.Net
+	once *sync.Once
+}
+
+func (c cutting) Find(h *wire.Hello, id identity.ID) (token.Admission, error) {
+	c.once.Do(func() {
+		c.n.Cut()
+		time.AfterFunc(proto.DialTimeout+time.Second, c.n.Heal)
+	})
+	return c.Anyone.Find(h, id)
+}
+
+// What rode along with a P2P_HELLO whose answer was lost arrives once, when the
+// dialer has come back.
+func TestFirstUnanswered(t *testing.T) {
+	t.Parallel()
+	const f = proto.MaxFirstBytes
+	for _, size := range []int{0, 1, f, f + 1, 3 << 20} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			t.Parallel()
+			overBoth(t, func(t *testing.T, n *linktest.Net) {
+				data := random(size)
+				var dialer, listener end
+				dialer.source = &pipe.Source{Reader: bytes.NewReader(data), Ready: func() bool { return true }}
+				dialer.options.ResumeFor, listener.options.ResumeFor = time.Minute, time.Minute
+				dialing, _ := n.Endpoint(t)
+				listening, key := n.Endpoint(t)
+				l, err := listening.Listen(cutting{n: n, once: new(sync.Once)}, proto.CapSend, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var wg sync.WaitGroup
+				defer func() {
+					_ = l.Close()
+					wg.Wait()
+				}()
+				wg.Go(func() {
+					ll, err := l.Accept(t.Context())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					listener.run(t.Context(), ll)
+				})
+				target := link.Target{
+					ID: key.ID(), Addrs: []string{listening.Addr().String()}, Credential: token.KeyCredential(),
+					Want: proto.CapSend, Need: proto.CapSend, First: dialer.source.First, Try: time.Second,
+				}
+				for tries := 1; ; tries++ {
+					dl, err := dialing.Dial(t.Context(), target)
+					if err == nil {
+						if tries == 1 || !dl.Resumed {
+							t.Errorf("try %d, resumed %v: nothing is tested", tries, dl.Resumed)
+						}
+						dialer.run(t.Context(), dl)
+						break
+					}
+					if tries == 20 {
+						t.Fatal(err)
+					}
+				}
+				wg.Wait()
+				wantCode(t, "sender", dialer.err, proto.OK)
+				wantCode(t, "receiver", listener.err, proto.OK)
+				if !bytes.Equal(listener.got.Bytes(), data) {
+					t.Errorf("got %d other bytes, want %d", listener.got.Len(), size)
+				}
+			})
+		})
+	}
 }

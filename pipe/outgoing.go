@@ -94,13 +94,15 @@ func (o *outgoing) stop(err error) {
 }
 
 // open makes the lane of another link. The first one has carried what the source
-// gave at once.
-func (o *outgoing) open(primary bool) *lane {
+// gave at once, unless it goes on with what others did.
+func (o *outgoing) open(primary, resumed bool) *lane {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l := &lane{primary: primary}
-	if f := o.source.opening; f != nil && !o.opened {
-		o.opened, o.sent = true, int64(len(f.data))
+	first := !o.opened && !resumed
+	o.opened = true
+	if f := o.source.opening; f != nil && first {
+		o.sent = int64(len(f.data))
 		o.reached = o.sent
 		l.meta, l.done, l.sent = true, f.eof, []span{{0, o.sent}}
 	}

@@ -293,7 +293,8 @@ const (
 	DialTimeout = 10 * time.Second
 	// IdleTimeout is when a silent link is given up; KeepAlive keeps a live one
 	// from being silent. QuietTimeout is when a dialer that can go on with its
-	// transfer rather dials again.
+	// transfer rather dials again; one that has slept for IdleTimeout, or has lost
+	// its address, does so at once.
 	IdleTimeout  = 8 * time.Second
 	QuietTimeout = 4 * time.Second
 	KeepAlive    = 1 * time.Second

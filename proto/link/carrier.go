@@ -24,6 +24,7 @@ type carrier interface {
 	SetDeadline(t time.Time) error
 
 	TLS() tls.ConnectionState
+	LocalAddr() net.Addr
 	RemoteAddr() net.Addr
 	// Context ends when the connection is known to have ended.
 	Context() context.Context
@@ -64,6 +65,7 @@ func (c *quicCarrier) Read(p []byte) (int, error)    { return c.stream.Read(p) }
 func (c *quicCarrier) CloseWrite() error             { return c.stream.Close() }
 func (c *quicCarrier) SetDeadline(t time.Time) error { return c.stream.SetDeadline(t) }
 func (c *quicCarrier) TLS() tls.ConnectionState      { return c.conn.ConnectionState().TLS }
+func (c *quicCarrier) LocalAddr() net.Addr           { return c.conn.LocalAddr() }
 func (c *quicCarrier) RemoteAddr() net.Addr          { return c.conn.RemoteAddr() }
 func (c *quicCarrier) Context() context.Context      { return c.conn.Context() }
 func (c *quicCarrier) Heard() uint64                 { return c.conn.ConnectionStats().PacketsReceived }

@@ -32,6 +32,9 @@ type Target struct {
 	First func(wire.TransferID) []byte
 	// Kind is that of the transfers; "" for pipes.
 	Kind string
+	// Try, if it is set, says that the caller dials again, and bounds the wait for
+	// somebody to be there, but not the wait for the answer of who is.
+	Try time.Duration
 
 	// was is what carried the transfer that is to go on, at the first of Addrs.
 	// Where that says that nobody listens any more, and the other carrier finds
@@ -41,19 +44,35 @@ type Target struct {
 
 // Dial makes a link to the target. It blocks for at most [proto.DialTimeout].
 // The error's code says whether to try again: [proto.Unreachable] and
-// [proto.Busy] may pass, the others will not.
+// [proto.Busy] may pass, and so may what breaks a link; the others will not. A
+// dial that nobody has answered may have begun the transfer all the same: the next
+// one on this endpoint, for the same, goes on with it.
 func (e *Endpoint) Dial(ctx context.Context, t Target) (*Link, error) {
 	if t.ID == e.key.ID() {
 		return nil, proto.Errorf(proto.Identity, "dial %s: that is this node's own key", t.ID.Short())
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, proto.DialTimeout, errNoAnswer)
 	defer cancel()
+	if b, ok := e.asked.of(&t); ok {
+		l, err := e.comeBack(ctx, t, b)
+		if err == nil || proto.CodeOf(err) == proto.Denied {
+			e.asked.remove(&t)
+		}
+		if proto.CodeOf(err) != proto.Denied {
+			return l, err
+		}
+	}
 	return e.dial(ctx, t, nil)
 }
 
 // dial makes a link, of a session that there is already or of one that begins.
 func (e *Endpoint) dial(ctx context.Context, t Target, s *session) (*Link, error) {
-	conn, err := e.race(ctx, t)
+	there, cancel := ctx, func() {}
+	if t.Try > 0 {
+		there, cancel = context.WithTimeoutCause(ctx, t.Try, errNobodyYet)
+	}
+	conn, err := e.race(there, t)
+	cancel()
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +84,7 @@ func (e *Endpoint) greet(ctx context.Context, conn carrier, t Target, s *session
 	l, err := e.hello(ctx, conn, t, s)
 	if err != nil {
 		code, reason := proto.CodeOf(err).Wire(), proto.CodeOf(err).String()
-		if s != nil && (errors.Is(err, errNoAnswer) || errors.Is(err, ErrBroken)) {
+		if (s != nil || t.Try > 0) && (errors.Is(err, errNoAnswer) || errors.Is(err, ErrBroken)) {
 			// The answer may be on its way, and the listener on this link with
 			// its transfer: another try goes on with that.
 			code, reason = proto.CodeBroken, "broken"
@@ -77,9 +96,10 @@ func (e *Endpoint) greet(ctx context.Context, conn carrier, t Target, s *session
 }
 
 var (
-	errNoAnswer = proto.Errorf(proto.Unreachable, "no answer in %s", proto.DialTimeout)
-	errNobody   = proto.Errorf(proto.Unreachable, "nobody listens there")
-	errLeft     = errors.New("the peer has left")
+	errNoAnswer  = proto.Errorf(proto.Unreachable, "no answer in %s", proto.DialTimeout)
+	errNobodyYet = proto.Errorf(proto.Unreachable, "no answer")
+	errNobody    = proto.Errorf(proto.Unreachable, "nobody listens there")
+	errLeft      = errors.New("the peer has left")
 )
 
 // hello is the dialer's handshake on a connection whose other end has shown the
@@ -95,15 +115,23 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 	}
 	stop := bound(ctx, conn)
 	defer stop()
-	begun := time.Now()
+	sent, begins := time.Now(), s == nil
 	frame := wire.AppendHeader(nil, wire.Header{Type: wire.TypeHello, Bytes: len(d.Hello)})
 	id, err := b.Transfer(t.Credential.Secret)
 	if err != nil {
 		return nil, err
 	}
 	var first []byte
-	if t.First != nil && s == nil {
-		first = t.First(id)
+	if begins {
+		secret, err := b.ResumeSecret(t.Credential.Secret)
+		if err != nil {
+			return nil, err
+		}
+		s = &session{secret: secret, endpoint: e, target: t}
+		if t.First != nil {
+			first = t.First(id)
+		}
+		e.asked.add(&t, begun{id, secret})
 	}
 	if err := conn.Send(frame, d.Hello, first); err != nil {
 		return nil, helloError(ctx, err)
@@ -112,12 +140,15 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 	if err != nil {
 		return nil, helloError(ctx, err)
 	}
-	rtt := time.Since(begun)
+	rtt := time.Since(sent)
+	if begins {
+		e.asked.remove(&t)
+	}
 	ok, granted, err := d.Finish(typ, body)
 	if err != nil {
 		return nil, err
 	}
-	if s == nil && ok.Transfer != id {
+	if begins && ok.Transfer != id {
 		return nil, proto.Errorf(proto.Protocol, "the peer names another transfer than the one that begins")
 	}
 	if !granted.Has(t.Need) {
@@ -125,13 +156,6 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 	}
 	if !stop() {
 		return nil, context.Cause(ctx)
-	}
-	if s == nil {
-		secret, err := b.ResumeSecret(t.Credential.Secret)
-		if err != nil {
-			return nil, err
-		}
-		s = &session{secret: secret, endpoint: e, target: t}
 	}
 	return e.keep(&Link{session: s, flow: t.Credential.Method == wire.MethodFlow, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, Kind: cmp.Or(t.Kind, wire.KindPipe), Window: e.window(), PeerWindow: ok.Window, Dialed: true, RTT: rtt, conn: conn}), nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 
 	"github.com/quic-go/quic-go"
 
@@ -22,6 +23,8 @@ type Sockets struct {
 	TCP net.Listener
 	// DialTCP makes connections. Nil for none.
 	DialTCP func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Owns reports whether an address is one of this host's. Nil to ask the system.
+	Owns func(netip.Addr) bool
 }
 
 // Endpoint is this process on the network: a node key and its sockets, for
@@ -40,6 +43,7 @@ type Endpoint struct {
 	transport *quic.Transport // nil without UDP
 	log       *slog.Logger
 	unproven  unproven
+	asked     unanswered
 	watchers  watchers
 
 	closed context.Context // when its sockets are

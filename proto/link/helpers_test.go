@@ -48,12 +48,16 @@ type site struct {
 	asked    atomic.Int32
 	hold     chan struct{}          // if not nil, answers wait until it is closed
 	checks   atomic.Pointer[func()] // if not nil, called when it is asked whether somebody must go
+	finds    atomic.Pointer[func()] // if not nil, called before each answer
 }
 
 func (s *site) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) {
 	s.asked.Add(1)
 	if s.hold != nil {
 		<-s.hold
+	}
+	if f := s.finds.Load(); f != nil {
+		(*f)()
 	}
 	return s.registry.Find(h, dialer)
 }

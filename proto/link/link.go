@@ -35,6 +35,9 @@ type Link struct {
 	RTT time.Duration
 	// Dialed tells the dialer's end from the listener's.
 	Dialed bool
+	// Resumed says that the transfer may have gone over another link before: a dial
+	// whose answer did not come had begun it. It is known to the dialer only.
+	Resumed bool
 	// Token is the id of the token that the dialer used, nil for a key. It is
 	// known to the listener only.
 	Token *token.ID

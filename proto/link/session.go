@@ -94,7 +94,7 @@ func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 	t.Addrs = append([]string{old.Addr().String()}, t.Addrs...)
 	t.Credential = token.Credential{Method: wire.MethodResume, Public: old.Transfer[:], Secret: s.secret}
 	t.Want, t.Need = old.Granted, old.Granted
-	t.was = old.Via()
+	t.was, t.Try = old.Via(), 0
 	var refused time.Time // since when
 	for try := 1; ; try++ {
 		timeout := proto.RedialTimeout
@@ -138,29 +138,6 @@ func (s *session) redialOnce(ctx context.Context, t Target, timeout time.Duratio
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errNoAnswer)
 	defer cancel()
 	return s.endpoint.dial(ctx, t, s)
-}
-
-// Watch breaks the link when nothing is heard from the peer for
-// [proto.QuietTimeout]. It blocks until then, or until ctx ends. The dialer's
-// end calls it if it wants to go on with its transfer sooner than QUIC's own
-// idle timeout allows.
-func (l *Link) Watch(ctx context.Context) {
-	tick := time.NewTicker(proto.QuietTimeout / 8)
-	defer tick.Stop()
-	heard, since := l.conn.Heard(), time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			if n := l.conn.Heard(); n != heard {
-				heard, since = n, now
-			} else if now.Sub(since) >= proto.QuietTimeout {
-				l.Break(proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", proto.QuietTimeout))
-				return
-			}
-		}
-	}
 }
 
 // begin makes the session of a listener's link.

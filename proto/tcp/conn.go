@@ -98,6 +98,9 @@ func handshake(ctx context.Context, s *socket, t *tls.Conn) (*Conn, error) {
 // TLS returns the state of the TLS session.
 func (c *Conn) TLS() tls.ConnectionState { return c.tls.ConnectionState() }
 
+// LocalAddr returns our own address.
+func (c *Conn) LocalAddr() net.Addr { return c.socket.LocalAddr() }
+
 // RemoteAddr returns the peer's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
 

@@ -52,3 +52,15 @@ func Find(s *Session, who string) (string, error) {
 
 // Picture takes a snapshot.
 func Picture(s *Session, lines int) { s.picture(lines, place{}) }
+
+// Turnstile is a turnstile that tells whether somebody waits.
+type Turnstile struct{ turnstile }
+
+// Waited reports whether somebody waits to get in.
+func (t *Turnstile) Waited() bool {
+	if t.next.TryLock() {
+		t.next.Unlock()
+		return false
+	}
+	return true
+}

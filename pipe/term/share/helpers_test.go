@@ -59,6 +59,7 @@ type viewer struct {
 	screen    *vt.Terminal
 	raw       []byte // all TERM_OUT
 	seq       int64  // behind the last
+	acked     int64  // the last TERM_ACK's
 	keeps     bool   // raw is wanted
 	fresh     time.Time
 	waited    time.Duration // the longest from one frame to the next
@@ -79,7 +80,7 @@ func (r *room) view(who share.Visitor, open wire.TermOpen) *viewer {
 	source, sink, wait := pipe.Join(r.t.Context(), func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
 		return r.Serve(ctx, from, to, who)
 	})
-	v := &viewer{t: r.t, done: make(chan struct{}), screen: vt.New(80, 24, 100), keeps: open.Mode == wire.TermRaw}
+	v := &viewer{t: r.t, done: make(chan struct{}), screen: vt.New(80, 24, 100), acked: -1, keeps: open.Mode == wire.TermRaw}
 	v.changed.L = &v.mu
 	in, to := io.Pipe()
 	v.to = to
@@ -208,7 +209,8 @@ func (v *viewer) take(typ wire.Type, body []byte) error {
 		}
 		v.exit = &m
 	}
-	if ack {
+	if ack && v.seq > v.acked {
+		v.acked = v.seq
 		now := time.Now()
 		if !v.fresh.IsZero() {
 			v.waited = max(v.waited, now.Sub(v.fresh))

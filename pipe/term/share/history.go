@@ -34,6 +34,11 @@ type place struct {
 	event int64
 }
 
+// behind reports whether a place is behind another one.
+func (p place) behind(other place) bool {
+	return p != other && p.seq >= other.seq && p.event >= other.event
+}
+
 func newHistory(bytes int) *history { return &history{ring: make([]byte, bytes)} }
 
 // append adds output.

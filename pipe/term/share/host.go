@@ -283,9 +283,12 @@ func (h *Host) copy(output io.Reader) error {
 	case h.o.Out != nil:
 		out = h.o.Out
 	}
+	lookout := newLookout()
+	defer lookout.close()
 	buf := make([]byte, readBytes)
 	for {
 		n, err := output.Read(buf)
+		lookout.look()
 		if n > 0 {
 			if werr := h.show(out, buf[:n]); werr != nil {
 				if h.process == nil {

@@ -37,8 +37,13 @@ type flight struct {
 	at    time.Time
 }
 
-// sent takes note of a frame of n bytes, behind which the output is at seq.
+// sent takes note of a frame of n bytes, behind which the output is at seq. A
+// snapshot that only a resize made necessary is never acknowledged, since all
+// output before it is.
 func (p *pace) sent(seq int64, n int, now time.Time) {
+	if seq == p.acked {
+		return
+	}
 	p.frames = append(p.frames, flight{seq, int64(n), now})
 	p.onWay += int64(n)
 }

@@ -26,9 +26,9 @@ type snapshot struct {
 	taken      time.Time
 }
 
-// picture returns a snapshot with up to the given lines above the screen, which is
-// not of a time before the given place.
-func (s *Session) picture(lines int, least place) snapshot {
+// picture returns a snapshot with up to the given lines above the screen, for a viewer
+// that has seen all before a place: of behind that, if there is something.
+func (s *Session) picture(lines int, seen place) snapshot {
 	s.order.Lock()
 	defer s.order.Unlock()
 	if s.purge {
@@ -36,33 +36,33 @@ func (s *Session) picture(lines int, least place) snapshot {
 	}
 	if lines > 0 {
 		switch now := time.Now(); {
-		case s.fresh(s.scrolled, least) && s.scrolled.lines == lines:
+		case s.fresh(s.scrolled, seen) && s.scrolled.lines == lines:
 			return s.scrolled
 		case now.After(s.scrollable):
 			s.scrolled = s.paint(lines)
 			s.scrollable = s.scrolled.taken.Add(scrollbackShare * s.scrolled.taken.Sub(now))
 			return s.scrolled
-		case s.usable(s.scrolled, least) && s.scrolled.lines <= lines:
+		case s.usable(s.scrolled, seen) && s.scrolled.lines <= lines:
 			return s.scrolled // what has come since follows it
 		}
 	}
-	if !s.fresh(s.snapshot, least) {
+	if !s.fresh(s.snapshot, seen) {
 		s.snapshot = s.paint(0)
 	}
 	return s.snapshot
 }
 
-// usable reports whether a snapshot is not of a time before a place, and all that
-// came since is held.
-func (s *Session) usable(shot snapshot, least place) bool {
+// usable reports whether a snapshot is of a time behind a place, if there is one, and
+// all that came since is held.
+func (s *Session) usable(shot snapshot, seen place) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return shot.repaint != nil && s.history.holds(shot.at) && shot.at.seq >= least.seq && shot.at.event >= least.event
+	return shot.repaint != nil && s.history.holds(shot.at) && (shot.at == s.history.newest() || shot.at.behind(seen))
 }
 
 // fresh reports whether a snapshot is usable, and as good as a new one.
-func (s *Session) fresh(shot snapshot, least place) bool {
-	if !s.usable(shot, least) {
+func (s *Session) fresh(shot snapshot, seen place) bool {
+	if !s.usable(shot, seen) {
 		return false
 	}
 	s.mu.Lock()

@@ -90,7 +90,7 @@ type Session struct {
 
 	// order is held by whoever adds to the history, and guards the emulator. The
 	// locks are taken in the order arbiter, order, mu.
-	order      sync.Mutex
+	order      turnstile
 	emulator   *vt.Terminal
 	answers    []byte      // of the emulator, for the program
 	purge      bool        // the emulator's scrollback is to be forgotten

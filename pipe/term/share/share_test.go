@@ -162,6 +162,31 @@ func TestStalledViewer(t *testing.T) {
 	}
 }
 
+// A viewer that has missed many sizes and no output gets a snapshot that it does not
+// acknowledge, since it has all output. It goes on.
+func TestStalledWhileResized(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, share.Options{})
+	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+	v.wait("first screen", func() bool { return v.snapshots == 1 })
+	r.Output([]byte("begin"))
+	v.wait("output", func() bool { return v.seq == 5 })
+	v.stall(true)
+	for i := range 5000 {
+		r.Resize(80+i%2, 24)
+	}
+	v.stall(false)
+	v.wait("a snapshot in place of sizes", func() bool { return v.snapshots == 2 })
+	ref := vt.New(81, 24, 100)
+	_, _ = ref.Write([]byte("begin"))
+	for range 100 {
+		line := []byte(strings.Repeat("y\r\n", 1000))
+		r.Output(line)
+		_, _ = ref.Write(line)
+	}
+	v.sameAs(ref)
+}
+
 // A viewer that wants all the scrollback costs its memory once, and not for as long
 // as it views.
 func TestScrollbackIsNotKept(t *testing.T) {

@@ -85,7 +85,7 @@ func (v *viewer) paint() {
 	defer s.mu.Unlock()
 	now := time.Now()
 	v.at, v.behind = shot.at, false
-	v.painted, v.inFlight, v.sent = now, true, now
+	v.painted, v.picture, v.rests, v.sent = now, int64(len(v.frame)), !v.pace.fixed, now
 	v.pace.sent(shot.at.seq, len(v.frame), now)
 }
 
@@ -118,16 +118,15 @@ func (v *viewer) next(now time.Time) (wait time.Duration, paint bool) {
 		v.behind = true
 	}
 	pending := s.history.end - v.at.seq
-	if v.inFlight && v.pace.onWay == 0 {
-		v.inFlight = false
-		// Whoever has missed much since the last picture rather gets the next one than
-		// what was in between: a flood is seen, and what ends it is seen at once.
-		v.behind = v.behind || !v.pace.fixed && pending > lagBytes
-	}
-	if !v.blocked.IsZero() && now.Sub(v.blocked) > lagTime && pending > lagBytes && !v.pace.fixed {
+	// Whoever has missed more since the last picture than another one has bytes
+	// rather gets that: a flood is seen, and what ends it is seen at once.
+	missed := v.rests && pending > min(v.picture, lagBytes)
+	late := !v.blocked.IsZero() && now.Sub(v.blocked) > lagTime && pending > lagBytes
+	if (missed || late) && !v.pace.fixed {
 		v.behind = true
 	}
-	if v.behind {
+	// Until then it gets nothing, which would only have the next picture wait.
+	if v.behind || v.rests && s.exit == nil {
 		if v.pace.onWay > 0 {
 			return v.untilNews(now, long), false // for its TERM_ACK
 		}
@@ -135,6 +134,9 @@ func (v *viewer) next(now time.Time) (wait time.Duration, paint bool) {
 		if wait := least - now.Sub(v.painted); wait > 0 {
 			return v.untilNews(now, wait), false
 		}
+	}
+	v.rests = false
+	if v.behind {
 		v.blocked = time.Time{}
 		return 0, true
 	}

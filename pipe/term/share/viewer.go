@@ -54,7 +54,8 @@ type viewer struct {
 
 	// Used by its own goroutine alone.
 	painted   time.Time // when the last snapshot was sent
-	inFlight  bool      // that one is not acknowledged
+	picture   int64     // that one's bytes
+	rests     bool      // has got nothing since, and the next one is not due
 	announced time.Time
 	sent      time.Time
 	frame     []byte

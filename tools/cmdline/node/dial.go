@@ -17,8 +17,8 @@ import (
 // peer that does not answer takes time enough by itself.
 const redialPause = 300 * time.Millisecond
 
-// firstDial is how long the first try of a dialer that waits lasts; each
-// further one lasts twice as long, up to [proto.DialTimeout]. QUIC sends its
+// firstDial is how long the first try of a dialer that waits lasts, if nobody is
+// there; each further one lasts twice as long, up to [proto.DialTimeout]. QUIC sends its
 // first packet again at ever longer pauses, so a new try finds a listener that
 // has just come sooner than an old one.
 const firstDial = 2 * time.Second
@@ -72,17 +72,17 @@ func (n *Node) redial(ctx context.Context, e *link.Endpoint, t link.Target, wait
 	if wait == 0 {
 		return e.Dial(ctx, t)
 	}
-	waiting, cancel := context.WithTimeout(ctx, wait)
+	waiting, cancel := context.WithTimeoutCause(ctx, wait, proto.Errorf(proto.Unreachable, "no answer"))
 	defer cancel()
-	for try := firstDial; ; try = min(2*try, proto.DialTimeout) {
-		l, err := dialOnce(waiting, e, t, try)
+	for t.Try = firstDial; ; t.Try = min(2*t.Try, proto.DialTimeout) {
+		l, err := e.Dial(waiting, t)
 		code := proto.CodeOf(err)
 		switch {
 		case err == nil:
 			return l, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case code != proto.Unreachable && code != proto.Busy:
+		case waiting.Err() == nil && code != proto.Unreachable && code != proto.Busy && !errors.Is(err, link.ErrBroken):
 			return nil, err
 		}
 		n.Log.Info("peer is not there yet", "err", err)
@@ -95,16 +95,6 @@ func (n *Node) redial(ctx context.Context, e *link.Endpoint, t link.Target, wait
 			return nil, fmt.Errorf("gave up after %s: %w", wait, err)
 		}
 	}
-}
-
-func dialOnce(ctx context.Context, e *link.Endpoint, t link.Target, try time.Duration) (*link.Link, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, try, proto.Errorf(proto.Unreachable, "no answer"))
-	defer cancel()
-	l, err := e.Dial(ctx, t)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, proto.Errorf(proto.Unreachable, "no answer")
-	}
-	return l, err
 }
 
 // tokenHint adds to a failed dial what the token itself says about that.

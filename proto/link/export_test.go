@@ -1,0 +1,21 @@
+package link
+
+import (
+	"net/netip"
+	"time"
+)
+
+// WatchTime is watchTime.
+const WatchTime = watchTime
+
+// HostOwns is hostOwns.
+func HostOwns(addr netip.Addr) bool { return hostOwns(addr) }
+
+// Looks is watch, for tests of the clock.
+type Looks struct{ w watch }
+
+// NewLooks begins at a time.
+func NewLooks(begun time.Time) *Looks { return &Looks{watch{looked: begun}} }
+
+// Look is watch.look.
+func (l *Looks) Look(now time.Time, heard uint64) error { return l.w.look(now, heard) }

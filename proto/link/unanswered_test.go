@@ -1,0 +1,139 @@
+package link_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/proto/linktest"
+)
+
+// unanswered dials a site whose answer is lost: whom it has let in, the dialer does
+// not know. It returns when the network is whole again, and the site's end.
+func unanswered(t *testing.T, n *linktest.Net, s *site, e *link.Endpoint, target link.Target) *link.Link {
+	t.Helper()
+	var once sync.Once
+	healed := make(chan struct{})
+	cut := func() {
+		once.Do(func() {
+			n.Cut()
+			time.AfterFunc(proto.DialTimeout+time.Second, func() {
+				n.Heal()
+				close(healed)
+			})
+		})
+	}
+	s.finds.Store(&cut)
+	accepted := make(chan *link.Link, 1)
+	go func() {
+		l, err := s.listener.Accept(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		accepted <- l
+	}()
+	if l, err := e.Dial(t.Context(), target); err == nil {
+		l.Close(nil)
+		t.Fatal("the first dial was answered: nothing is tested")
+	} else if proto.CodeOf(err) != proto.Unreachable && !errors.Is(err, link.ErrBroken) {
+		t.Fatalf("the first dial: got %v, want one that may be repeated", err)
+	}
+	<-healed
+	return <-accepted
+}
+
+// A dialer that was let in and has not heard of it comes back to the transfer that
+// it has begun, with a token that is used up.
+func TestDialUnanswered(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
+		s := newSite(t, n, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		e, _ := n.Endpoint(t)
+		target := s.target(cred, proto.CapSend)
+		target.Try = time.Second
+		ll := unanswered(t, n, s, e, target)
+		if _, err := ll.Read(make([]byte, 1)); !errors.Is(err, link.ErrBroken) {
+			t.Fatalf("listener: got %v, want %v", err, link.ErrBroken)
+		}
+		dl, err := e.Dial(t.Context(), target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := ll.Resume(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !dl.Resumed || dl.Transfer != ll.Transfer || dl.Granted != proto.CapSend {
+			t.Errorf("got resumed %v, transfer %s, %s; want the transfer %s and %s", dl.Resumed, dl.Transfer, dl.Granted, ll.Transfer, proto.CapSend)
+		}
+		echo(t, dl, next)
+		n.Cut() // and as any other link
+		time.AfterFunc(proto.IdleTimeout+time.Second, n.Heal)
+		dn, ln := resume(t, dl, next)
+		echo(t, dn, ln)
+		dn.Close(nil)
+		ln.Close(nil)
+	})
+}
+
+// When the listener has given up what was begun, the next dial begins anew: whoever
+// has used the token may come again.
+func TestDialUnansweredAnew(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
+		s := newSite(t, n, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		e, _ := n.Endpoint(t)
+		target := s.target(cred, proto.CapSend)
+		ll := unanswered(t, n, s, e, target)
+		ll.Close(nil)
+		dl, again := s.dial(t, e, cred, proto.CapSend)
+		if dl.Resumed || dl.Transfer == ll.Transfer {
+			t.Errorf("got resumed %v and the transfer before, want another", dl.Resumed)
+		}
+		echo(t, dl, again)
+		dl.Close(nil)
+		again.Close(nil)
+		// Another dial of the same is no return.
+		dl, again = s.dial(t, e, cred, proto.CapSend)
+		if dl.Resumed {
+			t.Error("got a link that was resumed, and nothing was unanswered")
+		}
+		dl.Close(nil)
+		again.Close(nil)
+	})
+}
+
+// Try bounds the wait for somebody to be there, but not for the answer of who is.
+func TestDialTry(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
+		s := newSite(t, n, proto.AllCaps, 1)
+		cred, _ := s.issue(t, proto.CapSend, 0, 1)
+		e, _ := n.Endpoint(t)
+		target := s.target(cred, proto.CapSend)
+		target.Try = time.Second
+		n.Cut()
+		begun := time.Now()
+		_, err := e.Dial(t.Context(), target)
+		wantCode(t, "nobody there", err, proto.Unreachable)
+		if took := time.Since(begun); took != target.Try {
+			t.Errorf("the try took %s, want %s", took, target.Try)
+		}
+		n.Heal()
+		s.hold = make(chan struct{})
+		time.AfterFunc(3*target.Try, func() { close(s.hold) })
+		dl, err := e.Dial(t.Context(), target)
+		if err != nil {
+			t.Fatalf("an answer after %s: %v", 3*target.Try, err)
+		}
+		ll := s.accept(t)
+		echo(t, dl, ll)
+		dl.Close(nil)
+		ll.Close(nil)
+	})
+}
