@@ -94,18 +94,19 @@ func (o *outgoing) stop(err error) {
 }
 
 // open makes the lane of another link. The first one has carried what the source
-// gave at once, unless it goes on with what others did.
+// gave at once; so may one have done that the first goes on with.
 func (o *outgoing) open(primary, resumed bool) *lane {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l := &lane{primary: primary}
-	first := !o.opened && !resumed
-	o.opened = true
-	if f := o.source.opening; f != nil && first {
-		o.sent = int64(len(f.data))
-		o.reached = o.sent
-		l.meta, l.done, l.sent = true, f.eof, []span{{0, o.sent}}
+	if f := o.source.opening; f != nil && !o.opened {
+		o.reached = int64(len(f.data))
+		if !resumed {
+			o.sent = o.reached
+			l.meta, l.done, l.sent = true, f.eof, []span{{0, o.sent}}
+		}
 	}
+	o.opened = true
 	o.lanes = append(o.lanes, l)
 	return l
 }
