@@ -187,3 +187,23 @@ func TestReadOnlyTarget(t *testing.T) {
 		d.fails(t, "exec", proto.IO)
 	})
 }
+
+// TestFewDescriptors stores more small files at once than there may be open ones.
+func TestFewDescriptors(t *testing.T) {
+	t.Parallel()
+	d := newDelivery(t)
+	for i := range 1500 {
+		d.put(t, fmt.Sprintf("tree/%d/f%04d", i%3, i), 2+i%300)
+	}
+	recv := begin(t, d.dir, nil, "sh", "-c", "ulimit -n 64; exec mesh-recv --listen 127.0.0.1:0 --token-file tok -C in")
+	await(t, filepath.Join(d.dir, "tok"))
+	cat := begin(t, d.from, nil, "mesh-cat", "@"+filepath.Join(d.dir, "tok"), "tree")
+	for _, p := range []*aTool{recv, cat} {
+		if code := p.code(t); code != proto.OK {
+			t.Errorf("%s ended with %v: %s", p.Args[0], code, p.stderr.String())
+		}
+	}
+	if n, _ := stored(t, d.in, d.holds); n != len(d.holds) {
+		t.Errorf("got %d files, want %d", n, len(d.holds))
+	}
+}
