@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"mesh/pipe/files"
 	"mesh/proto"
 )
 
@@ -58,8 +59,8 @@ func writeThrough(name string, data []byte) error {
 	return nil
 }
 
-// CheckFolder wants dir to be a folder that is there. It is not made: a slip of
-// the pen would take a whole delivery elsewhere.
+// CheckFolder wants dir to be a folder that is there and that files can be stored
+// in. It is not made: a slip of the pen would take a whole delivery elsewhere.
 func CheckFolder(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -71,5 +72,5 @@ func CheckFolder(dir string) error {
 	if !info.IsDir() {
 		return proto.Errorf(proto.Unsafe, "%s is not a folder", dir)
 	}
-	return nil
+	return files.CheckStore(dir)
 }
