@@ -21,6 +21,7 @@ type delivery struct {
 	dir, from, in string
 	target        string // of mesh-recv
 	holds         map[string][]byte
+	ready         func() // called when mesh-recv waits; may be nil
 }
 
 func newDelivery(t *testing.T) *delivery {
@@ -75,6 +76,9 @@ func (d *delivery) fails(t *testing.T, before string, want proto.Code) int {
 		line, _ := os.ReadFile(events)
 		return json.NewDecoder(bytes.NewReader(line)).Decode(&e) == nil && e.Token != ""
 	})
+	if d.ready != nil {
+		d.ready()
+	}
 	cat := begin(t, d.from, nil, "mesh-cat", e.Token, "tree")
 	for _, p := range []*aTool{recv, cat} {
 		code := p.code(t)
@@ -163,15 +167,22 @@ func TestFileLimit(t *testing.T) {
 	}
 }
 
-// TestReadOnlyTarget stores where nothing can be written.
+// TestReadOnlyTarget stores where nothing can be written: that is told before there
+// is a token, or if it is so later, at both ends.
 func TestReadOnlyTarget(t *testing.T) {
 	t.Parallel()
 	t.Run("disk", func(t *testing.T) {
 		t.Parallel()
 		d := newDelivery(t)
 		d.put(t, "tree/a", 1000)
-		d.mount(t, "ro,size=1m")
+		d.mount(t, "size=1m")
+		d.ready = func() {
+			if out, err := exec.Command("mount", "-o", "remount,ro", d.in).CombinedOutput(); err != nil {
+				t.Errorf("remount: %v: %s", err, out)
+			}
+		}
 		d.fails(t, "exec", proto.IO)
+		d.refused(t)
 	})
 	t.Run("folder", func(t *testing.T) {
 		t.Parallel()
@@ -179,11 +190,44 @@ func TestReadOnlyTarget(t *testing.T) {
 			t.Skip("root may write everywhere")
 		}
 		d := newDelivery(t)
-		d.put(t, "tree/a", 1000)
 		if err := os.Chmod(d.in, 0o555); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = os.Chmod(d.in, 0o755) })
-		d.fails(t, "exec", proto.IO)
+		d.refused(t)
 	})
+}
+
+// refused wants mesh-recv and an inbox not to begin.
+func (d *delivery) refused(t *testing.T) {
+	t.Helper()
+	for _, words := range [][]string{{"mesh-recv", "-C", "in"}, {"mesh-listen", "--inbox", "in"}} {
+		p := begin(t, d.dir, nil, words[0], append(words[1:], "--listen", "127.0.0.1:0", "--token-file", "none")...)
+		if code := p.code(t); code != proto.IO {
+			t.Errorf("%s ended with %v, want %v: %s", words[0], code, proto.IO, p.stderr.String())
+		}
+		if _, err := os.Stat(filepath.Join(d.dir, "none")); err == nil {
+			t.Errorf("%s made a token", words[0])
+		}
+	}
+}
+
+// TestFewDescriptors stores more small files at once than there may be open ones.
+func TestFewDescriptors(t *testing.T) {
+	t.Parallel()
+	d := newDelivery(t)
+	for i := range 1500 {
+		d.put(t, fmt.Sprintf("tree/%d/f%04d", i%3, i), 2+i%300)
+	}
+	recv := begin(t, d.dir, nil, "sh", "-c", "ulimit -n 64; exec mesh-recv --listen 127.0.0.1:0 --token-file tok -C in")
+	await(t, filepath.Join(d.dir, "tok"))
+	cat := begin(t, d.from, nil, "mesh-cat", "@"+filepath.Join(d.dir, "tok"), "tree")
+	for _, p := range []*aTool{recv, cat} {
+		if code := p.code(t); code != proto.OK {
+			t.Errorf("%s ended with %v: %s", p.Args[0], code, p.stderr.String())
+		}
+	}
+	if n, _ := stored(t, d.in, d.holds); n != len(d.holds) {
+		t.Errorf("got %d files, want %d", n, len(d.holds))
+	}
 }

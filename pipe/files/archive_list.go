@@ -3,12 +3,14 @@ package files
 import (
 	"archive/tar"
 	"archive/zip"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"math"
 	"strings"
+	"unicode"
 
 	"mesh/proto"
 	"mesh/proto/wire"
@@ -22,6 +24,9 @@ func (a *archive) listZip() error {
 	r := &boundedReaderAt{r: a.file, left: maxDirectoryBytes}
 	z, err := zip.NewReader(r, a.info.Size())
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) { // names are checked by us
+		if err == zip.ErrFormat && !a.endsZip() {
+			err = io.ErrUnexpectedEOF
+		}
 		return a.unreadable(err)
 	}
 	r.left = math.MaxInt64
@@ -53,6 +58,16 @@ func (a *archive) listZip() error {
 		}
 	}
 	return nil
+}
+
+// endsZip reports whether the file has the record that ends a zip, which is
+// followed by a comment of 64 KiB at the most.
+func (a *archive) endsZip() bool {
+	const recordBytes = 22
+	tail := make([]byte, min(a.info.Size(), math.MaxUint16+recordBytes))
+	n, _ := a.file.ReadAt(tail, a.info.Size()-int64(len(tail)))
+	at := bytes.LastIndex(tail[:n], []byte("PK\x05\x06"))
+	return at >= 0 && n-at >= recordBytes
 }
 
 // readTarget reads where a symbolic link in a zip leads to.
@@ -98,7 +113,7 @@ func (a *archive) listTar() error {
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) { // names are checked by us
 			at, _ := r.Seek(0, io.SeekCurrent)
 			switch {
-			case first && (err != io.EOF || at == 0):
+			case first && (err != io.EOF || at == 0) && !a.beginsTar():
 				return proto.Errorf(proto.Usage, "%s is neither a zip nor a tar", a.name)
 			case err != io.EOF:
 				return a.unreadable(err)
@@ -121,6 +136,19 @@ func (a *archive) listTar() error {
 			return err
 		}
 	}
+}
+
+// beginsTar reports whether the file begins like a tar, as far as it goes: with a
+// name that is filled up with zeros, and the digits of a mode.
+func (a *archive) beginsTar() bool {
+	const nameBytes, modeBytes = 100, 7
+	head := make([]byte, nameBytes+modeBytes)
+	n, _ := a.file.ReadAt(head, 0)
+	name, rest, ok := bytes.Cut(head[:min(n, nameBytes)], []byte{0})
+	if !ok || len(name) == 0 || bytes.ContainsFunc(name, unicode.IsControl) || len(bytes.Trim(rest, "\x00")) > 0 {
+		return false
+	}
+	return n <= nameBytes || len(bytes.Trim(head[nameBytes:n], "01234567")) == 0
 }
 
 // tarMember is the member of a header; what it holds begins at an offset.

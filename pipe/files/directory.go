@@ -1,6 +1,8 @@
 package files
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 
@@ -27,6 +29,30 @@ func newDirectory(root *os.Root) (*directory, error) {
 func (d *directory) close() {
 	_ = d.file.Close()
 	_ = d.Root.Close()
+}
+
+// CheckStore wants to be able to store in a folder: it makes a file of ours there,
+// and takes it away. A full disk is told when something comes: there may be room by
+// then.
+func CheckStore(dir string) error {
+	err := func() error {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		temps := newTemps()
+		name := temps.next()
+		f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Close(), root.Remove(name))
+	}()
+	if err == nil || proto.CodeOf(proto.IOError(err)) == proto.Space {
+		return nil
+	}
+	return proto.IOError(fmt.Errorf("store in %s: %w", dir, cause(err)))
 }
 
 // openFolder opens a folder in another one, which Lstat has found there, and

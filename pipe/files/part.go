@@ -22,14 +22,17 @@ const tempSuffix = ".part"
 
 // part is a file that is being received, under a name of ours beside its own.
 type part struct {
-	folder *folder // open
-	entry  *wire.Entry
-	name   string // it will get
-	temp   string
-	file   *os.File // nil if it was written whole
-	hash   *digest.Hasher
-	bytes  int64
-	kept   bool // when it is cut short, for another run to go on with
+	folder    *folder // open
+	entry     *wire.Entry
+	name      string // it will get
+	temp      string
+	file      *os.File // nil if it is written whole
+	bare      nameless // if it has no temp
+	body      []byte   // of what is to be written whole
+	unwritten error    // why that could not be
+	hash      *digest.Hasher
+	bytes     int64
+	kept      bool // when it is cut short, for another run to go on with
 
 	published bool
 }
@@ -205,8 +208,11 @@ func (p *part) failed(err error) error {
 
 // sync makes what it holds durable.
 func (p *part) sync() error {
-	if p.file != nil {
+	switch {
+	case p.file != nil:
 		return p.file.Sync()
+	case p.bare.is:
+		return p.bare.sync()
 	}
 	f, err := p.folder.root.OpenFile(p.temp, os.O_RDWR|openNonblock, 0)
 	if err != nil {
@@ -219,12 +225,17 @@ func (p *part) close() {
 	if p.file != nil {
 		_ = p.file.Close()
 	}
+	if p.bare.is {
+		p.bare.close()
+	}
 }
 
 // drop takes the file away.
 func (p *part) drop() {
 	p.close()
-	_ = p.folder.root.Remove(p.temp)
+	if !p.bare.is {
+		_ = p.folder.root.Remove(p.temp)
+	}
 }
 
 // at goes on behind what is there.

@@ -30,10 +30,33 @@ func (s *store) publish(p *part) (string, error) {
 		case err == nil && !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
 			return "", ErrIsThere
 		case err == nil:
-			return name, root.Rename(p.temp, name) // replaces a link, and follows none
+			return name, p.replace() // a link too, and follows none
 		}
 	}
-	return publishAs(p.name, s.o.Rename, func(name string) error { return rename(root, p.temp, name) })
+	return publishAs(p.name, s.o.Rename, p.giveName)
+}
+
+// giveName gives a part a name that is not there yet.
+func (p *part) giveName(name string) error {
+	if p.bare.is {
+		return p.bare.link(p.folder.root, name)
+	}
+	return rename(p.folder.root, p.temp, name)
+}
+
+// replace gives a part its name, in the place of what has it.
+func (p *part) replace() error {
+	root := p.folder.root
+	if p.bare.is {
+		if err := p.bare.link(root, p.temp); err != nil {
+			return err
+		}
+	}
+	err := root.Rename(p.temp, p.name)
+	if err != nil && p.bare.is {
+		_ = root.Remove(p.temp)
+	}
+	return err
 }
 
 // publishAs gives a name, or if that is taken and may be numbered, the next number

@@ -86,8 +86,9 @@ func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o R
 		return Summary{}, proto.IOError(err)
 	}
 	base := &folder{root: &directory{in, file}, uses: 1, found: info, mu: new(sync.Mutex)}
+	temps := newTemps()
 	r := &receiver{
-		ctx: ctx, o: o, r: newFrameReader(from), w: newFrameWriter(to), store: newStore(base, o), temps: newTemps(),
+		ctx: ctx, o: o, r: newFrameReader(from), w: newFrameWriter(to), store: newStore(base, o, temps.next()), temps: temps,
 		tally: tally{report: o.Report}, order: newOrder(o), stack: []*folder{base},
 	}
 	err = takeFrames(r.r, r)

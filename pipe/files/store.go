@@ -30,13 +30,15 @@ const fewFiles = 8
 // store publishes what is complete, in the order of its coming.
 //
 //	receiver -> jobs -> sync all -> publish all -> sync folders
+//	       \-> writers -/
 type store struct {
 	o       ReceiveOptions
 	in      *folder       // where all is stored
 	owes    bool          // run's own, as the next: some names are not durable yet
 	arrived []Arrival     // not told yet
-	next    []job         // the receiver's: to be handed over
-	jobs    chan []job    // sent and closed by the receiver
+	next    *handful      // the receiver's: to be handed over
+	jobs    chan *handful // sent and closed by the receiver
+	writers writers
 	done    chan struct{} // closed when jobs is and all are done
 
 	mu      sync.Mutex
@@ -62,8 +64,10 @@ func (j job) in() *folder {
 	return j.part.folder
 }
 
-func newStore(in *folder, o ReceiveOptions) *store {
-	s := &store{o: o, in: in, jobs: make(chan []job, 1), done: make(chan struct{})}
+// newStore begins to store in a folder; probe is a name of ours that is free there.
+func newStore(in *folder, o ReceiveOptions, probe string) *store {
+	s := &store{o: o, in: in, jobs: make(chan *handful, batchJobs/handJobs), done: make(chan struct{}), next: new(handful)}
+	s.writers.start(in, probe)
 	go s.run()
 	return s
 }
@@ -71,23 +75,40 @@ func newStore(in *folder, o ReceiveOptions) *store {
 // add takes a job, to be handed over with others: to wake the store up for each
 // small file takes as long as to store it.
 func (s *store) add(j job) {
-	s.next = append(s.next, j)
-	if len(s.next) == handJobs || j.part != nil && j.part.file != nil {
+	s.next.jobs = append(s.next.jobs, j)
+	if len(s.next.jobs) == handJobs || j.part != nil && j.part.file != nil {
 		s.hand()
 	}
 }
 
+// addWhole is add for a file that is still to be written, with what it holds,
+// which is copied.
+func (s *store) addWhole(p *part, body []byte) {
+	if len(s.next.data)+len(body) > handBytes {
+		s.hand()
+	}
+	if s.next.data == nil {
+		s.next.data = s.writers.buffer()
+	}
+	from := len(s.next.data)
+	s.next.data = append(s.next.data, body...)
+	p.body = s.next.data[from:]
+	s.add(job{part: p})
+}
+
 // hand hands over what was added.
 func (s *store) hand() {
-	if len(s.next) > 0 {
+	if len(s.next.jobs) > 0 {
+		s.writers.take(s.next)
 		s.jobs <- s.next
-		s.next = nil
+		s.next = new(handful)
 	}
 }
 
 // finish waits until all is done, and returns what went wrong.
 func (s *store) finish() error {
 	s.hand()
+	s.writers.stop()
 	close(s.jobs)
 	<-s.done
 	return s.failed()
@@ -128,13 +149,14 @@ func (s *store) run() {
 }
 
 // gather takes what comes within a moment, to be stored together.
-func (s *store) gather(first []job) []job {
+func (s *store) gather(first *handful) []job {
 	batch, open := make([]job, 0, batchJobs), 0
 	moment := time.NewTimer(batchWait)
 	defer moment.Stop()
-	for jobs, ok := first, true; ok; {
-		batch = append(batch, jobs...)
-		for _, j := range jobs {
+	for next, ok := first, true; ok; {
+		next.wait()
+		batch = append(batch, next.jobs...)
+		for _, j := range next.jobs {
 			if j.part == nil || j.part.file != nil {
 				open++
 			}
@@ -143,7 +165,7 @@ func (s *store) gather(first []job) []job {
 			break
 		}
 		select {
-		case jobs, ok = <-s.jobs:
+		case next, ok = <-s.jobs:
 		case <-moment.C:
 			ok = false
 		}
@@ -179,6 +201,40 @@ func (s *store) sync() error {
 
 // store makes a batch durable, but for names that it leaves to settle.
 func (s *store) store(batch []job) error {
+	batch, failed := s.written(batch)
+	if err := s.storeWritten(batch); err != nil {
+		return err
+	}
+	return failed
+}
+
+// written returns what of a batch is there. That a file could not be written is
+// told, and ends nothing, but that the disk is full ends what is behind it.
+func (s *store) written(batch []job) (there []job, full error) {
+	for i, j := range batch {
+		if j.part == nil || j.part.unwritten == nil {
+			if there != nil {
+				there = append(there, j)
+			}
+			continue
+		}
+		if there == nil {
+			there = append(make([]job, 0, len(batch)), batch[:i]...)
+		}
+		p := j.part
+		if proto.CodeOf(proto.IOError(p.unwritten)) == proto.Space {
+			return there, p.failed(p.unwritten)
+		}
+		s.spoil(p.folder.top)
+		s.refuse(p.entry.Path, refusal(p.unwritten))
+	}
+	if there == nil {
+		return batch, nil
+	}
+	return there, nil
+}
+
+func (s *store) storeWritten(batch []job) error {
 	alike := s.oneDisk(batch)
 	if err := s.syncBatch(batch, alike); err != nil {
 		return err

@@ -176,20 +176,11 @@ func (r *receiver) whole(w *want) error {
 	if err := proven(w.entry, body); err != nil {
 		return err
 	}
-	p := &part{folder: w.in, entry: w.entry, name: w.name, temp: r.temps.next()}
-	if err = w.in.open(); err == nil {
-		if err = writeNew(w.in.root, p.temp, modeOf(w.entry), w.entry.Mtime, body); err != nil {
-			w.in.close()
-		}
+	if err := w.in.open(); err != nil {
+		return r.drop(w.entry, refusal(err))
 	}
-	switch {
-	case err == nil:
-		r.store.add(job{part: p})
-		return nil
-	case proto.CodeOf(proto.IOError(err)) == proto.Space:
-		return p.failed(err)
-	}
-	return r.drop(w.entry, refusal(err))
+	r.store.addWhole(&part{folder: w.in, entry: w.entry, name: w.name, temp: r.temps.next()}, body)
+	return nil
 }
 
 // newPart begins the file that a want is for.

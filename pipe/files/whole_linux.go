@@ -20,13 +20,15 @@ func writeNew(in *directory, name string, perm fs.FileMode, mtime int64, data []
 		if err != nil {
 			return err
 		}
-		err = fill(fd, perm, data)
+		err = fill(fd, data)
+		if err == nil {
+			err = restrict(fd, perm)
+		}
 		if cerr := unix.Close(fd); err == nil {
 			err = cerr
 		}
 		if err == nil {
-			times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(mtime)}
-			err = unix.UtimesNanoAt(int(at), name, times, unix.AT_SYMLINK_NOFOLLOW)
+			err = unix.UtimesNanoAt(int(at), name, modified(mtime), unix.AT_SYMLINK_NOFOLLOW)
 		}
 		if err != nil {
 			_ = unix.Unlinkat(int(at), name, 0)
@@ -35,8 +37,14 @@ func writeNew(in *directory, name string, perm fs.FileMode, mtime int64, data []
 	})
 }
 
-// fill writes all of a new file, and takes from its mode what we needed.
-func fill(fd int, perm fs.FileMode, data []byte) error {
+// modified are the times of a file that was modified so many nanoseconds after
+// 1970.
+func modified(mtime int64) []unix.Timespec {
+	return []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(mtime)}
+}
+
+// fill writes all of a new file.
+func fill(fd int, data []byte) error {
 	for len(data) > 0 {
 		n, err := again(func() (int, error) { return unix.Write(fd, data) })
 		if err != nil {
@@ -44,6 +52,11 @@ func fill(fd int, perm fs.FileMode, data []byte) error {
 		}
 		data = data[n:]
 	}
+	return nil
+}
+
+// restrict takes from the mode of a new file what we needed.
+func restrict(fd int, perm fs.FileMode) error {
 	if perm&0o600 == 0o600 {
 		return nil
 	}

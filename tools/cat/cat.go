@@ -61,6 +61,7 @@ func run(c *cli.Context) error {
 		cmdline.Bulk()
 	case !c.Bool("archive"): // what that lists is kept in memory
 		cmdline.LittleMemory()
+		cmdline.OneProcessor()
 	}
 	n, err := node.Open(c)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"mesh/pipe/files"
 	"mesh/proto"
 )
 
@@ -60,8 +61,8 @@ func writeThrough(name string, data []byte) error {
 	return nil
 }
 
-// CheckFolder wants dir to be a folder that is there. It is not made: a slip of
-// the pen would take a whole delivery elsewhere.
+// CheckFolder wants dir to be a folder that is there and that files can be stored
+// in. It is not made: a slip of the pen would take a whole delivery elsewhere.
 func CheckFolder(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -77,5 +78,5 @@ func CheckFolder(dir string) error {
 	if !info.IsDir() {
 		return proto.Errorf(proto.Unsafe, "%s is not a folder", dir)
 	}
-	return nil
+	return files.CheckStore(dir)
 }

@@ -116,11 +116,16 @@ const heapGrowth = 25
 // handing each packet to another processor costs more than it gains (see
 // PERFORMANCE.md). GOMAXPROCS and GOGC in the environment come first.
 func Bulk() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(1)
-	}
+	OneProcessor()
 	if os.Getenv("GOGC") == "" {
 		runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, heapGrowth)
+	}
+}
+
+// OneProcessor is the part of [Bulk] that also who sends files is faster with.
+func OneProcessor() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
 	}
 }
 

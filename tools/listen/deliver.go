@@ -141,6 +141,12 @@ func (s *storing) pipe(l *link.Link) error {
 		create = func() (*files.Pending, error) { return files.CreateNumbered(path) }
 	}
 	file, err := create()
+	if errors.Is(err, fs.ErrExist) {
+		if same, serr := files.OpenSame(path); serr == nil {
+			defer same.Close()
+			return s.again(l, same)
+		}
+	}
 	if err != nil {
 		l.Close(err)
 		return err
@@ -156,6 +162,22 @@ func (s *storing) pipe(l *link.Link) error {
 		}
 		sum := w.hash.Sum()
 		return s.arrived(files.Arrival{Name: file.Base(), Bytes: w.bytes, Digest: &sum, Stored: 1})
+	}})
+}
+
+// again takes a pipe whose name is taken, which may be what is there already: of a
+// sender that was not told so, and repeats its command.
+func (s *storing) again(l *link.Link, same *files.Same) error {
+	w := &bounded{w: same, most: s.maxBytes, hash: digest.New()}
+	return s.node.Exchange(s.running, l, nil, &pipe.Sink{Writer: w, Finish: func(status int) error {
+		if status != 0 {
+			return nil
+		}
+		if err := same.Finish(); err != nil {
+			return err
+		}
+		sum := w.hash.Sum()
+		return s.arrived(files.Arrival{Name: s.options.name, Bytes: w.bytes, Digest: &sum})
 	}})
 }
 
