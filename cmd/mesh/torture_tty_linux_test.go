@@ -172,8 +172,23 @@ func descendant(pid int, name string) int {
 type ptyViewer struct {
 	*pty.Process
 
-	mu     sync.Mutex
-	screen *vt.Terminal
+	ended chan struct{} // closed when it has closed its terminal
+
+	mu      sync.Mutex
+	screen  *vt.Terminal
+	written []byte // the first of it
+	drawn   func() // if there is one, called after each read
+}
+
+// maxWritten is how much is kept of what a viewer writes.
+const maxWritten = 4 << 20
+
+// rest waits for the viewer's end and returns what it has written.
+func (v *ptyViewer) rest() []byte {
+	<-v.ended
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.written
 }
 
 func viewOnPTY(t *testing.T, dir string, args ...string) *ptyViewer {
@@ -194,24 +209,28 @@ func viewOnPTY(t *testing.T, dir string, args ...string) *ptyViewer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &ptyViewer{Process: p, screen: vt.New(80, 24, 0)}
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	v := &ptyViewer{Process: p, screen: vt.New(80, 24, 0), ended: make(chan struct{})}
+	go func() {
+		defer close(v.ended)
 		buf := make([]byte, 64<<10)
 		for {
 			n, err := p.Read(buf)
 			v.mu.Lock()
 			_, _ = v.screen.Write(buf[:n])
+			v.written = append(v.written, buf[:min(n, maxWritten-len(v.written))]...)
+			if v.drawn != nil {
+				v.drawn()
+			}
 			v.mu.Unlock()
 			if err != nil {
 				return
 			}
 		}
-	})
+	}()
 	t.Cleanup(func() {
 		_ = syscall.Kill(p.Pid(), syscall.SIGCONT)
 		p.Close()
-		wg.Wait()
+		<-v.ended
 	})
 	return v
 }
