@@ -50,7 +50,7 @@ func TestTTYForms(t *testing.T) {
 	}
 	for _, tt := range []struct{ file, form string }{{"data", "--raw"}, {"text", "--raw"}, {"text", "--cast"}} {
 		token := "tok" + tt.file + tt.form
-		sharer := begin(t, dir, nil, "mesh-tty", "--share", "--headless", "--history", "4M", "--listen", "127.0.0.1:0", "--token-file", token, "--audit", token+".audit",
+		sharer := begin(t, dir, nil, "mesh-tty", "--share", "--headless", "--history", "4M", "--listen", "127.0.0.1:0", "--token-file", token, "--audit", token+".audit", "--record", token+".cast",
 			"--", "sh", "-c", "stty raw -echo; until grep -q join "+token+".audit; do sleep 0.01; done; cat "+tt.file)
 		await(t, filepath.Join(dir, token))
 		var got bytes.Buffer
@@ -67,6 +67,13 @@ func TestTTYForms(t *testing.T) {
 		played := got.Bytes()
 		if tt.form == "--cast" {
 			played = play(t, dir, got.Bytes())
+			recorded, err := os.ReadFile(filepath.Join(dir, token+".cast"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := play(t, dir, recorded); !bytes.Equal(got, want) {
+				t.Errorf("--record: got %d bytes, %.300q…, want %d", len(got), got, len(want))
+			}
 		}
 		if !bytes.HasSuffix(played, want) || tt.form == "--raw" && len(played) != len(want) { // a recording begins with the screen
 			t.Errorf("%s %s: got %d bytes, %.300q…, want %d, %.300q…", tt.form, tt.file, len(played), played, len(want), want)
