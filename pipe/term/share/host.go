@@ -46,8 +46,10 @@ type HostOptions struct {
 	Command []string
 	Env     []string
 	Stream  io.Reader
+	// Next is where the bytes of Stream go on to; nil for nowhere. An error of it ends
+	// the session.
+	Next io.Writer
 	// In and Out are the sharer's own terminal, which is handed over; nil for none.
-	// With Stream, Out is where its bytes go on to.
 	In, Out *os.File
 	// RecordTo and AuditTo are names of files; "" for none.
 	RecordTo, AuditTo string
@@ -242,12 +244,9 @@ func (h *Host) drain(ctx, living context.Context) {
 // copy takes the output to its end. What the sharer sees is not held up by any
 // viewer. When its terminal is gone the session goes on for the others.
 func (h *Host) copy(output io.Reader) error {
-	var out io.Writer
-	switch {
-	case h.console != nil:
+	out := h.o.Next
+	if h.console != nil {
 		out = h.console
-	case h.o.Out != nil:
-		out = h.o.Out
 	}
 	buf := make([]byte, readBytes)
 	for {
@@ -255,7 +254,7 @@ func (h *Host) copy(output io.Reader) error {
 		if n > 0 {
 			if werr := h.show(out, buf[:n]); werr != nil {
 				if h.process == nil {
-					return fmt.Errorf("write to standard output: %w", werr)
+					return werr
 				}
 				out = nil
 			}
