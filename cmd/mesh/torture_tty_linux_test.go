@@ -138,7 +138,9 @@ func TestTTYManyViewers(t *testing.T) {
 	if _, err := viewers[0].Write([]byte("\n")); err != nil {
 		t.Fatal(err)
 	}
-	for limit := begun.Add(time.Duration(seconds)*time.Second + waitLimit); !viewers[0].has("all seen"); time.Sleep(50 * time.Millisecond) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for limit := begun.Add(time.Duration(seconds)*time.Second + waitLimit); !viewers[0].has("all seen"); <-tick.C {
 		most = max(most, procStatus(sharer, "VmRSS"))
 		if time.Now().After(limit) {
 			t.Fatalf("top runs for %v, want %d s", time.Since(begun), seconds)
