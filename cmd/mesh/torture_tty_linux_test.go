@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -105,6 +106,101 @@ func TestTTYFlood(t *testing.T) {
 		span, speed/1e6, speed/(before+after)*200, before/1e6, after/1e6, memory.String(), again.Round(time.Millisecond))
 }
 
+// TestTTYManyViewers has many processes view a screen that changes ten times a
+// second. All see the same in the end, and none is lost.
+func TestTTYManyViewers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	n := int(torture(t, "TORTURE_VIEWERS", 5, 10, 100))
+	seconds := int(torture(t, "TORTURE_TOP", 1, 3, 30))
+	if _, err := exec.LookPath("top"); err != nil {
+		t.Skip("no top here")
+	}
+	const maxRSS = 150 << 10 // KiB
+	dir := t.TempDir()
+	sharer := begin(t, dir, nil, "mesh-tty", "--share", "--headless", "--control", "--listen", "127.0.0.1:0", "--token-file", "tok", "--audit", "audit",
+		"--", "sh", "-c", fmt.Sprintf("echo ready; read go; top -d 0.1 -n %d; echo all seen; exec cat", 10*seconds))
+	await(t, filepath.Join(dir, "tok.control"))
+	viewers := make([]*ptyViewer, n)
+	for i := range viewers {
+		token := "@tok"
+		if i == 0 {
+			token += ".control"
+		}
+		viewers[i] = viewOnPTY(t, dir, token)
+	}
+	for _, v := range viewers {
+		v.wait(t, "ready")
+	}
+	most := 0
+	begun := time.Now()
+	if _, err := viewers[0].Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for limit := begun.Add(time.Duration(seconds)*time.Second + waitLimit); !viewers[0].has("all seen"); <-tick.C {
+		most = max(most, procStatus(sharer, "VmRSS"))
+		if time.Now().After(limit) {
+			t.Fatalf("top runs for %v, want %d s", time.Since(begun), seconds)
+		}
+	}
+	ran := time.Since(begun)
+	for i, v := range viewers {
+		v.wait(t, "all seen")
+		poll(t, fmt.Sprintf("viewer %d sees what the first does", i), func() bool { return v.picture() == viewers[0].picture() })
+	}
+	audit, err := os.ReadFile(filepath.Join(dir, "audit"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if joined, left := bytes.Count(audit, []byte(`"join"`)), bytes.Count(audit, []byte(`"leave"`)); joined != n || left != 0 {
+		t.Errorf("%d joined and %d left, want %d and none", joined, left, n)
+	}
+	if most > maxRSS && !raceDetector {
+		t.Errorf("the sharer has %d KiB, want at most %d", most, maxRSS)
+	}
+	t.Logf("torture: %d viewers, processes on terminals of their own, see %v of top -d 0.1: all the same in the end, none lost; the sharer has %d MiB", n, ran.Round(100*time.Millisecond), most>>10)
+}
+
+// TestTTYFresh looks at how old a viewer's screen gets in a flood of lines that all
+// differ. A busy machine is late: the promise is 200 ms.
+func TestTTYFresh(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	span := time.Duration(torture(t, "TORTURE_FRESH", 2, 5, 60)) * time.Second
+	const maxOld = 2 * time.Second
+	dir := t.TempDir()
+	begin(t, dir, nil, "mesh-tty", "--share", "--headless", "--listen", "127.0.0.1:0", "--token-file", "tok", "--", "seq", "inf")
+	await(t, filepath.Join(dir, "tok"))
+	v := viewOnPTY(t, dir, "@tok")
+	poll(t, "numbers", func() bool { return v.has("00") })
+	var gaps []time.Duration
+	last, at := "", time.Now()
+	v.mu.Lock()
+	v.drawn = func() {
+		if line := v.screen.Text()[0]; line != last {
+			last = line
+			gaps = append(gaps, time.Since(at))
+			at = time.Now()
+		}
+	}
+	v.mu.Unlock()
+	<-time.After(span)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.drawn = nil
+	gaps = append(gaps, time.Since(at))
+	slices.Sort(gaps)
+	if got := gaps[len(gaps)-1]; got > maxOld && !raceDetector {
+		t.Errorf("a screen was %v old, want at most %v", got, maxOld)
+	}
+	t.Logf("torture: a viewer of a flood for %v: %d screens, a new one every %v at the median, %v at p99, %v at most", span, len(gaps),
+		gaps[len(gaps)/2].Round(time.Millisecond), gaps[len(gaps)*99/100].Round(time.Millisecond), gaps[len(gaps)-1].Round(time.Millisecond))
+}
+
 // floodSpeed is how many bytes a second a process writes for a while. It calls
 // look, if there is one, ten times a second.
 func floodSpeed(t *testing.T, pid int, span time.Duration, look func()) float64 {
@@ -172,8 +268,23 @@ func descendant(pid int, name string) int {
 type ptyViewer struct {
 	*pty.Process
 
-	mu     sync.Mutex
-	screen *vt.Terminal
+	ended chan struct{} // closed when it has closed its terminal
+
+	mu      sync.Mutex
+	screen  *vt.Terminal
+	written []byte // the first of it
+	drawn   func() // if there is one, called after each read
+}
+
+// maxWritten is how much is kept of what a viewer writes.
+const maxWritten = 4 << 20
+
+// rest waits for the viewer's end and returns what it has written.
+func (v *ptyViewer) rest() []byte {
+	<-v.ended
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.written
 }
 
 func viewOnPTY(t *testing.T, dir string, args ...string) *ptyViewer {
@@ -194,24 +305,28 @@ func viewOnPTY(t *testing.T, dir string, args ...string) *ptyViewer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &ptyViewer{Process: p, screen: vt.New(80, 24, 0)}
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	v := &ptyViewer{Process: p, screen: vt.New(80, 24, 0), ended: make(chan struct{})}
+	go func() {
+		defer close(v.ended)
 		buf := make([]byte, 64<<10)
 		for {
 			n, err := p.Read(buf)
 			v.mu.Lock()
 			_, _ = v.screen.Write(buf[:n])
+			v.written = append(v.written, buf[:min(n, maxWritten-len(v.written))]...)
+			if v.drawn != nil {
+				v.drawn()
+			}
 			v.mu.Unlock()
 			if err != nil {
 				return
 			}
 		}
-	})
+	}()
 	t.Cleanup(func() {
 		_ = syscall.Kill(p.Pid(), syscall.SIGCONT)
 		p.Close()
-		wg.Wait()
+		<-v.ended
 	})
 	return v
 }
@@ -219,9 +334,23 @@ func viewOnPTY(t *testing.T, dir string, args ...string) *ptyViewer {
 // wait waits until the screen has a text.
 func (v *ptyViewer) wait(t *testing.T, text string) {
 	t.Helper()
-	poll(t, fmt.Sprintf("the screen has %q", text), func() bool {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		return strings.Contains(strings.Join(v.screen.Text(), "\n"), text)
-	})
+	poll(t, fmt.Sprintf("the screen has %q", text), func() bool { return v.has(text) })
+}
+
+func (v *ptyViewer) has(text string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return strings.Contains(strings.Join(v.screen.Text(), "\n"), text)
+}
+
+// picture is all that is to be seen, with the colours and the cursor.
+func (v *ptyViewer) picture() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var b strings.Builder
+	for y := range 24 {
+		fmt.Fprintln(&b, v.screen.Line(y))
+	}
+	fmt.Fprint(&b, v.screen.Cursor())
+	return b.String()
 }

@@ -3,13 +3,18 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mesh/pipe/term/termtest"
+	"mesh/proto"
 )
 
 // The sharer's tool ends with the command's status, and the terminal is as it was
@@ -26,6 +31,7 @@ func TestTTYShareEnds(t *testing.T) {
 		{"left behind", `printf '\033[?1049h\033[?25l\033[?1000h\033[?2004h\033[31m'`, func(*testing.T, *shared) {}, "0"},
 		{"exit", "sh", func(_ *testing.T, s *shared) { s.sharer.Run("exit 3") }, "3"},
 		{"SIGTERM", "cat", func(t *testing.T, s *shared) { s.kill(syscall.SIGTERM) }, "143"},
+		{"SIGHUP", "cat", func(t *testing.T, s *shared) { s.kill(syscall.SIGHUP) }, "129"},
 		{"SIGKILL", "cat", func(t *testing.T, s *shared) { s.kill(syscall.SIGKILL) }, "137"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -47,6 +53,63 @@ func TestTTYShareEnds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A sharer that is suspended gives its terminal back, and takes it again with fg,
+// with all that is on it.
+func TestTTYShareSuspended(t *testing.T) {
+	t.Parallel()
+	s := share(t, 80, 24)
+	v := s.view("tok.control", 80, 24)
+	v.WaitText("shared 42")
+	s.sharer.Run(`printf '\033[?1003;1006h\033[?1h\033[31mred\033[m\n'`)
+	s.sharer.WaitText("red\nPROMPT>")
+	want := state(s.sharer)
+	s.kill(syscall.SIGTSTP)
+	s.sharer.WaitText("topped")
+	const sane = "alternate=0 cursor=1 insert=0 keypad=0 cursorkeys=0 mouse=0 sgr=0 origin=0 region=0-23 wrap=1"
+	if got := s.sharer.Modes(); got != sane {
+		t.Errorf("suspended: got %s, want %s", got, sane)
+	}
+	s.sharer.Run("clear; stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(icanon|echo|isig|opost)' | tr '\\n' ' '")
+	s.sharer.WaitText("isig icanon echo")
+	s.sharer.Run("fg")
+	termtest.Wait(t, func() error {
+		if got := state(s.sharer); got != want {
+			return fmt.Errorf("after fg: got\n%s\nwant\n%s", got, want)
+		}
+		return nil
+	})
+	wantSame(t, "after fg", s.sharer, v)
+	v.Run("echo on $((40+2))")
+	s.sharer.WaitText("on 42")
+	wantSame(t, "typed after fg", s.sharer, v)
+}
+
+// A sharer that is killed takes its command along, and its viewers hear of it.
+func TestTTYShareKilled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	sharer := begin(t, dir, nil, "mesh-tty", "--share", "--headless", "--listen", "127.0.0.1:0", "--token-file", "tok", "--audit", "audit",
+		"--", "sh", "-c", "trap 'echo hup >hup; exit' HUP; while :; do sleep 0.1; done")
+	await(t, filepath.Join(dir, "tok"))
+	viewer := begin(t, dir, nil, "mesh-tty", "--raw", "@tok")
+	poll(t, "a viewer", func() bool {
+		audit, _ := os.ReadFile(filepath.Join(dir, "audit"))
+		return bytes.Contains(audit, []byte(`"join"`))
+	})
+	_ = sharer.Process.Kill()
+	killed := time.Now()
+	if got := viewer.code(t); got != proto.Truncated {
+		t.Errorf("the viewer ended with %v, want %v", got, proto.Truncated)
+	}
+	if got, most := time.Since(killed), 3*time.Second; got > most && !raceDetector {
+		t.Errorf("the viewer ended after %v, want at most %v", got, most)
+	}
+	if got, want := viewer.stderr.String(), "mesh-tty: error: the peer's process is gone\n"; got != want {
+		t.Errorf("the viewer said %q, want %q", got, want)
+	}
+	await(t, filepath.Join(dir, "hup"))
 }
 
 // pid finds the sharer's process.
@@ -94,6 +157,8 @@ func TestTTYReadOnly(t *testing.T) {
 	v := s.view("tok", 80, 24)
 	s.waitViewers(1)
 	v.Keys("a", "Enter", "Up", "C-l", "F1")
+	v.Paste("pasted\nlines")
+	v.Type("\x1b[<0;5;5M\x1b[<0;5;5m\x1b[?62;22c\x1b[1;1R\x1b]11;rgb:0/0/0\x07")
 	s.sharer.Run("sharer")
 	v.WaitText("sharer")
 	termtest.Wait(t, func() error {

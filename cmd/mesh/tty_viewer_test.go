@@ -60,6 +60,7 @@ func TestTTYSizes(t *testing.T) {
 	s := shareCommand(t, 120, 40, `sh -c 'for i in $(seq 40); do printf "\033[$i;1H\033[3$((i%8))m"; seq -s " " $i 200 | cut -c1-120 | tr -d "\n"; done; printf "\033[H"; exec cat'`)
 	s.sharer.WaitText("\n40 41")
 	want := strings.Split(s.sharer.Text(), "\n")
+	history := s.sharer.Format("#{history_size}")
 	for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 60}, {100, 60}, {200, 30}} {
 		cols, rows := size[0], size[1]
 		v := s.view("tok.control", cols, rows)
@@ -80,6 +81,13 @@ func TestTTYSizes(t *testing.T) {
 			}
 			return nil
 		})
+		v.Keys("Enter")
+		v.Type("~.")
+		v.WaitText("PROMPT>")
+		want = strings.Split(s.sharer.Text(), "\n") // it has been typed at
+	}
+	if got := s.sharer.Format("#{history_size}"); got != history {
+		t.Errorf("the sharer has %s lines of history, want %s", got, history)
 	}
 	if got := s.sharer.Format("#{pane_width}x#{pane_height}"); got != "120x40" {
 		t.Errorf("the sharer's terminal is %s", got)
@@ -87,6 +95,18 @@ func TestTTYSizes(t *testing.T) {
 	if got := strings.Split(s.sharer.Text(), "\n"); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the sharer's screen has changed:\n%s", s.sharer.Text())
 	}
+}
+
+// The first command of who types runs at that viewer's size.
+func TestTTYWriterSize(t *testing.T) {
+	t.Parallel()
+	s := share(t, 120, 40, "--size", "writer")
+	v := s.view("tok.control", 70, 21)
+	v.WaitText("shared 42")
+	v.Run("stty size")
+	v.WaitText("stty size\n21 70")
+	s.sharer.Run("stty size")
+	s.sharer.WaitText("stty size\n40 120")
 }
 
 // A viewer that is killed, or suspended, leaves its terminal sane, and the others

@@ -49,7 +49,7 @@ func shareOptions(c *cli.Context, args, cmd []string) (o share.HostOptions, err 
 	case stream && (cmd != nil || headless):
 		return o, proto.Errorf(proto.Usage, "either standard input or a command can be shared")
 	case stream:
-		o.Stream, o.Out = c.App.Reader, out
+		o.Stream, o.Next = c.App.Reader, node.Stdout(c).Writer
 		o.Cols, o.Rows = term.DefaultCols, term.DefaultRows
 	case len(args) > 0:
 		return o, cmdline.Hint(proto.Errorf(proto.Usage, "--share calls no PEER"), "mesh-tty --share [-- CMD…], or mesh-tty --share - for what comes on standard input")
@@ -67,8 +67,8 @@ func shareOptions(c *cli.Context, args, cmd []string) (o share.HostOptions, err 
 	if c.Int("max") < 1 {
 		return o, proto.Errorf(proto.Usage, "--max is at least 1")
 	}
-	if term.IsTerminal(o.Out) {
-		o.Cols, o.Rows = term.Size(o.Out)
+	if !headless && term.IsTerminal(out) {
+		o.Cols, o.Rows = term.Size(out)
 	}
 	return o, sharing.Read(c, c.String("name"), &o)
 }

@@ -55,6 +55,7 @@ func (h *Host) keys(ctx context.Context) {
 // that may have lost it.
 func (h *Host) sizes(ctx context.Context) {
 	cols, rows := h.console.Size()
+	h.Resize(cols, rows)
 	for {
 		select {
 		case <-h.console.Changed():

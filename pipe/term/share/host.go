@@ -47,10 +47,12 @@ type HostOptions struct {
 	Command []string
 	Env     []string
 	Stream  io.Reader
+	// Next is where the bytes of Stream go on to; nil for nowhere. An error of it ends
+	// the session.
+	Next io.Writer
 	// In and Out are the sharer's own terminal, which is handed over; nil for none.
 	// Where the shared one may have another size than that ([SizeWriter], [SizeFixed])
 	// it is drawn on Out, which is of the kind Term, and answers for itself.
-	// With Stream, Out is where its bytes go on to.
 	In, Out *os.File
 	Term    string
 	// RecordTo and AuditTo are names of files; "" for none.
@@ -276,12 +278,9 @@ func (h *Host) drain(ctx, living context.Context) {
 // copy takes the output to its end. What the sharer sees is not held up by any
 // viewer. When its terminal is gone the session goes on for the others.
 func (h *Host) copy(output io.Reader) error {
-	var out io.Writer
-	switch {
-	case h.console != nil:
+	out := h.o.Next
+	if h.console != nil {
 		out = h.console
-	case h.o.Out != nil:
-		out = h.o.Out
 	}
 	lookout := newLookout()
 	defer lookout.close()
@@ -292,7 +291,7 @@ func (h *Host) copy(output io.Reader) error {
 		if n > 0 {
 			if werr := h.show(out, buf[:n]); werr != nil {
 				if h.process == nil {
-					return fmt.Errorf("write to standard output: %w", werr)
+					return werr
 				}
 				out = nil
 			}

@@ -188,7 +188,7 @@ func TestHostStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHosted(t, share.HostOptions{Stream: r, Out: out}, "")
+	h := newHosted(t, share.HostOptions{Stream: r, Next: out}, "")
 	v := h.view(anyone(mayType), wire.TermOpen{Mode: wire.TermRaw})
 	if v.session.Rights != "tty:view" {
 		t.Errorf("who views a stream may %s", v.session.Rights)

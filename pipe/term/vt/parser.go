@@ -76,7 +76,7 @@ func (t *Terminal) step(b byte) {
 		t.state = escape
 		return
 	case b == can || b == sub:
-		t.state = ground
+		t.state, t.printed = ground, 0
 		return
 	case b < ' ':
 		if t.state < dcsEntry {

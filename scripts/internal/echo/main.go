@@ -1,7 +1,7 @@
 //go:build unix
 
 // Echo measures how long a key takes from the keyboard to the screen, through
-// mesh-tty, ssh and a terminal alone, all in one run: scripts/echo builds and
+// mesh-tty, ssh, mosh (where it is installed) and a terminal alone, all in one run: scripts/echo builds and
 // starts it. It prints Markdown on stdout; what goes on is on stderr.
 //
 // How it measures: the client runs on a terminal of its own; a command at the other
@@ -87,6 +87,7 @@ func run(ctx context.Context, s settings) error {
 		{name: "mesh-tty", open: meshTTY(s.mesh, "quic", false), slow: meshTTY(s.mesh, "quic", true)},
 		{name: "mesh-tty --via tcp", open: meshTTY(s.mesh, "tcp", false)},
 		{name: "ssh", open: sshTTY},
+		{name: "mosh", open: moshTTY},
 	}
 	results := make([]*figures, len(tools))
 	for i, t := range tools {

@@ -1,9 +1,11 @@
 // Writes what xterm.js shows of each recorded stream, as JSON on stdout:
-// node golden.js COLSxROWS CHECKPOINTS < STREAM, or node golden.js --cases < CASES.
+// node golden.js COLSxROWS CHECKPOINTS < STREAM, node golden.js --cases < CASES, or node golden.js --lines, which
+// answers each line, a stream as a JSON string, with one, null if xterm.js has failed.
 'use strict';
 const { Terminal } = require('@xterm/headless');
 const { Unicode11Addon } = require('@xterm/addon-unicode11');
 const fs = require('fs');
+const readline = require('readline');
 
 const scrollback = 50;
 
@@ -68,16 +70,29 @@ function state(t, at) {
   return s;
 }
 
+// small shows one stream on a small terminal.
+async function small(stream) {
+  const t = open(12, 6);
+  await write(t, stream);
+  const s = state(t, Buffer.byteLength(stream));
+  t.dispose();
+  return s;
+}
+
 async function main() {
+  if (process.argv[2] === '--lines') {
+    let failed; // what xterm.js throws comes from a timer
+    process.on('uncaughtException', () => failed(null));
+    for await (const line of readline.createInterface({ input: process.stdin })) {
+      console.log(JSON.stringify(await new Promise((done) => { failed = done; small(JSON.parse(line)).then(done); })));
+    }
+    return;
+  }
   const input = fs.readFileSync(0);
   if (process.argv[2] === '--cases') {
     const cases = JSON.parse(input);
     const out = {};
-    for (const name of Object.keys(cases)) {
-      const t = open(12, 6);
-      await write(t, cases[name]);
-      out[name] = state(t, Buffer.byteLength(cases[name]));
-    }
+    for (const name of Object.keys(cases)) out[name] = await small(cases[name]);
     console.log(JSON.stringify(out, null, 1));
     return;
   }
