@@ -53,6 +53,36 @@ func TestTTYViewerTypes(t *testing.T) {
 	}
 }
 
+// Who comes late can read what was printed before, and what comes meanwhile does not
+// move it.
+func TestTTYScrollback(t *testing.T) {
+	t.Parallel()
+	s := shareCommand(t, 80, 24, "sh -c 'seq 2000; exec cat'")
+	s.sharer.WaitText("\n2000")
+	v := s.view("tok", 80, 24)
+	v.WaitText("\n2000")
+	top := func(want string) {
+		t.Helper()
+		termtest.Wait(t, func() error {
+			if got, _, _ := strings.Cut(v.Text(), "\n"); got != want {
+				return fmt.Errorf("got %q at the top, want %q", got, want)
+			}
+			return nil
+		})
+	}
+	top("1978")
+	v.Keys("PPage")
+	top("1955")
+	s.sharer.Type("more")
+	s.sharer.Keys("Enter")
+	s.sharer.WaitText("more\nmore")
+	top("1955")
+	v.Keys("Home")
+	top("978")
+	v.Keys("f")
+	v.WaitText("more\nmore")
+}
+
 // A viewer of another size sees what it has room for, and changes nothing for the
 // sharer.
 func TestTTYSizes(t *testing.T) {

@@ -42,6 +42,7 @@ type Keys struct {
 	state state
 	held  []byte // the begin of a command
 	inner bool   // the last key was no newline
+	part  part   // of a function key that was sent
 	send  []byte
 }
 
@@ -140,7 +141,7 @@ func (k *Keys) key(b byte) Command {
 			return k.found(Up+Command(b-'A'), panned)
 		}
 	case plain:
-		if k.Char != 0 && b == k.Char && (k.Anywhere || !k.inner) {
+		if k.Char != 0 && b == k.Char && (k.Anywhere || !k.inner) && k.part != parameters {
 			return k.hold(b, char)
 		}
 	}
@@ -172,4 +173,22 @@ func (k *Keys) release() {
 func (k *Keys) put(b byte) {
 	k.send = append(k.send, b)
 	k.inner = b != '\r' && b != '\n'
+	switch {
+	case b == escape:
+		k.part = begin
+	case k.part == begin && b == '[', k.part == parameters && ' ' <= b && b < '@':
+		k.part = parameters
+	default:
+		k.part = none
+	}
 }
+
+// A part is how much of a function key there is: ESC, [, parameters, and an end that
+// may be the escape character, as in PgUp's.
+type part int
+
+const (
+	none part = iota
+	begin
+	parameters
+)

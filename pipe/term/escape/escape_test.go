@@ -106,6 +106,11 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
+	for how, got := range cuts(escape.Keys{Char: '~', Anywhere: true}, "\x1b[5~~.\x1b[6;2~~~\x1b~.") {
+		if want := "\x1b[5~<detach>\x1b[6;2~~\x1b<detach>"; got != want {
+			t.Errorf("function keys, %s: got %q, want %q", how, got, want)
+		}
+	}
 	for how, got := range cuts(escape.Keys{Char: '%', Anywhere: true}, "a%.~.%%") {
 		if want := "a<detach>~.%"; got != want {
 			t.Errorf("%s: got %q, want %q", how, got, want)

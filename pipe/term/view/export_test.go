@@ -20,13 +20,13 @@ func NewPainting(cols, rows int) *Painting {
 // Resize changes the size.
 func (s *Painting) Resize(cols, rows int) { s.window.cols, s.window.rows = cols, rows }
 
-// Move moves the window, and with nothing to the cursor.
-func (s *Painting) Move(down, right int) {
+// Move moves the window on t, and with nothing to the cursor.
+func (s *Painting) Move(t *vt.Terminal, down, right int) {
 	if down == 0 && right == 0 {
 		s.window.follows()
 		return
 	}
-	s.window.move(down, right)
+	s.window.move(t, down, right)
 }
 
 // Status sets the status line.

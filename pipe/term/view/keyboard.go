@@ -2,7 +2,6 @@ package view
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"mesh/pipe/term/escape"
@@ -40,6 +39,7 @@ func (s *screen) typed(chunk []byte, ok bool) (leaves bool) {
 			s.ask()
 		case escape.Up, escape.Down, escape.Left, escape.Right:
 			s.pan(c)
+			s.dirty = true
 		}
 		chunk = chunk[n:]
 	}
@@ -60,6 +60,9 @@ func (s *screen) send(keys []byte) (leaves bool) {
 		return keys[0] == 'C'-'@' // what else may be typed is not known yet
 	case !s.types:
 		return s.look(keys)
+	}
+	if keys = s.scroll(keys); len(keys) == 0 {
+		return false
 	}
 	if s.window.moved {
 		s.window.follows()
@@ -102,42 +105,4 @@ func (s *screen) may(rights string) {
 	s.keys.Anywhere = !types
 	s.sender.drop()
 	s.tellSize()
-}
-
-// look takes the keys of who may only look. Who typed until a moment ago did not
-// mean to leave.
-func (s *screen) look(keys []byte) (leaves bool) {
-	switch k := string(keys); {
-	case time.Since(s.turned) < noticeTime:
-		s.say("you may not type here any more")
-	case strings.ContainsAny(k, "q\x03"):
-		return true
-	case k == "\x1a":
-		go func() { _ = s.console.Suspend() }()
-	case k == "?":
-		s.help, s.dirty = true, true
-	case k == "f":
-		s.window.follows()
-		s.dirty = true
-	case len(k) == 3 && (k[:2] == "\x1b[" || k[:2] == "\x1bO") && k[2] >= 'A' && k[2] <= 'D':
-		s.pan(escape.Up + escape.Command(k[2]-'A'))
-	default:
-		s.say("this view is read-only: q leaves, " + s.howToAsk("%cr asks to type, ") + "? helps")
-	}
-	return false
-}
-
-// pan moves the window.
-func (s *screen) pan(c escape.Command) {
-	switch c {
-	case escape.Up:
-		s.window.move(-1, 0)
-	case escape.Down:
-		s.window.move(1, 0)
-	case escape.Left:
-		s.window.move(0, -1)
-	case escape.Right:
-		s.window.move(0, 1)
-	}
-	s.dirty = true
 }

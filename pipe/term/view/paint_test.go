@@ -269,11 +269,71 @@ func TestPanning(t *testing.T) {
 		{0, 1, "defghijklm"},
 		{0, 0, "ijklmnopqr"},
 	} {
-		s.Move(tt.down, tt.right)
+		s.Move(shared, 2*tt.down, 5*tt.right)
 		if got := top(); got != tt.want {
 			t.Errorf("moved by %d,%d: got %q, want %q", tt.down, tt.right, got, tt.want)
 		}
 	}
+}
+
+// What has scrolled off the shared screen can be read: it stays where it is, whatever
+// is printed, until it is forgotten; and at the end of it the screen is followed again.
+func TestScrolling(t *testing.T) {
+	t.Parallel()
+	shared := vt.New(10, 4, 20)
+	s := view.NewPainting(10, 4)
+	own := vt.New(10, 4, 0)
+	printed := 0
+	feed := func(n int) {
+		for range n {
+			printed++
+			fmt.Fprintf(shared, "\r\nline %d", printed)
+		}
+	}
+	want := func(what, top string, cursor bool) {
+		t.Helper()
+		_, _ = own.Write(s.Paint(shared, true))
+		if got := own.Text()[0]; got != top || own.Cursor().Visible != cursor {
+			t.Errorf("%s: got %q, cursor %v, want %q, %v", what, got, own.Cursor().Visible, top, cursor)
+		}
+	}
+	feed(10)
+	want("at first", "line 7", true)
+	s.Move(shared, -1, 0)
+	want("up by 1", "line 6", false)
+	s.Move(shared, -3, 0)
+	want("up by 3", "line 3", false)
+	feed(8)
+	want("what is read stays", "line 3", false)
+	s.Move(shared, -100, 0)
+	want("the oldest", "", false)
+	feed(13)
+	want("the oldest that is kept", "line 8", false)
+	s.Move(shared, 19, 0)
+	want("down by 19", "line 27", false)
+	s.Move(shared, 1, 0)
+	want("the screen", "line 28", true)
+	feed(1)
+	want("it is followed", "line 29", true)
+	_, _ = shared.Write([]byte("\x1b[?1049h\x1b[Halternate"))
+	want("the alternate screen", "alternate", true)
+	s.Move(shared, -1, 0)
+	want("above it", "line 32", false)
+	s.Move(shared, -4, 0)
+	want("above the main one", "line 28", false)
+	_, _ = shared.Write([]byte("\x1b[?1049l"))
+	want("when that is left", "line 28", false)
+	s.Move(shared, 0, 0)
+	want("back", "line 29", true)
+	s.Move(shared, -2, 0)
+	_, _ = shared.Write([]byte("\x1bc"))
+	want("a reset forgets", "", true)
+	feed(20)
+	s.Move(shared, -2, 0)
+	shared.Resize(6, 4)
+	want("a narrower one", "line 4│", false)
+	s.Resize(3, 2)
+	want("in a small window", "lin", false)
 }
 
 // Modes of keys and mouse are those of the shared terminal for who may type, and

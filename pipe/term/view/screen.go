@@ -74,7 +74,7 @@ func (v *view) screen(ctx context.Context) (err error) {
 		return proto.Errorf(proto.Usage, "the screen needs a terminal")
 	}
 	s := &screen{
-		view: v, t: vt.New(80, 24, 0), in: newInput(v.sender), raw: term.IsTerminal(v.o.In), dirty: true,
+		view: v, t: vt.New(80, 24, history), in: newInput(v.sender), raw: term.IsTerminal(v.o.In), dirty: true,
 		frames: make(chan []byte, 1), done: make(chan error, 1),
 		frame: stopped(), resize: stopped(), flush: stopped(), note: stopped(), giveUp: stopped(),
 	}

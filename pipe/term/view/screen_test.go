@@ -223,7 +223,7 @@ func TestTyping(t *testing.T) {
 	s.wait("sizes", func() bool {
 		return len(s.sizes) > 0 && s.sizes[len(s.sizes)-1] == wire.TermResize{Cols: 100, Rows: 30}
 	})
-	if s.opened.Cols != 80 || s.opened.Rows != 24 || s.opened.Mode != wire.TermScreen {
+	if s.opened.Cols != 80 || s.opened.Rows != 24 || s.opened.Scrollback != 1000 || s.opened.Mode != wire.TermScreen {
 		t.Errorf("opened %+v", s.opened)
 	}
 	s.message(&wire.TermResize{Seq: s.seq, Cols: 100, Rows: 30})
@@ -382,6 +382,51 @@ func TestOtherSizes(t *testing.T) {
 	s.wantScreen("4th", "5th", "bob 14x6 (yo")
 	s.Keys("f")
 	s.wantScreen("h", "h          <", "bob 14x6 (yo")
+}
+
+// Who may not type reads what has scrolled away with the keys of a pager, and gets
+// back to what is there by now.
+func TestReadBack(t *testing.T) {
+	t.Parallel()
+	s := see(t, "dash", 30, 4, nil)
+	s.session(viewOnly, 30, 4)
+	s.snapshot(30, 4, "1\r\n2\r\n3\r\n4\r\n5\r\n6\r\n7\r\n8")
+	s.wantScreen("5", "6", "7", "8")
+	s.Keys("PPage")
+	s.wantScreen("2", "3", "4", "3 of 4 lines up, f goes back")
+	s.output("\r\n9\r\n10")
+	s.wantScreen("2", "3", "4", "5 of 6 lines up, f goes back")
+	s.Keys("Home")
+	s.wantScreen("1", "2", "3", "6 of 6 lines up, f goes back")
+	s.Keys("Down", "Down")
+	s.wantScreen("3", "4", "5", "4 of 6 lines up, f goes back")
+	s.Keys("NPage")
+	s.wantScreen("6", "7", "8", "1 of 6 lines up, f goes back")
+	s.Keys("Down")
+	s.wantScreen("7", "8", "9", "10")
+	s.Keys("PPage", "End")
+	s.wantScreen("7", "8", "9", "10")
+}
+
+// Who types reads back as on a terminal of their own, and what they type comes out
+// where it should.
+func TestReadBackAndType(t *testing.T) {
+	t.Parallel()
+	s := see(t, "dash", 40, 4, nil)
+	s.session(mayType, 40, 4)
+	s.snapshot(40, 4, "1\r\n2\r\n3\r\n4\r\n5\r\n6\r\n7\r\n$ ")
+	s.wantScreen("5", "6", "7", "$")
+	s.Keys("S-PPage")
+	s.wantScreen("2", "3", "4", "3 of 4 lines up, typing goes back")
+	s.Keys("S-NPage")
+	s.wantScreen("5", "6", "7", "$")
+	s.Keys("S-PPage", "x")
+	s.waitTyped("x")
+	s.wantScreen("5", "6", "7", "$")
+	s.output("\x1b[?1049h\x1b[Hfull screen")
+	s.wantScreen("full screen")
+	s.Keys("S-PPage") // is the program's there
+	s.waitTyped("x\x1b[5;2~")
 }
 
 // A broken link is told of; few keys wait for it, and not for long.

@@ -32,7 +32,7 @@ func (s *screen) line(now time.Time) {
 	case s.help && s.types:
 		w.status = fmt.Sprintf("after a newline, %c and: %s", s.o.Escape, escape.Names)
 	case s.help:
-		w.status = "q leave, ^Z suspend, " + s.howToAsk("%cr ask to type, ") + "arrows move, f follow the cursor, ? this help"
+		w.status = "q leave, ^Z stop, " + s.howToAsk("%cr ask to type, ") + "arrows PgUp PgDn move, f follow, ? this help"
 	case !s.broken.IsZero():
 		w.status = s.offline(now)
 		s.note.Reset(time.Second)
@@ -41,6 +41,8 @@ func (s *screen) line(now time.Time) {
 	case now.Before(s.noted):
 		w.status = s.notes
 		s.note.Reset(s.noted.Sub(now))
+	case w.scrolled:
+		w.status = s.scrolled()
 	case s.ctl.Paused:
 		w.status = "the sharer holds the output back"
 	default:
@@ -61,6 +63,16 @@ func (s *screen) offline(now time.Time) string {
 		text += ", what was typed is dropped"
 	}
 	return text
+}
+
+// scrolled says how far back what is shown is.
+func (s *screen) scrolled() string {
+	lines, all := s.window.back(s.t)
+	how := "f goes back"
+	if s.types {
+		how = "typing goes back"
+	}
+	return fmt.Sprintf("%d of %d lines up, %s", lines, all, how)
 }
 
 // about says what is viewed.

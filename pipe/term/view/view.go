@@ -163,8 +163,13 @@ func (v *view) receive(ctx context.Context) {
 
 // open sends the first frame.
 func (v *view) open(cols, rows int) {
+	lines := 0
+	if v.o.Form == Screen {
+		lines = scrollback
+	}
 	v.sender.message(&wire.TermOpen{
-		Mode: v.o.Form.mode(), History: v.o.History && v.o.Form.mode() == wire.TermRaw,
+		Scrollback: lines,
+		Mode:       v.o.Form.mode(), History: v.o.History && v.o.Form.mode() == wire.TermRaw,
 		Cols: min(cols, proto.MaxTermCols), Rows: min(rows, proto.MaxTermRows), Name: v.o.Name,
 	})
 }

@@ -4,11 +4,15 @@ import "mesh/pipe/term/vt"
 
 // window is the part of the shared terminal that the person's own has room for.
 // A larger shared one is cut to what is around its cursor, or where the person
-// has moved to; a smaller one has an edge, and the status line below it.
+// has moved to; a smaller one has an edge, and the status line below it. Above the
+// shared screen are the lines that have scrolled off it.
 type window struct {
 	cols, rows int // of the person's terminal
 	top, left  int // what of the shared one is in its upper left corner
 	moved      bool
+
+	scrolled bool // above the shared screen
+	first    int  // then: the number of the line at the top, as [vt.Terminal.Numbers] has it
 
 	status  string // on the last line, if there is room
 	matters bool   // even if there is none
@@ -41,28 +45,68 @@ func (w *window) follow(t *vt.Terminal) {
 	w.left = max(min(w.left, cols-w.cols), 0)
 }
 
-// move moves the window by half of it, down and right of 1 or -1.
-func (w *window) move(down, right int) {
-	w.moved = true
-	w.top += down * max(w.rows/2, 1)
-	w.left += right * max(w.cols/2, 1)
+// move moves the window by so many lines and columns; negative ones are up, into what
+// has scrolled away, and left. There it stays with its lines, whatever is printed.
+func (w *window) move(t *vt.Terminal, down, right int) {
+	oldest, top := t.Numbers()
+	first := top + w.top + down
+	if w.scrolled {
+		first = w.first + down
+	}
+	w.left += right
+	w.moved = !w.scrolled || first < top // back on the screen it follows the cursor again
+	w.first, w.top = max(first, oldest), max(first-top, 0)
+	w.scrolled = w.first < top
+}
+
+// page is by how many lines the window moves so that one of them is seen before and
+// after.
+func (w *window) page(t *vt.Terminal) int {
+	_, rows := t.Size()
+	return max(w.room(rows)-1, 1)
 }
 
 // follows goes back to the cursor.
-func (w *window) follows() { w.moved = false }
+func (w *window) follows() { w.moved, w.scrolled = false, false }
+
+// back is by how many lines the window is above the shared screen, of how many there
+// are.
+func (w *window) back(t *vt.Terminal) (lines, all int) {
+	oldest, top := t.Numbers()
+	return top - w.first, top - oldest
+}
+
+// settle leaves scrolled lines that are not there any more.
+func (w *window) settle(t *vt.Terminal) {
+	if oldest, top := t.Numbers(); w.scrolled {
+		w.first = max(w.first, oldest)
+		w.scrolled = w.first < top
+	}
+}
+
+// shown returns the cells of a line of the window that it has room for, and how many
+// the shared terminal has there.
+func (w *window) shown(t *vt.Terminal, y int) (cells []vt.Cell, n int) {
+	cols, _ := t.Size()
+	line := t.Line(w.top + y)
+	if w.scrolled {
+		line = t.Numbered(w.first + y)
+	}
+	return line[min(w.left, len(line)):min(cols, len(line))], min(cols-w.left, w.cols)
+}
 
 // picture returns what is to be shown of a terminal. Keys of a viewer who may
 // type are encoded as the shared terminal wants them.
 func (w *window) picture(t *vt.Terminal, types bool) *picture {
 	w.follow(t)
+	w.settle(t)
 	cols, rows := t.Size()
 	modes := t.Modes()
 	p := newPicture(w.cols, w.rows)
 	visible := w.room(rows)
 	for y := range visible {
-		line := t.Line(w.top + y)
-		n := copy(p.line(y), line[w.left:])
-		w.cut(p.line(y)[:n])
+		line, n := w.shown(t, y)
+		w.cut(p.line(y)[:copy(p.line(y), line)])
 		if modes.ReverseVideo {
 			for x := range n {
 				p.line(y)[x].Style.Attr ^= vt.Inverse
@@ -85,12 +129,12 @@ func (w *window) picture(t *vt.Terminal, types bool) *picture {
 	c := t.Cursor()
 	c.Row -= w.top
 	c.Col -= w.left
-	if c.Row < 0 || c.Row >= visible || c.Col < 0 || c.Col >= w.cols {
+	if w.scrolled || c.Row < 0 || c.Row >= visible || c.Col < 0 || c.Col >= w.cols {
 		c.Visible, c.Row, c.Col = false, 0, 0
 	}
 	p.cursor = c
 	if types {
-		p.modes = keyModesOf(modes, w.top == 0 && w.left == 0)
+		p.modes = keyModesOf(modes, w.top == 0 && w.left == 0 && !w.scrolled)
 	}
 	return p
 }

@@ -44,6 +44,33 @@ func (t *Terminal) HistoryWithin(cells int) int {
 	return n
 }
 
+// Numbers returns the number of the oldest line that is kept, and that of the line
+// at the top of the screen. Lines are numbered in the order in which they came, and
+// keep their numbers when they scroll off the screen: after the history come the
+// lines of the main screen, and then, while it is shown, those of the alternate one.
+func (t *Terminal) Numbers() (oldest, top int) {
+	top = t.main.gone
+	oldest = top - len(t.main.history)
+	if t.active == t.alt {
+		top += t.rows
+	}
+	return oldest, top
+}
+
+// Numbered returns the cells of the line with a number, one that is kept or on the
+// screen. It may be shorter or longer than the screen is wide. The slice is the
+// caller's.
+func (t *Terminal) Numbered(n int) []Cell {
+	y := n - t.main.gone
+	switch {
+	case y < 0:
+		return t.cells(t.main.past(-1 - y))
+	case y < t.rows:
+		return t.cells(t.main.line(y))
+	}
+	return t.cells(t.alt.line(y - t.rows))
+}
+
 func (t *Terminal) cells(r *row) []Cell {
 	cells := make([]Cell, len(r.cells))
 	for i, c := range r.cells {

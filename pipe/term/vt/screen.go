@@ -55,6 +55,7 @@ type screen struct {
 	history []row // a ring once it is full: the oldest is history[oldest]
 	oldest  int
 	keep    int // lines of history at most
+	gone    int // how many lines have gone into the history, those forgotten included
 
 	// The cursor. x may be the number of columns: the last column was written,
 	// and the next character wraps.
@@ -101,6 +102,7 @@ func (s *screen) remember(r *row) {
 	if s.keep == 0 {
 		return
 	}
+	s.gone++
 	var slot *row
 	if len(s.history) < s.keep {
 		s.history = append(s.history, row{})
@@ -126,6 +128,7 @@ func (s *screen) recall(r *row) {
 	r.used = copy(r.cells, last.cells[:last.used])
 	r.wide = last.wide
 	r.mend(len(r.cells))
+	s.gone--
 	s.unroll()
 	s.history[len(s.history)-1] = row{}
 	s.history = s.history[:len(s.history)-1]

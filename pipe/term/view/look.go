@@ -1,0 +1,118 @@
+package view
+
+import (
+	"bytes"
+	"time"
+
+	"mesh/pipe/term/escape"
+)
+
+// scrollback is how many of the lines above the screen the sharer is asked for, and
+// history how many are kept.
+const (
+	scrollback = 1000
+	history    = 5000
+)
+
+// look takes the keys of who may only look.
+func (s *screen) look(keys []byte) (leaves bool) {
+	for k := string(keys); k != ""; {
+		var one string
+		one, k = nextKey(k)
+		if s.looks(one) {
+			return true
+		}
+	}
+	return false
+}
+
+// nextKey returns the first of what a terminal has sent for keys, and the rest.
+func nextKey(keys string) (one, rest string) {
+	n := 1
+	if len(keys) > 2 && keys[0] == 0x1b && (keys[1] == '[' || keys[1] == 'O') {
+		for n = 2; n < len(keys) && keys[n] < '@'; n++ {
+		}
+		n = min(n+1, len(keys))
+	}
+	return keys[:n], keys[n:]
+}
+
+// looks takes one key of who may only look. Who typed until a moment ago did not mean
+// to leave.
+func (s *screen) looks(key string) (leaves bool) {
+	w, page := &s.window, s.window.page(s.t)
+	switch {
+	case time.Since(s.turned) < noticeTime:
+		s.say("you may not type here any more")
+		return false
+	case key == "q" || key == "\x03":
+		return true
+	}
+	s.dirty = true
+	switch key {
+	case "\x1a":
+		go func() { _ = s.console.Suspend() }()
+	case "?":
+		s.help = true
+	case "f", "\x1b[F", "\x1bOF", "\x1b[4~": // End
+		w.follows()
+	case "\x1b[H", "\x1bOH", "\x1b[1~": // Home
+		w.move(s.t, -history-page, 0)
+	case "\x1b[A", "\x1bOA": // Up; many terminals send it for the wheel, too
+		w.move(s.t, -1, 0)
+	case "\x1b[B", "\x1bOB":
+		w.move(s.t, 1, 0)
+	case "\x1b[C", "\x1bOC":
+		s.pan(escape.Right)
+	case "\x1b[D", "\x1bOD":
+		s.pan(escape.Left)
+	case pageUp, shiftPageUp:
+		w.move(s.t, -page, 0)
+	case pageDown, shiftPageDown:
+		w.move(s.t, page, 0)
+	default:
+		s.say("this view is read-only: q leaves, " + s.howToAsk("%cr asks to type, ") + "? helps")
+	}
+	return false
+}
+
+const (
+	pageUp, shiftPageUp     = "\x1b[5~", "\x1b[5;2~"
+	pageDown, shiftPageDown = "\x1b[6~", "\x1b[6;2~"
+)
+
+// scroll takes the keys of who types that scroll, from the front of keys: those with
+// which a terminal scrolls by itself, where it does so, on the main screen. It returns
+// the rest.
+func (s *screen) scroll(keys []byte) []byte {
+	for !s.t.Modes().AltScreen {
+		down := s.window.page(s.t)
+		rest, ok := bytes.CutPrefix(keys, []byte(shiftPageDown))
+		if !ok {
+			down = -down
+			rest, ok = bytes.CutPrefix(keys, []byte(shiftPageUp))
+		}
+		if !ok {
+			break
+		}
+		s.window.move(s.t, down, 0)
+		keys, s.dirty = rest, true
+	}
+	return keys
+}
+
+// pan moves the window by half of it.
+func (s *screen) pan(c escape.Command) {
+	w := &s.window
+	down, right := max(w.rows/2, 1), max(w.cols/2, 1)
+	switch c {
+	case escape.Up:
+		w.move(s.t, -down, 0)
+	case escape.Down:
+		w.move(s.t, down, 0)
+	case escape.Left:
+		w.move(s.t, 0, -right)
+	case escape.Right:
+		w.move(s.t, 0, right)
+	}
+}
