@@ -64,8 +64,13 @@ func (p *painter) paint(next *picture) []byte {
 		}
 		copy(p.shown.cells, next.cells)
 	}
-	p.out = next.modes.append(p.out, p.shown.modes, whole)
-	p.shown.modes = next.modes
+	if whole || next.modes != p.shown.modes {
+		p.out = next.modes.append(p.out, p.shown.modes, whole)
+		p.shown.modes = next.modes
+		// Some terminals take those of the keyboard for what sets the pen, or moves
+		// the cursor.
+		p.styled, p.col = false, -1
+	}
 	p.paintCursor(next.cursor)
 	return p.out
 }

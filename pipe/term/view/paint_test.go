@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
 
+	"mesh/pipe/term/console"
 	"mesh/pipe/term/view"
 	"mesh/pipe/term/vt"
 )
@@ -54,6 +56,8 @@ func allowed(p []byte, types bool) string {
 		case final == 'm' && numbers, final == 'H' && numbers, final == 'K' && params == "":
 		case final == 'q' && len(params) == 2 && params[0] >= '0' && params[0] <= '6' && params[1] == ' ':
 		case (final == 'h' || final == 'l') && params == "?25":
+		case final == 'u' && keyFlags.MatchString(params) && (types || params == "=0;1"):
+		case final == 'm' && (params == ">4;0" || types && (params == ">4;1" || params == ">4;2")):
 		case final == 'l' && strings.HasPrefix(params, "?"), final == 'h' && types:
 			switch params {
 			case "?1", "?9", "?1000", "?1002", "?1003", "?1004", "?1005", "?1006", "?1015", "?2004":
@@ -66,6 +70,9 @@ func allowed(p []byte, types bool) string {
 	}
 	return ""
 }
+
+// keyFlags set the flags of kitty's protocol.
+var keyFlags = regexp.MustCompile(`^=([0-9]|[12][0-9]|3[01]);1$`)
 
 // look is all that can be seen of a terminal.
 func look(t *vt.Terminal) string {
@@ -294,6 +301,68 @@ func TestModes(t *testing.T) {
 	p.feed(t, "", false)
 	if got := p.own.Modes(); got.CursorKeys || got.Keypad || got.Mouse != 0 || got.Paste || got.Focus {
 		t.Errorf("who may no longer type has modes %+v", got)
+	}
+}
+
+// The protocols of the keyboard are those of the shared terminal's screen, for who
+// may type. Where all keys are told by numbers they have their text, too.
+func TestKeyProtocols(t *testing.T) {
+	t.Parallel()
+	p := newPair(80, 24)
+	for _, tt := range []struct {
+		out              string
+		types            bool
+		kitty, otherKeys int
+	}{
+		{"", true, 0, 0},
+		{"\x1b[>5u", true, 5, 0},
+		{"\x1b[=2;2u", true, 7, 0},
+		{"\x1b[?1049h", true, 0, 0},
+		{"\x1b[>8u", true, 8 | 16, 0},
+		{"\x1b[=31u", true, 31, 0},
+		{"\x1b[=99999u", true, 31, 0},
+		{"\x1b[?1049l", true, 7, 0},
+		{"\x1b[<9u\x1b[>4;2m", true, 0, 2},
+		{"\x1b[>4;1m\x1b[=1u", true, 1, 1},
+		{"", false, 0, 0},
+		{"", true, 1, 1},
+		{"\x1bc", true, 0, 0},
+	} {
+		p.feed(t, tt.out, tt.types)
+		if got := p.own.Modes(); got.Kitty != tt.kitty || got.OtherKeys != tt.otherKeys {
+			t.Errorf("%q: got flags %d and modifyOtherKeys %d, want %d and %d", tt.out, got.Kitty, got.OtherKeys, tt.kitty, tt.otherKeys)
+		}
+	}
+	p.feed(t, "\x1b[=3u\x1b[>4;2m", true)
+	p.screen.Resize(100, 30)
+	_, _ = p.own.Write([]byte(console.Reset))
+	p.own.Resize(100, 30)
+	p.feed(t, "", true)
+	if got := p.own.Modes(); got.Kitty != 3 || got.OtherKeys != 2 {
+		t.Errorf("drawn whole: got flags %d and modifyOtherKeys %d, want 3 and 2", got.Kitty, got.OtherKeys)
+	}
+}
+
+// What the viewer's terminal had on before is on again in the end, also where both
+// screens have the same flags.
+func TestKeyFlagsRestored(t *testing.T) {
+	t.Parallel()
+	for _, same := range []bool{false, true} {
+		own := vt.New(80, 24, 0)
+		write := func(s string) {
+			if same {
+				s = strings.NewReplacer(console.Alternate, "", console.Main, "").Replace(s)
+			}
+			_, _ = own.Write([]byte(s))
+		}
+		write("\x1b[>5u" + view.DrawingEnter)
+		if got := own.Modes().Kitty; got != 0 {
+			t.Errorf("flags %d when it begins, want 0", got)
+		}
+		write("\x1b[=31;1u\x1b[>4;2m" + view.DrawingLeave)
+		if got := own.Modes(); got.Kitty != 5 || got.OtherKeys != 0 {
+			t.Errorf("flags %d and modifyOtherKeys %d in the end, want 5 and 0", got.Kitty, got.OtherKeys)
+		}
 	}
 }
 
