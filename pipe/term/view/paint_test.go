@@ -39,6 +39,10 @@ func allowed(p []byte, types bool) string {
 			p = p[2:]
 			continue
 		}
+		if link := links.Find(p); link != nil {
+			p = p[len(link):]
+			continue
+		}
 		if len(p) < 3 || p[1] != '[' {
 			return fmt.Sprintf("sequence %q", p[:min(len(p), 8)])
 		}
@@ -70,6 +74,9 @@ func allowed(p []byte, types bool) string {
 	}
 	return ""
 }
+
+// links begin a link, or end one.
+var links = regexp.MustCompile(`^\x1b\]8;(;|id=[0-9a-f]{16};((?i:https?)://[!-"$-.0->A-~]+([/?#][!-~]*)?|(?i:mailto):[!->@-~]+))\x1b\\`)
 
 // keyFlags set the flags of kitty's protocol.
 var keyFlags = regexp.MustCompile(`^=([0-9]|[12][0-9]|3[01]);1$`)
@@ -374,7 +381,8 @@ var hostile = []string{
 	"\x1b]10;?\x07", "\x1b]11;?\x07", "\x1b]4;1;?\x07", "\x1b[?2031h", "\x1b[?2048h", "\x1b[?996n", "\x05", "\x1bZ", "\x1b[0x", "\x1b[1;1;1;1;1;1*y",
 	"\u202eevil\u202c\u2066x\u2069", "\u200b\u200e\u061c\ufeff", "a\U000e0041\U000e007f", "\u0085\u009b6n\u009d0;x\u009c", "\x9b6n", "\x90q\x9c",
 	"\x1b[?1003h\x1b[?1006h", "\x1b[?5h", "\x1b#8", "\x1b[4i", "\x1b[5i", "\x1b[?3h", "\x1bc", "\x1b[!p", "\x1b[12l", "\x1b[2l", "\a",
-	"\x1b]8;;javascript:alert(1)\x07x\x1b]8;;\x07", "\x1b]" + strings.Repeat("A", 1<<17),
+	"\x1b]8;;javascript:alert(1)\x07x\x1b]8;;\x07", "\x1b]8;id=\x00\x1b;https://a.example/\u009b6n\x07x\x1b]8;;\x07", "\x1b]8;;https://a.example/\u202ex\x07xy",
+	"\x1b]" + strings.Repeat("A", 1<<17),
 	"\x1b\\\x1b[m", "\u2028\u2029", "\x7f\x00", "\ufffe\U0010ffff", "a" + strings.Repeat("\u0301", 200), "\ud7ff\ue000\uf8ff",
 }
 
