@@ -83,6 +83,36 @@ func TestTTYScrollback(t *testing.T) {
 	v.WaitText("more\nmore")
 }
 
+// Keys that only a protocol can tell come from a viewer as from the sharer, ~. leaves
+// all the same, and the viewer's terminal has no protocol then.
+func TestTTYKeyProtocols(t *testing.T) {
+	t.Parallel()
+	s := shareCommand(t, 80, 24, `sh -c 'printf "\033[>4;2mready\n"; stty -icanon; exec cat >/dev/null'`)
+	s.sharer.WaitText("ready")
+	p := s.pane("dash", 80, 24)
+	p.Run("clear; mesh-tty @tok.control")
+	p.WaitText("ready")
+	s.sharer.Keys("S-Enter", "C-Enter")
+	s.sharer.WaitText("^[[13;2u^[[13;5u")
+	p.Keys("S-Enter", "C-Enter")
+	s.sharer.WaitText("^[[13;2u^[[13;5u^[[13;2u^[[13;5u")
+	p.Keys("Enter")
+	p.Bytes("\x1b[27;2;126~\x1b[27;1;46~") // ~. as xterm has it
+	p.WaitShell()
+	p.Run("clear; cat")
+	p.Keys("S-Enter") // tmux, which cannot tell it then, types its name
+	p.Run("plain")
+	termtest.Wait(t, func() error {
+		if got := p.Text(); strings.Count(got, "plain") != 2 {
+			return fmt.Errorf("cat does not say it again:\n%s", got)
+		}
+		return nil
+	})
+	if got := p.Text(); strings.Contains(got, "13;2u") {
+		t.Errorf("the protocol is still on:\n%s", got)
+	}
+}
+
 // A viewer of another size sees what it has room for, and changes nothing for the
 // sharer.
 func TestTTYSizes(t *testing.T) {

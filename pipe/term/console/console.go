@@ -19,10 +19,10 @@ import (
 // patience is how long the end waits for a terminal that takes no more bytes.
 const patience = 500 * time.Millisecond
 
-// Reset takes back what programs set on a terminal: colours, character set,
+// Reset takes back what programs set on a terminal: colours, links, character set,
 // scroll region, cursor, mouse, focus, paste and keypad modes. It leaves cursor
 // and screen where they are.
-const Reset = "\x1b[m\x1b(B\x0f" + // colours, ASCII
+const Reset = "\x1b[m\x1b]8;;\x1b\\\x1b(B\x0f" + // colours, links, ASCII
 	"\x1b7\x1b[r\x1b8" + // the scroll region; that moves the cursor
 	"\x1b[?25h\x1b[0 q\x1b[?7h\x1b[4;20l\x1b[?5l" + // cursor, wrapping, no insertion, LF as ever, not reversed
 	"\x1b[?9;1000;1002;1003;1005;1006;1015;1004;2004;2031;2048l" + // mouse, focus, paste, reports

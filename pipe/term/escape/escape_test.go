@@ -118,31 +118,121 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// A key that begins as a mark does is sent when nothing follows it.
+// A key that begins as a sequence does is sent when nothing follows it.
 func TestFlush(t *testing.T) {
 	t.Parallel()
+	long := "\x1b[" + strings.Repeat("1", 254)
 	for _, tt := range []struct {
-		keys     escape.Keys
 		in       string
 		withheld bool
 		want     string
 	}{
-		{escape.Keys{Char: '~'}, "x\x1b", false, "x\x1b"},
-		{escape.Keys{Char: '~', Unmark: true}, "x\x1b", true, "x\x1b"},
-		{escape.Keys{Char: '~', Unmark: true}, "\x1b[20", true, "\x1b[20"},
-		{escape.Keys{Char: '~', Unmark: true}, "x", false, "x"},
-		{escape.Keys{Char: '~'}, "~\x1b", true, "~\x1b"},
-		{escape.Keys{Char: '~', Unmark: true}, "~\x1b", true, "~\x1b"},
-		{escape.Keys{Char: '~'}, "~", false, ""},
+		{"", false, ""},
+		{"x", false, "x"},
+		{"x\x1b", true, "x\x1b"},
+		{"\x1b[20", true, "\x1b[20"},
+		{"\x1b[20~", false, "\x1b[20~"},
+		{"\x1bO", true, "\x1bO"},
+		{"\x1bx", false, "\x1bx"},
+		{long, true, long},
+		{long + "1", false, long + "1"},
+		{"~\x1b", true, "~\x1b"},
+		{"~", false, ""},
 	} {
-		var got trace
-		got.feed(&tt.keys, []byte(tt.in))
-		if tt.keys.Withholds() != tt.withheld {
-			t.Errorf("%q: withholds keys: %v", tt.in, tt.keys.Withholds())
+		for _, unmark := range []bool{false, true} {
+			keys := escape.Keys{Char: '~', Unmark: unmark}
+			var got trace
+			got.feed(&keys, []byte(tt.in))
+			if keys.Withholds() != tt.withheld {
+				t.Errorf("%q: withholds keys: %v", tt.in, keys.Withholds())
+			}
+			got.Write(keys.Flush())
+			if got.String() != tt.want || keys.Withholds() {
+				t.Errorf("%q: got %q, want %q", tt.in, got.String(), tt.want)
+			}
 		}
-		got.Write(tt.keys.Flush())
-		if got.String() != tt.want || tt.keys.Withholds() {
-			t.Errorf("%q: got %q, want %q", tt.in, got.String(), tt.want)
+	}
+}
+
+// A terminal's mode for keys has no say in what is a command.
+func TestProtocols(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ in, want, noText string }{
+		// kitty, text as ever: only what could be mistaken is encoded
+		{in: "~\x1b[122;5u", want: "<suspend>"},
+		{in: "a\x1b[27u~.", want: "a\x1b[27u~."},
+		{in: "a\x1b[13u~.", want: "a\x1b[13u<detach>"},
+		{in: "a\x1b[57414u~.", want: "a\x1b[57414u<detach>"},
+		{in: "a\x1b[106;5u~.", want: "a\x1b[106;5u<detach>"},
+		{in: "a\x1b[13;5u~.", want: "a\x1b[13;5u~."},
+		// and what is released
+		{in: "\r\x1b[13;1:3u~\x1b[96;2:3u.\x1b[46;1:3u", want: "\r\x1b[13;1:3u<detach>"},
+		{in: "~\x1b[96;2:3ux\x1b[120;1:3u", want: "~\x1b[96;2:3ux\x1b[120;1:3u"},
+		// all keys encoded, with those that are released, and the text of each
+		{
+			in:     "\x1b[13;;13u\x1b[13;1:3u\x1b[57441;2u\x1b[96:126;2;126u\x1b[96;2:3u\x1b[57441;1:3u\x1b[46;;46u\x1b[46;1:3u",
+			want:   "\x1b[13;;13u\x1b[13;1:3u\x1b[57441;2u<detach>",
+			noText: "\x1b[13u\x1b[13;1:3u\x1b[57441;2u<detach>",
+		},
+		{in: "\x1b[96:126;2u\x1b[46u", want: "<detach>"},
+		{in: "\x1b[43;;126u\x1b[115u", want: "<status>"},
+		{in: "\x1b[126u\x1b[114u", want: "<ask>"},
+		{in: "\x1b[126u\x1b[47:63;2u", want: "<help>"},
+		{in: "\x1b[126u\x1b[126;1:3u\x1b[126u\x1b[126;1:3u\x1b[46u", want: "\x1b[126u\x1b[126;1:3u\x1b[46u"},
+		{in: "\x1b[126u\x1b[126;1:3u\x1b[97u", want: "\x1b[126u\x1b[126;1:3u\x1b[97u"},
+		{in: "\x1b[126u\x1b[126;1:3u\x1b[1;1:1A\x1b[1;1:3A\x1b[1;129B\x1b[97u", want: "<up><down>\x1b[97u"},
+		{in: "\x1b[126;3u\x1b[46u", want: "\x1b[126;3u\x1b[46u"},
+		{in: "\x1b[126;129u\x1b[46u", want: "<detach>"},
+		{in: "\x1b[126;9u\x1b[46u", want: "\x1b[126;9u\x1b[46u"},
+		{in: "\x1b[97;2;65u", want: "\x1b[97;2;65u", noText: "\x1b[97;2u"},
+		{in: "\x1b[0;;228:8364u", want: "\x1b[0;;228:8364u", noText: "ä€"},
+		{in: "\x1b[0;;27:13:1114112:55296u", want: "\x1b[0;;27:13:1114112:55296u", noText: "\ufffd"},
+		{in: "\x1b[97;5u", want: "\x1b[97;5u"},
+		// modifyOtherKeys, in both of its formats
+		{in: "~\x1b[27;5;122~", want: "<suspend>"},
+		{in: "\x1b[27;2;126~.", want: "<detach>"},
+		{in: "\x1b[126;2u.", want: "<detach>"},
+		{in: "\x1b[27;5;97~", want: "\x1b[27;5;97~"},
+		{in: "~\x1b[27;2;63~", want: "<help>"},
+		// pasted text is nobody's keys
+		{in: "\x1b[200~\x1b[97;;97u\x1b[126u\x1b[46u\x1b[201~", want: "\x1b[200~\x1b[97;;97u\x1b[126u\x1b[46u\x1b[201~"},
+		// nothing that a keyboard sends
+		{in: "\x1b[u~.\x1b[99999999999u", want: "\x1b[u~.\x1b[99999999999u"},
+		{in: "\x1b[;;u\x1b[::;::;::u", want: "\x1b[;;u\x1b[::;::;::u", noText: "\x1b[u\x1b[::;::u"},
+		{in: "\x1b[<64;1;1M\x1b[M ~.~.", want: "\x1b[<64;1;1M\x1b[M ~.~."},
+	} {
+		for _, noText := range []bool{false, true} {
+			want := tt.want
+			if noText && tt.noText != "" {
+				want = tt.noText
+			}
+			for how, got := range cuts(escape.Keys{Char: '~', NoText: noText}, tt.in) {
+				if got != want {
+					t.Errorf("%q, %s: got %q, want %q", tt.in, how, got, want)
+				}
+			}
+		}
+	}
+}
+
+// A key that ends with the escape character does not begin a command.
+func TestFunctionKeys(t *testing.T) {
+	t.Parallel()
+	for how, got := range cuts(escape.Keys{Char: '~', Anywhere: true}, "\x1b[5~~.\x1b[6;2~~~\x1b~.") {
+		if want := "\x1b[5~<detach>\x1b[6;2~~\x1b<detach>"; got != want {
+			t.Errorf("%s: got %q, want %q", how, got, want)
+		}
+	}
+}
+
+// A key that is released, or only modifies others, is not pressed.
+func TestPressed(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]bool{"a": true, "\x1b[97u": true, "\x1b[97;1:3u": false, "\x1b[57441u": false, "~": true, "": false} {
+		keys := escape.Keys{Char: '~'}
+		keys.Next([]byte(in))
+		if got := keys.Pressed(); got != want || keys.Pressed() {
+			t.Errorf("%q: got %v, want %v once", in, got, want)
 		}
 	}
 }
@@ -150,17 +240,21 @@ func TestFlush(t *testing.T) {
 func FuzzKeys(f *testing.F) {
 	f.Add("a\r~.\x1b[200~\r~.\x1b[201~~\x1b[A", true)
 	f.Add("~\x1b[20\x1b[200~~.", false)
-	f.Fuzz(func(t *testing.T, in string, unmark bool) {
+	f.Add("\x1b[96:126;2;126u\x1b[96;2:3u\x1b[46;;46u\x1b[27;5;122~", true)
+	f.Fuzz(func(t *testing.T, in string, drop bool) {
 		if len(in) > 100 {
 			return
 		}
-		want := ""
-		for how, got := range cuts(escape.Keys{Char: '~', Unmark: unmark}, in) {
-			if want == "" {
-				want = got
+		want, first := "", true
+		for how, got := range cuts(escape.Keys{Char: '~', Unmark: drop, NoText: drop}, in) {
+			if first {
+				want, first = got, false
 			}
 			if got != want {
 				t.Errorf("%q, %s: got %q, elsewhere %q", in, how, got, want)
+			}
+			if !drop && len(got) == 0 && len(in) > 2 && !strings.Contains(in, "~") {
+				t.Errorf("%q, %s: nothing is sent", in, how)
 			}
 		}
 	})

@@ -42,7 +42,7 @@ func New(t testing.TB, cols, rows int, env []string, command ...string) *Pane {
 		_ = os.RemoveAll(dir)
 	})
 	config := filepath.Join(dir, "conf")
-	if err := os.WriteFile(config, []byte("set -g status off\nset -g default-terminal tmux-256color\nset -g remain-on-exit on\nset -s escape-time 0\nset -g history-limit 5000\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("set -g status off\nset -g default-terminal tmux-256color\nset -g remain-on-exit on\nset -s escape-time 0\nset -s extended-keys on\nset -g history-limit 5000\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"-f", config, "new-session", "-d", "-x", strconv.Itoa(cols), "-y", strconv.Itoa(rows), "--", "env", "-u", "TMUX", "-u", "TMUX_PANE"}
@@ -89,6 +89,16 @@ func (p *Pane) Type(text string) { p.t.Helper(); p.tmux("send-keys", "-l", "--",
 func (p *Pane) Keys(names ...string) {
 	p.t.Helper()
 	p.tmux(append([]string{"send-keys"}, names...)...)
+}
+
+// Bytes types what a keyboard would send of which tmux knows nothing.
+func (p *Pane) Bytes(b string) {
+	p.t.Helper()
+	args := []string{"send-keys", "-H"}
+	for i := range len(b) {
+		args = append(args, strconv.FormatUint(uint64(b[i]), 16))
+	}
+	p.tmux(args...)
 }
 
 // Run types a command line.

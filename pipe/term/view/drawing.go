@@ -9,7 +9,9 @@ import (
 
 // DrawingEnter and DrawingLeave are for the [console.Console] that is drawn on.
 const (
-	DrawingEnter = console.Alternate + "\x1b[?7l" // a character that is wider than thought wraps nothing
+	DrawingEnter = console.Alternate +
+		"\x1b[?7l" + // a character that is wider than thought wraps nothing
+		"\x1b[>0u" // what kitty's protocol has on here is on again in the end, by Reset
 	DrawingLeave = console.Reset + console.Main
 )
 
@@ -39,6 +41,7 @@ func (d *Drawing) Forget() { d.painter.forget() }
 func (d *Drawing) Draw(t *vt.Terminal, cols, rows int, status string) []byte {
 	d.window.cols, d.window.rows, d.window.status = cols, rows, status
 	p := d.window.picture(t, true)
-	p.modes.paste = t.Modes().Paste // nobody looks for commands in what is pasted
+	m := t.Modes()
+	p.modes.paste, p.modes.kitty = m.Paste, m.Kitty // nobody looks for commands among the keys
 	return d.painter.paint(p)
 }

@@ -17,12 +17,13 @@ func (s *screen) typed(chunk []byte, ok bool) (leaves bool) {
 	if !ok {
 		return true // the terminal is gone
 	}
-	if s.help {
-		s.help, s.dirty = false, true
-	}
-	s.keys.Unmark = s.types && !s.t.Modes().Paste
+	m := s.t.Modes()
+	s.keys.Unmark, s.keys.NoText = s.types && !m.Paste, textUnasked(m)
 	for len(chunk) > 0 {
 		send, c, n := s.keys.Next(chunk)
+		if s.help && s.keys.Pressed() {
+			s.help, s.dirty = false, true
+		}
 		if s.send(send) {
 			return true
 		}

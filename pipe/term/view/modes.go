@@ -7,24 +7,37 @@ import (
 )
 
 // keyModes is how a terminal encodes keys and the mouse. A viewer who may type
-// has those of the shared terminal; the zero value is a terminal at rest. The
-// protocols that make keys other than what [escape.Keys] knows (kitty's,
-// modifyOtherKeys) stay off. Pasted text is always marked: [escape.Keys] must know
-// it, and drops the marks where the program wants none.
+// has those of the shared terminal; the zero value is a terminal at rest. Pasted
+// text is always marked, and a key that is told by a number has its text beside it:
+// [escape.Keys] must know both, and drops what the program does not want.
 type keyModes struct {
 	cursorKeys, keypad, focus, paste bool
 	mouse, mouseFormat               int
+	kitty, otherKeys                 int
 }
+
+// Flags of kitty's protocol.
+const (
+	kittyAll  = 8  // all keys are told by numbers, those of text too
+	kittyText = 16 // with their text
+)
 
 // keyModesOf returns the modes of the shared terminal. The mouse is left out when
 // its place there is not its place here.
 func keyModesOf(m vt.Modes, mouse bool) keyModes {
-	k := keyModes{cursorKeys: m.CursorKeys, keypad: m.Keypad, focus: m.Focus, paste: true}
+	k := keyModes{cursorKeys: m.CursorKeys, keypad: m.Keypad, focus: m.Focus, paste: true, kitty: m.Kitty, otherKeys: m.OtherKeys}
+	if textUnasked(m) {
+		k.kitty |= kittyText
+	}
 	if mouse && m.MouseFormat != 1016 { // pixels are of other size here
 		k.mouse, k.mouseFormat = m.Mouse, m.MouseFormat
 	}
 	return k
 }
+
+// textUnasked reports whether keys have their text beside them for our sake alone.
+// Which character a key types with Shift cannot be told without it.
+func textUnasked(m vt.Modes) bool { return m.Kitty&kittyAll != 0 && m.Kitty&kittyText == 0 }
 
 // append appends what changes a terminal's modes from those that were; all of
 // them if whole.
@@ -47,6 +60,12 @@ func (k keyModes) append(dst []byte, was keyModes, whole bool) []byte {
 		} else {
 			dst = append(dst, "\x1b>"...)
 		}
+	}
+	if whole || k.kitty != was.kitty {
+		dst = append(strconv.AppendInt(append(dst, "\x1b[="...), int64(k.kitty), 10), ";1u"...)
+	}
+	if whole || k.otherKeys != was.otherKeys {
+		dst = append(strconv.AppendInt(append(dst, "\x1b[>4;"...), int64(k.otherKeys), 10), 'm')
 	}
 	dst = appendChoice(dst, []int{9, 1000, 1002, 1003}, was.mouse, k.mouse, whole)
 	return appendChoice(dst, []int{1005, 1006, 1015}, was.mouseFormat, k.mouseFormat, whole)

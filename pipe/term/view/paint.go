@@ -27,8 +27,8 @@ var blank = vt.Cell{Text: " ", Width: 1}
 func (p *picture) line(y int) []vt.Cell { return p.cells[y*p.cols : (y+1)*p.cols] }
 
 // painter makes a terminal show pictures, with no more than what has changed: text
-// of [clean], SGR, CUP, EL, the cursor's look, and the modes of the keyboard and
-// the mouse. Nothing that the sharer's programs wrote gets through it.
+// of [clean], SGR, CUP, EL, the cursor's look, links of [linkOf], and the modes of the
+// keyboard and the mouse. Nothing else that the sharer's programs wrote gets through it.
 type painter struct {
 	shown   *picture // nil when it is not known what is shown
 	noErase bool     // what is erased does not get the colour behind it
@@ -36,6 +36,8 @@ type painter struct {
 	row, col int // where the terminal's cursor is; col -1 is unknown
 	style    vt.Style
 	styled   bool // style is what the terminal has
+	link     string
+	links    int // bytes of links in this picture
 	out      []byte
 }
 
@@ -45,13 +47,14 @@ func (p *painter) forget() { p.shown = nil }
 // paint returns the bytes that make the terminal show a picture, good until the
 // next call; none if it does.
 func (p *painter) paint(next *picture) []byte {
-	p.out = p.out[:0]
+	p.out, p.links = p.out[:0], 0
 	whole := p.shown == nil || p.shown.cols != next.cols || p.shown.rows != next.rows
 	if whole {
 		p.shown = newPicture(next.cols, next.rows)
 		p.shown.modes = keyModes{}
 		p.shown.cursor = vt.Cursor{Visible: true, Style: -1}
 		p.styled, p.col = false, -1
+		p.out = append(p.out, noLink...)
 	}
 	changed := whole
 	for y := 0; y < next.rows && !changed; y++ {
@@ -63,9 +66,17 @@ func (p *painter) paint(next *picture) []byte {
 			p.paintLine(y, next.line(y), whole)
 		}
 		copy(p.shown.cells, next.cells)
+		last := p.style
+		last.Link, last.LinkID = "", "" // none is left open
+		p.pen(last)
 	}
-	p.out = next.modes.append(p.out, p.shown.modes, whole)
-	p.shown.modes = next.modes
+	if whole || next.modes != p.shown.modes {
+		p.out = next.modes.append(p.out, p.shown.modes, whole)
+		p.shown.modes = next.modes
+		// Some terminals take those of the keyboard for what sets the pen, or moves
+		// the cursor.
+		p.styled, p.col = false, -1
+	}
 	p.paintCursor(next.cursor)
 	return p.out
 }
@@ -162,12 +173,33 @@ func (p *painter) move(row, col int) {
 
 // pen sets the style of what is written next.
 func (p *painter) pen(s vt.Style) {
-	s.Link, s.LinkID = "", ""
 	if p.styled && p.style == s {
 		return
 	}
-	p.out = appendSGR(p.out, s)
-	p.style, p.styled = s, true
+	if s.Link != p.style.Link || s.LinkID != p.style.LinkID {
+		p.setLink(linkOf(s))
+	}
+	was := p.style
+	p.style = s
+	s.Link, s.LinkID, was.Link, was.LinkID = "", "", "", ""
+	if !p.styled || s != was {
+		p.out = appendSGR(p.out, s)
+	}
+	p.styled = true
+}
+
+func (p *painter) setLink(link string) {
+	if p.links += len(link); p.links > maxLinksBytes {
+		link = ""
+	}
+	if link == p.link {
+		return
+	}
+	p.link = link
+	if link == "" {
+		link = noLink
+	}
+	p.out = append(p.out, link...)
 }
 
 func (p *painter) showCursor(visible bool) {

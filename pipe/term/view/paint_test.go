@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
 
+	"mesh/pipe/term/console"
 	"mesh/pipe/term/view"
 	"mesh/pipe/term/vt"
 )
@@ -37,6 +39,10 @@ func allowed(p []byte, types bool) string {
 			p = p[2:]
 			continue
 		}
+		if link := links.Find(p); link != nil {
+			p = p[len(link):]
+			continue
+		}
 		if len(p) < 3 || p[1] != '[' {
 			return fmt.Sprintf("sequence %q", p[:min(len(p), 8)])
 		}
@@ -54,6 +60,8 @@ func allowed(p []byte, types bool) string {
 		case final == 'm' && numbers, final == 'H' && numbers, final == 'K' && params == "":
 		case final == 'q' && len(params) == 2 && params[0] >= '0' && params[0] <= '6' && params[1] == ' ':
 		case (final == 'h' || final == 'l') && params == "?25":
+		case final == 'u' && keyFlags.MatchString(params) && (types || params == "=0;1"):
+		case final == 'm' && (params == ">4;0" || types && (params == ">4;1" || params == ">4;2")):
 		case final == 'l' && strings.HasPrefix(params, "?"), final == 'h' && types:
 			switch params {
 			case "?1", "?9", "?1000", "?1002", "?1003", "?1004", "?1005", "?1006", "?1015", "?2004":
@@ -66,6 +74,12 @@ func allowed(p []byte, types bool) string {
 	}
 	return ""
 }
+
+// links begin a link, or end one.
+var links = regexp.MustCompile(`^\x1b\]8;(;|id=[0-9a-f]{16};((?i:https?)://[!-"$-.0->A-~]+([/?#][!-~]*)?|(?i:mailto):[!->@-~]+))\x1b\\`)
+
+// keyFlags set the flags of kitty's protocol.
+var keyFlags = regexp.MustCompile(`^=([0-9]|[12][0-9]|3[01]);1$`)
 
 // look is all that can be seen of a terminal.
 func look(t *vt.Terminal) string {
@@ -357,6 +371,68 @@ func TestModes(t *testing.T) {
 	}
 }
 
+// The protocols of the keyboard are those of the shared terminal's screen, for who
+// may type. Where all keys are told by numbers they have their text, too.
+func TestKeyProtocols(t *testing.T) {
+	t.Parallel()
+	p := newPair(80, 24)
+	for _, tt := range []struct {
+		out              string
+		types            bool
+		kitty, otherKeys int
+	}{
+		{"", true, 0, 0},
+		{"\x1b[>5u", true, 5, 0},
+		{"\x1b[=2;2u", true, 7, 0},
+		{"\x1b[?1049h", true, 0, 0},
+		{"\x1b[>8u", true, 8 | 16, 0},
+		{"\x1b[=31u", true, 31, 0},
+		{"\x1b[=99999u", true, 31, 0},
+		{"\x1b[?1049l", true, 7, 0},
+		{"\x1b[<9u\x1b[>4;2m", true, 0, 2},
+		{"\x1b[>4;1m\x1b[=1u", true, 1, 1},
+		{"", false, 0, 0},
+		{"", true, 1, 1},
+		{"\x1bc", true, 0, 0},
+	} {
+		p.feed(t, tt.out, tt.types)
+		if got := p.own.Modes(); got.Kitty != tt.kitty || got.OtherKeys != tt.otherKeys {
+			t.Errorf("%q: got flags %d and modifyOtherKeys %d, want %d and %d", tt.out, got.Kitty, got.OtherKeys, tt.kitty, tt.otherKeys)
+		}
+	}
+	p.feed(t, "\x1b[=3u\x1b[>4;2m", true)
+	p.screen.Resize(100, 30)
+	_, _ = p.own.Write([]byte(console.Reset))
+	p.own.Resize(100, 30)
+	p.feed(t, "", true)
+	if got := p.own.Modes(); got.Kitty != 3 || got.OtherKeys != 2 {
+		t.Errorf("drawn whole: got flags %d and modifyOtherKeys %d, want 3 and 2", got.Kitty, got.OtherKeys)
+	}
+}
+
+// What the viewer's terminal had on before is on again in the end, also where both
+// screens have the same flags.
+func TestKeyFlagsRestored(t *testing.T) {
+	t.Parallel()
+	for _, same := range []bool{false, true} {
+		own := vt.New(80, 24, 0)
+		write := func(s string) {
+			if same {
+				s = strings.NewReplacer(console.Alternate, "", console.Main, "").Replace(s)
+			}
+			_, _ = own.Write([]byte(s))
+		}
+		write("\x1b[>5u" + view.DrawingEnter)
+		if got := own.Modes().Kitty; got != 0 {
+			t.Errorf("flags %d when it begins, want 0", got)
+		}
+		write("\x1b[=31;1u\x1b[>4;2m" + view.DrawingLeave)
+		if got := own.Modes(); got.Kitty != 5 || got.OtherKeys != 0 {
+			t.Errorf("flags %d and modifyOtherKeys %d in the end, want 5 and 0", got.Kitty, got.OtherKeys)
+		}
+	}
+}
+
 // hostile is what a program, or a sharer, may try on a viewer's terminal.
 var hostile = []string{
 	"\x1b]52;c;cm0gLXJmIH4K\x07", "\x1b]0;title\x07", "\x1b]2;title\x1b\\", "\x1b]1337;File=:AAAA\x07", "\x1b]777;notify;a;b\x07", "\x1b]9;x\x07",
@@ -365,7 +441,8 @@ var hostile = []string{
 	"\x1b]10;?\x07", "\x1b]11;?\x07", "\x1b]4;1;?\x07", "\x1b[?2031h", "\x1b[?2048h", "\x1b[?996n", "\x05", "\x1bZ", "\x1b[0x", "\x1b[1;1;1;1;1;1*y",
 	"\u202eevil\u202c\u2066x\u2069", "\u200b\u200e\u061c\ufeff", "a\U000e0041\U000e007f", "\u0085\u009b6n\u009d0;x\u009c", "\x9b6n", "\x90q\x9c",
 	"\x1b[?1003h\x1b[?1006h", "\x1b[?5h", "\x1b#8", "\x1b[4i", "\x1b[5i", "\x1b[?3h", "\x1bc", "\x1b[!p", "\x1b[12l", "\x1b[2l", "\a",
-	"\x1b]8;;javascript:alert(1)\x07x\x1b]8;;\x07", "\x1b]" + strings.Repeat("A", 1<<17),
+	"\x1b]8;;javascript:alert(1)\x07x\x1b]8;;\x07", "\x1b]8;id=\x00\x1b;https://a.example/\u009b6n\x07x\x1b]8;;\x07", "\x1b]8;;https://a.example/\u202ex\x07xy",
+	"\x1b]" + strings.Repeat("A", 1<<17),
 	"\x1b\\\x1b[m", "\u2028\u2029", "\x7f\x00", "\ufffe\U0010ffff", "a" + strings.Repeat("\u0301", 200), "\ud7ff\ue000\uf8ff",
 }
 

@@ -244,6 +244,33 @@ func TestTyping(t *testing.T) {
 	s.wantSane("exited=true")
 }
 
+// Whatever protocol the shared program has for keys, what it gets is as it wants
+// it, and ~. leaves.
+func TestTypingProtocols(t *testing.T) {
+	t.Parallel()
+	s := see(t, "dash", 80, 24, nil)
+	s.session(mayType, 80, 24)
+	s.snapshot(80, 24, "$ ")
+	s.WaitText("$")
+	const all = "\x1b[97;;97u\x1b[13;;13u" // a, Enter
+	s.output("\x1b[>25u")                  // with the text
+	s.waitAcked()
+	s.Bytes(all)
+	s.waitTyped(all)
+	s.output("\x1b[>10u") // with what is released, without the text
+	s.waitAcked()
+	s.Bytes(all + "\x1b[13;1:3u")
+	s.waitTyped(all + "\x1b[97u\x1b[13u\x1b[13;1:3u")
+	s.Bytes("\x1b[96;2;126u\x1b[96;2:3u\x1b[47;2;63u")
+	s.WaitText("suspend")
+	s.Bytes("\x1b[47;1:3u") // released, it ends nothing
+	s.Bytes("\x1b[97;;97u")
+	s.waitTyped(all + "\x1b[97u\x1b[13u\x1b[13;1:3u\x1b[97u")
+	s.Bytes("\x1b[13;;13u\x1b[96;2;126u\x1b[96;2:3u\x1b[46;;46u")
+	s.wantSane("exited=false")
+	s.waitTyped(all + "\x1b[97u\x1b[13u\x1b[13;1:3u\x1b[97u\x1b[13u")
+}
+
 // Pasted text has no commands, and marks only where the program wants them.
 func TestPaste(t *testing.T) {
 	t.Parallel()

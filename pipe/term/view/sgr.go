@@ -24,8 +24,7 @@ var attributes = []struct {
 // underlines are those of the underlines.
 var underlines = []string{"", ";4", ";21", ";4:3", ";4:4", ";4:5"}
 
-// appendSGR appends what sets the style, whatever was set before. Links are left
-// out: what a person clicks on should be what is written there.
+// appendSGR appends what sets the style but its link, whatever was set before.
 func appendSGR(dst []byte, s vt.Style) []byte {
 	dst = append(dst, "\x1b[0"...)
 	for _, a := range attributes {
