@@ -3,7 +3,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -235,9 +237,9 @@ func TestTTYBrokenLink(t *testing.T) {
 	s := &shared{t: t, dir: t.TempDir()}
 	sharer := begin(t, s.dir, nil, "mesh-tty", "--share", "--headless", "--control", "--listen", "127.0.0.1:0", "--token-file", "tok", "--", "sh", "-c", "echo shown; exec cat")
 	s.waitFile("tok.control")
-	v := s.view("tok.control", 80, 24)
+	v := s.view("tok.control", 80, 24, "--events", "v")
 	v.WaitText("shown")
-	leaver := s.view("tok", 80, 24)
+	leaver := s.view("tok", 80, 24, "--events", "leaver")
 	leaver.WaitText("shown")
 	v.Run("before")
 	v.WaitText("before\nbefore")
@@ -252,10 +254,12 @@ func TestTTYBrokenLink(t *testing.T) {
 	leaver.WaitText("PROMPT>")
 	leaver.Run("echo status $?")
 	leaver.WaitText("status 0")
+	s.waitEvents("leaver", "peer broken end")
 	if err := sharer.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	v.WaitText("meanwhile\nmeanwhile")
+	s.waitEvents("v", "peer broken resumed")
 	termtest.Wait(t, func() error {
 		if got := v.Text(); strings.Contains(got, "broken") {
 			return fmt.Errorf("the link is still broken:\n%s", got)
@@ -269,4 +273,79 @@ func TestTTYBrokenLink(t *testing.T) {
 	v.WaitText("PROMPT>")
 	v.Run("echo status $?")
 	v.WaitText("status 0")
+}
+
+// waitEvents waits until a file of --events tells of these, in this order.
+func (s *shared) waitEvents(file, want string) {
+	s.t.Helper()
+	termtest.Wait(s.t, func() error {
+		lines, err := os.ReadFile(filepath.Join(s.dir, file))
+		if err != nil {
+			return err
+		}
+		var got []string
+		for line := range strings.Lines(string(lines)) {
+			var e struct{ Event string }
+			if err := json.Unmarshal([]byte(line), &e); err != nil {
+				return err
+			}
+			got = append(got, e.Event)
+		}
+		if strings.Join(got, " ") != want {
+			return fmt.Errorf("%s: got events %q, want %q", file, got, want)
+		}
+		return nil
+	})
+}
+
+// A viewer's terminal has the shared one's title behind the peer's name, gets its own
+// back, and shows links. With all keys encoded ~. still leaves.
+func TestTTYTitleLinkKeys(t *testing.T) {
+	t.Parallel()
+	s := shareCommand(t, 80, 24, `sh -c 'stty raw -echo; printf "\033]2;build\007\033]8;;https://example.org/x\033\\\\link\033]8;;\033\\\\ \033]8;;file:///x\033\\\\no\033]8;;\033\\\\\033[>9u"; exec cat -v'`)
+	s.sharer.WaitText("link no")
+	v := s.pane("bash", 80, 24)
+	v.Run(`clear; printf '\033]2;mine\007'`)
+	termtest.Wait(t, func() error {
+		if got := v.Format("#{pane_title}"); got != "mine" {
+			return fmt.Errorf("got title %q", got)
+		}
+		return nil
+	})
+	out := filepath.Join(s.dir, "written")
+	v.PipeTo(out)
+	v.Run("mesh-tty @tok.control")
+	v.WaitText("link no")
+	termtest.Wait(t, func() error {
+		if got := v.Format("#{pane_title}"); !strings.HasSuffix(got, ": build") || strings.HasPrefix(got, ":") {
+			return fmt.Errorf("got title %q", got)
+		}
+		written, err := os.ReadFile(out)
+		if err != nil {
+			return err
+		}
+		for _, want := range []string{";https://example.org/x\x1b\\", "link\x1b]8;;\x1b\\", "\x1b[=25;1u"} {
+			if !strings.Contains(string(written), want) {
+				return fmt.Errorf("the terminal did not get %q: %q", want, written)
+			}
+		}
+		if strings.Contains(string(written), "file:") {
+			return fmt.Errorf("the terminal got a link to a file: %q", written)
+		}
+		return nil
+	})
+	v.Type("\x1b[97;;97u")
+	s.sharer.WaitText("^[[97u")
+	v.Type("\x1b[13u\x1b[43;;126u\x1b[46;;46u") // Enter ~ .
+	v.WaitText("PROMPT>")
+	termtest.Wait(t, func() error {
+		if got := v.Format("#{pane_title}"); got != "mine" {
+			return fmt.Errorf("got title %q in the end", got)
+		}
+		return nil
+	})
+	s.sharer.WaitText("^[[97u^[[13u")
+	if written, _ := os.ReadFile(out); !strings.Contains(string(written), "\x1b[<u") {
+		t.Errorf("the keyboard's protocol is not reset: %q", written)
+	}
 }

@@ -53,7 +53,10 @@ func viewed(c *cli.Context, n *node.Node, args []string) error {
 		return err
 	}
 	defer closeSocket()
-	o.Broken = n.Broken()
+	o.Broken = n.Broken(l)
+	if !c.Bool("quiet") {
+		o.Peer = n.Party(l).Label()
+	}
 	var end view.End
 	ctx, cancel := context.WithCancelCause(c.Context)
 	defer cancel(nil)

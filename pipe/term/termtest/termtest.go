@@ -112,6 +112,12 @@ func (p *Pane) Paste(text string) {
 	p.tmux("paste-buffer", "-p")
 }
 
+// PipeTo writes to a file what programs write to the pane from now on, as it is.
+func (p *Pane) PipeTo(file string) {
+	p.t.Helper()
+	p.tmux("pipe-pane", "-O", "exec cat >>'"+file+"'")
+}
+
 // Resize changes the pane's size.
 func (p *Pane) Resize(cols, rows int) {
 	p.t.Helper()

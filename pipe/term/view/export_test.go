@@ -8,6 +8,8 @@ import (
 
 // Painting paints a terminal as a viewer's with cols by rows, for tests.
 type Painting struct {
+	Peer string
+
 	window  window
 	painter painter
 }
@@ -36,7 +38,9 @@ func (s *Painting) Status(text string, matters bool) {
 
 // Paint returns what goes to the viewer's terminal.
 func (s *Painting) Paint(t *vt.Terminal, types bool) []byte {
-	return s.painter.paint(s.window.picture(t, types))
+	p := s.window.picture(t, types)
+	p.title = title(s.Peer, "", t)
+	return s.painter.paint(p)
 }
 
 // Clean is clean.

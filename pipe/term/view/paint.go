@@ -12,6 +12,7 @@ type picture struct {
 	cells      []vt.Cell // rows lines of cols
 	cursor     vt.Cursor
 	modes      keyModes
+	title      string // of the terminal; "" leaves it alone
 }
 
 func newPicture(cols, rows int) *picture {
@@ -27,8 +28,8 @@ var blank = vt.Cell{Text: " ", Width: 1}
 func (p *picture) line(y int) []vt.Cell { return p.cells[y*p.cols : (y+1)*p.cols] }
 
 // painter makes a terminal show pictures, with no more than what has changed: text
-// of [clean], SGR, CUP, EL, the cursor's look, links of [linkOf], and the modes of the
-// keyboard and the mouse. Nothing else that the sharer's programs wrote gets through it.
+// of [clean], SGR, CUP, EL, the cursor's look, links of [linkOf], a title of [title],
+// and the modes of the keyboard and the mouse. Nothing else that the sharer's programs wrote gets through it.
 type painter struct {
 	shown   *picture // nil when it is not known what is shown
 	noErase bool     // what is erased does not get the colour behind it
@@ -69,6 +70,10 @@ func (p *painter) paint(next *picture) []byte {
 		last := p.style
 		last.Link, last.LinkID = "", "" // none is left open
 		p.pen(last)
+	}
+	if next.title != "" && next.title != p.shown.title {
+		p.out = append(append(append(p.out, "\x1b]2;"...), next.title...), '\a')
+		p.shown.title = next.title
 	}
 	if whole || next.modes != p.shown.modes {
 		p.out = next.modes.append(p.out, p.shown.modes, whole)

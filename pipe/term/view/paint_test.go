@@ -43,6 +43,17 @@ func allowed(p []byte, types bool) string {
 			p = p[len(link):]
 			continue
 		}
+		if rest, ok := bytes.CutPrefix(p, []byte("\x1b]2;"+peer)); ok { // a title
+			text, rest, ok := bytes.Cut(rest, []byte("\a"))
+			bad := func(r rune) bool {
+				return r == utf8.RuneError && !bytes.ContainsRune(text, utf8.RuneError) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+			}
+			if !ok || len(text) > 256 || len(text) > 0 && !bytes.HasPrefix(text, []byte(": ")) || !utf8.Valid(text) || bytes.IndexFunc(text, bad) >= 0 {
+				return fmt.Sprintf("title %.100q", text)
+			}
+			p = rest
+			continue
+		}
 		if len(p) < 3 || p[1] != '[' {
 			return fmt.Sprintf("sequence %q", p[:min(len(p), 8)])
 		}
@@ -80,6 +91,9 @@ var links = regexp.MustCompile(`^\x1b\]8;(;|id=[0-9a-f]{16};((?i:https?)://[!-"$
 
 // keyFlags set the flags of kitty's protocol.
 var keyFlags = regexp.MustCompile(`^=([0-9]|[12][0-9]|3[01]);1$`)
+
+// peer is whose terminal it is in these tests.
+const peer = "bob"
 
 // look is all that can be seen of a terminal.
 func look(t *vt.Terminal) string {
@@ -127,7 +141,9 @@ type pair struct {
 func newPair(cols, rows int) *pair {
 	own := vt.New(cols, rows, 0)
 	_, _ = own.Write([]byte("\x1b[?1049h\x1b[?7l"))
-	return &pair{shared: vt.New(cols, rows, 0), own: own, screen: view.NewPainting(cols, rows)}
+	screen := view.NewPainting(cols, rows)
+	screen.Peer = peer
+	return &pair{shared: vt.New(cols, rows, 0), own: own, screen: screen}
 }
 
 // feed gives the shared terminal output and has it painted.

@@ -84,7 +84,11 @@ func (v *view) screen(ctx context.Context) (err error) {
 	if s.raw {
 		keys = v.o.In
 	}
-	s.console, err = console.Open(keys, out, console.Options{Enter: DrawingEnter, Leave: DrawingLeave})
+	taking := console.Options{Enter: DrawingEnter, Leave: DrawingLeave}
+	if v.o.Peer != "" {
+		taking = console.Options{Enter: DrawingEnter + pushTitle, Leave: DrawingLeave + popTitle}
+	}
+	s.console, err = console.Open(keys, out, taking)
 	if err != nil {
 		return err
 	}
@@ -248,7 +252,9 @@ func (s *screen) paint() {
 		return
 	}
 	s.line(now)
-	painted := s.painter.paint(s.window.picture(s.t, s.types && s.raw))
+	p := s.window.picture(s.t, s.types && s.raw)
+	p.title = title(s.o.Peer, s.info.Name, s.t)
+	painted := s.painter.paint(p)
 	s.dirty, s.seq = false, -1
 	if s.began {
 		s.seq = s.pos

@@ -10,6 +10,7 @@ import (
 
 // link takes that the link is broken, or back.
 func (s *screen) link(broken bool) {
+	s.expire(time.Now())
 	s.sender.hold(broken)
 	s.broken, s.dropped = time.Time{}, false
 	if broken {
@@ -26,6 +27,7 @@ func (s *screen) say(text string) {
 
 // line sets the status line.
 func (s *screen) line(now time.Time) {
+	s.expire(now)
 	w := &s.window
 	w.matters = true
 	switch {
@@ -50,14 +52,22 @@ func (s *screen) line(now time.Time) {
 	}
 }
 
+// expire drops what was typed, when the link has been broken for too long.
+func (s *screen) expire(now time.Time) {
+	if !s.broken.IsZero() && now.Sub(s.broken) > typedTime && s.sender.drop() > 0 {
+		s.dropped = true
+	}
+}
+
 // offline is what is shown while the link is broken.
 func (s *screen) offline(now time.Time) string {
 	since := now.Sub(s.broken)
-	if since > typedTime && s.sender.drop() > 0 {
-		s.dropped = true
-	}
 	text := fmt.Sprintf("the link is broken, waiting for it (%d s)", int(since.Seconds()))
-	if n, _ := s.sender.waiting(); n > 0 {
+	n, sent := s.sender.waiting()
+	if way := sent - s.in.taken; way > 0 {
+		text += fmt.Sprintf(", %d bytes on their way", way)
+	}
+	if n > 0 {
 		text += fmt.Sprintf(", %d bytes typed", n)
 	} else if s.dropped {
 		text += ", what was typed is dropped"

@@ -33,6 +33,9 @@ type Options struct {
 	Escape byte
 	// Term is the kind of terminal that Out is, as TERM in the environment has it.
 	Term string
+	// Peer is whose terminal it is: the title of Out is that, and the shared
+	// terminal's title. "" leaves the title alone.
+	Peer string
 	// ReadOnly types nothing, even where it is allowed.
 	ReadOnly bool
 	// Name is how the viewer calls itself.

@@ -27,7 +27,7 @@ const progressEvery = time.Second
 // event is one line of --events. Which fields are there depends on Event; the
 // fields that a CMD gets too are called as its MESH_* variables.
 type event struct {
-	Event string    `json:"event"` // listening, peer, progress, stored, receipt, delivery, reload, end
+	Event string    `json:"event"` // listening, peer, broken, resumed, progress, stored, receipt, delivery, reload, end
 	Time  time.Time `json:"time"`
 
 	// listening
@@ -37,7 +37,7 @@ type event struct {
 	Allows  string     `json:"allows,omitempty"`
 	Expires *time.Time `json:"expires,omitempty"`
 
-	// peer, progress, stored, receipt, delivery
+	// peer, broken, resumed, progress, stored, receipt, delivery
 	PeerID   string `json:"peer_id,omitempty"`
 	PeerName string `json:"peer_name,omitempty"`
 	PeerAddr string `json:"peer_addr,omitempty"`
