@@ -14,11 +14,11 @@ func lines(t *vt.Terminal) string {
 	_, rows := t.Size()
 	var all []string
 	for n := oldest; n < top+rows; n++ {
-		text := ""
+		var text strings.Builder
 		for _, c := range t.Numbered(n) {
-			text += c.Text
+			text.WriteString(c.Text)
 		}
-		all = append(all, fmt.Sprintf("%d:%s", n, strings.TrimSpace(text)))
+		all = append(all, fmt.Sprintf("%d:%s", n, strings.TrimSpace(text.String())))
 	}
 	return fmt.Sprintf("%s top %d", strings.Join(all, " "), top)
 }
