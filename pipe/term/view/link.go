@@ -12,7 +12,7 @@ import (
 // Limits of links, in bytes.
 const (
 	maxLinkBytes  = 1024
-	maxLinksBytes = 64 << 10 // in one picture; what is drawn then has none
+	maxLinksBytes = 64 << 10 // in one picture, and one more; what is drawn then has none
 )
 
 const noLink = "\x1b]8;;\x1b\\"

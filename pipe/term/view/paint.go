@@ -182,7 +182,7 @@ func (p *painter) pen(s vt.Style) {
 		return
 	}
 	if s.Link != p.style.Link || s.LinkID != p.style.LinkID {
-		p.setLink(linkOf(s))
+		p.setLink(s)
 	}
 	was := p.style
 	p.style = s
@@ -193,9 +193,12 @@ func (p *painter) pen(s vt.Style) {
 	p.styled = true
 }
 
-func (p *painter) setLink(link string) {
-	if p.links += len(link); p.links > maxLinksBytes {
-		link = ""
+// setLink begins the style's link, or ends the one before.
+func (p *painter) setLink(s vt.Style) {
+	link := ""
+	if p.links < maxLinksBytes {
+		link = linkOf(s)
+		p.links += len(link)
 	}
 	if link == p.link {
 		return
