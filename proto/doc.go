@@ -144,7 +144,8 @@
 // snapshot first, and again in place of output that it is too slow for; one of
 // mode "raw" gets every byte from where it came, or with "history" from as far
 // back as the sharer can, and only if it falls further behind than that a
-// snapshot. A snapshot sets the terminal to its own size. The sharer has no more
+// snapshot; one of mode "record" gets a snapshot first, and then what one of mode
+// "raw" gets. A snapshot sets the terminal to its own size. The sharer has no more
 // output on its way to a viewer than that takes in a moment, which the TERM_ACKs
 // say. What a viewer may do is what its link was granted, until a TERM_CTL says
 // otherwise: the sharer can give tty:control to a viewer's node for the rest of the

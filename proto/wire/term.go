@@ -28,6 +28,7 @@ const (
 const (
 	TermScreen = "screen" // what is on the screen now; what was missed is left out
 	TermRaw    = "raw"    // every byte of output, as far as the sharer still has it
+	TermRecord = "record" // what is on the screen now, and from then on as in raw
 )
 
 // TermOpen is TERM_OPEN, a viewer's first frame.
@@ -127,7 +128,7 @@ func (*TermAck) Type() Type { return TypeTermAck }
 
 func (m *TermOpen) check() error {
 	switch {
-	case m.Mode != TermScreen && m.Mode != TermRaw:
+	case m.Mode != TermScreen && m.Mode != TermRaw && m.Mode != TermRecord:
 		return errors.New("unknown mode")
 	case m.History && m.Mode != TermRaw:
 		return errors.New("history does not go with the mode")

@@ -61,6 +61,7 @@ func samples() []wire.Message {
 		&wire.Meta{Transfer: transfer, Kind: wire.KindTTY},
 		&wire.TermOpen{Mode: wire.TermScreen, Scrollback: 1000, Cols: 80, Rows: 24, Name: "alice"},
 		&wire.TermOpen{Mode: wire.TermRaw, History: true},
+		&wire.TermOpen{Mode: wire.TermRecord},
 		&wire.TermSession{Session: transfer, Name: "build", Rights: "tty:view", Seq: 5, Cols: 120, Rows: 40},
 		&wire.TermAck{Seq: 1 << 20},
 		&wire.TermResize{Seq: 1 << 20, Cols: 80, Rows: 24},

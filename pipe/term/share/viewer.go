@@ -161,14 +161,14 @@ func (s *Session) join(who Visitor, open wire.TermOpen, fail func(error)) (*view
 	v.allowed = s.mayType(who)
 	v.typist.muted.Store(!v.allowed)
 	switch {
-	case open.Mode == wire.TermScreen:
+	case open.Mode != wire.TermRaw:
 		v.at, v.behind = s.history.newest(), true
 	case open.History:
 		v.at = s.history.oldest()
 	default:
 		v.at = s.history.newest()
 	}
-	v.pace = pace{fixed: open.Mode == wire.TermRaw, acked: v.at.seq}
+	v.pace = pace{fixed: open.Mode != wire.TermScreen, acked: v.at.seq}
 	v.seq = v.at.seq
 	s.viewers[v.number] = v
 	return v, nil

@@ -121,7 +121,9 @@ var errMayNotType = proto.Errorf(proto.Capability, "the sharer does not let this
 // jump takes note of what a snapshot stands for.
 func (v *view) jump(s wire.TermSnapshot) {
 	missed := s.Seq - v.pos
-	if v.o.Form.mode() != wire.TermRaw || missed <= 0 {
+	begins := v.o.Form == Cast && !v.pictured
+	v.pictured = true
+	if v.o.Form == Once || begins || missed <= 0 {
 		return
 	}
 	v.end.Missed += missed

@@ -137,7 +137,7 @@ func TestCast(t *testing.T) {
 	v.snapshot(90, 20, "\x1b[Hlater")
 	v.waitAcked()
 	v.exit(0)
-	v.wantEnd(view.End{Exited: true}, proto.OK)
+	v.wantEnd(view.End{Exited: true, Missed: 100}, proto.OK)
 	var got []string
 	for i, line := range strings.Split(strings.TrimSpace(v.out.String()), "\n") {
 		if i == 0 {

@@ -28,6 +28,8 @@ func (f Form) mode() string {
 	switch f {
 	case Raw, Plain, JSON:
 		return wire.TermRaw
+	case Cast:
+		return wire.TermRecord
 	}
 	return wire.TermScreen
 }

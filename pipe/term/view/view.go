@@ -63,7 +63,7 @@ type End struct {
 	Exited       bool
 	Code, Signal int
 	// Missed is how many bytes of output were left out, because the sharer no
-	// longer had them when there was room for them: of Raw, Plain and JSON.
+	// longer had them when there was room for them: of all forms but Screen and Once.
 	Missed int64
 }
 
@@ -138,10 +138,11 @@ type view struct {
 	receiver *receiver
 	messages chan received // receive sends, an error last; never closed
 
-	ended bool  // the sharer's pipe has
-	types bool  // this viewer may type
-	pos   int64 // all output before it was taken
-	end   End
+	ended    bool  // the sharer's pipe has
+	types    bool  // this viewer may type
+	pictured bool  // a snapshot has come
+	pos      int64 // all output before it was taken
+	end      End
 }
 
 // received is a message, or why there are no more.
