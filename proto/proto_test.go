@@ -43,6 +43,9 @@ func TestCodes(t *testing.T) {
 		if got := proto.CodeFromWire(i.Code.Wire()); got != want {
 			t.Errorf("%s over the wire: got %v, want %v", i.Name, got, want)
 		}
+		if sent := want == i.Code && want != proto.OK; sent != (i.Peer != "") || sent && i.Code.OfPeer() != i.Peer {
+			t.Errorf("%s of a peer: got %q and %q, want words if one sends it (%v)", i.Name, i.Peer, i.Code.OfPeer(), sent)
+		}
 	}
 	for _, n := range []uint64{0, proto.CodeBase - 1, proto.CodeBase + 99, proto.CodeBroken, 1 << 61} {
 		if got := proto.CodeFromWire(n); got != proto.Protocol {
