@@ -153,7 +153,7 @@ func (t *teller) close() error {
 }
 
 // watch tells of a transfer's progress until the returned function is called.
-func (t *teller) watch(party func() Party, counters *pipe.Counters, on screen) (stop func()) {
+func (t *teller) watch(party func() Party, counters *pipe.Counters, on screen, o *outage) (stop func()) {
 	draws := t.progress && !on.typed
 	if t.events == nil && !draws {
 		return func() {}
@@ -174,8 +174,11 @@ func (t *teller) watch(party func() Party, counters *pipe.Counters, on screen) (
 			sent, received := counters.Sent.Load(), counters.Received.Load()
 			select {
 			case <-draw.C:
+				since, broken := o.length()
 				switch {
 				case !draws || on.shown && received > 0 || !t.foreground():
+				case broken:
+					line.Broken(since)
 				case on.total > 0:
 					line.Set(sent)
 				default:
