@@ -184,30 +184,56 @@ func (b Book) Forget(name string) (bool, error) {
 	return found, err
 }
 
-// Authorized returns what id may do here without a token; 0 if it is not listed.
-func (b Book) Authorized(id ID) (proto.Caps, error) {
-	var caps proto.Caps
+// Grant is what a node may do here without a token.
+type Grant struct {
+	ID   ID
+	Caps proto.Caps
+}
+
+// Grants returns the entries of authorized_peers in their order. Of a node that is
+// listed twice the later one holds, and is there alone.
+func (b Book) Grants() ([]Grant, error) {
+	var grants []Grant
 	err := eachLine(filepath.Join(b.Dir, AuthorizedPeersFile), func(words []string) error {
 		if len(words) != 2 {
 			return errors.New("want NODEID CAPABILITIES")
 		}
-		listed, err := ParseID(words[0])
+		id, err := ParseID(words[0])
 		if err != nil {
 			return err
 		}
-		c, err := proto.ParseCaps(words[1])
+		caps, err := proto.ParseCaps(words[1])
 		if err != nil {
 			return err
 		}
-		if listed == id {
-			caps = c
-		}
+		grants = append(grants, Grant{id, caps})
 		return nil
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return caps, nil
+	last := make(map[ID]int, len(grants))
+	for i, g := range grants {
+		last[g.ID] = i
+	}
+	held := grants[:0]
+	for i, g := range grants {
+		if last[g.ID] == i {
+			held = append(held, g)
+		}
+	}
+	return held, nil
+}
+
+// Authorized returns what id may do here without a token; 0 if it is not listed.
+func (b Book) Authorized(id ID) (proto.Caps, error) {
+	grants, err := b.Grants()
+	for _, g := range grants {
+		if g.ID == id {
+			return g.Caps, err
+		}
+	}
+	return 0, err
 }
 
 // Allow lets id do caps here from now on; none takes it off the list.
