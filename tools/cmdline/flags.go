@@ -84,6 +84,14 @@ func Deadline() cli.Flag {
 	return f
 }
 
+// OnReceiveTimeout is --on-receive-timeout DUR, of an inbox.
+func OnReceiveTimeout() cli.Flag {
+	const name = "on-receive-timeout"
+	f := durationFlag(name, "end a CMD for what was stored after `DUR`", 0, positive(name))
+	f.DefaultText = "never"
+	return f
+}
+
 // DefaultResumeFor is how long a link may stay broken that --resume-for says
 // nothing about.
 const DefaultResumeFor = 2 * time.Minute
