@@ -28,6 +28,19 @@ func TestEscapeText(t *testing.T) {
 	}
 }
 
+func TestQuoteText(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"":              `""`,
+		"uni/new\nline": `"uni/new\x0aline"`,
+		`a "b" \`:       `"a \"b\" \\"`,
+	} {
+		if got := proto.QuoteText(in); got != want {
+			t.Errorf("QuoteText(%q): got %s, want %s", in, got, want)
+		}
+	}
+}
+
 func TestCodes(t *testing.T) {
 	t.Parallel()
 	codes, names := map[proto.Code]bool{}, map[string]bool{}

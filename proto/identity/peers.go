@@ -57,7 +57,7 @@ func CheckName(name string) error {
 		return fmt.Errorf("a name begins with neither %s, as tokens do, nor %s, as node ids do", tokenPrefix, idPrefix) // and a token is not shown
 	}
 	if name == "" || len(name) > maxNameBytes || strings.Contains(".-_", name[:1]) || strings.ContainsFunc(name, notInName) {
-		return fmt.Errorf("name %q: a name is up to 63 letters, digits, dots, dashes and underscores", proto.EscapeText(name))
+		return fmt.Errorf("name %s: a name is up to 63 letters, digits, dots, dashes and underscores", proto.QuoteText(name))
 	}
 	return nil
 }
@@ -70,14 +70,14 @@ func notInName(r rune) bool {
 func CheckAddr(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("address %q: want HOST:PORT or [IPv6]:PORT", proto.EscapeText(addr))
+		return fmt.Errorf("address %s: want HOST:PORT or [IPv6]:PORT", proto.QuoteText(addr))
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
-		return fmt.Errorf("address %q: port %q is not a number from 1 to 65535", proto.EscapeText(addr), proto.EscapeText(port))
+		return fmt.Errorf("address %s: port %s is not a number from 1 to 65535", proto.QuoteText(addr), proto.QuoteText(port))
 	}
 	_, err = netip.ParseAddr(host)
 	if host == "" || len(host) > maxHostBytes || strings.ContainsFunc(host, notInHost) || err != nil && strings.Contains(host, ":") {
-		return fmt.Errorf("address %q: not a host", proto.EscapeText(addr))
+		return fmt.Errorf("address %s: not a host", proto.QuoteText(addr))
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -229,10 +228,7 @@ func (t *teller) receipt(p Party, direction, preposition string, r *pipe.Receipt
 	what := ""
 	if sum != nil {
 		e.Files, e.Skipped = &sum.Files, &sum.Skipped
-		what = fmt.Sprintf("%d files (%d were there already), ", sum.Files, sum.Skipped)
-		if sum.Files == 1 {
-			what = strings.Replace(what, "files", "file", 1)
-		}
+		what = storedWords(sum)
 	}
 	t.emit(e)
 	if t.receipts {
@@ -243,4 +239,21 @@ func (t *teller) receipt(p Party, direction, preposition string, r *pipe.Receipt
 		fmt.Fprintf(t.stderr, "%s: %s %s%d bytes %s %s over %s in %.1f s, blake3 %s\n",
 			t.name, direction, what, r.Bytes, preposition, p.Label(), via, r.Elapsed.Seconds(), r.Digest)
 	}
+}
+
+// storedWords says how many files were stored, and how many were there already if
+// any were.
+func storedWords(sum *files.Summary) string {
+	words := fmt.Sprintf("%d files", sum.Files)
+	if sum.Files == 1 {
+		words = "1 file"
+	}
+	switch sum.Skipped {
+	case 0:
+	case 1:
+		words += " (1 was there already)"
+	default:
+		words += fmt.Sprintf(" (%d were there already)", sum.Skipped)
+	}
+	return words + ", "
 }
