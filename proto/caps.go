@@ -39,7 +39,7 @@ next:
 			caps |= 1 << i
 			continue next
 		}
-		return 0, fmt.Errorf("unknown capability %q (there are %s)", EscapeText(name), AllCaps)
+		return 0, fmt.Errorf("unknown capability %s (there are %s)", QuoteText(name), AllCaps)
 	}
 	return caps, nil
 }

@@ -39,40 +39,42 @@ const (
 	Terminated   Code = 143 // SIGTERM
 )
 
-// CodeInfo is one line of the exit table.
+// CodeInfo is one line of the exit table. Peer is the meaning in the place of a
+// peer that ended so, "" for a code that none sends.
 type CodeInfo struct {
 	Code    Code
 	Name    string
 	Meaning string
+	Peer    string
 }
 
 // Codes is the exit table: the only list of codes, names and meanings. The
 // help, the man pages and the tests are made from it.
 var Codes = []CodeInfo{
-	{OK, "ok", "complete, verified, stored (receiver), acknowledged (sender)"},
-	{Failed, "error", "anything unclassified; seeing it is a bug"},
-	{Usage, "usage", "wrong flags, or a token that can't be read"},
-	{Unreachable, "unreachable", "no answer, no route, no such host"},
-	{Timeout, "timeout", "was connected; idle, resume or deadline ran out"},
-	{Truncated, "truncated", "the stream ended before its end was announced"},
-	{Busy, "busy", "a limit at the peer"},
-	{Denied, "denied", "the peer refused our token"},
-	{Identity, "identity", "the peer's key or proof is not the expected one"},
-	{Capability, "capability", "known to the peer, but not allowed to do this"},
-	{Declined, "declined", "a person or a local rule said no"},
-	{Integrity, "integrity", "digest mismatch"},
-	{Protocol, "protocol", "malformed, oversized or out of order"},
-	{Version, "version", "no common protocol version"},
-	{Producer, "producer", "the sending command failed; its data is not to be trusted"},
-	{IO, "io", "read or write failed here"},
-	{Space, "space", "disk full or size limit"},
-	{Unsafe, "unsafe", "a name or a target that may not be written"},
-	{Config, "config", "bad settings, bad key permissions"},
-	{Changed, "changed", "the source changed while it was sent"},
-	{Internal, "internal", "a bug was caught"},
-	{Interrupted, "interrupt", "ended by SIGINT; 128+n for signal n"},
-	{BrokenStdout, "pipe", "the reader of standard output went away"},
-	{Terminated, "terminate", "ended by SIGTERM"},
+	{OK, "ok", "complete, verified, stored (receiver), acknowledged (sender)", ""},
+	{Failed, "error", "anything unclassified; seeing it is a bug", "something failed there"},
+	{Usage, "usage", "wrong flags, or a token that can't be read", "it was called with wrong arguments"},
+	{Unreachable, "unreachable", "no answer, no route, no such host", "it can't reach what it needs"},
+	{Timeout, "timeout", "was connected; idle, resume or deadline ran out", "its time ran out"},
+	{Truncated, "truncated", "the stream ended before its end was announced", "it was stopped, or what reads or writes its data went away"},
+	{Busy, "busy", "a limit at the peer", "it has no free place now"},
+	{Denied, "denied", "the peer refused our token", "it refuses our token"},
+	{Identity, "identity", "the peer's key or proof is not the expected one", "our key or proof is not the one that it expects"},
+	{Capability, "capability", "known to the peer, but not allowed to do this", "it does not allow us this"},
+	{Declined, "declined", "a person or a local rule said no", "a person or a rule there said no"},
+	{Integrity, "integrity", "digest mismatch", "its digest is a different one"},
+	{Protocol, "protocol", "malformed, oversized or out of order", "it can't make sense of what it was sent"},
+	{Version, "version", "no common protocol version", "it speaks no version that we do"},
+	{Producer, "producer", "the sending command failed; its data is not to be trusted", "the sending command failed"},
+	{IO, "io", "read or write failed here", "it could not read or write"},
+	{Space, "space", "disk full or size limit", "its disk is full, or this is more than it takes"},
+	{Unsafe, "unsafe", "a name or a target that may not be written", "a name or a target may not be written there"},
+	{Config, "config", "bad settings, bad key permissions", "its settings or the permissions of its key are wrong"},
+	{Changed, "changed", "the source changed while it was sent", "what it read changed while it was sent"},
+	{Internal, "internal", "a bug was caught", "a bug was caught there"},
+	{Interrupted, "interrupt", "ended by SIGINT; 128+n for signal n", ""},
+	{BrokenStdout, "pipe", "the reader of standard output went away", ""},
+	{Terminated, "terminate", "ended by SIGTERM", ""},
 }
 
 // String returns the code's name in [Codes], or its number.
@@ -83,6 +85,17 @@ func (c Code) String() string {
 		}
 	}
 	return fmt.Sprintf("code %d", int(c))
+}
+
+// OfPeer returns what a peer that ended with c, or says it of a file, meant, in
+// words of our own.
+func (c Code) OfPeer() string {
+	for _, i := range Codes {
+		if i.Code == c && i.Peer != "" {
+			return i.Peer
+		}
+	}
+	return c.String()
 }
 
 // Wire returns the application error code that tells the peer of c. A signal

@@ -28,6 +28,19 @@ func TestEscapeText(t *testing.T) {
 	}
 }
 
+func TestQuoteText(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"":              `""`,
+		"uni/new\nline": `"uni/new\x0aline"`,
+		`a "b" \`:       `"a \"b\" \\"`,
+	} {
+		if got := proto.QuoteText(in); got != want {
+			t.Errorf("QuoteText(%q): got %s, want %s", in, got, want)
+		}
+	}
+}
+
 func TestCodes(t *testing.T) {
 	t.Parallel()
 	codes, names := map[proto.Code]bool{}, map[string]bool{}
@@ -42,6 +55,9 @@ func TestCodes(t *testing.T) {
 		}
 		if got := proto.CodeFromWire(i.Code.Wire()); got != want {
 			t.Errorf("%s over the wire: got %v, want %v", i.Name, got, want)
+		}
+		if sent := want == i.Code && want != proto.OK; sent != (i.Peer != "") || sent && i.Code.OfPeer() != i.Peer {
+			t.Errorf("%s of a peer: got %q and %q, want words if one sends it (%v)", i.Name, i.Peer, i.Code.OfPeer(), sent)
 		}
 	}
 	for _, n := range []uint64{0, proto.CodeBase - 1, proto.CodeBase + 99, proto.CodeBroken, 1 << 61} {

@@ -44,6 +44,12 @@ func EscapeText(s string) string {
 	return b.String()
 }
 
+// QuoteText is [EscapeText] in quotation marks, for text in the middle of a
+// sentence. The verb %q would escape what is escaped already.
+func QuoteText(s string) string {
+	return `"` + strings.ReplaceAll(EscapeText(s), `"`, `\"`) + `"`
+}
+
 const hexDigits = "0123456789abcdef"
 
 func hexByte(c byte) string { return string([]byte{hexDigits[c>>4], hexDigits[c&15]}) }

@@ -70,7 +70,8 @@ func fits(f cli.Flag, kind config.Kind) bool {
 	case *cli.IntFlag, *cli.Int64Flag:
 		return kind == config.Number
 	case *cli.GenericFlag:
-		return kind == config.Size
+		_, time := f.Value.(*cmdline.Duration)
+		return kind == config.Text && time || kind == config.Size && !time
 	case *cli.StringSliceFlag:
 		return kind == config.List
 	case *cli.StringFlag:

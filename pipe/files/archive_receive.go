@@ -182,7 +182,7 @@ func (c *collector) end(m *wire.End) error {
 	e := c.queue[0]
 	switch {
 	case m.Code != 0:
-		return proto.Errorf(m.Code, "the peer could not send %q (%s)", proto.EscapeText(e.Path), m.Code)
+		return proto.Errorf(m.Code, "the peer could not send %s (%s): %s", proto.QuoteText(e.Path), m.Code, m.Code.OfPeer())
 	case c.bytes != e.Size:
 		return errFewer(e, c.bytes)
 	case wire.Digest(c.hash.Sum()) != *m.Digest:

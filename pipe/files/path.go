@@ -44,7 +44,7 @@ func CheckPath(path string, portable bool) error {
 	if why == "" {
 		return nil
 	}
-	return proto.Errorf(proto.Unsafe, "the name %q may not be written: %s", proto.EscapeText(path), why)
+	return proto.Errorf(proto.Unsafe, "the name %s may not be written: %s", proto.QuoteText(path), why)
 }
 
 // checkName says what is wrong with one component of a path.

@@ -334,5 +334,5 @@ func (r *receiver) abandon() {
 func modeOf(m *wire.Entry) os.FileMode { return os.FileMode(m.Mode) & 0o777 }
 
 func errFull(m *wire.Entry, free int64) error {
-	return proto.Errorf(proto.Space, "%q needs %d bytes, and %d are free", proto.EscapeText(m.Path), m.Size, free)
+	return proto.Errorf(proto.Space, "%s needs %d bytes, and %d are free", proto.QuoteText(m.Path), m.Size, free)
 }

@@ -275,7 +275,7 @@ func (s *sender) answer(a *wire.Answer, ok bool) error {
 }
 
 func refusedBy(code proto.Code) error {
-	return proto.Errorf(code, "the peer does not store it (%s)", code)
+	return proto.Errorf(code, "the peer does not store it (%s): %s", code, code.OfPeer())
 }
 
 // listen takes what the receiver says, to its end.

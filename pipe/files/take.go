@@ -276,7 +276,7 @@ func (r *receiver) spoilt(e *wire.Entry, in *folder, code proto.Code) error {
 	if code == proto.Unsafe {
 		r.tally.refuse(proto.EscapeText(e.Path), ErrIsThere)
 	} else {
-		r.tally.fail(proto.EscapeText(e.Path), proto.Errorf(code, "the peer could not send it (%s)", code))
+		r.tally.fail(proto.EscapeText(e.Path), proto.Errorf(code, "the peer could not send it (%s): %s", code, code.OfPeer()))
 	}
 	return r.advance(e.ID)
 }

@@ -282,7 +282,7 @@ func kindOf(mode fs.FileMode) string {
 // folder that is sent: it goes up first, and not out of that, and then down.
 func checkTarget(at, target string) error {
 	bad := func(why string) error {
-		return proto.Errorf(proto.Unsafe, "a link to %q is not kept: %s", proto.EscapeText(target), why)
+		return proto.Errorf(proto.Unsafe, "a link to %s is not kept: %s", proto.QuoteText(target), why)
 	}
 	if target == "" || path.IsAbs(target) || len(target) > proto.MaxPathBytes {
 		return bad("it is not relative")

@@ -3,7 +3,9 @@
 package progress
 
 import (
+	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -18,8 +20,10 @@ const asciiSpinner = 9
 // Line is a progress line: bytes, rate, time, and what part of all it is where
 // that is known. Nothing is drawn before the first Set.
 type Line struct {
+	w     io.Writer
 	bar   *progressbar.ProgressBar
 	drawn bool
+	words string // what is there in place of the bar
 }
 
 // New returns a line on w, a terminal, of a transfer that begins now and has
@@ -44,20 +48,42 @@ func New(w io.Writer, total int64, ansi bool) *Line {
 		progressbar.OptionUseANSICodes(ansi),
 	)
 	bar.StartWithoutRender()
-	return &Line{bar: bar}
+	return &Line{w: w, bar: bar}
 }
 
 // Set draws that as many bytes went through; what exceeds the total is not drawn.
 // A terminal that can't be written to has no line, and that is no failure of the
 // transfer.
 func (l *Line) Set(bytes int64) {
+	l.wipe()
 	l.drawn = true
 	_ = l.bar.Set64(bytes)
 }
 
+// Broken draws, in place of all else, that the link has been broken for as long as
+// d, until the next Set.
+func (l *Line) Broken(d time.Duration) {
+	words := fmt.Sprintf("link broken, waiting %d s", int(d.Seconds()))
+	if words == l.words {
+		return
+	}
+	l.Clear()
+	l.words = words
+	_, _ = io.WriteString(l.w, words)
+}
+
 // Clear takes the line away.
 func (l *Line) Clear() {
+	l.wipe()
 	if l.drawn {
 		_ = l.bar.Clear()
+	}
+}
+
+// wipe takes the words away.
+func (l *Line) wipe() {
+	if l.words != "" {
+		_, _ = io.WriteString(l.w, "\r"+strings.Repeat(" ", len(l.words))+"\r")
+		l.words = ""
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"mesh/pipe/progress"
 )
@@ -60,6 +61,42 @@ func TestClear(t *testing.T) {
 		}
 		if !tt.ansi && strings.Contains(got, "\x1b") {
 			t.Errorf("got %q, want no escape sequence", got)
+		}
+	}
+}
+
+func TestBroken(t *testing.T) {
+	t.Parallel()
+	for _, ansi := range []bool{true, false} {
+		var out bytes.Buffer
+		line := progress.New(&out, 2*mib, ansi)
+		line.Set(mib)
+		for _, tt := range []struct {
+			since time.Duration
+			want  string // drawn anew, and last
+		}{
+			{0, "\rlink broken, waiting 0 s"},
+			{999 * time.Millisecond, ""},
+			{time.Second, "\rlink broken, waiting 1 s"},
+			{2 * time.Minute, "\rlink broken, waiting 120 s"},
+		} {
+			out.Reset()
+			line.Broken(tt.since)
+			if got := out.String(); tt.want == "" && got != "" || !strings.HasSuffix(got, tt.want) {
+				t.Errorf("ansi %v, broken for %v: got %q, want %q at the end", ansi, tt.since, got, tt.want)
+			}
+		}
+		wiped := "\r" + strings.Repeat(" ", len("link broken, waiting 120 s")) + "\r"
+		out.Reset()
+		line.Set(2 * mib)
+		if got := out.String(); !strings.HasPrefix(got, wiped) || !strings.Contains(got, "100%") {
+			t.Errorf("ansi %v, back: got %q, want %q and the bar", ansi, got, wiped)
+		}
+		line.Broken(2 * time.Minute)
+		out.Reset()
+		line.Clear()
+		if got := out.String(); !strings.HasPrefix(got, wiped) {
+			t.Errorf("ansi %v, cleared: got %q, want %q first", ansi, got, wiped)
 		}
 	}
 }

@@ -80,7 +80,10 @@ func TestWithRegistry(t *testing.T) {
 			}
 			return token.Admission{Secret: v.Secret, Caps: v.Granted}, nil
 		}
-		l.Reserve = func() bool { t.Errorf("%s: a resumed transfer takes another place", cred.Method); return true }
+		l.Reserve = func(identity.ID) bool {
+			t.Errorf("%s: a resumed transfer takes another place", cred.Method)
+			return true
+		}
 		cred.Method, cred.Public, cred.Secret = wire.MethodResume, ok.Transfer[:], secret
 		if d, err = handshake.NewDialer(other, cred, granted, wire.KindPipe, window); err != nil {
 			t.Fatal(err)

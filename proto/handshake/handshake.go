@@ -185,11 +185,11 @@ type Listener struct {
 	Resume func(transfer []byte, dialer identity.ID) (token.Admission, error)
 	// Window is what the listener announces, in bytes.
 	Window int64
-	// Reserve takes a place for the peer, and reports false when there is none.
+	// Reserve takes a place for the dialer, and reports false when there is none.
 	// It is asked after the proof, so that a stranger cannot tell. Who takes the
 	// verdict gives the place back with Release.
-	Reserve func() bool
-	Release func()
+	Reserve func(dialer identity.ID) bool
+	Release func(dialer identity.ID)
 }
 
 // Verdict is a listener's answer to one P2P_HELLO.
@@ -285,12 +285,12 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 			return Verdict{}, err
 		}
 	}
-	if !l.Reserve() {
+	if !l.Reserve(b.Dialer) {
 		return Verdict{}, proto.Errorf(proto.Busy, "as many peers as there may be")
 	}
 	transfer, err := b.Transfer(found.Secret)
 	if err != nil {
-		l.Release()
+		l.Release(b.Dialer)
 		return Verdict{}, err
 	}
 	v, err := l.admit(b, found, granted, body, transfer)
@@ -298,7 +298,7 @@ func (l *Listener) answer(b Binding, body []byte) (Verdict, error) {
 		v.Secret, err = b.ResumeSecret(found.Secret)
 	}
 	if err != nil {
-		l.Release()
+		l.Release(b.Dialer)
 		return Verdict{}, err
 	}
 	v.Window, v.Kind = h.Window, kind

@@ -45,8 +45,8 @@ func (d *desk) listener() *handshake.Listener {
 		Resume: func([]byte, identity.ID) (token.Admission, error) {
 			return token.Admission{Secret: d.secret, Caps: proto.CapSend}, nil
 		},
-		Reserve: func() bool { d.reserved++; return !d.full },
-		Release: func() { d.reserved-- },
+		Reserve: func(identity.ID) bool { d.reserved++; return !d.full },
+		Release: func(identity.ID) { d.reserved-- },
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/handshake"
+	"mesh/proto/identity"
 	"mesh/proto/token"
 	"mesh/proto/wire"
 )
@@ -105,8 +106,8 @@ func TestFailsAfterTheProof(t *testing.T) {
 		l := (&desk{}).listener()
 		l.Guard = guard{token.Admission{Secret: secret, Caps: proto.AllCaps, Claim: func() error { return err }}, nil}
 		places := 0
-		l.Reserve = func() bool { places++; return true }
-		l.Release = func() { places-- }
+		l.Reserve = func(identity.ID) bool { places++; return true }
+		l.Release = func(identity.ID) { places-- }
 		v := l.Answer(b, dial(t, b, wire.MethodToken, secret).Hello)
 		wantCode(t, what, v.Err, proto.Denied)
 		if deny, ok := v.Answer.(*wire.Deny); !ok || deny.Class != wire.ClassDenied || places != 0 {

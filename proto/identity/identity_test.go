@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -128,6 +129,14 @@ func TestBook(t *testing.T) {
 		if got, err := b.Authorized(who); got != want || err != nil {
 			t.Errorf("%s may %v (%v), want %v", who.Short(), got, err, want)
 		}
+	}
+	twice := id.String() + " send\n" + other.String() + " recv # here\n" + id.String() + " recv\n"
+	if err := os.WriteFile(filepath.Join(b.Dir, identity.AuthorizedPeersFile), []byte(twice), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := []identity.Grant{{ID: other, Caps: proto.CapRecv}, {ID: id, Caps: proto.CapRecv}}
+	if got, err := b.Grants(); !slices.Equal(got, want) || err != nil {
+		t.Errorf("granted twice: got %v (%v), want %v", got, err, want)
 	}
 	wantCode(t, "allow nothing", b.Allow(id, 0), proto.OK)
 	if got, err := b.Authorized(id); got != 0 || err != nil {

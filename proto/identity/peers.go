@@ -57,7 +57,7 @@ func CheckName(name string) error {
 		return fmt.Errorf("a name begins with neither %s, as tokens do, nor %s, as node ids do", tokenPrefix, idPrefix) // and a token is not shown
 	}
 	if name == "" || len(name) > maxNameBytes || strings.Contains(".-_", name[:1]) || strings.ContainsFunc(name, notInName) {
-		return fmt.Errorf("name %q: a name is up to 63 letters, digits, dots, dashes and underscores", proto.EscapeText(name))
+		return fmt.Errorf("name %s: a name is up to 63 letters, digits, dots, dashes and underscores", proto.QuoteText(name))
 	}
 	return nil
 }
@@ -70,14 +70,14 @@ func notInName(r rune) bool {
 func CheckAddr(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("address %q: want HOST:PORT or [IPv6]:PORT", proto.EscapeText(addr))
+		return fmt.Errorf("address %s: want HOST:PORT or [IPv6]:PORT", proto.QuoteText(addr))
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
-		return fmt.Errorf("address %q: port %q is not a number from 1 to 65535", proto.EscapeText(addr), proto.EscapeText(port))
+		return fmt.Errorf("address %s: port %s is not a number from 1 to 65535", proto.QuoteText(addr), proto.QuoteText(port))
 	}
 	_, err = netip.ParseAddr(host)
 	if host == "" || len(host) > maxHostBytes || strings.ContainsFunc(host, notInHost) || err != nil && strings.Contains(host, ":") {
-		return fmt.Errorf("address %q: not a host", proto.EscapeText(addr))
+		return fmt.Errorf("address %s: not a host", proto.QuoteText(addr))
 	}
 	return nil
 }
@@ -184,30 +184,56 @@ func (b Book) Forget(name string) (bool, error) {
 	return found, err
 }
 
-// Authorized returns what id may do here without a token; 0 if it is not listed.
-func (b Book) Authorized(id ID) (proto.Caps, error) {
-	var caps proto.Caps
+// Grant is what a node may do here without a token.
+type Grant struct {
+	ID   ID
+	Caps proto.Caps
+}
+
+// Grants returns the entries of authorized_peers in their order. Of a node that is
+// listed twice the later one holds, and is there alone.
+func (b Book) Grants() ([]Grant, error) {
+	var grants []Grant
 	err := eachLine(filepath.Join(b.Dir, AuthorizedPeersFile), func(words []string) error {
 		if len(words) != 2 {
 			return errors.New("want NODEID CAPABILITIES")
 		}
-		listed, err := ParseID(words[0])
+		id, err := ParseID(words[0])
 		if err != nil {
 			return err
 		}
-		c, err := proto.ParseCaps(words[1])
+		caps, err := proto.ParseCaps(words[1])
 		if err != nil {
 			return err
 		}
-		if listed == id {
-			caps = c
-		}
+		grants = append(grants, Grant{id, caps})
 		return nil
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return caps, nil
+	last := make(map[ID]int, len(grants))
+	for i, g := range grants {
+		last[g.ID] = i
+	}
+	held := grants[:0]
+	for i, g := range grants {
+		if last[g.ID] == i {
+			held = append(held, g)
+		}
+	}
+	return held, nil
+}
+
+// Authorized returns what id may do here without a token; 0 if it is not listed.
+func (b Book) Authorized(id ID) (proto.Caps, error) {
+	grants, err := b.Grants()
+	for _, g := range grants {
+		if g.ID == id {
+			return g.Caps, err
+		}
+	}
+	return 0, err
 }
 
 // Allow lets id do caps here from now on; none takes it off the list.

@@ -36,6 +36,9 @@ type Endpoint struct {
 	// Takes reports whether its listeners take a kind of transfer, asked for each
 	// peer that comes. It is set before Listen; nil for pipes alone.
 	Takes func(kind string) bool
+	// MaxPerPeer is how many places of its listeners one node may hold at a time.
+	// It is set before Listen; 0 for all of them.
+	MaxPerPeer int
 
 	key       *identity.Key
 	cert      tls.Certificate

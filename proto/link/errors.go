@@ -91,7 +91,7 @@ func peerClosed(c proto.Code) error {
 	if c == proto.OK {
 		return proto.Errorf(proto.Truncated, "the peer ended the link too early")
 	}
-	return proto.Errorf(c, "the peer ended with %d (%s)", int(c), c)
+	return proto.Errorf(c, "the peer ended with %d (%s): %s", int(c), c, c.OfPeer())
 }
 
 func transportError(e *quic.TransportError) error {

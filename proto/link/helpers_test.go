@@ -118,7 +118,14 @@ func (s *site) dial(t *testing.T, from *link.Endpoint, cred token.Credential, ca
 
 func newSite(t *testing.T, n *linktest.Net, offer proto.Caps, places int) *site {
 	t.Helper()
+	return newSiteOf(t, n, offer, places, 0)
+}
+
+// newSiteOf is newSite with so many places for one node.
+func newSiteOf(t *testing.T, n *linktest.Net, offer proto.Caps, places, perPeer int) *site {
+	t.Helper()
 	e, key := n.Endpoint(t)
+	e.MaxPerPeer = perPeer
 	e.Takes = func(kind string) bool { return kind != wire.KindFiles }
 	s := &site{endpoint: e, key: key, dir: t.TempDir()}
 	s.registry = token.NewRegistry(key, identity.Book{Dir: s.dir})

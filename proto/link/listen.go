@@ -44,6 +44,7 @@ type Listener struct {
 
 	mu     sync.Mutex
 	places int
+	held   map[identity.ID]int // places of each node that has any
 	live   map[*Link]struct{}
 	// sessions are those whose transfer has not ended, linked now or not.
 	sessions map[wire.TransferID]*session
@@ -64,6 +65,7 @@ func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Li
 		}),
 		links:    make(chan *Link),
 		places:   max,
+		held:     make(map[identity.ID]int),
 		live:     make(map[*Link]struct{}),
 		sessions: make(map[wire.TransferID]*session),
 	}
@@ -110,20 +112,28 @@ func (l *Listener) Close() error {
 	return errors.Join(errs...)
 }
 
-func (l *Listener) reserve() bool {
+func (l *Listener) reserve(peer identity.ID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.places == 0 {
+	if most := l.endpoint.MaxPerPeer; l.places == 0 || most > 0 && l.held[peer] >= most {
 		return false
 	}
 	l.places--
+	l.held[peer]++
 	return true
 }
 
-func (l *Listener) release() {
+func (l *Listener) release(peer identity.ID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.releaseLocked(peer)
+}
+
+func (l *Listener) releaseLocked(peer identity.ID) {
 	l.places++
+	if l.held[peer]--; l.held[peer] == 0 {
+		delete(l.held, peer)
+	}
 }
 
 func (l *Listener) listenQUIC() error {
@@ -268,7 +278,7 @@ func (l *Listener) handshake(ctx context.Context, conn carrier) (*Link, []byte, 
 		s.stripe()
 	}
 	if err := conn.Send(wire.AppendFrame(nil, v.Answer)); err != nil {
-		l.unreserve(v)
+		l.unreserve(peer, v)
 		return nil, nil, helloError(ctx, err)
 	}
 	if v.Err != nil {
@@ -276,7 +286,7 @@ func (l *Listener) handshake(ctx context.Context, conn carrier) (*Link, []byte, 
 		return nil, nil, v.Err
 	}
 	if !stop() {
-		l.unreserve(v)
+		l.unreserve(peer, v)
 		return nil, nil, context.Cause(ctx)
 	}
 	return &Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: l.endpoint.window(), PeerWindow: v.Window, Token: v.Token, flow: v.Flow, conn: conn}, v.Secret, nil
@@ -284,9 +294,9 @@ func (l *Listener) handshake(ctx context.Context, conn carrier) (*Link, []byte, 
 
 // unreserve gives back the place of a peer that was let in and is gone before
 // it knows.
-func (l *Listener) unreserve(v handshake.Verdict) {
+func (l *Listener) unreserve(peer identity.ID, v handshake.Verdict) {
 	if v.Err == nil && v.Secret != nil {
-		l.release()
+		l.release(peer)
 	}
 }
 

@@ -58,3 +58,26 @@ func TestPlaceOfUnaccepted(t *testing.T) {
 		s.dial(t, e, cred, proto.CapSend)
 	})
 }
+
+// One node can't take all places, and its own are free again when they are.
+func TestPlacesOfOnePeer(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(t *testing.T, n *linktest.Net) {
+		s := newSiteOf(t, n, proto.AllCaps, 4, 2)
+		cred, _ := s.issue(t, proto.CapSend, 0, 0)
+		greedy, _ := n.Endpoint(t)
+		other, _ := n.Endpoint(t)
+		_, first := s.dial(t, greedy, cred, proto.CapSend)
+		s.dial(t, greedy, cred, proto.CapSend)
+		_, err := greedy.Dial(t.Context(), s.target(cred, proto.CapSend))
+		wantCode(t, "a third dial of one node", err, proto.Busy)
+		s.dial(t, other, cred, proto.CapSend)
+		first.Close(nil)
+		s.dial(t, greedy, cred, proto.CapSend)
+		_, err = greedy.Dial(t.Context(), s.target(cred, proto.CapSend))
+		wantCode(t, "a third dial again", err, proto.Busy)
+		s.dial(t, other, cred, proto.CapSend)
+		_, err = other.Dial(t.Context(), s.target(cred, proto.CapSend))
+		wantCode(t, "a fifth in all", err, proto.Busy)
+	})
+}

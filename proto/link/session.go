@@ -157,7 +157,7 @@ func (l *Listener) forget(s *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.sessions, s.transfer)
-	l.places++
+	l.releaseLocked(s.peer)
 }
 
 // find is the [handshake.Listener.Resume]: only the node that began a transfer

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"regexp"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 
@@ -219,11 +218,7 @@ func usageError(c *cli.Context, err error, _ bool) error {
 	}
 	if m := badValue.FindStringSubmatch(text); m != nil {
 		why := m[3]
-		switch {
-		case why != "parse error": // which is all that package flag says
-		case isDuration(c, m[2]):
-			why = "want a time such as 30s, 5m or 1h30m"
-		default:
+		if why == "parse error" { // which is all that package flag says
 			why = "want a number"
 		}
 		text = fmt.Sprintf("invalid value %s for flag %s: %s", m[1], dashed(m[2]), why)
@@ -234,16 +229,6 @@ func usageError(c *cli.Context, err error, _ bool) error {
 
 // badValue is what package flag says of a value: the value, the flag, and why.
 var badValue = regexp.MustCompile(`(?s)^invalid value (".*") for flag -(\S+): (.*)$`)
-
-// isDuration reports whether the flag takes a time.
-func isDuration(c *cli.Context, name string) bool {
-	for _, f := range append(c.App.Flags, c.Command.Flags...) {
-		if _, ok := f.(*cli.DurationFlag); ok && slices.Contains(f.Names(), name) {
-			return true
-		}
-	}
-	return false
-}
 
 // dashed is a flag as a person types it.
 func dashed(name string) string {

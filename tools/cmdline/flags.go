@@ -64,29 +64,32 @@ func TokenFile() cli.Flag {
 }
 
 // TTL is --ttl DUR, for every tool that makes a token.
-func TTL() cli.Flag {
-	return &cli.DurationFlag{
-		Name: "ttl", Value: DefaultTTL, Action: positive("ttl"),
-		Usage: "let the token expire after `DUR`",
-	}
+func TTL() *cli.GenericFlag {
+	return durationFlag("ttl", "let the token expire after `DUR`", DefaultTTL, positive("ttl"))
 }
 
 // Wait is --wait DUR, for every tool that links. Zero means that a caller's
 // first dial must do, and that a listener waits as long as its token lives.
 func Wait() cli.Flag {
-	return &cli.DurationFlag{
-		Name: "wait", DefaultText: "a caller dials once, a listener waits", Action: positive("wait"),
-		Usage: "wait up to `DUR` for the peer to be there",
-	}
+	f := durationFlag("wait", "wait up to `DUR` for the peer to be there", 0, positive("wait"))
+	f.DefaultText = "a caller dials once, a listener waits"
+	return f
 }
 
 // Deadline is --deadline DUR. The context of the tool's action ends by it,
 // with [proto.Timeout] as the cause; the tool itself does nothing about it.
 func Deadline() cli.Flag {
-	return &cli.DurationFlag{
-		Name: deadlineName, DefaultText: "none", Action: positive(deadlineName),
-		Usage: "end with 11 when all of it takes longer than `DUR`",
-	}
+	f := durationFlag(deadlineName, "end with 11 when all of it takes longer than `DUR`", 0, positive(deadlineName))
+	f.DefaultText = "none"
+	return f
+}
+
+// OnReceiveTimeout is --on-receive-timeout DUR, of an inbox.
+func OnReceiveTimeout() cli.Flag {
+	const name = "on-receive-timeout"
+	f := durationFlag(name, "end a CMD for what was stored after `DUR`", 0, positive(name))
+	f.DefaultText = "never"
+	return f
 }
 
 // DefaultResumeFor is how long a link may stay broken that --resume-for says
@@ -95,16 +98,12 @@ const DefaultResumeFor = 2 * time.Minute
 
 // ResumeFor is --resume-for DUR; 0 turns resuming off.
 func ResumeFor() cli.Flag {
-	return &cli.DurationFlag{
-		Name: "resume-for", Value: DefaultResumeFor,
-		Usage: "let a broken link stay broken for `DUR`; 0: not at all",
-		Action: func(_ *cli.Context, d time.Duration) error {
-			if d >= 0 {
-				return nil
-			}
-			return proto.Errorf(proto.Usage, "flag --resume-for: %v is negative", d)
-		},
-	}
+	return durationFlag("resume-for", "let a broken link stay broken for `DUR`; 0: not at all", DefaultResumeFor, func(d time.Duration) error {
+		if d >= 0 {
+			return nil
+		}
+		return proto.Errorf(proto.Usage, "flag --resume-for: %v is negative", d)
+	})
 }
 
 // Names of the flags that say how much is kept of what is sent: [SizeOf].
@@ -215,8 +214,8 @@ func Addr() cli.Flag {
 }
 
 // positive refuses a duration flag's value of zero or less.
-func positive(name string) func(*cli.Context, time.Duration) error {
-	return func(_ *cli.Context, d time.Duration) error {
+func positive(name string) func(time.Duration) error {
+	return func(d time.Duration) error {
 		if d > 0 {
 			return nil
 		}

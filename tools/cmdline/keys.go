@@ -55,6 +55,7 @@ var Settings = []Setting{
 	{"inbox.max-size", config.Size, "max-size", listens},
 	{"inbox.max-files", config.Number, "max-files", listens},
 	{"inbox.on-receive", config.Text, "on-receive", listens},
+	{"inbox.on-receive-timeout", config.Text, "on-receive-timeout", listens},
 
 	{"tty.audit", config.Text, "audit", shares},
 	{"tty.control", config.Bool, "control", shares},

@@ -133,7 +133,7 @@ func set(c *cli.Context, row Setting, v config.Value) error {
 	}
 	for _, w := range words {
 		if err := c.Set(row.Flag, w); err != nil {
-			return v.Errorf("%q is not a value of --%s", proto.EscapeText(w), row.Flag)
+			return v.Errorf("%s is not a value of --%s", proto.QuoteText(w), row.Flag)
 		}
 	}
 	if f, ok := find(c.Command.Flags, row.Flag).(cli.ActionableFlag); ok && len(words) > 0 {

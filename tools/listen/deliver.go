@@ -213,9 +213,17 @@ func (s *storing) arrived(a files.Arrival) error {
 		sum = a.Digest.String()
 	}
 	env := append(s.party.Env(), "MESH_FILE="+path, fmt.Sprint("MESH_BYTES=", a.Bytes), "MESH_BLAKE3="+sum, fmt.Sprint("MESH_STORED=", a.Stored))
-	status, err := command.Run(s.running, shell(s.options.onReceive), command.Options{Stdout: s.c.App.Writer, Stderr: s.c.App.ErrWriter, Env: env, Group: true})
+	ctx, cancel := s.running, context.CancelFunc(func() {})
+	if limit := s.options.onReceiveFor; limit > 0 {
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, proto.Errorf(proto.Timeout, "the command was ended, which took longer than %s", limit))
+	}
+	defer cancel()
+	status, err := command.Run(ctx, shell(s.options.onReceive), command.Options{Stdout: s.c.App.Writer, Stderr: s.c.App.ErrWriter, Env: env, Group: true})
 	if s.running.Err() != nil {
 		return context.Cause(s.running)
+	}
+	if err != nil && ctx.Err() != nil {
+		status = int(proto.Terminated)
 	}
 	if err == nil && status != 0 {
 		err = proto.Errorf(proto.Producer, "the command ended with status %d", status)

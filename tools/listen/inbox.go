@@ -36,7 +36,8 @@ type daemon struct {
 	wg      sync.WaitGroup
 }
 
-// inbox stores what peers send until it is stopped.
+// inbox stores what peers send until it is stopped. One of them has half of the
+// places at the most, so that it can't keep all others away.
 func inbox(c *cli.Context, n *node.Node) error {
 	o, err := optionsOf(c, n.Book)
 	if err != nil {
@@ -49,7 +50,7 @@ func inbox(c *cli.Context, n *node.Node) error {
 	d.openDesk()
 	defer d.desk.Close()
 	w, err := n.Wait(c, node.Offer{
-		Caps: proto.CapSend, Takes: d.takes, Narrow: d.most, Max: c.Int("max"),
+		Caps: proto.CapSend, Takes: d.takes, Narrow: d.most, Max: c.Int("max"), MaxPerPeer: (c.Int("max") + 1) / 2,
 		Command: "mesh-cat", Operand: "FILE…", NoToken: c.String("token-file") == "" && !term.IsTerminal(c.App.ErrWriter),
 	})
 	if err != nil {

@@ -47,6 +47,7 @@ func Command() *cli.Command {
 			&cli.StringFlag{Name: "inbox", Usage: "store below `DIR` what peers send"},
 			&cli.BoolFlag{Name: "by-peer", Usage: "give each peer a folder of its own in DIR", DisableDefaultText: true},
 			&cli.StringFlag{Name: "on-receive", Usage: "run `CMD` by a shell for what was stored, which is in MESH_FILE"},
+			cmdline.OnReceiveTimeout(),
 		}, slices.Concat(sharing.Flags("tty"), store, node.ListenFlags())...)...),
 		Action: run,
 	}
@@ -98,7 +99,7 @@ func check(c *cli.Context, cmd []string) error {
 			return proto.Errorf(proto.Usage, "--%s goes with --tty", flag)
 		}
 	}
-	for _, flag := range []string{"by-peer", "on-receive", "force", "rename", "portable", cmdline.MaxSizeName, cmdline.MaxFilesName} {
+	for _, flag := range []string{"by-peer", "on-receive", "on-receive-timeout", "force", "rename", "portable", cmdline.MaxSizeName, cmdline.MaxFilesName} {
 		if !isInbox && cmdline.Given(c, flag) {
 			return proto.Errorf(proto.Usage, "--%s goes with --inbox", flag)
 		}

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"path/filepath"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,8 +19,10 @@ type options struct {
 	byPeer    bool
 	name      string // of pipes; "" takes none
 	onReceive string
-	receive   files.ReceiveOptions
-	peers     map[string]peerOptions // by the name in the address book
+	// onReceiveFor is how long a command may take; 0 for any time.
+	onReceiveFor time.Duration
+	receive      files.ReceiveOptions
+	peers        map[string]peerOptions // by the name in the address book
 }
 
 // peerOptions are those of one [peers.NAME]; what is zero is as for all.
@@ -32,6 +35,7 @@ type peerOptions struct {
 func optionsOf(c *cli.Context, book identity.Book) (*options, error) {
 	o := &options{
 		byPeer: c.Bool("by-peer"), name: c.String("name"), onReceive: c.String("on-receive"),
+		onReceiveFor: c.Duration("on-receive-timeout"),
 		receive: files.ReceiveOptions{
 			Force: c.Bool("force"), Rename: c.Bool("rename"), Portable: c.Bool("portable"),
 			MaxBytes: cmdline.SizeOf(c, cmdline.MaxSizeName), MaxEntries: c.Int64(cmdline.MaxFilesName),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,6 +30,7 @@ func Command() *cli.Command {
 			{Name: "revoke", Usage: "make a token worthless and end its links", ArgsUsage: "ID", Action: revoke},
 			peerCommand(),
 			{Name: "allow", Usage: "let a node do CAPS here without a token; none takes that back", ArgsUsage: "NODEID|NAME CAPS", Action: allow},
+			{Name: "allowed", Usage: "print who may do what here without a token: node id, CAPS and names", Action: allowed},
 		},
 	}
 }
@@ -154,6 +156,35 @@ func allow(c *cli.Context) error {
 		return err
 	}
 	return book.Allow(id, caps)
+}
+
+func allowed(c *cli.Context) error {
+	if _, err := cmdline.Args(c, 0, 0); err != nil {
+		return err
+	}
+	_, book, err := state()
+	if err != nil {
+		return err
+	}
+	grants, err := book.Grants()
+	if err != nil {
+		return err
+	}
+	peers, err := book.Known()
+	if err != nil {
+		return err
+	}
+	names := make(map[identity.ID][]string)
+	for _, p := range peers {
+		names[p.ID] = append(names[p.ID], p.Name)
+	}
+	for _, g := range grants {
+		line := strings.TrimSpace(g.ID.String() + " " + g.Caps.String() + " " + strings.Join(names[g.ID], ","))
+		if err := printLine(c, line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // whoIs is the node that a node id, or a name of the address book, stands for.

@@ -14,40 +14,44 @@ import (
 	"mesh/tools/cmdline/sharing"
 )
 
+// requests lists what a session can be asked, and what it is asked about.
+var requests = []struct {
+	name, about, usage string
+	least, most        int // operands
+}{
+	{"list", "", "print a line for each viewer", 0, 0},
+	{"grant", "VIEWER", "let a viewer type", 1, 1},
+	{"revoke", "[VIEWER]", "let a viewer, or all of them, no longer type", 0, 1},
+	{"kick", "VIEWER", "send a viewer away", 1, 1},
+	{"pause", "", "show viewers nothing new", 0, 0},
+	{"resume", "", "show viewers what there is again", 0, 0},
+	{"mark", "[TEXT]", "put a mark into the recording", 0, 1},
+}
+
 // ctlCommand is what a shared session is told from inside.
 func ctlCommand() *cli.Command {
-	return &cli.Command{
+	ctl := &cli.Command{
 		Name:      "ctl",
 		Usage:     "tell the session that this shell is shared in what to do",
-		ArgsUsage: "list | grant VIEWER | revoke [VIEWER] | kick VIEWER | pause | resume | mark [TEXT]",
-		Action:    ctl,
+		ArgsUsage: "REQUEST",
 	}
+	for _, r := range requests {
+		ctl.Subcommands = append(ctl.Subcommands, &cli.Command{
+			Name: r.name, Usage: r.usage, ArgsUsage: r.about,
+			Action: func(c *cli.Context) error {
+				operands, err := cmdline.Args(c, r.least, r.most)
+				if err != nil {
+					return err
+				}
+				return ask(c, r.name, operands)
+			},
+		})
+	}
+	return ctl
 }
 
-// requests lists what can be asked: how many operands there may be.
-var requests = map[string]struct{ least, most int }{
-	"list": {0, 0}, "grant": {1, 1}, "kick": {1, 1}, "revoke": {0, 1}, "pause": {0, 0}, "resume": {0, 0}, "mark": {0, 1},
-}
-
-func ctl(c *cli.Context) error {
-	args, err := cmdline.Args(c, 1, 2)
-	if err != nil {
-		return err
-	}
-	do, operands := args[0], args[1:]
-	takes, ok := requests[do]
-	var wrong string
-	switch {
-	case !ok:
-		wrong = "is no request"
-	case len(operands) < takes.least:
-		wrong = "needs an operand"
-	case len(operands) > takes.most:
-		wrong = "takes no operand"
-	}
-	if wrong != "" {
-		return cmdline.Hint(proto.Errorf(proto.Usage, "%q %s", do, wrong), "one of: "+c.Command.ArgsUsage)
-	}
+// ask asks the session that this shell is shared in.
+func ask(c *cli.Context, do string, operands []string) error {
 	socket := os.Getenv(share.EnvSocket)
 	if socket == "" {
 		return cmdline.Hint(proto.Errorf(proto.Usage, "this shell is not shared"), outside())

@@ -18,8 +18,8 @@ const defaultMax = 200
 
 // shareFlags are those that go with --share.
 func shareFlags() []cli.Flag {
-	ttl := cmdline.TTL().(*cli.DurationFlag)
-	ttl.Value, ttl.DefaultText = 0, "when the session ends"
+	ttl := cmdline.TTL()
+	ttl.Value, ttl.DefaultText = new(cmdline.Duration), "when the session ends"
 	return append(
 		sharing.Flags("share"),
 		&cli.BoolFlag{Name: "headless", Usage: "share: have no terminal of our own", DisableDefaultText: true},

@@ -108,7 +108,7 @@ func (s *Session) do(r Request) Reply {
 	case "mark":
 		s.Mark(r.Text)
 	default:
-		err = proto.Errorf(proto.Usage, "unknown request %q", proto.EscapeText(r.Do))
+		err = proto.Errorf(proto.Usage, "unknown request %s", proto.QuoteText(r.Do))
 	}
 	if err != nil {
 		return Reply{Error: err.Error(), Code: proto.CodeOf(err)}

@@ -16,7 +16,7 @@ func (n *Node) Listening(addr string) { n.tell.emit(event{Event: "listening", Ad
 // of its receipt, if there is one.
 func (n *Node) Follow(p Party, counters *pipe.Counters, sink *pipe.Sink) (done func(*pipe.Receipt, *files.Summary)) {
 	n.tell.peer(p)
-	stop := n.tell.watch(func() Party { return p }, counters, screenOf(nil, sink))
+	stop := n.tell.watch(func() Party { return p }, counters, screenOf(nil, sink), new(outage))
 	return func(r *pipe.Receipt, sum *files.Summary) {
 		stop()
 		n.tell.receipt(p, "received", "from", r, sum)

@@ -20,7 +20,7 @@ func (n *Node) ForTerminals() {
 // it is never closed. Events tell too.
 func (n *Node) Broken(l *link.Link) <-chan bool {
 	c := make(chan bool, 1)
-	tell := n.breaks(n.partyOf(l))
+	tell := n.breaks(n.partyOf(l), new(outage))
 	n.transfers.Broken = func(broken bool) { // one goroutine calls it
 		tell(broken)
 		select {
@@ -30,17 +30,6 @@ func (n *Node) Broken(l *link.Link) <-chan bool {
 		c <- broken
 	}
 	return c
-}
-
-// breaks returns what tells that a link has broken, and that it is back.
-func (n *Node) breaks(party func() Party) func(broken bool) {
-	return func(broken bool) {
-		name := "resumed"
-		if broken {
-			name = "broken"
-		}
-		n.tell.emit(about(name, party()))
-	}
 }
 
 // Dialogue runs one side of a dialogue over a link, as [pipe.Join] does.

@@ -23,8 +23,9 @@ func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, 
 	party := n.partyOf(l)
 	options := n.transfers
 	options.Counters = new(pipe.Counters)
-	options.Broken = n.breaks(party)
-	stop := n.tell.watch(party, options.Counters, screenOf(source, sink))
+	var down outage
+	options.Broken = n.breaks(party, &down)
+	stop := n.tell.watch(party, options.Counters, screenOf(source, sink), &down)
 	result, err := pipe.Exchange(ctx, l, source, sink, options)
 	stop()
 	n.tell.result(party(), result)

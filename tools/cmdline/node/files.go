@@ -46,8 +46,9 @@ func (n *Node) Files(ctx context.Context, l *link.Link, sends bool, side func(ct
 	party := n.partyOf(l)
 	options := n.transfers
 	options.Counters = new(pipe.Counters)
-	options.Broken = n.breaks(party)
-	stop := n.tell.watch(party, options.Counters, screen{})
+	var down outage
+	options.Broken = n.breaks(party, &down)
+	stop := n.tell.watch(party, options.Counters, screen{}, &down)
 	result, err := pipe.Exchange(ctx, l, source, sink, options)
 	err = wait(err)
 	stop()

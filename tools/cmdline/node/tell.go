@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -153,7 +152,7 @@ func (t *teller) close() error {
 }
 
 // watch tells of a transfer's progress until the returned function is called.
-func (t *teller) watch(party func() Party, counters *pipe.Counters, on screen) (stop func()) {
+func (t *teller) watch(party func() Party, counters *pipe.Counters, on screen, o *outage) (stop func()) {
 	draws := t.progress && !on.typed
 	if t.events == nil && !draws {
 		return func() {}
@@ -174,8 +173,11 @@ func (t *teller) watch(party func() Party, counters *pipe.Counters, on screen) (
 			sent, received := counters.Sent.Load(), counters.Received.Load()
 			select {
 			case <-draw.C:
+				since, broken := o.length()
 				switch {
 				case !draws || on.shown && received > 0 || !t.foreground():
+				case broken:
+					line.Broken(since)
 				case on.total > 0:
 					line.Set(sent)
 				default:
@@ -226,10 +228,7 @@ func (t *teller) receipt(p Party, direction, preposition string, r *pipe.Receipt
 	what := ""
 	if sum != nil {
 		e.Files, e.Skipped = &sum.Files, &sum.Skipped
-		what = fmt.Sprintf("%d files (%d were there already), ", sum.Files, sum.Skipped)
-		if sum.Files == 1 {
-			what = strings.Replace(what, "files", "file", 1)
-		}
+		what = storedWords(sum)
 	}
 	t.emit(e)
 	if t.receipts {
@@ -240,4 +239,21 @@ func (t *teller) receipt(p Party, direction, preposition string, r *pipe.Receipt
 		fmt.Fprintf(t.stderr, "%s: %s %s%d bytes %s %s over %s in %.1f s, blake3 %s\n",
 			t.name, direction, what, r.Bytes, preposition, p.Label(), via, r.Elapsed.Seconds(), r.Digest)
 	}
+}
+
+// storedWords says how many files were stored, and how many were there already if
+// any were.
+func storedWords(sum *files.Summary) string {
+	words := fmt.Sprintf("%d files", sum.Files)
+	if sum.Files == 1 {
+		words = "1 file"
+	}
+	switch sum.Skipped {
+	case 0:
+	case 1:
+		words += " (1 was there already)"
+	default:
+		words += fmt.Sprintf(" (%d were there already)", sum.Skipped)
+	}
+	return words + ", "
 }

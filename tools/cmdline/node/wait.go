@@ -42,6 +42,8 @@ type Offer struct {
 	// last.
 	Max  int
 	Once bool
+	// MaxPerPeer is how many of Max one node may be at a time; 0 for all.
+	MaxPerPeer int
 	// Command is what to run on the other side, before the token, and Operand,
 	// if it is set, what to give it behind that.
 	Command, Operand string
@@ -80,7 +82,7 @@ func (n *Node) Wait(c *cli.Context, offer Offer) (*Waiter, error) {
 	if err != nil {
 		return nil, listenError(err)
 	}
-	e.Takes = offer.Takes
+	e.Takes, e.MaxPerPeer = offer.Takes, offer.MaxPerPeer
 	w := &Waiter{node: n, endpoint: e, offer: offer}
 	if err := w.open(c); err != nil {
 		_ = e.Close()
