@@ -61,6 +61,9 @@ func ctl(c *cli.Context) error {
 		r.Who = operands[0]
 	}
 	reply, err := share.Ask(c.Context, socket, r)
+	if r.Who != "" && proto.CodeOf(err) == proto.Usage {
+		return cmdline.Hint(err, "a viewer is its number, or its name with the key behind it, as mesh-tty ctl list has them")
+	}
 	if err != nil || do != "list" {
 		return err
 	}
