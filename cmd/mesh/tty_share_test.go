@@ -196,6 +196,7 @@ func TestTTYControl(t *testing.T) {
 	}
 	s.sharer.Run("mesh-tty ctl kick 9")
 	s.sharer.WaitText("no viewer is called 9")
+	s.sharer.WaitText("hint: a viewer is its number")
 	s.sharer.Run("mesh-tty ctl kick 1; mesh-tty ctl list | wc -l")
 	p.WaitText("23 (declined)")
 	p.WaitText("hint: the sharer has sent this node away")

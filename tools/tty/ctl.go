@@ -65,6 +65,9 @@ func ask(c *cli.Context, do string, operands []string) error {
 		r.Who = operands[0]
 	}
 	reply, err := share.Ask(c.Context, socket, r)
+	if r.Who != "" && proto.CodeOf(err) == proto.Usage {
+		return cmdline.Hint(err, "a viewer is its number, or its name with the key behind it, as mesh-tty ctl list has them")
+	}
 	if err != nil || do != "list" {
 		return err
 	}

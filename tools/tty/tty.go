@@ -17,11 +17,12 @@ func Command() *cli.Command {
 		&cli.StringFlag{Name: "name", Usage: "call the session, or the viewer, `NAME`"},
 	}
 	flags = append(append(flags, shareFlags()...), viewFlags()...)
+	quiet := &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "leave the terminal's title alone", DisableDefaultText: true}
 	return &cli.Command{
 		Name:        "tty",
 		Usage:       "share a terminal, or view one",
 		ArgsUsage:   "[PEER] | --share [-] [-- CMD…]",
-		Flags:       append(flags, cmdline.Via(), cmdline.ResumeFor(), cmdline.Deadline(), cmdline.Events(), cmdline.Quiet(), cmdline.Verbose()),
+		Flags:       append(flags, cmdline.Via(), cmdline.ResumeFor(), cmdline.Deadline(), cmdline.Events(), quiet, cmdline.Verbose()),
 		Subcommands: []*cli.Command{ctlCommand()},
 		Action:      run,
 	}

@@ -22,8 +22,8 @@ const (
 	Left
 )
 
-// Names are the keys of commands, as a help text shows them.
-const Names = ".  leave   ^Z  suspend   s  status   arrows  move the view   ?  this help"
+// Names are the keys of commands, as a help text of one line shows them.
+const Names = ". leave, ^Z suspend, s status, arrows move the view"
 
 // The marks around pasted text, in mode 2004 of xterm.
 const (

@@ -259,3 +259,11 @@ func FuzzKeys(f *testing.F) {
 		}
 	})
 }
+
+// A person with 80 columns reads all of the help.
+func TestNamesFit(t *testing.T) {
+	const line = "after a newline, ~ and: " + escape.Names
+	if len(line) > 80 {
+		t.Errorf("%q has %d columns, want at most 80", line, len(line))
+	}
+}

@@ -306,10 +306,10 @@ func TestReadOnly(t *testing.T) {
 				s.WaitText("hello")
 				s.Type("x")
 				s.WaitText("read-only: q leaves")
-				s.Resize(90, 24)
+				s.Resize(79, 24)
 				s.WaitText("hello")
 				s.Type("?")
-				s.WaitText("this help")
+				s.WaitText("PgUp PgDn move, f follow") // all of it within 80 columns
 				if got := s.Format("#{mouse_any_flag} #{keypad_cursor_flag}"); got != "0 0" {
 					t.Errorf("modes for who may type: %s", got)
 				}

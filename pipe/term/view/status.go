@@ -34,7 +34,7 @@ func (s *screen) line(now time.Time) {
 	case s.help && s.types:
 		w.status = fmt.Sprintf("after a newline, %c and: %s", s.o.Escape, escape.Names)
 	case s.help:
-		w.status = "q leave, ^Z stop, " + s.howToAsk("%cr ask to type, ") + "arrows PgUp PgDn move, f follow, ? this help"
+		w.status = "q leave, ^Z stop, " + s.howToAsk("%cr ask to type, ") + "arrows PgUp PgDn move, f follow"
 	case !s.broken.IsZero():
 		w.status = s.offline(now)
 		s.note.Reset(time.Second)
