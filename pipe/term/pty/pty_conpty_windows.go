@@ -163,17 +163,13 @@ func (p *Process) wait() {
 	_, _ = windows.WaitForSingleObject(p.command, windows.INFINITE)
 	var code uint32
 	_ = windows.GetExitCodeProcess(p.command, &code)
-	p.exit.Code = exitCode(code)
+	p.exit.Code = WindowsCode(code)
 	close(p.ended)
 	p.closeConsole() // which writes what is left, and then its end
 	p.closeJob()
 	_ = windows.CloseHandle(p.command)
 	close(p.closed)
 }
-
-// exitCode is what a shell can say of a status of 32 bits: those of a crash, as
-// 0xC0000005, are 255.
-func exitCode(code uint32) int { return int(min(code, 255)) }
 
 // closeConsole ends what is still on the console. Before Windows 11 24H2 it blocks
 // until somebody has read the output.

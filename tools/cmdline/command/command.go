@@ -132,13 +132,14 @@ func Run(ctx context.Context, cmd []string, o Options) (status int, err error) {
 	}
 }
 
-// ours are the variables that a command does not get: PEER may be a token.
+// ours are the variables that a command does not get: PEER may be a token. On Windows
+// their names may have small letters; elsewhere nobody misses what has.
 var ours = []string{node.EnvPeer, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 
 func environ() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains(ours, name)
+		return slices.ContainsFunc(ours, func(one string) bool { return strings.EqualFold(one, name) })
 	})
 }
 

@@ -3,6 +3,8 @@ package command
 import (
 	"os"
 	"os/exec"
+
+	"mesh/pipe/term/pty"
 )
 
 func ownGroup(*exec.Cmd) {}
@@ -12,5 +14,4 @@ func terminate(p *os.Process, _ bool) { _ = p.Kill() }
 
 func kill(p *os.Process, _ bool) { _ = p.Kill() }
 
-// status is at most 255: the upper bits alone, as of an exception, are a failure too.
-func status(s *os.ProcessState) int { return int(min(uint32(s.ExitCode()), 255)) }
+func status(s *os.ProcessState) int { return pty.WindowsCode(uint32(s.ExitCode())) }

@@ -6,10 +6,10 @@ import (
 	"mesh/tools/cmdline/command"
 )
 
-// A status of more than a byte is never taken for 0.
+// A status of more than a byte is never taken for 0; that of Ctrl-C is 130.
 func TestStatusBeyondByte(t *testing.T) {
 	t.Parallel()
-	for arg, want := range map[string]int{"0": 0, "1": 1, "255": 255, "256": 255, "-1073741824": 255} {
+	for arg, want := range map[string]int{"0": 0, "1": 1, "255": 255, "256": 255, "-1073741824": 255, "-1073741510": 130} {
 		got, err := command.Run(t.Context(), []string{"cmd", "/c", "exit", arg}, command.Options{})
 		if err != nil || got != want {
 			t.Errorf("exit %s: got %d, %v, want %d", arg, got, err, want)
