@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -364,6 +365,36 @@ func TestScrolling(t *testing.T) {
 	want("a narrower one", "line 4│", false)
 	s.Resize(3, 2)
 	want("in a small window", "lin", false)
+}
+
+// Who reads what is forgotten meanwhile, or above an alternate screen that is left, is
+// back at the cursor of a shared screen that is larger than the window.
+func TestScrollingForgotten(t *testing.T) {
+	t.Parallel()
+	for what, ends := range map[string]string{
+		"3J":                   "\x1b[3J",
+		"a reset":              "\x1bc\x1b[8;1Hhere",
+		"the alternate screen": "\x1b[?1049h\x1b[?1049l",
+	} {
+		shared := vt.New(10, 8, 20)
+		s := view.NewPainting(10, 4)
+		own := vt.New(10, 4, 0)
+		_, _ = shared.Write([]byte(strings.Repeat("line\r\n", 20) + "here"))
+		if what == "the alternate screen" {
+			_, _ = shared.Write([]byte("\x1b[?1049h"))
+		}
+		_, _ = own.Write(s.Paint(shared, true))
+		s.Move(shared, -9, 0)
+		_, _ = own.Write(s.Paint(shared, true))
+		if own.Cursor().Visible {
+			t.Fatalf("%s: nothing is tested: the window did not move", what)
+		}
+		_, _ = shared.Write([]byte(ends))
+		_, _ = own.Write(s.Paint(shared, true))
+		if got := own.Text(); !slices.Contains(got, "here") || !own.Cursor().Visible {
+			t.Errorf("%s: got %q, cursor %v, want the cursor's line", what, got, own.Cursor().Visible)
+		}
+	}
 }
 
 // Modes of keys and mouse are those of the shared terminal for who may type, and

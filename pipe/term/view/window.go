@@ -76,11 +76,13 @@ func (w *window) back(t *vt.Terminal) (lines, all int) {
 	return top - w.first, top - oldest
 }
 
-// settle leaves scrolled lines that are not there any more.
+// settle leaves scrolled lines that are not there any more: where that is back on the
+// screen, it follows the cursor again.
 func (w *window) settle(t *vt.Terminal) {
 	if oldest, top := t.Numbers(); w.scrolled {
 		w.first = max(w.first, oldest)
 		w.scrolled = w.first < top
+		w.moved = w.scrolled
 	}
 }
 
@@ -98,8 +100,8 @@ func (w *window) shown(t *vt.Terminal, y int) (cells []vt.Cell, n int) {
 // picture returns what is to be shown of a terminal. Keys of a viewer who may
 // type are encoded as the shared terminal wants them.
 func (w *window) picture(t *vt.Terminal, types bool) *picture {
-	w.follow(t)
 	w.settle(t)
+	w.follow(t)
 	cols, rows := t.Size()
 	modes := t.Modes()
 	p := newPicture(w.cols, w.rows)
