@@ -1,6 +1,7 @@
 package cast
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -28,9 +29,10 @@ type disk interface {
 	Close() error
 }
 
-// File is a recording on disk, for [NewWriter], or another file of lines. A goroutine writes it, so that a slow
-// disk holds nothing up; the bytes of one Write are in it whole or not at all, but for
-// a part of the last one when the process is killed or the disk stays full.
+// File is a recording on disk, for [NewWriter], or another file of lines. A goroutine
+// writes it, so that a slow disk holds nothing up; the bytes of one Write are in it
+// whole or not at all, but for a part of the last one when the process is killed or
+// the disk stays full.
 type File struct {
 	d          disk
 	quit       chan struct{} // closed by Close
@@ -43,6 +45,7 @@ type File struct {
 	failed  error     // the last try to write did
 	stalled bool      // waited for in vain, and not caught up since
 	dirty   bool      // written, and not synced
+	lost    error     // the first failure of Sync: the next one would not tell of it
 	closed  bool
 }
 
@@ -128,7 +131,7 @@ func (f *File) Close() error {
 	<-f.wrote
 	<-f.end
 	err := f.failed
-	if serr := f.d.Sync(); err == nil && serr != nil {
+	if serr := cmp.Or(f.lost, f.d.Sync()); err == nil && serr != nil {
 		err = proto.IOError(serr)
 	}
 	if cerr := f.d.Close(); err == nil && cerr != nil {
@@ -191,8 +194,13 @@ func (f *File) sync() {
 			dirty := f.dirty
 			f.dirty = false
 			f.mu.Unlock()
-			if dirty {
-				_ = f.d.Sync() // Close tells of a disk that fails
+			if !dirty {
+				continue
+			}
+			if err := f.d.Sync(); err != nil {
+				f.mu.Lock()
+				f.lost = cmp.Or(f.lost, err) // Close tells
+				f.mu.Unlock()
 			}
 		case <-f.quit:
 			return

@@ -19,6 +19,7 @@ type slowDisk struct {
 	b     bytes.Buffer
 	room  int
 	until chan struct{} // writes block until it is closed; nil for none that do
+	syncs []error       // of the next calls of Sync
 }
 
 func (d *slowDisk) Write(p []byte) (int, error) {
@@ -36,7 +37,17 @@ func (d *slowDisk) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-func (d *slowDisk) Sync() error  { return nil }
+func (d *slowDisk) Sync() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.syncs) == 0 {
+		return nil
+	}
+	err := d.syncs[0]
+	d.syncs = d.syncs[1:]
+	return err
+}
+
 func (d *slowDisk) Close() error { return nil }
 
 func (d *slowDisk) hasRoom(n int) {
@@ -106,6 +117,21 @@ func TestStalledDisk(t *testing.T) {
 		check(t, c.Output(start, []byte("end")), c.Close(start), f.Close())
 		if got := outputs(t, d.b.Bytes()); !strings.HasSuffix(got, "xend") || !strings.Contains(d.b.String(), "bytes were lost here") {
 			t.Errorf("got %d bytes of output", len(got))
+		}
+	})
+}
+
+// Linux tells of what it could not make durable once: Close says it all the same.
+func TestSyncFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := cast.NewFile(&slowDisk{room: 1 << 20, syncs: []error{syscall.EIO}})
+		c := newWriter(t, f)
+		check(t, c.Output(start, []byte("x")))
+		<-time.After(10 * time.Second) // of the bubble: it is synced
+		check(t, c.Close(start))
+		if err := f.Close(); proto.CodeOf(err) != proto.IO {
+			t.Errorf("got %v, want %v", err, proto.IO)
 		}
 	})
 }
