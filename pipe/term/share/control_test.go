@@ -151,6 +151,24 @@ func TestPause(t *testing.T) {
 	}
 }
 
+// A viewer whose snapshot is due when the pause begins does not get it any more, not
+// even when the pause is over before it is sent.
+func TestPauseBeforeSnapshot(t *testing.T) {
+	t.Parallel()
+	s := share.New(share.Options{Cols: 80, Rows: 24})
+	for _, tt := range []struct {
+		what   string
+		paused bool
+	}{{"before", false}, {"secret", true}, {"after", false}} {
+		s.Pause(tt.paused)
+		s.Output([]byte("\x1b[2J\x1b[H" + tt.what))
+		got, err := share.Painted(s, anyone(mayView))
+		if err != nil || strings.Contains(string(got), tt.what) == tt.paused {
+			t.Errorf("%s, paused %v: got %q, %v", tt.what, tt.paused, got, err)
+		}
+	}
+}
+
 // The socket answers who asks properly.
 func TestControl(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,10 @@
 package share
 
-import "time"
+import (
+	"time"
+
+	"mesh/proto/wire"
+)
 
 // Keys is keys, for tests.
 type Keys struct{ keys }
@@ -63,4 +67,16 @@ func (t *Turnstile) Waited() bool {
 		return false
 	}
 	return true
+}
+
+// Painted is the snapshot that a new viewer gets which has found out just before that
+// one is due.
+func Painted(s *Session, who Visitor) ([]byte, error) {
+	v, err := s.join(who, wire.TermOpen{Mode: wire.TermScreen}, func(error) {})
+	if err != nil {
+		return nil, err
+	}
+	defer s.leave(v)
+	v.paint()
+	return v.frame, nil
 }

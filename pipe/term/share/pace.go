@@ -64,9 +64,7 @@ func (p *pace) ack(seq int64, now time.Time) error {
 		if took := now.Sub(f.at); p.rtt == 0 || took < p.rtt {
 			p.rtt = took
 		}
-		if !p.fixed {
-			p.took = append(p.took, flight{f.seq, f.bytes, now})
-		}
+		p.took = append(p.took, flight{f.seq, f.bytes, now})
 	}
 	p.forget(now)
 	return nil

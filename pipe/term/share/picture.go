@@ -11,7 +11,8 @@ const (
 	// viewers want one during a flood.
 	snapshotAge = 20 * time.Millisecond
 	// The lines above the screen are made with the output held up. So they have at most
-	// scrollbackCells, which take 2 ms, or 16 if each cell has a colour of its own; and who comes again and again gets them made for one part of the time in
+	// scrollbackCells, which take 2 ms, or 16 if each cell has a colour of its own; and
+	// who comes again and again gets them made for one part of the time in
 	// scrollbackShare.
 	scrollbackCells = 256 << 10
 	scrollbackShare = 20
@@ -24,6 +25,7 @@ type snapshot struct {
 	repaint    []byte
 	lines      int // of scrollback that were asked for
 	taken      time.Time
+	paused     bool // for the sharer alone: taken when output was held back
 }
 
 // picture returns a snapshot with up to the given lines above the screen, for a viewer
@@ -74,7 +76,7 @@ func (s *Session) fresh(shot snapshot, seen place) bool {
 func (s *Session) paint(asked int) snapshot {
 	lines := asked
 	s.mu.Lock()
-	at, cols, rows := s.history.newest(), s.cols, s.rows
+	at, cols, rows, paused := s.history.newest(), s.cols, s.rows, s.paused
 	s.mu.Unlock()
 	if lines > 0 {
 		lines = max(min(lines, s.emulator.HistoryWithin(scrollbackCells)), 1)
@@ -86,5 +88,5 @@ func (s *Session) paint(asked int) snapshot {
 	if len(repaint) > proto.MaxTermSnapshotBytes {
 		repaint = []byte("\x1bcThe screen is too large to be shown.")
 	}
-	return snapshot{at, cols, rows, repaint, asked, time.Now()}
+	return snapshot{at, cols, rows, repaint, asked, time.Now(), paused}
 }

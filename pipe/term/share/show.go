@@ -72,13 +72,18 @@ func (v *viewer) write(ctx context.Context, to io.Writer, gone <-chan struct{}) 
 	}
 }
 
-// paint makes a frame of a snapshot.
+// paint makes a frame of a snapshot, but of none of a pause, which may have begun, and
+// ended, since one was due.
 func (v *viewer) paint() {
 	lines := 0
 	if v.painted.IsZero() {
 		lines = v.open.Scrollback
 	}
 	shot := v.session.picture(lines, v.at)
+	if shot.paused {
+		v.frame = v.frame[:0]
+		return
+	}
 	v.frame = wire.AppendTermSnapshot(v.frame[:0], wire.TermSnapshot{Seq: shot.at.seq, Cols: shot.cols, Rows: shot.rows, Repaint: shot.repaint})
 	s := v.session
 	s.mu.Lock()
