@@ -141,6 +141,9 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 		return nil, helloError(ctx, err)
 	}
 	rtt := time.Since(sent)
+	if !stop() { // too late: nobody goes on with what the answer says
+		return nil, context.Cause(ctx)
+	}
 	if begins {
 		e.asked.remove(&t)
 	}
@@ -153,9 +156,6 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 	}
 	if !granted.Has(t.Need) {
 		return nil, proto.Errorf(proto.Capability, "the peer allows %s here, and we need %s", granted, t.Need)
-	}
-	if !stop() {
-		return nil, context.Cause(ctx)
 	}
 	return e.keep(&Link{session: s, flow: t.Credential.Method == wire.MethodFlow, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, Kind: cmp.Or(t.Kind, wire.KindPipe), Window: e.window(), PeerWindow: ok.Window, Dialed: true, RTT: rtt, conn: conn}), nil
 }
