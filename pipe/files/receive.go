@@ -86,11 +86,11 @@ func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o R
 		return Summary{}, proto.IOError(err)
 	}
 	base := &folder{root: &directory{in, file}, uses: 1, found: info, mu: new(sync.Mutex)}
-	temps := newTemps()
 	r := &receiver{
-		ctx: ctx, o: o, r: newFrameReader(from), w: newFrameWriter(to), store: newStore(base, o, temps.next()), temps: temps,
+		ctx: ctx, o: o, r: newFrameReader(from), w: newFrameWriter(to), temps: newTemps(),
 		tally: tally{report: o.Report}, order: newOrder(o), stack: []*folder{base},
 	}
+	r.store = newStore(base, o, r.temps.next())
 	err = takeFrames(r.r, r)
 	if err == nil {
 		err = r.leaveAll()
