@@ -35,6 +35,12 @@ const (
 	Main      = "\x1b[?1049l"
 )
 
+// PushTitle has a terminal keep the title that it has, PopTitle brings it back.
+const (
+	PushTitle = "\x1b[22;2t"
+	PopTitle  = "\x1b[23;2t"
+)
+
 // Options say what is written when the terminal is taken over and given back.
 type Options struct {
 	// Enter is written whenever the terminal is taken over, in raw mode.

@@ -14,7 +14,8 @@ import (
 const typedTime = 10 * time.Second
 
 // Audit writes what befalls a session, one JSON object a line: who came, left and
-// typed how much. What was typed is never in it, nor how long a password is. A nil Audit writes nothing.
+// typed how much. What was typed is never in it, nor how long a password is. A nil
+// Audit writes nothing.
 type Audit struct {
 	mu  sync.Mutex
 	w   io.Writer

@@ -21,7 +21,7 @@ func (h *Host) secure() {
 		return
 	}
 	h.alt = alt
-	leave := console.Reset + popTitle
+	leave := console.Reset + console.PopTitle
 	if alt {
 		leave = console.Main + leave
 	}

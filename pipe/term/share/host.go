@@ -211,9 +211,9 @@ func (h *Host) Run(ctx context.Context, serve func(context.Context)) (exit pty.E
 	}
 	h.Begin()
 	if h.o.In != nil {
-		taking := console.Options{Enter: pushTitle, Leave: console.Reset + popTitle}
+		taking := console.Options{Enter: console.PushTitle, Leave: console.Reset + console.PopTitle}
 		if h.drawn != nil {
-			taking = console.Options{Enter: pushTitle + view.DrawingEnter, Leave: view.DrawingLeave + popTitle}
+			taking = console.Options{Enter: console.PushTitle + view.DrawingEnter, Leave: view.DrawingLeave + console.PopTitle}
 		}
 		if h.console, err = console.Open(h.o.In, h.o.Out, taking); err != nil {
 			return exit, err

@@ -1,8 +1,6 @@
 package share
 
-import (
-	"time"
-)
+import "time"
 
 // SizePolicy says whose size a terminal has.
 type SizePolicy int

@@ -30,10 +30,8 @@ import (
 // DefaultHistory is how many bytes of output are held if nothing else is said.
 const DefaultHistory = 2 << 20
 
-const (
-	// scrollback is how many lines above the screen who comes late can have.
-	scrollback = proto.MaxTermScrollback
-)
+// scrollback is how many lines above the screen who comes late can have.
+const scrollback = proto.MaxTermScrollback
 
 // Options are what a session may be told.
 type Options struct {

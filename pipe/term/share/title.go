@@ -9,12 +9,6 @@ import (
 	"mesh/proto"
 )
 
-// The title that the terminal had is kept by it meanwhile.
-const (
-	pushTitle = "\x1b[22;2t"
-	popTitle  = "\x1b[23;2t"
-)
-
 // tell takes note of who is there.
 func (h *Host) tell(s Status) {
 	for {

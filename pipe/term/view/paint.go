@@ -29,7 +29,8 @@ func (p *picture) line(y int) []vt.Cell { return p.cells[y*p.cols : (y+1)*p.cols
 
 // painter makes a terminal show pictures, with no more than what has changed: text
 // of [clean], SGR, CUP, EL, the cursor's look, links of [linkOf], a title of [title],
-// and the modes of the keyboard and the mouse. Nothing else that the sharer's programs wrote gets through it.
+// and the modes of the keyboard and the mouse. Nothing else that the sharer's programs
+// wrote gets through it.
 type painter struct {
 	shown   *picture // nil when it is not known what is shown
 	noErase bool     // what is erased does not get the colour behind it

@@ -86,7 +86,7 @@ func (v *view) screen(ctx context.Context) (err error) {
 	}
 	taking := console.Options{Enter: DrawingEnter, Leave: DrawingLeave}
 	if v.o.Peer != "" {
-		taking = console.Options{Enter: DrawingEnter + pushTitle, Leave: DrawingLeave + popTitle}
+		taking = console.Options{Enter: DrawingEnter + console.PushTitle, Leave: DrawingLeave + console.PopTitle}
 	}
 	s.console, err = console.Open(keys, out, taking)
 	if err != nil {

@@ -7,12 +7,6 @@ import (
 	"mesh/pipe/term/vt"
 )
 
-// The title that the terminal had is kept by it meanwhile.
-const (
-	pushTitle = "\x1b[22;2t"
-	popTitle  = "\x1b[23;2t"
-)
-
 // maxTitleBytes bounds a title that the terminal gets.
 const maxTitleBytes = 256
 

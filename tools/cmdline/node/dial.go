@@ -18,14 +18,15 @@ import (
 const redialPause = 300 * time.Millisecond
 
 // firstDial is how long the first try of a dialer that waits lasts, if nobody is
-// there; each further one lasts twice as long, up to [proto.DialTimeout]. QUIC sends its
-// first packet again at ever longer pauses, so a new try finds a listener that
-// has just come sooner than an old one.
+// there; each further one lasts twice as long, up to [proto.DialTimeout]. QUIC sends
+// its first packet again at ever longer pauses, so a new try finds a listener that has
+// just come sooner than an old one.
 const firstDial = 2 * time.Second
 
 // Dial links to the peer and gets what need says, and of want what there is.
 // With wait it tries again for that long while the peer is not there or busy.
-// What the source, if there is one, has ready goes along. The returned function closes the socket.
+// What the source, if there is one, has ready goes along. The returned function closes
+// the socket.
 func (n *Node) Dial(ctx context.Context, p Peer, want, need proto.Caps, source *pipe.Source, wait time.Duration) (*link.Link, func(), error) {
 	if !p.Caps.Has(need) {
 		return nil, nil, proto.Errorf(proto.Capability, "the token allows %s, and we need %s", p.Caps, need)
