@@ -2,6 +2,8 @@ package view
 
 import (
 	"bytes"
+	"io"
+	"os"
 
 	"mesh/pipe/term/vt"
 )
@@ -41,6 +43,19 @@ func (s *Painting) Paint(t *vt.Terminal, types bool) []byte {
 	p := s.window.picture(t, types)
 	p.title = title(s.Peer, "", t)
 	return s.painter.paint(p)
+}
+
+// Unsent is how many bytes wait for a sharer that reads nothing, and gives the right
+// to type and takes it so often.
+func Unsent(often int) int {
+	s := &screen{view: &view{sender: newSender(io.Discard), o: Options{In: os.Stdin}}, raw: true}
+	s.window.cols, s.window.rows = 80, 24
+	for range often {
+		s.may("tty:view,tty:control")
+		s.may("tty:view")
+	}
+	frames, _, _ := s.sender.take()
+	return len(frames)
 }
 
 // Clean is clean.

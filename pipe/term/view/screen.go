@@ -285,6 +285,6 @@ func (s *screen) wait(now time.Time) time.Duration {
 // tellSize asks for the size of the viewer's terminal, if it may.
 func (s *screen) tellSize() {
 	if s.types {
-		s.sender.message(&wire.TermResize{Cols: min(s.window.cols, proto.MaxTermCols), Rows: min(s.window.rows, proto.MaxTermRows)})
+		s.sender.resize(&wire.TermResize{Cols: min(s.window.cols, proto.MaxTermCols), Rows: min(s.window.rows, proto.MaxTermRows)})
 	}
 }

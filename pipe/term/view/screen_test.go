@@ -361,6 +361,16 @@ func TestAsk(t *testing.T) {
 	s.wantSane("exited=true")
 }
 
+// A sharer that gives the right to type and takes it, again and again, and reads
+// nothing of what that brings, costs no memory.
+func TestRightsFlap(t *testing.T) {
+	t.Parallel()
+	once, often := view.Unsent(1), view.Unsent(1000)
+	if once == 0 || often != once {
+		t.Errorf("%d bytes wait, and %d after 1000 times, want as many", once, often)
+	}
+}
+
 // A pane shows the same as tmux itself does with the same output.
 func TestSameAsTmux(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,8 @@ type sender struct {
 	room chan struct{} // a value is there after keys were sent; never closed
 
 	mu       sync.Mutex
-	frames   []byte // whole ones, that come first
+	frames   []byte           // whole ones, that come first
+	size     *wire.TermResize // the newest, behind them; nil for none
 	keys     []byte
 	typed    int64 // bytes of keys that were sent
 	broken   bool
@@ -70,6 +71,10 @@ func (s *sender) take() (frames []byte, keys int, last bool) {
 	defer s.mu.Unlock()
 	frames = s.frames
 	s.frames = nil
+	if s.size != nil {
+		frames = wire.AppendFrame(frames, s.size)
+		s.size = nil
+	}
 	if len(s.keys) > 0 && !s.broken {
 		keys = min(len(s.keys), proto.MaxTermInBytes)
 		frames = wire.AppendTermIn(frames, s.keys[:keys])
@@ -94,6 +99,15 @@ func (s *sender) finish() {
 func (s *sender) message(m wire.Message) {
 	s.mu.Lock()
 	s.frames = wire.AppendFrame(s.frames, m)
+	s.mu.Unlock()
+	signal(s.wake)
+}
+
+// resize sends a size, and none before that waits still: a sharer may ask for one
+// again and again, and not read it.
+func (s *sender) resize(m *wire.TermResize) {
+	s.mu.Lock()
+	s.size = m
 	s.mu.Unlock()
 	signal(s.wake)
 }
