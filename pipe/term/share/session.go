@@ -301,9 +301,10 @@ func (s *Session) changed() {
 
 // status returns who is there now.
 func (s *Session) status(now time.Time) Status {
+	gap := s.gap.Load() || s.o.Audit.lacks() // which may wait for a slow disk
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Status{Viewers: len(s.viewers), Writers: s.recent.names(now), Paused: s.paused, Gap: s.gap.Load() || s.o.Audit.lacks()}
+	st := Status{Viewers: len(s.viewers), Writers: s.recent.names(now), Paused: s.paused, Gap: gap}
 	for _, n := range slices.Sorted(maps.Keys(s.viewers)) {
 		v := s.viewers[n]
 		if cols, rows := v.typist.wants(); cols > 0 && (cols < s.cols || rows < s.rows) {
