@@ -69,7 +69,10 @@ func (a *arbiter) run() {
 		}
 		p := a.queue[0]
 		a.mu.Unlock()
-		hidden := a.session.o.Hides != nil && a.session.o.Hides()
+		if p.by != nil { // before: it may be what ends the command
+			hidden := a.session.o.Hides != nil && a.session.o.Hides()
+			a.session.o.Audit.typed(p.by, len(p.bytes), hidden)
+		}
 		_, err := a.session.o.Input.Write(p.bytes)
 		a.mu.Lock()
 		if len(a.queue) > 0 && &a.queue[0].bytes[0] == &p.bytes[0] { // it may have been dropped
@@ -81,7 +84,7 @@ func (a *arbiter) run() {
 		if err != nil {
 			continue // the command's end is noticed elsewhere
 		}
-		a.session.took(p, hidden)
+		a.session.took(p)
 	}
 }
 

@@ -28,8 +28,8 @@ func (s *Session) Resize(cols, rows int) {
 	}
 }
 
-// took takes note that the terminal took a piece, which it did not show if hidden.
-func (s *Session) took(p piece, hidden bool) {
+// took takes note that the terminal took a piece.
+func (s *Session) took(p piece) {
 	t := p.by
 	if t == nil {
 		return
@@ -41,7 +41,6 @@ func (s *Session) took(p piece, hidden bool) {
 	t.count += int64(len(p.bytes))
 	t.seq = seq
 	t.mu.Unlock()
-	s.o.Audit.typed(t, len(p.bytes), hidden)
 	if s.recent.note(t, time.Now()) {
 		s.changed()
 		return
