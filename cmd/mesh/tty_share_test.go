@@ -267,14 +267,19 @@ func TestTTYOtherSize(t *testing.T) {
 	})
 	s.sharer.Keys("Enter")
 	v.Run("stty size; seq 38")
-	s.sharer.WaitText("38\n")
+	s.sharer.WaitText("\n38\n") // not that of the command line
 	if got := s.sharer.Text(); strings.Contains(got, "40 120") {
 		t.Errorf("24 lines show 40:\n%s", got)
 	}
 	s.sharer.Resize(130, 45)
 	s.sharer.WaitText("40 120")
 	s.sharer.Run("exit 5")
-	s.sharer.WaitText("ended 5")
+	termtest.Wait(t, func() error { // tmux may have put the cursor elsewhere when it resized the main screen
+		if got := s.sharer.Text(); !strings.Contains(strings.ReplaceAll(got, "\n", ""), "ended 5") {
+			return fmt.Errorf("the sharer sees\n%s", got)
+		}
+		return nil
+	})
 	termtest.Wait(t, func() error {
 		if got := s.sharer.Modes(); got != strings.Replace(before, "alternate=1", "alternate=0", 1) && !strings.HasPrefix(got, "alternate=0 cursor=1 insert=0 keypad=0 cursorkeys=0 mouse=0 sgr=0 origin=0") {
 			return fmt.Errorf("got modes %s, want those before", got)
