@@ -7,15 +7,15 @@ import (
 	"os"
 	"path/filepath"
 
+	"mesh/pipe/digest"
 	"mesh/proto"
 )
 
-// Same is a writer that wants to be given what a file holds that is there already.
-// It only reads that.
+// Same is a file that is there already, and may be what a sender repeats. It is only
+// read.
 type Same struct {
 	dir  *os.Root
 	file *os.File
-	buf  []byte
 }
 
 // OpenSame opens the file called name. What is no regular file is [ErrIsThere].
@@ -45,33 +45,20 @@ func OpenSame(name string) (*Same, error) {
 	return s, nil
 }
 
-// Write fails with [ErrIsThere] at the first difference.
-func (s *Same) Write(p []byte) (int, error) {
-	if len(s.buf) < len(p) {
-		s.buf = make([]byte, len(p))
-	}
-	got := s.buf[:len(p)]
-	_, err := io.ReadFull(s.file, got)
-	switch {
-	case err == io.EOF && len(p) > 0, err == io.ErrUnexpectedEOF, err == nil && string(got) != string(p):
-		return 0, ErrIsThere
-	case err != nil && err != io.EOF:
-		return 0, proto.IOError(err)
-	}
-	return len(p), nil
-}
-
-// Finish wants nothing more to be in the file, and makes it durable.
-func (s *Same) Finish() error {
-	switch n, err := s.file.Read(make([]byte, 1)); {
-	case n > 0:
+// Finish makes the file durable if it holds so many bytes with that digest; else it
+// fails with [ErrIsThere]. A sender that may not read is told no sooner: it could try
+// one byte after the other.
+func (s *Same) Finish(bytes int64, sum digest.Digest) error {
+	hash := digest.New()
+	n, err := io.Copy(hash, io.LimitReader(s.file, bytes+1))
+	if err == nil && (n != bytes || hash.Sum() != sum) {
 		return ErrIsThere
-	case err != nil && err != io.EOF:
-		return proto.IOError(err)
 	}
-	err := s.file.Sync()
-	if err == nil || errors.Is(err, fs.ErrPermission) { // not every system lets who only reads
-		err = syncDir(s.dir)
+	if err == nil {
+		err = s.file.Sync()
+		if err == nil || errors.Is(err, fs.ErrPermission) { // not every system lets who only reads
+			err = syncDir(s.dir)
+		}
 	}
 	if err != nil {
 		return proto.IOError(err)

@@ -168,15 +168,15 @@ func (s *storing) pipe(l *link.Link) error {
 // again takes a pipe whose name is taken, which may be what is there already: of a
 // sender that was not told so, and repeats its command.
 func (s *storing) again(l *link.Link, same *files.Same) error {
-	w := &bounded{w: same, most: s.maxBytes, hash: digest.New()}
+	w := &bounded{w: io.Discard, most: s.maxBytes, hash: digest.New()}
 	return s.node.Exchange(s.running, l, nil, &pipe.Sink{Writer: w, Finish: func(status int) error {
 		if status != 0 {
 			return nil
 		}
-		if err := same.Finish(); err != nil {
+		sum := w.hash.Sum()
+		if err := same.Finish(w.bytes, sum); err != nil {
 			return err
 		}
-		sum := w.hash.Sum()
 		return s.arrived(files.Arrival{Name: s.options.name, Bytes: w.bytes, Digest: &sum})
 	}})
 }
