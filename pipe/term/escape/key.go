@@ -53,6 +53,16 @@ func whole(seq []byte) bool {
 	return len(seq) > 2 && last >= '@' && last <= '~'
 }
 
+// First returns how many bytes the first of some keys has, which is all of them if
+// it has not ended.
+func First(keys []byte) int {
+	n := 1
+	for n < len(keys) && !whole(keys[:n]) && continues(keys[:n], keys[n]) {
+		n++
+	}
+	return n
+}
+
 // parse returns what a key says that has come as one byte of a character, or as a
 // sequence of xterm, its modifyOtherKeys, or kitty's protocol:
 // https://sw.kovidgoyal.net/kitty/keyboard-protocol/

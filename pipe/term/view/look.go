@@ -16,25 +16,14 @@ const (
 
 // look takes the keys of who may only look.
 func (s *screen) look(keys []byte) (leaves bool) {
-	for k := string(keys); k != ""; {
-		var one string
-		one, k = nextKey(k)
-		if s.looks(one) {
+	for len(keys) > 0 {
+		n := escape.First(keys)
+		if s.looks(string(keys[:n])) {
 			return true
 		}
+		keys = keys[n:]
 	}
 	return false
-}
-
-// nextKey returns the first of what a terminal has sent for keys, and the rest.
-func nextKey(keys string) (one, rest string) {
-	n := 1
-	if len(keys) > 2 && keys[0] == 0x1b && (keys[1] == '[' || keys[1] == 'O') {
-		for n = 2; n < len(keys) && keys[n] < '@'; n++ {
-		}
-		n = min(n+1, len(keys))
-	}
-	return keys[:n], keys[n:]
 }
 
 // looks takes one key of who may only look. Who typed until a moment ago did not mean

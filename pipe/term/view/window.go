@@ -90,10 +90,12 @@ func (w *window) settle(t *vt.Terminal) {
 // the shared terminal has there.
 func (w *window) shown(t *vt.Terminal, y int) (cells []vt.Cell, n int) {
 	cols, _ := t.Size()
-	line := t.Line(w.top + y)
-	if w.scrolled {
-		line = t.Numbered(w.first + y)
+	first := w.first
+	if !w.scrolled {
+		_, top := t.Numbers()
+		first = top + w.top
 	}
+	line := t.Numbered(first + y)
 	return line[min(w.left, len(line)):min(cols, len(line))], min(cols-w.left, w.cols)
 }
 
