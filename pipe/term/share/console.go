@@ -51,11 +51,9 @@ func (h *Host) keys(ctx context.Context) {
 	}
 }
 
-// sizes follows the size of the sharer's terminal, and draws everything anew when
+// sizes follows the size of the sharer's terminal, from one on, and draws everything anew when
 // that may have lost it.
-func (h *Host) sizes(ctx context.Context) {
-	cols, rows := h.console.Size()
-	h.Resize(cols, rows)
+func (h *Host) sizes(ctx context.Context, cols, rows int) {
 	for {
 		select {
 		case <-h.console.Changed():

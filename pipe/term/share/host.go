@@ -218,14 +218,15 @@ func (h *Host) Run(ctx context.Context, serve func(context.Context)) (exit pty.E
 		if h.console, err = console.Open(h.o.In, h.o.Out, taking); err != nil {
 			return exit, err
 		}
-		h.Resize(h.console.Size())
+		cols, rows := h.console.Size()
+		h.Resize(cols, rows)
 		if h.drawn != nil {
 			h.redraw(false)
 			go h.draws(living)
 		}
 		defer h.console.Close()
 		h.wg.Go(func() { h.keys(living) })
-		go h.sizes(living) // these may be left in a write to a terminal that takes nothing
+		go h.sizes(living, cols, rows) // these may be left in a write to a terminal that takes nothing
 		go h.titles(living)
 	}
 	typing := make(chan struct{}) // closed when nobody types any more; not waited for
