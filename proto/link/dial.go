@@ -10,7 +10,9 @@ import (
 	"mesh/proto"
 	"mesh/proto/handshake"
 	"mesh/proto/identity"
+	"mesh/proto/path"
 	"mesh/proto/token"
+	"mesh/proto/transport"
 	"mesh/proto/wire"
 )
 
@@ -51,7 +53,7 @@ func (e *Endpoint) Dial(ctx context.Context, t Target) (*Link, error) {
 	if t.ID == e.key.ID() {
 		return nil, proto.Errorf(proto.Identity, "dial %s: that is this node's own key", t.ID.Short())
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, proto.DialTimeout, errNoAnswer)
+	ctx, cancel := context.WithTimeoutCause(ctx, proto.DialTimeout, transport.ErrNoAnswer)
 	defer cancel()
 	if b, ok := e.asked.of(&t); ok {
 		l, err := e.comeBack(ctx, t, b)
@@ -71,7 +73,11 @@ func (e *Endpoint) dial(ctx context.Context, t Target, s *session) (*Link, error
 	if t.Try > 0 {
 		there, cancel = context.WithTimeoutCause(ctx, t.Try, errNobodyYet)
 	}
-	conn, err := e.race(there, t)
+	prefer := proto.ViaTCP
+	if t.Kind == wire.KindTTY {
+		prefer = proto.ViaQUIC
+	}
+	conn, err := path.Dial(there, e.Endpoint, path.Target{ID: t.ID, Addrs: t.Addrs, Prefer: prefer, Was: t.was})
 	cancel()
 	if err != nil {
 		return nil, err
@@ -80,11 +86,11 @@ func (e *Endpoint) dial(ctx context.Context, t Target, s *session) (*Link, error
 }
 
 // greet is hello on a connection that it owns.
-func (e *Endpoint) greet(ctx context.Context, conn carrier, t Target, s *session) (*Link, error) {
+func (e *Endpoint) greet(ctx context.Context, conn transport.Conn, t Target, s *session) (*Link, error) {
 	l, err := e.hello(ctx, conn, t, s)
 	if err != nil {
 		code, reason := proto.CodeOf(err).Wire(), proto.CodeOf(err).String()
-		if (s != nil || t.Try > 0) && (errors.Is(err, errNoAnswer) || errors.Is(err, ErrBroken)) {
+		if (s != nil || t.Try > 0) && (errors.Is(err, transport.ErrNoAnswer) || errors.Is(err, transport.ErrBroken)) {
 			// The answer may be on its way, and the listener on this link with
 			// its transfer: another try goes on with that.
 			code, reason = proto.CodeBroken, "broken"
@@ -96,24 +102,21 @@ func (e *Endpoint) greet(ctx context.Context, conn carrier, t Target, s *session
 }
 
 var (
-	errNoAnswer  = proto.Errorf(proto.Unreachable, "no answer in %s", proto.DialTimeout)
 	errNobodyYet = proto.Errorf(proto.Unreachable, "no answer")
-	errNobody    = proto.Errorf(proto.Unreachable, "nobody listens there")
-	errLeft      = errors.New("the peer has left")
 )
 
 // hello is the dialer's handshake on a connection whose other end has shown the
 // right key.
-func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session) (*Link, error) {
+func (e *Endpoint) hello(ctx context.Context, conn transport.Conn, t Target, s *session) (*Link, error) {
 	b, err := binding(conn.TLS(), e.key.ID(), t.ID)
 	if err != nil {
 		return nil, err
 	}
-	d, err := handshake.NewDialer(b, t.Credential, t.Want, t.Kind, e.window())
+	d, err := handshake.NewDialer(b, t.Credential, t.Want, t.Kind, e.WindowBytes())
 	if err != nil {
 		return nil, err
 	}
-	stop := bound(ctx, conn)
+	stop := transport.Bound(ctx, conn)
 	defer stop()
 	sent, begins := time.Now(), s == nil
 	frame := wire.AppendHeader(nil, wire.Header{Type: wire.TypeHello, Bytes: len(d.Hello)})
@@ -134,11 +137,11 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 		e.asked.add(&t, begun{id, secret})
 	}
 	if err := conn.Send(frame, d.Hello, first); err != nil {
-		return nil, helloError(ctx, err)
+		return nil, transport.HandshakeError(ctx, err)
 	}
 	typ, body, err := wire.ReadFrame(conn, wire.TypeOK, wire.TypeDeny)
 	if err != nil {
-		return nil, helloError(ctx, err)
+		return nil, transport.HandshakeError(ctx, err)
 	}
 	rtt := time.Since(sent)
 	if !stop() { // too late: nobody goes on with what the answer says
@@ -157,23 +160,5 @@ func (e *Endpoint) hello(ctx context.Context, conn carrier, t Target, s *session
 	if !granted.Has(t.Need) {
 		return nil, proto.Errorf(proto.Capability, "the peer allows %s here, and we need %s", granted, t.Need)
 	}
-	return e.keep(&Link{session: s, flow: t.Credential.Method == wire.MethodFlow, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, Kind: cmp.Or(t.Kind, wire.KindPipe), Window: e.window(), PeerWindow: ok.Window, Dialed: true, RTT: rtt, conn: conn}), nil
-}
-
-// bound makes reads and writes of the connection fail when ctx ends, until stop is
-// called. It reports false if that came too late.
-func bound(ctx context.Context, conn carrier) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-}
-
-// helloError explains why the peer's part of the handshake could not be had. An
-// end without a code is the peer's breach of the protocol, not an error of ours.
-func helloError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err = explain(err); proto.CodeOf(err) == proto.Failed {
-		return proto.Errorf(proto.Protocol, "handshake: %w", err)
-	}
-	return err
+	return e.keep(&Link{session: s, flow: t.Credential.Method == wire.MethodFlow, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, Kind: cmp.Or(t.Kind, wire.KindPipe), Window: e.WindowBytes(), PeerWindow: ok.Window, Dialed: true, RTT: rtt, conn: conn}), nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/token"
+	"mesh/proto/transport"
 	"mesh/proto/wire"
 )
 
@@ -19,11 +20,11 @@ import (
 // The error says nothing about the link itself.
 func (l *Link) AddFlow(ctx context.Context, via string) (*Link, error) {
 	s := l.session
-	if via == proto.ViaTCP && s.endpoint.sockets.DialTCP == nil || via == proto.ViaQUIC && s.endpoint.transport == nil {
+	if !s.endpoint.Has(via) {
 		return nil, proto.Errorf(proto.Unreachable, "no flows over %s here", via)
 	}
 	s.stripe()
-	ctx, cancel := context.WithTimeoutCause(ctx, proto.DialTimeout, errNoAnswer)
+	ctx, cancel := context.WithTimeoutCause(ctx, proto.DialTimeout, transport.ErrNoAnswer)
 	defer cancel()
 	addr, err := netip.ParseAddrPort(l.Addr().String())
 	if err != nil {
@@ -32,7 +33,7 @@ func (l *Link) AddFlow(ctx context.Context, via string) (*Link, error) {
 	t := s.target
 	t.Credential = token.Credential{Method: wire.MethodFlow, Public: l.Transfer[:], Secret: s.secret}
 	t.Want, t.Need = l.Granted, l.Granted
-	conn, err := s.endpoint.connect(ctx, via, addr, t.ID)
+	conn, err := s.endpoint.Connect(ctx, via, addr, t.ID)
 	if err != nil {
 		return nil, err
 	}

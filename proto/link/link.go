@@ -12,6 +12,7 @@ import (
 	"mesh/proto/handshake"
 	"mesh/proto/identity"
 	"mesh/proto/token"
+	"mesh/proto/transport"
 	"mesh/proto/wire"
 )
 
@@ -42,7 +43,7 @@ type Link struct {
 	// known to the listener only.
 	Token *token.ID
 
-	conn    carrier
+	conn    transport.Conn
 	session *session
 	flow    bool // one of several of the session: see AddFlow
 
@@ -105,7 +106,7 @@ func (l *Link) closeLive(err error) {
 }
 
 // Break gives the link up, but not its transfer: see [Link.Resume].
-func (l *Link) Break(err error) { l.shut(broken{err}, proto.CodeBroken, "broken") }
+func (l *Link) Break(err error) { l.shut(transport.Break(err), proto.CodeBroken, "broken") }
 
 // shut closes the connection, and reports whether nobody has before.
 func (l *Link) shut(err error, code uint64, reason string) (first bool) {
@@ -129,7 +130,7 @@ func (l *Link) explain(err error) error {
 	if cause != nil {
 		return cause
 	}
-	return explain(err)
+	return transport.Explain(err)
 }
 
 // binding reads off a connection what the handshake is bound to.

@@ -2,30 +2,21 @@ package link
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
 	"mesh/proto"
 	"mesh/proto/handshake"
 	"mesh/proto/identity"
-	"mesh/proto/tcp"
 	"mesh/proto/token"
+	"mesh/proto/transport"
 	"mesh/proto/wire"
 )
 
 // revocationCheck is how often it is looked up who may still be here.
 const revocationCheck = time.Second
-
-// acceptPause is how long no connection is taken after one could not be.
-const acceptPause = 100 * time.Millisecond
 
 // errClosed is what peers are told whom nobody has accepted, and what Accept
 // says from then on.
@@ -34,8 +25,7 @@ var errClosed = proto.Errorf(proto.Truncated, "listener is closed")
 // Listener waits for peers and proves them, many at a time.
 type Listener struct {
 	endpoint *Endpoint
-	tls      *tls.Config
-	quic     *quic.Listener // nil without QUIC
+	incoming *transport.Listener
 	judge    handshake.Listener
 	links    chan *Link // sent by serve, closed never: Accept also watches done
 	done     context.Context
@@ -54,31 +44,26 @@ type Listener struct {
 // may have, to at most max of them at a time. Further ones are told that we are
 // busy.
 func (e *Endpoint) Listen(guard handshake.Guard, offer proto.Caps, max int) (*Listener, error) {
-	own := e.key.ID()
 	l := &Listener{
 		endpoint: e,
-		tls: e.tlsConfig(func(id identity.ID) error {
-			if id == own {
-				return proto.Errorf(proto.Identity, "peer shows our own key")
-			}
-			return nil
-		}),
 		links:    make(chan *Link),
 		places:   max,
 		held:     make(map[identity.ID]int),
 		live:     make(map[*Link]struct{}),
 		sessions: make(map[wire.TransferID]*session),
 	}
-	l.judge = handshake.Listener{Guard: guard, Offer: offer, Takes: e.Takes, Resume: l.find, Window: e.window(), Reserve: l.reserve, Release: l.release}
+	l.judge = handshake.Listener{Guard: guard, Offer: offer, Takes: e.Takes, Resume: l.find, Window: e.WindowBytes(), Reserve: l.reserve, Release: l.release}
 	l.done, l.stop = context.WithCancelCause(context.Background())
-	if e.transport != nil {
-		if err := l.listenQUIC(); err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", e.Addr(), err)
+	own := e.key.ID()
+	verify := func(id identity.ID) error {
+		if id == own {
+			return proto.Errorf(proto.Identity, "peer shows our own key")
 		}
-		l.wg.Go(l.acceptQUIC)
+		return nil
 	}
-	if e.sockets.TCP != nil {
-		l.wg.Go(l.acceptTCP)
+	var err error
+	if l.incoming, err = e.Endpoint.Listen(verify, l.serve, l.stop); err != nil {
+		return nil, err
 	}
 	l.wg.Go(l.watchGuard)
 	return l, nil
@@ -101,15 +86,9 @@ func (l *Listener) Accept(ctx context.Context) (*Link, error) {
 // Close stops waiting. Links that were accepted live on.
 func (l *Listener) Close() error {
 	l.stop(errClosed)
-	var errs []error
-	if l.quic != nil {
-		errs = append(errs, l.quic.Close())
-	}
-	if t := l.endpoint.sockets.TCP; t != nil {
-		errs = append(errs, t.Close())
-	}
+	err := l.incoming.Close()
 	l.wg.Wait()
-	return errors.Join(errs...)
+	return err
 }
 
 func (l *Listener) reserve(peer identity.ID) bool {
@@ -136,92 +115,25 @@ func (l *Listener) releaseLocked(peer identity.ID) {
 	}
 }
 
-func (l *Listener) listenQUIC() error {
-	conf := l.endpoint.quicConfig()
-	conf.MaxIncomingStreams = 1
-	conf.InitialStreamReceiveWindow = proto.UnprovenWindowBytes
-	conf.InitialConnectionReceiveWindow = proto.UnprovenWindowBytes
-	conf.HandshakeIdleTimeout = proto.HelloTimeout / 2 // quic-go gives a handshake twice that in all
-	var err error
-	l.quic, err = l.endpoint.transport.Listen(l.tls, conf)
-	return err
-}
-
-func (l *Listener) acceptQUIC() {
-	for {
-		conn, err := l.quic.Accept(l.done)
-		if err != nil {
-			l.stop(proto.Errorf(proto.IO, "wait for peers: %w", err)) // no effect after Close
-			return
-		}
-		l.wg.Go(func() {
-			a := conn.Context().Value(admissionKey{}).(admission)
-			l.serve(a, conn.RemoteAddr(), func(ctx context.Context) (carrier, error) {
-				c, err := acceptQUIC(ctx, conn)
-				if err != nil {
-					code := proto.CodeOf(helloError(ctx, err))
-					_ = conn.CloseWithError(quic.ApplicationErrorCode(code.Wire()), code.String())
-				}
-				return c, err
-			})
-		})
-	}
-}
-
-func (l *Listener) acceptTCP() {
-	for {
-		conn, err := l.endpoint.sockets.TCP.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			l.stop(proto.Errorf(proto.IO, "wait for peers: %w", err)) // no effect after Close
-			return
-		}
-		if err != nil { // no descriptors left, most likely
-			l.endpoint.log.Warn("peer not taken", "err", err)
-			select {
-			case <-time.After(acceptPause):
-			case <-l.done.Done():
-				return
-			}
-			continue
-		}
-		a, err := l.endpoint.unproven.admit(conn.RemoteAddr())
-		if err != nil {
-			l.endpoint.log.Info("peer turned away", "addr", conn.RemoteAddr(), "err", err)
-			conn.Close()
-			continue
-		}
-		l.wg.Go(func() {
-			defer a.release()
-			l.serve(a, conn.RemoteAddr(), func(ctx context.Context) (carrier, error) {
-				c, err := tcp.Server(ctx, conn, l.tls)
-				if err != nil {
-					return nil, err
-				}
-				return &tcpCarrier{c}, nil
-			})
-		})
-	}
-}
-
 // serve takes one connection through the handshake and hands its link to
 // Accept. The connection is ended when accept has failed.
-func (l *Listener) serve(a admission, addr net.Addr, accept func(context.Context) (carrier, error)) {
-	ctx, cancel := context.WithDeadlineCause(l.done, a.at.Add(proto.HelloTimeout), proto.Errorf(proto.Timeout, "no handshake in %s", proto.HelloTimeout))
+func (l *Listener) serve(in transport.Incoming) {
+	ctx, cancel := context.WithDeadlineCause(l.done, in.At.Add(proto.HelloTimeout), proto.Errorf(proto.Timeout, "no handshake in %s", proto.HelloTimeout))
 	defer cancel()
 	var link *Link
 	var secret []byte
-	conn, err := accept(ctx)
+	conn, err := in.Accept(ctx)
 	if err != nil {
-		err = helloError(ctx, err)
+		err = transport.HandshakeError(ctx, err)
 	} else if link, secret, err = l.handshake(ctx, conn); err != nil {
 		code := proto.CodeOf(err)
 		conn.Close(code.Wire(), code.String(), err)
 	}
 	if err != nil {
-		l.endpoint.log.Info("peer turned away", "addr", addr, "err", err)
+		l.endpoint.log.Info("peer turned away", "addr", in.Addr, "err", err)
 		return
 	}
-	a.release()
+	in.Release()
 	l.endpoint.log.Info("peer connected", "peer", link.Peer, "addr", link.Addr(), "via", link.Via(), "granted", link.Granted, "transfer", link.Transfer)
 	switch {
 	case link.flow:
@@ -257,7 +169,7 @@ func (l *Listener) keep(link *Link) {
 // handshake is the listener's side of P2P_HELLO. A peer that is refused has
 // been told so when it returns. The secret is nil for a link that goes on with
 // a transfer.
-func (l *Listener) handshake(ctx context.Context, conn carrier) (*Link, []byte, error) {
+func (l *Listener) handshake(ctx context.Context, conn transport.Conn) (*Link, []byte, error) {
 	state := conn.TLS()
 	peer, err := identity.OfCertificates(state.PeerCertificates)
 	if err != nil {
@@ -267,11 +179,11 @@ func (l *Listener) handshake(ctx context.Context, conn carrier) (*Link, []byte, 
 	if err != nil {
 		return nil, nil, err
 	}
-	stop := bound(ctx, conn)
+	stop := transport.Bound(ctx, conn)
 	defer stop()
 	_, body, err := wire.ReadFrame(conn, wire.TypeHello)
 	if err != nil {
-		return nil, nil, helloError(ctx, err)
+		return nil, nil, transport.HandshakeError(ctx, err)
 	}
 	v := l.judge.Answer(b, body)
 	if s := l.session(v.Transfer); v.Flow && s != nil {
@@ -279,7 +191,7 @@ func (l *Listener) handshake(ctx context.Context, conn carrier) (*Link, []byte, 
 	}
 	if err := conn.Send(wire.AppendFrame(nil, v.Answer)); err != nil {
 		l.unreserve(peer, v)
-		return nil, nil, helloError(ctx, err)
+		return nil, nil, transport.HandshakeError(ctx, err)
 	}
 	if v.Err != nil {
 		conn.Farewell(ctx)
@@ -289,7 +201,7 @@ func (l *Listener) handshake(ctx context.Context, conn carrier) (*Link, []byte, 
 		l.unreserve(peer, v)
 		return nil, nil, context.Cause(ctx)
 	}
-	return &Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: l.endpoint.window(), PeerWindow: v.Window, Token: v.Token, flow: v.Flow, conn: conn}, v.Secret, nil
+	return &Link{Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: l.endpoint.WindowBytes(), PeerWindow: v.Window, Token: v.Token, flow: v.Flow, conn: conn}, v.Secret, nil
 }
 
 // unreserve gives back the place of a peer that was let in and is gone before

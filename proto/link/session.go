@@ -8,20 +8,16 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/identity"
+	"mesh/proto/path"
 	"mesh/proto/tcp"
 	"mesh/proto/token"
+	"mesh/proto/transport"
 	"mesh/proto/wire"
 )
 
 // ErrBroken is in the chain of the error of a link that broke without either
 // end wanting it to: what crossed it may go on over another, see [Link.Resume].
-var ErrBroken = errors.New("link is broken")
-
-// broken makes an error one of a broken link, without changing its words.
-type broken struct{ error }
-
-func (b broken) Is(target error) bool { return target == ErrBroken }
-func (b broken) Unwrap() error        { return b.error }
+var ErrBroken = transport.ErrBroken
 
 // session is what outlives a link: a transfer between two nodes. It ends when
 // one of its links is closed.
@@ -75,19 +71,17 @@ func (l *Link) Resume(ctx context.Context) (*Link, error) {
 	}
 	var gone <-chan time.Time
 	if errors.Is(context.Cause(l.conn.Context()), tcp.ErrHungUp) {
-		gone = time.After(goneAfter)
+		gone = time.After(transport.GoneAfter)
 	}
 	select {
 	case next := <-s.successor:
 		return next, nil
 	case <-gone:
-		return nil, errGone
+		return nil, transport.ErrGone
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
 }
-
-var errGone = proto.Errorf(proto.Truncated, "the peer's process is gone")
 
 func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 	t := s.target
@@ -106,7 +100,7 @@ func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 		if err == nil {
 			return next, nil
 		}
-		left := errors.Is(err, errLeft)
+		left := errors.Is(err, path.ErrLeft)
 		if !left {
 			refused = time.Time{}
 		}
@@ -117,8 +111,8 @@ func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 			if refused.IsZero() {
 				refused = begun
 			}
-			if time.Since(refused) >= goneAfter {
-				return nil, errGone
+			if time.Since(refused) >= transport.GoneAfter {
+				return nil, transport.ErrGone
 			}
 		case code == proto.Denied:
 			return nil, proto.Errorf(proto.Truncated, "the peer has given the transfer up")
@@ -135,7 +129,7 @@ func (s *session) redial(ctx context.Context, old *Link) (*Link, error) {
 }
 
 func (s *session) redialOnce(ctx context.Context, t Target, timeout time.Duration) (*Link, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errNoAnswer)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, transport.ErrNoAnswer)
 	defer cancel()
 	return s.endpoint.dial(ctx, t, s)
 }

@@ -21,7 +21,7 @@ const watchTime = proto.QuietTimeout / 8
 func (l *Link) Watch(ctx context.Context) {
 	tick := time.NewTicker(watchTime)
 	defer tick.Stop()
-	owns := l.session.endpoint.sockets.Owns
+	owns := l.session.endpoint.Owns()
 	if owns == nil {
 		owns = hostOwns
 	}

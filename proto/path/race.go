@@ -1,8 +1,7 @@
-package link
+package path
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,12 +9,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
 	"mesh/proto"
 	"mesh/proto/identity"
-	"mesh/proto/tcp"
-	"mesh/proto/wire"
+	"mesh/proto/transport"
 )
 
 // A dialer that has both carriers prefers TCP: for bulk the kernel's is much
@@ -30,11 +26,22 @@ const (
 	graceTime = 100 * time.Millisecond
 )
 
+// ErrLeft says that the peer has left.
+var ErrLeft = errors.New("the peer has left")
+
+// Target is whom to reach, and where.
+type Target struct {
+	ID     identity.ID // the pin: no other key is talked to
+	Addrs  []string    // HOST:PORT, tried all at once
+	Prefer string      // what is tried first
+	Was    string      // what carried the transfer that is to go on, at the first of Addrs; "" for none
+}
+
 // race is one dial of every address over every carrier.
 type race struct {
 	was     string
 	first   string // what is tried first, of two
-	attempt func(via string, addr netip.AddrPort) (carrier, error)
+	attempt func(via string, addr netip.AddrPort) (transport.Conn, error)
 	cancel  func() // ends the attempts that run
 	addrs   []netip.AddrPort
 	results chan raceResult
@@ -42,21 +49,21 @@ type race struct {
 
 	over   bool // won: attempts that run do not matter any more
 	left   bool // failed is that the peer has left
-	won    carrier
-	held   carrier // over QUIC, while TCP may still come
+	won    transport.Conn
+	held   transport.Conn // over QUIC, while TCP may still come
 	failed error
 }
 
 type raceResult struct {
 	via  string
 	addr netip.AddrPort
-	conn carrier
+	conn transport.Conn
 	err  error
 }
 
-// race dials every address over every carrier and returns the connection to
+// Dial dials every address over every carrier and returns the connection to
 // prefer among those whose other end has the right key.
-func (e *Endpoint) race(ctx context.Context, t Target) (carrier, error) {
+func Dial(ctx context.Context, e *transport.Endpoint, t Target) (transport.Conn, error) {
 	addrs, err := resolve(ctx, t.Addrs)
 	if err != nil {
 		return nil, err
@@ -64,17 +71,18 @@ func (e *Endpoint) race(ctx context.Context, t Target) (carrier, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &race{
-		attempt: func(via string, addr netip.AddrPort) (carrier, error) {
-			return e.connect(ctx, via, addr, t.ID)
+		attempt: func(via string, addr netip.AddrPort) (transport.Conn, error) {
+			return e.Connect(ctx, via, addr, t.ID)
 		},
-		was: t.was, cancel: cancel, addrs: addrs, results: make(chan raceResult), running: make(map[string]int),
+		was: t.Was, cancel: cancel, addrs: addrs, results: make(chan raceResult), running: make(map[string]int),
 	}
+	tcp, quic := e.Has(proto.ViaTCP), e.Has(proto.ViaQUIC)
 	r.first = proto.ViaTCP
 	second := proto.ViaQUIC
-	if e.sockets.DialTCP == nil || e.transport != nil && t.Kind == wire.KindTTY {
+	if !tcp || quic && t.Prefer == proto.ViaQUIC {
 		r.first, second = second, r.first
 	}
-	waits := e.sockets.DialTCP != nil && e.transport != nil // the second does
+	waits := tcp && quic // the second does
 	timer := time.NewTimer(headStart)
 	defer timer.Stop()
 	r.begin(r.first)
@@ -125,8 +133,8 @@ func (r *race) take(got raceResult) bool {
 	r.running[got.via]--
 	switch {
 	case r.over && got.err != nil:
-	case got.err != nil && got.via == r.was && got.addr == r.addrs[0] && errors.Is(got.err, errNobody):
-		r.failed, r.left = fmt.Errorf("%w: %w", errLeft, got.err), true // unless the other carrier is there
+	case got.err != nil && got.via == r.was && got.addr == r.addrs[0] && errors.Is(got.err, transport.ErrNobody):
+		r.failed, r.left = fmt.Errorf("%w: %w", ErrLeft, got.err), true // unless the other carrier is there
 	case got.err != nil:
 		if r.failed == nil || !r.left && moreTelling(got.err, r.failed) {
 			r.failed = got.err
@@ -143,7 +151,7 @@ func (r *race) take(got raceResult) bool {
 }
 
 // settle ends the race.
-func (r *race) settle(won carrier) {
+func (r *race) settle(won transport.Conn) {
 	r.over, r.won = true, won
 	r.cancel()
 	if r.held != nil && r.held != won {
@@ -153,7 +161,7 @@ func (r *race) settle(won carrier) {
 
 // drop ends a connection that is not needed. It does not wait for the peer to
 // hear of it.
-func drop(c carrier) { go c.Close(proto.OK.Wire(), "", net.ErrClosed) }
+func drop(c transport.Conn) { go c.Close(proto.OK.Wire(), "", net.ErrClosed) }
 
 // moreTelling reports whether a says more about a target than b: somebody
 // answered, and what was wrong with the answer.
@@ -199,92 +207,4 @@ func resolve(ctx context.Context, addrs []string) ([]netip.AddrPort, error) {
 		return nil, failed
 	}
 	return out, nil
-}
-
-// connect makes one connection over a carrier to whoever holds the key of id.
-func (e *Endpoint) connect(ctx context.Context, via string, addr netip.AddrPort, id identity.ID) (carrier, error) {
-	if via == proto.ViaTCP {
-		return e.connectTCP(ctx, addr, id)
-	}
-	return e.connectQUIC(ctx, addr, id)
-}
-
-// connectTCP makes one connection over TCP to whoever holds the key of id.
-func (e *Endpoint) connectTCP(ctx context.Context, addr netip.AddrPort, id identity.ID) (carrier, error) {
-	raw, err := e.sockets.DialTCP(ctx, "tcp", addr.String())
-	if err != nil {
-		switch {
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case tcp.IsRefused(err):
-			return nil, errNobody
-		}
-		if op, ok := errors.AsType[*net.OpError](err); ok {
-			err = op.Err // the address is said once
-		}
-		return nil, &proto.Error{Code: proto.Unreachable, Err: err}
-	}
-	conf, pinErr := e.pinned(id)
-	conn, err := tcp.Client(ctx, raw, conf)
-	switch {
-	case err == nil:
-		return &tcpCarrier{conn}, nil
-	case *pinErr != nil:
-		return nil, *pinErr
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case errors.Is(err, tcp.ErrHungUp):
-		return nil, proto.Errorf(proto.Busy, "the peer takes no connections now")
-	}
-	if err = explain(err); proto.CodeOf(err) == proto.Failed {
-		err = proto.Errorf(proto.Protocol, "TLS: %w", err)
-	}
-	return nil, err
-}
-
-// connectQUIC makes one QUIC connection to whoever holds the key of id.
-func (e *Endpoint) connectQUIC(ctx context.Context, addr netip.AddrPort, id identity.ID) (carrier, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	to := net.UDPAddrFromAddrPort(addr)
-	defer e.watchers.add(&watcher{
-		addr:  func() net.Addr { return to },
-		heard: func() uint64 { return 0 },
-		gone:  func() { cancel(errNobody) },
-	})()
-	conf := e.quicConfig()
-	conf.InitialStreamReceiveWindow = min(initialWindow, conf.MaxStreamReceiveWindow)
-	conf.InitialConnectionReceiveWindow = conf.InitialStreamReceiveWindow
-	tlsConf, pinErr := e.pinned(id) // quic-go reports an alert, not this
-	conn, err := e.transport.Dial(ctx, to, tlsConf, conf)
-	switch {
-	case err == nil:
-	case *pinErr != nil:
-		return nil, *pinErr
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	default:
-		if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok { // of the handshake, which runs out when ctx does
-			return nil, errNoAnswer
-		}
-		return nil, explain(err)
-	}
-	c, err := openQUIC(ctx, conn)
-	if err != nil {
-		_ = conn.CloseWithError(quic.ApplicationErrorCode(proto.OK.Wire()), "")
-		return nil, helloError(ctx, err)
-	}
-	return c, nil
-}
-
-// pinned returns the TLS configuration of a dialer for a listener with the key
-// of id, and where it is found why another was refused.
-func (e *Endpoint) pinned(id identity.ID) (conf *tls.Config, pinErr *error) {
-	pinErr = new(error)
-	return e.tlsConfig(func(got identity.ID) error {
-		if got != id {
-			*pinErr = proto.Errorf(proto.Identity, "the peer has another key (%s, want %s)", got.Short(), id.Short())
-		}
-		return *pinErr
-	}), pinErr
 }

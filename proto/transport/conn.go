@@ -1,4 +1,4 @@
-package link
+package transport
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"mesh/proto/tcp"
 )
 
-// carrier is what a link runs over: a connection between two keys that TLS has
+// Conn is what a link runs over: a connection between two keys that TLS has
 // proven, and its one stream.
-type carrier interface {
+type Conn interface {
 	Read(p []byte) (int, error)
 	// Send writes the parts one after the other.
 	Send(parts ...[]byte) error
@@ -44,35 +44,35 @@ type carrier interface {
 	Via() string
 }
 
-// quicCarrier is a QUIC connection.
-type quicCarrier struct {
+// quicConn is a QUIC connection.
+type quicConn struct {
 	conn   *quic.Conn
 	stream *quic.Stream
 }
 
-func openQUIC(ctx context.Context, conn *quic.Conn) (carrier, error) {
+func openQUIC(ctx context.Context, conn *quic.Conn) (Conn, error) {
 	stream, err := conn.OpenStreamSync(ctx)
-	return &quicCarrier{conn, stream}, err
+	return &quicConn{conn, stream}, err
 }
 
-func acceptQUIC(ctx context.Context, conn *quic.Conn) (carrier, error) {
+func acceptQUIC(ctx context.Context, conn *quic.Conn) (Conn, error) {
 	stream, err := conn.AcceptStream(ctx)
-	return &quicCarrier{conn, stream}, err
+	return &quicConn{conn, stream}, err
 }
 
-func (c *quicCarrier) Via() string                   { return proto.ViaQUIC }
-func (c *quicCarrier) Read(p []byte) (int, error)    { return c.stream.Read(p) }
-func (c *quicCarrier) CloseWrite() error             { return c.stream.Close() }
-func (c *quicCarrier) SetDeadline(t time.Time) error { return c.stream.SetDeadline(t) }
-func (c *quicCarrier) TLS() tls.ConnectionState      { return c.conn.ConnectionState().TLS }
-func (c *quicCarrier) LocalAddr() net.Addr           { return c.conn.LocalAddr() }
-func (c *quicCarrier) RemoteAddr() net.Addr          { return c.conn.RemoteAddr() }
-func (c *quicCarrier) Context() context.Context      { return c.conn.Context() }
-func (c *quicCarrier) Heard() uint64                 { return c.conn.ConnectionStats().PacketsReceived }
-func (c *quicCarrier) LossBound() bool               { return true } // NewReno
-func (c *quicCarrier) Prove()                        {}
+func (c *quicConn) Via() string                   { return proto.ViaQUIC }
+func (c *quicConn) Read(p []byte) (int, error)    { return c.stream.Read(p) }
+func (c *quicConn) CloseWrite() error             { return c.stream.Close() }
+func (c *quicConn) SetDeadline(t time.Time) error { return c.stream.SetDeadline(t) }
+func (c *quicConn) TLS() tls.ConnectionState      { return c.conn.ConnectionState().TLS }
+func (c *quicConn) LocalAddr() net.Addr           { return c.conn.LocalAddr() }
+func (c *quicConn) RemoteAddr() net.Addr          { return c.conn.RemoteAddr() }
+func (c *quicConn) Context() context.Context      { return c.conn.Context() }
+func (c *quicConn) Heard() uint64                 { return c.conn.ConnectionStats().PacketsReceived }
+func (c *quicConn) LossBound() bool               { return true } // NewReno
+func (c *quicConn) Prove()                        {}
 
-func (c *quicCarrier) Send(parts ...[]byte) error {
+func (c *quicConn) Send(parts ...[]byte) error {
 	for _, p := range parts {
 		if _, err := c.stream.Write(p); err != nil {
 			return err
@@ -83,7 +83,7 @@ func (c *quicCarrier) Send(parts ...[]byte) error {
 
 // Farewell waits for the peer to close: a closing of ours would overtake what
 // is on the stream.
-func (c *quicCarrier) Farewell(ctx context.Context) {
+func (c *quicConn) Farewell(ctx context.Context) {
 	_ = c.stream.Close()
 	ctx, cancel := context.WithTimeout(ctx, proto.CloseTimeout)
 	defer cancel()
@@ -93,17 +93,17 @@ func (c *quicCarrier) Farewell(ctx context.Context) {
 	}
 }
 
-func (c *quicCarrier) Close(code uint64, reason string, _ error) {
+func (c *quicConn) Close(code uint64, reason string, _ error) {
 	_ = c.conn.CloseWithError(quic.ApplicationErrorCode(code), reason) // always nil
 }
 
-// tcpCarrier is TLS over TCP.
-type tcpCarrier struct{ *tcp.Conn }
+// tcpConn is TLS over TCP.
+type tcpConn struct{ *tcp.Conn }
 
-func (c *tcpCarrier) Via() string              { return proto.ViaTCP }
-func (c *tcpCarrier) Farewell(context.Context) {} // a closing comes behind what is on the stream
+func (c *tcpConn) Via() string              { return proto.ViaTCP }
+func (c *tcpConn) Farewell(context.Context) {} // a closing comes behind what is on the stream
 
-func (c *tcpCarrier) Close(code uint64, _ string, err error) {
+func (c *tcpConn) Close(code uint64, _ string, err error) {
 	if code == proto.CodeBroken {
 		c.Abort(err)
 		return

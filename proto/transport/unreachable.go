@@ -1,4 +1,4 @@
-package link
+package transport
 
 import (
 	"net"
@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// goneAfter is how long nothing must be heard from a peer, after its host has
+// GoneAfter is how long nothing must be heard from a peer, after its host has
 // said that nobody listens there, before we believe it: such a message (ICMP
 // port unreachable, a reset) proves nothing by itself, since anybody can forge
 // it, and routers send them too.
-const goneAfter = time.Second
+const GoneAfter = time.Second
 
 // watchers are told when a peer's process is gone. The zero value is ready to
 // use.
@@ -53,7 +53,7 @@ func (s *watchers) unreachable(addr netip.AddrPort) {
 			continue
 		}
 		before := w.heard()
-		time.AfterFunc(goneAfter, func() {
+		time.AfterFunc(GoneAfter, func() {
 			if w.heard() == before {
 				w.gone()
 			}

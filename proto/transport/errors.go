@@ -1,10 +1,11 @@
-package link
+package transport
 
 import (
 	"context"
 	"errors"
 	"io"
 	"net"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -23,8 +24,8 @@ const (
 	unansweredSuffix = "no answer"
 )
 
-// explain gives an error of quic-go its code and words.
-func explain(err error) error {
+// Explain gives an error of quic-go its code and words.
+func Explain(err error) error {
 	if errors.Is(err, io.EOF) {
 		return err
 	}
@@ -33,7 +34,7 @@ func explain(err error) error {
 	}
 	if e, ok := errors.AsType[*quic.ApplicationError](err); ok {
 		if e.Remote && e.ErrorCode == proto.CodeBroken {
-			return broken{proto.Errorf(proto.Timeout, "the peer has given the link up")}
+			return Broken{proto.Errorf(proto.Timeout, "the peer has given the link up")}
 		}
 		return peerClosed(proto.CodeFromWire(uint64(e.ErrorCode)))
 	}
@@ -42,12 +43,12 @@ func explain(err error) error {
 	}
 	if e, ok := errors.AsType[*tcp.CloseError](err); ok {
 		if e.Code == proto.CodeBroken {
-			return broken{proto.Errorf(proto.Timeout, "the peer has given the link up")}
+			return Broken{proto.Errorf(proto.Timeout, "the peer has given the link up")}
 		}
 		return peerClosed(proto.CodeFromWire(e.Code))
 	}
 	if errors.Is(err, tcp.ErrHungUp) || errors.Is(err, tcp.ErrReset) {
-		return broken{&proto.Error{Code: proto.Truncated, Err: err}}
+		return Broken{&proto.Error{Code: proto.Truncated, Err: err}}
 	}
 	if errors.Is(err, tcp.ErrBlock) {
 		return &proto.Error{Code: proto.Protocol, Err: err}
@@ -57,18 +58,18 @@ func explain(err error) error {
 		case "tls: no application protocol":
 			return proto.Errorf(proto.Version, "the peer does not speak %s", proto.ALPN)
 		case "tls: bad record MAC": // the network's doing; the end that found it says the same below
-			return broken{proto.Errorf(proto.Unreachable, "TLS: the peer says %w", e.Err)}
+			return Broken{proto.Errorf(proto.Unreachable, "TLS: the peer says %w", e.Err)}
 		}
 		return proto.Errorf(proto.Identity, "TLS: the peer says %w", e.Err)
 	}
 	if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok || errors.Is(err, tcp.ErrIdle) {
-		return broken{proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", proto.IdleTimeout)}
+		return Broken{proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", proto.IdleTimeout)}
 	}
 	if _, ok := errors.AsType[*quic.HandshakeTimeoutError](err); ok {
 		return proto.Errorf(proto.Unreachable, unansweredSuffix)
 	}
 	if _, ok := errors.AsType[*quic.StatelessResetError](err); ok {
-		return errGone
+		return ErrGone
 	}
 	if _, ok := errors.AsType[*quic.VersionNegotiationError](err); ok {
 		return proto.Errorf(proto.Version, "no common QUIC version")
@@ -80,7 +81,7 @@ func explain(err error) error {
 		return proto.Errorf(proto.Unreachable, unansweredSuffix)
 	}
 	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, net.ErrClosed) {
-		return broken{&proto.Error{Code: proto.Unreachable, Err: err}}
+		return Broken{&proto.Error{Code: proto.Unreachable, Err: err}}
 	}
 	return err
 }
@@ -103,7 +104,44 @@ func transportError(e *quic.TransportError) error {
 	case code >= alertFirst && code <= alertLast:
 		return proto.Errorf(proto.Identity, "TLS: %w", e)
 	case code == quicInternal && !e.Remote: // a send or a read failed here
-		return broken{&proto.Error{Code: proto.Unreachable, Err: e}}
+		return Broken{&proto.Error{Code: proto.Unreachable, Err: e}}
 	}
 	return proto.Errorf(proto.Protocol, "QUIC: %w", e)
+}
+
+// ErrBroken is in the chain of the error of a connection that broke without
+// either end wanting it to.
+var ErrBroken = errors.New("link is broken")
+
+// Broken makes an error one of a broken connection, without changing its words.
+type Broken struct{ error }
+
+// Break returns err as a [Broken] one.
+func Break(err error) error { return Broken{err} }
+
+func (b Broken) Is(target error) bool { return target == ErrBroken }
+func (b Broken) Unwrap() error        { return b.error }
+
+var (
+	ErrGone     = proto.Errorf(proto.Truncated, "the peer's process is gone")
+	ErrNoAnswer = proto.Errorf(proto.Unreachable, "no answer in %s", proto.DialTimeout)
+	ErrNobody   = proto.Errorf(proto.Unreachable, "nobody listens there")
+)
+
+// Bound makes reads and writes of the connection fail when ctx ends, until stop is
+// called. It reports false if that came too late.
+func Bound(ctx context.Context, conn Conn) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+}
+
+// HandshakeError explains why the peer's part of the handshake could not be had. An
+// end without a code is the peer's breach of the protocol, not an error of ours.
+func HandshakeError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err = Explain(err); proto.CodeOf(err) == proto.Failed {
+		return proto.Errorf(proto.Protocol, "handshake: %w", err)
+	}
+	return err
 }

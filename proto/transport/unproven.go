@@ -1,4 +1,4 @@
-package link
+package transport
 
 import (
 	"context"
@@ -20,10 +20,10 @@ type unproven struct {
 	source map[netip.Prefix]int
 }
 
-// admission is one connection's place among the unproven.
-type admission struct {
-	at      time.Time
-	release func()
+// Admission is one connection's place among the unproven.
+type Admission struct {
+	At      time.Time
+	Release func()
 }
 
 // admissionKey is the context key of a connection's admission.
@@ -37,22 +37,22 @@ func (u *unproven) count() int {
 
 // admit takes a place for a connection from addr, or reports that there is none.
 // It counts until it is released.
-func (u *unproven) admit(addr net.Addr) (admission, error) {
+func (u *unproven) admit(addr net.Addr) (Admission, error) {
 	source, err := sourceOf(addr)
 	if err != nil {
-		return admission{}, err
+		return Admission{}, err
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.total >= proto.MaxUnproven || u.source[source] >= proto.MaxUnprovenPerSource {
-		return admission{}, proto.Errorf(proto.Busy, "too many connections that have not proven themselves")
+		return Admission{}, proto.Errorf(proto.Busy, "too many connections that have not proven themselves")
 	}
 	if u.source == nil {
 		u.source = make(map[netip.Prefix]int)
 	}
 	u.total++
 	u.source[source]++
-	return admission{time.Now(), sync.OnceFunc(func() {
+	return Admission{time.Now(), sync.OnceFunc(func() {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		u.total--
@@ -69,7 +69,7 @@ func (u *unproven) admitQUIC(ctx context.Context, info *quic.ClientInfo) (contex
 	if err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, a.release)
+	context.AfterFunc(ctx, a.Release)
 	return context.WithValue(ctx, admissionKey{}, a), nil
 }
 
