@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"mesh/pipe/term/host"
 	"mesh/pipe/term/share"
 	"mesh/proto"
 	"mesh/tools/cmdline"
@@ -52,7 +53,7 @@ func ctlCommand() *cli.Command {
 
 // ask asks the session that this shell is shared in.
 func ask(c *cli.Context, do string, operands []string) error {
-	socket := os.Getenv(share.EnvSocket)
+	socket := os.Getenv(host.EnvSocket)
 	if socket == "" {
 		return cmdline.Hint(proto.Errorf(proto.Usage, "this shell is not shared"), outside())
 	}
@@ -77,7 +78,7 @@ func ask(c *cli.Context, do string, operands []string) error {
 // outside says what to do outside of a session: the user's own ones can be named.
 func outside() string {
 	if names := sharing.Sockets(); len(names) > 0 {
-		return fmt.Sprintf("mesh-tty ctl is for inside of mesh-tty --share, or for %s=%s", share.EnvSocket, proto.EscapeText(strings.Join(names, " or ")))
+		return fmt.Sprintf("mesh-tty ctl is for inside of mesh-tty --share, or for %s=%s", host.EnvSocket, proto.EscapeText(strings.Join(names, " or ")))
 	}
 	return "mesh-tty ctl is for inside of mesh-tty --share"
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/pipe/term"
-	"mesh/pipe/term/share"
+	"mesh/pipe/term/host"
 	"mesh/proto"
 	"mesh/tools/cmdline"
 	"mesh/tools/cmdline/node"
@@ -41,7 +41,7 @@ func shared(c *cli.Context, args, cmd []string) error {
 }
 
 // shareOptions reads the flags.
-func shareOptions(c *cli.Context, args, cmd []string) (o share.HostOptions, err error) {
+func shareOptions(c *cli.Context, args, cmd []string) (o host.HostOptions, err error) {
 	in, _ := c.App.Reader.(*os.File)
 	out, _ := c.App.Writer.(*os.File)
 	stream, headless := len(args) == 1 && args[0] == "-", c.Bool("headless")

@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/pipe/term"
-	"mesh/pipe/term/share"
+	"mesh/pipe/term/host"
 	"mesh/pipe/term/view"
 	"mesh/proto"
 	"mesh/proto/wire"
@@ -85,7 +85,7 @@ func viewOptions(c *cli.Context) (view.Options, error) {
 	terminal := term.IsTerminal(c.App.Writer)
 	o := view.Options{
 		Out: c.App.Writer, ReadOnly: c.Bool("read-only"), Name: c.String("name"), History: c.Bool("backlog"), Strict: c.Bool("strict"),
-		Session: os.Getenv(share.EnvSession), Term: os.Getenv("TERM"),
+		Session: os.Getenv(host.EnvSession), Term: os.Getenv("TERM"),
 		Notice: func(text string) { fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", cmdline.Name(c), text) },
 	}
 	for _, f := range forms {

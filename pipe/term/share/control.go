@@ -9,10 +9,10 @@ import (
 	"mesh/proto"
 )
 
-// endTime is how long a viewer may take nothing before the end of a session no
+// EndTime is how long a viewer may take nothing before the end of a session no
 // longer waits for it; drainTime is how long it waits for one that takes little.
 const (
-	endTime   = 2 * time.Second
+	EndTime   = 2 * time.Second
 	drainTime = 2 * time.Minute
 )
 
@@ -86,7 +86,7 @@ func (s *Session) isPaused() bool {
 // when all have gone, none that is left takes anything, drainTime is over, or ctx
 // ends.
 func (s *Session) Drain(ctx context.Context) {
-	tick := time.NewTicker(endTime / 10)
+	tick := time.NewTicker(EndTime / 10)
 	defer tick.Stop()
 	ended := time.Now()
 	for {
@@ -94,7 +94,7 @@ func (s *Session) Drain(ctx context.Context) {
 		live := 0
 		s.mu.Lock()
 		for _, v := range s.viewers {
-			if heard := max(v.heard.UnixNano(), ended.UnixNano()); now.UnixNano()-heard < int64(endTime) {
+			if heard := max(v.heard.UnixNano(), ended.UnixNano()); now.UnixNano()-heard < int64(EndTime) {
 				live++
 			}
 		}

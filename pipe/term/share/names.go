@@ -12,17 +12,17 @@ import (
 // nobody else.
 func label(who Visitor, own string) string {
 	if who.Name != "" {
-		return shown(who.Name, proto.MaxTermNameBytes)
+		return Shown(who.Name, proto.MaxTermNameBytes)
 	}
 	id := who.ID[:min(len(who.ID), 10)]
 	if own == "" {
 		return id
 	}
-	return shown(own, proto.MaxTermNameBytes-len(id)-3) + " (" + id + ")"
+	return Shown(own, proto.MaxTermNameBytes-len(id)-3) + " (" + id + ")"
 }
 
 // shown makes a peer's text safe to show, in one line of at most n bytes.
-func shown(s string, n int) string {
+func Shown(s string, n int) string {
 	s = proto.EscapeText(strings.ToValidUTF8(s, "?"))
 	for len(s) > n {
 		_, size := utf8.DecodeLastRuneInString(s)

@@ -124,8 +124,8 @@ func New(o Options) *Session {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.Name = shown(o.Name, proto.MaxTermNameBytes)
-	o.Cols, o.Rows = clampSize(o.Cols, o.Rows)
+	o.Name = Shown(o.Name, proto.MaxTermNameBytes)
+	o.Cols, o.Rows = ClampSize(o.Cols, o.Rows)
 	s := &Session{
 		o:        o,
 		emulator: vt.New(o.Cols, o.Rows, scrollback),
@@ -148,8 +148,8 @@ func New(o Options) *Session {
 	return s
 }
 
-// clampSize brings a size inside of what a terminal and its messages can have.
-func clampSize(cols, rows int) (int, int) {
+// ClampSize brings a size inside of what a terminal and its messages can have.
+func ClampSize(cols, rows int) (int, int) {
 	return min(max(cols, vt.MinCols), proto.MaxTermCols), min(max(rows, vt.MinRows), proto.MaxTermRows)
 }
 
@@ -217,7 +217,7 @@ func (s *Session) Recorded() error {
 
 // resize gives the terminal another size, that of a viewer's or the sharer's.
 func (s *Session) resize(by *typist, cols, rows int) {
-	cols, rows = clampSize(cols, rows)
+	cols, rows = ClampSize(cols, rows)
 	s.order.Lock()
 	defer s.order.Unlock()
 	s.mu.Lock()
@@ -244,7 +244,7 @@ func (s *Session) resize(by *typist, cols, rows int) {
 
 // Mark puts a mark into the output.
 func (s *Session) Mark(text string) {
-	text = shown(text, proto.MaxTermTextBytes)
+	text = Shown(text, proto.MaxTermTextBytes)
 	s.order.Lock()
 	defer s.order.Unlock()
 	s.mu.Lock()

@@ -17,10 +17,10 @@ const (
 	// place of what it has missed; lagBytes is what is sent all the same.
 	lagTime  = 20 * time.Millisecond
 	lagBytes = 16 << 10
-	// frameTime is the least time between two snapshots, and frameTimeEach how much
+	// FrameTime is the least time between two snapshots, and frameTimeEach how much
 	// longer that is for each viewer there is. A viewer that takes longer for one
 	// gets them as fast as it takes them.
-	frameTime     = 16 * time.Millisecond
+	FrameTime     = 16 * time.Millisecond
 	frameTimeEach = time.Millisecond
 	// newsTime is the least time between two TERM_CTLs.
 	newsTime = 100 * time.Millisecond
@@ -135,7 +135,7 @@ func (v *viewer) next(now time.Time) (wait time.Duration, paint bool) {
 		if v.pace.onWay > 0 {
 			return v.untilNews(now, long), false // for its TERM_ACK
 		}
-		least := frameTime + time.Duration(len(s.viewers))*frameTimeEach
+		least := FrameTime + time.Duration(len(s.viewers))*frameTimeEach
 		if wait := least - now.Sub(v.painted); wait > 0 {
 			return v.untilNews(now, wait), false
 		}

@@ -265,7 +265,7 @@ func (v *viewer) resized(ctx context.Context, m wire.TermResize) error {
 	if m.Seq != 0 {
 		return proto.Errorf(proto.Protocol, "%s out of order", wire.TypeTermResize)
 	}
-	if wait := sizeTime - time.Since(v.sized); wait > 0 {
+	if wait := SizeTime - time.Since(v.sized); wait > 0 {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/pipe/term"
+	"mesh/pipe/term/host"
 	"mesh/pipe/term/pty"
 	"mesh/pipe/term/share"
 	"mesh/proto"
@@ -24,7 +25,7 @@ func Flags(goes string) []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{
 			Name: "size", Usage: goes + ": `sharer|writer|COLSxROWS`", DefaultText: "sharer; without a terminal of our own: writer, 80x24 at first",
-			Action: func(_ *cli.Context, text string) error { return size(text, new(share.HostOptions)) },
+			Action: func(_ *cli.Context, text string) error { return size(text, new(host.HostOptions)) },
 		},
 		&cli.BoolFlag{Name: "control", Usage: goes + ": make a second token, that allows typing", DisableDefaultText: true},
 		&cli.StringFlag{Name: "record", Usage: goes + ": record the output to `FILE`, as asciicast v2"},
@@ -34,7 +35,7 @@ func Flags(goes string) []cli.Flag {
 }
 
 // Read reads [Flags] into the options, and checks them. name is the session's.
-func Read(c *cli.Context, name string, o *share.HostOptions) error {
+func Read(c *cli.Context, name string, o *host.HostOptions) error {
 	o.Name, o.RecordTo, o.AuditTo = name, c.String("record"), c.String("audit")
 	o.History = int(cmdline.SizeOf(c, cmdline.HistoryName))
 	o.Log = cmdline.Logger(c)
@@ -66,15 +67,15 @@ func shell() string {
 
 // Headless returns the options of a command that has no terminal but the shared
 // one: its size is that of who types, and our emulator answers it.
-func Headless(cmd []string) (share.HostOptions, error) {
+func Headless(cmd []string) (host.HostOptions, error) {
 	cmd, err := Command(cmd)
-	o := share.HostOptions{Command: cmd, Env: pty.Environ(os.Environ(), share.EmulatedEnv...)}
+	o := host.HostOptions{Command: cmd, Env: pty.Environ(os.Environ(), host.EmulatedEnv...)}
 	o.Answers, o.Size, o.Cols, o.Rows = true, share.SizeWriter, term.DefaultCols, term.DefaultRows
 	return o, err
 }
 
 // size reads --size.
-func size(text string, o *share.HostOptions) error {
+func size(text string, o *host.HostOptions) error {
 	switch text {
 	case "":
 	case "sharer":

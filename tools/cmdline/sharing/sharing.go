@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"mesh/pipe/term/host"
 	"mesh/pipe/term/share"
 	"mesh/proto"
 	"mesh/proto/link"
@@ -24,12 +25,12 @@ import (
 // Serve shares what the options say with everybody whom a token or the list of
 // authorised peers lets in, and ends with the command's status. The offer says
 // how many there may be at once, and which tokens are shown.
-func Serve(c *cli.Context, n *node.Node, o share.HostOptions, offer node.Offer) error {
+func Serve(c *cli.Context, n *node.Node, o host.HostOptions, offer node.Offer) error {
 	var err error
 	if o.SocketDir, err = socketDir(); err != nil {
 		return err
 	}
-	h, err := share.NewHost(o)
+	h, err := host.NewHost(o)
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func Serve(c *cli.Context, n *node.Node, o share.HostOptions, offer node.Offer) 
 	return err
 }
 
-func serve(c *cli.Context, n *node.Node, h *share.Host, offer node.Offer) error {
+func serve(c *cli.Context, n *node.Node, h *host.Host, offer node.Offer) error {
 	offer.Caps, offer.Also = proto.CapTTYView, proto.CapTTYControl
 	offer.Takes = func(kind string) bool { return kind == wire.KindTTY }
 	offer.Command = "mesh-tty"
@@ -99,7 +100,7 @@ func Sockets() []string {
 	if err != nil {
 		return nil
 	}
-	names, _ := filepath.Glob(filepath.Join(dir, share.SocketPrefix+"*")) // fails for a bad pattern only
+	names, _ := filepath.Glob(filepath.Join(dir, host.SocketPrefix+"*")) // fails for a bad pattern only
 	return slices.DeleteFunc(names, func(name string) bool {
 		conn, err := net.Dial("unix", name)
 		if err == nil {

@@ -1,4 +1,4 @@
-package share
+package host
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"mesh/pipe/term/cast"
 	"mesh/pipe/term/console"
 	"mesh/pipe/term/pty"
+	"mesh/pipe/term/share"
 	"mesh/pipe/term/view"
 	"mesh/proto"
 )
@@ -41,7 +42,7 @@ const (
 // HostOptions say what is shared, and where it comes from. Of the session's
 // options Input, Hides, Resize, Lines, Record, Audit and Changed are the host's own.
 type HostOptions struct {
-	Options
+	share.Options
 	// Command runs on a terminal of its own, with Env as its environment. With
 	// Stream, which is read to its end, there is no command.
 	Command []string
@@ -66,15 +67,15 @@ type HostOptions struct {
 // Host is a session with the command whose terminal it shares, and the terminal
 // of who shares it.
 type Host struct {
-	*Session
+	*share.Session
 	o       HostOptions
-	socket  *local.Listener  // nil for none
-	closers []func() error   // of what NewHost has opened
-	process *pty.Process     // nil for a stream; set before anybody types
-	console *console.Console // nil without a terminal of our own
-	status  chan Status      // sent by tell, the newest only; never closed
-	drawn   *view.Drawing    // nil where output goes to the console as it is
-	undrawn chan struct{}    // a value is there when drawn is to be drawn; never closed
+	socket  *local.Listener   // nil for none
+	closers []func() error    // of what NewHost has opened
+	process *pty.Process      // nil for a stream; set before anybody types
+	console *console.Console  // nil without a terminal of our own
+	status  chan share.Status // sent by tell, the newest only; never closed
+	drawn   *view.Drawing     // nil where output goes to the console as it is
+	undrawn chan struct{}     // a value is there when drawn is to be drawn; never closed
 	wg      sync.WaitGroup
 
 	// drawing is held while the console and the emulator are not at the same place,
@@ -89,7 +90,7 @@ type Host struct {
 // NewHost opens the files and the socket that the options name. Close it in the
 // end.
 func NewHost(o HostOptions) (*Host, error) {
-	h := &Host{o: o, status: make(chan Status, 1), undrawn: make(chan struct{}, 1)}
+	h := &Host{o: o, status: make(chan share.Status, 1), undrawn: make(chan struct{}, 1)}
 	h.o.Input, h.o.Resize, h.o.Changed = nil, nil, nil
 	h.o.Lines = o.Stream != nil
 	if o.Titles {
@@ -99,7 +100,7 @@ func NewHost(o HostOptions) (*Host, error) {
 		h.o.Input, h.o.Resize = keyboard{h}, h.resizeCommand
 		h.o.Hides = func() bool { return h.process.Hides() }
 	}
-	if o.In != nil && o.Size != SizeSharer {
+	if o.In != nil && o.Size != share.SizeSharer {
 		h.drawn, h.o.Answers = view.NewDrawing(o.Term), true
 		h.o.Env = pty.Environ(o.Env, EmulatedEnv...)
 	}
@@ -108,7 +109,7 @@ func NewHost(o HostOptions) (*Host, error) {
 		_ = h.Close()
 		return nil, err
 	}
-	h.Session = New(h.o.Options)
+	h.Session = share.New(h.o.Options)
 	if err := h.listen(); err != nil {
 		_ = h.Close()
 		return nil, err
@@ -140,7 +141,7 @@ func (h *Host) open() error {
 				env[name] = value
 			}
 		}
-		cols, rows := clampSize(h.o.Cols, h.o.Rows)
+		cols, rows := share.ClampSize(h.o.Cols, h.o.Rows)
 		h.o.Record, err = cast.NewWriter(f, cast.Header{
 			Cols: cols, Rows: rows, Start: time.Now(), Title: h.o.Name, Command: strings.Join(h.o.Command, " "), Env: env,
 		})
@@ -156,7 +157,7 @@ func (h *Host) open() error {
 		if err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}
-		h.o.Audit = NewAudit(f)
+		h.o.Audit = share.NewAudit(f)
 		h.closers = append(h.closers, f.Close)
 	}
 	return nil
@@ -270,10 +271,10 @@ func (h *Host) Run(ctx context.Context, serve func(context.Context)) (exit pty.E
 func (h *Host) drain(ctx, living context.Context) {
 	waiting, cancel := context.WithCancel(living)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(endTime, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(share.EndTime, cancel) })
 	defer stop()
 	h.Drain(waiting)
-	h.dismiss(errOver)
+	h.Dismiss(errOver)
 }
 
 // copy takes the output to its end. What the sharer sees is not held up by any

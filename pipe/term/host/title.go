@@ -1,4 +1,4 @@
-package share
+package host
 
 import (
 	"context"
@@ -6,11 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"mesh/pipe/term/share"
+	"mesh/pipe/term/vt"
 	"mesh/proto"
 )
 
 // tell takes note of who is there.
-func (h *Host) tell(s Status) {
+func (h *Host) tell(s share.Status) {
 	for {
 		select {
 		case h.status <- s:
@@ -64,12 +66,11 @@ func (h *Host) titles(ctx context.Context) {
 // entitle gives the console its title, unless the command is within a sequence. It
 // is called with drawing held.
 func (h *Host) entitle() {
-	if h.caption == "" || h.console == nil || h.over() {
+	if h.caption == "" || h.console == nil || h.Over() {
 		return
 	}
-	h.order.Lock()
-	ground := h.emulator.Ground()
-	h.order.Unlock()
+	var ground bool
+	h.Screen(func(t *vt.Terminal) { ground = t.Ground() })
 	if ground || h.drawn != nil {
 		text := "\x1b]2;" + h.caption + "\a"
 		if h.bell {
@@ -80,7 +81,7 @@ func (h *Host) entitle() {
 	}
 }
 
-func caption(s Status) string {
+func caption(s share.Status) string {
 	text := fmt.Sprintf("shared: %d viewers", s.Viewers)
 	if s.Viewers == 1 {
 		text = "shared: 1 viewer"
@@ -100,5 +101,5 @@ func caption(s Status) string {
 	if len(s.Writers) > 0 {
 		text += "; typing: " + strings.Join(s.Writers, ", ")
 	}
-	return shown(text, proto.MaxTermTextBytes)
+	return share.Shown(text, proto.MaxTermTextBytes)
 }

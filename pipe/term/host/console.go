@@ -1,4 +1,4 @@
-package share
+package host
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 
 	"mesh/pipe"
 	"mesh/pipe/term/console"
+	"mesh/pipe/term/vt"
 )
 
 // secure sees to it that our terminal comes back to its main screen, in case we
@@ -14,9 +15,8 @@ func (h *Host) secure() {
 	if h.console == nil {
 		return
 	}
-	h.order.Lock()
-	alt := h.emulator.Modes().AltScreen
-	h.order.Unlock()
+	var alt bool
+	h.Screen(func(t *vt.Terminal) { alt = t.Modes().AltScreen })
 	if alt == h.alt {
 		return
 	}
@@ -34,7 +34,7 @@ func (h *Host) keys(ctx context.Context) {
 	buf := make([]byte, 4<<10)
 	for {
 		if pipe.ReadableWithin(h.o.In, keyTime) {
-			if ctx.Err() != nil || h.over() {
+			if ctx.Err() != nil || h.Over() {
 				return
 			}
 			n, err := h.o.In.Read(buf)
@@ -45,7 +45,7 @@ func (h *Host) keys(ctx context.Context) {
 				return // a terminal that is gone sends SIGHUP too
 			}
 		}
-		if ctx.Err() != nil || h.over() {
+		if ctx.Err() != nil || h.Over() {
 			return
 		}
 	}
@@ -77,7 +77,7 @@ func (h *Host) sizes(ctx context.Context, cols, rows int) {
 			continue
 		}
 		h.drawing.Lock()
-		_, _ = h.console.Write(h.picture(0, place{}).repaint) // one that is gone is noticed elsewhere
+		_, _ = h.console.Write(h.Repaint()) // one that is gone is noticed elsewhere
 		h.drawing.Unlock()
 	}
 }

@@ -1,7 +1,9 @@
-package share
+package host
 
 import (
 	"context"
+	"mesh/pipe/term/share"
+	"mesh/pipe/term/vt"
 	"time"
 )
 
@@ -18,7 +20,7 @@ func (h *Host) draws(ctx context.Context) {
 			return // the session goes on for the others
 		}
 		select {
-		case <-time.After(frameTime):
+		case <-time.After(share.FrameTime):
 		case <-ctx.Done():
 			return
 		}
@@ -29,9 +31,8 @@ func (h *Host) draw() error {
 	h.drawing.Lock()
 	defer h.drawing.Unlock()
 	cols, rows := h.console.Size()
-	h.order.Lock()
-	picture := h.drawn.Draw(h.emulator, cols, rows, h.line)
-	h.order.Unlock()
+	var picture []byte
+	h.Screen(func(t *vt.Terminal) { picture = h.drawn.Draw(t, cols, rows, h.line) })
 	if len(picture) == 0 {
 		return nil
 	}
