@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/config"
+	"mesh/tools/config"
 )
 
 // unset are the flags that no setting is for: they say what one call is to do.

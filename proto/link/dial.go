@@ -101,9 +101,7 @@ func (e *Endpoint) greet(ctx context.Context, conn transport.Conn, t Target, s *
 	return l, nil
 }
 
-var (
-	errNobodyYet = proto.Errorf(proto.Unreachable, "no answer")
-)
+var errNobodyYet = proto.Errorf(proto.Unreachable, "no answer")
 
 // hello is the dialer's handshake on a connection whose other end has shown the
 // right key.

@@ -12,8 +12,8 @@ import (
 	"mesh/proto"
 	"mesh/proto/handshake"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/command"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/command"
+	"mesh/tools/node"
 )
 
 // Command returns the tool.

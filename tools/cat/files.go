@@ -14,7 +14,7 @@ import (
 	"mesh/proto/handshake"
 	"mesh/proto/wire"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 // sendFiles sends the files and folders named.

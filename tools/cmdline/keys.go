@@ -3,7 +3,7 @@ package cmdline
 import (
 	"strings"
 
-	"mesh/tools/cmdline/config"
+	"mesh/tools/config"
 )
 
 // Setting is a key of config.toml, and the flag of the tools that it sets. The

@@ -9,7 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
-	"mesh/tools/cmdline/config"
+	"mesh/tools/config"
 )
 
 // configFile is the name of the settings.

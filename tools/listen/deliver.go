@@ -16,9 +16,9 @@ import (
 	"mesh/proto/link"
 	"mesh/proto/wire"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/command"
-	"mesh/tools/cmdline/handoff"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/command"
+	"mesh/tools/handoff"
+	"mesh/tools/node"
 )
 
 // take hands a delivery to a mesh-recv --next that waits for one of its kind, or

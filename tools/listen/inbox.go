@@ -16,8 +16,8 @@ import (
 	"mesh/proto/link"
 	"mesh/proto/wire"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/handoff"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/handoff"
+	"mesh/tools/node"
 )
 
 // stopGrace is how long deliveries may go on after we were told to end; then they

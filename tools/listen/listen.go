@@ -15,9 +15,9 @@ import (
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/command"
-	"mesh/tools/cmdline/node"
-	"mesh/tools/cmdline/sharing"
+	"mesh/tools/command"
+	"mesh/tools/node"
+	"mesh/tools/sharing"
 )
 
 // defaultMax is how many peers are served at once if --max says nothing.

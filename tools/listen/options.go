@@ -10,7 +10,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/config"
+	"mesh/tools/config"
 )
 
 // options are what an inbox is told, and is told anew by SIGHUP.

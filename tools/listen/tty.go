@@ -4,8 +4,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/node"
-	"mesh/tools/cmdline/sharing"
+	"mesh/tools/node"
+	"mesh/tools/sharing"
 )
 
 // shareTerminal shares one terminal with all peers that come, until cmd, or a

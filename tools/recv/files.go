@@ -13,7 +13,7 @@ import (
 	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 // storeFiles stores files below the folder dir, or if as is set, one file there

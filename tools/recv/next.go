@@ -8,8 +8,8 @@ import (
 	"mesh/pipe"
 	"mesh/proto"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/handoff"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/handoff"
+	"mesh/tools/node"
 )
 
 // next takes the next delivery from the daemon of this user.

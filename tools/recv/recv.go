@@ -19,7 +19,7 @@ import (
 	"mesh/proto/link"
 	"mesh/proto/wire"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 // Command returns the tool.

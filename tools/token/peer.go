@@ -9,7 +9,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/token"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 func peerCommand() *cli.Command {

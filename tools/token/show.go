@@ -13,7 +13,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/token"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 func showCommand() *cli.Command {

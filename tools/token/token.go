@@ -14,7 +14,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/token"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 // Command returns the tool.

@@ -12,7 +12,7 @@ import (
 	"mesh/pipe/term/share"
 	"mesh/proto"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/sharing"
+	"mesh/tools/sharing"
 )
 
 // requests lists what a session can be asked, and what it is asked about.

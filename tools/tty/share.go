@@ -9,8 +9,8 @@ import (
 	"mesh/pipe/term/host"
 	"mesh/proto"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/node"
-	"mesh/tools/cmdline/sharing"
+	"mesh/tools/node"
+	"mesh/tools/sharing"
 )
 
 // defaultMax is how many viewers there may be at once if --max says nothing.

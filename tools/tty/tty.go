@@ -7,7 +7,7 @@ import (
 
 	"mesh/proto"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 // Command returns the tool.

@@ -15,7 +15,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/wire"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 // forms are the flags that choose a form.

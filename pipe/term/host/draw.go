@@ -2,9 +2,10 @@ package host
 
 import (
 	"context"
+	"time"
+
 	"mesh/pipe/term/share"
 	"mesh/pipe/term/vt"
-	"time"
 )
 
 // draws shows the terminal on the sharer's own where their sizes may differ. It holds

@@ -15,7 +15,7 @@ import (
 
 	"mesh/pipe"
 	"mesh/proto"
-	"mesh/tools/cmdline/command"
+	"mesh/tools/command"
 )
 
 // shell starts a shell that runs script with dir as $1.

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"mesh/proto"
-	"mesh/tools/cmdline/config"
+	"mesh/tools/config"
 )
 
 var keys = map[string]config.Kind{

@@ -17,7 +17,7 @@ import (
 
 	"mesh/pipe"
 	"mesh/proto"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 // stopGrace is how long a command may take to end itself after SIGTERM.

@@ -16,7 +16,7 @@ import (
 	"mesh/pipe/term/share"
 	"mesh/proto"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/command"
+	"mesh/tools/command"
 )
 
 // Flags are those of every tool that shares a terminal, but --name; goes begins

@@ -11,7 +11,7 @@ import (
 
 	"mesh/pipe/local"
 	"mesh/proto"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 // patience is how long a taker may need to say what it wants, and that it is ready.

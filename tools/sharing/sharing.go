@@ -19,7 +19,7 @@ import (
 	"mesh/proto/link"
 	"mesh/proto/wire"
 	"mesh/tools/cmdline"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 // Serve shares what the options say with everybody whom a token or the list of

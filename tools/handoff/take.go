@@ -15,7 +15,7 @@ import (
 	"mesh/pipe/files"
 	"mesh/pipe/local"
 	"mesh/proto"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 // Delivery is what a taker was given.

@@ -17,8 +17,8 @@ import (
 	"mesh/pipe"
 	"mesh/proto"
 	"mesh/proto/wire"
-	"mesh/tools/cmdline/handoff"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/handoff"
+	"mesh/tools/node"
 )
 
 func open(t *testing.T) (*handoff.Desk, string) {

@@ -3,7 +3,7 @@ package command_test
 import (
 	"testing"
 
-	"mesh/tools/cmdline/command"
+	"mesh/tools/command"
 )
 
 // A status of more than a byte is never taken for 0; that of Ctrl-C is 130.

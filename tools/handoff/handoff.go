@@ -37,7 +37,7 @@ import (
 	"mesh/pipe/files"
 	"mesh/pipe/local"
 	"mesh/proto"
-	"mesh/tools/cmdline/node"
+	"mesh/tools/node"
 )
 
 // socketFile is the socket's name in the state folder.
