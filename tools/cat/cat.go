@@ -44,7 +44,7 @@ func run(c *cli.Context) error {
 	}
 	for _, flag := range []string{"archive", "symlinks", "skip-special", "dry-run"} {
 		if c.Bool(flag) && names == nil {
-			return cmdline.Hint(proto.Errorf(proto.Usage, "--%s goes with files", flag), "mesh-cat --"+flag+" PEER FILE…")
+			return proto.Hint(proto.Errorf(proto.Usage, "--%s goes with files", flag), "mesh-cat --"+flag+" PEER FILE…")
 		}
 	}
 	if names != nil && cmd != nil {
@@ -89,7 +89,7 @@ func cat(c *cli.Context, n *node.Node, args, names, cmd []string) error {
 	}
 	l, closeSocket, err := n.Dial(c.Context, peer, proto.CapSend|proto.CapRecv, proto.CapSend, source, c.Duration("wait"))
 	if errors.Is(err, handshake.ErrKind) {
-		return cmdline.Hint(err, "the peer takes files: mesh-cat PEER FILE…")
+		return proto.Hint(err, "the peer takes files: mesh-cat PEER FILE…")
 	}
 	if err != nil {
 		return err

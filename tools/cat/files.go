@@ -22,7 +22,7 @@ func sendFiles(c *cli.Context, n *node.Node, peer node.Peer, names []string) err
 	peer.Kind = wire.KindFiles
 	l, closeSocket, err := n.Dial(c.Context, peer, proto.CapSend, proto.CapSend, nil, c.Duration("wait"))
 	if errors.Is(err, handshake.ErrKind) {
-		return cmdline.Hint(err, "files go to mesh-recv -C DIR, one file also to mesh-recv -o FILE; this peer takes what a file holds: mesh-cat PEER <FILE")
+		return proto.Hint(err, "files go to mesh-recv -C DIR, one file also to mesh-recv -o FILE; this peer takes what a file holds: mesh-cat PEER <FILE")
 	}
 	if err != nil {
 		return err

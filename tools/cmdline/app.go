@@ -200,7 +200,7 @@ func orSubcommand(action cli.ActionFunc, subs []*cli.Command) cli.ActionFunc {
 		if c.Args().Present() {
 			err = proto.Errorf(proto.Usage, "unknown subcommand %s", quoted(c.Args().First()))
 		}
-		return Hint(err, "one of: "+strings.Join(names, ", "))
+		return proto.Hint(err, "one of: "+strings.Join(names, ", "))
 	}
 }
 
@@ -224,7 +224,7 @@ func usageError(c *cli.Context, err error, _ bool) error {
 		text = fmt.Sprintf("invalid value %s for flag %s: %s", m[1], dashed(m[2]), why)
 	}
 	text = strings.ToLower(text[:1]) + text[1:]
-	return Hint(proto.Errorf(proto.Usage, "%s", text), fmt.Sprintf("%q lists the flags", c.Command.HelpName+" --help"))
+	return proto.Hint(proto.Errorf(proto.Usage, "%s", text), fmt.Sprintf("%q lists the flags", c.Command.HelpName+" --help"))
 }
 
 // badValue is what package flag says of a value: the value, the flag, and why.

@@ -61,17 +61,17 @@ func flatArgs(c *cli.Context, minimum, maximum int) ([]string, error) {
 		if len(a) > 1 && a[0] == '-' {
 			name, _, _ := strings.Cut(a, "=")
 			err := proto.Errorf(proto.Usage, "flag %s after an argument", name)
-			return nil, Hint(err, "flags come before "+firstWord(c.Command.ArgsUsage))
+			return nil, proto.Hint(err, "flags come before "+firstWord(c.Command.ArgsUsage))
 		}
 	}
 	usage := fmt.Sprintf("usage: %s [flags] %s", c.Command.HelpName, c.Command.ArgsUsage)
 	switch n := len(args); {
 	case n < minimum:
-		return nil, Hint(proto.Errorf(proto.Usage, "%s is missing", firstWord(c.Command.ArgsUsage)), usage)
+		return nil, proto.Hint(proto.Errorf(proto.Usage, "%s is missing", firstWord(c.Command.ArgsUsage)), usage)
 	case maximum == 0 && n > 0:
-		return nil, Hint(proto.Errorf(proto.Usage, "an argument where none can be"), usage)
+		return nil, proto.Hint(proto.Errorf(proto.Usage, "an argument where none can be"), usage)
 	case maximum >= 0 && n > maximum:
-		return nil, Hint(proto.Errorf(proto.Usage, "%d arguments where at most %d can be", n, maximum), usage)
+		return nil, proto.Hint(proto.Errorf(proto.Usage, "%d arguments where at most %d can be", n, maximum), usage)
 	}
 	return args, nil
 }

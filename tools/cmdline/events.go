@@ -20,7 +20,7 @@ func OpenEvents(c *cli.Context) (*os.File, error) {
 	}
 	if to == "-" {
 		err := proto.Errorf(proto.Usage, `--%s takes a descriptor or a file, and no "-"`, eventsName)
-		return nil, Hint(err, "--"+eventsName+" 1 is standard output")
+		return nil, proto.Hint(err, "--"+eventsName+" 1 is standard output")
 	}
 	fd, err := strconv.Atoi(to)
 	if err != nil {
@@ -30,7 +30,7 @@ func OpenEvents(c *cli.Context) (*os.File, error) {
 		return f, nil
 	}
 	err = proto.Errorf(proto.Usage, "--%s: descriptor %d is not open for writing", eventsName, fd)
-	return nil, Hint(err, "open it in the shell: "+strconv.Itoa(fd)+">FILE")
+	return nil, proto.Hint(err, "open it in the shell: "+strconv.Itoa(fd)+">FILE")
 }
 
 // createPrivate opens a file for writing, empty and readable by its user only; a

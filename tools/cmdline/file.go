@@ -70,7 +70,7 @@ func CheckFolder(dir string) error {
 		if slices.Contains(strings.Split(filepath.ToSlash(dir), "/"), "~") { // quoted, or in config.toml
 			hint = "~ stands for a home in a shell alone: write its path"
 		}
-		return Hint(proto.Errorf(proto.IO, "there is no folder %s", dir), hint)
+		return proto.Hint(proto.Errorf(proto.IO, "there is no folder %s", dir), hint)
 	}
 	if err != nil {
 		return proto.IOError(err)

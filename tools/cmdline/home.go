@@ -28,7 +28,7 @@ func Home() (string, error) {
 			why = "is no path from / on"
 		}
 		err := proto.Errorf(proto.Config, "no folder for state: HOME %s", why)
-		return "", Hint(err, "set MESH_HOME to a folder of your own")
+		return "", proto.Hint(err, "set MESH_HOME to a folder of your own")
 	}
 	return filepath.Join(home, ".local", "state", toolbox), nil
 }

@@ -81,7 +81,7 @@ func isOurs(path, binary string) (bool, error) {
 		}
 	}
 	err = proto.Errorf(proto.Unsafe, "%s is there and is not a link to %s", path, binary)
-	return false, Hint(err, "move it away, or choose another folder with --dir")
+	return false, proto.Hint(err, "move it away, or choose another folder with --dir")
 }
 
 // link makes the link path. It takes the place of an older one in one step, so

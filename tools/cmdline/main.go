@@ -152,5 +152,5 @@ func LittleMemory() {
 
 // wrongTool is the answer to a first word that is no tool.
 func wrongTool(name string) error {
-	return Hint(proto.Errorf(proto.Usage, "unknown tool %s", quoted(name)), `"mesh" lists the tools`)
+	return proto.Hint(proto.Errorf(proto.Usage, "unknown tool %s", quoted(name)), `"mesh" lists the tools`)
 }

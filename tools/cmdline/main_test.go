@@ -140,7 +140,7 @@ func TestReport(t *testing.T) {
 		{"plain", failing(errors.New("odd")), 1, "mesh-probe: error: odd\n"},
 		{"code", failing(base), 20, "mesh-probe: error: no entry\n"},
 		{
-			"hints", failing(cmdline.Hint(cmdline.Hint(base, "ask"), "or knock")), 20,
+			"hints", failing(proto.Hint(proto.Hint(base, "ask"), "or knock")), 20,
 			"mesh-probe: error: no entry\nmesh-probe: hint: ask\nmesh-probe: hint: or knock\n",
 		},
 		{"lines", failing(errors.New("a\nb\x1b[31m\u202e")), 1, `mesh-probe: error: a\nb\x1b[31m\u202e` + "\n"},
@@ -156,10 +156,10 @@ func TestReport(t *testing.T) {
 			t.Errorf("%s: got status %d, stdout %q, stderr %q; want %d, none, %q", tt.name, status, out, stderr, tt.status, tt.err)
 		}
 	}
-	if err := cmdline.Hint(base, "x"); !errors.Is(err, base) || err.Error() != base.Error() {
+	if err := proto.Hint(base, "x"); !errors.Is(err, base) || err.Error() != base.Error() {
 		t.Errorf("Hint hides its error: %v", err)
 	}
-	if cmdline.Hint(nil, "x") != nil || cmdline.Silent(nil) != nil {
+	if proto.Hint(nil, "x") != nil || cmdline.Silent(nil) != nil {
 		t.Error("Hint or Silent makes an error of nil")
 	}
 }

@@ -18,22 +18,6 @@ import (
 	"mesh/proto"
 )
 
-// Hint adds to err what the person can do now, a command line if there is one.
-// It is printed on a line of its own below the error.
-func Hint(err error, hint string) error {
-	if err == nil {
-		return nil
-	}
-	return &hinted{err, hint}
-}
-
-type hinted struct {
-	error
-	hint string
-}
-
-func (h *hinted) Unwrap() error { return h.error }
-
 // Silent makes err end the tool with its code but print nothing: for what was
 // said already, and for the status of a CMD that is passed on.
 func Silent(err error) error {
@@ -131,21 +115,12 @@ func complain(w io.Writer, name string, err error) {
 		return
 	}
 	fmt.Fprintf(w, "%s: error: %s\n", name, oneLine(err.Error()))
-	for _, h := range hints(err) {
+	for _, h := range proto.Hints(err) {
 		fmt.Fprintf(w, "%s: hint: %s\n", name, oneLine(h))
 	}
 	if p, ok := errors.AsType[*panicked](err); ok {
 		w.Write(p.stack)
 	}
-}
-
-// hints lists the hints in err's chain, the innermost first.
-func hints(err error) []string {
-	h, ok := errors.AsType[*hinted](err)
-	if !ok {
-		return nil
-	}
-	return append(hints(h.error), h.hint)
 }
 
 // oneLine shows what would break a line or fool a terminal as an escape. Names

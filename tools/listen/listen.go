@@ -90,7 +90,7 @@ func check(c *cli.Context, cmd []string) error {
 	case tty:
 		isInbox = false
 	case cmd == nil && !isInbox && cmdline.Given(c, "max"), cmd == nil && cmdline.Given(c, "once"):
-		return cmdline.Hint(proto.Errorf(proto.Usage, "--max and --once go with a command"), "mesh-listen --once -- CMD…")
+		return proto.Hint(proto.Errorf(proto.Usage, "--max and --once go with a command"), "mesh-listen --once -- CMD…")
 	case cmd != nil:
 		isInbox = false
 	}

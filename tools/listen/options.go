@@ -78,7 +78,7 @@ func peersOf(c *cli.Context, book identity.Book) (map[string]peerOptions, error)
 			return nil, err
 		}
 		if !found {
-			return nil, cmdline.Hint(t.Errorf("no such peer is in the address book"), "mesh-token peer add NAME NODEID gives a node its name")
+			return nil, proto.Hint(t.Errorf("no such peer is in the address book"), "mesh-token peer add NAME NODEID gives a node its name")
 		}
 		p := peerOptions{allow: proto.AllCaps}
 		for _, key := range []struct {

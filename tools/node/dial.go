@@ -10,7 +10,6 @@ import (
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/proto/link"
-	"mesh/tools/cmdline"
 )
 
 // redialPause is how long a dialer that waits stays off after a refusal. A
@@ -105,15 +104,15 @@ func (n *Node) tokenHint(p Peer, err error) error {
 		return err
 	}
 	if p.Token.Expired(time.Now()) {
-		return cmdline.Hint(err, "the token expired at "+p.Token.Expires.Format(time.RFC3339))
+		return proto.Hint(err, "the token expired at "+p.Token.Expires.Format(time.RFC3339))
 	}
 	if holder := p.Token.Holder; holder != (identity.ID{}) && holder != n.Key.ID() {
-		return cmdline.Hint(err, "the token is for "+holder.Short()+" alone, and this is "+n.Key.ID().Short())
+		return proto.Hint(err, "the token is for "+holder.Short()+" alone, and this is "+n.Key.ID().Short())
 	}
 	if code == proto.Denied {
-		return cmdline.Hint(err, "it may be used up, revoked or of another listener: ask for a new token")
+		return proto.Hint(err, "it may be used up, revoked or of another listener: ask for a new token")
 	}
-	return cmdline.Hint(err, "who made the token may have ended, or cannot be reached from here: mesh-token show prints its addresses")
+	return proto.Hint(err, "who made the token may have ended, or cannot be reached from here: mesh-token show prints its addresses")
 }
 
 // label is how messages call the peer.

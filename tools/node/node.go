@@ -56,9 +56,9 @@ func LoadKey(dir string) (*identity.Key, error) {
 	key, err := identity.LoadKey(dir)
 	switch {
 	case errors.Is(err, identity.ErrExposed):
-		return nil, cmdline.Hint(err, fmt.Sprintf("chmod 600 %q, unless somebody has read it: without it a new key is made", filepath.Join(dir, identity.KeyFile)))
+		return nil, proto.Hint(err, fmt.Sprintf("chmod 600 %q, unless somebody has read it: without it a new key is made", filepath.Join(dir, identity.KeyFile)))
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return nil, cmdline.Hint(err, "set MESH_HOME to a folder of your own")
+		return nil, proto.Hint(err, "set MESH_HOME to a folder of your own")
 	}
 	return key, err
 }

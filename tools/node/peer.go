@@ -39,7 +39,7 @@ func (n *Node) Peer(args []string) (Peer, error) {
 	file, isFile := strings.CutPrefix(text, "@")
 	switch {
 	case text == "":
-		return Peer{}, cmdline.Hint(proto.Errorf(proto.Usage, "PEER is missing"), "PEER is a token, @FILE with a token, or a name that mesh-token peer add has given")
+		return Peer{}, proto.Hint(proto.Errorf(proto.Usage, "PEER is missing"), "PEER is a token, @FILE with a token, or a name that mesh-token peer add has given")
 	case isFile:
 		t, err := ReadToken(file)
 		if err != nil {
@@ -49,7 +49,7 @@ func (n *Node) Peer(args []string) (Peer, error) {
 	case strings.HasPrefix(text, token.Prefix):
 		t, err := parseToken(text)
 		if err != nil {
-			return Peer{}, cmdline.Hint(err, "copy the whole token, or put it into a file and give @FILE")
+			return Peer{}, proto.Hint(err, "copy the whole token, or put it into a file and give @FILE")
 		}
 		if fromArg {
 			if err := CheckArgument(t); err != nil {
@@ -65,7 +65,7 @@ func (n *Node) Peer(args []string) (Peer, error) {
 func CheckArgument(t token.Token) error {
 	if t.MultiUse() {
 		err := proto.Errorf(proto.Usage, "a token for many uses must not stand on a command line, where all users of this machine can read it")
-		return cmdline.Hint(err, "put it into a file and give @FILE")
+		return proto.Hint(err, "put it into a file and give @FILE")
 	}
 	return nil
 }
@@ -79,26 +79,26 @@ func (n *Node) bearer(t token.Token) Peer {
 func (n *Node) named(name string) (Peer, error) {
 	if err := identity.CheckAddr(name); err == nil {
 		err := proto.Errorf(proto.Usage, "%s is an address, and says nothing of the key to expect there", name)
-		return Peer{}, cmdline.Hint(err, "PEER is a token; mesh-token peer add --addr "+name+" NAME NODEID gives the address a name and a key")
+		return Peer{}, proto.Hint(err, "PEER is a token; mesh-token peer add --addr "+name+" NAME NODEID gives the address a name and a key")
 	}
 	if _, _, ok := strings.Cut(name, "@"); ok {
 		return Peer{}, proto.Errorf(proto.Usage, "NAME@HUB is not there yet: this version has no hubs")
 	}
 	if id, err := identity.ParseID(name); err == nil {
 		err := proto.Errorf(proto.Usage, "%s is a node id, and says nothing of where that node is", id.Short())
-		return Peer{}, cmdline.Hint(err, "mesh-token peer add --addr HOST:PORT NAME "+id.String()+" gives it a name and an address")
+		return Peer{}, proto.Hint(err, "mesh-token peer add --addr HOST:PORT NAME "+id.String()+" gives it a name and an address")
 	}
 	if err := identity.CheckName(name); err != nil {
-		return Peer{}, cmdline.Hint(proto.Errorf(proto.Usage, "PEER is neither a token nor a name"), "a token begins with "+token.Prefix)
+		return Peer{}, proto.Hint(proto.Errorf(proto.Usage, "PEER is neither a token nor a name"), "a token begins with "+token.Prefix)
 	}
 	p, found, err := n.Book.Lookup(name)
 	switch {
 	case err != nil:
 		return Peer{}, err
 	case !found:
-		return Peer{}, cmdline.Hint(proto.Errorf(proto.Usage, "unknown peer %s", name), "mesh-token peer add [--addr HOST:PORT] "+name+" NODEID|TOKEN gives the name")
+		return Peer{}, proto.Hint(proto.Errorf(proto.Usage, "unknown peer %s", name), "mesh-token peer add [--addr HOST:PORT] "+name+" NODEID|TOKEN gives the name")
 	case len(p.Addrs) == 0:
-		return Peer{}, cmdline.Hint(proto.Errorf(proto.Unreachable, "no address is known for %s", name), "mesh-token peer add --addr HOST:PORT "+name+" "+p.ID.String())
+		return Peer{}, proto.Hint(proto.Errorf(proto.Unreachable, "no address is known for %s", name), "mesh-token peer add --addr HOST:PORT "+name+" "+p.ID.String())
 	}
 	return Peer{Peer: p, Credential: token.KeyCredential(), Caps: proto.AllCaps}, nil
 }

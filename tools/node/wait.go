@@ -76,7 +76,7 @@ func (n *Node) Wait(c *cli.Context, offer Offer) (*Waiter, error) {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		return nil, cmdline.Hint(proto.Errorf(proto.Usage, "listen on %q: want HOST:PORT or :PORT, a port from 0 to 65535", addr), "--listen :4600 takes all addresses of this machine")
+		return nil, proto.Hint(proto.Errorf(proto.Usage, "listen on %q: want HOST:PORT or :PORT, a port from 0 to 65535", addr), "--listen :4600 takes all addresses of this machine")
 	}
 	e, err := n.listening(n.Key, addr)
 	if err != nil {
@@ -182,7 +182,7 @@ func (w *Waiter) show(c *cli.Context, t token.Token, i int) error {
 		where = "to type there too"
 	}
 	if file == "-" {
-		return cmdline.Hint(proto.Errorf(proto.Usage, `--token-file takes a file, and no "-"`), "without it the token is shown on standard error")
+		return proto.Hint(proto.Errorf(proto.Usage, `--token-file takes a file, and no "-"`), "without it the token is shown on standard error")
 	}
 	if file != "" {
 		file += []string{"", secondSuffix}[i]
@@ -242,13 +242,13 @@ func (w *Waiter) Close() {
 // listenError gives a socket that can't be had its code.
 func listenError(err error) error {
 	if isNotOurs(err) {
-		return cmdline.Hint(proto.Errorf(proto.Config, "%w", err), "--listen takes an address of this machine, or :PORT for all of them")
+		return proto.Hint(proto.Errorf(proto.Config, "%w", err), "--listen takes an address of this machine, or :PORT for all of them")
 	}
 	if isInUse(err) {
-		return cmdline.Hint(proto.Errorf(proto.IO, "%w", err), "another process has that port: choose another, or 0 for a free one")
+		return proto.Hint(proto.Errorf(proto.IO, "%w", err), "another process has that port: choose another, or 0 for a free one")
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return cmdline.Hint(proto.Errorf(proto.IO, "%w", err), "ports below 1024 are for root: choose another")
+		return proto.Hint(proto.Errorf(proto.IO, "%w", err), "ports below 1024 are for root: choose another")
 	}
 	return proto.IOError(err)
 }

@@ -43,7 +43,7 @@ func storeFiles(c *cli.Context, t transfer, dir, as string) error {
 		return files.Receive(ctx, root, from, to, o)
 	})
 	if taken.Load() && as == "" && !o.Force && !o.Rename {
-		return cmdline.Hint(err, "--force replaces what is there, --rename stores beside it")
+		return proto.Hint(err, "--force replaces what is there, --rename stores beside it")
 	}
 	return err
 }

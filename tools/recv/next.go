@@ -7,7 +7,6 @@ import (
 
 	"mesh/pipe"
 	"mesh/proto"
-	"mesh/tools/cmdline"
 	"mesh/tools/handoff"
 	"mesh/tools/node"
 )
@@ -26,7 +25,7 @@ func next(c *cli.Context, n *node.Node, kinds []string) (transfer, error) {
 	}
 	d, err := handoff.Next(ctx, path, kinds, func() { n.Listening(path) })
 	if proto.CodeOf(err) == proto.Unreachable && ctx.Err() == nil {
-		return transfer{}, cmdline.Hint(err, "mesh-listen --inbox DIR starts one; without --next, mesh-recv waits by itself")
+		return transfer{}, proto.Hint(err, "mesh-listen --inbox DIR starts one; without --next, mesh-recv waits by itself")
 	}
 	if err != nil {
 		return transfer{}, err

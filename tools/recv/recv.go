@@ -130,7 +130,7 @@ func recv(c *cli.Context, n *node.Node, args []string) (err error) {
 	if output != "" && output != "-" {
 		file, err := files.Create(output, c.Bool("force"))
 		if errors.Is(err, fs.ErrExist) {
-			return cmdline.Hint(err, "--force replaces it")
+			return proto.Hint(err, "--force replaces it")
 		}
 		if err != nil {
 			return err

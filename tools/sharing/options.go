@@ -49,7 +49,7 @@ func Read(c *cli.Context, name string, o *host.HostOptions) error {
 func Command(cmd []string) ([]string, error) {
 	if !pty.Supported {
 		err := proto.Errorf(proto.Usage, "this mesh shares no command's terminal on Windows: that is experimental")
-		return nil, cmdline.Hint(err, "build it with go build -tags conpty ./cmd/mesh")
+		return nil, proto.Hint(err, "build it with go build -tags conpty ./cmd/mesh")
 	}
 	if cmd == nil {
 		return []string{shell()}, nil
@@ -88,7 +88,7 @@ func size(text string, o *host.HostOptions) error {
 		o.Cols, errs[0] = strconv.Atoi(cols)
 		o.Rows, errs[1] = strconv.Atoi(rows)
 		if !ok || errors.Join(errs[:]...) != nil || o.Cols < 2 || o.Rows < 1 || o.Cols > proto.MaxTermCols || o.Rows > proto.MaxTermRows {
-			return cmdline.Hint(proto.Errorf(proto.Usage, "--size: %q is no size", text), "sharer, writer, or COLSxROWS such as 80x24")
+			return proto.Hint(proto.Errorf(proto.Usage, "--size: %q is no size", text), "sharer, writer, or COLSxROWS such as 80x24")
 		}
 		o.Size = share.SizeFixed
 	}

@@ -55,7 +55,7 @@ func run(c *cli.Context) error {
 	case isTee && (check || len(files) > 0):
 		return proto.Errorf(proto.Usage, "--tee takes neither --check nor a FILE")
 	case c.IsSet("digest-file") && !isTee:
-		return cmdline.Hint(proto.Errorf(proto.Usage, "--digest-file without --tee"), "digests of files go to stdout")
+		return proto.Hint(proto.Errorf(proto.Usage, "--digest-file without --tee"), "digests of files go to stdout")
 	case c.Bool("quiet") && !check:
 		return proto.Errorf(proto.Usage, "--quiet without --check")
 	}

@@ -49,7 +49,7 @@ func peerAdd(c *cli.Context) error {
 	}
 	err = book.Add(identity.Peer{Name: args[0], ID: id, Addrs: addrs})
 	if proto.CodeOf(err) == proto.Identity {
-		return cmdline.Hint(err, "if the key was changed on purpose: mesh-token peer forget "+args[0])
+		return proto.Hint(err, "if the key was changed on purpose: mesh-token peer forget "+args[0])
 	}
 	return err
 }
@@ -69,7 +69,7 @@ func nodeOf(text string) (identity.ID, []string, error) {
 	default:
 		id, err := identity.ParseID(text)
 		if err != nil {
-			return id, nil, cmdline.Hint(&proto.Error{Code: proto.Usage, Err: err}, "mesh-token id prints it on the other side")
+			return id, nil, proto.Hint(&proto.Error{Code: proto.Usage, Err: err}, "mesh-token id prints it on the other side")
 		}
 		return id, nil, nil
 	}

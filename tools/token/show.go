@@ -51,7 +51,7 @@ func show(c *cli.Context) error {
 	case strings.HasPrefix(args[0], "@"):
 		t, err = node.ReadToken(args[0][1:])
 	default:
-		err = cmdline.Hint(proto.Errorf(proto.Usage, "a token is not taken as an argument, where all users of this machine can read it"),
+		err = proto.Hint(proto.Errorf(proto.Usage, "a token is not taken as an argument, where all users of this machine can read it"),
 			"give @FILE, or the token on standard input")
 	}
 	if err != nil {

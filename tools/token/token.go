@@ -107,7 +107,7 @@ func newToken(c *cli.Context) error {
 		}
 	}
 	if len(addrs) == 0 {
-		return cmdline.Hint(proto.Errorf(proto.Usage, "no mesh-listen has run here yet, so its address is not known"), "--addr HOST:PORT says where it will be")
+		return proto.Hint(proto.Errorf(proto.Usage, "no mesh-listen has run here yet, so its address is not known"), "--addr HOST:PORT says where it will be")
 	}
 	t, err := token.NewCapability(key, caps, c.Duration("ttl"), uint16(c.Uint("uses")), holder, addrs)
 	if err != nil {
@@ -127,7 +127,7 @@ func revoke(c *cli.Context) error {
 	}
 	id, err := token.ParseID(args[0])
 	if err != nil {
-		return cmdline.Hint(&proto.Error{Code: proto.Usage, Err: err}, "mesh-token show prints a token's id")
+		return proto.Hint(&proto.Error{Code: proto.Usage, Err: err}, "mesh-token show prints a token's id")
 	}
 	_, book, err := state()
 	if err != nil {
@@ -192,7 +192,7 @@ func whoIs(book identity.Book, text string) (identity.ID, error) {
 	if identity.CheckName(text) == nil {
 		p, found, err := book.Lookup(text)
 		if err == nil && !found {
-			err = cmdline.Hint(proto.Errorf(proto.Usage, "unknown peer %s", text), "mesh-token peer add "+text+" NODEID gives the name")
+			err = proto.Hint(proto.Errorf(proto.Usage, "unknown peer %s", text), "mesh-token peer add "+text+" NODEID gives the name")
 		}
 		return p.ID, err
 	}

@@ -55,7 +55,7 @@ func ctlCommand() *cli.Command {
 func ask(c *cli.Context, do string, operands []string) error {
 	socket := os.Getenv(host.EnvSocket)
 	if socket == "" {
-		return cmdline.Hint(proto.Errorf(proto.Usage, "this shell is not shared"), outside())
+		return proto.Hint(proto.Errorf(proto.Usage, "this shell is not shared"), outside())
 	}
 	r := share.Request{Do: do}
 	switch {
@@ -67,7 +67,7 @@ func ask(c *cli.Context, do string, operands []string) error {
 	}
 	reply, err := share.Ask(c.Context, socket, r)
 	if r.Who != "" && proto.CodeOf(err) == proto.Usage {
-		return cmdline.Hint(err, "a viewer is its number, or its name with the key behind it, as mesh-tty ctl list has them")
+		return proto.Hint(err, "a viewer is its number, or its name with the key behind it, as mesh-tty ctl list has them")
 	}
 	if err != nil || do != "list" {
 		return err

@@ -52,11 +52,11 @@ func shareOptions(c *cli.Context, args, cmd []string) (o host.HostOptions, err e
 		o.Stream, o.Next = c.App.Reader, node.Stdout(c).Writer
 		o.Cols, o.Rows = term.DefaultCols, term.DefaultRows
 	case len(args) > 0:
-		return o, cmdline.Hint(proto.Errorf(proto.Usage, "--share calls no PEER"), "mesh-tty --share [-- CMD…], or mesh-tty --share - for what comes on standard input")
+		return o, proto.Hint(proto.Errorf(proto.Usage, "--share calls no PEER"), "mesh-tty --share [-- CMD…], or mesh-tty --share - for what comes on standard input")
 	case headless:
 		o, err = sharing.Headless(cmd)
 	case !term.IsTerminal(in) || !term.IsTerminal(out):
-		return o, cmdline.Hint(proto.Errorf(proto.Usage, "standard input and output are not a terminal"), "--headless shares without one")
+		return o, proto.Hint(proto.Errorf(proto.Usage, "standard input and output are not a terminal"), "--headless shares without one")
 	default:
 		o.In, o.Out, o.Titles, o.Env, o.Term = in, out, !c.Bool("quiet"), os.Environ(), os.Getenv("TERM")
 		o.Command, err = sharing.Command(cmd)

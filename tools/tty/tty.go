@@ -46,7 +46,7 @@ func run(c *cli.Context) error {
 		return shared(c, args, cmd)
 	}
 	if cmd != nil {
-		return cmdline.Hint(proto.Errorf(proto.Usage, "a command goes with --share"), "mesh-tty --share -- CMD…")
+		return proto.Hint(proto.Errorf(proto.Usage, "a command goes with --share"), "mesh-tty --share -- CMD…")
 	}
 	n, err := node.Open(c)
 	if err != nil {

@@ -71,7 +71,7 @@ func viewed(c *cli.Context, n *node.Node, args []string) error {
 	case errors.Is(err, view.ErrLeft):
 		err = nil
 	case proto.CodeOf(err) == proto.Declined && !errors.Is(err, view.ErrInside):
-		err = cmdline.Hint(err, "the sharer has sent this node away, for as long as the session lasts")
+		err = proto.Hint(err, "the sharer has sent this node away, for as long as the session lasts")
 	}
 	if err == nil && c.Bool("exit-status") && end.Code != 0 {
 		err = cmdline.Silent(proto.Errorf(proto.Code(end.Code), "the shared command ended with status %d", end.Code))
