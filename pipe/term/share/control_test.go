@@ -14,6 +14,7 @@ import (
 
 	"mesh/pipe/term/cast"
 	"mesh/pipe/term/share"
+	"mesh/pipe/term/sharetest"
 	"mesh/pipe/term/vt"
 	"mesh/proto"
 	"mesh/proto/wire"
@@ -21,28 +22,28 @@ import (
 
 func TestKick(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, share.Options{})
-	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+	r := sharetest.NewRoom(t, share.Options{})
+	v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
 	if err := r.Kick(7); proto.CodeOf(err) != proto.Usage {
 		t.Errorf("nobody: got %v", err)
 	}
 	if err := r.Kick(1); err != nil {
 		t.Fatal(err)
 	}
-	v.end(proto.Declined)
+	v.WantEnd(proto.Declined)
 	again := make(chan error, 1)
-	who := anyone(mayView)
-	back := r.refused(who)
+	who := sharetest.Visitor(sharetest.MayView)
+	back := refused(t, r, who)
 	go func() { again <- back }()
 	if err := <-again; proto.CodeOf(err) != proto.Declined {
 		t.Errorf("back again: got %v, want %v", err, proto.Declined)
 	}
 }
 
-// refused lets a viewer in that is not let in.
-func (r *room) refused(who share.Visitor) error {
+// refused returns why a viewer is refused.
+func refused(t *testing.T, r *sharetest.Room, who share.Visitor) error {
 	from, to := ioPipe(wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermScreen}))
-	return r.Serve(r.t.Context(), from, to, who)
+	return r.Serve(t.Context(), from, to, who)
 }
 
 // Who may not type any more is not heard, but stays.
@@ -50,9 +51,9 @@ func TestRevoke(t *testing.T) {
 	t.Parallel()
 	for _, one := range []bool{true, false} {
 		in := new(typed)
-		r := newRoom(t, share.Options{Input: in})
-		v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
-		v.typeKeys("a")
+		r := sharetest.NewRoom(t, share.Options{Input: in})
+		v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+		v.TypeKeys("a")
 		eventually(t, "a key", func() bool { return in.String() == "a" })
 		number := 0
 		if one {
@@ -61,18 +62,18 @@ func TestRevoke(t *testing.T) {
 		if err := r.Revoke(number); err != nil {
 			t.Fatal(err)
 		}
-		v.typeKeys("b")
-		v.wait("a notice", func() bool { return len(v.notices) == 1 })
-		again := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
-		if again.session.Rights != "tty:view" {
-			t.Errorf("one %v: who comes again may %s", one, again.session.Rights)
+		v.TypeKeys("b")
+		v.Wait("a notice", func() bool { return len(v.Notices) == 1 })
+		again := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+		if again.Session.Rights != "tty:view" {
+			t.Errorf("one %v: who comes again may %s", one, again.Session.Rights)
 		}
-		other := r.view(share.Visitor{ID: "mk1other", Caps: mayType}, wire.TermOpen{Mode: wire.TermScreen})
-		if got := other.session.Rights == "tty:view,tty:control"; got != one {
-			t.Errorf("one %v: another one may %s", one, other.session.Rights)
+		other := r.View(share.Visitor{ID: "mk1other", Caps: sharetest.MayType}, wire.TermOpen{Mode: wire.TermScreen})
+		if got := other.Session.Rights == "tty:view,tty:control"; got != one {
+			t.Errorf("one %v: another one may %s", one, other.Session.Rights)
 		}
 		r.Output([]byte("x"))
-		v.wait("output", func() bool { return v.screen.Text()[0] == "x" })
+		v.Wait("output", func() bool { return v.Screen.Text()[0] == "x" })
 		if got := in.String(); got != "a" {
 			t.Errorf("got %q, want a", got)
 		}
@@ -82,26 +83,26 @@ func TestRevoke(t *testing.T) {
 // A command that ends during a pause ends for its viewers too, where they are.
 func TestExitDuringPause(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, share.Options{})
-	viewers := []*viewer{
-		r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen}),
-		r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermRaw}),
+	r := sharetest.NewRoom(t, share.Options{})
+	viewers := []*sharetest.Viewer{
+		r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen}),
+		r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermRaw}),
 	}
 	r.Output([]byte("before"))
 	for _, v := range viewers {
-		v.wait("before", func() bool { return v.screen.Text()[0] == "before" })
+		v.Wait("before", func() bool { return v.Screen.Text()[0] == "before" })
 	}
 	r.Pause(true)
 	r.Output([]byte("secret"))
-	viewers = append(viewers, r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen}))
+	viewers = append(viewers, r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen}))
 	for _, v := range viewers {
-		v.wait("the pause", func() bool { return v.ctl.Paused })
+		v.Wait("the pause", func() bool { return v.Ctl.Paused })
 	}
 	r.Exit(3, 0)
 	for i, v := range viewers {
-		v.end(proto.OK)
-		if v.exit == nil || *v.exit != (wire.TermExit{Seq: v.seq, Code: 3}) || strings.Contains(v.screen.Text()[0], "secret") {
-			t.Errorf("viewer %d: got %+v at %d, and %q", i, v.exit, v.seq, v.screen.Text()[0])
+		v.WantEnd(proto.OK)
+		if v.Exit == nil || *v.Exit != (wire.TermExit{Seq: v.Seq, Code: 3}) || strings.Contains(v.Screen.Text()[0], "secret") {
+			t.Errorf("viewer %d: got %+v at %d, and %q", i, v.Exit, v.Seq, v.Screen.Text()[0])
 		}
 	}
 }
@@ -111,40 +112,40 @@ func TestExitDuringPause(t *testing.T) {
 func TestPause(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
-	r := newRoom(t, share.Options{Input: in})
-	v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
-	raw := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermRaw})
+	r := sharetest.NewRoom(t, share.Options{Input: in})
+	v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+	raw := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermRaw})
 	r.Output([]byte("before\r\n"))
-	v.wait("before", func() bool { return v.screen.Text()[0] == "before" })
-	raw.wait("before", func() bool { return string(raw.raw) == "before\r\n" })
+	v.Wait("before", func() bool { return v.Screen.Text()[0] == "before" })
+	raw.Wait("before", func() bool { return string(raw.Raw) == "before\r\n" })
 	r.Pause(true)
-	v.wait("the pause", func() bool { return v.ctl.Paused })
+	v.Wait("the pause", func() bool { return v.Ctl.Paused })
 	r.Output([]byte("secret\x1b["))
 	r.Output([]byte("m" + strings.Repeat("\r\nfiller", 50)))
-	v.typeKeys("x")
-	late := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: 100})
-	late.wait("the pause", func() bool { return late.ctl.Paused })
+	v.TypeKeys("x")
+	late := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: 100})
+	late.Wait("the pause", func() bool { return late.Ctl.Paused })
 	r.Output([]byte("\r\n\x1b[2J\x1b[Hafter\x1b["))
 	r.Pause(false)
 	r.Output([]byte("m!"))
-	later := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: 100})
-	history := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermRaw, History: true})
-	for name, v := range map[string]*viewer{"v": v, "late": late, "later": later} {
-		v.wait("after", func() bool { return v.screen.Text()[0] == "after!" })
-		v.mu.Lock()
-		if all := string(v.screen.Snapshot(vt.MaxScrollback)); strings.Contains(all, "secret") {
+	later := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: 100})
+	history := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermRaw, History: true})
+	for name, v := range map[string]*sharetest.Viewer{"v": v, "late": late, "later": later} {
+		v.Wait("after", func() bool { return v.Screen.Text()[0] == "after!" })
+		v.Lock()
+		if all := string(v.Screen.Snapshot(vt.MaxScrollback)); strings.Contains(all, "secret") {
 			t.Errorf("%s: got %q", name, all)
 		}
-		v.mu.Unlock()
+		v.Unlock()
 	}
-	raw.wait("after", func() bool { return raw.snapshots == 1 && raw.screen.Text()[0] == "after!" })
-	history.wait("after", func() bool { return strings.HasSuffix(string(history.raw), "m!") })
-	for _, v := range []*viewer{raw, history} {
-		v.mu.Lock()
-		if strings.Contains(string(v.raw), "secret") {
-			t.Errorf("got %q", v.raw)
+	raw.Wait("after", func() bool { return raw.Snapshots == 1 && raw.Screen.Text()[0] == "after!" })
+	history.Wait("after", func() bool { return strings.HasSuffix(string(history.Raw), "m!") })
+	for _, v := range []*sharetest.Viewer{raw, history} {
+		v.Lock()
+		if strings.Contains(string(v.Raw), "secret") {
+			t.Errorf("got %q", v.Raw)
 		}
-		v.mu.Unlock()
+		v.Unlock()
 	}
 	if got := in.String(); got != "" {
 		t.Errorf("%q was typed during the pause", got)
@@ -162,7 +163,7 @@ func TestPauseBeforeSnapshot(t *testing.T) {
 	}{{"before", false}, {"secret", true}, {"after", false}} {
 		s.Pause(tt.paused)
 		s.Output([]byte("\x1b[2J\x1b[H" + tt.what))
-		got, err := share.Painted(s, anyone(mayView))
+		got, err := share.Painted(s, sharetest.Visitor(sharetest.MayView))
 		if err != nil || strings.Contains(string(got), tt.what) == tt.paused {
 			t.Errorf("%s, paused %v: got %q, %v", tt.what, tt.paused, got, err)
 		}
@@ -172,7 +173,7 @@ func TestPauseBeforeSnapshot(t *testing.T) {
 // The socket answers who asks properly.
 func TestControl(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, share.Options{Input: new(typed)})
+	r := sharetest.NewRoom(t, share.Options{Input: new(typed)})
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -183,7 +184,7 @@ func TestControl(t *testing.T) {
 	wg.Go(func() { r.Control(ctx, l) })
 	defer wg.Wait()
 	defer cancel()
-	v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen, Name: "me\x1b[31m", Cols: 90, Rows: 20})
+	v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen, Name: "me\x1b[31m", Cols: 90, Rows: 20})
 	reply, err := share.Ask(ctx, path, share.Request{Do: "list"})
 	if err != nil || len(reply.Viewers) != 1 {
 		t.Fatalf("got %+v (%v)", reply, err)
@@ -199,7 +200,7 @@ func TestControl(t *testing.T) {
 	if _, err := share.Ask(ctx, path, share.Request{Do: "kick", Who: "alice"}); err != nil {
 		t.Error(err)
 	}
-	v.end(proto.Declined)
+	v.WantEnd(proto.Declined)
 	for _, bad := range []string{"", "\n", "{}\n", "[]\n", strings.Repeat("x", 10000) + "\n"} {
 		conn, err := net.Dial("unix", path)
 		if err != nil {
@@ -222,12 +223,12 @@ func TestControl(t *testing.T) {
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	var b safeBuffer
-	r := newRoom(t, share.Options{Input: new(typed), Audit: share.NewAudit(&b)})
-	v := r.view(share.Visitor{ID: "mk1key", Addr: "192.0.2.9:1", Caps: mayType}, wire.TermOpen{Mode: wire.TermScreen, Name: "eve\n\x1b[2J"})
-	v.typeKeys("hunter2\r")
-	v.wait("typed", func() bool { return v.ctl.Typed == 8 })
-	_ = v.to.Close()
-	v.end(proto.OK)
+	r := sharetest.NewRoom(t, share.Options{Input: new(typed), Audit: share.NewAudit(&b)})
+	v := r.View(share.Visitor{ID: "mk1key", Addr: "192.0.2.9:1", Caps: sharetest.MayType}, wire.TermOpen{Mode: wire.TermScreen, Name: "eve\n\x1b[2J"})
+	v.TypeKeys("hunter2\r")
+	v.Wait("typed", func() bool { return v.Ctl.Typed == 8 })
+	v.Leave()
+	v.WantEnd(proto.OK)
 	r.Exit(3, 0)
 	var events []string
 	for line := range strings.Lines(b.String()) {
@@ -256,21 +257,21 @@ func TestAuditNames(t *testing.T) {
 	t.Parallel()
 	var b safeBuffer
 	in := new(typed)
-	r := newRoom(t, share.Options{Input: in, Size: share.SizeWriter, Audit: share.NewAudit(&b)})
-	v := r.view(share.Visitor{ID: "mk1key", Addr: "192.0.2.9:1", Caps: mayView}, wire.TermOpen{Mode: wire.TermScreen, Cols: 90, Rows: 30})
-	v.ask()
-	v.wait("to have asked", func() bool { return v.ctl.Ask })
+	r := sharetest.NewRoom(t, share.Options{Input: in, Size: share.SizeWriter, Audit: share.NewAudit(&b)})
+	v := r.View(share.Visitor{ID: "mk1key", Addr: "192.0.2.9:1", Caps: sharetest.MayView}, wire.TermOpen{Mode: wire.TermScreen, Cols: 90, Rows: 30})
+	v.Ask()
+	v.Wait("to have asked", func() bool { return v.Ctl.Ask })
 	for _, err := range []error{r.Grant(1), nil, r.Revoke(1), r.Grant(1)} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	v.typeKeys("x")
+	v.TypeKeys("x")
 	eventually(t, "a key", func() bool { return in.String() == "x" })
 	if err := r.Kick(1); err != nil {
 		t.Fatal(err)
 	}
-	v.end(proto.Declined)
+	v.WantEnd(proto.Declined)
 	eventually(t, "the end", func() bool { return strings.Contains(b.String(), `"leave"`) })
 	var got []string
 	for line := range strings.Lines(b.String()) {
@@ -312,14 +313,14 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	told, status := make(chan error, 10), make(chan share.Status, 1000)
-	r := newRoom(t, share.Options{
+	r := sharetest.NewRoom(t, share.Options{
 		Audit: share.NewAudit(&audit), Record: c, Gap: func(err error) { told <- err },
 		Changed: func(s share.Status) { status <- s },
 	})
 	record.room.Store(false)
-	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+	v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
 	r.Output([]byte("lost"))
-	v.wait("output", func() bool { return v.screen.Text()[0] == "lost" })
+	v.Wait("output", func() bool { return v.Screen.Text()[0] == "lost" })
 	if err := <-told; proto.CodeOf(err) != proto.Space {
 		t.Errorf("told of %v", err)
 	}
@@ -331,8 +332,8 @@ func TestFullDisk(t *testing.T) {
 	record.room.Store(true)
 	audit.room.Store(true)
 	r.Output([]byte("kept"))
-	_ = v.to.Close()
-	v.end(proto.OK)
+	v.Leave()
+	v.WantEnd(proto.OK)
 	for s := range status {
 		if !s.Gap {
 			break

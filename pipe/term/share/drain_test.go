@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mesh/pipe/term/share"
+	"mesh/pipe/term/sharetest"
 	"mesh/proto/wire"
 )
 
@@ -30,7 +31,7 @@ func TestDrainOfHostileViewer(t *testing.T) {
 				from, says := io.Pipe()
 				shown, to := io.Pipe()
 				served := make(chan error, 1)
-				go func() { served <- s.Serve(t.Context(), from, to, anyone(mayView)) }()
+				go func() { served <- s.Serve(t.Context(), from, to, sharetest.Visitor(sharetest.MayView)) }()
 				go func() { _, _ = io.Copy(io.Discard, shown) }()
 				_, _ = says.Write(wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermRaw}))
 				synctest.Wait()

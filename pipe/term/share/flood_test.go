@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mesh/pipe/term/share"
+	"mesh/pipe/term/sharetest"
 	"mesh/proto/wire"
 )
 
@@ -23,7 +24,7 @@ func TestFloodIsSeenInPictures(t *testing.T) {
 		from, says := io.Pipe()
 		shown, to := io.Pipe()
 		var wg sync.WaitGroup
-		wg.Go(func() { _ = s.Serve(t.Context(), from, to, anyone(mayView)) })
+		wg.Go(func() { _ = s.Serve(t.Context(), from, to, sharetest.Visitor(sharetest.MayView)) })
 		var mu sync.Mutex
 		seq := int64(-1)
 		var pictures, output int

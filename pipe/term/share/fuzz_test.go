@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mesh/pipe/term/share"
+	"mesh/pipe/term/sharetest"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
@@ -47,11 +48,11 @@ func FuzzViewer(f *testing.F) {
 			_, _ = io.Copy(w, bytes.NewReader(in))
 			_ = w.Close()
 		}()
-		caps := proto.Caps(mayView)
+		caps := proto.Caps(sharetest.MayView)
 		if types {
-			caps = mayType
+			caps = sharetest.MayType
 		}
-		err := s.Serve(t.Context(), from, to, anyone(caps))
+		err := s.Serve(t.Context(), from, to, sharetest.Visitor(caps))
 		switch code := proto.CodeOf(err); code {
 		case proto.OK, proto.Protocol, proto.Truncated, proto.Capability:
 		default:

@@ -7,72 +7,71 @@ import (
 	"testing"
 
 	"mesh/pipe/term/share"
+	"mesh/pipe/term/sharetest"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
-
-func (v *viewer) ask() { v.send(wire.AppendFrame(nil, &wire.TermCtl{Ask: true})) }
 
 // Who asks is seen to ask; who is granted the right types, on all links of its node,
 // also on one that comes later, and on no other's.
 func TestGrant(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
-	r := newRoom(t, share.Options{Input: in, Size: share.SizeWriter})
-	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Cols: 90, Rows: 30})
-	other := r.view(share.Visitor{ID: "mk1other", Caps: mayView}, wire.TermOpen{Mode: wire.TermScreen})
+	r := sharetest.NewRoom(t, share.Options{Input: in, Size: share.SizeWriter})
+	v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen, Cols: 90, Rows: 30})
+	other := r.View(share.Visitor{ID: "mk1other", Caps: sharetest.MayView}, wire.TermOpen{Mode: wire.TermScreen})
 	if err := r.Grant(7); proto.CodeOf(err) != proto.Usage {
 		t.Errorf("nobody: got %v", err)
 	}
-	v.ask()
-	v.wait("to have asked", func() bool { return v.ctl.Ask && v.ctl.Rights == "tty:view" })
+	v.Ask()
+	v.Wait("to have asked", func() bool { return v.Ctl.Ask && v.Ctl.Rights == "tty:view" })
 	if l := r.List(); !l[0].Asks || l[1].Asks {
 		t.Errorf("got %+v", l)
 	}
 	if err := r.Grant(1); err != nil {
 		t.Fatal(err)
 	}
-	v.wait("the right", func() bool {
-		return v.ctl.Rights == "tty:view,tty:control" && !v.ctl.Ask && fmt.Sprint(v.notices) == "[you may type here now]"
+	v.Wait("the right", func() bool {
+		return v.Ctl.Rights == "tty:view,tty:control" && !v.Ctl.Ask && fmt.Sprint(v.Notices) == "[you may type here now]"
 	})
-	v.typeKeys("a")
+	v.TypeKeys("a")
 	eventually(t, "a key", func() bool { return in.String() == "a" })
 	if cols, rows := r.Size(); cols != 90 || rows != 30 {
 		t.Errorf("size is %d x %d, want that of who types", cols, rows)
 	}
-	again := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
-	if again.session.Rights != "tty:view,tty:control" {
-		t.Errorf("who comes again may %s", again.session.Rights)
+	again := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
+	if again.Session.Rights != "tty:view,tty:control" {
+		t.Errorf("who comes again may %s", again.Session.Rights)
 	}
-	other.typeKeys("b")
-	other.end(proto.Capability)
+	other.TypeKeys("b")
+	other.WantEnd(proto.Capability)
 
 	// Taken back, and given again.
 	if err := r.Revoke(1); err != nil {
 		t.Fatal(err)
 	}
-	v.wait("no right", func() bool { return v.ctl.Rights == "tty:view" })
-	v.typeKeys("c") // it may be on its way, so this is no reason to cut it off
-	v.ask()
-	v.wait("to have asked", func() bool { return v.ctl.Ask })
+	v.Wait("no right", func() bool { return v.Ctl.Rights == "tty:view" })
+	v.TypeKeys("c") // it may be on its way, so this is no reason to cut it off
+	v.Ask()
+	v.Wait("to have asked", func() bool { return v.Ctl.Ask })
 	if err := r.Revoke(1); err != nil { // which is the answer
 		t.Fatal(err)
 	}
-	v.wait("a refusal", func() bool { return !v.ctl.Ask && v.notices[len(v.notices)-1] == "the sharer does not let you type" })
+	v.Wait("a refusal", func() bool { return !v.Ctl.Ask && v.Notices[len(v.Notices)-1] == "the sharer does not let you type" })
 	if err := r.Grant(1); err != nil {
 		t.Fatal(err)
 	}
-	v.typeKeys("d")
+	v.TypeKeys("d")
 	eventually(t, "a key", func() bool { return in.String() == "ad" })
 	if err := r.Revoke(0); err != nil {
 		t.Fatal(err)
 	}
-	late := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
-	if late.session.Rights != "tty:view" {
-		t.Errorf("after a revocation for all, who comes may %s", late.session.Rights)
+	late := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+	if late.Session.Rights != "tty:view" {
+		t.Errorf("after a revocation for all, who comes may %s", late.Session.Rights)
 	}
-	late.typeKeys("e")
-	late.end(proto.Capability)
+	late.TypeKeys("e")
+	late.WantEnd(proto.Capability)
 	if got := in.String(); got != "ad" {
 		t.Errorf("%q was typed, want ad", got)
 	}
@@ -82,29 +81,29 @@ func TestGrant(t *testing.T) {
 func TestGrantEndsWithSession(t *testing.T) {
 	t.Parallel()
 	for range 2 {
-		r := newRoom(t, share.Options{Input: new(typed)})
-		v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
-		if v.session.Rights != "tty:view" {
-			t.Errorf("may %s", v.session.Rights)
+		r := sharetest.NewRoom(t, share.Options{Input: new(typed)})
+		v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
+		if v.Session.Rights != "tty:view" {
+			t.Errorf("may %s", v.Session.Rights)
 		}
 		if err := r.Grant(1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r := newRoom(t, share.Options{}) // nothing to type into
-	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+	r := sharetest.NewRoom(t, share.Options{}) // nothing to type into
+	v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
 	if err := r.Grant(1); proto.CodeOf(err) != proto.Usage {
 		t.Errorf("a stream: got %v", err)
 	}
-	v.ask()
-	v.wait("an answer", func() bool { return fmt.Sprint(v.notices) == "[nobody can type here]" })
+	v.Ask()
+	v.Wait("an answer", func() bool { return fmt.Sprint(v.Notices) == "[nobody can type here]" })
 }
 
 // A TERM_CTL of a viewer asks for the right to type, and is nothing else.
 func TestHostileAsking(t *testing.T) {
 	t.Parallel()
 	var audit safeBuffer
-	r := newRoom(t, share.Options{Input: new(typed), Audit: share.NewAudit(&audit)})
+	r := sharetest.NewRoom(t, share.Options{Input: new(typed), Audit: share.NewAudit(&audit)})
 	for _, m := range []*wire.TermCtl{
 		{},
 		{Ask: true, Rights: "tty:view,tty:control"},
@@ -115,16 +114,16 @@ func TestHostileAsking(t *testing.T) {
 		{Ask: true, Typed: 1},
 		{Ask: true, Seq: 1},
 	} {
-		v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
-		v.send(wire.AppendFrame(nil, m))
-		v.end(proto.Protocol)
+		v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
+		v.Send(wire.AppendFrame(nil, m))
+		v.WantEnd(proto.Protocol)
 	}
-	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+	v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
 	for range 10000 {
-		v.ask()
+		v.Ask()
 	}
 	r.Output([]byte("x"))
-	v.wait("output", func() bool { return v.ctl.Ask && v.screen.Text()[0] == "x" })
+	v.Wait("output", func() bool { return v.Ctl.Ask && v.Screen.Text()[0] == "x" })
 	if n := strings.Count(audit.String(), `"event":"ask"`); n != 1 {
 		t.Errorf("asked 10000 times, %d times in the audit, want 1", n)
 	}
@@ -132,7 +131,7 @@ func TestHostileAsking(t *testing.T) {
 
 // Viewers that come and go in a loop, ask, and send their sizes leave nothing behind.
 func TestComeAndGo(t *testing.T) { // alone, since it looks at the memory
-	r := newRoom(t, share.Options{Input: new(typed)})
+	r := sharetest.NewRoom(t, share.Options{Input: new(typed)})
 	heap := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
@@ -140,23 +139,23 @@ func TestComeAndGo(t *testing.T) { // alone, since it looks at the memory
 		return int64(m.HeapAlloc)
 	}
 	round := func() {
-		var all []*viewer
+		var all []*sharetest.Viewer
 		for i := range 200 {
-			caps := proto.Caps(mayView)
+			caps := proto.Caps(sharetest.MayView)
 			if i%2 == 0 {
-				caps = mayType
+				caps = sharetest.MayType
 			}
-			all = append(all, r.view(share.Visitor{ID: fmt.Sprintf("mk1%d", i), Caps: caps}, wire.TermOpen{Mode: wire.TermScreen, Cols: 90, Rows: 30}))
+			all = append(all, r.View(share.Visitor{ID: fmt.Sprintf("mk1%d", i), Caps: caps}, wire.TermOpen{Mode: wire.TermScreen, Cols: 90, Rows: 30}))
 		}
 		for i, v := range all {
 			if i%2 == 0 {
-				v.send(wire.AppendFrame(nil, &wire.TermResize{Cols: 100, Rows: 30}))
+				v.Send(wire.AppendFrame(nil, &wire.TermResize{Cols: 100, Rows: 30}))
 			}
-			v.ask()
-			_ = v.to.Close()
-			v.end(proto.OK)
+			v.Ask()
+			v.Leave()
+			v.WantEnd(proto.OK)
 		}
-		r.wg.Wait() // the tests' side of them
+		r.Wait() // the tests' side of them
 	}
 	round()
 	before := heap()
@@ -175,9 +174,9 @@ func TestComeAndGo(t *testing.T) { // alone, since it looks at the memory
 // stands for several nodes stands for none.
 func TestNames(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, share.Options{Input: new(typed)})
+	r := sharetest.NewRoom(t, share.Options{Input: new(typed)})
 	visit := func(id, book, own string) {
-		r.view(share.Visitor{ID: id, Name: book, Caps: mayView}, wire.TermOpen{Mode: wire.TermScreen, Name: own})
+		r.View(share.Visitor{ID: id, Name: book, Caps: sharetest.MayView}, wire.TermOpen{Mode: wire.TermScreen, Name: own})
 	}
 	visit("mk1aaaaaaaaaa", "alice", "")
 	visit("mk1aaaaaaaaaa", "alice", "")      // the same node

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mesh/pipe/term/share"
+	"mesh/pipe/term/sharetest"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
@@ -16,7 +17,7 @@ import (
 // eventually waits until is says so.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !is(); <-time.After(time.Millisecond) {
+	for end := time.Now().Add(sharetest.Patience); !is(); <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited for %s", what)
 		}
@@ -34,12 +35,12 @@ func TestReadOnly(t *testing.T) {
 		"size":  wire.AppendFrame(nil, &wire.TermResize{Cols: 10, Rows: 10}),
 	} {
 		in := new(typed)
-		r := newRoom(t, share.Options{Input: in, Size: share.SizeWriter})
-		v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Cols: 10, Rows: 10})
-		other := r.view(share.Visitor{ID: "mk1other", Caps: mayView}, wire.TermOpen{Mode: wire.TermScreen})
-		v.send(frame)
-		v.end(proto.Capability)
-		other.wait("the other alone", func() bool { return other.ctl.Viewers == 1 })
+		r := sharetest.NewRoom(t, share.Options{Input: in, Size: share.SizeWriter})
+		v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen, Cols: 10, Rows: 10})
+		other := r.View(share.Visitor{ID: "mk1other", Caps: sharetest.MayView}, wire.TermOpen{Mode: wire.TermScreen})
+		v.Send(frame)
+		v.WantEnd(proto.Capability)
+		other.Wait("the other alone", func() bool { return other.Ctl.Viewers == 1 })
 		if got := in.String(); got != "" {
 			t.Errorf("%s: %q was typed", what, got)
 		}
@@ -47,7 +48,7 @@ func TestReadOnly(t *testing.T) {
 			t.Errorf("%s: size is %d x %d", what, cols, rows)
 		}
 	}
-	r := newRoom(t, share.Options{})
+	r := sharetest.NewRoom(t, share.Options{})
 	source := share.Visitor{ID: "mk1x", Caps: proto.CapTTYControl}
 	if err := r.Serve(t.Context(), nil, nil, source); proto.CodeOf(err) != proto.Capability {
 		t.Errorf("who may type but not view: got %v", err)
@@ -58,18 +59,18 @@ func TestReadOnly(t *testing.T) {
 func TestWriters(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
-	r := newRoom(t, share.Options{Input: in})
-	var writers []*viewer
+	r := sharetest.NewRoom(t, share.Options{Input: in})
+	var writers []*sharetest.Viewer
 	for i := range 3 {
-		writers = append(writers, r.view(share.Visitor{ID: fmt.Sprintf("mk1writer%d", i), Caps: mayType}, wire.TermOpen{Mode: wire.TermScreen}))
+		writers = append(writers, r.View(share.Visitor{ID: fmt.Sprintf("mk1writer%d", i), Caps: sharetest.MayType}, wire.TermOpen{Mode: wire.TermScreen}))
 	}
 	var wg sync.WaitGroup
 	for i, w := range writers {
 		wg.Go(func() {
-			w.typeKeys("\x1b[200~" + strings.Repeat(string(rune('a'+i)), 100))
-			w.typeKeys(strings.Repeat(string(rune('a'+i)), 100) + "\x1b[20")
-			w.typeKeys("1~\x1b[1;")
-			w.typeKeys("5C")
+			w.TypeKeys("\x1b[200~" + strings.Repeat(string(rune('a'+i)), 100))
+			w.TypeKeys(strings.Repeat(string(rune('a'+i)), 100) + "\x1b[20")
+			w.TypeKeys("1~\x1b[1;")
+			w.TypeKeys("5C")
 		})
 	}
 	wg.Wait()
@@ -84,8 +85,8 @@ func TestWriters(t *testing.T) {
 		}
 	}
 	for i, w := range writers {
-		w.wait("its bytes counted", func() bool { return w.ctl.Typed == int64(len(want[i])) })
-		w.wait("who types", func() bool { return len(w.ctl.Writers) > 0 })
+		w.Wait("its bytes counted", func() bool { return w.Ctl.Typed == int64(len(want[i])) })
+		w.Wait("who types", func() bool { return len(w.Ctl.Writers) > 0 })
 	}
 }
 
@@ -94,13 +95,13 @@ func TestWriters(t *testing.T) {
 func TestSharerWins(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
-	r := newRoom(t, share.Options{Input: in})
-	w := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
-	w.typeKeys("\x1b[200~rm -rf ")
+	r := sharetest.NewRoom(t, share.Options{Input: in})
+	w := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+	w.TypeKeys("\x1b[200~rm -rf ")
 	eventually(t, "the paste", func() bool { return strings.HasSuffix(in.String(), "rf ") })
 	r.Type([]byte("\x03"))
-	w.typeKeys("/\r")
-	w.typeKeys("\x1b[201~after")
+	w.TypeKeys("/\r")
+	w.TypeKeys("\x1b[201~after")
 	const want = "\x1b[200~rm -rf \x1b[201~\x03after"
 	eventually(t, "the rest", func() bool { return strings.HasSuffix(in.String(), "after") })
 	if got := in.String(); got != want {
@@ -113,11 +114,11 @@ func TestSharerWins(t *testing.T) {
 func TestFloodOfKeys(t *testing.T) {
 	t.Parallel()
 	stuck := &stuckTerminal{go1: make(chan struct{})}
-	r := newRoom(t, share.Options{Input: stuck})
-	w := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
+	r := sharetest.NewRoom(t, share.Options{Input: stuck})
+	w := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
 	go func() {
 		for range 50 {
-			w.typeKeys(strings.Repeat("x", proto.MaxTermInBytes))
+			w.TypeKeys(strings.Repeat("x", proto.MaxTermInBytes))
 		}
 	}()
 	<-stuck.began()
@@ -159,36 +160,36 @@ func (s *stuckTerminal) Write(p []byte) (int, error) {
 func TestWriterSize(t *testing.T) {
 	t.Parallel()
 	var log typed
-	r := newRoom(t, share.Options{Input: &log, Size: share.SizeWriter, Resize: func(cols, rows int) error {
+	r := sharetest.NewRoom(t, share.Options{Input: &log, Size: share.SizeWriter, Resize: func(cols, rows int) error {
 		_, err := fmt.Fprintf(&log, "<%dx%d>", cols, rows)
 		return err
 	}})
 	r.Resize(100, 30)
-	a := r.view(share.Visitor{ID: "mk1a", Caps: mayType}, wire.TermOpen{Mode: wire.TermScreen, Cols: 60, Rows: 20})
-	b := r.view(share.Visitor{ID: "mk1b", Caps: mayType}, wire.TermOpen{Mode: wire.TermScreen, Cols: 70, Rows: 21})
+	a := r.View(share.Visitor{ID: "mk1a", Caps: sharetest.MayType}, wire.TermOpen{Mode: wire.TermScreen, Cols: 60, Rows: 20})
+	b := r.View(share.Visitor{ID: "mk1b", Caps: sharetest.MayType}, wire.TermOpen{Mode: wire.TermScreen, Cols: 70, Rows: 21})
 	step := func(want string, do func()) {
 		t.Helper()
 		do()
 		eventually(t, want, func() bool { return log.String() == want })
 	}
-	step("<100x30><60x20>a", func() { a.typeKeys("a") })
-	step("<100x30><60x20>a<70x21>b", func() { b.typeKeys("b") })
-	step("<100x30><60x20>a<70x21>b<71x22>", func() { b.send(wire.AppendFrame(nil, &wire.TermResize{Cols: 71, Rows: 22})) })
+	step("<100x30><60x20>a", func() { a.TypeKeys("a") })
+	step("<100x30><60x20>a<70x21>b", func() { b.TypeKeys("b") })
+	step("<100x30><60x20>a<70x21>b<71x22>", func() { b.Send(wire.AppendFrame(nil, &wire.TermResize{Cols: 71, Rows: 22})) })
 	step("<100x30><60x20>a<70x21>b<71x22><100x30>s", func() { r.Type([]byte("s")) })
-	a.send(wire.AppendFrame(nil, &wire.TermResize{Cols: 61, Rows: 22})) // not who types
-	step("<100x30><60x20>a<70x21>b<71x22><100x30>s<61x22>c", func() { a.typeKeys("c") })
-	a.wait("its own size", func() bool { cols, rows := a.screen.Size(); return cols == 61 && rows == 22 })
+	a.Send(wire.AppendFrame(nil, &wire.TermResize{Cols: 61, Rows: 22})) // not who types
+	step("<100x30><60x20>a<70x21>b<71x22><100x30>s<61x22>c", func() { a.TypeKeys("c") })
+	a.Wait("its own size", func() bool { cols, rows := a.Screen.Size(); return cols == 61 && rows == 22 })
 }
 
 // With the default nobody changes the sharer's size.
 func TestSharerSize(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
-	r := newRoom(t, share.Options{Input: in})
-	v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen, Cols: 20, Rows: 5})
-	v.typeKeys("x")
-	v.send(wire.AppendFrame(nil, &wire.TermResize{Cols: 10, Rows: 10}))
-	v.typeKeys("y")
+	r := sharetest.NewRoom(t, share.Options{Input: in})
+	v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen, Cols: 20, Rows: 5})
+	v.TypeKeys("x")
+	v.Send(wire.AppendFrame(nil, &wire.TermResize{Cols: 10, Rows: 10}))
+	v.TypeKeys("y")
 	eventually(t, "keys", func() bool { return in.String() == "xy" })
 	if cols, rows := r.Size(); cols != 80 || rows != 24 {
 		t.Errorf("size is %d x %d", cols, rows)
@@ -201,11 +202,11 @@ func TestQueries(t *testing.T) {
 	t.Parallel()
 	const queries = "\x1b[c\x1b[6n\x1b[5n"
 	in := new(typed)
-	r := newRoom(t, share.Options{Input: in, Answers: true})
+	r := sharetest.NewRoom(t, share.Options{Input: in, Answers: true})
 	for range 5 {
-		v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
-		v.wait("screen", func() bool { return v.snapshots == 1 })
-		v.typeKeys("\x1b[?62;22c\x1b[1;1R\x1b[0n")
+		v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+		v.Wait("screen", func() bool { return v.Snapshots == 1 })
+		v.TypeKeys("\x1b[?62;22c\x1b[1;1R\x1b[0n")
 	}
 	r.Output([]byte(queries))
 	eventually(t, "answers", func() bool { return strings.HasSuffix(in.String(), "\x1b[0n") })
@@ -213,7 +214,7 @@ func TestQueries(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	in = new(typed)
-	r = newRoom(t, share.Options{Input: in})
+	r = sharetest.NewRoom(t, share.Options{Input: in})
 	r.Output([]byte(queries))
 	r.Type([]byte("."))
 	eventually(t, "a key", func() bool { return in.String() != "" })
@@ -228,15 +229,15 @@ func TestFloodOfSizes(t *testing.T) {
 	t.Parallel()
 	var sizes atomic.Int64
 	in := new(typed)
-	r := newRoom(t, share.Options{Input: in, Size: share.SizeWriter, Resize: func(int, int) error { sizes.Add(1); return nil }})
-	v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen, Cols: 90, Rows: 30})
-	other := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
-	v.typeKeys("a")
+	r := sharetest.NewRoom(t, share.Options{Input: in, Size: share.SizeWriter, Resize: func(int, int) error { sizes.Add(1); return nil }})
+	v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen, Cols: 90, Rows: 30})
+	other := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
+	v.TypeKeys("a")
 	eventually(t, "a key", func() bool { return in.String() == "a" })
 	begun := time.Now()
 	go func() {
 		for i := range 100 {
-			v.send(wire.AppendFrame(nil, &wire.TermResize{Cols: 100 + i%2, Rows: 30}))
+			v.Send(wire.AppendFrame(nil, &wire.TermResize{Cols: 100 + i%2, Rows: 30}))
 		}
 	}()
 	eventually(t, "sizes", func() bool { return sizes.Load() > 6 })
@@ -244,9 +245,9 @@ func TestFloodOfSizes(t *testing.T) {
 		t.Errorf("six sizes took %s, want at least 50 ms from one to the next", took)
 	}
 	r.Output([]byte("x"))
-	other.wait("output", func() bool { return other.screen.Text()[0] == "x" })
+	other.Wait("output", func() bool { return other.Screen.Text()[0] == "x" })
 	if err := r.Kick(1); err != nil {
 		t.Fatal(err)
 	}
-	v.end(proto.Declined)
+	v.WantEnd(proto.Declined)
 }

@@ -11,6 +11,7 @@ import (
 
 	"mesh/pipe"
 	"mesh/pipe/term/share"
+	"mesh/pipe/term/sharetest"
 	"mesh/pipe/term/view"
 	"mesh/proto"
 	"mesh/proto/link"
@@ -90,7 +91,7 @@ func pair(t *testing.T, n *linktest.Net, s *share.Session, side func(context.Con
 	served := make(chan error, 1)
 	go func() {
 		served <- exchange(listener, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
-			return s.Serve(ctx, from, to, anyone(mayView))
+			return s.Serve(ctx, from, to, sharetest.Visitor(sharetest.MayView))
 		})
 	}()
 	ended := make(chan error, 1)

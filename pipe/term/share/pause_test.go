@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"mesh/pipe/term/share"
+	"mesh/pipe/term/sharetest"
 	"mesh/proto/wire"
 )
 
@@ -22,32 +23,32 @@ func TestPauseWithinPaste(t *testing.T) {
 		"a sequence goes on after it in the pause": {"\x1b[201~\x1b[1;"},
 	} {
 		stuck := &stuckTerminal{go1: make(chan struct{})}
-		r := newRoom(t, share.Options{Input: stuck})
-		v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
-		v.typeKeys("\x1b[200~a")
+		r := sharetest.NewRoom(t, share.Options{Input: stuck})
+		v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+		v.TypeKeys("\x1b[200~a")
 		<-stuck.began()
-		v.typeKeys("waits")
+		v.TypeKeys("waits")
 		eventually(t, "keys in the queue", func() bool { return share.Queued(r.Session) == len("\x1b[200~awaits") })
 		r.Pause(true)
 		close(stuck.go1)
 		for _, keys := range during {
-			v.typeKeys(keys)
+			v.TypeKeys(keys)
 		}
 		r.Type([]byte("secret"))
 		eventually(t, "the sharer's keys", func() bool { return strings.HasSuffix(stuck.String(), "secret") })
-		v.send(wire.AppendFrame(nil, &wire.TermResize{Cols: 99, Rows: 9}))
+		v.Send(wire.AppendFrame(nil, &wire.TermResize{Cols: 99, Rows: 9}))
 		eventually(t, "what came during the pause", func() bool { return r.List()[0].Cols == 99 })
 		r.Pause(false)
 		switch what {
 		case "its end is cut by the end of the pause":
-			v.typeKeys("1~")
+			v.TypeKeys("1~")
 		case "a sequence goes on after it in the pause":
-			v.typeKeys("5C")
+			v.TypeKeys("5C")
 		case "its end comes during the pause":
 		default:
-			v.typeKeys("late\r\x1b[201~")
+			v.TypeKeys("late\r\x1b[201~")
 		}
-		v.typeKeys("y")
+		v.TypeKeys("y")
 		eventually(t, "the viewer's key", func() bool { return strings.HasSuffix(stuck.String(), "y") })
 		got := strings.ReplaceAll(stuck.String(), "\x1b[1;5C", "") // a whole key
 		if want := "\x1b[200~a\x1b[201~secrety"; got != want {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mesh/pipe/term/share"
+	"mesh/pipe/term/sharetest"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
@@ -16,21 +17,21 @@ import (
 // came before; only what the terminal is taking can't be taken back.
 func TestRevokeTakesBack(t *testing.T) {
 	t.Parallel()
-	for what, act := range map[string]func(*room, *viewer) error{
-		"kick":   func(r *room, _ *viewer) error { return r.Kick(1) },
-		"revoke": func(r *room, _ *viewer) error { return r.Revoke(1) },
-		"a link that ends": func(_ *room, v *viewer) error {
-			v.send(wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermRaw}))
-			v.end(proto.Protocol)
+	for what, act := range map[string]func(*sharetest.Room, *sharetest.Viewer) error{
+		"kick":   func(r *sharetest.Room, _ *sharetest.Viewer) error { return r.Kick(1) },
+		"revoke": func(r *sharetest.Room, _ *sharetest.Viewer) error { return r.Revoke(1) },
+		"a link that ends": func(_ *sharetest.Room, v *sharetest.Viewer) error {
+			v.Send(wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermRaw}))
+			v.WantEnd(proto.Protocol)
 			return nil
 		},
 	} {
 		stuck := &stuckTerminal{go1: make(chan struct{})}
-		r := newRoom(t, share.Options{Input: stuck})
-		v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
-		v.typeKeys("a")
+		r := sharetest.NewRoom(t, share.Options{Input: stuck})
+		v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+		v.TypeKeys("a")
 		<-stuck.began()
-		v.typeKeys("rm -rf /\r")
+		v.TypeKeys("rm -rf /\r")
 		eventually(t, "keys in the queue", func() bool { return share.Queued(r.Session) == 10 })
 		if err := act(r, v); err != nil {
 			t.Fatal(err)
@@ -48,16 +49,16 @@ func TestRevokeTakesBack(t *testing.T) {
 func TestRevokedSize(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
-	r := newRoom(t, share.Options{Input: in, Size: share.SizeWriter})
-	v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
-	v.typeKeys("a")
+	r := sharetest.NewRoom(t, share.Options{Input: in, Size: share.SizeWriter})
+	v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+	v.TypeKeys("a")
 	eventually(t, "a key", func() bool { return in.String() == "a" })
 	if err := r.Revoke(1); err != nil {
 		t.Fatal(err)
 	}
-	v.send(wire.AppendFrame(nil, &wire.TermResize{Cols: 10, Rows: 10}))
-	_ = v.to.Close()
-	v.end(proto.OK)
+	v.Send(wire.AppendFrame(nil, &wire.TermResize{Cols: 10, Rows: 10}))
+	v.Leave()
+	v.WantEnd(proto.OK)
 	if cols, rows := r.Size(); cols != 80 || rows != 24 {
 		t.Errorf("size is %d x %d, want 80 x 24", cols, rows)
 	}
@@ -67,12 +68,12 @@ func TestRevokedSize(t *testing.T) {
 func TestGoneWriterLeaves(t *testing.T) {
 	t.Parallel()
 	stuck := &stuckTerminal{go1: make(chan struct{})}
-	r := newRoom(t, share.Options{Input: stuck})
+	r := sharetest.NewRoom(t, share.Options{Input: stuck})
 	ctx, cancel := context.WithCancel(t.Context())
 	from, says := io.Pipe()
 	shown, to := io.Pipe()
 	served := make(chan error, 1)
-	go func() { served <- r.Serve(ctx, from, to, anyone(mayType)) }()
+	go func() { served <- r.Serve(ctx, from, to, sharetest.Visitor(sharetest.MayType)) }()
 	go func() {
 		_, _ = says.Write(wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermScreen}))
 		for range 20 {
@@ -84,7 +85,7 @@ func TestGoneWriterLeaves(t *testing.T) {
 	cancel()
 	select {
 	case <-served:
-	case <-time.After(patience / 4):
+	case <-time.After(sharetest.Patience / 4):
 		t.Errorf("the viewer is still there: %+v", r.List())
 	}
 	close(stuck.go1)
@@ -95,12 +96,12 @@ func TestGoneWriterLeaves(t *testing.T) {
 func TestSharerEndsFloodingPaste(t *testing.T) {
 	t.Parallel()
 	stuck := &stuckTerminal{go1: make(chan struct{})}
-	r := newRoom(t, share.Options{Input: stuck})
-	w := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
-	w.typeKeys("\x1b[200~")
+	r := sharetest.NewRoom(t, share.Options{Input: stuck})
+	w := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+	w.TypeKeys("\x1b[200~")
 	<-stuck.began()
 	for range 3 {
-		w.typeKeys(strings.Repeat("x", proto.MaxTermInBytes))
+		w.TypeKeys(strings.Repeat("x", proto.MaxTermInBytes))
 	}
 	eventually(t, "a flood in the queue", func() bool { return share.Queued(r.Session) > 3*proto.MaxTermInBytes })
 	r.Type([]byte("\x03"))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mesh/pipe/term/share"
+	"mesh/pipe/term/sharetest"
 	"mesh/pipe/term/vt"
 	"mesh/proto"
 	"mesh/proto/wire"
@@ -20,42 +21,42 @@ import (
 // or of a character.
 func TestLateJoin(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, share.Options{})
+	r := sharetest.NewRoom(t, share.Options{})
 	ref := vt.New(80, 24, 100)
 	out := func(s string) {
 		r.Output([]byte(s))
 		_, _ = ref.Write([]byte(s))
 	}
-	first := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
+	first := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
 	for i, s := range []string{
 		"plain\r\n", "\x1b[1;31mred ", "\x1b[", "4", "2mgreen", "\xc3", "\xa4", "\x1b[?1049h\x1b[5;5Halt", "\x1b]0;ti", "tle\x07",
 		"\x1b[?1049l", "\x1b[3;10r\n\n\n\n\n\n\n\n", "\x1b[?2004h\x1b[?1h", "wide 世", "\x1b[?25l",
 	} {
 		out(s)
-		late := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
-		late.wait("all output", func() bool { return late.snapshots == 1 })
-		first.wait("all output", func() bool { return bytes.Equal(first.screen.Snapshot(0), ref.Snapshot(0)) })
-		if got, want := late.screen.Modes(), ref.Modes(); got != want {
+		late := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
+		late.Wait("all output", func() bool { return late.Snapshots == 1 })
+		first.Wait("all output", func() bool { return bytes.Equal(first.Screen.Snapshot(0), ref.Snapshot(0)) })
+		if got, want := late.Screen.Modes(), ref.Modes(); got != want {
 			t.Errorf("step %d: got modes %+v, want %+v", i, got, want)
 		}
-		late.sameAs(ref)
-		_ = late.to.Close()
-		late.end(proto.OK)
+		late.WantScreen(ref)
+		late.Leave()
+		late.WantEnd(proto.OK)
 	}
 }
 
 // Scrollback comes with the first snapshot, as much as is wanted.
 func TestScrollback(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, share.Options{})
+	r := sharetest.NewRoom(t, share.Options{})
 	for i := range 100 {
 		r.Output(fmt.Appendf(nil, "line %d\r\n", i))
 	}
-	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: 10})
-	v.wait("snapshot", func() bool { return v.snapshots == 1 })
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if got := v.screen.HistoryLen(); got != 10 {
+	v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: 10})
+	v.Wait("snapshot", func() bool { return v.Snapshots == 1 })
+	v.Lock()
+	defer v.Unlock()
+	if got := v.Screen.HistoryLen(); got != 10 {
 		t.Errorf("got %d lines of history, want 10", got)
 	}
 }
@@ -64,13 +65,13 @@ func TestScrollback(t *testing.T) {
 func TestRaw(t *testing.T) {
 	t.Parallel()
 	var sizes [][2]int
-	r := newRoom(t, share.Options{Resize: func(cols, rows int) error {
+	r := sharetest.NewRoom(t, share.Options{Resize: func(cols, rows int) error {
 		sizes = append(sizes, [2]int{cols, rows})
 		return nil
 	}})
 	r.Output([]byte("before "))
-	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermRaw})
-	all := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermRaw, History: true})
+	v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermRaw})
+	all := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermRaw, History: true})
 	want := make([]byte, 5<<20)
 	for i := range want {
 		want[i] = byte(rand.IntN(256))
@@ -79,8 +80,8 @@ func TestRaw(t *testing.T) {
 		n := min(1+rand.IntN(64<<10), len(want)-i)
 		r.Output(want[i : i+n])
 		i += n
-		for _, v := range []*viewer{v, all} { // a history of 2 MiB must do
-			v.wait("output", func() bool { return len(v.raw) >= i-1<<20 })
+		for _, v := range []*sharetest.Viewer{v, all} { // a history of 2 MiB must do
+			v.Wait("output", func() bool { return len(v.Raw) >= i-1<<20 })
 		}
 	}
 	r.Resize(100, 30)
@@ -88,19 +89,19 @@ func TestRaw(t *testing.T) {
 	r.Output([]byte("after"))
 	r.Exit(7, 0)
 	for _, c := range []struct {
-		v    *viewer
+		v    *sharetest.Viewer
 		want string
 	}{{v, string(want) + "after"}, {all, "before " + string(want) + "after"}} {
-		c.v.wait("the end", func() bool { return c.v.exit != nil })
-		c.v.end(proto.OK)
-		if string(c.v.raw) != c.want {
-			t.Errorf("got %d bytes, want the %d of the output", len(c.v.raw), len(c.want))
+		c.v.Wait("the end", func() bool { return c.v.Exit != nil })
+		c.v.WantEnd(proto.OK)
+		if string(c.v.Raw) != c.want {
+			t.Errorf("got %d bytes, want the %d of the output", len(c.v.Raw), len(c.want))
 		}
-		if c.v.exit.Code != 7 || c.v.exit.Seq != int64(len(want))+12 {
-			t.Errorf("got %+v, want code 7 at %d", c.v.exit, len(want)+12)
+		if c.v.Exit.Code != 7 || c.v.Exit.Seq != int64(len(want))+12 {
+			t.Errorf("got %+v, want code 7 at %d", c.v.Exit, len(want)+12)
 		}
-		if cols, rows := c.v.screen.Size(); cols != 100 || rows != 30 || len(c.v.marks) != 1 || c.v.marks[0] != "here" {
-			t.Errorf("got %d x %d and marks %q", cols, rows, c.v.marks)
+		if cols, rows := c.v.Screen.Size(); cols != 100 || rows != 30 || len(c.v.Marks) != 1 || c.v.Marks[0] != "here" {
+			t.Errorf("got %d x %d and marks %q", cols, rows, c.v.Marks)
 		}
 	}
 	if len(sizes) != 1 || sizes[0] != [2]int{100, 30} {
@@ -111,11 +112,11 @@ func TestRaw(t *testing.T) {
 // 100 viewers see the same.
 func TestManyViewers(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, share.Options{})
+	r := sharetest.NewRoom(t, share.Options{})
 	ref := vt.New(80, 24, 100)
-	var all []*viewer
+	var all []*sharetest.Viewer
 	for range 100 {
-		all = append(all, r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen}))
+		all = append(all, r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen}))
 	}
 	for i := range 300 {
 		s := fmt.Sprintf("\x1b[%d;%dH\x1b[3%dm%d", i%24+1, i%70+1, i%8, i)
@@ -123,8 +124,8 @@ func TestManyViewers(t *testing.T) {
 		_, _ = ref.Write([]byte(s))
 	}
 	for _, v := range all {
-		v.sameAs(ref)
-		v.wait("the number of viewers", func() bool { return v.ctl.Viewers == 100 })
+		v.WantScreen(ref)
+		v.Wait("the number of viewers", func() bool { return v.Ctl.Viewers == 100 })
 	}
 }
 
@@ -132,14 +133,14 @@ func TestManyViewers(t *testing.T) {
 // is then.
 func TestStalledViewer(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, share.Options{})
+	r := sharetest.NewRoom(t, share.Options{})
 	ref := vt.New(80, 24, 100)
-	var all []*viewer
+	var all []*sharetest.Viewer
 	for range 3 {
-		all = append(all, r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen}))
+		all = append(all, r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen}))
 	}
-	all[1].wait("first screen", func() bool { return all[1].snapshots == 1 })
-	all[1].stall(true)
+	all[1].Wait("first screen", func() bool { return all[1].Snapshots == 1 })
+	all[1].Stall(true)
 	line := []byte(strings.Repeat("y\r\n", 5000))
 	for range 1000 {
 		r.Output(line)
@@ -147,18 +148,18 @@ func TestStalledViewer(t *testing.T) {
 	}
 	r.Output([]byte("end"))
 	_, _ = ref.Write([]byte("end"))
-	all[0].sameAs(ref)
-	all[2].sameAs(ref)
-	all[1].stall(false)
+	all[0].WantScreen(ref)
+	all[2].WantScreen(ref)
+	all[1].Stall(false)
 	begun := time.Now()
-	all[1].sameAs(ref)
+	all[1].WantScreen(ref)
 	if took := time.Since(begun); took > 5*time.Second { // without a snapshot it would have the history to show
 		t.Errorf("a viewer that goes on took %s to see the screen", took)
 	}
-	all[1].mu.Lock()
-	defer all[1].mu.Unlock()
-	if all[1].gap < 10<<20 {
-		t.Errorf("the stalled viewer was sent all but %d bytes, want a snapshot in their place", all[1].gap)
+	all[1].Lock()
+	defer all[1].Unlock()
+	if all[1].Gap < 10<<20 {
+		t.Errorf("the stalled viewer was sent all but %d bytes, want a snapshot in their place", all[1].Gap)
 	}
 }
 
@@ -166,17 +167,17 @@ func TestStalledViewer(t *testing.T) {
 // acknowledge, since it has all output. It goes on.
 func TestStalledWhileResized(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, share.Options{})
-	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
-	v.wait("first screen", func() bool { return v.snapshots == 1 })
+	r := sharetest.NewRoom(t, share.Options{})
+	v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
+	v.Wait("first screen", func() bool { return v.Snapshots == 1 })
 	r.Output([]byte("begin"))
-	v.wait("output", func() bool { return v.seq == 5 })
-	v.stall(true)
+	v.Wait("output", func() bool { return v.Seq == 5 })
+	v.Stall(true)
 	for i := range 5000 {
 		r.Resize(80+i%2, 24)
 	}
-	v.stall(false)
-	v.wait("a snapshot in place of sizes", func() bool { return v.snapshots == 2 })
+	v.Stall(false)
+	v.Wait("a snapshot in place of sizes", func() bool { return v.Snapshots == 2 })
 	ref := vt.New(81, 24, 100)
 	_, _ = ref.Write([]byte("begin"))
 	for range 100 {
@@ -184,13 +185,13 @@ func TestStalledWhileResized(t *testing.T) {
 		r.Output(line)
 		_, _ = ref.Write(line)
 	}
-	v.sameAs(ref)
+	v.WantScreen(ref)
 }
 
 // A viewer that wants all the scrollback costs its memory once, and not for as long
 // as it views.
 func TestScrollbackIsNotKept(t *testing.T) {
-	r := newRoom(t, share.Options{Cols: 200, Rows: 24})
+	r := sharetest.NewRoom(t, share.Options{Cols: 200, Rows: 24})
 	r.Output([]byte(strings.Repeat(strings.Repeat("x", 198)+"\r\n", proto.MaxTermScrollback)))
 	heap := func() int64 {
 		var m runtime.MemStats
@@ -199,8 +200,8 @@ func TestScrollbackIsNotKept(t *testing.T) {
 		return int64(m.HeapAlloc)
 	}
 	view := func() {
-		v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: proto.MaxTermScrollback})
-		v.wait("the screen", func() bool { return v.snapshots == 1 && v.ctl.Viewers > 0 })
+		v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: proto.MaxTermScrollback})
+		v.Wait("the screen", func() bool { return v.Snapshots == 1 && v.Ctl.Viewers > 0 })
 	}
 	view()
 	before := heap()
@@ -216,11 +217,11 @@ func TestScrollbackIsNotKept(t *testing.T) {
 // The sharer's end is told to all, and nobody is waited for who takes nothing.
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, share.Options{})
-	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
-	dead := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen})
-	dead.stall(true)
-	t.Cleanup(func() { dead.stall(false) })
+	r := sharetest.NewRoom(t, share.Options{})
+	v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
+	dead := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
+	dead.Stall(true)
+	t.Cleanup(func() { dead.Stall(false) })
 	r.Output([]byte("bye"))
 	r.Exit(143, 15)
 	begun := time.Now()
@@ -228,23 +229,23 @@ func TestDrain(t *testing.T) {
 	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("the end took %s", took)
 	}
-	v.end(proto.OK)
-	if v.exit == nil || *v.exit != (wire.TermExit{Seq: 3, Code: 143, Signal: 15}) {
-		t.Errorf("got %+v", v.exit)
+	v.WantEnd(proto.OK)
+	if v.Exit == nil || *v.Exit != (wire.TermExit{Seq: 3, Code: 143, Signal: 15}) {
+		t.Errorf("got %+v", v.Exit)
 	}
 }
 
 func TestAcknowledgeWhatWasNotSent(t *testing.T) {
 	t.Parallel()
 	for what, seqs := range map[string][]int64{"never sent": {1 << 40}, "less than before": {3, 2}} {
-		r := newRoom(t, share.Options{})
-		v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermRaw})
+		r := sharetest.NewRoom(t, share.Options{})
+		v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermRaw})
 		r.Output([]byte("output"))
-		v.wait("output", func() bool { return len(v.raw) == 6 })
+		v.Wait("output", func() bool { return len(v.Raw) == 6 })
 		for _, seq := range seqs {
-			v.send(wire.AppendFrame(nil, &wire.TermAck{Seq: seq}))
+			v.Send(wire.AppendFrame(nil, &wire.TermAck{Seq: seq}))
 		}
-		v.end(proto.Protocol)
+		v.WantEnd(proto.Protocol)
 		_ = what
 	}
 }
@@ -259,10 +260,10 @@ func TestHostileFrames(t *testing.T) {
 		"too much input":   wire.AppendHeader(nil, wire.Header{Type: wire.TypeTermIn, Bytes: proto.MaxTermInBytes + 1}),
 		"no frame":         []byte("GET / HTTP/1.1\r\n\r\n"),
 	} {
-		r := newRoom(t, share.Options{Input: new(typed)})
-		v := r.view(anyone(mayType), wire.TermOpen{Mode: wire.TermScreen})
-		v.send(frame)
-		v.end(proto.Protocol)
+		r := sharetest.NewRoom(t, share.Options{Input: new(typed)})
+		v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+		v.Send(frame)
+		v.WantEnd(proto.Protocol)
 		if got := r.List(); len(got) != 0 {
 			t.Errorf("%s: viewers %+v are left", what, got)
 		}
@@ -294,7 +295,7 @@ func (w *typed) String() string {
 // session's time, and see the screen as it is all the same.
 func TestScrollbackIsBounded(t *testing.T) { // alone, since it looks at the time
 	const lines, each = 2000, 200
-	r := newRoom(t, share.Options{Cols: 200, Rows: 24})
+	r := sharetest.NewRoom(t, share.Options{Cols: 200, Rows: 24})
 	r.Output([]byte(strings.Repeat(strings.Repeat("\x1b[31mx\x1b[32my", 99)+"\r\n", lines)))
 	whole := time.Now()
 	share.Picture(r.Session, lines)
@@ -308,7 +309,7 @@ func TestScrollbackIsBounded(t *testing.T) { // alone, since it looks at the tim
 	if took := time.Since(begun); took > 20*one+each*5*time.Millisecond {
 		t.Errorf("%d joins took %s, one without a bound %s", each, took, one)
 	}
-	v := r.view(anyone(mayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: proto.MaxTermScrollback})
-	v.wait("the screen", func() bool { return v.screen.Text()[23] == fmt.Sprintf("line %d", each-1) })
+	v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen, Scrollback: proto.MaxTermScrollback})
+	v.Wait("the screen", func() bool { return v.Screen.Text()[23] == fmt.Sprintf("line %d", each-1) })
 	t.Logf("%d joins: %s; one without a bound: %s", each, time.Since(begun), one)
 }
