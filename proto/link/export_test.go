@@ -1,15 +1,9 @@
 package link
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
 // WatchTime is watchTime.
 const WatchTime = watchTime
-
-// HostOwns is hostOwns.
-func HostOwns(addr netip.Addr) bool { return hostOwns(addr) }
 
 // Looks is watch, for tests of the clock.
 type Looks struct{ w watch }

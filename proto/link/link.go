@@ -11,6 +11,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/handshake"
 	"mesh/proto/identity"
+	"mesh/proto/path"
 	"mesh/proto/token"
 	"mesh/proto/transport"
 	"mesh/proto/wire"
@@ -57,6 +58,10 @@ func (l *Link) Addr() net.Addr { return l.conn.RemoteAddr() }
 
 // Via returns what carries the link: [proto.ViaQUIC] or [proto.ViaTCP].
 func (l *Link) Via() string { return l.conn.Via() }
+
+// Path returns the path that the link's packets take now. It changes when the peer
+// of a QUIC connection moves to another address.
+func (l *Link) Path() path.Path { return path.Of(l.session.endpoint.Endpoint, l.conn) }
 
 // LossBound reports whether what we send is slowed down by every lost packet, so
 // that several flows may bring more than one.

@@ -24,9 +24,10 @@ var ErrBroken = transport.ErrBroken
 type session struct {
 	secret []byte // of method resume
 
-	// The dialer's.
 	endpoint *Endpoint
-	target   Target
+
+	// The dialer's.
+	target Target
 
 	// The listener's.
 	listener  *Listener
@@ -137,7 +138,7 @@ func (s *session) redialOnce(ctx context.Context, t Target, timeout time.Duratio
 // begin makes the session of a listener's link.
 func (l *Listener) begin(link *Link, secret []byte) {
 	link.session = &session{
-		secret: secret, listener: l, transfer: link.Transfer, peer: link.Peer, granted: link.Granted, token: link.Token,
+		secret: secret, endpoint: l.endpoint, listener: l, transfer: link.Transfer, peer: link.Peer, granted: link.Granted, token: link.Token,
 		successor: make(chan *Link, 1), flows: make(chan *Link, proto.MaxFlows-1), current: link,
 	}
 	l.mu.Lock()

@@ -21,10 +21,7 @@ const watchTime = proto.QuietTimeout / 8
 func (l *Link) Watch(ctx context.Context) {
 	tick := time.NewTicker(watchTime)
 	defer tick.Stop()
-	owns := l.session.endpoint.Owns()
-	if owns == nil {
-		owns = hostOwns
-	}
+	owns := l.session.endpoint.Owns
 	w := watch{looked: time.Now(), heard: l.conn.Heard(), owns: owns}
 	if addr := ipOf(l.conn.LocalAddr()); owns(addr) {
 		w.addr = addr
@@ -72,18 +69,6 @@ func (w *watch) look(now time.Time, heard uint64) error {
 		return proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", proto.QuietTimeout)
 	}
 	return nil
-}
-
-// hostOwns reports whether one of the host's interfaces has an address, as far as
-// the system tells.
-func hostOwns(addr netip.Addr) bool {
-	all, err := net.InterfaceAddrs()
-	for _, a := range all {
-		if ipOf(a) == addr {
-			return true
-		}
-	}
-	return err != nil
 }
 
 // ipOf returns an address's IP address, invalid if it has none.

@@ -32,11 +32,12 @@ func TestWatchAddress(t *testing.T) {
 			var there atomic.Bool
 			there.Store(known)
 			sockets := n.Sockets(t)
-			sockets.Owns = func(addr netip.Addr) bool {
-				if want := netip.MustParseAddr("192.0.2.2"); addr != want {
-					t.Errorf("asked for %s, want %s", addr, want)
+			sockets.Interfaces = func() ([]netip.Prefix, error) {
+				addr := "192.0.2.2/24"
+				if !there.Load() {
+					addr = "192.0.2.200/24"
 				}
-				return there.Load()
+				return []netip.Prefix{netip.MustParsePrefix(addr)}, nil
 			}
 			dl, ll := s.dial(t, n.EndpointOn(t, key, sockets), cred, proto.CapSend)
 			ctx, stop := context.WithCancel(t.Context())
@@ -111,15 +112,6 @@ func TestWatchClock(t *testing.T) {
 		}
 		if over != c.looks {
 			t.Errorf("%s: over at look %d, want %d", c.name, over, c.looks)
-		}
-	}
-}
-
-func TestHostOwns(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]bool{"127.0.0.1": true, "192.0.2.1": false, "0.0.0.0": false, "::": false} {
-		if got := link.HostOwns(netip.MustParseAddr(text)); got != want {
-			t.Errorf("%s: got %v, want %v", text, got, want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ package linktest
 import (
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -124,6 +125,9 @@ func (n *Net) Sockets(t testing.TB) link.Sockets {
 	t.Helper()
 	var s link.Sockets
 	host := n.host()
+	s.Interfaces = func() ([]netip.Prefix, error) {
+		return []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte(host)), 24)}, nil
+	}
 	if n.TCP || n.Both {
 		l := n.listenTCP(host)
 		s.TCP, s.DialTCP = l, l.dial

@@ -23,8 +23,9 @@ type Sockets struct {
 	TCP net.Listener
 	// DialTCP makes connections. Nil for none.
 	DialTCP func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Owns reports whether an address is one of this host's. Nil to ask the system.
-	Owns func(netip.Addr) bool
+	// Interfaces returns the addresses of this host's interfaces, each with its
+	// subnet. Nil to ask the system.
+	Interfaces func() ([]netip.Prefix, error)
 }
 
 // Endpoint is this process on the network: a node key and its sockets, for
@@ -101,9 +102,6 @@ func (e *Endpoint) Has(via string) bool {
 	}
 	return e.quic != nil
 }
-
-// Owns reports whether an address is one of this host's; nil to ask the system.
-func (e *Endpoint) Owns() func(netip.Addr) bool { return e.sockets.Owns }
 
 // Keep takes on a connection whose peer has proven itself. A QUIC connection ends
 // when the peer's process is gone, which calls gone; over TCP the peer's host says

@@ -1,0 +1,48 @@
+package transport
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+)
+
+// Interfaces returns the addresses of this host's interfaces, each with its
+// subnet.
+func (e *Endpoint) Interfaces() ([]netip.Prefix, error) {
+	if e.sockets.Interfaces != nil {
+		return e.sockets.Interfaces()
+	}
+	return systemInterfaces()
+}
+
+// Owns reports whether an interface of this host has an address. It is true if
+// the system cannot say.
+func (e *Endpoint) Owns(addr netip.Addr) bool {
+	all, err := e.Interfaces()
+	return err != nil || slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Addr() == addr })
+}
+
+func systemInterfaces() ([]netip.Prefix, error) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.Prefix
+	for _, a := range all {
+		n, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		ip, ok := netip.AddrFromSlice(n.IP)
+		ones, bits := n.Mask.Size()
+		if !ok {
+			continue
+		}
+		ip = ip.Unmap()
+		if bits != ip.BitLen() { // an IPv4 mask of 16 bytes
+			ones -= bits - ip.BitLen()
+		}
+		out = append(out, netip.PrefixFrom(ip, ones))
+	}
+	return out, nil
+}
