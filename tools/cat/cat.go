@@ -85,7 +85,7 @@ func cat(c *cli.Context, n *node.Node, args, names, cmd []string) error {
 	}
 	var source *pipe.Source // a command's is there when it runs
 	if cmd == nil {
-		source = node.Stdin(c)
+		source = cmdline.StreamsOf(c).Source()
 	}
 	l, closeSocket, err := n.Dial(c.Context, peer, proto.CapSend|proto.CapRecv, proto.CapSend, source, c.Duration("wait"))
 	if errors.Is(err, handshake.ErrKind) {
@@ -96,7 +96,7 @@ func cat(c *cli.Context, n *node.Node, args, names, cmd []string) error {
 	}
 	defer closeSocket()
 	if cmd == nil {
-		return n.Exchange(c.Context, l, source, node.Stdout(c))
+		return n.Exchange(c.Context, l, source, cmdline.StreamsOf(c).Sink())
 	}
 	// Not before the link is there: a command may do more than print.
 	p, err := command.Start(c.Context, cmd, command.Options{Stdin: c.App.Reader, Stderr: c.App.ErrWriter, Env: n.Party(l).Env()})
@@ -105,7 +105,7 @@ func cat(c *cli.Context, n *node.Node, args, names, cmd []string) error {
 		return err
 	}
 	defer p.Stop()
-	err = n.Exchange(c.Context, l, p.Source(), node.Stdout(c))
+	err = n.Exchange(c.Context, l, p.Source(), cmdline.StreamsOf(c).Sink())
 	if status := p.OwnStatus(); status != 0 && proto.CodeOf(err) == proto.Producer {
 		// The peer has ended its own command because of this, and that is the
 		// status that it tells.

@@ -35,7 +35,7 @@ func sendFiles(c *cli.Context, n *node.Node, peer node.Peer, names []string) err
 
 func options(c *cli.Context) files.SendOptions {
 	return files.SendOptions{
-		Archive: c.Bool("archive"), Symlinks: c.Bool("symlinks"), SkipSpecial: c.Bool("skip-special"), Report: node.Complaints(c),
+		Archive: c.Bool("archive"), Symlinks: c.Bool("symlinks"), SkipSpecial: c.Bool("skip-special"), Report: cmdline.StreamsOf(c).Complaints(),
 	}
 }
 

@@ -33,7 +33,7 @@ func (s *silent) Unwrap() error { return s.error }
 
 // Complain prints err, and its hints, as the tool's last error would be, for a
 // tool that goes on after it.
-func Complain(c *cli.Context, err error) { complain(c.App.ErrWriter, Name(c), err) }
+func Complain(c *cli.Context, err error) { StreamsOf(c).Complain(err) }
 
 // Name is how the tool calls itself on stderr: mesh-cat, for mesh cat too.
 func Name(c *cli.Context) string {

@@ -126,7 +126,7 @@ func (s *storing) files(l *link.Link, root *os.Root, peer peerOptions) error {
 	if peer.maxNumber > 0 {
 		ro.MaxEntries = peer.maxNumber
 	}
-	complain := node.Complaints(s.c)
+	complain := cmdline.StreamsOf(s.c).Complaints()
 	ro.Report = func(path string, err error) { complain("from "+s.party.Label()+": "+path, err) }
 	return s.node.Files(s.running, l, false, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		return files.Receive(ctx, root, from, to, ro)

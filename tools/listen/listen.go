@@ -128,7 +128,7 @@ func listen(c *cli.Context, n *node.Node, cmd []string) error {
 	case err != nil:
 		return err
 	case cmd == nil:
-		return n.Exchange(c.Context, l, node.Stdin(c), node.Stdout(c))
+		return n.Exchange(c.Context, l, cmdline.StreamsOf(c).Source(), cmdline.StreamsOf(c).Sink())
 	}
 	return runFor(c, n, l, cmd)
 }

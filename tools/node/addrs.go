@@ -9,7 +9,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/identity"
-	"mesh/tools/cmdline"
+	"mesh/tools/outfile"
 )
 
 // addrsFile in the state folder holds where the node's long-lived listener was
@@ -17,7 +17,7 @@ import (
 const addrsFile = "listener_addrs"
 
 func writeAddrs(dir string, addrs []string) error {
-	return cmdline.WriteFile(filepath.Join(dir, addrsFile), []byte(strings.Join(addrs, "\n")+"\n"), 0o600)
+	return outfile.Write(filepath.Join(dir, addrsFile), []byte(strings.Join(addrs, "\n")+"\n"), 0o600)
 }
 
 // ListenerAddrs returns the addresses of the mesh-listen that was started last

@@ -2,39 +2,12 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"sync"
-
-	"github.com/urfave/cli/v2"
 
 	"mesh/pipe"
 	"mesh/pipe/files"
-	"mesh/proto"
 	"mesh/proto/link"
-	"mesh/tools/cmdline"
 )
-
-// maxComplaints is how many entries are named that are not sent or not stored;
-// the peer decides how many there are.
-const maxComplaints = 100
-
-// Complaints returns what tells a person of entries that are not sent or not
-// stored, one a line.
-func Complaints(c *cli.Context) func(path string, err error) {
-	var mu sync.Mutex
-	told := 0
-	return func(path string, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch told++; {
-		case told <= maxComplaints:
-			cmdline.Complain(c, fmt.Errorf("%s: %w", path, err))
-		case told == maxComplaints+1:
-			cmdline.Complain(c, proto.Errorf(proto.Failed, "further ones are not named"))
-		}
-	}
-}
 
 // Files runs one side of a transfer of files over a link, with what is told of it.
 func (n *Node) Files(ctx context.Context, l *link.Link, sends bool, side func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)) error {

@@ -20,6 +20,7 @@ import (
 	"mesh/proto/token"
 	"mesh/proto/wire"
 	"mesh/tools/cmdline"
+	"mesh/tools/outfile"
 )
 
 // Offer is what a tool waits for peers with.
@@ -186,7 +187,7 @@ func (w *Waiter) show(c *cli.Context, t token.Token, i int) error {
 	}
 	if file != "" {
 		file += []string{"", secondSuffix}[i]
-		return cmdline.WriteFile(file, []byte(text+"\n"), 0o600)
+		return outfile.Write(file, []byte(text+"\n"), 0o600)
 	}
 	how := w.offer.Command + " " + text
 	switch {

@@ -13,7 +13,6 @@ import (
 	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/tools/cmdline"
-	"mesh/tools/node"
 )
 
 // storeFiles stores files below the folder dir, or if as is set, one file there
@@ -27,7 +26,7 @@ func storeFiles(c *cli.Context, t transfer, dir, as string) error {
 	}
 	defer root.Close()
 	var taken atomic.Bool
-	complain := node.Complaints(c)
+	complain := cmdline.StreamsOf(c).Complaints()
 	report := func(path string, err error) {
 		if errors.Is(err, files.ErrIsThere) {
 			taken.Store(true)

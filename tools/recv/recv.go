@@ -111,7 +111,7 @@ func check(c *cli.Context, args []string) error {
 
 func recv(c *cli.Context, n *node.Node, args []string) (err error) {
 	output, dir, name, archive := c.String("output"), c.String("directory"), c.String("name"), c.String("archive")
-	sink, kinds := node.Stdout(c), []string{wire.KindPipe}
+	sink, kinds := cmdline.StreamsOf(c).Sink(), []string{wire.KindPipe}
 	abort := func() {}
 	var commit func() error
 	switch {

@@ -15,6 +15,7 @@ import (
 	"mesh/pipe/digest"
 	"mesh/proto"
 	"mesh/tools/cmdline"
+	"mesh/tools/outfile"
 )
 
 // stdinName is standard input on the command line and in a list.
@@ -161,7 +162,7 @@ func tee(ctx context.Context, s *summer, errOut io.Writer, file string) error {
 	}
 	text := line(d, stdinName)
 	if file != "" {
-		return cmdline.WriteFile(file, []byte(text), 0o666)
+		return outfile.Write(file, []byte(text), 0o666)
 	}
 	if _, err := io.WriteString(errOut, text); err != nil {
 		return proto.IOError(err)

@@ -49,7 +49,7 @@ func shareOptions(c *cli.Context, args, cmd []string) (o host.HostOptions, err e
 	case stream && (cmd != nil || headless):
 		return o, proto.Errorf(proto.Usage, "either standard input or a command can be shared")
 	case stream:
-		o.Stream, o.Next = c.App.Reader, node.Stdout(c).Writer
+		o.Stream, o.Next = c.App.Reader, cmdline.StreamsOf(c).Sink().Writer
 		o.Cols, o.Rows = term.DefaultCols, term.DefaultRows
 	case len(args) > 0:
 		return o, proto.Hint(proto.Errorf(proto.Usage, "--share calls no PEER"), "mesh-tty --share [-- CMD…], or mesh-tty --share - for what comes on standard input")

@@ -103,7 +103,7 @@ func viewOptions(c *cli.Context) (view.Options, error) {
 		o.Form = view.Raw
 	}
 	if !terminal || o.Form != view.Screen && o.Form != view.Raw {
-		o.Out = node.Stdout(c).Writer
+		o.Out = cmdline.StreamsOf(c).Sink().Writer
 	}
 	switch e := c.String("escape"); {
 	case len(e) == 1 && e[0] > ' ' && e[0] < 0x7f:

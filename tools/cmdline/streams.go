@@ -1,0 +1,124 @@
+package cmdline
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/pipe"
+	"mesh/pipe/term"
+	"mesh/proto"
+)
+
+// Streams are the standard streams of a tool, and the name that its messages begin
+// with. A tool's work takes them as a value; a test makes them of buffers.
+type Streams struct {
+	Name string // mesh-cat, for "mesh cat" too
+	In   io.Reader
+	Out  io.Writer
+	Err  io.Writer
+}
+
+// StreamsOf returns the streams of the tool that c is for.
+func StreamsOf(c *cli.Context) Streams {
+	return Streams{Name: Name(c), In: c.App.Reader, Out: c.App.Writer, Err: c.App.ErrWriter}
+}
+
+// Complain prints err and its hints as the tool's last error would be, for a tool
+// that goes on after it.
+func (s Streams) Complain(err error) { complain(s.Err, s.Name, err) }
+
+// maxComplaints limits how many entries of one transfer are named that are not sent
+// or not stored: the peer decides how many there are.
+const maxComplaints = 100
+
+// Complaints returns a function that prints one line for each entry that is not sent
+// or not stored, up to a limit. It may be called by many goroutines.
+func (s Streams) Complaints() func(path string, err error) {
+	var mu sync.Mutex
+	printed := 0
+	return func(path string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch printed++; {
+		case printed <= maxComplaints:
+			s.Complain(fmt.Errorf("%s: %w", path, err))
+		case printed == maxComplaints+1:
+			s.Complain(proto.Errorf(proto.Failed, "further entries are not named"))
+		}
+	}
+}
+
+// PrintLine writes one line to standard output.
+func (s Streams) PrintLine(line string) error {
+	if _, err := io.WriteString(s.Out, line+"\n"); err != nil {
+		return fmt.Errorf("write to standard output: %w", WriteError(err))
+	}
+	return nil
+}
+
+// Source returns standard input as the source of a pipe.
+func (s Streams) Source() *pipe.Source {
+	f, ok := s.In.(*os.File)
+	if !ok {
+		return &pipe.Source{Reader: s.In}
+	}
+	return &pipe.Source{
+		Reader: pipe.Pollable(f, os.O_RDONLY), Typed: term.IsTerminal(f), Size: remaining(f),
+		Ready: func() bool { return pipe.Readable(f) },
+	}
+}
+
+// remaining returns how many bytes of a regular file are still to be read; 0 for
+// any other file.
+func remaining(f *os.File) int64 {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return 0
+	}
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0
+	}
+	return max(info.Size()-at, 0)
+}
+
+// Sink returns standard output as the sink of a pipe. Its writes fail with an exit
+// code: see [WriteError].
+func (s Streams) Sink() *pipe.Sink {
+	if f, ok := s.Out.(*os.File); ok {
+		return &pipe.Sink{Writer: stdout{pipe.Pollable(f, os.O_WRONLY)}}
+	}
+	return &pipe.Sink{Writer: stdout{s.Out}}
+}
+
+// stdout gives failed writes their codes: a full disk is [proto.Space], a full
+// device [proto.IO], since no room can be made on that.
+type stdout struct{ w io.Writer }
+
+// IsTerminal reports whether a person reads what is written.
+func (s stdout) IsTerminal() bool { return term.IsTerminal(s.w) }
+
+// Write implements [io.Writer].
+func (s stdout) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if err == nil {
+		return n, nil
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	err = fmt.Errorf("write to standard output: %w", WriteError(err))
+	if f, ok := s.w.(*os.File); ok && errors.Is(err, syscall.ENOSPC) {
+		if info, serr := f.Stat(); serr == nil && !info.Mode().IsRegular() {
+			err = proto.Errorf(proto.IO, "%w", err)
+		}
+	}
+	return n, err
+}

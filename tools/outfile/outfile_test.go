@@ -1,0 +1,51 @@
+package outfile_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"mesh/proto"
+	"mesh/tools/outfile"
+)
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	for _, text := range []string{"one", "second"} { // new, and over an old one
+		if err := outfile.Write(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || string(got) != text {
+			t.Errorf("got %q, %v, want %q", got, err, text)
+		}
+		if i, err := os.Stat(path); err != nil || i.Mode().Perm() != 0o600 {
+			t.Errorf("got mode %v, %v, want 0600", i.Mode(), err)
+		}
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("f", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := outfile.Write(link, []byte("x"), 0o600); proto.CodeOf(err) != proto.Unsafe {
+		t.Errorf("a link: got %v, want unsafe", err)
+	}
+	if err := outfile.Write(filepath.Join(dir, "no", "f"), nil, 0o600); proto.CodeOf(err) != proto.IO {
+		t.Errorf("no folder: got %v, want io", err)
+	}
+	if err := outfile.Write(dir, nil, 0o600); proto.CodeOf(err) != proto.Unsafe {
+		t.Errorf("a folder: got %v, want unsafe", err)
+	}
+	if err := outfile.Write(os.DevNull, []byte("x"), 0o600); err != nil {
+		t.Errorf("a device: %v", err)
+	}
+	if i, err := os.Stat(os.DevNull); err != nil || i.Mode().IsRegular() {
+		t.Fatalf("the device was replaced: %v, %v", i, err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 2 {
+		t.Errorf("got %v, %v, want f and link only", left, err)
+	}
+}
