@@ -8,25 +8,14 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
 )
 
 // lock takes a file for this process, as long as it is open; it fails if
 // another one has it.
 func lock(f *os.File) error {
-	return control(f, func(fd uintptr) error { return unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) })
-}
-
-// control calls a function with the descriptor of a file.
-func control(f *os.File, call func(fd uintptr) error) error {
-	c, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	if err := c.Control(func(fd uintptr) { failed = call(fd) }); err != nil {
-		return err
-	}
-	return failed
+	return rawfd.Control(f, func(fd uintptr) error { return unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) })
 }
 
 // isOurs reports whether a regular file belongs to this user and has one name
@@ -39,7 +28,7 @@ func isOurs(info fs.FileInfo) bool {
 // freeBytes is how much more can be stored where f is, and whether that is known.
 func freeBytes(f *os.File) (int64, bool) {
 	var s unix.Statfs_t
-	err := control(f, func(fd uintptr) error { return unix.Fstatfs(int(fd), &s) })
+	err := rawfd.Control(f, func(fd uintptr) error { return unix.Fstatfs(int(fd), &s) })
 	if err != nil {
 		return 0, false
 	}

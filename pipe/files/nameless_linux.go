@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
 )
 
 // nameless is a file that has no name yet: O_TMPFILE of open(2). To give it one
@@ -44,7 +46,7 @@ func mayNameless() bool {
 // its mode, of which the umask is taken away, and its time in nanoseconds since
 // 1970.
 func writeNameless(in *directory, perm fs.FileMode, mtime int64, data []byte) (n nameless, err error) {
-	err = control(in.file, func(at uintptr) error {
+	err = rawfd.Control(in.file, func(at uintptr) error {
 		const flags = unix.O_WRONLY | unix.O_TMPFILE | unix.O_CLOEXEC
 		fd, err := again(func() (int, error) { return unix.Openat(int(at), ".", flags, uint32(perm)) })
 		if err != nil {
@@ -66,7 +68,7 @@ func writeNameless(in *directory, perm fs.FileMode, mtime int64, data []byte) (n
 
 // link gives it a name in an open folder that is not there yet.
 func (n nameless) link(in *directory, name string) error {
-	return control(in.file, func(at uintptr) error { return unix.Linkat(n.fd, "", int(at), name, unix.AT_EMPTY_PATH) })
+	return rawfd.Control(in.file, func(at uintptr) error { return unix.Linkat(n.fd, "", int(at), name, unix.AT_EMPTY_PATH) })
 }
 
 func (n nameless) sync() error { return unix.Fsync(n.fd) }

@@ -7,12 +7,14 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
 )
 
 // startSync begins to write a file to the disk, and does not wait for it, so
 // that many reach it together.
 func startSync(f *os.File) {
-	_ = control(f, func(fd uintptr) error { return unix.SyncFileRange(int(fd), 0, 0, unix.SYNC_FILE_RANGE_WRITE) })
+	_ = rawfd.Control(f, func(fd uintptr) error { return unix.SyncFileRange(int(fd), 0, 0, unix.SYNC_FILE_RANGE_WRITE) })
 }
 
 // sameDisk reports whether [syncAll] for one of two files is for the other too.
@@ -24,12 +26,12 @@ func sameDisk(a, b fs.FileInfo) bool {
 
 // syncAll makes all durable that was written to the file system that f is in.
 func syncAll(f *os.File) error {
-	return control(f, func(fd uintptr) error { return unix.Syncfs(int(fd)) })
+	return rawfd.Control(f, func(fd uintptr) error { return unix.Syncfs(int(fd)) })
 }
 
 // rename gives a name in an open folder another name that is not there yet.
 func rename(in *directory, from, to string) error {
-	err := control(in.file, func(fd uintptr) error {
+	err := rawfd.Control(in.file, func(fd uintptr) error {
 		return unix.Renameat2(int(fd), from, int(fd), to, unix.RENAME_NOREPLACE)
 	})
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // not every file system can

@@ -5,6 +5,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
 )
 
 // Small files are many, and what package os does for each of them beside the
@@ -14,7 +16,7 @@ import (
 // yet, with its mode, of which the umask is taken away, and its time in nanoseconds
 // since 1970. If it fails, there is none.
 func writeNew(in *directory, name string, perm fs.FileMode, mtime int64, data []byte) error {
-	return control(in.file, func(at uintptr) error {
+	return rawfd.Control(in.file, func(at uintptr) error {
 		const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 		fd, err := again(func() (int, error) { return unix.Openat(int(at), name, flags, uint32(perm|0o600)) })
 		if err != nil {
@@ -70,7 +72,7 @@ func restrict(fd int, perm fs.FileMode) error {
 // readWhole reads a file in an open folder, which must be what was announced,
 // into buf.
 func readWhole(in *directory, name string, info fs.FileInfo, buf []byte) (data []byte, err error) {
-	err = control(in.file, func(at uintptr) error {
+	err = rawfd.Control(in.file, func(at uintptr) error {
 		const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 		fd, err := again(func() (int, error) { return unix.Openat(int(at), name, flags, 0) })
 		if err == unix.ENOENT || err == unix.ELOOP {

@@ -6,12 +6,14 @@ import (
 	"net"
 
 	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
 )
 
 // userOf returns who is at the other end of a socket: unix(4), LOCAL_PEERCRED.
 func userOf(c *net.UnixConn) (uid int, err error) {
-	err = control(c, func(fd int) error {
-		cred, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
+	err = rawfd.Control(c, func(fd uintptr) error {
+		cred, err := unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 		if err == nil {
 			uid = int(cred.Uid)
 		}

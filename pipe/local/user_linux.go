@@ -4,12 +4,14 @@ import (
 	"net"
 
 	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
 )
 
 // userOf returns who is at the other end of a socket: unix(7), SO_PEERCRED.
 func userOf(c *net.UnixConn) (uid int, err error) {
-	err = control(c, func(fd int) error {
-		cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	err = rawfd.Control(c, func(fd uintptr) error {
+		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 		if err == nil {
 			uid = int(cred.Uid)
 		}

@@ -18,16 +18,3 @@ func sameUser(c *net.UnixConn) error {
 	}
 	return err
 }
-
-// control calls a function with the descriptor of a socket.
-func control(c *net.UnixConn, call func(fd int) error) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	if err := raw.Control(func(fd uintptr) { failed = call(int(fd)) }); err != nil {
-		return err
-	}
-	return failed
-}

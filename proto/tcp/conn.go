@@ -89,7 +89,7 @@ func handshake(ctx context.Context, s *socket, t *tls.Conn) (*Conn, error) {
 		s.Close()
 		return nil, err
 	}
-	c := &Conn{bbr: tune(s.Conn), tls: t, socket: s, blocks: blockReader{r: t}, turn: make(chan struct{}, 1)}
+	c := &Conn{bbr: useBBR(s.Conn), tls: t, socket: s, blocks: blockReader{r: t}, turn: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.turn <- struct{}{}
 	return c, nil
@@ -107,7 +107,7 @@ func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
 // LossBound reports whether lost packets may slow down what we send: every one
 // without BBR, and with it many, since it then takes a path for narrower than it
 // is now and then.
-func (c *Conn) LossBound() bool { return !c.bbr || lossy(c.socket.Conn) }
+func (c *Conn) LossBound() bool { return !c.bbr || isLossy(c.socket.Conn) }
 
 // Context ends when the connection does. That the peer has ended it is known
 // only once Read has come upon it.

@@ -4,33 +4,32 @@ import (
 	"net"
 
 	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
 )
 
-// tune chooses BBR for what this end sends, where the kernel has it and lets
-// us: unlike CUBIC, most hosts' default, it does not take every lost packet for
-// a full queue (draft-ietf-ccwg-bbr). It reports whether that is so now.
-func tune(conn net.Conn) (bbr bool) {
-	control(conn, func(fd int) {
-		bbr = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "bbr") == nil
-	})
-	return bbr
+// useBBR asks the kernel to send on conn with the congestion control BBR
+// (draft-ietf-ccwg-bbr, socket option TCP_CONGESTION) and reports whether the
+// kernel does. CUBIC, the default of most hosts, halves its rate for packets
+// lost for any reason; BBR does not take every lost packet for a full queue.
+func useBBR(conn net.Conn) bool {
+	c, ok := conn.(*net.TCPConn)
+	return ok && rawfd.Control(c, func(fd uintptr) error {
+		return unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "bbr")
+	}) == nil
 }
 
-// lossy reports whether one in 200 segments or more had to be sent again.
-func lossy(conn net.Conn) (many bool) {
-	control(conn, func(fd int) {
-		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		many = err == nil && uint64(info.Total_retrans)*200 > uint64(info.Segs_out)
-	})
-	return many
-}
-
-// control calls f with the descriptor of a TCP connection, unless it is closed or
-// of another kind.
-func control(conn net.Conn, f func(fd int)) {
-	if c, ok := conn.(*net.TCPConn); ok {
-		if raw, err := c.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) { f(int(fd)) })
-		}
+// isLossy reports whether at least one in 200 segments had to be retransmitted
+// (socket option TCP_INFO).
+func isLossy(conn net.Conn) (lossy bool) {
+	c, ok := conn.(*net.TCPConn)
+	if !ok {
+		return false
 	}
+	_ = rawfd.Control(c, func(fd uintptr) error {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		lossy = err == nil && uint64(info.Total_retrans)*200 > uint64(info.Segs_out)
+		return err
+	})
+	return lossy
 }

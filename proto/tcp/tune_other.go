@@ -4,6 +4,6 @@ package tcp
 
 import "net"
 
-func tune(net.Conn) (bbr bool) { return false }
+func useBBR(net.Conn) bool { return false }
 
-func lossy(net.Conn) bool { return false }
+func isLossy(net.Conn) bool { return false }

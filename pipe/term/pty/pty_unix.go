@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mesh/proto"
+	"mesh/proto/rawfd"
 )
 
 const (
@@ -87,7 +88,7 @@ func open(o Options) (master, slave *os.File, err error) {
 // reads have deadlines. Its Fd must not be called: that would end it.
 func pollable(f *os.File) (*os.File, error) {
 	var fd int
-	err := control(f, func(old uintptr) (err error) {
+	err := rawfd.Control(f, func(old uintptr) (err error) {
 		if fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3); err != nil {
 			return err
 		}
@@ -102,7 +103,7 @@ func pollable(f *os.File) (*os.File, error) {
 // settle gives the terminal the settings of another one, and says that what is
 // typed is UTF-8, so that erasing takes whole characters.
 func settle(slave, like *os.File) error {
-	return control(slave, func(fd uintptr) error {
+	return rawfd.Control(slave, func(fd uintptr) error {
 		t, err := unix.IoctlGetTermios(int(fd), getTermios)
 		if err != nil {
 			return err
@@ -118,22 +119,9 @@ func settle(slave, like *os.File) error {
 }
 
 func setSize(master *os.File, cols, rows int) error {
-	return control(master, func(fd uintptr) error {
+	return rawfd.Control(master, func(fd uintptr) error {
 		return unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(cols), Row: uint16(rows)})
 	})
-}
-
-// control runs f with a file's descriptor, and leaves the file as it is.
-func control(file *os.File, f func(fd uintptr) error) error {
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var ferr error
-	if err := raw.Control(func(fd uintptr) { ferr = f(fd) }); err != nil {
-		return err
-	}
-	return ferr
 }
 
 func (p *Process) wait() {
@@ -171,7 +159,7 @@ func (p *Process) Resize(cols, rows int) error { return setSize(p.master, cols, 
 // without echo. A full screen program, which does its own echo, reads no lines.
 func (p *Process) Hides() bool {
 	hides := false
-	_ = control(p.master, func(fd uintptr) error { // fails when all is over
+	_ = rawfd.Control(p.master, func(fd uintptr) error { // fails when all is over
 		t, err := unix.IoctlGetTermios(int(fd), getTermios)
 		hides = err == nil && t.Lflag&(unix.ECHO|unix.ICANON) == unix.ICANON
 		return err
