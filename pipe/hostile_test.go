@@ -269,7 +269,7 @@ func TestHostileReceiverAhead(t *testing.T) {
 func TestHostileReceiverDigest(t *testing.T) {
 	t.Parallel()
 	data := random(1000)
-	right, wrong := wire.Digest(digest.Sum(data)), wire.Digest{1}
+	right, wrong := digest.Sum(data), wire.Digest{1}
 	for _, c := range []struct {
 		digest wire.Digest
 		over   bool

@@ -296,7 +296,7 @@ func (in *incoming) end(report func(*Receipt, error)) error {
 	}
 	in.mu.Unlock()
 	if done != nil {
-		if done.Digest != wire.Digest(r.Digest) {
+		if done.Digest != r.Digest {
 			return proto.Errorf(proto.Integrity, "digest mismatch: what arrived is not what was sent")
 		}
 		r.Status = done.Status
@@ -318,7 +318,7 @@ func (in *incoming) end(report func(*Receipt, error)) error {
 	report(r, err)
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.final = &wire.Ack{Transfer: in.id, Bytes: r.Bytes, Final: true, Digest: (*wire.Digest)(&r.Digest)}
+	in.final = &wire.Ack{Transfer: in.id, Bytes: r.Bytes, Final: true, Digest: &r.Digest}
 	in.changed.Broadcast()
 	return nil
 }

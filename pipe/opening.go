@@ -33,7 +33,7 @@ func (s *Source) First(id wire.TransferID) []byte {
 		out = append(wire.AppendChunkPrefix(out, 0, len(f.data)), f.data...)
 	}
 	if f.eof {
-		out = wire.AppendFrame(out, &wire.Done{Transfer: id, Bytes: int64(len(f.data)), Digest: wire.Digest(digest.Sum(f.data))})
+		out = wire.AppendFrame(out, &wire.Done{Transfer: id, Bytes: int64(len(f.data)), Digest: digest.Sum(f.data)})
 	}
 	return out
 }

@@ -363,7 +363,7 @@ func (o *outgoing) ack(a *wire.Ack) error {
 	return nil
 }
 
-func (o *outgoing) digestLocked() wire.Digest { return wire.Digest(o.hash.Sum()) }
+func (o *outgoing) digestLocked() wire.Digest { return o.hash.Sum() }
 
 // receipt returns what became of the transfer after its final FILE_ACK. It may
 // block for endGrace.
@@ -381,7 +381,7 @@ func (o *outgoing) receipt() (*Receipt, error) {
 	for !o.eof && !o.surplus && !late && !o.source.Typed && o.final.Bytes == o.data.end {
 		o.changed.Wait()
 	}
-	r := &Receipt{Transfer: o.id, Bytes: o.final.Bytes, Digest: digest.Digest(*o.final.Digest), Status: o.status}
+	r := &Receipt{Transfer: o.id, Bytes: o.final.Bytes, Digest: *o.final.Digest, Status: o.status}
 	switch {
 	case o.status != 0:
 		return r, proto.Errorf(proto.Producer, "the command ended with status %d", o.status)

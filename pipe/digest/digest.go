@@ -4,53 +4,27 @@
 package digest
 
 import (
-	"encoding/hex"
-	"fmt"
 	"io"
 
 	"github.com/zeebo/blake3"
-)
 
-// Size is the length of a digest in bytes.
-const Size = 32
+	"mesh/proto/wire"
+)
 
 // bufferBytes is how much [Copy] reads at once: enough for the widest lanes of
 // BLAKE3, and still in the cache when it is written.
 const bufferBytes = 256 << 10
 
-// Digest is the BLAKE3 hash of some data.
-type Digest [Size]byte
+// Size is the length of a digest in bytes.
+const Size = len(Digest{})
 
-// String returns d as 64 lower-case hexadecimal digits, as b3sum prints it.
-func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+// Digest is the BLAKE3 digest of some data. The type and its text form belong to
+// package wire, which carries digests but does not compute them.
+type Digest = wire.Digest
 
-// Parse is the inverse of [Digest.String]. It takes nothing else: no upper
-// case, no spaces.
-func Parse(s string) (Digest, error) {
-	var d Digest
-	if len(s) != 2*Size {
-		return Digest{}, fmt.Errorf("digest of %d characters, want %d", len(s), 2*Size)
-	}
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return Digest{}, fmt.Errorf("digest: character %d is no lower-case hexadecimal digit", i+1)
-		}
-	}
-	_, err := hex.Decode(d[:], []byte(s))
-	return d, err
-}
-
-// MarshalText returns what [Digest.String] does, for JSON.
-func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
-
-// UnmarshalText is [Parse] into d.
-func (d *Digest) UnmarshalText(text []byte) error {
-	v, err := Parse(string(text))
-	if err == nil {
-		*d = v
-	}
-	return err
-}
+// Parse reads the 64 lower-case hexadecimal digits that [Digest.String]
+// returns, and nothing else: no upper case, no spaces.
+func Parse(s string) (Digest, error) { return wire.ParseDigest(s) }
 
 // Sum returns the digest of p.
 func Sum(p []byte) Digest { return blake3.Sum256(p) }

@@ -185,7 +185,7 @@ func (c *collector) end(m *wire.End) error {
 		return proto.Errorf(m.Code, "the peer could not send %s (%s): %s", proto.QuoteText(e.Path), m.Code, m.Code.OfPeer())
 	case c.bytes != e.Size:
 		return errFewer(e, c.bytes)
-	case wire.Digest(c.hash.Sum()) != *m.Digest:
+	case c.hash.Sum() != *m.Digest:
 		return errDigest
 	}
 	return c.added()

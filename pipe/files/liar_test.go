@@ -51,7 +51,7 @@ func raw(typ wire.Type, body string) []byte {
 func data(s string) []byte { return append(wire.AppendDataHeader(nil, len(s)), s...) }
 
 func sum(s string) *wire.Digest {
-	d := wire.Digest(digest.Sum([]byte(s)))
+	d := digest.Sum([]byte(s))
 	return &d
 }
 

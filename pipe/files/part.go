@@ -86,7 +86,7 @@ func newPart(in *folder, owner, name string, e *wire.Entry) (*part, error) {
 // sum is the digest of a file that is whole.
 func (p *part) sum() digest.Digest {
 	if p.hash == nil {
-		return digest.Digest(*p.entry.Digest) // proven before it was written
+		return *p.entry.Digest // proven before it was written
 	}
 	return p.hash.Sum()
 }
@@ -157,7 +157,7 @@ func (p *part) check(want wire.Digest) error {
 	if p.bytes != p.entry.Size {
 		return errFewer(p.entry, p.bytes)
 	}
-	if wire.Digest(p.hash.Sum()) != want {
+	if p.hash.Sum() != want {
 		return errDigest
 	}
 	return nil
@@ -179,7 +179,7 @@ func proven(e *wire.Entry, body []byte) error {
 		return errMore
 	case int64(len(body)) < e.Size:
 		return errFewer(e, int64(len(body)))
-	case wire.Digest(digest.Sum(body)) != *e.Digest:
+	case digest.Sum(body) != *e.Digest:
 		return errDigest
 	}
 	return nil

@@ -206,7 +206,7 @@ func (s *sender) announceFile(e *wire.Entry, it *item) error {
 		s.tally.fail(it.path, err)
 		return nil
 	}
-	sum := wire.Digest(digest.Sum(p))
+	sum := digest.Sum(p)
 	e.Digest = &sum
 	if err := s.entry(e, it); err != nil || !e.Now || len(p) == 0 {
 		return err

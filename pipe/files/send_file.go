@@ -59,7 +59,7 @@ func (s *sender) proves(a *wire.Answer, f body) (bool, error) {
 			return false, proto.IOError(cause(err))
 		}
 	}
-	return wire.Digest(s.hash.Sum()) == *a.Digest, nil
+	return s.hash.Sum() == *a.Digest, nil
 }
 
 // data sends a file from an offset on, what is before it being in the hash, and
@@ -97,7 +97,7 @@ func (s *sender) data(id int64, it *item, f body, offset int64) error {
 	if err := f.unchanged(); err != nil {
 		return s.spoilt(id, it, err)
 	}
-	sum := wire.Digest(s.hash.Sum())
+	sum := s.hash.Sum()
 	return s.w.message(&wire.End{ID: id, Digest: &sum})
 }
 

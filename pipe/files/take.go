@@ -40,7 +40,7 @@ func (r *receiver) file(m *wire.Entry, in *folder, name string) error {
 		}
 	}
 	if a.Skip {
-		r.skip(in, Arrival{Name: name, Bytes: m.Size, Digest: (*digest.Digest)(m.Digest)})
+		r.skip(in, Arrival{Name: name, Bytes: m.Size, Digest: m.Digest})
 		return r.answer(m, a)
 	}
 	if a.Have == 0 && !m.Small() {
@@ -49,7 +49,7 @@ func (r *receiver) file(m *wire.Entry, in *folder, name string) error {
 		}
 	}
 	if w.have > 0 {
-		sum := wire.Digest(w.hash.Sum())
+		sum := w.hash.Sum()
 		a.Have, a.Digest = w.have, &sum
 	}
 	if !w.there {
@@ -84,7 +84,7 @@ func (r *receiver) compareThere(w *want, info fs.FileInfo) (wire.Answer, error) 
 	}
 	if w.entry.Small() {
 		switch {
-		case wire.Digest(h.Sum()) == *w.entry.Digest:
+		case h.Sum() == *w.entry.Digest:
 			return wire.Answer{Skip: true}, nil
 		case !replaces:
 			return wire.Answer{}, ErrIsThere
@@ -258,10 +258,10 @@ func (r *receiver) end(m *wire.End) error {
 		if m.Code != 0 {
 			return r.spoilt(w.entry, w.in, m.Code)
 		}
-		if *m.Digest != wire.Digest(w.hash.Sum()) {
+		if *m.Digest != w.hash.Sum() {
 			return proto.Errorf(proto.Integrity, "digest mismatch: a file that is there is not what the peer has")
 		}
-		r.skip(w.in, Arrival{Name: w.name, Bytes: w.entry.Size, Digest: (*digest.Digest)(m.Digest)})
+		r.skip(w.in, Arrival{Name: w.name, Bytes: w.entry.Size, Digest: m.Digest})
 		return r.advance(w.entry.ID)
 	case p == nil && w == nil && len(r.queue) > 0 && r.queue[0].want.entry.ID == m.ID && m.Code != 0:
 		return r.spoilt(r.queue[0].want.entry, r.queue[0].want.in, m.Code)

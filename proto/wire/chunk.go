@@ -6,10 +6,6 @@ import (
 	"mesh/proto"
 )
 
-// ChunkPrefixBytes is what stands before a chunk's data: the frame's header
-// and the offset.
-const ChunkPrefixBytes = proto.FrameHeaderBytes + proto.ChunkHeaderBytes
-
 // AppendChunkPrefix appends all of a FILE_CHUNK frame but its data, of which
 // there are n bytes, 1 to [proto.MaxChunkBytes], at the given offset.
 func AppendChunkPrefix(dst []byte, offset int64, n int) []byte {

@@ -275,14 +275,36 @@ func encode(b *bytes.Buffer, m Message) error {
 	return nil
 }
 
-// String returns the hexadecimal text.
+// String returns d as 64 lower-case hexadecimal digits, as b3sum prints it.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
 // MarshalText implements [encoding.TextMarshaler].
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (d *Digest) UnmarshalText(text []byte) error { return unhex(d[:], text) }
+// ParseDigest reads what [Digest.String] returns, and nothing else.
+func ParseDigest(s string) (Digest, error) {
+	var d Digest
+	if len(s) != hex.EncodedLen(len(d)) {
+		return Digest{}, fmt.Errorf("digest of %d characters, want %d", len(s), hex.EncodedLen(len(d)))
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return Digest{}, fmt.Errorf("digest: character %d is no lower-case hexadecimal digit", i+1)
+		}
+	}
+	_, err := hex.Decode(d[:], []byte(s))
+	return d, err
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler] as [ParseDigest] does. An
+// error leaves d as it was.
+func (d *Digest) UnmarshalText(text []byte) error {
+	v, err := ParseDigest(string(text))
+	if err == nil {
+		*d = v
+	}
+	return err
+}
 
 // String returns the hexadecimal text.
 func (id TransferID) String() string { return hex.EncodeToString(id[:]) }
