@@ -168,9 +168,9 @@ type Guard interface {
 	// Find returns what is known of a credential that dialer has shown but not
 	// proven. See [token.Registry.Find].
 	Find(h *wire.Hello, dialer identity.ID) (token.Admission, error)
-	// Withdrawn reports whether a node that was let in must go again. See
-	// [token.Registry.Withdrawn].
-	Withdrawn(dialer identity.ID, id *token.ID, granted proto.Caps) bool
+	// AccessRevoked reports whether a node that was let in must go again. See
+	// [token.Registry.AccessRevoked].
+	AccessRevoked(dialer identity.ID, id *token.ID, granted proto.Caps) bool
 }
 
 // Listener is the waiting side's part in any number of handshakes.

@@ -37,7 +37,7 @@ func (d *desk) claim() error {
 	return nil
 }
 
-func (d *desk) Withdrawn(identity.ID, *token.ID, proto.Caps) bool { return false }
+func (d *desk) AccessRevoked(identity.ID, *token.ID, proto.Caps) bool { return false }
 
 func (d *desk) listener() *handshake.Listener {
 	return &handshake.Listener{
@@ -111,4 +111,4 @@ type guard struct {
 
 func (g guard) Find(*wire.Hello, identity.ID) (token.Admission, error) { return g.found, g.err }
 
-func (g guard) Withdrawn(identity.ID, *token.ID, proto.Caps) bool { return false }
+func (g guard) AccessRevoked(identity.ID, *token.ID, proto.Caps) bool { return false }

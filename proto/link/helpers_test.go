@@ -62,11 +62,11 @@ func (s *site) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) 
 	return s.registry.Find(h, dialer)
 }
 
-func (s *site) Withdrawn(dialer identity.ID, id *token.ID, granted proto.Caps) bool {
+func (s *site) AccessRevoked(dialer identity.ID, id *token.ID, granted proto.Caps) bool {
 	if f := s.checks.Load(); f != nil {
 		(*f)()
 	}
-	return s.registry.Withdrawn(dialer, id, granted)
+	return s.registry.AccessRevoked(dialer, id, granted)
 }
 
 func (s *site) addr() string { return s.endpoint.Addr().String() }

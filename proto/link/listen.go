@@ -222,7 +222,7 @@ func (l *Listener) watchGuard() {
 		case <-l.done.Done():
 			return
 		}
-		for _, link := range l.withdrawn() {
+		for _, link := range l.revokedLinks() {
 			what := "the key"
 			if link.Token != nil {
 				what = "token " + link.Token.String()
@@ -232,13 +232,13 @@ func (l *Listener) watchGuard() {
 	}
 }
 
-func (l *Listener) withdrawn() []*Link {
+func (l *Listener) revokedLinks() []*Link {
 	l.mu.Lock()
 	live := slices.Collect(maps.Keys(l.live))
 	l.mu.Unlock()
 	var out []*Link
 	for _, link := range live {
-		if l.judge.Guard.Withdrawn(link.Peer, link.Token, link.Granted) {
+		if l.judge.Guard.AccessRevoked(link.Peer, link.Token, link.Granted) {
 			out = append(out, link)
 		}
 	}

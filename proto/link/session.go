@@ -156,11 +156,11 @@ func (l *Listener) forget(s *session) {
 }
 
 // find is the [handshake.Listener.Resume]: only the node that began a transfer
-// may go on with it, and not when what let it in was withdrawn since.
+// may go on with it, and not when what let it in was revoked since.
 func (l *Listener) find(transfer []byte, dialer identity.ID) (token.Admission, error) {
 	if len(transfer) == len(wire.TransferID{}) {
 		s := l.session(wire.TransferID(transfer))
-		if s != nil && s.peer == dialer && !l.judge.Guard.Withdrawn(dialer, s.token, s.granted) {
+		if s != nil && s.peer == dialer && !l.judge.Guard.AccessRevoked(dialer, s.token, s.granted) {
 			return token.Admission{Secret: s.secret, Caps: s.granted, Token: s.token}, nil
 		}
 	}

@@ -161,8 +161,8 @@ func (Anyone) Find(*wire.Hello, identity.ID) (token.Admission, error) {
 	return token.Admission{Caps: proto.AllCaps}, nil
 }
 
-// Withdrawn implements the guard.
-func (Anyone) Withdrawn(identity.ID, *token.ID, proto.Caps) bool { return false }
+// AccessRevoked implements the guard.
+func (Anyone) AccessRevoked(identity.ID, *token.ID, proto.Caps) bool { return false }
 
 // Pair returns the two ends of one link on n, whose dialer may do what caps
 // says.

@@ -239,11 +239,11 @@ func revokedIn(line string) string {
 	return strings.TrimSpace(line)
 }
 
-// Withdrawn reports whether a dialer that was granted something must go again:
+// AccessRevoked reports whether a dialer that was granted something must go again:
 // its token, if it came with one, is revoked, or its key has been taken off the
 // authorised peers or may less. A list of those that can't be read takes
 // nothing away; it lets nobody in either.
-func (r *Registry) Withdrawn(dialer identity.ID, id *ID, granted proto.Caps) bool {
+func (r *Registry) AccessRevoked(dialer identity.ID, id *ID, granted proto.Caps) bool {
 	if id != nil {
 		return r.Revoked(*id)
 	}

@@ -164,8 +164,8 @@ func (n narrowed) Find(h *wire.Hello, dialer identity.ID) (token.Admission, erro
 	return a, err
 }
 
-func (n narrowed) Withdrawn(dialer identity.ID, id *token.ID, granted proto.Caps) bool {
-	return n.Registry.Withdrawn(dialer, id, granted) || !n.most(dialer).Has(granted)
+func (n narrowed) AccessRevoked(dialer identity.ID, id *token.ID, granted proto.Caps) bool {
+	return n.Registry.AccessRevoked(dialer, id, granted) || !n.most(dialer).Has(granted)
 }
 
 // secondSuffix is what the file of the second token is called beside the first's.
