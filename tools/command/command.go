@@ -9,15 +9,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"mesh/pipe"
+	"mesh/pipe/child"
 	"mesh/proto"
-	"mesh/tools/node"
 )
 
 // stopGrace is how long a command may take to end itself after SIGTERM.
@@ -33,8 +31,8 @@ type Options struct {
 	Stdout io.Writer
 	// Stderr is its standard error.
 	Stderr io.Writer
-	// Env is added to our environment, which it gets without what is for us alone:
-	// MESH_PEER, and what a service manager says.
+	// Env is added to the environment of this process, less the variables that
+	// [child.Environ] leaves out.
 	Env []string
 	// Group gives it a process group of its own, so that [Process.Stop] also
 	// ends what it has started. A command that may read the terminal must not
@@ -69,7 +67,7 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 		return nil, context.Cause(ctx)
 	}
 	p := &Process{cmd: exec.Command(cmd[0], cmd[1:]...), group: o.Group, ended: make(chan struct{})}
-	p.cmd.Env = append(environ(), o.Env...)
+	p.cmd.Env = child.Environ(os.Environ(), o.Env...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = o.Stdin, o.Stdout, o.Stderr
 	var theirs []*os.File
 	pipeFor := func(ours **os.File, give func(*os.File), reads bool) error {
@@ -130,17 +128,6 @@ func Run(ctx context.Context, cmd []string, o Options) (status int, err error) {
 		p.end()
 		return 0, context.Cause(ctx)
 	}
-}
-
-// ours are the variables that a command does not get: PEER may be a token. On Windows
-// their names may have small letters; elsewhere nobody misses what has.
-var ours = []string{node.EnvPeer, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
-
-func environ() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool {
-		name, _, _ := strings.Cut(v, "=")
-		return slices.ContainsFunc(ours, func(one string) bool { return strings.EqualFold(one, name) })
-	})
 }
 
 func runError(cmd []string, err error) error {

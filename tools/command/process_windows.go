@@ -4,7 +4,7 @@ import (
 	"os"
 	"os/exec"
 
-	"mesh/pipe/term/pty"
+	"mesh/pipe/child"
 )
 
 func ownGroup(*exec.Cmd) {}
@@ -14,4 +14,4 @@ func terminate(p *os.Process, _ bool) { _ = p.Kill() }
 
 func kill(p *os.Process, _ bool) { _ = p.Kill() }
 
-func status(s *os.ProcessState) int { return pty.WindowsCode(uint32(s.ExitCode())) }
+func status(s *os.ProcessState) int { return child.WindowsCode(uint32(s.ExitCode())) }

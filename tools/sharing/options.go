@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"mesh/pipe/child"
 	"mesh/pipe/term"
 	"mesh/pipe/term/host"
 	"mesh/pipe/term/pty"
@@ -69,7 +70,7 @@ func shell() string {
 // one: its size is that of who types, and our emulator answers it.
 func Headless(cmd []string) (host.HostOptions, error) {
 	cmd, err := Command(cmd)
-	o := host.HostOptions{Command: cmd, Env: pty.Environ(os.Environ(), host.EmulatedEnv...)}
+	o := host.HostOptions{Command: cmd, Env: child.TerminalEnviron(os.Environ(), host.EmulatedEnv...)}
 	o.Answers, o.Size, o.Cols, o.Rows = true, share.SizeWriter, term.DefaultCols, term.DefaultRows
 	return o, err
 }

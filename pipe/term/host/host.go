@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"mesh/pipe/child"
 	"mesh/pipe/local"
 	"mesh/pipe/term/cast"
 	"mesh/pipe/term/console"
@@ -102,7 +103,7 @@ func NewHost(o HostOptions) (*Host, error) {
 	}
 	if o.In != nil && o.Size != share.SizeSharer {
 		h.drawn, h.o.Answers = view.NewDrawing(o.Term), true
-		h.o.Env = pty.Environ(o.Env, EmulatedEnv...)
+		h.o.Env = child.TerminalEnviron(o.Env, EmulatedEnv...)
 	}
 	err := h.open()
 	if err != nil {
@@ -337,5 +338,5 @@ func (h *Host) environ() []string {
 	if h.socket != nil {
 		set = append(set, EnvSocket+"="+h.socket.Addr().String())
 	}
-	return pty.Environ(h.o.Env, set...)
+	return child.TerminalEnviron(h.o.Env, set...)
 }

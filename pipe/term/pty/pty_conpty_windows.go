@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/windows"
 
+	"mesh/pipe/child"
 	"mesh/proto"
 )
 
@@ -163,7 +164,7 @@ func (p *Process) wait() {
 	_, _ = windows.WaitForSingleObject(p.command, windows.INFINITE)
 	var code uint32
 	_ = windows.GetExitCodeProcess(p.command, &code)
-	p.exit.Code = WindowsCode(code)
+	p.exit.Code = child.WindowsCode(code)
 	close(p.ended)
 	p.closeConsole() // which writes what is left, and then its end
 	p.closeJob()

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,17 +116,5 @@ func TestNoSuchCommand(t *testing.T) {
 	_, err := pty.Start(pty.Options{Command: []string{"no-such-command-here"}, Cols: 1, Rows: 1})
 	if got := proto.CodeOf(err); got != proto.IO {
 		t.Errorf("got %v (%v), want %v", got, err, proto.IO)
-	}
-}
-
-func TestEnviron(t *testing.T) {
-	t.Parallel()
-	base := []string{"A=1", "MESH_PEER=mesh1secret", "MESH_HOME=/h", "LINES=3", "COLUMNS=4", "TERM=x", "MESH_CONTROL_TOKEN=s", "NOTIFY_SOCKET=/n", "WATCHDOG_USEC=1", "WATCHDOG_PID=1"}
-	got := pty.Environ(base, "TERM=y", "B=")
-	if want := []string{"A=1", "MESH_HOME=/h", "TERM=y", "B="}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if base[0] != "A=1" || base[1] != "MESH_PEER=mesh1secret" {
-		t.Errorf("base was changed: %q", base)
 	}
 }
