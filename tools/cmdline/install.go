@@ -1,7 +1,6 @@
 package cmdline
 
 import (
-	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
+	"mesh/tools/outfile"
 )
 
 // installCommand is "mesh install".
@@ -84,19 +84,11 @@ func isOurs(path, binary string) (bool, error) {
 	return false, proto.Hint(err, "move it away, or choose another folder with --dir")
 }
 
-// link makes the link path. It takes the place of an older one in one step, so
-// that the tool is never missing; a new one is made where nothing may be.
+// link makes the link path. It replaces an older one in one step, so that the
+// tool is never missing; else it fails if anything has that name by now.
 func link(target, path string, replace bool) error {
-	if !replace {
-		return os.Symlink(target, path)
+	if replace {
+		return outfile.Symlink(target, path)
 	}
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:8]+".tmp")
-	if err := os.Symlink(target, tmp); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		os.Remove(tmp)
-		return err
-	}
-	return nil
+	return os.Symlink(target, path)
 }

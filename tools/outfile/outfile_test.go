@@ -3,6 +3,7 @@ package outfile_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"mesh/proto"
@@ -32,8 +33,9 @@ func TestWrite(t *testing.T) {
 	if err := outfile.Write(link, []byte("x"), 0o600); proto.CodeOf(err) != proto.Unsafe {
 		t.Errorf("a link: got %v, want unsafe", err)
 	}
-	if err := outfile.Write(filepath.Join(dir, "no", "f"), nil, 0o600); proto.CodeOf(err) != proto.IO {
-		t.Errorf("no folder: got %v, want io", err)
+	err := outfile.Write(filepath.Join(dir, "no", "f"), nil, 0o600)
+	if proto.CodeOf(err) != proto.IO || strings.Contains(err.Error(), ".tmp") {
+		t.Errorf("no folder: got %v, want io, and no temporary name", err)
 	}
 	if err := outfile.Write(dir, nil, 0o600); proto.CodeOf(err) != proto.Unsafe {
 		t.Errorf("a folder: got %v, want unsafe", err)
@@ -44,8 +46,43 @@ func TestWrite(t *testing.T) {
 	if i, err := os.Stat(os.DevNull); err != nil || i.Mode().IsRegular() {
 		t.Fatalf("the device was replaced: %v, %v", i, err)
 	}
-	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 2 {
-		t.Errorf("got %v, %v, want f and link only", left, err)
+	wantNames(t, dir, "f", "link")
+}
+
+func TestSymlink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "link")
+	for _, target := range []string{"one", "two"} {
+		if err := outfile.Symlink(target, path); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.Readlink(path); err != nil || got != target {
+			t.Errorf("got %q, %v, want %q", got, err, target)
+		}
+	}
+	folder := filepath.Join(dir, "folder")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := outfile.Symlink("one", folder); err == nil {
+		t.Error("a folder was replaced")
+	}
+	wantNames(t, dir, "folder", "link")
+}
+
+// wantNames wants dir to have these names and no temporary one.
+func wantNames(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("got the names %q, want %q", got, want)
 	}
 }
