@@ -34,6 +34,7 @@ func FuzzAnswer(f *testing.F) {
 	for _, method := range []string{wire.MethodCapability, wire.MethodResume} {
 		f.Add([]byte(strings.Replace(string(right), `"token"`, `"`+method+`"`, 1)))
 	}
+	f.Add([]byte(strings.Replace(string(right), `"version":1`, `"version":0`, 1)))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		d := &desk{secret: secret, caps: proto.AllCaps}
 		v := d.listener().Answer(binding(1, 2, 3), body)
@@ -41,14 +42,17 @@ func FuzzAnswer(f *testing.F) {
 			wantCode(t, "the right one", v.Err, proto.OK)
 			return
 		}
-		deny, ok := v.Answer.(*wire.Deny)
-		if !ok || deny.Class != wire.ClassDenied || v.Err == nil || d.claimed != 0 || d.reserved != 0 {
-			t.Errorf("%q: got %+v (%v), %d claims and %d places", body, v.Answer, v.Err, d.claimed, d.reserved)
-		}
+		class := wire.ClassDenied
 		switch code := proto.CodeOf(v.Err); code {
-		case proto.Denied, proto.Protocol, proto.Version:
+		case proto.Denied, proto.Protocol:
+		case proto.Version:
+			class = wire.ClassVersion
 		default:
 			t.Errorf("%q: got %v (%v)", body, code, v.Err)
+		}
+		deny, ok := v.Answer.(*wire.Deny)
+		if !ok || deny.Class != class || d.claimed != 0 || d.reserved != 0 {
+			t.Errorf("%q: got %+v (%v), %d claims and %d places, want class %s", body, v.Answer, v.Err, d.claimed, d.reserved, class)
 		}
 	})
 }
