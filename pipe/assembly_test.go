@@ -7,6 +7,7 @@ import (
 
 	"mesh/pipe"
 	"mesh/proto"
+	"mesh/proto/xtest"
 )
 
 const blockBytes = proto.MaxChunkBytes
@@ -37,7 +38,7 @@ func TestAssembly(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(2, seed))
-		want := random(1 + r.IntN(4*blockBytes))
+		want := xtest.Random(1 + r.IntN(4*blockBytes))
 		var a pipe.Assembly
 		var cuts []int
 		for at := 0; at < len(want); at += 1 + r.IntN(blockBytes) {

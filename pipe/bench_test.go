@@ -15,6 +15,7 @@ import (
 	"mesh/proto/linktest"
 	"mesh/proto/token"
 	"mesh/proto/udp"
+	"mesh/proto/xtest"
 )
 
 // BenchmarkExchange sends 64 MiB over the kernel's loopback, both ends in this
@@ -62,7 +63,7 @@ func exchange(b *testing.B, via string, size int64) {
 	}()
 	dl, err := dialing.Dial(ctx, target)
 	if err == nil {
-		_, err = pipe.Exchange(ctx, dl, &pipe.Source{Reader: io.LimitReader(endless(random(1<<20)), size)}, nil, pipe.Options{})
+		_, err = pipe.Exchange(ctx, dl, &pipe.Source{Reader: io.LimitReader(endless(xtest.Random(1<<20)), size)}, nil, pipe.Options{})
 	}
 	if err != nil {
 		cancel()

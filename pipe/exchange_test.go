@@ -3,12 +3,10 @@ package pipe_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"io"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/zeebo/blake3"
@@ -18,6 +16,7 @@ import (
 	"mesh/proto/link"
 	"mesh/proto/linktest"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 const latency = 10 * time.Millisecond
@@ -40,17 +39,6 @@ func (e *end) run(ctx context.Context, l *link.Link) {
 	e.result, e.err = pipe.Exchange(ctx, l, e.source, e.sink, e.options)
 }
 
-// overBoth runs a test in virtual time, over each carrier.
-func overBoth(t *testing.T, f func(t *testing.T, n *linktest.Net)) {
-	t.Helper()
-	for _, via := range []string{proto.ViaQUIC, proto.ViaTCP} {
-		t.Run(via, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { f(t, &linktest.Net{Latency: latency, TCP: via == proto.ViaTCP}) })
-		})
-	}
-}
-
 // both runs an exchange to its end at both ends.
 func both(t *testing.T, n *linktest.Net, caps proto.Caps, dialer, listener *end) {
 	t.Helper()
@@ -68,19 +56,6 @@ func both(t *testing.T, n *linktest.Net, caps proto.Caps, dialer, listener *end)
 	<-done
 }
 
-func wantCode(t *testing.T, who string, err error, want proto.Code) {
-	t.Helper()
-	if got := proto.CodeOf(err); got != want {
-		t.Errorf("%s ended with %v (%v), want %v", who, got, err, want)
-	}
-}
-
-func random(n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.Read(b)
-	return b
-}
-
 func from(b []byte) *pipe.Source { return &pipe.Source{Reader: bytes.NewReader(b)} }
 
 func TestSizes(t *testing.T) {
@@ -89,13 +64,13 @@ func TestSizes(t *testing.T) {
 	for _, size := range []int{0, 1, c - 1, c, c + 1, 2 * c, proto.AckEveryBytes + 1, proto.WindowBytes + 1} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
-				data := random(size)
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+				data := xtest.Random(size)
 				var dialer, listener end
 				dialer.source = from(data)
 				both(t, n, proto.CapSend, &dialer, &listener)
-				wantCode(t, "sender", dialer.err, proto.OK)
-				wantCode(t, "receiver", listener.err, proto.OK)
+				xtest.WantCode(t, "sender", dialer.err, proto.OK)
+				xtest.WantCode(t, "receiver", listener.err, proto.OK)
 				if !bytes.Equal(listener.got.Bytes(), data) {
 					t.Errorf("got %d other bytes, want %d", listener.got.Len(), size)
 				}
@@ -118,13 +93,13 @@ func TestBothWays(t *testing.T) {
 	for _, sizes := range [][2]int{{0, 0}, {1, 3 << 20}, {3 << 20, 1}, {6 << 20, 6 << 20}} {
 		t.Run(fmt.Sprint(sizes), func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
-				there, back := random(sizes[0]), random(sizes[1])
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+				there, back := xtest.Random(sizes[0]), xtest.Random(sizes[1])
 				var dialer, listener end
 				dialer.source, listener.source = from(there), from(back)
 				both(t, n, proto.CapSend|proto.CapRecv, &dialer, &listener)
-				wantCode(t, "dialer", dialer.err, proto.OK)
-				wantCode(t, "listener", listener.err, proto.OK)
+				xtest.WantCode(t, "dialer", dialer.err, proto.OK)
+				xtest.WantCode(t, "listener", listener.err, proto.OK)
 				if !bytes.Equal(listener.got.Bytes(), there) || !bytes.Equal(dialer.got.Bytes(), back) {
 					t.Errorf("got %d and %d bytes, want the %v that were sent", listener.got.Len(), dialer.got.Len(), sizes)
 				}
@@ -135,13 +110,13 @@ func TestBothWays(t *testing.T) {
 
 func TestPull(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
-		data := random(1 << 20)
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+		data := xtest.Random(1 << 20)
 		var dialer, listener end
 		listener.source = from(data)
 		both(t, n, proto.CapRecv, &dialer, &listener)
-		wantCode(t, "receiver", dialer.err, proto.OK)
-		wantCode(t, "sender", listener.err, proto.OK)
+		xtest.WantCode(t, "receiver", dialer.err, proto.OK)
+		xtest.WantCode(t, "sender", listener.err, proto.OK)
 		if !bytes.Equal(dialer.got.Bytes(), data) {
 			t.Errorf("got %d other bytes, want %d", dialer.got.Len(), len(data))
 		}
@@ -152,8 +127,8 @@ func TestPull(t *testing.T) {
 // both send more than any buffer between them holds.
 func TestStalledConsumer(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
-		there, back := random(3*proto.WindowBytes/2), random(3*proto.WindowBytes/2)
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+		there, back := xtest.Random(3*proto.WindowBytes/2), xtest.Random(3*proto.WindowBytes/2)
 		held := make(chan struct{}) // closed when the other direction is through
 		var dialer, listener end
 		dialer.source, listener.source = from(there), from(back)
@@ -166,8 +141,8 @@ func TestStalledConsumer(t *testing.T) {
 			return nil
 		}}
 		both(t, n, proto.CapSend|proto.CapRecv, &dialer, &listener)
-		wantCode(t, "dialer", dialer.err, proto.OK)
-		wantCode(t, "listener", listener.err, proto.OK)
+		xtest.WantCode(t, "dialer", dialer.err, proto.OK)
+		xtest.WantCode(t, "listener", listener.err, proto.OK)
 		if !bytes.Equal(dialer.got.Bytes(), back) {
 			t.Errorf("got %d other bytes, want %d", dialer.got.Len(), len(back))
 		}
@@ -194,9 +169,9 @@ func TestSinkFails(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(c.here, c.at, c.byFinish), func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 				var dialer, listener end
-				dialer.source = from(random(5 << 20))
+				dialer.source = from(xtest.Random(5 << 20))
 				left := c.at
 				listener.sink = &pipe.Sink{Writer: writerFunc(func(p []byte) (int, error) {
 					if n := min(left, len(p)); n < len(p) && !c.byFinish {
@@ -207,8 +182,8 @@ func TestSinkFails(t *testing.T) {
 					return len(p), nil
 				}), Finish: func(int) error { return c.err }}
 				both(t, n, proto.CapSend, &dialer, &listener)
-				wantCode(t, "receiver", listener.err, c.here)
-				wantCode(t, "sender", dialer.err, c.there)
+				xtest.WantCode(t, "receiver", listener.err, c.here)
+				xtest.WantCode(t, "sender", dialer.err, c.there)
 			})
 		})
 	}
@@ -216,14 +191,14 @@ func TestSinkFails(t *testing.T) {
 
 func TestSourceFails(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		var dialer, listener end
-		dialer.source = &pipe.Source{Reader: io.MultiReader(bytes.NewReader(random(300000)), errReader{syscall.EIO})}
+		dialer.source = &pipe.Source{Reader: io.MultiReader(bytes.NewReader(xtest.Random(300000)), errReader{syscall.EIO})}
 		finished := false
 		listener.sink = &pipe.Sink{Writer: &listener.got, Finish: func(int) error { finished = true; return nil }}
 		both(t, n, proto.CapSend, &dialer, &listener)
-		wantCode(t, "sender", dialer.err, proto.IO)
-		wantCode(t, "receiver", listener.err, proto.IO)
+		xtest.WantCode(t, "sender", dialer.err, proto.IO)
+		xtest.WantCode(t, "receiver", listener.err, proto.IO)
 		if finished {
 			t.Error("the sink was told of a good end")
 		}
@@ -236,15 +211,15 @@ func (r errReader) Read([]byte) (int, error) { return 0, r.err }
 
 func TestProducerStatus(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		var dialer, listener end
-		dialer.source = from(random(1000))
+		dialer.source = from(xtest.Random(1000))
 		dialer.source.Status = func() int { return 3 }
 		status := -1
 		listener.sink = &pipe.Sink{Writer: &listener.got, Finish: func(s int) error { status = s; return nil }}
 		both(t, n, proto.CapSend, &dialer, &listener)
-		wantCode(t, "sender", dialer.err, proto.Producer)
-		wantCode(t, "receiver", listener.err, proto.Producer)
+		xtest.WantCode(t, "sender", dialer.err, proto.Producer)
+		xtest.WantCode(t, "receiver", listener.err, proto.Producer)
 		if status != 3 || listener.got.Len() != 1000 {
 			t.Errorf("sink got %d bytes and status %d, want 1000 and 3", listener.got.Len(), status)
 		}
@@ -274,12 +249,12 @@ func TestConsumerLeaves(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 				open, w := io.Pipe() // never ends by itself
 				defer w.Close()
 				gone := make(chan struct{})
 				var dialer, listener end
-				dialer.source = &pipe.Source{Reader: io.MultiReader(bytes.NewReader(random(c.size)), open), Typed: c.then == "typed"}
+				dialer.source = &pipe.Source{Reader: io.MultiReader(bytes.NewReader(xtest.Random(c.size)), open), Typed: c.then == "typed"}
 				switch c.then {
 				case "ends":
 					w.Close()
@@ -303,8 +278,8 @@ func TestConsumerLeaves(t *testing.T) {
 				}
 				listener.source = from([]byte("answer"))
 				both(t, n, proto.CapSend|proto.CapRecv, &dialer, &listener)
-				wantCode(t, "listener", listener.err, proto.OK)
-				wantCode(t, "dialer", dialer.err, c.want)
+				xtest.WantCode(t, "listener", listener.err, proto.OK)
+				xtest.WantCode(t, "dialer", dialer.err, c.want)
 				if dialer.got.String() != "answer" {
 					t.Errorf("got %q back, want the whole answer", dialer.got.String())
 				}
@@ -315,7 +290,7 @@ func TestConsumerLeaves(t *testing.T) {
 
 func TestCancelTellsPeer(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		dl, ll := n.Pair(t, proto.CapSend)
 		open, w := io.Pipe()
 		defer w.Close()
@@ -331,8 +306,8 @@ func TestCancelTellsPeer(t *testing.T) {
 		begun := time.Now()
 		dialer.run(ctx, dl)
 		<-done
-		wantCode(t, "sender", dialer.err, proto.Interrupted)
-		wantCode(t, "receiver", listener.err, proto.Truncated)
+		xtest.WantCode(t, "sender", dialer.err, proto.Interrupted)
+		xtest.WantCode(t, "receiver", listener.err, proto.Truncated)
 		if took := time.Since(begun); took > 2*time.Second {
 			t.Errorf("receiver heard of it after %s, want about 1s", took)
 		}
@@ -341,7 +316,7 @@ func TestCancelTellsPeer(t *testing.T) {
 
 func TestVanishedPeer(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		dl, ll := n.Pair(t, proto.CapSend)
 		open, w := io.Pipe()
 		defer w.Close()
@@ -356,8 +331,8 @@ func TestVanishedPeer(t *testing.T) {
 		}()
 		dialer.run(t.Context(), dl)
 		<-done
-		wantCode(t, "sender", dialer.err, proto.Timeout)
-		wantCode(t, "receiver", listener.err, proto.Timeout)
+		xtest.WantCode(t, "sender", dialer.err, proto.Timeout)
+		xtest.WantCode(t, "receiver", listener.err, proto.Timeout)
 		if took := time.Since(begun) - time.Minute; took < 0 || took > 30*time.Second {
 			t.Errorf("noticed after %s, want within 30s", took)
 		}

@@ -13,6 +13,7 @@ import (
 	"mesh/pipe"
 	"mesh/proto"
 	"mesh/proto/linktest"
+	"mesh/proto/xtest"
 )
 
 func TestFlows(t *testing.T) {
@@ -20,15 +21,15 @@ func TestFlows(t *testing.T) {
 	for _, flows := range []int{1, 2, proto.MaxFlows} {
 		t.Run(fmt.Sprint(flows), func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
-				there, back := random(12<<20), random(6<<20+1)
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+				there, back := xtest.Random(12<<20), xtest.Random(6<<20+1)
 				var dialer, listener end
 				dialer.source = &pipe.Source{Reader: &slowly{there, 256 << 10, 5 * time.Millisecond}}
 				listener.source = &pipe.Source{Reader: &slowly{back, 256 << 10, 10 * time.Millisecond}}
 				dialer.options.Flows = flows
 				both(t, n, proto.CapSend|proto.CapRecv, &dialer, &listener)
-				wantCode(t, "dialer", dialer.err, proto.OK)
-				wantCode(t, "listener", listener.err, proto.OK)
+				xtest.WantCode(t, "dialer", dialer.err, proto.OK)
+				xtest.WantCode(t, "listener", listener.err, proto.OK)
 				if !bytes.Equal(listener.got.Bytes(), there) || !bytes.Equal(dialer.got.Bytes(), back) {
 					t.Errorf("got %d and %d bytes, want exactly the %d and %d that were sent", listener.got.Len(), dialer.got.Len(), len(there), len(back))
 				}
@@ -54,13 +55,13 @@ func TestFlowsOverLoss(t *testing.T) {
 			defer mu.Unlock()
 			return r.IntN(100) > 0
 		}}
-		data := random(4 << 20)
+		data := xtest.Random(4 << 20)
 		var dialer, listener end
 		dialer.source = &pipe.Source{Reader: &slowly{data, 100 << 10, 7 * time.Millisecond}}
 		dialer.options.Flows = 4
 		both(t, n, proto.CapSend, &dialer, &listener)
-		wantCode(t, "sender", dialer.err, proto.OK)
-		wantCode(t, "receiver", listener.err, proto.OK)
+		xtest.WantCode(t, "sender", dialer.err, proto.OK)
+		xtest.WantCode(t, "receiver", listener.err, proto.OK)
 		if !bytes.Equal(listener.got.Bytes(), data) {
 			t.Errorf("got %d bytes, want exactly the %d that were sent", listener.got.Len(), len(data))
 		}
@@ -92,15 +93,15 @@ func TestFlowsLost(t *testing.T) {
 						}
 					})
 				}
-				there, back := random(10<<20), random(8<<20)
+				there, back := xtest.Random(10<<20), xtest.Random(8<<20)
 				var dialer, listener end
 				dialer.source = &pipe.Source{Reader: &slowly{there, 100 << 10, 20 * time.Millisecond}}
 				listener.source = &pipe.Source{Reader: &slowly{back, 60 << 10, 20 * time.Millisecond}}
 				dialer.options = pipe.Options{Flows: 4, ResumeFor: time.Minute}
 				listener.options.ResumeFor = time.Minute
 				both(t, n, proto.CapSend|proto.CapRecv, &dialer, &listener)
-				wantCode(t, "dialer", dialer.err, proto.OK)
-				wantCode(t, "listener", listener.err, proto.OK)
+				xtest.WantCode(t, "dialer", dialer.err, proto.OK)
+				xtest.WantCode(t, "listener", listener.err, proto.OK)
 				if !bytes.Equal(listener.got.Bytes(), there) || !bytes.Equal(dialer.got.Bytes(), back) {
 					t.Errorf("got %d and %d bytes, want exactly the %d and %d that were sent", listener.got.Len(), dialer.got.Len(), len(there), len(back))
 				}
@@ -113,9 +114,9 @@ func TestFlowsLost(t *testing.T) {
 // gave comes out of the file again, over broken links too.
 func TestSpool(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		t.Helper()
-		data := random(proto.WindowBytes + 20<<20 + 1)
+		data := xtest.Random(proto.WindowBytes + 20<<20 + 1)
 		read := make(chan struct{}) // closed when all of the source is
 		var dialer, listener end
 		dialer.source = &pipe.Source{Reader: bytes.NewReader(data), Status: func() int {
@@ -130,8 +131,8 @@ func TestSpool(t *testing.T) {
 		})}
 		outages(n, time.Now(), []time.Duration{200 * time.Millisecond}, 10*time.Second)
 		both(t, n, proto.CapSend, &dialer, &listener)
-		wantCode(t, "sender", dialer.err, proto.OK)
-		wantCode(t, "receiver", listener.err, proto.OK)
+		xtest.WantCode(t, "sender", dialer.err, proto.OK)
+		xtest.WantCode(t, "receiver", listener.err, proto.OK)
 		if !bytes.Equal(listener.got.Bytes(), data) {
 			t.Errorf("got %d bytes, want exactly the %d that were sent", listener.got.Len(), len(data))
 		}
@@ -151,7 +152,7 @@ func TestFlowOverTCP(t *testing.T) {
 				if there {
 					time.AfterFunc(150*time.Millisecond, n.Heal)
 				}
-				data := random(40 << 20)
+				data := xtest.Random(40 << 20)
 				var dialer, listener end
 				dialer.source = from(data)
 				listener.sink = &pipe.Sink{Writer: writerFunc(func(p []byte) (int, error) {
@@ -159,8 +160,8 @@ func TestFlowOverTCP(t *testing.T) {
 					return listener.got.Write(p)
 				})}
 				both(t, n, proto.CapSend, &dialer, &listener)
-				wantCode(t, "sender", dialer.err, proto.OK)
-				wantCode(t, "receiver", listener.err, proto.OK)
+				xtest.WantCode(t, "sender", dialer.err, proto.OK)
+				xtest.WantCode(t, "receiver", listener.err, proto.OK)
 				if !bytes.Equal(listener.got.Bytes(), data) {
 					t.Errorf("got %d bytes, want exactly the %d that were sent", listener.got.Len(), len(data))
 				}
@@ -177,13 +178,13 @@ func TestFlowOverTCP(t *testing.T) {
 func TestFlowsEnd(t *testing.T) {
 	t.Parallel()
 	for _, flows := range []int{pipe.AutoFlows, 1, 3} {
-		overBoth(t, func(t *testing.T, n *linktest.Net) {
+		linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 			var dialer, listener end
-			dialer.source = from(random(1 << 10))
+			dialer.source = from(xtest.Random(1 << 10))
 			dialer.options.Flows = flows
 			begun := time.Now()
 			both(t, n, proto.CapSend, &dialer, &listener)
-			wantCode(t, "sender", dialer.err, proto.OK)
+			xtest.WantCode(t, "sender", dialer.err, proto.OK)
 			if took := time.Since(begun); took > 20*latency {
 				t.Errorf("%d flows: a KiB took %s, want a few round trips of %s", flows, took, latency)
 			}

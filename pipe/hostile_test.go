@@ -13,6 +13,7 @@ import (
 	"mesh/proto/link"
 	"mesh/proto/linktest"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // ended reads until the peer has closed, and returns what it says to that.
@@ -42,7 +43,7 @@ func TestHostileSender(t *testing.T) {
 	done := func(l *link.Link, bytes int64) []byte {
 		return frame(&wire.Done{Transfer: l.Transfer, Bytes: bytes})
 	}
-	data := random(1000)
+	data := xtest.Random(1000)
 	for what, c := range map[string]struct {
 		frames func(l *link.Link) [][]byte
 		want   proto.Code
@@ -76,7 +77,7 @@ func TestHostileSender(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 				dl, ll := n.Pair(t, proto.CapSend)
 				go send(dl, c.frames(dl)...)
 				var listener end
@@ -87,8 +88,8 @@ func TestHostileSender(t *testing.T) {
 				told := make(chan error, 1)
 				go func() { told <- ended(dl) }()
 				listener.run(t.Context(), ll)
-				wantCode(t, "receiver", listener.err, c.want)
-				wantCode(t, "sender", <-told, c.want)
+				xtest.WantCode(t, "receiver", listener.err, c.want)
+				xtest.WantCode(t, "sender", <-told, c.want)
 			})
 		})
 	}
@@ -98,7 +99,7 @@ func TestHostileSender(t *testing.T) {
 // no more than its window.
 func TestHostileSenderBeyondWindow(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		dl, ll := n.Pair(t, proto.CapSend)
 		go func() {
 			send(dl, frame(&wire.Meta{Transfer: dl.Transfer, Kind: wire.KindPipe}))
@@ -115,7 +116,7 @@ func TestHostileSenderBeyondWindow(t *testing.T) {
 			return len(p), nil
 		})}
 		listener.run(t.Context(), ll)
-		wantCode(t, "receiver", listener.err, proto.Protocol)
+		xtest.WantCode(t, "receiver", listener.err, proto.Protocol)
 	})
 }
 
@@ -132,7 +133,7 @@ func TestHostileFlow(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 				dl, ll := n.Pair(t, proto.CapSend)
 				go func() {
 					flow, err := dl.AddFlow(t.Context(), dl.Via())
@@ -146,7 +147,7 @@ func TestHostileFlow(t *testing.T) {
 				}()
 				var listener end
 				listener.run(t.Context(), ll)
-				wantCode(t, "receiver", listener.err, proto.Protocol)
+				xtest.WantCode(t, "receiver", listener.err, proto.Protocol)
 			})
 		})
 	}
@@ -175,7 +176,7 @@ func TestHostileReceiver(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 				dl, ll := n.Pair(t, proto.CapRecv)
 				told := make(chan error, 1)
 				go func() {
@@ -190,10 +191,10 @@ func TestHostileReceiver(t *testing.T) {
 					told <- ended(dl)
 				}()
 				var listener end
-				listener.source = from(random(1000))
+				listener.source = from(xtest.Random(1000))
 				listener.run(t.Context(), ll)
-				wantCode(t, "sender", listener.err, c.want)
-				wantCode(t, "receiver", <-told, c.want)
+				xtest.WantCode(t, "sender", listener.err, c.want)
+				xtest.WantCode(t, "receiver", <-told, c.want)
 			})
 		})
 	}
@@ -235,7 +236,7 @@ func TestHostileReceiverAhead(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 				dl, ll := n.Pair(t, proto.CapRecv)
 				source := &counted{Reader: io.MultiReader(bytes.NewReader(make([]byte, 16*step)), errReader{io.EOF})}
 				var listener end
@@ -255,7 +256,7 @@ func TestHostileReceiverAhead(t *testing.T) {
 				}()
 				listener.run(t.Context(), ll)
 				<-done
-				wantCode(t, "sender", listener.err, proto.Protocol)
+				xtest.WantCode(t, "sender", listener.err, proto.Protocol)
 				if got := source.n.Load(); got > limit+2*proto.MaxChunkBytes {
 					t.Errorf("%d bytes of the source were read, want no more than %d", got, limit)
 				}
@@ -268,7 +269,7 @@ func TestHostileReceiverAhead(t *testing.T) {
 // who looks then would take it for a good end.
 func TestHostileReceiverDigest(t *testing.T) {
 	t.Parallel()
-	data := random(1000)
+	data := xtest.Random(1000)
 	right, wrong := digest.Sum(data), wire.Digest{1}
 	for _, c := range []struct {
 		digest wire.Digest
@@ -276,7 +277,7 @@ func TestHostileReceiverDigest(t *testing.T) {
 		want   proto.Code
 	}{{right, true, proto.OK}, {wrong, false, proto.Integrity}} {
 		over, err := pipe.Acknowledged(from(data), &wire.Ack{Bytes: 1000, Final: true, Digest: &c.digest})
-		wantCode(t, "sender", err, c.want)
+		xtest.WantCode(t, "sender", err, c.want)
 		if over != c.over {
 			t.Errorf("with digest %s: over is %t, want %t", c.digest, over, c.over)
 		}

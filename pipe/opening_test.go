@@ -18,6 +18,7 @@ import (
 	"mesh/proto/linktest"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // What rides along with P2P_HELLO arrives once, and nothing behind it is lost,
@@ -29,8 +30,8 @@ func TestFirst(t *testing.T) {
 		for _, ready := range []int{0, 1, 2, 1 << 30} { // reads
 			t.Run(fmt.Sprint(size, ready), func(t *testing.T) {
 				t.Parallel()
-				overBoth(t, func(t *testing.T, n *linktest.Net) {
-					data := random(size)
+				linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+					data := xtest.Random(size)
 					var dialer, listener end
 					left := ready
 					dialer.source = &pipe.Source{Reader: iotest.HalfReader(bytes.NewReader(data)), Ready: func() bool {
@@ -41,8 +42,8 @@ func TestFirst(t *testing.T) {
 					listener.options.ResumeFor = time.Minute
 					outages(n, time.Now(), []time.Duration{60 * time.Millisecond}, 5*time.Second)
 					both(t, n, proto.CapSend, &dialer, &listener)
-					wantCode(t, "sender", dialer.err, proto.OK)
-					wantCode(t, "receiver", listener.err, proto.OK)
+					xtest.WantCode(t, "sender", dialer.err, proto.OK)
+					xtest.WantCode(t, "receiver", listener.err, proto.OK)
 					if !bytes.Equal(listener.got.Bytes(), data) {
 						t.Errorf("got %d other bytes, want %d", listener.got.Len(), size)
 					}
@@ -59,7 +60,7 @@ func TestFirstIsSooner(t *testing.T) {
 	for i := range taken {
 		synctest.Test(t, func(t *testing.T) {
 			var dialer, listener end
-			dialer.source = from(random(1 << 10))
+			dialer.source = from(xtest.Random(1 << 10))
 			dialer.source.Ready = func() bool { return i == 1 }
 			begun := time.Now()
 			listener.sink = &pipe.Sink{Writer: io.Discard, Finish: func(int) error {
@@ -67,7 +68,7 @@ func TestFirstIsSooner(t *testing.T) {
 				return nil
 			}}
 			both(t, &linktest.Net{Latency: latency}, proto.CapSend, &dialer, &listener)
-			wantCode(t, "sender", dialer.err, proto.OK)
+			xtest.WantCode(t, "sender", dialer.err, proto.OK)
 		})
 	}
 	if taken[1] > taken[0]-latency {
@@ -79,13 +80,13 @@ func TestFirstIsSooner(t *testing.T) {
 // that fails later.
 func TestFirstFails(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		var dialer, listener end
-		failing := io.MultiReader(bytes.NewReader(random(10)), iotest.ErrReader(errors.New("bad sector")))
+		failing := io.MultiReader(bytes.NewReader(xtest.Random(10)), iotest.ErrReader(errors.New("bad sector")))
 		dialer.source = &pipe.Source{Reader: failing, Ready: func() bool { return true }}
 		both(t, n, proto.CapSend, &dialer, &listener)
-		wantCode(t, "sender", dialer.err, proto.IO)
-		wantCode(t, "receiver", listener.err, proto.IO)
+		xtest.WantCode(t, "sender", dialer.err, proto.IO)
+		xtest.WantCode(t, "receiver", listener.err, proto.IO)
 	})
 }
 
@@ -113,8 +114,8 @@ func TestFirstUnanswered(t *testing.T) {
 	for _, size := range []int{0, 1, f, f + 1, 3 << 20} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
-				data := random(size)
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+				data := xtest.Random(size)
 				var dialer, listener end
 				dialer.source = &pipe.Source{Reader: bytes.NewReader(data), Ready: func() bool { return true }}
 				dialer.options.ResumeFor, listener.options.ResumeFor = time.Minute, time.Minute
@@ -155,8 +156,8 @@ func TestFirstUnanswered(t *testing.T) {
 					}
 				}
 				wg.Wait()
-				wantCode(t, "sender", dialer.err, proto.OK)
-				wantCode(t, "receiver", listener.err, proto.OK)
+				xtest.WantCode(t, "sender", dialer.err, proto.OK)
+				xtest.WantCode(t, "receiver", listener.err, proto.OK)
 				if !bytes.Equal(listener.got.Bytes(), data) {
 					t.Errorf("got %d other bytes, want %d", listener.got.Len(), size)
 				}

@@ -11,6 +11,7 @@ import (
 	"mesh/pipe"
 	"mesh/proto"
 	"mesh/proto/linktest"
+	"mesh/proto/xtest"
 )
 
 // slowly reads b in blocks, one each interval, as a producer that takes its
@@ -44,16 +45,16 @@ func TestResume(t *testing.T) {
 	for _, lasting := range []time.Duration{time.Second, 5 * time.Second, 12 * time.Second, 100 * time.Second} {
 		t.Run(fmt.Sprint(lasting), func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
-				there, back := random(12<<20), random(1<<20)
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+				there, back := xtest.Random(12<<20), xtest.Random(1<<20)
 				var dialer, listener end
 				dialer.options.ResumeFor, listener.options.ResumeFor = 2*time.Minute, 2*time.Minute
 				dialer.source = &pipe.Source{Reader: &slowly{there, 4 << 10, 100 * time.Millisecond}}
 				listener.source = &pipe.Source{Reader: &slowly{back, 4 << 10, time.Second}}
 				outages(n, time.Now(), []time.Duration{10 * time.Second, 125 * time.Second, 250 * time.Second}, lasting)
 				both(t, n, proto.CapSend|proto.CapRecv, &dialer, &listener)
-				wantCode(t, "dialer", dialer.err, proto.OK)
-				wantCode(t, "listener", listener.err, proto.OK)
+				xtest.WantCode(t, "dialer", dialer.err, proto.OK)
+				xtest.WantCode(t, "listener", listener.err, proto.OK)
 				if !bytes.Equal(listener.got.Bytes(), there) || !bytes.Equal(dialer.got.Bytes(), back) {
 					t.Errorf("got %d and %d bytes, want exactly the %d and %d that were sent",
 						listener.got.Len(), dialer.got.Len(), len(there), len(back))
@@ -70,9 +71,9 @@ func TestCutAtAnyTime(t *testing.T) {
 	for i := range 60 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 				r := rand.New(rand.NewPCG(1, uint64(i)))
-				data := random(r.IntN(3 << 20))
+				data := xtest.Random(r.IntN(3 << 20))
 				var dialer, listener end
 				dialer.options.ResumeFor, listener.options.ResumeFor = time.Minute, time.Minute
 				dialer.source = &pipe.Source{Reader: &slowly{data, 256 << 10, 5 * time.Millisecond}}
@@ -85,8 +86,8 @@ func TestCutAtAnyTime(t *testing.T) {
 				if !bytes.Equal(listener.got.Bytes(), data) {
 					t.Errorf("got %d bytes, want exactly the %d that were sent", listener.got.Len(), len(data))
 				}
-				wantCode(t, "receiver", listener.err, proto.OK)
-				wantCode(t, "sender", dialer.err, proto.OK)
+				xtest.WantCode(t, "receiver", listener.err, proto.OK)
+				xtest.WantCode(t, "sender", dialer.err, proto.OK)
 			})
 		})
 	}
@@ -97,15 +98,15 @@ func TestBrokenForTooLong(t *testing.T) {
 	for _, resumeFor := range []time.Duration{0, 10 * time.Second} {
 		t.Run(fmt.Sprint(resumeFor), func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 				var dialer, listener end
 				dialer.options.ResumeFor, listener.options.ResumeFor = resumeFor, resumeFor
-				dialer.source = &pipe.Source{Reader: &slowly{random(4 << 20), 16 << 10, 100 * time.Millisecond}}
+				dialer.source = &pipe.Source{Reader: &slowly{xtest.Random(4 << 20), 16 << 10, 100 * time.Millisecond}}
 				begun := time.Now()
 				time.AfterFunc(5*time.Second, n.Cut)
 				both(t, n, proto.CapSend, &dialer, &listener)
-				wantCode(t, "sender", dialer.err, proto.Timeout)
-				wantCode(t, "receiver", listener.err, proto.Timeout)
+				xtest.WantCode(t, "sender", dialer.err, proto.Timeout)
+				xtest.WantCode(t, "receiver", listener.err, proto.Timeout)
 				if took := time.Since(begun) - 5*time.Second; took < resumeFor || took > resumeFor+2*proto.IdleTimeout {
 					t.Errorf("gave up after %s, want about %s", took, resumeFor)
 				}

@@ -16,6 +16,9 @@ var below = map[string][]string{
 	"mesh/tools": {"mesh/cmd"},
 }
 
+// tests are the packages that only tests import.
+var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/pipe/term/termtest"}
+
 // knows lists which packages may import what comes from outside.
 var knows = map[string][]string{
 	"github.com/urfave/cli":          {"mesh/cmd", "mesh/tools"},
@@ -69,6 +72,9 @@ func breach(pkg, imported string) string {
 			return layer + " is below it"
 		}
 	}
+	if withinAny(imported, tests) && !withinAny(pkg, tests) {
+		return "only tests may import it"
+	}
 	for what, who := range knows {
 		if strings.HasPrefix(imported, what) && !withinAny(pkg, who) {
 			return "only " + strings.Join(who, " and ") + " may know it"
@@ -103,6 +109,7 @@ func TestBreach(t *testing.T) {
 		{"mesh/tools/cat", "mesh/pipe", false},
 		{"mesh/proto/link", "github.com/quic-go/quic-go", false},
 		{"mesh/protocol", "mesh/pipe", false},
+		{"mesh/proto/link", "mesh/proto/xtest", true},
 	} {
 		if got := breach(tt.pkg, tt.imported); (got != "") != tt.bad {
 			t.Errorf("%s imports %s: got %q", tt.pkg, tt.imported, got)

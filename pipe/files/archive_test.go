@@ -20,6 +20,7 @@ import (
 	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // entry is what is put into an archive, as it is.
@@ -380,8 +381,8 @@ func TestTarHasNoFalseEnd(t *testing.T) {
 		_, err := files.ReceiveArchive(context.Background(), files.Tar, out, nil, bytes.NewReader(frames), io.Discard, files.ReceiveOptions{})
 		return err
 	}
-	wantCode(t, "whole", collect(&whole, append(bytes.Clone(frames), total...)), proto.OK)
-	wantCode(t, "cut", collect(&cut, frames), proto.Truncated)
+	xtest.WantCode(t, "whole", collect(&whole, append(bytes.Clone(frames), total...)), proto.OK)
+	xtest.WantCode(t, "cut", collect(&cut, frames), proto.Truncated)
 	if len(whole.at) < 8 {
 		t.Errorf("it was written at once, or nearly: %d", whole.at)
 	}
@@ -440,7 +441,7 @@ func TestArchiveLies(t *testing.T) {
 				committed := false
 				_, err := files.ReceiveArchive(t.Context(), format, &out, func() error { committed = true; return nil },
 					bytes.NewReader(tt.frames), io.Discard, files.ReceiveOptions{})
-				wantCode(t, tt.name, err, tt.want)
+				xtest.WantCode(t, tt.name, err, tt.want)
 				if tt.name == "something behind the end" {
 					return // and behind our last word, too
 				}

@@ -12,6 +12,7 @@ import (
 
 	"mesh/pipe/files"
 	"mesh/proto"
+	"mesh/proto/xtest"
 )
 
 // TestArchiveTree sends a tree to an archive, twice, and that to a folder: nothing
@@ -39,7 +40,7 @@ func TestArchiveTree(t *testing.T) {
 			t.Fatal(err)
 		}
 		alone := filepath.Join(t.TempDir(), "alone")
-		write(t, alone, random(large))
+		write(t, alone, xtest.Random(large))
 		var archives [2]bytes.Buffer
 		for i := range archives {
 			var r run
@@ -61,7 +62,7 @@ func TestArchiveTree(t *testing.T) {
 		r.transfer(t, to, name)
 		r.wantCodes(t, proto.OK, proto.OK)
 		wantSame(t, list(t, filepath.Join(to, "tree")), list(t, from))
-		if got := read(t, filepath.Join(to, "alone")); got != string(random(large)) {
+		if got := read(t, filepath.Join(to, "alone")); got != string(xtest.Random(large)) {
 			t.Errorf("%s: alone is another file", format)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // arrivals notes what a receiver tells of, and wants each to be there by then.
@@ -32,7 +33,7 @@ func arrivals(t *testing.T, to string, got *[]string) func(files.Arrival) error 
 	}
 }
 
-func short(n int) string { return digest.Sum(random(n)).String()[:8] }
+func short(n int) string { return digest.Sum(xtest.Random(n)).String()[:8] }
 
 // What was sent by name is told when it is there: what came now, what was there
 // already, and what is not complete is not.
@@ -40,7 +41,7 @@ func TestArrived(t *testing.T) {
 	t.Parallel()
 	from, to := t.TempDir(), t.TempDir()
 	for name, size := range map[string]int{"a": 0, "b": small, "c": large, "d/x": 10, "d/sub/y": large, "e/x": 3, "e/z": 4, "f": 7} {
-		write(t, filepath.Join(from, name), random(size))
+		write(t, filepath.Join(from, name), xtest.Random(size))
 	}
 	if err := os.Symlink("a", filepath.Join(from, "d", "link")); err != nil {
 		t.Fatal(err)
@@ -89,7 +90,7 @@ func TestArrivedMany(t *testing.T) {
 	to := t.TempDir()
 	var got []string
 	_, err := lie(t, to, files.ReceiveOptions{Arrived: arrivals(t, to, &got)}, frames)
-	wantCode(t, "a transfer without its end", err, proto.Truncated)
+	xtest.WantCode(t, "a transfer without its end", err, proto.Truncated)
 	if len(got) != n-1 { // the last folder was not left
 		t.Errorf("got %d arrivals, want %d", len(got), n-1)
 	}

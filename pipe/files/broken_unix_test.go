@@ -15,6 +15,7 @@ import (
 	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/proto/linktest"
+	"mesh/proto/xtest"
 )
 
 // TestBrokenLink breaks the link in the middle of a transfer of files, in either
@@ -39,9 +40,9 @@ func TestBrokenLink(t *testing.T) {
 func broken(t *testing.T, n *linktest.Net, pull bool, at int) {
 	from, to := filepath.Join(t.TempDir(), "tree"), t.TempDir()
 	for i := range 60 {
-		write(t, filepath.Join(from, fmt.Sprint("d", i%7), fmt.Sprint(i)), random(i*300))
+		write(t, filepath.Join(from, fmt.Sprint("d", i%7), fmt.Sprint(i)), xtest.Random(i*300))
 	}
-	write(t, filepath.Join(from, "large"), random(700<<10))
+	write(t, filepath.Join(from, "large"), xtest.Random(700<<10))
 	sending, receiving := n.Pair(t, proto.CapSend|proto.CapRecv)
 	if pull {
 		receiving, sending = sending, receiving
@@ -70,9 +71,9 @@ func broken(t *testing.T, n *linktest.Net, pull bool, at int) {
 	})
 	begun := time.Now()
 	_, err := pipe.Exchange(t.Context(), sending, source, sink, options)
-	wantCode(t, "sender", wait(err), proto.OK)
+	xtest.WantCode(t, "sender", wait(err), proto.OK)
 	<-done
-	wantCode(t, "receiver", recvErr, proto.OK)
+	xtest.WantCode(t, "receiver", recvErr, proto.OK)
 	if took := time.Since(begun); !cut || took < 15*time.Second {
 		t.Errorf("it took %v, cut: %t", took, cut)
 	}

@@ -14,6 +14,7 @@ import (
 	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // hook calls a function once, when so many bytes have been written.
@@ -55,8 +56,8 @@ func TestChanged(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			from, to := filepath.Join(t.TempDir(), "d"), t.TempDir()
-			write(t, filepath.Join(from, "a"), random(size))
-			write(t, filepath.Join(from, "b"), random(10))
+			write(t, filepath.Join(from, "a"), xtest.Random(size))
+			write(t, filepath.Join(from, "b"), xtest.Random(10))
 			past := time.Now().Add(-time.Hour)
 			if err := os.Chtimes(filepath.Join(from, "a"), past, past); err != nil {
 				t.Fatal(err)

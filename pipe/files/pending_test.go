@@ -10,6 +10,7 @@ import (
 
 	"mesh/pipe/files"
 	"mesh/proto"
+	"mesh/proto/xtest"
 )
 
 // create begins a file and writes text to it.
@@ -24,13 +25,6 @@ func create(t *testing.T, name string, force bool, text string) *files.Pending {
 		t.Fatal(err)
 	}
 	return p
-}
-
-func wantCode(t *testing.T, what string, err error, want proto.Code) {
-	t.Helper()
-	if got := proto.CodeOf(err); got != want {
-		t.Errorf("%s: got %v (%v), want %v", what, got, err, want)
-	}
 }
 
 // wantFiles compares the names in dir, and the text of each regular file.
@@ -65,7 +59,7 @@ func TestCommit(t *testing.T) {
 		if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("before Commit: got %v, want it not there", err)
 		}
-		wantCode(t, "Commit", p.Commit(), proto.OK)
+		xtest.WantCode(t, "Commit", p.Commit(), proto.OK)
 		p.Abort()
 		wantFiles(t, dir, map[string]string{"file": text})
 	}
@@ -90,22 +84,22 @@ func TestNames(t *testing.T) {
 	for _, name := range []string{".", "..", "/", dir + "/", dir + "/sub", dir + "/sub/", dir + "/.", dir + "/sub/..", dir + "/new/"} {
 		for _, force := range []bool{false, true} {
 			p, err := files.Create(name, force)
-			wantCode(t, name, err, proto.Unsafe)
+			xtest.WantCode(t, name, err, proto.Unsafe)
 			if err == nil {
 				p.Abort()
 			}
 		}
 	}
 	_, err := files.Create(dir+"/missing/file", true)
-	wantCode(t, "no such folder", err, proto.IO)
+	xtest.WantCode(t, "no such folder", err, proto.IO)
 	_, err = files.Create(dir+"/"+strings.Repeat("n", 256), true)
-	wantCode(t, "too long a name", err, proto.IO)
+	xtest.WantCode(t, "too long a name", err, proto.IO)
 	wantFiles(t, dir, map[string]string{"sub": ""})
 
 	// The longest name that there is, and odd ones, are a person's to choose.
 	for _, base := range []string{strings.Repeat("n", 255), "-dash", " ", "a\nb"} {
 		p := create(t, filepath.Join(dir, base), false, "x")
-		wantCode(t, base, p.Commit(), proto.OK)
+		xtest.WantCode(t, base, p.Commit(), proto.OK)
 		if err := os.Remove(filepath.Join(dir, base)); err != nil {
 			t.Error(err)
 		}
@@ -129,7 +123,7 @@ func TestFolderSwapped(t *testing.T) {
 	if _, err := p.Write([]byte("whole")); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, "Commit", p.Commit(), proto.OK)
+	xtest.WantCode(t, "Commit", p.Commit(), proto.OK)
 	wantFiles(t, at("moved"), map[string]string{"file": "half whole"})
 	wantFiles(t, at("elsewhere"), nil)
 }
@@ -142,7 +136,7 @@ func TestMode(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "theirs"), nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, "Commit", create(t, filepath.Join(dir, "ours"), false, "").Commit(), proto.OK)
+	xtest.WantCode(t, "Commit", create(t, filepath.Join(dir, "ours"), false, "").Commit(), proto.OK)
 	theirs, _ := os.Stat(filepath.Join(dir, "theirs"))
 	ours, err := os.Stat(filepath.Join(dir, "ours"))
 	if err != nil || ours.Mode() != theirs.Mode() {

@@ -12,6 +12,7 @@ import (
 
 	"mesh/pipe/files"
 	"mesh/proto"
+	"mesh/proto/xtest"
 )
 
 // What is there stays without force. With it files and links are replaced, and
@@ -35,7 +36,7 @@ func TestExisting(t *testing.T) {
 	}
 	for _, name := range []string{"file", "link", "dangling", "tosub", "sub", "fifo"} {
 		_, err := files.Create(at(name), false)
-		wantCode(t, name, err, proto.Unsafe)
+		xtest.WantCode(t, name, err, proto.Unsafe)
 		if special := name == "sub" || name == "fifo"; errors.Is(err, fs.ErrExist) == special {
 			t.Errorf("%s: got %v, want fs.ErrExist to be %t", name, err, !special)
 		}
@@ -45,11 +46,11 @@ func TestExisting(t *testing.T) {
 			name = at(name)
 		}
 		_, err := files.Create(name, true)
-		wantCode(t, name+" with force", err, proto.Unsafe)
+		xtest.WantCode(t, name+" with force", err, proto.Unsafe)
 	}
 	for _, name := range []string{"file", "link", "dangling", "tosub"} {
 		p := create(t, at(name), true, "new")
-		wantCode(t, name+" with force", p.Commit(), proto.OK)
+		xtest.WantCode(t, name+" with force", p.Commit(), proto.OK)
 		info, err := os.Lstat(at(name))
 		if err != nil || !info.Mode().IsRegular() {
 			t.Errorf("%s with force: got %v (%v), want a regular file", name, info, err)
@@ -79,11 +80,11 @@ func TestAppeared(t *testing.T) {
 			}
 			before, _ := os.Lstat(name)
 			if force && (what == "file" || what == "link") {
-				wantCode(t, what+" with force", p.Commit(), proto.OK)
+				xtest.WantCode(t, what+" with force", p.Commit(), proto.OK)
 				wantFiles(t, dir, map[string]string{"file": "second"})
 				continue
 			}
-			wantCode(t, what, p.Commit(), proto.Unsafe)
+			xtest.WantCode(t, what, p.Commit(), proto.Unsafe)
 			p.Abort()
 			if after, err := os.Lstat(name); err != nil || !os.SameFile(before, after) {
 				t.Errorf("%s: got another (%v), want it untouched", what, err)

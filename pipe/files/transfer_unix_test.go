@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mesh/proto"
+	"mesh/proto/xtest"
 )
 
 // small and large are on the two sides of what comes in one piece.
@@ -27,12 +27,6 @@ const (
 	small = proto.SmallFileBytes
 	large = proto.SmallFileBytes + 1
 )
-
-func random(n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{byte(n), byte(n >> 8)}).Read(b)
-	return b
-}
 
 // tree makes a folder with files of all sizes, modes and times, and returns it.
 func tree(t testing.TB) string {
@@ -42,7 +36,7 @@ func tree(t testing.TB) string {
 		"empty": 0, "one": 1, "small": small, "large": large, "chunks": 3*proto.MaxChunkBytes + 7, "chunk": proto.MaxChunkBytes,
 		".hidden": 10, "-dash": 10, "sub/file": 100, "sub/sub/deep": large, "sub.d/file": 1, "Zeta": 1, "ümlaut": 5, "zeta.x": 3,
 	} {
-		write(t, filepath.Join(dir, name), random(size))
+		write(t, filepath.Join(dir, name), xtest.Random(size))
 	}
 	for name, mode := range map[string]fs.FileMode{"one": 0o600, "small": 0o755, "large": 0o444, "empty": 0o400, "sub": 0o555, "none": 0o700} {
 		if name == "none" {
@@ -120,13 +114,13 @@ func TestTree(t *testing.T) {
 	t.Parallel()
 	from, to := tree(t), t.TempDir()
 	alone := filepath.Join(t.TempDir(), "alone")
-	write(t, alone, random(large))
+	write(t, alone, xtest.Random(large))
 	t.Cleanup(func() { os.Chmod(filepath.Join(to, "tree", "sub"), 0o755) })
 	var r run
 	r.transfer(t, to, from, alone)
 	r.wantCodes(t, proto.OK, proto.OK)
 	wantSame(t, list(t, filepath.Join(to, "tree")), list(t, from))
-	if got := read(t, filepath.Join(to, "alone")); got != string(random(large)) {
+	if got := read(t, filepath.Join(to, "alone")); got != string(xtest.Random(large)) {
 		t.Error("alone is another file")
 	}
 	if r.sent != r.received || r.sent.Files != 15 || r.sent.Skipped != 0 {
@@ -171,7 +165,7 @@ func TestThere(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir, to := t.TempDir(), t.TempDir()
-			data, other := random(tt.size), bytes.Repeat([]byte("x"), tt.other)
+			data, other := xtest.Random(tt.size), bytes.Repeat([]byte("x"), tt.other)
 			write(t, filepath.Join(dir, "f.txt"), data)
 			write(t, filepath.Join(dir, "z"), data)
 			write(t, filepath.Join(to, "f.txt"), other)
@@ -223,7 +217,7 @@ func TestTargets(t *testing.T) {
 				t.Run(fmt.Sprint(tt.name, size, force), func(t *testing.T) {
 					t.Parallel()
 					from, to, outside := filepath.Join(t.TempDir(), "f"), t.TempDir(), filepath.Join(t.TempDir(), "outside")
-					write(t, from, random(size))
+					write(t, from, xtest.Random(size))
 					write(t, outside, bytes.Repeat([]byte("x"), size))
 					if err := tt.make(to, outside); err != nil {
 						t.Skip(err)
@@ -240,7 +234,7 @@ func TestTargets(t *testing.T) {
 						t.Error("what is outside was written")
 					}
 					info, err := os.Lstat(filepath.Join(to, "f"))
-					if err != nil || (want == proto.OK) != (info.Mode().IsRegular() && read(t, filepath.Join(to, "f")) == string(random(size))) {
+					if err != nil || (want == proto.OK) != (info.Mode().IsRegular() && read(t, filepath.Join(to, "f")) == string(xtest.Random(size))) {
 						t.Errorf("got %v, %v with code %v", info.Mode(), err, want)
 					}
 					if left, _ := filepath.Glob(filepath.Join(to, ".mesh-*")); len(left) > 0 {
@@ -391,7 +385,7 @@ func TestResume(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			from, to := filepath.Join(t.TempDir(), "f"), t.TempDir()
-			data := random(size)
+			data := xtest.Random(size)
 			write(t, from, data)
 			part := cutShort(t, to, from, data[:2<<20])
 			held, err := os.ReadFile(part)
@@ -417,7 +411,7 @@ func TestResume(t *testing.T) {
 	t.Run("of another peer", func(t *testing.T) {
 		t.Parallel()
 		from, to := filepath.Join(t.TempDir(), "f"), t.TempDir()
-		data := random(size)
+		data := xtest.Random(size)
 		write(t, from, data)
 		part := cutShort(t, to, from, data[:2<<20])
 		var r run
@@ -434,7 +428,7 @@ func TestResume(t *testing.T) {
 	t.Run("a hard link", func(t *testing.T) {
 		t.Parallel()
 		from, to, outside := filepath.Join(t.TempDir(), "f"), t.TempDir(), filepath.Join(t.TempDir(), "o")
-		data := random(size)
+		data := xtest.Random(size)
 		write(t, from, data)
 		part := cutShort(t, to, from, data[:2<<20])
 		if err := os.Rename(part, outside); err != nil {

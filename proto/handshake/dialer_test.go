@@ -6,6 +6,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // A dialer takes no answer but from who knows the secret too.
@@ -28,10 +29,10 @@ func TestWrongAnswers(t *testing.T) {
 		m.Nonce, m.Proof = bytes.Clone(good.Nonce), bytes.Clone(good.Proof)
 		change(&m)
 		_, _, err := d.Finish(wire.TypeOK, wire.AppendBody(nil, &m))
-		wantCode(t, what, err, proto.Identity)
+		xtest.WantCode(t, what, err, proto.Identity)
 	}
 	_, _, err := dial(t, b, wire.MethodToken, secret).Finish(wire.TypeOK, wire.AppendBody(nil, good))
-	wantCode(t, "the answer to another HELLO", err, proto.Identity)
+	xtest.WantCode(t, "the answer to another HELLO", err, proto.Identity)
 }
 
 // A listener that knows the secret still grants no more than was asked for.
@@ -44,7 +45,7 @@ func TestGrants(t *testing.T) {
 		d := dial(t, b, wire.MethodToken, secret) // wants to send
 		body := answer(t, b, secret, d.Hello, wire.OKMessage{Granted: granted, Window: window, Nonce: make([]byte, proto.NonceBytes)})
 		_, got, err := d.Finish(wire.TypeOK, body)
-		wantCode(t, "granted "+granted, err, want)
+		xtest.WantCode(t, "granted "+granted, err, want)
 		if want != proto.OK && got != 0 {
 			t.Errorf("granted %s: got %v with the error, want nothing", granted, got)
 		}
@@ -60,14 +61,14 @@ func TestDenied(t *testing.T) {
 		`{"class":"other"}`:   proto.Protocol, `{"class":""}`: proto.Protocol, `{}`: proto.Protocol, ``: proto.Protocol,
 	} {
 		_, granted, err := d.Finish(wire.TypeDeny, []byte(body))
-		wantCode(t, body, err, want)
+		xtest.WantCode(t, body, err, want)
 		if granted != 0 {
 			t.Errorf("%s: got %v, want nothing granted", body, granted)
 		}
 	}
 	for _, body := range []string{``, `{}`, `{"class":"denied"}`, `null`} {
 		_, _, err := d.Finish(wire.TypeOK, []byte(body))
-		wantCode(t, "P2P_OK "+body, err, proto.Protocol)
+		xtest.WantCode(t, "P2P_OK "+body, err, proto.Protocol)
 	}
 }
 
@@ -80,19 +81,19 @@ func TestWrongListener(t *testing.T) {
 		d := dial(t, b, method, secret)
 		m := wire.OKMessage{Granted: "send", Window: window, Nonce: make([]byte, proto.NonceBytes)}
 		_, _, err := d.Finish(wire.TypeOK, answer(t, b, []byte("a guess"), d.Hello, m))
-		wantCode(t, method+": another secret", err, proto.Identity)
+		xtest.WantCode(t, method+": another secret", err, proto.Identity)
 		_, _, err = d.Finish(wire.TypeOK, answer(t, b, nil, d.Hello, m))
-		wantCode(t, method+": no secret", err, proto.Identity)
+		xtest.WantCode(t, method+": no secret", err, proto.Identity)
 		_, _, err = d.Finish(wire.TypeOK, answer(t, binding(1, 3, 2), secret, d.Hello, m))
-		wantCode(t, method+": the ends swapped", err, proto.Identity)
+		xtest.WantCode(t, method+": the ends swapped", err, proto.Identity)
 		_, _, err = d.Finish(wire.TypeOK, answer(t, binding(9, 2, 3), secret, d.Hello, m))
-		wantCode(t, method+": another TLS session", err, proto.Identity)
+		xtest.WantCode(t, method+": another TLS session", err, proto.Identity)
 		var h wire.Hello
 		if err := wire.ParseBody(d.Hello, &h); err != nil {
 			t.Fatal(err)
 		}
 		m.Proof = h.Proof
 		_, _, err = d.Finish(wire.TypeOK, wire.AppendBody(nil, &m))
-		wantCode(t, method+": the dialer's own proof", err, proto.Identity)
+		xtest.WantCode(t, method+": the dialer's own proof", err, proto.Identity)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 func TestDialogue(t *testing.T) {
@@ -18,9 +19,9 @@ func TestDialogue(t *testing.T) {
 		b := binding(1, 2, 3)
 		d := dial(t, b, method, secret)
 		v := (&desk{secret: secret, caps: proto.AllCaps}).listener().Answer(b, d.Hello)
-		wantCode(t, method, v.Err, proto.OK)
+		xtest.WantCode(t, method, v.Err, proto.OK)
 		ok, granted, err := d.Finish(v.Answer.Type(), wire.AppendBody(nil, v.Answer))
-		wantCode(t, method, err, proto.OK)
+		xtest.WantCode(t, method, err, proto.OK)
 		if granted != proto.CapSend || v.Granted != granted && method != wire.MethodResume || ok.Transfer != v.Transfer || v.Window != window {
 			t.Errorf("%s: dialer got %v for %s, listener gave %v for %s", method, granted, ok.Transfer, v.Granted, v.Transfer)
 		}
@@ -61,11 +62,11 @@ func TestWithRegistry(t *testing.T) {
 			t.Fatal(err)
 		}
 		replayed := l.Answer(other, d.Hello)
-		wantCode(t, cred.Method+" replayed", replayed.Err, proto.Denied)
+		xtest.WantCode(t, cred.Method+" replayed", replayed.Err, proto.Denied)
 		v := l.Answer(b, d.Hello)
-		wantCode(t, cred.Method, v.Err, proto.OK)
+		xtest.WantCode(t, cred.Method, v.Err, proto.OK)
 		ok, granted, err := d.Finish(v.Answer.Type(), wire.AppendBody(nil, v.Answer))
-		wantCode(t, cred.Method, err, proto.OK)
+		xtest.WantCode(t, cred.Method, err, proto.OK)
 		if granted != proto.CapSend {
 			t.Errorf("%s: got %v, want %v of all that was asked for", cred.Method, granted, proto.CapSend)
 		}
@@ -88,11 +89,11 @@ func TestWithRegistry(t *testing.T) {
 		if d, err = handshake.NewDialer(other, cred, granted, wire.KindPipe, window); err != nil {
 			t.Fatal(err)
 		}
-		wantCode(t, "resumed, replayed", l.Answer(b, d.Hello).Err, proto.Denied)
+		xtest.WantCode(t, "resumed, replayed", l.Answer(b, d.Hello).Err, proto.Denied)
 		next := l.Answer(other, d.Hello)
-		wantCode(t, "resumed", next.Err, proto.OK)
+		xtest.WantCode(t, "resumed", next.Err, proto.OK)
 		again, _, err := d.Finish(next.Answer.Type(), wire.AppendBody(nil, next.Answer))
-		wantCode(t, "resumed", err, proto.OK)
+		xtest.WantCode(t, "resumed", err, proto.OK)
 		if again.Transfer != ok.Transfer || next.Secret != nil {
 			t.Errorf("resumed: got transfer %s and secret %x, want %s and none", again.Transfer, next.Secret, ok.Transfer)
 		}

@@ -9,6 +9,7 @@ import (
 	"mesh/proto/handshake"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // vector returns a line of testdata/proofs.txt.
@@ -39,7 +40,7 @@ func FuzzAnswer(f *testing.F) {
 		d := &desk{secret: secret, caps: proto.AllCaps}
 		v := d.listener().Answer(binding(1, 2, 3), body)
 		if string(body) == string(right) {
-			wantCode(t, "the right one", v.Err, proto.OK)
+			xtest.WantCode(t, "the right one", v.Err, proto.OK)
 			return
 		}
 		class := wire.ClassDenied

@@ -72,13 +72,6 @@ func dial(t *testing.T, b handshake.Binding, method string, secret []byte) *hand
 	return d
 }
 
-func wantCode(t *testing.T, what string, err error, want proto.Code) {
-	t.Helper()
-	if got := proto.CodeOf(err); got != want {
-		t.Errorf("%s: got %v (%v), want %v", what, got, err, want)
-	}
-}
-
 // prove is the formula of package proto, written once more: HMAC-SHA-256 under
 // HKDF's key of the role, over both ids and the parts.
 func prove(t *testing.T, b handshake.Binding, label string, secret []byte, parts ...[]byte) []byte {

@@ -8,6 +8,7 @@ import (
 	"mesh/proto/handshake"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // A listener says so when a kind of transfer is not taken, to who has proven
@@ -51,8 +52,8 @@ func TestKinds(t *testing.T) {
 			}
 			v := l.Answer(b, d.Hello)
 			_, _, err = d.Finish(v.Answer.Type(), wire.AppendBody(nil, v.Answer))
-			wantCode(t, tt.kind, v.Err, code)
-			wantCode(t, tt.kind, err, code)
+			xtest.WantCode(t, tt.kind, v.Err, code)
+			xtest.WantCode(t, tt.kind, err, code)
 			if code == proto.OK && v.Kind != tt.kind || code != proto.OK && guard.claimed+guard.reserved > 0 {
 				t.Errorf("got kind %q, %d claims and %d places", v.Kind, guard.claimed, guard.reserved)
 			}

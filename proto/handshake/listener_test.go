@@ -10,6 +10,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // Nothing but the right secret, on this TLS session, between these two nodes,
@@ -51,7 +52,7 @@ func TestWrongProofs(t *testing.T) {
 	} {
 		d := &desk{secret: secret, caps: proto.AllCaps, full: true}
 		v := d.listener().Answer(c.b, c.body)
-		wantCode(t, what, v.Err, proto.Denied)
+		xtest.WantCode(t, what, v.Err, proto.Denied)
 		if deny, ok := v.Answer.(*wire.Deny); !ok || deny.Class != wire.ClassDenied {
 			t.Errorf("%s: answered with %+v, want a plain denial", what, v.Answer)
 		}
@@ -77,20 +78,20 @@ func TestRefusals(t *testing.T) {
 	} {
 		d := dial(t, b, wire.MethodToken, secret)
 		v := c.desk.listener().Answer(b, d.Hello)
-		wantCode(t, c.what+" at the listener", v.Err, c.want)
+		xtest.WantCode(t, c.what+" at the listener", v.Err, c.want)
 		_, _, err := d.Finish(v.Answer.Type(), wire.AppendBody(nil, v.Answer))
-		wantCode(t, c.what+" at the dialer", err, c.want)
+		xtest.WantCode(t, c.what+" at the dialer", err, c.want)
 		if c.desk.claimed != c.claims {
 			t.Errorf("%s: got %d claims of the token, want %d", c.what, c.desk.claimed, c.claims)
 		}
 	}
 	v := (&desk{}).listener().Answer(b, []byte(`{"version":1}`))
-	wantCode(t, "malformed", v.Err, proto.Protocol)
+	xtest.WantCode(t, "malformed", v.Err, proto.Protocol)
 	body := bytes.Replace(dial(t, b, wire.MethodKey, nil).Hello, []byte(`"version":1`), []byte(`"version":2`), 1)
 	v = (&desk{caps: proto.AllCaps}).listener().Answer(b, body)
-	wantCode(t, "another version", v.Err, proto.Version)
+	xtest.WantCode(t, "another version", v.Err, proto.Version)
 	_, _, err := dial(t, binding(1, 2, 3), wire.MethodKey, nil).Finish(v.Answer.Type(), wire.AppendBody(nil, v.Answer))
-	wantCode(t, "another version at the dialer", err, proto.Version)
+	xtest.WantCode(t, "another version at the dialer", err, proto.Version)
 }
 
 // What happens when the last claim is gone, or our own files are broken: the
@@ -109,12 +110,12 @@ func TestFailsAfterTheProof(t *testing.T) {
 		l.Reserve = func(identity.ID) bool { places++; return true }
 		l.Release = func(identity.ID) { places-- }
 		v := l.Answer(b, dial(t, b, wire.MethodToken, secret).Hello)
-		wantCode(t, what, v.Err, proto.Denied)
+		xtest.WantCode(t, what, v.Err, proto.Denied)
 		if deny, ok := v.Answer.(*wire.Deny); !ok || deny.Class != wire.ClassDenied || places != 0 {
 			t.Errorf("%s: answered with %+v and %d places taken, want a plain denial and none", what, v.Answer, places)
 		}
 		l.Guard = guard{err: err}
 		v = l.Answer(b, dial(t, b, wire.MethodToken, secret).Hello)
-		wantCode(t, what+" before the proof", v.Err, proto.Denied)
+		xtest.WantCode(t, what+" before the proof", v.Err, proto.Denied)
 	}
 }

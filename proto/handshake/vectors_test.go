@@ -9,6 +9,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 var update = flag.Bool("update", false, "write the vectors anew")
@@ -48,9 +49,9 @@ func TestVectors(t *testing.T) {
 		t.Errorf("proofs differ from %s (%v); got\n%s", file, err, got)
 	}
 	v := (&desk{secret: secret, caps: proto.AllCaps}).listener().Answer(b, hello)
-	wantCode(t, "the vector's P2P_HELLO", v.Err, proto.OK)
+	xtest.WantCode(t, "the vector's P2P_HELLO", v.Err, proto.OK)
 	d := dial(t, b, wire.MethodToken, secret)
 	d.Hello = hello
 	_, _, err = d.Finish(wire.TypeOK, ok)
-	wantCode(t, "the vector's P2P_OK", err, proto.OK)
+	xtest.WantCode(t, "the vector's P2P_OK", err, proto.OK)
 }

@@ -11,27 +11,12 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/identity"
+	"mesh/proto/xtest"
 )
-
-func newKey(t testing.TB) *identity.Key {
-	t.Helper()
-	k, err := identity.NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
-func wantCode(t *testing.T, what string, err error, want proto.Code) {
-	t.Helper()
-	if got := proto.CodeOf(err); got != want {
-		t.Errorf("%s: got %v (%v), want %v", what, got, err, want)
-	}
-}
 
 func TestParseID(t *testing.T) {
 	t.Parallel()
-	id := newKey(t).ID()
+	id := xtest.NewKey(t).ID()
 	text := id.String()
 	if got, err := identity.ParseID(text); got != id || err != nil {
 		t.Fatalf("ParseID(%s): got %s (%v)", text, got, err)
@@ -52,7 +37,7 @@ func TestParseID(t *testing.T) {
 }
 
 func FuzzParseID(f *testing.F) {
-	f.Add(newKey(f).ID().String())
+	f.Add(xtest.NewKey(f).ID().String())
 	f.Add("mk1")
 	f.Fuzz(func(t *testing.T, s string) {
 		if id, err := identity.ParseID(s); err == nil && id.String() != s {
@@ -100,10 +85,10 @@ func TestBook(t *testing.T) {
 	if err := os.WriteFile(known, []byte("# mine\n\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	id, other := newKey(t).ID(), newKey(t).ID()
-	wantCode(t, "add", b.Add(identity.Peer{Name: "bob", ID: id, Addrs: []string{"192.0.2.1:1", "[2001:db8::1]:2"}}), proto.OK)
-	wantCode(t, "add again", b.Add(identity.Peer{Name: "bob", ID: id, Addrs: []string{"bob.example:3"}}), proto.OK)
-	wantCode(t, "add another key", b.Add(identity.Peer{Name: "bob", ID: other}), proto.Identity)
+	id, other := xtest.NewKey(t).ID(), xtest.NewKey(t).ID()
+	xtest.WantCode(t, "add", b.Add(identity.Peer{Name: "bob", ID: id, Addrs: []string{"192.0.2.1:1", "[2001:db8::1]:2"}}), proto.OK)
+	xtest.WantCode(t, "add again", b.Add(identity.Peer{Name: "bob", ID: id, Addrs: []string{"bob.example:3"}}), proto.OK)
+	xtest.WantCode(t, "add another key", b.Add(identity.Peer{Name: "bob", ID: other}), proto.Identity)
 	p, found, err := b.Lookup("bob")
 	if !found || err != nil || p.ID != id || len(p.Addrs) != 1 || b.NameOf(id) != "bob" || b.NameOf(other) != "" {
 		t.Errorf("got %+v (%v, %v), want bob with the newer address", p, found, err)
@@ -112,10 +97,10 @@ func TestBook(t *testing.T) {
 		t.Errorf("got %q, want the comment kept", text)
 	}
 	for _, name := range []string{"", ".bob", "-bob", "a b", "a\nb", "b\x1bob", "mesh1x", "mk1x", strings.Repeat("x", 64), "bøb"} {
-		wantCode(t, "add "+name, b.Add(identity.Peer{Name: name, ID: id}), proto.Usage)
+		xtest.WantCode(t, "add "+name, b.Add(identity.Peer{Name: name, ID: id}), proto.Usage)
 	}
 	for _, addr := range []string{"", "bob", "bob:", ":1", "bob:0", "bob:65536", "bob:01", "b ob:1", "bob:1,c:2", "bob:x", "[b:1]:1", "[::1", "[::g]:1"} {
-		wantCode(t, "addr "+addr, b.Add(identity.Peer{Name: "x", ID: id, Addrs: []string{addr}}), proto.Usage)
+		xtest.WantCode(t, "addr "+addr, b.Add(identity.Peer{Name: "x", ID: id, Addrs: []string{addr}}), proto.Usage)
 	}
 	if gone, err := b.Forget("bob"); !gone || err != nil {
 		t.Errorf("forget: got %v (%v)", gone, err)
@@ -123,8 +108,8 @@ func TestBook(t *testing.T) {
 	if gone, err := b.Forget("bob"); gone || err != nil {
 		t.Errorf("forget twice: got %v (%v)", gone, err)
 	}
-	wantCode(t, "allow", b.Allow(id, proto.CapSend), proto.OK)
-	wantCode(t, "allow again", b.Allow(id, proto.CapSend|proto.CapRecv), proto.OK)
+	xtest.WantCode(t, "allow", b.Allow(id, proto.CapSend), proto.OK)
+	xtest.WantCode(t, "allow again", b.Allow(id, proto.CapSend|proto.CapRecv), proto.OK)
 	for who, want := range map[identity.ID]proto.Caps{id: proto.CapSend | proto.CapRecv, other: 0} {
 		if got, err := b.Authorized(who); got != want || err != nil {
 			t.Errorf("%s may %v (%v), want %v", who.Short(), got, err, want)
@@ -138,7 +123,7 @@ func TestBook(t *testing.T) {
 	if got, err := b.Grants(); !slices.Equal(got, want) || err != nil {
 		t.Errorf("granted twice: got %v (%v), want %v", got, err, want)
 	}
-	wantCode(t, "allow nothing", b.Allow(id, 0), proto.OK)
+	xtest.WantCode(t, "allow nothing", b.Allow(id, 0), proto.OK)
 	if got, err := b.Authorized(id); got != 0 || err != nil {
 		t.Errorf("may %v (%v), want nothing any more", got, err)
 	}
@@ -146,7 +131,7 @@ func TestBook(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = b.Known()
-	wantCode(t, "bad line", err, proto.Config)
+	xtest.WantCode(t, "bad line", err, proto.Config)
 	if !strings.Contains(err.Error(), "known_peers:2: ") {
 		t.Errorf("got %v, want file and line", err)
 	}
@@ -157,7 +142,7 @@ func TestAddAtOnce(t *testing.T) {
 	b := identity.Book{Dir: t.TempDir()}
 	var wg sync.WaitGroup
 	for i := range 20 {
-		id := newKey(t).ID()
+		id := xtest.NewKey(t).ID()
 		wg.Go(func() {
 			if err := b.Add(identity.Peer{Name: "p" + string(rune('a'+i)), ID: id}); err != nil {
 				t.Error(err)
@@ -171,7 +156,7 @@ func TestAddAtOnce(t *testing.T) {
 }
 
 func FuzzKnownPeers(f *testing.F) {
-	f.Add("bob " + newKey(f).ID().String() + " 192.0.2.1:1,b.example:2 # comment\n")
+	f.Add("bob " + xtest.NewKey(f).ID().String() + " 192.0.2.1:1,b.example:2 # comment\n")
 	f.Add("a b c d\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		b := identity.Book{Dir: t.TempDir()}
@@ -191,7 +176,7 @@ func FuzzKnownPeers(f *testing.F) {
 }
 
 func FuzzAuthorizedPeers(f *testing.F) {
-	id := newKey(f).ID()
+	id := xtest.NewKey(f).ID()
 	f.Add(id.String() + " send,recv # comment\n")
 	f.Add("# " + id.String() + " send\n")
 	f.Add(id.String() + "\n")
@@ -215,7 +200,7 @@ func FuzzAuthorizedPeers(f *testing.F) {
 
 func TestEachWrongCharacter(t *testing.T) {
 	t.Parallel()
-	text := newKey(t).ID().String()
+	text := xtest.NewKey(t).ID().String()
 	for i := range text {
 		for _, c := range "abcdefghijklmnopqrstuvwxyz234567019ABZ =\n\x00" {
 			if byte(c) == text[i] {
@@ -254,21 +239,21 @@ func TestKeyFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := identity.LoadKey(dir)
-		wantCode(t, mode.String(), err, want)
+		xtest.WantCode(t, mode.String(), err, want)
 	}
 }
 
 // What Add takes, Known reads: one bad address must not cost the whole book.
 func TestAddedIsRead(t *testing.T) {
 	t.Parallel()
-	id := newKey(t).ID()
+	id := xtest.NewKey(t).ID()
 	for _, addr := range []string{
 		"a:1", "A-b.example:65535", "[::1]:1", "[fe80::1%eth0]:1", "192.0.2.1:1", strings.Repeat("h", 253) + ":1", strings.Repeat("h", 254) + ":1",
 		"a#b:1", "#:1", "a,b:1", "a\tb:1", "a\nb:1", "a\u00a0b:1", "a\u2028b:1", "a\x00b:1", "a\x1bb:1", "a\xffb:1", "a:00001", "a:+1", "a:1:2", "[a:1", "a]:1",
 	} {
 		b := identity.Book{Dir: t.TempDir()}
 		if err := b.Add(identity.Peer{Name: "bob", ID: id, Addrs: []string{addr}}); err != nil {
-			wantCode(t, addr, err, proto.Usage)
+			xtest.WantCode(t, addr, err, proto.Usage)
 			continue
 		}
 		p, found, err := b.Lookup("bob")
@@ -281,20 +266,20 @@ func TestAddedIsRead(t *testing.T) {
 		addrs[i] = "a:1"
 	}
 	b := identity.Book{Dir: t.TempDir()}
-	wantCode(t, "most addresses", b.Add(identity.Peer{Name: "bob", ID: id, Addrs: addrs[1:]}), proto.OK)
-	wantCode(t, "one more", b.Add(identity.Peer{Name: "bob", ID: id, Addrs: addrs}), proto.Usage)
+	xtest.WantCode(t, "most addresses", b.Add(identity.Peer{Name: "bob", ID: id, Addrs: addrs[1:]}), proto.OK)
+	xtest.WantCode(t, "one more", b.Add(identity.Peer{Name: "bob", ID: id, Addrs: addrs}), proto.Usage)
 }
 
 func TestCommentsSurvive(t *testing.T) {
 	t.Parallel()
 	b := identity.Book{Dir: t.TempDir()}
 	path := filepath.Join(b.Dir, identity.KnownPeersFile)
-	alice, bob := newKey(t).ID(), newKey(t).ID()
+	alice, bob := xtest.NewKey(t).ID(), xtest.NewKey(t).ID()
 	last := "alice " + alice.String() + " # no end of line"
 	if err := os.WriteFile(path, []byte("# top\n\n  # middle\n"+last), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, "add", b.Add(identity.Peer{Name: "bob", ID: bob}), proto.OK)
+	xtest.WantCode(t, "add", b.Add(identity.Peer{Name: "bob", ID: bob}), proto.OK)
 	gone, err := b.Forget("bob")
 	if !gone || err != nil {
 		t.Errorf("forget: got %v (%v)", gone, err)
@@ -307,7 +292,7 @@ func TestCommentsSurvive(t *testing.T) {
 
 func TestBadPeerFiles(t *testing.T) {
 	t.Parallel()
-	id := newKey(t).ID()
+	id := xtest.NewKey(t).ID()
 	for what, c := range map[string]struct{ file, text, at string }{
 		"no id":          {identity.KnownPeersFile, "\nbob\n", ":2: "},
 		"too many words": {identity.KnownPeersFile, "bob " + id.String() + " a:1 b:2", ":1: "},
@@ -329,7 +314,7 @@ func TestBadPeerFiles(t *testing.T) {
 				t.Errorf("%s: may %v, want nothing by a bad file", what, caps)
 			}
 		}
-		wantCode(t, what, err, proto.Config)
+		xtest.WantCode(t, what, err, proto.Config)
 		if want := c.file + c.at; !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s in it", what, err, want)
 		}
@@ -338,7 +323,7 @@ func TestBadPeerFiles(t *testing.T) {
 
 func TestKeyIsNotPrinted(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
+	k := xtest.NewKey(t)
 	want := "key of " + k.ID().Short()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		if got := fmt.Sprintf(verb, k); got != want {

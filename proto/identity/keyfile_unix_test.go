@@ -12,6 +12,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/identity"
+	"mesh/proto/xtest"
 )
 
 func TestBadKeyFiles(t *testing.T) {
@@ -39,7 +40,7 @@ func TestBadKeyFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := identity.LoadKey(dir)
-			wantCode(t, "load", err, proto.Config)
+			xtest.WantCode(t, "load", err, proto.Config)
 			if strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "czNj") {
 				t.Errorf("the error shows what is in the file: %v", err)
 			}

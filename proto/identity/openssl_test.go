@@ -15,6 +15,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/identity"
+	"mesh/proto/xtest"
 )
 
 // A node key is a file as every tool reads and makes it.
@@ -88,5 +89,5 @@ func TestOpenSSL(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := identity.LoadKey(theirs)
-	wantCode(t, "an ECDSA key", err, proto.Config)
+	xtest.WantCode(t, "an ECDSA key", err, proto.Config)
 }

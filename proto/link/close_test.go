@@ -15,6 +15,7 @@ import (
 	"mesh/proto/link"
 	"mesh/proto/linktest"
 	"mesh/proto/token"
+	"mesh/proto/xtest"
 )
 
 // wantTold checks that a peer's end came with a code that says what to do: it
@@ -32,7 +33,7 @@ func wantTold(t *testing.T, what string, err error) {
 func TestListenerClosesWhilePeersConnect(t *testing.T) {
 	t.Parallel()
 	for step := range 12 {
-		overBoth(t, func(t *testing.T, n *linktest.Net) {
+		linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 			s := newSite(t, n, proto.AllCaps, 3)
 			cred, _ := s.issue(t, proto.CapSend, 0, 0)
 			var wg sync.WaitGroup
@@ -52,7 +53,7 @@ func TestListenerClosesWhilePeersConnect(t *testing.T) {
 				t.Error(err)
 			}
 			_, err := s.listener.Accept(t.Context())
-			wantCode(t, "accept after Close", err, proto.Truncated)
+			xtest.WantCode(t, "accept after Close", err, proto.Truncated)
 			wg.Wait()
 		})
 	}
@@ -62,7 +63,7 @@ func TestListenerClosesWhilePeersConnect(t *testing.T) {
 // closed themselves.
 func TestLinkOutlivesListener(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 3)
 		cred, _ := s.issue(t, proto.CapSend, 0, 0)
 		e, _ := n.Endpoint(t)
@@ -74,7 +75,7 @@ func TestLinkOutlivesListener(t *testing.T) {
 		echo(t, dl, ll)
 		ll.Close(proto.Errorf(proto.Interrupted, "enough"))
 		_, err := dl.Read(make([]byte, 1))
-		wantCode(t, "read", err, proto.Truncated)
+		xtest.WantCode(t, "read", err, proto.Truncated)
 	})
 }
 
@@ -99,7 +100,7 @@ func TestEndpointClosed(t *testing.T) {
 			n := &linktest.Net{Latency: latency}
 			s := newSite(t, n, proto.AllCaps, 2)
 			cred, _ := s.issue(t, proto.CapSend, 0, 0)
-			e, err := link.Open(newKey(t), link.Sockets{UDP: n.Conn(t)}, slog.New(slog.DiscardHandler))
+			e, err := link.Open(xtest.NewKey(t), link.Sockets{UDP: n.Conn(t)}, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,7 +111,7 @@ func TestEndpointClosed(t *testing.T) {
 				target := s.target(token.KeyCredential(), proto.CapSend)
 				target.Addrs = []string{silentAddr(t, n)}
 				_, err := e.Dial(t.Context(), target)
-				wantCode(t, "dial", err, proto.Unreachable)
+				xtest.WantCode(t, "dial", err, proto.Unreachable)
 				if took := time.Since(begun); took > 2*time.Second {
 					t.Errorf("took %s, want 1s", took)
 				}
@@ -122,7 +123,7 @@ func TestEndpointClosed(t *testing.T) {
 			}
 			begun := time.Now()
 			_, err = ll.Read(make([]byte, 1)) // nobody has told it
-			wantCode(t, "read at the other end", err, proto.Timeout)
+			xtest.WantCode(t, "read at the other end", err, proto.Timeout)
 			if took := time.Since(begun); took > 30*time.Second {
 				t.Errorf("the other end noticed after %s, want at most 30s", took)
 			}
@@ -171,10 +172,10 @@ func TestCloseTellsCode(t *testing.T) {
 			}
 			dl.Close(why)
 			_, err := ll.Read(make([]byte, 1))
-			wantCode(t, "read of a link that the peer closed", err, c.heard)
+			xtest.WantCode(t, "read of a link that the peer closed", err, c.heard)
 			if why != nil {
 				_, err = dl.Read(make([]byte, 1))
-				wantCode(t, "read of a link that we closed", err, c.said)
+				xtest.WantCode(t, "read of a link that we closed", err, c.said)
 			}
 		}
 		dl, ll := (&linktest.Net{Latency: latency}).Pair(t, proto.CapSend)
@@ -190,10 +191,10 @@ func TestCloseTellsCode(t *testing.T) {
 // A listener whose socket is gone does not wait for peers that cannot come.
 func TestSocketOfListenerCloses(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		time.AfterFunc(time.Second, func() { _ = s.endpoint.Close() })
 		_, err := s.listener.Accept(t.Context())
-		wantCode(t, "accept", err, proto.IO)
+		xtest.WantCode(t, "accept", err, proto.IO)
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"mesh/proto/linktest"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // Where the claims of a capability have what a bearer would like to change:
@@ -33,7 +34,7 @@ const (
 // one gets in afterwards.
 func TestDeniedTokens(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s, other := newSite(t, n, proto.AllCaps, 9), newSite(t, n, proto.AllCaps, 9)
 		e, key := n.Endpoint(t)
 		issued := func(from *site, ttl time.Duration) token.Credential {
@@ -75,7 +76,7 @@ func TestDeniedTokens(t *testing.T) {
 		wrong.Secret[len(wrong.Secret)-1] ^= 1
 		_, tok := s.issue(t, proto.CapSend, 0, 1)
 		good := capability(s, time.Hour, 1, identity.ID{}).Credential()
-		held := capability(s, time.Hour, 1, newKey(t).ID()).Credential()
+		held := capability(s, time.Hour, 1, xtest.NewKey(t).ID()).Credential()
 		own := key.ID()
 		unsigned := capability(s, time.Hour, 1, identity.ID{}).Credential()
 		unsigned.Secret = make([]byte, 64)
@@ -104,7 +105,7 @@ func TestDeniedTokens(t *testing.T) {
 			"not signed":                 unsigned,
 		} {
 			_, err := e.Dial(t.Context(), s.target(cred, proto.CapSend))
-			wantCode(t, what, err, proto.Denied)
+			xtest.WantCode(t, what, err, proto.Denied)
 			if err != nil && strings.Contains(err.Error(), "expired") {
 				t.Errorf("%s: the dialer learns why: %v", what, err)
 			}
@@ -123,14 +124,14 @@ func TestReplayOfSuccess(t *testing.T) {
 		n := &linktest.Net{Latency: latency}
 		s := newSite(t, n, proto.AllCaps, 9)
 		cred, _ := s.issue(t, proto.CapSend, 0, 0) // any number of nodes may use it
-		key := newKey(t)
+		key := xtest.NewKey(t)
 		honest := dialRaw(t, n, s, tlsConf(certificate(t, key)))
 		_, frame := helloFor(t, bindingOf(t, honest, key.ID(), s.key.ID()), cred, proto.CapSend)
 		if _, typ, body, err := say(t, honest, frame); err != nil || typ != wire.TypeOK {
 			t.Fatalf("answered %s %s (%v), want P2P_OK", typ, body, err)
 		}
 		s.accept(t)
-		for what, k := range map[string]*identity.Key{"the same key": key, "another key": newKey(t)} {
+		for what, k := range map[string]*identity.Key{"the same key": key, "another key": xtest.NewKey(t)} {
 			conn := dialRaw(t, n, s, tlsConf(certificate(t, k)))
 			_, typ, body, err := say(t, conn, frame)
 			if want := `{"class":"denied"}`; err != nil || typ != wire.TypeDeny || string(body) != want {
@@ -158,7 +159,7 @@ func TestNoTickets(t *testing.T) {
 		n := &linktest.Net{Latency: latency}
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
-		key := newKey(t)
+		key := xtest.NewKey(t)
 		var cache sessionCache
 		conf := tlsConf(certificate(t, key))
 		conf.ClientSessionCache = &cache

@@ -13,6 +13,7 @@ import (
 	"mesh/proto/linktest"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 func TestDialAndGrants(t *testing.T) {
@@ -32,14 +33,14 @@ func TestDialAndGrants(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 				s := newSite(t, n, c.offer, 1)
 				e, key := n.Endpoint(t)
 				cred, tok := s.issue(t, c.allowed, 0, 1)
 				target := s.target(cred, c.want)
 				target.Need = c.need
 				dl, err := e.Dial(t.Context(), target)
-				wantCode(t, "dial", err, c.code)
+				xtest.WantCode(t, "dial", err, c.code)
 				if err != nil {
 					return
 				}
@@ -67,11 +68,11 @@ func TestDialAndGrants(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 9)
 		e, key := n.Endpoint(t)
 		_, err := e.Dial(t.Context(), s.target(token.KeyCredential(), proto.CapSend))
-		wantCode(t, "dial with a key nobody knows", err, proto.Denied)
+		xtest.WantCode(t, "dial with a key nobody knows", err, proto.Denied)
 		if err := (identity.Book{Dir: s.dir}).Allow(key.ID(), proto.CapSend); err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +87,7 @@ func TestCredentials(t *testing.T) {
 		}
 		other, _ := n.Endpoint(t)
 		_, err = other.Dial(t.Context(), s.target(capability.Credential(), proto.CapRecv))
-		wantCode(t, "dial with another node's capability", err, proto.Denied)
+		xtest.WantCode(t, "dial with another node's capability", err, proto.Denied)
 		dl, ll = s.dial(t, e, capability.Credential(), proto.CapRecv)
 		echo(t, dl, ll)
 	})
@@ -118,7 +119,7 @@ func TestSeveralAddrs(t *testing.T) {
 
 		target.Addrs = []string{silentAddr(t, n), other.addr()}
 		_, err = e.Dial(t.Context(), target)
-		wantCode(t, "dial without the right address", err, proto.Identity)
+		xtest.WantCode(t, "dial without the right address", err, proto.Identity)
 	})
 }
 
@@ -164,7 +165,7 @@ func TestNobodyAnswers(t *testing.T) {
 				}
 				begun := time.Now()
 				_, err := e.Dial(t.Context(), target)
-				wantCode(t, "dial", err, proto.Unreachable)
+				xtest.WantCode(t, "dial", err, proto.Unreachable)
 				if took := time.Since(begun); took > proto.DialTimeout {
 					t.Errorf("took %s, want at most %s", took, proto.DialTimeout)
 				}
@@ -176,7 +177,7 @@ func TestNobodyAnswers(t *testing.T) {
 func TestDialCanceled(t *testing.T) {
 	t.Parallel()
 	for _, held := range []bool{false, true} { // by the network, by the listener
-		overBoth(t, func(t *testing.T, n *linktest.Net) {
+		linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 			s := newSite(t, n, proto.AllCaps, 1)
 			e, _ := n.Endpoint(t)
 			cred, _ := s.issue(t, proto.CapSend, 0, 1)
@@ -208,6 +209,6 @@ func TestDialLookUpEnds(t *testing.T) {
 	e, _ := n.Endpoint(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(proto.Errorf(proto.Interrupted, "ended by interrupt"))
-	_, err := e.Dial(ctx, link.Target{ID: newKey(t).ID(), Addrs: []string{"peer.invalid:4600"}})
-	wantCode(t, "dial", err, proto.Interrupted)
+	_, err := e.Dial(ctx, link.Target{ID: xtest.NewKey(t).ID(), Addrs: []string{"peer.invalid:4600"}})
+	xtest.WantCode(t, "dial", err, proto.Interrupted)
 }

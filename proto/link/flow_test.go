@@ -12,6 +12,7 @@ import (
 	"mesh/proto/linktest"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // addFlow makes both ends of a flow beside a link.
@@ -36,7 +37,7 @@ func addFlow(t *testing.T, dialer, listener *link.Link) (df, lf *link.Link) {
 // nothing else.
 func TestAddFlow(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		e, _ := n.Endpoint(t)
@@ -69,7 +70,7 @@ func TestAddFlow(t *testing.T) {
 // There are so many flows and no more, whether the listener takes them or not.
 func TestMaxFlows(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		e, _ := n.Endpoint(t)
@@ -88,7 +89,7 @@ func TestMaxFlows(t *testing.T) {
 		if err == nil {
 			_, err = f.Read(make([]byte, 1))
 		}
-		wantCode(t, "one too many", err, proto.Busy)
+		xtest.WantCode(t, "one too many", err, proto.Busy)
 		flows[0].Close(nil)
 		synctest.Wait()
 		taken, err := listener.AcceptFlow(t.Context()) // the one that has ended
@@ -104,7 +105,7 @@ func TestMaxFlows(t *testing.T) {
 // its secret.
 func TestFlowByOthers(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 2)
 		cred, _ := s.issue(t, proto.CapSend, 0, 2)
 		victim, key := n.Endpoint(t)
@@ -123,7 +124,7 @@ func TestFlowByOthers(t *testing.T) {
 		} {
 			forged := token.Credential{Method: wire.MethodFlow, Public: c.id, Secret: cred.Secret}
 			_, err := c.from.Dial(t.Context(), s.target(forged, proto.CapSend))
-			wantCode(t, c.name, err, proto.Denied)
+			xtest.WantCode(t, c.name, err, proto.Denied)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

@@ -16,6 +16,7 @@ import (
 	"mesh/proto/linktest"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // badFrames are first frames that break the protocol.
@@ -45,7 +46,7 @@ func TestBadFirstFrame(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := &linktest.Net{Latency: latency}
 				s := newSite(t, n, proto.AllCaps, 1)
-				conn := dialRaw(t, n, s, tlsConf(certificate(t, newKey(t))))
+				conn := dialRaw(t, n, s, tlsConf(certificate(t, xtest.NewKey(t))))
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
 				stream, err := conn.OpenStreamSync(t.Context())
@@ -82,7 +83,7 @@ func TestBadFirstAnswer(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				n := &linktest.Net{Latency: latency}
-				key := newKey(t)
+				key := xtest.NewKey(t)
 				addr := serveRaw(t, n, tlsConf(certificate(t, key)), func(ctx context.Context, conn *quic.Conn) {
 					stream, err := conn.AcceptStream(ctx)
 					if err != nil {
@@ -94,7 +95,7 @@ func TestBadFirstAnswer(t *testing.T) {
 				})
 				e, _ := n.Endpoint(t)
 				_, err := e.Dial(t.Context(), link.Target{ID: key.ID(), Addrs: []string{addr}, Credential: token.KeyCredential(), Want: proto.CapSend})
-				wantCode(t, "dial", err, proto.Protocol)
+				xtest.WantCode(t, "dial", err, proto.Protocol)
 			})
 		})
 	}

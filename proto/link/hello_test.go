@@ -15,6 +15,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/linktest"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // Neither silence nor a P2P_HELLO that comes a byte at a time keeps a
@@ -27,7 +28,7 @@ func TestHelloTimeout(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := &linktest.Net{Latency: latency}
 				s := newSite(t, n, proto.AllCaps, 1)
-				key := newKey(t)
+				key := xtest.NewKey(t)
 				cred, _ := s.issue(t, proto.CapSend, 0, 1)
 				conn := dialRaw(t, n, s, tlsConf(certificate(t, key)))
 				begun := time.Now()
@@ -65,7 +66,7 @@ func TestOneStream(t *testing.T) {
 		n := &linktest.Net{Latency: latency}
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
-		key := newKey(t)
+		key := xtest.NewKey(t)
 		conn := dialRaw(t, n, s, tlsConf(certificate(t, key)))
 		nothingMore := func(when string) {
 			t.Helper()
@@ -124,7 +125,7 @@ func TestUnprovenWindow(t *testing.T) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		s.hold = make(chan struct{})
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
-		key := newKey(t)
+		key := xtest.NewKey(t)
 		conn := dialRaw(t, n, s, tlsConf(certificate(t, key)))
 		_, frame := helloFor(t, bindingOf(t, conn, key.ID(), s.key.ID()), cred, proto.CapSend)
 		stream, err := conn.OpenStreamSync(t.Context())
@@ -174,7 +175,7 @@ func TestHelloCut(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := &linktest.Net{Latency: latency}
 				s := newSite(t, n, proto.AllCaps, 1)
-				conn := dialRaw(t, n, s, tlsConf(certificate(t, newKey(t))))
+				conn := dialRaw(t, n, s, tlsConf(certificate(t, xtest.NewKey(t))))
 				stream, err := conn.OpenStreamSync(t.Context())
 				if err != nil {
 					t.Fatal(err)

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -25,17 +24,6 @@ import (
 )
 
 const latency = 5 * time.Millisecond
-
-// overBoth runs a test in virtual time, over each carrier.
-func overBoth(t *testing.T, f func(t *testing.T, n *linktest.Net)) {
-	t.Helper()
-	for _, via := range []string{proto.ViaQUIC, proto.ViaTCP} {
-		t.Run(via, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { f(t, &linktest.Net{Latency: latency, TCP: via == proto.ViaTCP}) })
-		})
-	}
-}
 
 // site is a node that listens, with a registry in a folder of its own. It is
 // its own guard, to count what it is asked.
@@ -154,22 +142,6 @@ func echo(t *testing.T, a, b *link.Link) {
 			t.Fatalf("read %q (%v), want %q", got, err, want)
 		}
 	}
-}
-
-func wantCode(t *testing.T, what string, err error, want proto.Code) {
-	t.Helper()
-	if got := proto.CodeOf(err); got != want {
-		t.Errorf("%s: got %v (%v), want %v", what, got, err, want)
-	}
-}
-
-func newKey(t *testing.T) *identity.Key {
-	t.Helper()
-	key, err := identity.NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }
 
 // certificate returns a node key's own certificate.

@@ -13,6 +13,7 @@ import (
 	"mesh/proto/linktest"
 	"mesh/proto/token"
 	"mesh/proto/udp"
+	"mesh/proto/xtest"
 )
 
 // The one test that has a real network: what the kernel says of a port that
@@ -28,7 +29,7 @@ func TestLoopback(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := newKey(t)
+		key := xtest.NewKey(t)
 		e, err := link.Open(key, link.Sockets{UDP: conn}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
@@ -47,7 +48,7 @@ func TestLoopback(t *testing.T) {
 
 	begun := time.Now()
 	_, err = dialing.Dial(t.Context(), target)
-	wantCode(t, "dial of a closed port", err, proto.Unreachable)
+	xtest.WantCode(t, "dial of a closed port", err, proto.Unreachable)
 	if took := time.Since(begun); took > 3*time.Second {
 		t.Errorf("dial of a closed port took %s, want less than 3s", took)
 	}
@@ -70,7 +71,7 @@ func TestLoopback(t *testing.T) {
 	begun = time.Now()
 	socket.Close()
 	_, err = dl.Read(make([]byte, 1))
-	wantCode(t, "read from a process that is gone", err, proto.Truncated)
+	xtest.WantCode(t, "read from a process that is gone", err, proto.Truncated)
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("noticed after %s, want less than 10s", took)
 	}

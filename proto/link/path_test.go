@@ -10,7 +10,7 @@ import (
 // Both ends name the path that a link takes.
 func TestLinkPath(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 0)
 		e, _ := n.Endpoint(t)

@@ -13,18 +13,19 @@ import (
 	"mesh/proto/linktest"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 func TestWrongPin(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		e, _ := n.Endpoint(t)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		target := s.target(cred, proto.CapSend)
-		target.ID = newKey(t).ID()
+		target.ID = xtest.NewKey(t).ID()
 		_, err := e.Dial(t.Context(), target)
-		wantCode(t, "dial", err, proto.Identity)
+		xtest.WantCode(t, "dial", err, proto.Identity)
 		s.acceptNone(t)
 		if got := s.asked.Load(); got != 0 {
 			t.Errorf("listener got %d P2P_HELLOs, want none", got)
@@ -35,12 +36,12 @@ func TestWrongPin(t *testing.T) {
 
 func TestOwnKey(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		for _, e := range []*link.Endpoint{s.endpoint, n.EndpointFor(t, s.key)} {
 			_, err := e.Dial(t.Context(), s.target(cred, proto.CapSend))
-			wantCode(t, "dial", err, proto.Identity)
+			xtest.WantCode(t, "dial", err, proto.Identity)
 		}
 	})
 }
@@ -56,7 +57,7 @@ func TestListenerWithoutSecret(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				n := &linktest.Net{Latency: latency}
-				key := newKey(t)
+				key := xtest.NewKey(t)
 				addr := serveRaw(t, n, tlsConf(certificate(t, key)), func(ctx context.Context, conn *quic.Conn) {
 					stream, err := conn.AcceptStream(ctx)
 					if err != nil {
@@ -84,7 +85,7 @@ func TestListenerWithoutSecret(t *testing.T) {
 				cred := token.Credential{Method: wire.MethodToken, Public: make([]byte, 16), Secret: []byte("secret")}
 				begun := time.Now()
 				_, err := e.Dial(t.Context(), link.Target{ID: key.ID(), Addrs: []string{addr}, Credential: cred, Want: proto.CapSend})
-				wantCode(t, "dial", err, c.want)
+				xtest.WantCode(t, "dial", err, c.want)
 				if took := time.Since(begun); took > proto.DialTimeout {
 					t.Errorf("took %s, want at most %s", took, proto.DialTimeout)
 				}

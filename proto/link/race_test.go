@@ -16,6 +16,7 @@ import (
 	"mesh/proto/linktest"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // path is what lies between a dialer with both carriers and a listener with
@@ -63,7 +64,7 @@ func (p *path) dialer(t *testing.T) *link.Endpoint {
 		}
 		return dial(ctx, network, addr)
 	}
-	return p.net.EndpointOn(t, newKey(t), s)
+	return p.net.EndpointOn(t, xtest.NewKey(t), s)
 }
 
 // wantVia checks what carries a link, at both ends, and that it does.
@@ -201,11 +202,11 @@ func TestRaceLost(t *testing.T) {
 				}
 				target := s.target(token.KeyCredential(), proto.CapSend)
 				if c.other {
-					target.ID = newKey(t).ID()
+					target.ID = xtest.NewKey(t).ID()
 				}
 				begun := time.Now()
 				_, err := p.dialer(t).Dial(t.Context(), target)
-				wantCode(t, "dial", err, c.want)
+				xtest.WantCode(t, "dial", err, c.want)
 				if took := time.Since(begun); took > c.within {
 					t.Errorf("took %s, want at most %s", took, c.within)
 				}
@@ -355,7 +356,7 @@ func TestResumeWhereNobodyListens(t *testing.T) {
 		dl.Break(errors.New("enough"))
 		begun := time.Now()
 		_, err := dl.Resume(t.Context())
-		wantCode(t, "resume", err, proto.Truncated)
+		xtest.WantCode(t, "resume", err, proto.Truncated)
 		if took := time.Since(begun); took < time.Second || took > 2*time.Second {
 			t.Errorf("took %s, want 1s", took)
 		}

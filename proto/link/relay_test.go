@@ -14,6 +14,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/linktest"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // Somebody between the two who ends QUIC at both sides shows his own key.
@@ -25,7 +26,7 @@ func TestManInTheMiddle(t *testing.T) {
 		e, _ := n.Endpoint(t)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 
-		cert := certificate(t, newKey(t))
+		cert := certificate(t, xtest.NewKey(t))
 		up := dialRaw(t, n, s, tlsConf(cert))
 		tr := &quic.Transport{Conn: n.Conn(t)}
 		t.Cleanup(func() { tr.Close() })
@@ -74,7 +75,7 @@ func TestManInTheMiddle(t *testing.T) {
 		target := s.target(cred, proto.CapSend)
 		target.Addrs = []string{tr.Conn.LocalAddr().String()}
 		_, err = e.Dial(t.Context(), target)
-		wantCode(t, "dial through the relay", err, proto.Identity)
+		xtest.WantCode(t, "dial through the relay", err, proto.Identity)
 		s.acceptNone(t)
 		mu.Lock()
 		defer mu.Unlock()
@@ -100,7 +101,7 @@ func TestManInTheMiddleWithHisPin(t *testing.T) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		e, _ := n.Endpoint(t)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
-		key := newKey(t)
+		key := xtest.NewKey(t)
 		up := dialRaw(t, n, s, tlsConf(certificate(t, key)))
 		answered := make(chan wire.Type, 1)
 		addr := serveRaw(t, n, tlsConf(certificate(t, key)), func(ctx context.Context, conn *quic.Conn) {
@@ -137,7 +138,7 @@ func TestManInTheMiddleWithHisPin(t *testing.T) {
 		target := s.target(cred, proto.CapSend)
 		target.ID, target.Addrs = key.ID(), []string{addr}
 		_, err := e.Dial(t.Context(), target)
-		wantCode(t, "dial of the relay", err, proto.Denied)
+		xtest.WantCode(t, "dial of the relay", err, proto.Denied)
 		if got := <-answered; got != wire.TypeDeny {
 			t.Errorf("listener answered the relay with %s, want P2P_DENY", got)
 		}
@@ -158,11 +159,11 @@ func TestStolenProof(t *testing.T) {
 				n := &linktest.Net{Latency: latency}
 				s := newSite(t, n, proto.AllCaps, 1)
 				cred, _ := s.issue(t, proto.CapSend, 0, 1)
-				victim := newKey(t)
+				victim := xtest.NewKey(t)
 				honest := dialRaw(t, n, s, tlsConf(certificate(t, victim)))
 				_, frame := helloFor(t, bindingOf(t, honest, victim.ID(), s.key.ID()), cred, proto.CapSend)
 
-				thief := newKey(t)
+				thief := xtest.NewKey(t)
 				if sameKey {
 					thief = victim
 				}

@@ -18,7 +18,7 @@ import (
 // has let it in already. That is the end of the try, not of the transfer.
 func TestResumeAnsweredTooLate(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		e, _ := n.Endpoint(t)

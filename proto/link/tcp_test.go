@@ -24,6 +24,7 @@ import (
 	"mesh/proto/tcp"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // overTCP runs a test in virtual time, with TCP only.
@@ -140,7 +141,7 @@ func TestTCPHelloTimeout(t *testing.T) {
 			overTCP(t, func(t *testing.T, n *linktest.Net) {
 				s := newSite(t, n, proto.AllCaps, 1)
 				cred, _ := s.issue(t, proto.CapSend, 0, 1)
-				key := newKey(t)
+				key := xtest.NewKey(t)
 				conf := tlsConf(certificate(t, key))
 				var wg sync.WaitGroup
 				defer wg.Wait()
@@ -195,7 +196,7 @@ func TestTCPHelloTimeout(t *testing.T) {
 		t.Parallel()
 		overTCP(t, func(t *testing.T, n *linktest.Net) {
 			s := newSite(t, n, proto.AllCaps, 1)
-			conn := connectBlocks(t, n.Sockets(t), s, tlsConf(certificate(t, newKey(t))))
+			conn := connectBlocks(t, n.Sockets(t), s, tlsConf(certificate(t, xtest.NewKey(t))))
 			_, err := conn.Read(make([]byte, 1))
 			wantClosing(t, "read", err, proto.Timeout)
 		})
@@ -229,9 +230,9 @@ func TestTCPTooManyUnproven(t *testing.T) {
 		}
 		conns := fill(one, proto.MaxUnprovenPerSource)
 		wantHungUp(t, "one more from one host", connect(t, one, s), latency)
-		same := n.EndpointOn(t, newKey(t), one)
+		same := n.EndpointOn(t, xtest.NewKey(t), one)
 		_, err := same.Dial(t.Context(), s.target(cred, proto.CapSend))
-		wantCode(t, "dial from that host", err, proto.Busy)
+		xtest.WantCode(t, "dial from that host", err, proto.Busy)
 		second, _ := n.Endpoint(t)
 		dl2, ll2 := s.dial(t, second, cred, proto.CapSend)
 		echo(t, dl2, ll2)
@@ -239,7 +240,7 @@ func TestTCPTooManyUnproven(t *testing.T) {
 		conns = append(conns, fill(n.Sockets(t), proto.MaxUnproven-proto.MaxUnprovenPerSource)...)
 		wantHungUp(t, "one more from any host", connect(t, n.Sockets(t), s), latency)
 		_, err = second.Dial(t.Context(), s.target(cred, proto.CapSend))
-		wantCode(t, "dial from another host", err, proto.Busy)
+		xtest.WantCode(t, "dial from another host", err, proto.Busy)
 		echo(t, dl, ll)
 
 		// One that goes leaves its place.
@@ -267,7 +268,7 @@ func TestTCPStrangeServers(t *testing.T) {
 		flip bool   // the last bit of all that it writes
 		want proto.Code
 	}
-	key := newKey(t)
+	key := xtest.NewKey(t)
 	other := tlsConf(certificate(t, key))
 	other.NextProtos = []string{"mesh/2"}
 	none := tlsConf(certificate(t, key))
@@ -275,7 +276,7 @@ func TestTCPStrangeServers(t *testing.T) {
 	old := tlsConf(certificate(t, key))
 	old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
 	cases := map[string]stranger{
-		"other key":       {conf: tlsConf(certificate(t, newKey(t))), want: proto.Identity},
+		"other key":       {conf: tlsConf(certificate(t, xtest.NewKey(t))), want: proto.Identity},
 		"no certificate":  {conf: tlsConf(), want: proto.Identity},
 		"other ALPN":      {conf: other, want: proto.Version},
 		"no ALPN":         {conf: none, want: proto.Version},
@@ -314,7 +315,7 @@ func TestTCPStrangeServers(t *testing.T) {
 				e, _ := n.Endpoint(t)
 				begun := time.Now()
 				_, err := e.Dial(t.Context(), link.Target{ID: key.ID(), Addrs: []string{addr}, Credential: token.KeyCredential(), Want: proto.CapSend})
-				wantCode(t, "dial", err, c.want)
+				xtest.WantCode(t, "dial", err, c.want)
 				if took := time.Since(begun); took > time.Second {
 					t.Errorf("took %s, want less than a second", took)
 				}
@@ -339,8 +340,8 @@ func TestTCPSilentServer(t *testing.T) {
 		addr := serveTCP(t, n, func(raw net.Conn) { _, _ = io.Copy(io.Discard, raw) })
 		e, _ := n.Endpoint(t)
 		begun := time.Now()
-		_, err := e.Dial(t.Context(), link.Target{ID: newKey(t).ID(), Addrs: []string{addr}, Credential: token.KeyCredential(), Want: proto.CapSend})
-		wantCode(t, "dial", err, proto.Unreachable)
+		_, err := e.Dial(t.Context(), link.Target{ID: xtest.NewKey(t).ID(), Addrs: []string{addr}, Credential: token.KeyCredential(), Want: proto.CapSend})
+		xtest.WantCode(t, "dial", err, proto.Unreachable)
 		if took := time.Since(begun); took > proto.DialTimeout+time.Second {
 			t.Errorf("took %s, want %s", took, proto.DialTimeout)
 		}
@@ -351,7 +352,7 @@ func TestTCPSilentServer(t *testing.T) {
 // and no other.
 func TestTCPStrangeClients(t *testing.T) {
 	t.Parallel()
-	key := newKey(t)
+	key := xtest.NewKey(t)
 	good := tlsConf(certificate(t, key))
 	configs := map[string]*tls.Config{"no certificate": tlsConf()}
 	for name, certs := range strangeCertificates(t) {
@@ -422,7 +423,7 @@ func TestTCPManInTheMiddle(t *testing.T) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		e, _ := n.Endpoint(t)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
-		his := tlsConf(certificate(t, newKey(t)))
+		his := tlsConf(certificate(t, xtest.NewKey(t)))
 		up := connectTLS(t, n.Sockets(t), s, his)
 		var relayed atomic.Int64
 		addr := serveTCP(t, n, func(raw net.Conn) {
@@ -433,7 +434,7 @@ func TestTCPManInTheMiddle(t *testing.T) {
 		target := s.target(cred, proto.CapSend)
 		target.Addrs = []string{addr}
 		_, err := e.Dial(t.Context(), target)
-		wantCode(t, "dial through the relay", err, proto.Identity)
+		xtest.WantCode(t, "dial through the relay", err, proto.Identity)
 		s.acceptNone(t)
 		if got := relayed.Load(); got != 0 || s.asked.Load() != 0 {
 			t.Errorf("relay saw %d bytes and the listener %d P2P_HELLOs, want none", got, s.asked.Load())
@@ -449,7 +450,7 @@ func TestTCPManInTheMiddleWithHisPin(t *testing.T) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		e, _ := n.Endpoint(t)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
-		key := newKey(t)
+		key := xtest.NewKey(t)
 		his := tlsConf(certificate(t, key))
 		up := connectTLS(t, n.Sockets(t), s, his)
 		addr := serveTCP(t, n, func(raw net.Conn) {
@@ -460,7 +461,7 @@ func TestTCPManInTheMiddleWithHisPin(t *testing.T) {
 		target := s.target(cred, proto.CapSend)
 		target.ID, target.Addrs = key.ID(), []string{addr}
 		_, err := e.Dial(t.Context(), target)
-		wantCode(t, "dial of the relay", err, proto.Denied)
+		xtest.WantCode(t, "dial of the relay", err, proto.Denied)
 		if got := s.asked.Load(); got != 1 {
 			t.Errorf("listener judged %d P2P_HELLOs, want the one that was relayed", got)
 		}
@@ -477,10 +478,10 @@ func TestTCPStolenProof(t *testing.T) {
 			overTCP(t, func(t *testing.T, n *linktest.Net) {
 				s := newSite(t, n, proto.AllCaps, 1)
 				cred, _ := s.issue(t, proto.CapSend, 0, 1)
-				victim := newKey(t)
+				victim := xtest.NewKey(t)
 				honest := connectBlocks(t, n.Sockets(t), s, tlsConf(certificate(t, victim)))
 				_, frame := helloFor(t, bindingOver(t, honest.TLS(), victim.ID(), s.key.ID()), cred, proto.CapSend)
-				thief := newKey(t)
+				thief := xtest.NewKey(t)
 				if sameKey {
 					thief = victim
 				}
@@ -542,7 +543,7 @@ func TestTCPDialerGone(t *testing.T) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 0)
 		var dialed taps
-		e := n.EndpointOn(t, newKey(t), dialed.on(n.Sockets(t)))
+		e := n.EndpointOn(t, xtest.NewKey(t), dialed.on(n.Sockets(t)))
 		dl, ll := s.dial(t, e, cred, proto.CapSend)
 		echo(t, dl, ll)
 		time.AfterFunc(10*time.Second, dialed.kill)
@@ -552,7 +553,7 @@ func TestTCPDialerGone(t *testing.T) {
 		}
 		begun := time.Now()
 		_, err = ll.Resume(t.Context())
-		wantCode(t, "resume", err, proto.Truncated)
+		xtest.WantCode(t, "resume", err, proto.Truncated)
 		if took := time.Since(begun); took < time.Second/2 || took > 2*time.Second {
 			t.Errorf("the dialer was waited for %s, want 1s", took)
 		}
@@ -645,7 +646,7 @@ func TestTCPWrongBit(t *testing.T) {
 				conn, err := dial(ctx, network, addr)
 				return spoiler{conn, &write, &read}, err
 			}
-			dl, ll := s.dial(t, n.EndpointOn(t, newKey(t), sockets), cred, proto.CapSend)
+			dl, ll := s.dial(t, n.EndpointOn(t, xtest.NewKey(t), sockets), cred, proto.CapSend)
 			echo(t, dl, ll)
 			writer, spoil := ll, &read
 			if dialed {

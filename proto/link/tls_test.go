@@ -22,6 +22,7 @@ import (
 	"mesh/proto/link"
 	"mesh/proto/linktest"
 	"mesh/proto/token"
+	"mesh/proto/xtest"
 )
 
 // selfSigned makes a certificate with any kind of key.
@@ -46,8 +47,8 @@ func strangeCertificates(t *testing.T) map[string][]tls.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	two := certificate(t, newKey(t))
-	two.Certificate = append(two.Certificate, certificate(t, newKey(t)).Certificate...)
+	two := certificate(t, xtest.NewKey(t))
+	two.Certificate = append(two.Certificate, certificate(t, xtest.NewKey(t)).Certificate...)
 	// A certificate for a node's key that another has signed.
 	_, caKey, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -114,9 +115,9 @@ func TestStrangeServerCertificates(t *testing.T) {
 						t.Error("dialer opened its stream, want none")
 					}
 				})
-				target := link.Target{ID: newKey(t).ID(), Addrs: []string{addr}, Credential: token.KeyCredential(), Want: proto.CapSend}
+				target := link.Target{ID: xtest.NewKey(t).ID(), Addrs: []string{addr}, Credential: token.KeyCredential(), Want: proto.CapSend}
 				_, err := e.Dial(t.Context(), target)
-				wantCode(t, "dial", err, proto.Identity)
+				xtest.WantCode(t, "dial", err, proto.Identity)
 			})
 		})
 	}
@@ -142,7 +143,7 @@ func TestOtherALPN(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &linktest.Net{Latency: latency}
 		s := newSite(t, n, proto.AllCaps, 1)
-		key := newKey(t)
+		key := xtest.NewKey(t)
 		for _, protocols := range [][]string{{"mesh/2"}, nil} {
 			conf := tlsConf(certificate(t, key))
 			conf.NextProtos = protocols
@@ -158,6 +159,6 @@ func TestOtherALPN(t *testing.T) {
 		addr := serveRaw(t, n, conf, func(context.Context, *quic.Conn) {})
 		e, _ := n.Endpoint(t)
 		_, err := e.Dial(t.Context(), link.Target{ID: key.ID(), Addrs: []string{addr}, Credential: token.KeyCredential(), Want: proto.CapSend})
-		wantCode(t, "dial", err, proto.Version)
+		xtest.WantCode(t, "dial", err, proto.Version)
 	})
 }

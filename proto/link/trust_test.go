@@ -14,12 +14,13 @@ import (
 	"mesh/proto/linktest"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // A single-use token lets in exactly one of a hundred nodes.
 func TestRaceForOneToken(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 200)
 		cred, _ := s.issue(t, proto.CapSend, time.Hour, 1)
 		var wg sync.WaitGroup
@@ -53,7 +54,7 @@ func TestRevokedKeyEndsItsLinks(t *testing.T) {
 	for name, left := range map[string]proto.Caps{"off the list": 0, "may less": proto.CapRecv} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, n *linktest.Net) {
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 				s := newSite(t, n, proto.AllCaps, 2)
 				e, key := n.Endpoint(t)
 				book := identity.Book{Dir: s.dir}
@@ -72,12 +73,12 @@ func TestRevokedKeyEndsItsLinks(t *testing.T) {
 				allow(left)
 				begun := time.Now()
 				_, err := d.Read(make([]byte, 1))
-				wantCode(t, "dialer", err, proto.Denied)
+				xtest.WantCode(t, "dialer", err, proto.Denied)
 				if took := time.Since(begun); took > 5*time.Second {
 					t.Errorf("the link ended %s after the key was taken off, want at most 5s", took)
 				}
 				_, err = broken.Resume(t.Context())
-				wantCode(t, "resume", err, proto.Truncated)
+				xtest.WantCode(t, "resume", err, proto.Truncated)
 			})
 		})
 	}
@@ -85,7 +86,7 @@ func TestRevokedKeyEndsItsLinks(t *testing.T) {
 
 func TestRevokedTokenEndsItsLinks(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 2)
 		cred, tok := s.issue(t, proto.CapSend, time.Hour, 1)
 		e, _ := n.Endpoint(t)
@@ -96,12 +97,12 @@ func TestRevokedTokenEndsItsLinks(t *testing.T) {
 		}
 		begun := time.Now()
 		_, err := d.Read(make([]byte, 1))
-		wantCode(t, "dialer", err, proto.Denied)
+		xtest.WantCode(t, "dialer", err, proto.Denied)
 		if took := time.Since(begun); took > 5*time.Second {
 			t.Errorf("the link ended %s after the token was revoked, want at most 5s", took)
 		}
 		_, err = e.Dial(t.Context(), s.target(cred, proto.CapSend))
-		wantCode(t, "dial with a revoked token", err, proto.Denied)
+		xtest.WantCode(t, "dial with a revoked token", err, proto.Denied)
 	})
 }
 
@@ -122,7 +123,7 @@ func resumed(t *testing.T, d, l *link.Link) (d2, l2 *link.Link) {
 
 func TestResumeAfterCut(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, time.Second, 1) // expires long before the cut ends
 		e, _ := n.Endpoint(t)
@@ -143,7 +144,7 @@ func TestResumeAfterCut(t *testing.T) {
 		other, _ := n.Endpoint(t)
 		more, _ := s.issue(t, proto.CapSend, time.Hour, 1)
 		_, err := other.Dial(t.Context(), s.target(more, proto.CapSend))
-		wantCode(t, "dial while the place is taken", err, proto.Busy)
+		xtest.WantCode(t, "dial while the place is taken", err, proto.Busy)
 		l3.Close(nil)
 		if _, err := d3.Resume(t.Context()); proto.CodeOf(err) != proto.Truncated {
 			t.Errorf("resume of an ended transfer: got %v, want %v", err, proto.Truncated)
@@ -158,7 +159,7 @@ func TestResumeAfterCut(t *testing.T) {
 // of it; and that node not without the secret.
 func TestResumeByOthers(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 9)
 		cred, tok := s.issue(t, proto.CapSend, time.Hour, 1)
 		mine, key := n.Endpoint(t)
@@ -179,7 +180,7 @@ func TestResumeByOthers(t *testing.T) {
 			{"no such transfer", same, make([]byte, 16), nil},
 		} {
 			_, err := c.from.Dial(t.Context(), s.target(token.Credential{Method: wire.MethodResume, Public: c.public, Secret: c.secret}, proto.CapSend))
-			wantCode(t, c.who, err, proto.Denied)
+			xtest.WantCode(t, c.who, err, proto.Denied)
 		}
 		echo(t, d, l) // nobody was disturbed
 		d.Break(io.ErrClosedPipe)
@@ -187,7 +188,7 @@ func TestResumeByOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := d.Resume(t.Context())
-		wantCode(t, "resume with a revoked token", err, proto.Truncated)
+		xtest.WantCode(t, "resume with a revoked token", err, proto.Truncated)
 		l.Close(nil)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/linktest"
+	"mesh/proto/xtest"
 )
 
 // unanswered dials a site whose answer is lost: whom it has let in, the dialer does
@@ -49,7 +50,7 @@ func unanswered(t *testing.T, n *linktest.Net, s *site, e *link.Endpoint, target
 // it has begun, with a token that is used up.
 func TestDialUnanswered(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		e, _ := n.Endpoint(t)
@@ -84,7 +85,7 @@ func TestDialUnanswered(t *testing.T) {
 // has used the token may come again.
 func TestDialUnansweredAnew(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		e, _ := n.Endpoint(t)
@@ -111,7 +112,7 @@ func TestDialUnansweredAnew(t *testing.T) {
 // Try bounds the wait for somebody to be there, but not for the answer of who is.
 func TestDialTry(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, n *linktest.Net) {
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		e, _ := n.Endpoint(t)
@@ -120,7 +121,7 @@ func TestDialTry(t *testing.T) {
 		n.Cut()
 		begun := time.Now()
 		_, err := e.Dial(t.Context(), target)
-		wantCode(t, "nobody there", err, proto.Unreachable)
+		xtest.WantCode(t, "nobody there", err, proto.Unreachable)
 		if took := time.Since(begun); took != target.Try {
 			t.Errorf("the try took %s, want %s", took, target.Try)
 		}

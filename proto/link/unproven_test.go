@@ -13,12 +13,13 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/linktest"
+	"mesh/proto/xtest"
 )
 
 // silent makes connections from one host that say nothing more.
 func silent(t *testing.T, tr *quic.Transport, s *site, count int) []*quic.Conn {
 	t.Helper()
-	conf := tlsConf(certificate(t, newKey(t)))
+	conf := tlsConf(certificate(t, xtest.NewKey(t)))
 	conns := make([]*quic.Conn, count)
 	for begin := 0; begin < count; begin += 4 { // quic-go answers at most 8 packets at once with Retry
 		var wg sync.WaitGroup
@@ -41,7 +42,7 @@ func silent(t *testing.T, tr *quic.Transport, s *site, count int) []*quic.Conn {
 // wantRefused checks that the listener takes no connection from a host.
 func wantRefused(t *testing.T, what string, tr *quic.Transport, s *site) {
 	t.Helper()
-	conn, err := tr.Dial(t.Context(), s.endpoint.Addr(), tlsConf(certificate(t, newKey(t))), rawConf())
+	conn, err := tr.Dial(t.Context(), s.endpoint.Addr(), tlsConf(certificate(t, xtest.NewKey(t))), rawConf())
 	if err == nil {
 		conn.CloseWithError(0, "")
 	}
@@ -84,7 +85,7 @@ func TestTooManyUnproven(t *testing.T) {
 		wantRefused(t, "one more from any host", three, s)
 		second, _ := n.Endpoint(t)
 		_, err := second.Dial(t.Context(), s.target(cred, proto.CapSend))
-		wantCode(t, "dial when there are too many", err, proto.Busy)
+		xtest.WantCode(t, "dial when there are too many", err, proto.Busy)
 		echo(t, dl, ll)
 
 		// One that goes leaves its place.
@@ -134,7 +135,7 @@ func TestForgedAddresses(t *testing.T) {
 		for range 3 {
 			tr := transport(t, n)
 			forged.Store(tr.Conn.LocalAddr().String(), true)
-			conf := tlsConf(certificate(t, newKey(t)))
+			conf := tlsConf(certificate(t, xtest.NewKey(t)))
 			for range proto.MaxUnprovenPerSource {
 				wg.Go(func() {
 					if _, err := tr.Dial(ctx, s.endpoint.Addr(), conf, rawConf()); err == nil {

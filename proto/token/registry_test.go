@@ -15,6 +15,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
 
 // once returns a session token and a capability of r that one node may use.
@@ -43,17 +44,17 @@ func TestOneUse(t *testing.T) {
 	t.Parallel()
 	r, key, book := newRegistry(t)
 	for kind, tok := range once(t, r, key) {
-		first, second := newKey(t).ID(), newKey(t).ID()
-		wantCode(t, kind+": first node", claimFor(r, tok, first), proto.OK)
-		wantCode(t, kind+": second node", claimFor(r, tok, second), proto.Denied)
-		wantCode(t, kind+": first node again", claimFor(r, tok, first), proto.OK)
+		first, second := xtest.NewKey(t).ID(), xtest.NewKey(t).ID()
+		xtest.WantCode(t, kind+": first node", claimFor(r, tok, first), proto.OK)
+		xtest.WantCode(t, kind+": second node", claimFor(r, tok, second), proto.Denied)
+		xtest.WantCode(t, kind+": first node again", claimFor(r, tok, first), proto.OK)
 		restarted := proto.OK
 		if kind == "session" { // which dies with its process
 			restarted = proto.Denied
 		}
 		again := token.NewRegistry(key, book)
-		wantCode(t, kind+": second node after a restart", claimFor(again, tok, second), proto.Denied)
-		wantCode(t, kind+": first node after a restart", claimFor(again, tok, first), restarted)
+		xtest.WantCode(t, kind+": second node after a restart", claimFor(again, tok, second), proto.Denied)
+		xtest.WantCode(t, kind+": first node after a restart", claimFor(again, tok, first), restarted)
 	}
 }
 
@@ -71,7 +72,7 @@ func TestOneUseRaced(t *testing.T) {
 		var wg sync.WaitGroup
 		var in atomic.Int32
 		for i := range 100 {
-			who := newKey(t).ID()
+			who := xtest.NewKey(t).ID()
 			wg.Go(func() {
 				<-start
 				err := claimFor(registries[i%len(registries)], tok, who)
@@ -93,20 +94,20 @@ func TestOneUseRaced(t *testing.T) {
 func TestRevoked(t *testing.T) {
 	t.Parallel()
 	r, key, book := newRegistry(t)
-	who := newKey(t).ID()
+	who := xtest.NewKey(t).ID()
 	tokens := once(t, r, key)
 	for kind, tok := range tokens {
-		wantCode(t, kind, claimFor(r, tok, who), proto.OK)
+		xtest.WantCode(t, kind, claimFor(r, tok, who), proto.OK)
 		if r.Revoked(tok.ID) {
 			t.Errorf("%s: revoked, want it good yet", kind)
 		}
 		for range 2 { // the second changes nothing
-			wantCode(t, "revoke", token.Revoke(book.Dir, tok.ID), proto.OK)
+			xtest.WantCode(t, "revoke", token.Revoke(book.Dir, tok.ID), proto.OK)
 		}
 		if !r.Revoked(tok.ID) || !token.NewRegistry(key, book).Revoked(tok.ID) {
 			t.Errorf("%s: not revoked, want it revoked here and in another process", kind)
 		}
-		wantCode(t, kind+" revoked", claimFor(r, tok, who), proto.Denied)
+		xtest.WantCode(t, kind+" revoked", claimFor(r, tok, who), proto.Denied)
 	}
 	text, err := os.ReadFile(filepath.Join(book.Dir, token.RevokedFile))
 	if got := strings.Count(string(text), "\n"); got != len(tokens) {
@@ -130,9 +131,9 @@ func TestEditedFiles(t *testing.T) {
 	}
 	r, key, book := newRegistry(t)
 	first, second := token.ID{1}, token.ID{2}
-	wantCode(t, "revoke", token.Revoke(book.Dir, first), proto.OK)
+	xtest.WantCode(t, "revoke", token.Revoke(book.Dir, first), proto.OK)
 	cut(filepath.Join(book.Dir, token.RevokedFile))
-	wantCode(t, "revoke", token.Revoke(book.Dir, second), proto.OK)
+	xtest.WantCode(t, "revoke", token.Revoke(book.Dir, second), proto.OK)
 	noted := token.ID{3}
 	f, err := os.OpenFile(filepath.Join(book.Dir, token.RevokedFile), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -150,11 +151,11 @@ func TestEditedFiles(t *testing.T) {
 
 	tok := once(t, r, key)["capability"]
 	other := once(t, r, key)["capability"]
-	wantCode(t, "claim", claimFor(r, tok, newKey(t).ID()), proto.OK)
+	xtest.WantCode(t, "claim", claimFor(r, tok, xtest.NewKey(t).ID()), proto.OK)
 	cut(filepath.Join(book.Dir, token.ClaimedFile))
-	wantCode(t, "claim of another", claimFor(r, other, newKey(t).ID()), proto.OK)
+	xtest.WantCode(t, "claim of another", claimFor(r, other, xtest.NewKey(t).ID()), proto.OK)
 	for what, used := range map[string]token.Token{"first": tok, "second": other} {
-		wantCode(t, "second node, "+what+" capability", claimFor(r, used, newKey(t).ID()), proto.Denied)
+		xtest.WantCode(t, "second node, "+what+" capability", claimFor(r, used, xtest.NewKey(t).ID()), proto.Denied)
 	}
 }
 
@@ -174,8 +175,8 @@ func TestFindUnknown(t *testing.T) {
 		"unknown method":       {Method: "password", Token: public},
 		"resume is not for us": {Method: wire.MethodResume, Token: make([]byte, 16)},
 	} {
-		_, err := r.Find(h, newKey(t).ID())
-		wantCode(t, what, err, proto.Denied)
+		_, err := r.Find(h, xtest.NewKey(t).ID())
+		xtest.WantCode(t, what, err, proto.Denied)
 	}
 }
 
@@ -184,21 +185,21 @@ func TestExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, key, _ := newRegistry(t)
-		who := newKey(t).ID()
+		who := xtest.NewKey(t).ID()
 		for _, kind := range []string{"session", "capability"} {
 			tok := once(t, r, key)[kind]
-			wantCode(t, kind, claimFor(r, tok, who), proto.OK)
+			xtest.WantCode(t, kind, claimFor(r, tok, who), proto.OK)
 			<-time.After(time.Until(tok.Expires) - time.Nanosecond)
-			wantCode(t, kind+" at the last moment", claimFor(r, tok, who), proto.OK)
+			xtest.WantCode(t, kind+" at the last moment", claimFor(r, tok, who), proto.OK)
 			<-time.After(time.Nanosecond)
-			wantCode(t, kind+" after it", claimFor(r, tok, who), proto.Denied)
+			xtest.WantCode(t, kind+" after it", claimFor(r, tok, who), proto.Denied)
 		}
 		never, err := token.NewCapability(key, proto.CapSend, 0, 0, identity.ID{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(100 * 365 * 24 * time.Hour)
-		wantCode(t, "without an end", claimFor(r, never, who), proto.OK)
+		xtest.WantCode(t, "without an end", claimFor(r, never, who), proto.OK)
 	})
 }
 

@@ -16,28 +16,13 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 )
-
-func newKey(t testing.TB) *identity.Key {
-	t.Helper()
-	k, err := identity.NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
 
 func newRegistry(t testing.TB) (*token.Registry, *identity.Key, identity.Book) {
 	t.Helper()
-	key, book := newKey(t), identity.Book{Dir: t.TempDir()}
+	key, book := xtest.NewKey(t), identity.Book{Dir: t.TempDir()}
 	return token.NewRegistry(key, book), key, book
-}
-
-func wantCode(t *testing.T, what string, err error, want proto.Code) {
-	t.Helper()
-	if got := proto.CodeOf(err); got != want {
-		t.Errorf("%s: got %v (%v), want %v", what, got, err, want)
-	}
 }
 
 // all returns tokens of every shape.
@@ -56,7 +41,7 @@ func all(t testing.TB) []token.Token {
 		add(r.Issue(proto.CapSend, time.Hour, 1, addrs[:n]))
 		add(token.NewCapability(key, proto.AllCaps, 0, 0, identity.ID{}, addrs[:n]))
 	}
-	add(token.NewCapability(key, proto.CapRecv, time.Minute, 65535, newKey(t).ID(), addrs[:1]))
+	add(token.NewCapability(key, proto.CapRecv, time.Minute, 65535, xtest.NewKey(t).ID(), addrs[:1]))
 	return tokens
 }
 
@@ -94,7 +79,7 @@ func TestDamaged(t *testing.T) {
 		}
 		for _, s := range bad {
 			_, err := token.Parse(s)
-			wantCode(t, fmt.Sprintf("a token of %d characters", len(s)), err, proto.Usage)
+			xtest.WantCode(t, fmt.Sprintf("a token of %d characters", len(s)), err, proto.Usage)
 			for i := len(token.Prefix); err != nil && i+6 < len(text); i += 6 {
 				if strings.Contains(err.Error(), text[i:i+6]) {
 					t.Errorf("the error shows a piece of the token: %v", err)
@@ -161,7 +146,7 @@ func TestVector(t *testing.T) {
 	if err != nil || tok.Listener != key.ID() || !tok.Signed {
 		t.Fatalf("got %+v (%v), want a capability of %s", tok.Claims, err, key.ID())
 	}
-	found, err := token.NewRegistry(key, identity.Book{Dir: dir}).Find(hello(tok), newKey(t).ID())
+	found, err := token.NewRegistry(key, identity.Book{Dir: dir}).Find(hello(tok), xtest.NewKey(t).ID())
 	if err != nil || string(found.Secret) != string(tok.Credential().Secret) {
 		t.Errorf("the node signs these claims otherwise than the token says (%v)", err)
 	}
@@ -177,7 +162,7 @@ func TestFind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, key, book := newRegistry(t)
 		other, otherKey, _ := newRegistry(t)
-		dialer := newKey(t).ID()
+		dialer := xtest.NewKey(t).ID()
 		session, err := r.Issue(proto.CapSend, time.Minute, 1, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +178,7 @@ func TestFind(t *testing.T) {
 		find := func(what string, r *token.Registry, h *wire.Hello, who identity.ID, want proto.Code) token.Admission {
 			t.Helper()
 			a, err := r.Find(h, who)
-			wantCode(t, what, err, want)
+			xtest.WantCode(t, what, err, want)
 			return a
 		}
 		if a := find("session", r, hello(session), dialer, proto.OK); a.Caps != proto.CapSend || string(a.Secret) != string(session.Credential().Secret) {
@@ -204,7 +189,7 @@ func TestFind(t *testing.T) {
 		}
 		find("session of another process", other, hello(session), dialer, proto.Denied)
 		find("another node's capability", r, hello(foreign), dialer, proto.Denied)
-		find("another holder", r, hello(capability), newKey(t).ID(), proto.Denied)
+		find("another holder", r, hello(capability), xtest.NewKey(t).ID(), proto.Denied)
 		find("unlisted key", r, &wire.Hello{Method: wire.MethodKey}, dialer, proto.Denied)
 		if err := book.Allow(dialer, proto.CapRecv); err != nil {
 			t.Fatal(err)
@@ -242,7 +227,7 @@ func TestClaims(t *testing.T) {
 		var in, out atomic.Int32
 		var wg sync.WaitGroup
 		for range 40 {
-			who := newKey(t).ID()
+			who := xtest.NewKey(t).ID()
 			wg.Go(func() {
 				for range 2 { // the same node may come again
 					a, err := r.Find(hello(tok), who)
@@ -264,9 +249,9 @@ func TestClaims(t *testing.T) {
 		}
 	}
 	// What a capability has been used for outlives the process.
-	a, err := token.NewRegistry(key, book).Find(hello(capability), newKey(t).ID())
+	a, err := token.NewRegistry(key, book).Find(hello(capability), xtest.NewKey(t).ID())
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, "claim after a restart", a.Claim(), proto.Denied)
+	xtest.WantCode(t, "claim after a restart", a.Claim(), proto.Denied)
 }

@@ -19,6 +19,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/proto/token"
+	"mesh/proto/xtest"
 )
 
 var update = flag.Bool("update", false, "write the vectors anew")
@@ -202,7 +203,7 @@ func TestOtherForms(t *testing.T) {
 			}
 			change(&b)
 			_, err := token.Parse(b.text(t))
-			wantCode(t, b.name+", "+what, err, proto.Usage)
+			xtest.WantCode(t, b.name+", "+what, err, proto.Usage)
 		}
 	}
 	b := bearers(t)[0]

@@ -15,6 +15,7 @@ import (
 
 	"mesh/pipe"
 	"mesh/proto"
+	"mesh/proto/xtest"
 	"mesh/tools/command"
 )
 
@@ -27,13 +28,6 @@ func shell(t *testing.T, script, dir string, o command.Options) *command.Process
 	}
 	t.Cleanup(p.Stop)
 	return p
-}
-
-func wantCode(t *testing.T, what string, err error, want proto.Code) {
-	t.Helper()
-	if got := proto.CodeOf(err); got != want {
-		t.Errorf("%s: got %v (%v), want %v", what, got, err, want)
-	}
 }
 
 // gone waits until no process has the number, or only a dead one.
@@ -78,18 +72,18 @@ func TestNotThere(t *testing.T) {
 	}
 	for _, name := range []string{"no-such-command", "/no/such/command", text, t.TempDir()} {
 		err := command.Check([]string{name})
-		wantCode(t, "Check", err, proto.IO)
+		xtest.WantCode(t, "Check", err, proto.IO)
 		if err != nil && !strings.Contains(err.Error(), strconv.Quote(name)) {
 			t.Errorf("got %v, want %q in it", err, name)
 		}
 		_, err = command.Start(t.Context(), []string{name}, command.Options{})
-		wantCode(t, "Start", err, proto.IO)
+		xtest.WantCode(t, "Start", err, proto.IO)
 	}
-	wantCode(t, "Check", command.Check([]string{"sh"}), proto.OK)
+	xtest.WantCode(t, "Check", command.Check([]string{"sh"}), proto.OK)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(proto.Errorf(proto.Timeout, "too late"))
 	_, err := command.Start(ctx, []string{"true"}, command.Options{})
-	wantCode(t, "Start after the end", err, proto.Timeout)
+	xtest.WantCode(t, "Start after the end", err, proto.Timeout)
 }
 
 func TestStreams(t *testing.T) {
@@ -184,11 +178,11 @@ func TestLastSink(t *testing.T) {
 		if _, err := sink.Write([]byte("data")); err != nil {
 			t.Fatal(err)
 		}
-		wantCode(t, script, sink.Finish(0), want)
+		xtest.WantCode(t, script, sink.Finish(0), want)
 	}
 	for script, want := range map[string]proto.Code{"exit 0": proto.OK, "exit 3": proto.Producer} {
 		sink := shell(t, script, "", command.Options{}).LastSink()
-		wantCode(t, script, sink.Leave(), want)
+		xtest.WantCode(t, script, sink.Leave(), want)
 	}
 	p := shell(t, "cat", "", command.Options{})
 	p.CloseInput()

@@ -17,6 +17,7 @@ import (
 	"mesh/pipe"
 	"mesh/proto"
 	"mesh/proto/wire"
+	"mesh/proto/xtest"
 	"mesh/tools/handoff"
 	"mesh/tools/node"
 )
@@ -38,13 +39,6 @@ func open(t *testing.T) (*handoff.Desk, string) {
 	}
 	t.Cleanup(d.Close)
 	return d, path
-}
-
-func wantCode(t *testing.T, what string, err error, want proto.Code) {
-	t.Helper()
-	if got := proto.CodeOf(err); got != want {
-		t.Errorf("%s: got %v (%v), want %v", what, got, err, want)
-	}
 }
 
 // next begins to wait for a delivery, and returns when it has its place.
@@ -127,8 +121,8 @@ func TestFailures(t *testing.T) {
 		_, err := (<-waits).Pipe(t.Context(), &pipe.Sink{Writer: full{}})
 		done <- err
 	}()
-	wantCode(t, "the daemon", give(t, desk, "text"), proto.Space)
-	wantCode(t, "the taker", <-done, proto.Space)
+	xtest.WantCode(t, "the daemon", give(t, desk, "text"), proto.Space)
+	xtest.WantCode(t, "the taker", <-done, proto.Space)
 
 	waits = next(t, path, wire.KindPipe)
 	go func() {
@@ -138,7 +132,7 @@ func TestFailures(t *testing.T) {
 	taker := desk.Take(t.Context(), wire.KindPipe, node.Party{})
 	taker.Sink(func(error) {})
 	taker.Ended(proto.Errorf(proto.Integrity, "digest mismatch"))
-	wantCode(t, "the taker of what is wrong", <-done, proto.Integrity)
+	xtest.WantCode(t, "the taker of what is wrong", <-done, proto.Integrity)
 
 	waits = next(t, path, wire.KindPipe)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -147,11 +141,11 @@ func TestFailures(t *testing.T) {
 		_, err := (<-waits).Pipe(ctx, &pipe.Sink{Writer: io.Discard})
 		done <- err
 	}()
-	wantCode(t, "the daemon of a taker that ends", give(t, desk, strings.Repeat("x", 1<<20)), proto.Truncated)
-	wantCode(t, "the taker that ends", <-done, proto.Terminated)
+	xtest.WantCode(t, "the daemon of a taker that ends", give(t, desk, strings.Repeat("x", 1<<20)), proto.Truncated)
+	xtest.WantCode(t, "the taker that ends", <-done, proto.Terminated)
 	desk.Close()
 	_, err := handoff.Next(t.Context(), path, []string{wire.KindPipe}, func() {})
-	wantCode(t, "no desk", err, proto.Unreachable)
+	xtest.WantCode(t, "no desk", err, proto.Unreachable)
 }
 
 // Who says something wrong, or nothing, is in nobody's way.
