@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,10 +15,21 @@ var below = map[string][]string{
 	"mesh/proto": {"mesh/pipe", "mesh/tools", "mesh/cmd"},
 	"mesh/pipe":  {"mesh/tools", "mesh/cmd"},
 	"mesh/tools": {"mesh/cmd"},
+
+	"mesh/pipe/term/share": {"mesh/pipe/term/console", "mesh/pipe/term/pty", "mesh/pipe/term/draw", "mesh/pipe/term/view"},
+}
+
+// terminal lists the packages of shared terminals by floor. Each imports only those
+// of lower floors.
+var terminal = [][]string{
+	{"mesh/pipe/term", "mesh/pipe/term/vt", "mesh/pipe/term/keys", "mesh/pipe/term/cast", "mesh/pipe/term/pty"},
+	{"mesh/pipe/term/console", "mesh/pipe/term/draw"},
+	{"mesh/pipe/term/share", "mesh/pipe/term/view"},
+	{"mesh/pipe/term/host"},
 }
 
 // tests are the packages that only tests import.
-var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/pipe/term/termtest"}
+var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/pipe/term/termtest", "mesh/pipe/term/sharetest"}
 
 // knows lists which packages may import what comes from outside.
 var knows = map[string][]string{
@@ -75,12 +87,20 @@ func breach(pkg, imported string) string {
 	if withinAny(imported, tests) && !withinAny(pkg, tests) {
 		return "only tests may import it"
 	}
+	if f := floor(imported); f >= 0 && floor(pkg) >= 0 && f >= floor(pkg) {
+		return "it is not on a lower floor"
+	}
 	for what, who := range knows {
 		if strings.HasPrefix(imported, what) && !withinAny(pkg, who) {
 			return "only " + strings.Join(who, " and ") + " may know it"
 		}
 	}
 	return ""
+}
+
+// floor returns the floor of a package of shared terminals, and -1 for any other.
+func floor(pkg string) int {
+	return slices.IndexFunc(terminal, func(pkgs []string) bool { return slices.Contains(pkgs, pkg) })
 }
 
 func within(pkg, folder string) bool { return pkg == folder || strings.HasPrefix(pkg, folder+"/") }
@@ -110,6 +130,10 @@ func TestBreach(t *testing.T) {
 		{"mesh/proto/link", "github.com/quic-go/quic-go", false},
 		{"mesh/protocol", "mesh/pipe", false},
 		{"mesh/proto/link", "mesh/proto/xtest", true},
+		{"mesh/pipe/term/share", "mesh/pipe/term/console", true},
+		{"mesh/pipe/term/draw", "mesh/pipe/term/view", true},
+		{"mesh/pipe/term/view", "mesh/pipe/term/share", true},
+		{"mesh/pipe/term/host", "mesh/pipe/term/draw", false},
 	} {
 		if got := breach(tt.pkg, tt.imported); (got != "") != tt.bad {
 			t.Errorf("%s imports %s: got %q", tt.pkg, tt.imported, got)

@@ -4,9 +4,25 @@ import (
 	"context"
 	"time"
 
+	"mesh/pipe/term/draw"
 	"mesh/pipe/term/share"
 	"mesh/pipe/term/vt"
 )
+
+// drawing draws the shared terminal on the sharer's own, whatever size that has.
+type drawing struct {
+	window  draw.Window
+	painter *draw.Painter
+}
+
+func newDrawing(term string) *drawing { return &drawing{painter: draw.NewPainter(term)} }
+
+// paint returns the bytes that make a terminal of cols by rows show t; they are valid
+// until the next call.
+func (d *drawing) paint(t *vt.Terminal, cols, rows int, status string) []byte {
+	d.window.Cols, d.window.Rows, d.window.Status = cols, rows, status
+	return d.painter.Paint(d.window.Picture(t, draw.KeysForwarded))
+}
 
 // draws shows the terminal on the sharer's own where their sizes may differ. It holds
 // nothing else up, and may be left in a write to a terminal that takes nothing.
@@ -33,7 +49,7 @@ func (h *Host) draw() error {
 	defer h.drawing.Unlock()
 	cols, rows := h.console.Size()
 	var picture []byte
-	h.Screen(func(t *vt.Terminal) { picture = h.drawn.Draw(t, cols, rows, h.line) })
+	h.Screen(func(t *vt.Terminal) { picture = h.drawn.paint(t, cols, rows, h.line) })
 	if len(picture) == 0 {
 		return nil
 	}
@@ -45,7 +61,7 @@ func (h *Host) draw() error {
 func (h *Host) redraw(lost bool) {
 	if lost {
 		h.drawing.Lock()
-		h.drawn.Forget()
+		h.drawn.painter.Forget()
 		h.drawing.Unlock()
 	}
 	select {

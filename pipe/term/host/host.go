@@ -14,9 +14,9 @@ import (
 	"mesh/pipe/local"
 	"mesh/pipe/term/cast"
 	"mesh/pipe/term/console"
+	"mesh/pipe/term/draw"
 	"mesh/pipe/term/pty"
 	"mesh/pipe/term/share"
-	"mesh/pipe/term/view"
 	"mesh/proto"
 )
 
@@ -75,7 +75,7 @@ type Host struct {
 	process *pty.Process      // nil for a stream; set before anybody types
 	console *console.Console  // nil without a terminal of our own
 	status  chan share.Status // sent by tell, the newest only; never closed
-	drawn   *view.Drawing     // nil where output goes to the console as it is
+	drawn   *drawing          // nil where output goes to the console as it is
 	undrawn chan struct{}     // a value is there when drawn is to be drawn; never closed
 	wg      sync.WaitGroup
 
@@ -102,7 +102,7 @@ func NewHost(o HostOptions) (*Host, error) {
 		h.o.Hides = func() bool { return h.process.Hides() }
 	}
 	if o.In != nil && o.Size != share.SizeSharer {
-		h.drawn, h.o.Answers = view.NewDrawing(o.Term), true
+		h.drawn, h.o.Answers = newDrawing(o.Term), true
 		h.o.Env = child.TerminalEnviron(o.Env, EmulatedEnv...)
 	}
 	err := h.open()
@@ -215,7 +215,7 @@ func (h *Host) Run(ctx context.Context, serve func(context.Context)) (exit pty.E
 	if h.o.In != nil {
 		taking := console.Options{Enter: console.PushTitle, Leave: console.Reset + console.PopTitle}
 		if h.drawn != nil {
-			taking = console.Options{Enter: console.PushTitle + view.DrawingEnter, Leave: view.DrawingLeave + console.PopTitle}
+			taking = console.Options{Enter: console.PushTitle + console.Alternate + draw.Setup, Leave: console.Reset + console.Main + console.PopTitle}
 		}
 		if h.console, err = console.Open(h.o.In, h.o.Out, taking); err != nil {
 			return exit, err

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"mesh/pipe/term/termtest"
 	"mesh/pipe/term/view"
 	"mesh/pipe/term/vt"
 )
@@ -12,15 +13,15 @@ import (
 // What is ordinary passes, and looks the same.
 func TestFilterPasses(t *testing.T) {
 	t.Parallel()
-	for _, s := range append([]string{"\x1b[?1049h\x1b[2;5r\x1b[?6h\x1bM\x1b7\x1b[3S\x1b8\x1b[?2026h\x1b[4h\x1b[1;2Hx\x1b[!p\x1b(0q\x1b(B\x1b#8\x1bc"}, streams...) {
+	for _, s := range append([]string{"\x1b[?1049h\x1b[2;5r\x1b[?6h\x1bM\x1b7\x1b[3S\x1b8\x1b[?2026h\x1b[4h\x1b[1;2Hx\x1b[!p\x1b(0q\x1b(B\x1b#8\x1bc"}, termtest.Streams...) {
 		want := vt.New(80, 24, 0)
 		_, _ = want.Write([]byte(s))
 		for _, n := range []int{1, 2, 3, 1000} {
 			out, _ := view.Filter([]byte(s), n)
 			got := vt.New(80, 24, 0)
 			_, _ = got.Write(out)
-			if look(got) != look(want) {
-				t.Errorf("%.100q by %d becomes %.100q, which looks like\n%s\nnot like\n%s", s, n, out, look(got), look(want))
+			if termtest.Look(got) != termtest.Look(want) {
+				t.Errorf("%.100q by %d becomes %.100q, which looks like\n%s\nnot like\n%s", s, n, out, termtest.Look(got), termtest.Look(want))
 			}
 		}
 	}
@@ -59,7 +60,7 @@ func TestFilterStops(t *testing.T) {
 	for _, s := range append([]string{
 		"\x1b[c\x1b[0c\x1b[>0c\x1b[;c", "\x1b\x1b[6n", "\x1b[\x1b[6n", "\x1b[6\x18n\x1b[6n", "\x1b[1;2\r3n", "\x1b]0;x\x1b[c", "\x1bP\x1b]2;t\x07\x1b[6n",
 		"\x1b[?1000;1h", "\x1b[?1;1003h", "\x1b[" + strings.Repeat("1;", 1000) + "c", "\x1b[2h", "\x1b[12l", "\x1b[>4;2m", "\x1b[?4m", "\x1b[=5u", "\x1b[21t", "\x1b[4i",
-	}, hostile...) {
+	}, termtest.Hostile...) {
 		for _, n := range []int{1, 2, 3, 1000} {
 			out, _ := view.Filter([]byte(s), n)
 			if why := bad(out); why != "" {
@@ -79,7 +80,7 @@ func TestFilterAlternate(t *testing.T) {
 }
 
 func FuzzFilter(f *testing.F) {
-	for _, s := range append(append([]string{}, hostile...), streams...) {
+	for _, s := range append(append([]string{}, termtest.Hostile...), termtest.Streams...) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, s []byte) {

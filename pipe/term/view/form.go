@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mesh/pipe/term/console"
+	"mesh/pipe/term/draw"
 	"mesh/pipe/term/vt"
 	"mesh/proto/wire"
 )
@@ -98,7 +99,7 @@ func (o *once) take(m any) error {
 	_, _ = t.Write(s.Repaint)
 	var b strings.Builder
 	for y := range s.Rows {
-		b.WriteString(text(t.Line(y)))
+		b.WriteString(draw.Text(t.Line(y)))
 		b.WriteByte('\n')
 	}
 	if _, err := io.WriteString(o.w, b.String()); err != nil {
@@ -108,12 +109,3 @@ func (o *once) take(m any) error {
 }
 
 func (o *once) end() error { return nil }
-
-// text returns a line without the blanks at its end.
-func text(line []vt.Cell) string {
-	var b strings.Builder
-	for _, c := range line {
-		b.WriteString(clean(c))
-	}
-	return strings.TrimRight(b.String(), " ")
-}

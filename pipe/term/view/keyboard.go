@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"mesh/pipe/term/draw"
 	"mesh/pipe/term/escape"
 	"mesh/proto/wire"
 )
@@ -18,7 +19,7 @@ func (s *screen) typed(chunk []byte, ok bool) (leaves bool) {
 		return true // the terminal is gone
 	}
 	m := s.t.Modes()
-	s.keys.Unmark, s.keys.NoText = s.types && !m.Paste, textUnasked(m)
+	s.keys.Unmark, s.keys.NoText = s.types && !m.Paste, draw.AddsText(m)
 	for len(chunk) > 0 {
 		send, c, n := s.keys.Next(chunk)
 		if s.help && s.keys.Pressed() {
@@ -65,8 +66,8 @@ func (s *screen) send(keys []byte) (leaves bool) {
 	if keys = s.scroll(keys); len(keys) == 0 {
 		return false
 	}
-	if s.window.moved {
-		s.window.follows()
+	if s.window.Moved() {
+		s.window.FollowCursor()
 		s.dirty = true
 	}
 	if !s.sender.typing(keys) {

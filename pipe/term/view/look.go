@@ -29,7 +29,7 @@ func (s *screen) look(keys []byte) (leaves bool) {
 // looks takes one key of who may only look. Who typed until a moment ago did not mean
 // to leave.
 func (s *screen) looks(key string) (leaves bool) {
-	w, page := &s.window, s.window.page(s.t)
+	w, page := &s.window, s.window.Page(s.t)
 	switch {
 	case time.Since(s.turned) < noticeTime:
 		s.say("you may not type here any more")
@@ -44,21 +44,21 @@ func (s *screen) looks(key string) (leaves bool) {
 	case "?":
 		s.help = true
 	case "f", "\x1b[F", "\x1bOF", "\x1b[4~": // End
-		w.follows()
+		w.FollowCursor()
 	case "\x1b[H", "\x1bOH", "\x1b[1~": // Home
-		w.move(s.t, -history-page, 0)
+		w.Move(s.t, -history-page, 0)
 	case "\x1b[A", "\x1bOA": // Up; many terminals send it for the wheel, too
-		w.move(s.t, -1, 0)
+		w.Move(s.t, -1, 0)
 	case "\x1b[B", "\x1bOB":
-		w.move(s.t, 1, 0)
+		w.Move(s.t, 1, 0)
 	case "\x1b[C", "\x1bOC":
 		s.pan(escape.Right)
 	case "\x1b[D", "\x1bOD":
 		s.pan(escape.Left)
 	case pageUp, shiftPageUp:
-		w.move(s.t, -page, 0)
+		w.Move(s.t, -page, 0)
 	case pageDown, shiftPageDown:
-		w.move(s.t, page, 0)
+		w.Move(s.t, page, 0)
 	default:
 		s.say("this view is read-only: q leaves, " + s.howToAsk("%cr asks to type, ") + "? helps")
 	}
@@ -75,7 +75,7 @@ const (
 // the rest.
 func (s *screen) scroll(keys []byte) []byte {
 	for !s.t.Modes().AltScreen {
-		down := s.window.page(s.t)
+		down := s.window.Page(s.t)
 		rest, ok := bytes.CutPrefix(keys, []byte(shiftPageDown))
 		if !ok {
 			down = -down
@@ -84,7 +84,7 @@ func (s *screen) scroll(keys []byte) []byte {
 		if !ok {
 			break
 		}
-		s.window.move(s.t, down, 0)
+		s.window.Move(s.t, down, 0)
 		keys, s.dirty = rest, true
 	}
 	return keys
@@ -92,16 +92,14 @@ func (s *screen) scroll(keys []byte) []byte {
 
 // pan moves the window by half of it.
 func (s *screen) pan(c escape.Command) {
-	w := &s.window
-	down, right := max(w.rows/2, 1), max(w.cols/2, 1)
 	switch c {
 	case escape.Up:
-		w.move(s.t, -down, 0)
+		s.window.MoveHalf(s.t, -1, 0)
 	case escape.Down:
-		w.move(s.t, down, 0)
+		s.window.MoveHalf(s.t, 1, 0)
 	case escape.Left:
-		w.move(s.t, 0, -right)
+		s.window.MoveHalf(s.t, 0, -1)
 	case escape.Right:
-		w.move(s.t, 0, right)
+		s.window.MoveHalf(s.t, 0, 1)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 
+	"mesh/pipe/term/draw"
 	"mesh/pipe/term/vt"
 	"mesh/proto/wire"
 )
@@ -67,7 +68,7 @@ func (p *plain) write(data []byte) {
 		return
 	}
 	for i := n - 1; i >= 0; i-- {
-		p.line.WriteString(text(p.t.History(i)))
+		p.line.WriteString(draw.Text(p.t.History(i)))
 	}
 	if data[len(data)-1] == '\n' {
 		p.complete()
@@ -102,7 +103,7 @@ func (p *plain) flush() error {
 // end writes the line that is not complete.
 func (p *plain) end() error {
 	if !p.t.Modes().AltScreen {
-		p.line.WriteString(text(p.t.Line(0)))
+		p.line.WriteString(draw.Text(p.t.Line(0)))
 	}
 	if p.line.Len() > 0 || p.begun {
 		p.complete()

@@ -9,6 +9,7 @@ import (
 
 	"mesh/pipe/term"
 	"mesh/pipe/term/console"
+	"mesh/pipe/term/draw"
 	"mesh/pipe/term/escape"
 	"mesh/pipe/term/vt"
 	"mesh/proto"
@@ -38,8 +39,8 @@ type screen struct {
 	*view
 	console *console.Console
 	t       *vt.Terminal
-	window  window
-	painter painter
+	window  draw.Window
+	painter *draw.Painter
 	keys    escape.Keys
 	in      *input
 	raw     bool // In is a terminal
@@ -74,19 +75,19 @@ func (v *view) screen(ctx context.Context) (err error) {
 		return proto.Errorf(proto.Usage, "the screen needs a terminal")
 	}
 	s := &screen{
-		view: v, t: vt.New(80, 24, history), in: newInput(v.sender), raw: term.IsTerminal(v.o.In), dirty: true,
+		view: v, t: vt.New(80, 24, history), painter: draw.NewPainter(v.o.Term), in: newInput(v.sender), raw: term.IsTerminal(v.o.In), dirty: true,
 		frames: make(chan []byte, 1), done: make(chan error, 1),
 		frame: stopped(), resize: stopped(), flush: stopped(), note: stopped(), giveUp: stopped(),
 	}
 	s.keys.Char = v.o.Escape
-	s.painter.noErase = eraseIsPlain(v.o.Term)
 	var keys *os.File
 	if s.raw {
 		keys = v.o.In
 	}
-	taking := console.Options{Enter: DrawingEnter, Leave: DrawingLeave}
+	taking := console.Options{Enter: console.Alternate + draw.Setup, Leave: console.Reset + console.Main}
 	if v.o.Peer != "" {
-		taking = console.Options{Enter: DrawingEnter + console.PushTitle, Leave: DrawingLeave + console.PopTitle}
+		taking.Enter += console.PushTitle
+		taking.Leave += console.PopTitle
 	}
 	s.console, err = console.Open(keys, out, taking)
 	if err != nil {
@@ -97,8 +98,8 @@ func (v *view) screen(ctx context.Context) (err error) {
 			err = cerr
 		}
 	}()
-	s.window.cols, s.window.rows = s.console.Size()
-	v.open(s.window.cols, s.window.rows)
+	s.window.Cols, s.window.Rows = s.console.Size()
+	v.open(s.window.Cols, s.window.Rows)
 	if s.raw {
 		s.in.start(ctx, v.o.In)
 	}
@@ -160,8 +161,8 @@ func (s *screen) loop(ctx context.Context) error {
 		case <-s.in.settled():
 			return nil
 		case <-s.console.Changed():
-			s.window.cols, s.window.rows = s.console.Size()
-			s.painter.forget()
+			s.window.Cols, s.window.Rows = s.console.Size()
+			s.painter.Forget()
 			s.dirty = true
 			s.resize.Reset(resizeTime)
 		case <-s.resize.C:
@@ -252,9 +253,13 @@ func (s *screen) paint() {
 		return
 	}
 	s.line(now)
-	p := s.window.picture(s.t, s.types && s.raw)
-	p.title = title(s.o.Peer, s.info.Name, s.t)
-	painted := s.painter.paint(p)
+	use := draw.KeysUnused
+	if s.types && s.raw {
+		use = draw.KeysParsed
+	}
+	p := s.window.Picture(s.t, use)
+	p.Title = draw.Title(s.o.Peer, s.info.Name, s.t)
+	painted := s.painter.Paint(p)
 	s.dirty, s.seq = false, -1
 	if s.began {
 		s.seq = s.pos
@@ -285,6 +290,6 @@ func (s *screen) wait(now time.Time) time.Duration {
 // tellSize asks for the size of the viewer's terminal, if it may.
 func (s *screen) tellSize() {
 	if s.types {
-		s.sender.resize(&wire.TermResize{Cols: min(s.window.cols, proto.MaxTermCols), Rows: min(s.window.rows, proto.MaxTermRows)})
+		s.sender.resize(&wire.TermResize{Cols: min(s.window.Cols, proto.MaxTermCols), Rows: min(s.window.Rows, proto.MaxTermRows)})
 	}
 }

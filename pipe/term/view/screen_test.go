@@ -374,7 +374,7 @@ func TestRightsFlap(t *testing.T) {
 // A pane shows the same as tmux itself does with the same output.
 func TestSameAsTmux(t *testing.T) {
 	t.Parallel()
-	for i, out := range streams {
+	for i, out := range termtest.Streams {
 		if strings.Contains(out, "\u200d") || strings.Contains(out, "\x1b(0") || strings.Contains(out, "\x1b[1;2Hx") {
 			continue // what tmux joins, how it captures line drawing, and that it leaves halves of wide characters
 		}

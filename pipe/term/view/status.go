@@ -29,26 +29,26 @@ func (s *screen) say(text string) {
 func (s *screen) line(now time.Time) {
 	s.expire(now)
 	w := &s.window
-	w.matters = true
+	w.Urgent = true
 	switch {
 	case s.help && s.types:
-		w.status = fmt.Sprintf("after a newline, %c and: %s", s.o.Escape, escape.Names)
+		w.Status = fmt.Sprintf("after a newline, %c and: %s", s.o.Escape, escape.Names)
 	case s.help:
-		w.status = "q leave, ^Z stop, " + s.howToAsk("%cr ask to type, ") + "arrows PgUp PgDn move, f follow"
+		w.Status = "q leave, ^Z stop, " + s.howToAsk("%cr ask to type, ") + "arrows PgUp PgDn move, f follow"
 	case !s.broken.IsZero():
-		w.status = s.offline(now)
+		w.Status = s.offline(now)
 		s.note.Reset(time.Second)
 	case !s.began:
-		w.status = "waiting for the sharer's screen"
+		w.Status = "waiting for the sharer's screen"
 	case now.Before(s.noted):
-		w.status = s.notes
+		w.Status = s.notes
 		s.note.Reset(s.noted.Sub(now))
-	case w.scrolled:
-		w.status = s.scrolled()
+	case w.Scrolled():
+		w.Status = s.scrolled()
 	case s.ctl.Paused:
-		w.status = "the sharer holds the output back"
+		w.Status = "the sharer holds the output back"
 	default:
-		w.status, w.matters = s.about(), false
+		w.Status, w.Urgent = s.about(), false
 	}
 }
 
@@ -77,7 +77,7 @@ func (s *screen) offline(now time.Time) string {
 
 // scrolled says how far back what is shown is.
 func (s *screen) scrolled() string {
-	lines, all := s.window.back(s.t)
+	lines, all := s.window.Above(s.t)
 	how := "f goes back"
 	if s.types {
 		how = "typing goes back"
@@ -92,8 +92,8 @@ func (s *screen) about() string {
 	if s.info.Name != "" {
 		text = proto.EscapeText(s.info.Name) + " " + text
 	}
-	if cols != s.window.cols || rows != s.window.rows {
-		text += fmt.Sprintf(" (you %dx%d)", s.window.cols, s.window.rows)
+	if cols != s.window.Cols || rows != s.window.Rows {
+		text += fmt.Sprintf(" (you %dx%d)", s.window.Cols, s.window.Rows)
 	}
 	if !s.types {
 		text += ", read-only"

@@ -1,6 +1,6 @@
 package vt
 
-import "fmt"
+import "strconv"
 
 // graphics is SGR: how what is printed next looks.
 func (t *Terminal) graphics() {
@@ -128,48 +128,71 @@ func colorOf(v []int32, space bool) (Color, bool) {
 	return 0, false
 }
 
-// appendSGR appends parameters of SGR that make this style from any.
-func (p style) appendSGR(b []byte) []byte {
-	b = append(b, '0')
+// AppendSGR appends the parameters of an SGR sequence that sets s, whatever was set
+// before. The link is not a part of it.
+func (s Style) AppendSGR(dst []byte) []byte {
+	dst = append(dst, '0')
 	for i, attr := range setAttrs {
-		if attr != 0 && p.attr&attr != 0 {
-			b = fmt.Appendf(b, ";%d", i)
+		if attr != 0 && s.Attr&attr != 0 {
+			dst = appendParams(dst, i)
 		}
 	}
-	switch p.underline {
+	switch s.Underline {
 	case NoUnderline:
 	case SingleUnderline:
-		b = append(b, ";4"...)
+		dst = append(dst, ";4"...)
 	default:
-		b = fmt.Appendf(b, ";4:%d", p.underline)
+		dst = strconv.AppendInt(append(dst, ";4:"...), int64(s.Underline), 10)
 	}
-	if p.attr&Overline != 0 {
-		b = append(b, ";53"...)
+	if s.Attr&Overline != 0 {
+		dst = append(dst, ";53"...)
 	}
-	b = p.fg.appendSGR(b, 30, 90, 38)
-	b = p.bg.appendSGR(b, 40, 100, 48)
-	if i, ok := p.line.Index(); ok {
-		b = fmt.Appendf(b, ";58:5:%d", i)
-	} else if r, g, bl, ok := p.line.RGB(); ok {
-		b = fmt.Appendf(b, ";58:2::%d:%d:%d", r, g, bl)
-	}
-	return b
+	dst = s.Fg.appendSGR(dst, 30)
+	dst = s.Bg.appendSGR(dst, 40)
+	return s.LineColor.appendLineColor(dst)
 }
 
-// appendSGR appends parameters for a colour: dark is the first of the eight dark
-// ones, bright of the bright ones, long starts any other.
-func (c Color) appendSGR(b []byte, dark, bright, long int) []byte {
+// appendSGR is AppendSGR for a style of this package.
+func (p style) appendSGR(dst []byte) []byte {
+	return Style{Fg: p.fg, Bg: p.bg, LineColor: p.line, Attr: p.attr, Underline: p.underline}.AppendSGR(dst)
+}
+
+// appendSGR appends the parameters of a colour; base is 30 for the text, 40 for the
+// background.
+func (c Color) appendSGR(dst []byte, base int) []byte {
 	if i, ok := c.Index(); ok {
 		switch {
 		case i < 8:
-			return fmt.Appendf(b, ";%d", dark+int(i))
+			return appendParams(dst, base+int(i))
 		case i < 16:
-			return fmt.Appendf(b, ";%d", bright+int(i)-8)
+			return appendParams(dst, base+60+int(i)-8)
 		}
-		return fmt.Appendf(b, ";%d;5;%d", long, i)
+		return appendParams(dst, base+8, 5, int(i))
 	}
-	if r, g, bl, ok := c.RGB(); ok {
-		return fmt.Appendf(b, ";%d;2;%d;%d;%d", long, r, g, bl)
+	if r, g, b, ok := c.RGB(); ok {
+		return appendParams(dst, base+8, 2, int(r), int(g), int(b))
 	}
-	return b
+	return dst
+}
+
+// appendLineColor appends an underline's colour in the form with colons: a terminal
+// that does not know it skips it whole.
+func (c Color) appendLineColor(dst []byte) []byte {
+	if i, ok := c.Index(); ok {
+		return strconv.AppendInt(append(dst, ";58:5:"...), int64(i), 10)
+	}
+	if r, g, b, ok := c.RGB(); ok {
+		dst = append(dst, ";58:2:"...)
+		for _, v := range []uint8{r, g, b} {
+			dst = strconv.AppendInt(append(dst, ':'), int64(v), 10)
+		}
+	}
+	return dst
+}
+
+func appendParams(dst []byte, params ...int) []byte {
+	for _, p := range params {
+		dst = strconv.AppendInt(append(dst, ';'), int64(p), 10)
+	}
+	return dst
 }

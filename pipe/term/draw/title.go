@@ -1,4 +1,4 @@
-package view
+package draw
 
 import (
 	"strings"
@@ -7,13 +7,13 @@ import (
 	"mesh/pipe/term/vt"
 )
 
-// maxTitleBytes bounds a title that the terminal gets.
+// maxTitleBytes bounds the title of the person's terminal.
 const maxTitleBytes = 256
 
-// title returns the title for the terminal: whose the shared one is, and the title
-// that this has, or else its name. There is nothing in it that could end it, or
-// change how it is shown.
-func title(peer, name string, t *vt.Terminal) string {
+// Title returns the title for the person's terminal: the name of the peer, then the
+// shared terminal's title, or else its name. It has no character that could end the
+// title or change how it is shown. It is empty if peer is.
+func Title(peer, name string, t *vt.Terminal) string {
 	if peer == "" {
 		return ""
 	}

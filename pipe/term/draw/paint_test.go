@@ -1,4 +1,4 @@
-package view_test
+package draw_test
 
 import (
 	"bytes"
@@ -12,7 +12,8 @@ import (
 	"unicode/utf8"
 
 	"mesh/pipe/term/console"
-	"mesh/pipe/term/view"
+	"mesh/pipe/term/draw"
+	"mesh/pipe/term/termtest"
 	"mesh/pipe/term/vt"
 )
 
@@ -96,53 +97,16 @@ var keyFlags = regexp.MustCompile(`^=([0-9]|[12][0-9]|3[01]);1$`)
 // peer is whose terminal it is in these tests.
 const peer = "bob"
 
-// look is all that can be seen of a terminal.
-func look(t *vt.Terminal) string {
-	var b strings.Builder
-	_, rows := t.Size()
-	for y := range rows {
-		rest := "-"
-		for _, c := range t.Line(y) {
-			s := c.Style
-			s.Link, s.LinkID = "", ""
-			s.Attr &^= vt.Protected
-			if s.Underline == vt.NoUnderline {
-				s.LineColor = 0
-			}
-			text := view.Clean(c)
-			if c.Width == 0 {
-				text = rest
-			}
-			rest = "-" // the right half of a wide character
-			if text == "\ufffd" {
-				rest = " "
-			}
-			if s == (vt.Style{}) {
-				fmt.Fprintf(&b, "%s", text)
-			} else {
-				fmt.Fprintf(&b, "{%s %v}", text, s)
-			}
-		}
-		b.WriteByte('\n')
-	}
-	c := t.Cursor()
-	if c.Visible {
-		fmt.Fprintf(&b, "cursor %d %d ", c.Row, c.Col)
-	}
-	fmt.Fprintf(&b, "visible %v style %d", c.Visible, c.Style)
-	return b.String()
-}
-
 // pair is a shared terminal, and what a viewer's terminal shows of it.
 type pair struct {
 	shared, own *vt.Terminal
-	screen      *view.Painting
+	screen      *draw.Painting
 }
 
 func newPair(cols, rows int) *pair {
 	own := vt.New(cols, rows, 0)
 	_, _ = own.Write([]byte("\x1b[?1049h\x1b[?7l"))
-	screen := view.NewPainting(cols, rows)
+	screen := draw.NewPainting(cols, rows)
 	screen.Peer = peer
 	return &pair{shared: vt.New(cols, rows, 0), own: own, screen: screen}
 }
@@ -161,30 +125,15 @@ func (p *pair) feed(t *testing.T, out string, types bool) []byte {
 
 func (p *pair) same(t *testing.T, after string) {
 	t.Helper()
-	if got, want := look(p.own), look(p.shared); got != want {
+	if got, want := termtest.Look(p.own), termtest.Look(p.shared); got != want {
 		t.Fatalf("after %.300q\ngot\n%s\nwant\n%s", after, got, want)
 	}
-}
-
-var streams = []string{
-	"hello\r\nworld",
-	"\x1b[1;31mred\x1b[0m plain \x1b[48;5;200mback\x1b[K\r\n\x1b[38;2;1;2;3mrgb\x1b[0m",
-	"\x1b[4:3;58:2::1:2:3mcurly\x1b[0;21mdouble\x1b[9mstrike\x1b[53mover\x1b[7mrev\x1b[8mhid\x1b[2mdim\x1b[3mit\x1b[5mblink",
-	"漢字 wide\r\n\x1b[1;2Hx\x1b[2;79H漢\x1b[3;80H漢",
-	"e\u0301 a\u0308 👩\u200d👩\u200d👧 ❤\ufe0f 🇩🇪 \u0301alone",
-	"\x1b[2J\x1b[10;10Hhere\x1b[?25l",
-	"\x1b[?25h\x1b[5 q\x1b[1;1H\x1b[2K",
-	strings.Repeat("line\r\n", 30) + "\x1b[41m\x1b[J\x1b[m",
-	"\x1b[?1049h\x1b[Halt\x1b[?1049l",
-	"\x1b]8;;https://a.example\x1b\\link\x1b]8;;\x1b\\",
-	strings.Repeat("x", 80) + "y\x1b[24;80Hcorner",
-	"\x1b(0lqqqk\x1b(B\x0e\x0f",
 }
 
 func TestSameSize(t *testing.T) {
 	t.Parallel()
 	p := newPair(80, 24)
-	for _, s := range streams {
+	for _, s := range termtest.Streams {
 		p.feed(t, s, false)
 		p.same(t, s)
 	}
@@ -197,7 +146,7 @@ func TestSameSize(t *testing.T) {
 func TestRandom(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
-	pieces := append([]string{"漢", "a", "\t", "\r", "\n", "\b", "é", "😀", "\u0301", "\x1b[K", "\x1b[1K", "\x1b[J", "\x1b[m", "\x1b[7m", "\x1b[44m", "\x1b[A", "\x1b[3P", "\x1b[2@", "\x1b[L", "\x1b[M", "\x1b[5X"}, streams...)
+	pieces := append([]string{"漢", "a", "\t", "\r", "\n", "\b", "é", "😀", "\u0301", "\x1b[K", "\x1b[1K", "\x1b[J", "\x1b[m", "\x1b[7m", "\x1b[44m", "\x1b[A", "\x1b[3P", "\x1b[2@", "\x1b[L", "\x1b[M", "\x1b[5X"}, termtest.Streams...)
 	for n := range 20 {
 		p := newPair(8+n*4, 3+n)
 		var all strings.Builder
@@ -231,8 +180,8 @@ func TestSizes(t *testing.T) {
 			fmt.Fprintf(shared, "\x1b[%d;%dH", at[0], at[1])
 			own := vt.New(cols, rows, 0)
 			_, _ = own.Write([]byte("\x1b[?7l"))
-			s := view.NewPainting(cols, rows)
-			s.Status("STATUS", false)
+			s := draw.NewPainting(cols, rows)
+			s.SetStatus("STATUS", false)
 			painted := s.Paint(shared, false)
 			if bad := allowed(painted, false); bad != "" {
 				t.Fatalf("%dx%d: lets through %s", cols, rows, bad)
@@ -277,7 +226,7 @@ func TestPanning(t *testing.T) {
 	for y := range 10 {
 		fmt.Fprintf(shared, "\x1b[%d;1H%d abcdefghijklmnopqr", y+1, y)
 	}
-	s := view.NewPainting(10, 5)
+	s := draw.NewPainting(10, 5)
 	own := vt.New(10, 5, 0)
 	top := func() string {
 		_, _ = own.Write(s.Paint(shared, false))
@@ -300,7 +249,7 @@ func TestPanning(t *testing.T) {
 		{0, 1, "defghijklm"},
 		{0, 0, "ijklmnopqr"},
 	} {
-		s.Move(shared, 2*tt.down, 5*tt.right)
+		s.Pan(shared, 2*tt.down, 5*tt.right)
 		if got := top(); got != tt.want {
 			t.Errorf("moved by %d,%d: got %q, want %q", tt.down, tt.right, got, tt.want)
 		}
@@ -312,7 +261,7 @@ func TestPanning(t *testing.T) {
 func TestScrolling(t *testing.T) {
 	t.Parallel()
 	shared := vt.New(10, 4, 20)
-	s := view.NewPainting(10, 4)
+	s := draw.NewPainting(10, 4)
 	own := vt.New(10, 4, 0)
 	printed := 0
 	feed := func(n int) {
@@ -330,37 +279,37 @@ func TestScrolling(t *testing.T) {
 	}
 	feed(10)
 	want("at first", "line 7", true)
-	s.Move(shared, -1, 0)
+	s.Pan(shared, -1, 0)
 	want("up by 1", "line 6", false)
-	s.Move(shared, -3, 0)
+	s.Pan(shared, -3, 0)
 	want("up by 3", "line 3", false)
 	feed(8)
 	want("what is read stays", "line 3", false)
-	s.Move(shared, -100, 0)
+	s.Pan(shared, -100, 0)
 	want("the oldest", "", false)
 	feed(13)
 	want("the oldest that is kept", "line 8", false)
-	s.Move(shared, 19, 0)
+	s.Pan(shared, 19, 0)
 	want("down by 19", "line 27", false)
-	s.Move(shared, 1, 0)
+	s.Pan(shared, 1, 0)
 	want("the screen", "line 28", true)
 	feed(1)
 	want("it is followed", "line 29", true)
 	_, _ = shared.Write([]byte("\x1b[?1049h\x1b[Halternate"))
 	want("the alternate screen", "alternate", true)
-	s.Move(shared, -1, 0)
+	s.Pan(shared, -1, 0)
 	want("above it", "line 32", false)
-	s.Move(shared, -4, 0)
+	s.Pan(shared, -4, 0)
 	want("above the main one", "line 28", false)
 	_, _ = shared.Write([]byte("\x1b[?1049l"))
 	want("when that is left", "line 28", false)
-	s.Move(shared, 0, 0)
+	s.Pan(shared, 0, 0)
 	want("back", "line 29", true)
-	s.Move(shared, -2, 0)
+	s.Pan(shared, -2, 0)
 	_, _ = shared.Write([]byte("\x1bc"))
 	want("a reset forgets", "", true)
 	feed(20)
-	s.Move(shared, -2, 0)
+	s.Pan(shared, -2, 0)
 	shared.Resize(6, 4)
 	want("a narrower one", "line 4│", false)
 	s.Resize(3, 2)
@@ -377,14 +326,14 @@ func TestScrollingForgotten(t *testing.T) {
 		"the alternate screen": "\x1b[?1049h\x1b[?1049l",
 	} {
 		shared := vt.New(10, 8, 20)
-		s := view.NewPainting(10, 4)
+		s := draw.NewPainting(10, 4)
 		own := vt.New(10, 4, 0)
 		_, _ = shared.Write([]byte(strings.Repeat("line\r\n", 20) + "here"))
 		if what == "the alternate screen" {
 			_, _ = shared.Write([]byte("\x1b[?1049h"))
 		}
 		_, _ = own.Write(s.Paint(shared, true))
-		s.Move(shared, -9, 0)
+		s.Pan(shared, -9, 0)
 		_, _ = own.Write(s.Paint(shared, true))
 		if own.Cursor().Visible {
 			t.Fatalf("%s: nothing is tested: the window did not move", what)
@@ -469,35 +418,22 @@ func TestKeyFlagsRestored(t *testing.T) {
 			}
 			_, _ = own.Write([]byte(s))
 		}
-		write("\x1b[>5u" + view.DrawingEnter)
+		write("\x1b[>5u" + console.Alternate + draw.Setup)
 		if got := own.Modes().Kitty; got != 0 {
 			t.Errorf("flags %d when it begins, want 0", got)
 		}
-		write("\x1b[=31;1u\x1b[>4;2m" + view.DrawingLeave)
+		write("\x1b[=31;1u\x1b[>4;2m" + console.Reset + console.Main)
 		if got := own.Modes(); got.Kitty != 5 || got.OtherKeys != 0 {
 			t.Errorf("flags %d and modifyOtherKeys %d in the end, want 5 and 0", got.Kitty, got.OtherKeys)
 		}
 	}
 }
 
-// hostile is what a program, or a sharer, may try on a viewer's terminal.
-var hostile = []string{
-	"\x1b]52;c;cm0gLXJmIH4K\x07", "\x1b]0;title\x07", "\x1b]2;title\x1b\\", "\x1b]1337;File=:AAAA\x07", "\x1b]777;notify;a;b\x07", "\x1b]9;x\x07",
-	"\x1bP$qm\x1b\\", "\x1bP+q544e\x1b\\", "\x1bPq#0;2;0;0;0~~@@vv\x1b\\", "\x1bP1$r0m\x1b\\", "\x1b_Gf=24,s=1,v=1;AAAA\x1b\\", "\x1b^pm\x1b\\", "\x1bXsos\x1b\\",
-	"\x1b[c", "\x1b[>c", "\x1b[=c", "\x1b[5n", "\x1b[6n", "\x1b[?6n", "\x1b[18t", "\x1b[21t", "\x1b[8;10;10t", "\x1b[?1$p", "\x1b[>q", "\x1b[?u", "\x1b[>1u", "\x1b[=1u",
-	"\x1b]10;?\x07", "\x1b]11;?\x07", "\x1b]4;1;?\x07", "\x1b[?2031h", "\x1b[?2048h", "\x1b[?996n", "\x05", "\x1bZ", "\x1b[0x", "\x1b[1;1;1;1;1;1*y",
-	"\u202eevil\u202c\u2066x\u2069", "\u200b\u200e\u061c\ufeff", "a\U000e0041\U000e007f", "\u0085\u009b6n\u009d0;x\u009c", "\x9b6n", "\x90q\x9c",
-	"\x1b[?1003h\x1b[?1006h", "\x1b[?5h", "\x1b#8", "\x1b[4i", "\x1b[5i", "\x1b[?3h", "\x1bc", "\x1b[!p", "\x1b[12l", "\x1b[2l", "\a",
-	"\x1b]8;;javascript:alert(1)\x07x\x1b]8;;\x07", "\x1b]8;id=\x00\x1b;https://a.example/\u009b6n\x07x\x1b]8;;\x07", "\x1b]8;;https://a.example/\u202ex\x07xy",
-	"\x1b]" + strings.Repeat("A", 1<<17),
-	"\x1b\\\x1b[m", "\u2028\u2029", "\x7f\x00", "\ufffe\U0010ffff", "a" + strings.Repeat("\u0301", 200), "\ud7ff\ue000\uf8ff",
-}
-
 func TestHostile(t *testing.T) {
 	t.Parallel()
 	for _, types := range []bool{false, true} {
 		p := newPair(80, 24)
-		for _, s := range hostile {
+		for _, s := range termtest.Hostile {
 			for _, out := range []string{s, "x" + s + "y", s[:len(s)/2], s[len(s)/2:]} {
 				painted := p.feed(t, out, types)
 				if len(painted) > 1<<16 {
@@ -505,13 +441,13 @@ func TestHostile(t *testing.T) {
 				}
 			}
 		}
-		p.screen.Status(strings.Join(hostile, " "), true)
+		p.screen.SetStatus(strings.Join(termtest.Hostile, " "), true)
 		p.feed(t, "", types)
 	}
 }
 
 func FuzzPaint(f *testing.F) {
-	for _, s := range append(append([]string{}, hostile...), streams...) {
+	for _, s := range append(append([]string{}, termtest.Hostile...), termtest.Streams...) {
 		f.Add([]byte(s), uint8(40), uint8(10), false)
 	}
 	f.Fuzz(func(t *testing.T, out []byte, cols, rows uint8, types bool) {

@@ -1,4 +1,4 @@
-package view
+package draw
 
 import (
 	"strings"
@@ -8,10 +8,10 @@ import (
 	"mesh/pipe/term/vt"
 )
 
-// clean returns what of a cell's text may be printed. Nothing in it changes how a
-// terminal shows what comes behind: no control characters, no bidi controls, no
-// tags. Its width is the cell's, or it is a replacement.
-func clean(c vt.Cell) string {
+// Clean returns the printable part of a cell's text, or U+FFFD if its width is not
+// the cell's. Nothing in it changes how a terminal shows what follows: there are no
+// control characters, bidi controls or tags.
+func Clean(c vt.Cell) string {
 	if len(c.Text) == 1 && c.Text[0] >= ' ' && c.Text[0] < 0x7f {
 		return c.Text
 	}
@@ -19,16 +19,25 @@ func clean(c vt.Cell) string {
 		return ""
 	}
 	text := strings.Map(printable, c.Text)
-	if width(text) == c.Width && vt.Width(first(text)) > 0 {
+	if widthOf(text) == c.Width && vt.Width(firstRune(text)) > 0 {
 		return text
 	}
 	return "\ufffd"
 }
 
-// printable maps a character to itself, to U+FFFD, or with -1 to nothing.
+// Text returns the text of a line without the blanks at its end.
+func Text(line []vt.Cell) string {
+	var b strings.Builder
+	for _, c := range line {
+		b.WriteString(Clean(c))
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+// printable maps a character to itself, to U+FFFD, or to -1: then it is left out.
 func printable(r rune) rune {
 	switch {
-	case r == '\u200d' || r == '\ufe0e' || r == '\ufe0f': // join emoji, and choose their form
+	case r == '\u200d' || r == '\ufe0e' || r == '\ufe0f': // these join emoji, and choose their form
 		return r
 	case unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r):
 		return -1
@@ -39,16 +48,16 @@ func printable(r rune) rune {
 	case vt.Width(r) == 0:
 		return -1
 	}
-	return utf8.RuneError // control characters, line ends, halves of surrogates, what nobody has assigned
+	return utf8.RuneError // control characters, line ends, surrogates, unassigned characters
 }
 
-func first(s string) rune {
+func firstRune(s string) rune {
 	r, _ := utf8.DecodeRuneInString(s)
 	return r
 }
 
-// width is how many columns a text takes.
-func width(s string) int {
+// widthOf returns how many columns a text takes.
+func widthOf(s string) int {
 	n := 0
 	for _, r := range s {
 		n += vt.Width(r)
@@ -56,9 +65,9 @@ func width(s string) int {
 	return n
 }
 
-// trusted reports whether all terminals agree on the width of a text that clean
-// has returned.
-func trusted(s string) bool {
+// widthIsAgreed reports whether all terminals agree on the width of a text that
+// [Clean] has returned.
+func widthIsAgreed(s string) bool {
 	if len(s) == 1 {
 		return true
 	}
@@ -81,8 +90,8 @@ func trusted(s string) bool {
 	return false
 }
 
-// cells returns a line of text in one style, cut to cols columns.
-func cells(text string, style vt.Style, cols int) []vt.Cell {
+// cellsOf returns a line of text in one style, cut or padded to cols columns.
+func cellsOf(text string, style vt.Style, cols int) []vt.Cell {
 	line := make([]vt.Cell, 0, cols)
 	for _, r := range text {
 		r = printable(r)

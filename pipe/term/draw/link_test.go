@@ -1,4 +1,4 @@
-package view_test
+package draw_test
 
 import (
 	"bytes"

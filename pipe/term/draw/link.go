@@ -1,4 +1,4 @@
-package view
+package draw
 
 import (
 	"fmt"
@@ -12,18 +12,17 @@ import (
 // Limits of links, in bytes.
 const (
 	maxLinkBytes  = 1024
-	maxLinksBytes = 64 << 10 // in one picture, and one more; what is drawn then has none
+	maxLinksBytes = 64 << 10 // in one picture; the last link may exceed it
 )
 
 const noLink = "\x1b]8;;\x1b\\"
 
-// linkOf returns what begins the link of a style (OSC 8), or nothing for one that a
-// person should not follow by a click: it is to be an address of the web or of mail,
-// shown by a terminal as what it is. The program's id may be anything; ours is the
-// same for all cells of a link, so that what is drawn later is the same link still.
-// https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda
+// linkOf returns the sequence that begins a style's link (OSC 8), or "" for a link
+// that is not safe to follow with a click. The id in it is a hash: it does not show
+// the program's own id, and is the same for all cells of a link, whenever they are
+// painted. https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda
 func linkOf(s vt.Style) string {
-	if s.Link == "" || !follows(s.Link) {
+	if s.Link == "" || !isSafeLink(s.Link) {
 		return ""
 	}
 	id := fnv.New64a()
@@ -31,8 +30,9 @@ func linkOf(s vt.Style) string {
 	return fmt.Sprintf("\x1b]8;id=%016x;%s\x1b\\", id.Sum64(), s.Link)
 }
 
-// follows reports whether a person may follow the link.
-func follows(link string) bool {
+// isSafeLink reports whether a link may be clicked: an address of the web or of mail
+// that a terminal shows as what it is.
+func isSafeLink(link string) bool {
 	if len(link) > maxLinkBytes || strings.IndexFunc(link, func(r rune) bool { return r <= ' ' || r >= 0x7f }) >= 0 {
 		return false
 	}
@@ -43,7 +43,7 @@ func follows(link string) bool {
 	switch u.Scheme {
 	case "http", "https":
 		return u.Hostname() != ""
-	case "mailto": // some programs attach the files that are named behind a question mark
+	case "mailto": // some mail programs attach files that are named after a question mark
 		return u.Opaque != "" && u.RawQuery == "" && !u.ForceQuery
 	}
 	return false
