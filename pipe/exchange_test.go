@@ -44,7 +44,7 @@ func both(t *testing.T, n *linktest.Net, caps proto.Caps, dialer, listener *end)
 	t.Helper()
 	var first func(wire.TransferID) []byte
 	if dialer.source != nil && dialer.source.Ready != nil {
-		first = dialer.source.First
+		first = dialer.source.EarlyData
 	}
 	dl, ll := n.PairFirst(t, caps, first)
 	done := make(chan struct{})

@@ -7,21 +7,21 @@ import (
 	"mesh/proto/wire"
 )
 
-// Assembly is what chunks are put together in.
-type Assembly struct{ assembly }
+// Reassembly is the reassembly buffer.
+type Reassembly struct{ reassembly }
 
-// The methods of assembly.
-func (a *Assembly) Claim(offset int64, n int) ([]byte, int, error) { return a.claim(offset, n) }
-func (a *Assembly) Filled(offset int64, n int)                     { a.filled(offset, n) }
-func (a *Assembly) At(offset int64) []byte                         { return a.at(offset) }
-func (a *Assembly) Release(offset int64)                           { a.release(offset) }
-func (a *Assembly) End() int64                                     { return a.end }
-func (a *Assembly) Last() int64                                    { return a.last() }
+// The methods of reassembly.
+func (r *Reassembly) Claim(offset int64, n int) ([]byte, int, error) { return r.claim(offset, n) }
+func (r *Reassembly) Commit(offset int64, n int)                     { r.commit(offset, n) }
+func (r *Reassembly) BytesAt(offset int64) []byte                    { return r.bytesAt(offset) }
+func (r *Reassembly) ReleaseBefore(offset int64)                     { r.releaseBefore(offset) }
+func (r *Reassembly) End() int64                                     { return r.end }
+func (r *Reassembly) Highest() int64                                 { return r.highest() }
 
 // Blocks returns how many blocks are held, the free ones included.
-func (a *Assembly) Blocks() int {
-	n := len(a.free)
-	for _, b := range a.blocks {
+func (r *Reassembly) Blocks() int {
+	n := len(r.free)
+	for _, b := range r.blocks {
 		if b != nil {
 			n++
 		}
@@ -29,11 +29,13 @@ func (a *Assembly) Blocks() int {
 	return n
 }
 
-// Gauge decides how many flows there are.
-type Gauge struct{ gauge }
+// FlowTuner decides how many flows there are.
+type FlowTuner struct{ flowTuner }
 
-// Wants is the method of gauge.
-func (g *Gauge) Wants(now time.Time, moved int64, worth bool) int { return g.wants(now, moved, worth) }
+// WantedFlows is the method of flowTuner.
+func (t *FlowTuner) WantedFlows(now time.Time, moved int64, worth bool) int {
+	return t.wantedFlows(now, moved, worth)
+}
 
 // Acknowledged sends what source has, and reports whether the transfer is over for
 // the sender when a has come.
@@ -42,14 +44,14 @@ func Acknowledged(source *Source, a *wire.Ack) (over bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := o.fill(); err != nil {
+	if err := o.readSource(); err != nil {
 		return false, err
 	}
-	for l, done := o.open(true, false), (*wire.Done)(nil); done == nil; o.written(l) {
-		if _, _, done, err = o.next(l); err != nil {
+	for f, done := o.openSubflow(true, false), (*wire.Done)(nil); done == nil; o.chunkWritten(f) {
+		if _, _, done, err = o.nextFrame(f); err != nil {
 			return false, err
 		}
 	}
-	err = o.ack(a)
+	err = o.handleAck(a)
 	return o.final != nil, err
 }

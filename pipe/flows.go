@@ -12,156 +12,166 @@ import (
 	"mesh/proto/wire"
 )
 
-// AutoFlows lets the dialer find out how many flows a transfer is worth.
+// AutoFlows lets the dialer find out how many flows make a transfer faster.
 const AutoFlows = 0
 
 const (
-	// flowTick is how often the dialer looks at its flows.
-	flowTick = 250 * time.Millisecond
-	// flowRest is how long it leaves it at that when one could not be made, at
-	// first; then twice as long each time.
-	flowRest = time.Second
+	// flowInterval is how often the dialer compares its flows with those wanted.
+	flowInterval = 250 * time.Millisecond
+	// flowPause is how long it waits after a flow could not be made, at first; then
+	// twice as long each time.
+	flowPause = time.Second
 )
 
-// flows are the links of an exchange beside the primary one, while that lives.
-type flows struct {
+// flowSet is the flows of one leg: the links beside the primary one.
+type flowSet struct {
 	x    *exchange
-	ctx  context.Context // of the primary link
-	fail context.CancelCauseFunc
-	link *link.Link
-	wg   sync.WaitGroup
+	link *link.Link              // the primary one
+	fail context.CancelCauseFunc // ends the leg
+	wg   sync.WaitGroup          // of the flows
 
 	mu   sync.Mutex
 	list []*flow // the oldest first
 }
 
-type flow struct {
-	link *link.Link
-	ctx  context.Context
-	stop context.CancelFunc
+type flow struct{ stop context.CancelFunc }
+
+// runFlows adds flows to a leg until ctx ends, and returns when they have ended.
+func (x *exchange) runFlows(ctx context.Context, primary *link.Link, fail context.CancelCauseFunc) {
+	s := &flowSet{x: x, link: primary, fail: fail}
+	if primary.Dialed {
+		s.dial(ctx)
+	} else {
+		s.accept(ctx)
+	}
+	s.wg.Wait()
 }
 
-// accept takes the flows that the dialer makes. It blocks until ctx ends.
-func (f *flows) accept() {
+// accept adds the flows that the dialer makes, until ctx ends.
+func (s *flowSet) accept(ctx context.Context) {
 	for {
-		l, err := f.link.AcceptFlow(f.ctx)
+		l, err := s.link.AcceptFlow(ctx)
 		if err != nil {
 			return
 		}
-		f.add(l)
+		s.add(ctx, l)
 	}
 }
 
-// dial makes flows until there are as many as are wanted, the primary one
-// among them, and new ones in place of those that are lost. It blocks until ctx
-// ends.
-func (f *flows) dial(wanted int) {
-	tick := time.NewTicker(flowTick)
-	defer tick.Stop()
-	var after time.Time // the next attempt is
-	rest := flowRest
-	made := make(chan attempt) // sent by each, read below
-	via := f.link.Via()
-	making := 0 // attempts that run
-	for {
-		want := wanted
-		if wanted == AutoFlows {
-			want, via = f.x.wantedFlows(f.link)
-		}
-		f.shrink(want)
-		for ; f.count()+making < want && time.Now().After(after); making++ {
-			go func(via string) { made <- attempt{via, f.make(via)} }(via)
-		}
-		select {
-		case <-tick.C:
-		case <-f.ctx.Done():
-			for range making {
-				<-made
-			}
-			return
-		case a := <-made:
-			making--
-			switch {
-			case a.err == nil:
-				rest = flowRest
-			case a.via != f.link.Via():
-				f.x.noTCP = true
-			case time.Now().After(after): // one rest for all that fail together
-				f.x.log.Info("no further flow", "err", a.err)
-				after, rest = time.Now().Add(rest), 2*rest
-			}
-		}
-	}
-}
-
-// attempt is one to make a flow, that is over.
+// attempt is the outcome of one attempt to make a flow.
 type attempt struct {
 	via string
 	err error
 }
 
-func (f *flows) make(via string) error {
-	l, err := f.link.AddFlow(f.ctx, via)
+// dial keeps as many flows as are wanted, the primary link among them, until ctx
+// ends: it makes new ones in place of those that are lost.
+func (s *flowSet) dial(ctx context.Context) {
+	tick := time.NewTicker(flowInterval)
+	defer tick.Stop()
+	var next time.Time // no attempt is made before
+	pause := flowPause
+	attempts := make(chan attempt) // one from each; read below
+	pending := 0
+	for {
+		want, via := s.wanted()
+		s.shrink(want)
+		for ; s.count()+pending < want && time.Now().After(next); pending++ {
+			go func() { attempts <- attempt{via, s.dialFlow(ctx, via)} }()
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			for range pending {
+				<-attempts
+			}
+			return
+		case a := <-attempts:
+			pending--
+			switch {
+			case a.err == nil:
+				pause = flowPause
+			case a.via != s.link.Via():
+				s.x.auto.noTCP = true
+			case time.Now().After(next): // one pause for all that fail together
+				s.x.log.Info("flow not added", "err", a.err)
+				next, pause = time.Now().Add(pause), 2*pause
+			}
+		}
+	}
+}
+
+// wanted returns how many flows the transfers should have, and the transport of
+// further ones.
+func (s *flowSet) wanted() (n int, via string) {
+	if s.x.options.Flows == AutoFlows {
+		return s.x.auto.wanted(s.x, s.link)
+	}
+	return s.x.options.Flows, s.link.Via()
+}
+
+func (s *flowSet) dialFlow(ctx context.Context, via string) error {
+	l, err := s.link.AddFlow(ctx, via)
 	if err == nil {
-		f.add(l)
+		s.add(ctx, l)
 	}
 	return err
 }
 
-// count returns how many links the transfer has now.
-func (f *flows) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return 1 + len(f.list)
+// count returns how many links the transfers have now.
+func (s *flowSet) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return 1 + len(s.list)
 }
 
-// shrink ends the youngest flows, until there are want with the primary one.
-func (f *flows) shrink(want int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for len(f.list) > max(want-1, 0) {
-		f.list[len(f.list)-1].stop()
-		f.list = f.list[:len(f.list)-1]
+// shrink ends the youngest flows beyond want, which counts the primary link too.
+func (s *flowSet) shrink(want int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.list) > max(want-1, 0) {
+		s.list[len(s.list)-1].stop()
+		s.list = s.list[:len(s.list)-1]
 	}
 }
 
-// add lets a link carry its part of the transfers until it ends or ctx does.
-func (f *flows) add(l *link.Link) {
-	one := &flow{link: l}
-	one.ctx, one.stop = context.WithCancel(f.ctx)
-	f.mu.Lock()
-	f.list = append(f.list, one)
-	n := 1 + len(f.list)
-	f.mu.Unlock()
-	f.x.log.Info("flow added", "flows", n, "via", l.Via())
-	f.x.widened(n, l.Via())
-	f.wg.Go(func() {
-		err := f.x.flow(one.ctx, l)
-		one.stop()
-		f.mu.Lock()
-		f.list = slices.DeleteFunc(f.list, func(other *flow) bool { return other == one })
-		f.mu.Unlock()
+// add starts a flow over a link, until that ends or ctx does. It does not wait.
+func (s *flowSet) add(ctx context.Context, l *link.Link) {
+	ctx, stop := context.WithCancel(ctx)
+	added := &flow{stop}
+	s.mu.Lock()
+	s.list = append(s.list, added)
+	n := 1 + len(s.list)
+	s.mu.Unlock()
+	s.x.log.Info("flow added", "flows", n, "via", l.Via())
+	s.x.recordFlows(n, l.Via())
+	s.wg.Go(func() {
+		err := s.x.runFlow(ctx, l)
+		stop()
+		s.mu.Lock()
+		s.list = slices.DeleteFunc(s.list, func(other *flow) bool { return other == added })
+		s.mu.Unlock()
 		if breach := !link.FlowLost(err); breach {
-			f.fail(err)
+			s.fail(err)
 		}
 	})
 }
 
-// flow carries chunks over one more link, both ways, until it ends or ctx does.
-// The error says why.
-func (x *exchange) flow(ctx context.Context, l *link.Link) error {
+// runFlow carries chunks over one link beside the primary one, both ways, until it
+// ends or ctx does. The error says why.
+func (x *exchange) runFlow(ctx context.Context, l *link.Link) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	var lane *lane
+	var f *subflow
 	if x.out != nil {
-		lane = x.out.open(false, false)
+		f = x.out.openSubflow(false, false)
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		<-ctx.Done()
 		err := context.Cause(ctx)
-		if lane != nil {
-			x.out.lose(lane, err)
+		if f != nil {
+			x.out.loseSubflow(f, err)
 		}
 		if x.complete() {
 			l.Close(nil)
@@ -169,10 +179,10 @@ func (x *exchange) flow(ctx context.Context, l *link.Link) error {
 			l.Break(err)
 		}
 	})
-	if x.out != nil {
+	if f != nil {
 		w := newFrameWriter(l)
 		wg.Go(func() {
-			if err := x.out.send(w, lane); err != nil {
+			if err := x.out.sendOn(w, f); err != nil {
 				fail(err)
 			}
 		})
@@ -180,13 +190,13 @@ func (x *exchange) flow(ctx context.Context, l *link.Link) error {
 	if l.Dialed {
 		wg.Go(func() { l.Watch(ctx) })
 	}
-	fail(x.receiveFlow(l))
+	fail(x.receiveChunks(l))
 	wg.Wait()
 	return context.Cause(ctx)
 }
 
-// receiveFlow reads chunks until the link ends.
-func (x *exchange) receiveFlow(l *link.Link) error {
+// receiveChunks reads chunks until the link ends.
+func (x *exchange) receiveChunks(l *link.Link) error {
 	r := bufio.NewReaderSize(l, frameReadBytes)
 	for {
 		h, err := wire.ReadHeader(r)
@@ -194,12 +204,12 @@ func (x *exchange) receiveFlow(l *link.Link) error {
 			return err
 		}
 		if x.in == nil {
-			return proto.Errorf(proto.Protocol, "%s, and nothing is to be received", h.Type)
+			return proto.Errorf(proto.Protocol, "%s on a flow of a transfer that we only send", h.Type)
 		}
 		if err := h.Expect(wire.TypeChunk); err != nil {
 			return err
 		}
-		if err := x.in.chunk(r, h.Bytes); err != nil {
+		if err := x.in.readChunk(r, h.Bytes); err != nil {
 			return err
 		}
 	}

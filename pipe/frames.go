@@ -8,43 +8,45 @@ import (
 	"mesh/proto/wire"
 )
 
-// frameReadBytes is how much is read off a link at once.
+// frameReadBytes is the size of the buffer between a link and the frames read
+// from it.
 const frameReadBytes = 64 << 10
 
 // frameWriter writes whole frames to a link, for both transfers.
 type frameWriter struct {
 	link *link.Link
-	// turn holds one value while nobody writes. It is not a mutex because in
-	// [testing/synctest] time stands still while somebody waits for one, and a
-	// write may block for as long as the peer takes nothing.
+	// turn is a lock: it holds one value while no frame is being written. It is no
+	// mutex because in [testing/synctest] time stands still while a goroutine waits
+	// for one, and a write may block for as long as the peer reads nothing.
 	turn   chan struct{}
 	prefix []byte
 }
 
 func newFrameWriter(l *link.Link) *frameWriter {
-	f := &frameWriter{link: l, turn: make(chan struct{}, 1)}
-	f.turn <- struct{}{}
-	return f
+	w := &frameWriter{link: l, turn: make(chan struct{}, 1)}
+	w.unlock()
+	return w
 }
 
-func (f *frameWriter) yield() { f.turn <- struct{}{} }
+func (w *frameWriter) lock()   { <-w.turn }
+func (w *frameWriter) unlock() { w.turn <- struct{}{} }
 
-func (f *frameWriter) message(m wire.Message) error {
+func (w *frameWriter) writeMessage(m wire.Message) error {
 	frame := wire.AppendFrame(nil, m)
-	<-f.turn
-	defer f.yield()
-	return f.link.Send(frame)
+	w.lock()
+	defer w.unlock()
+	return w.link.Send(frame)
 }
 
-func (f *frameWriter) chunk(offset int64, data []byte) error {
-	<-f.turn
-	defer f.yield()
-	f.prefix = wire.AppendChunkPrefix(f.prefix[:0], offset, len(data))
-	return f.link.Send(f.prefix, data)
+func (w *frameWriter) writeChunk(offset int64, data []byte) error {
+	w.lock()
+	defer w.unlock()
+	w.prefix = wire.AppendChunkPrefix(w.prefix[:0], offset, len(data))
+	return w.link.Send(w.prefix, data)
 }
 
-// frame reads one frame and gives it to the transfer that it belongs to.
-func (x *exchange) frame(r *bufio.Reader) error {
+// readFrame reads one frame and passes it to the transfer that it belongs to.
+func (x *exchange) readFrame(r *bufio.Reader) error {
 	h, err := wire.ReadHeader(r)
 	if err != nil {
 		return err
@@ -60,40 +62,41 @@ func (x *exchange) frame(r *bufio.Reader) error {
 		return err
 	}
 	if h.Type == wire.TypeChunk {
-		return x.in.chunk(r, h.Bytes)
+		return x.in.readChunk(r, h.Bytes)
 	}
 	body := make([]byte, h.Bytes)
 	if _, err := io.ReadFull(r, body); err != nil {
 		return err
 	}
-	return x.message(h.Type, body)
+	return x.handleMessage(h.Type, body)
 }
 
-func (x *exchange) message(t wire.Type, body []byte) error {
+// handleMessage parses the body of a message of a type that readFrame expects.
+func (x *exchange) handleMessage(t wire.Type, body []byte) error {
 	switch t {
 	case wire.TypeMeta:
 		var m wire.Meta
 		if err := wire.ParseBody(body, &m); err != nil {
 			return err
 		}
-		return x.in.meta(&m)
+		return x.in.handleMeta(&m)
 	case wire.TypeDone:
 		var d wire.Done
 		if err := wire.ParseBody(body, &d); err != nil {
 			return err
 		}
-		return x.in.finish(&d)
+		return x.in.handleDone(&d)
 	case wire.TypeResume:
 		var m wire.Resume
 		if err := wire.ParseBody(body, &m); err != nil {
 			return err
 		}
-		return x.out.resume(&m)
+		return x.out.handleResume(&m)
 	}
 	var a wire.Ack
 	if err := wire.ParseBody(body, &a); err != nil {
 		return err
 	}
 	x.counters.Sent.Store(a.Bytes)
-	return x.out.ack(&a)
+	return x.out.handleAck(&a)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -13,166 +12,166 @@ import (
 	"mesh/proto/wire"
 )
 
-// endGrace is how long a source whose consumer has left may take to show that
-// it had ended too.
+// endGrace is how long a source may take to show that it has ended too, once the
+// peer's consumer has left.
 const endGrace = 500 * time.Millisecond
 
-// leadBytes is how far the source is read ahead of what the links have taken
-// while there are some: further would only cost memory, and its caches.
-const leadBytes = 1 << 20
+// readAheadBytes is how far the source is read ahead of what live links have
+// taken: further would only cost memory and cache.
+const readAheadBytes = 1 << 20
 
-// outgoing is the transfer that we send: fill reads the source into blocks,
-// send and sendFlow write them to links, and ack frees them. It outlives a link:
-// what is not acknowledged is kept, and sent again over another.
+// outgoing is the transfer that we send. It outlives a link: unacknowledged bytes
+// are kept and sent again over another one.
 //
-//	source -> fill -> blocks [acked … sent … end] -> send -> links
+//	source -> readSource -> buffer [acked … next … end] -> sendOn, one per link
+//
+// One lock guards the two parts of its state, the buffered bytes and how far each
+// of them has come.
 type outgoing struct {
 	source *Source
 	id     wire.TransferID
 	kind   string
-	window int64 // how much may be sent ahead of acked
-	keep   int64 // how much may be read ahead of acked
+	keep   int64 // how much may be read ahead of the acknowledged bytes
 
 	mu      sync.Mutex
 	changed sync.Cond // on mu
-	data    blocks
-	acked   int64 // data before it was taken by the consumer
-	sent    int64 // data before it was handed to a link, but for again
-	reached int64 // the most that sent was: the peer can have no more
-	again   []span
-	lanes   []*lane // of links that live
-	opened  bool    // one of them has been
+	buffer  sendBuffer
+	state   sendState
+	early   *earlyData // not yet credited to a subflow; else nil
 	hash    *digest.Hasher
-	eof     bool // data.end and status are final
-	surplus bool // bytes were read that the consumer did not stay for
+	eof     bool // buffer.end and status are final
 	status  int
-	final   *wire.Ack
-	waits   bool  // the peer has yet to say where to go on
-	stopped error // the exchange has failed
+	surplus bool      // the source gave bytes after the consumer had left
+	final   *wire.Ack // the end of the transfer; else nil
+	aborted error     // the exchange has failed
 }
 
-// newOutgoing begins a transfer of which at most window bytes are on their way.
-// With a spool of as many bytes the source may be further ahead than that.
+// newOutgoing begins a transfer with at most window unacknowledged bytes. A spool
+// larger than that lets the source run ahead by as many bytes.
 func newOutgoing(id wire.TransferID, kind string, source *Source, window, spoolBytes int64) (*outgoing, error) {
-	o := &outgoing{source: source, id: id, kind: kind, window: window, keep: window, hash: digest.New()}
+	o := &outgoing{source: source, id: id, kind: kind, keep: window, early: source.early, hash: digest.New()}
 	o.changed.L = &o.mu
-	if f := source.opening; f != nil && len(f.data) > 0 {
-		copy(o.data.space(), f.data)
-		_, _ = o.hash.Write(f.data) // never fails
-		if err := o.data.grow(len(f.data)); err != nil {
-			return nil, proto.IOError(err)
+	o.state.window = window
+	if e := o.early; e != nil {
+		o.eof = e.eof
+		if len(e.data) > 0 {
+			copy(o.buffer.room(), e.data)
+			_, _ = o.hash.Write(e.data) // never fails
+			if err := o.buffer.commit(len(e.data)); err != nil {
+				return nil, proto.IOError(err)
+			}
 		}
 	}
-	o.eof = source.opening != nil && source.opening.eof
 	if spoolBytes > window {
-		file, err := spoolFile()
+		file, err := openSpool()
 		if err != nil {
 			return nil, err
 		}
 		o.keep = spoolBytes
-		o.data.spool, o.data.spoolBlocks = file, (spoolBytes+blockBytes-1)/blockBytes
-		// One more than the window has: what is on its way to the peer, some of
-		// a block that is still being filled perhaps, is never in the spool.
-		o.data.held = int(window/blockBytes) + 2
+		o.buffer.spool, o.buffer.spoolBlocks = file, (spoolBytes+blockBytes-1)/blockBytes
+		// The window, the rest of its first block, and the block that is being
+		// filled: bytes that are sent for the first time are never in the spool.
+		o.buffer.maxInMemory = int(window/blockBytes) + 2
 	}
 	return o, nil
 }
 
-// drop gives the spool up.
-func (o *outgoing) drop() {
-	if o.data.spool != nil {
-		_ = o.data.spool.Close() // it has no name, nobody misses what was in it
+// closeSpool removes the spool, if there is one.
+func (o *outgoing) closeSpool() {
+	if o.buffer.spool != nil {
+		_ = o.buffer.spool.Close() // its content is of no use any more
 	}
 }
 
-// stop makes every method that waits return err.
-func (o *outgoing) stop(err error) {
+// abort makes every method that waits return err.
+func (o *outgoing) abort(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.stopped = err
+	o.aborted = err
 	o.changed.Broadcast()
 }
 
-// open makes the lane of another link. The first one has carried what the source
-// gave at once; so may one have done that the first goes on with.
-func (o *outgoing) open(primary, resumed bool) *lane {
+// openSubflow adds a subflow for a new link. The transfer's first link has carried
+// the early data. If it resumes the transfer of an earlier dial, that carried the
+// early data, and the peer may have it or not: it may be acknowledged, and the
+// peer's FILE_RESUME decides whether it is sent again.
+func (o *outgoing) openSubflow(primary, resumed bool) *subflow {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	l := &lane{primary: primary}
-	if f := o.source.opening; f != nil && !o.opened {
-		o.reached = int64(len(f.data))
+	f := o.state.addSubflow(primary)
+	if e := o.early; e != nil {
+		o.early = nil
+		o.state.highest = int64(len(e.data))
 		if !resumed {
-			o.sent = o.reached
-			l.meta, l.done, l.sent = true, f.eof, []span{{0, o.sent}}
+			o.state.next = o.state.highest
+			f.metaSent, f.doneSent, f.written = true, e.eof, []span{{0, o.state.next}}
 		}
 	}
-	o.opened = true
-	o.lanes = append(o.lanes, l)
-	return l
+	return f
 }
 
-// lose takes note that a link is no more. What it may not have brought to the
-// peer is sent again.
-func (o *outgoing) lose(l *lane, err error) {
+// loseSubflow ends a subflow whose link was lost. Its unacknowledged bytes are
+// sent again.
+func (o *outgoing) loseSubflow(f *subflow, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if l.lost != nil {
+	if f.lost != nil {
 		return
 	}
-	l.lost = err
-	o.again = l.again(o.again, o.acked)
-	o.lanes = slices.DeleteFunc(o.lanes, func(other *lane) bool { return other == l })
+	f.lost = err
+	o.state.removeSubflow(f)
 	o.changed.Broadcast()
 }
 
-// relinked gets ready to go on over another link, when the peer has said where.
-func (o *outgoing) relinked() {
+// awaitResume holds all subflows back until the peer's FILE_RESUME.
+func (o *outgoing) awaitResume() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.waits = true
+	o.state.awaitsResume = true
 }
 
-// resume takes the FILE_RESUME that says what the peer has.
-func (o *outgoing) resume(m *wire.Resume) error {
+// handleResume takes the FILE_RESUME with the offset from which to send.
+func (o *outgoing) handleResume(m *wire.Resume) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.waits || m.Transfer != o.id || m.Bytes < o.acked || m.Bytes > o.reached {
+	if m.Transfer != o.id || !o.state.resumeAt(m.Bytes) {
 		return proto.Errorf(proto.Protocol, "%s out of order", m.Type())
 	}
-	o.waits, o.sent, o.again = false, m.Bytes, nil
 	o.changed.Broadcast()
 	return nil
 }
 
-// fill reads the source to its end. It may be blocked in a read when the
-// exchange is over, and then ends with that read.
-func (o *outgoing) fill() error {
-	if f := o.source.opening; f != nil && (f.eof || f.err != nil) {
-		return f.err
+// readSource reads the source to its end. When the exchange is over it may still
+// be blocked in a read, and returns after that.
+func (o *outgoing) readSource() error {
+	if e := o.source.early; e != nil && (e.eof || e.err != nil) {
+		return e.err
 	}
 	for {
-		room, err := o.room()
-		if room == nil || err != nil {
+		room, err := o.waitForRoom()
+		if err != nil {
 			return err
 		}
 		n, err := o.source.Read(room)
-		over, serr := o.filled(n)
+		over, cerr := o.commit(n)
 		switch {
-		case serr != nil:
-			return serr
+		case cerr != nil:
+			return cerr
 		case errors.Is(err, io.EOF):
-			return o.ended()
+			o.endSource()
+			return nil
 		case over:
 			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read input: %w", proto.IOError(err))
+		case err != nil:
+			return readError(err)
 		}
 	}
 }
 
-// ended takes note of the source's end.
-func (o *outgoing) ended() error {
+func readError(err error) error { return fmt.Errorf("read input: %w", proto.IOError(err)) }
+
+// endSource records the source's end and its producer's status.
+func (o *outgoing) endSource() {
 	status := 0
 	if o.source.Status != nil {
 		status = o.source.Status()
@@ -181,48 +180,48 @@ func (o *outgoing) ended() error {
 	defer o.mu.Unlock()
 	o.eof, o.status = true, status
 	o.changed.Broadcast()
-	return nil
 }
 
-// room waits until the window has room, and returns nil when the exchange has
-// failed. When the consumer has left there is always room: whether the source
-// had ended is still to be known.
-func (o *outgoing) room() ([]byte, error) {
+// waitForRoom waits until more of the source may be read, and returns the buffer
+// for it. Once the consumer has left there is always room for a byte, since it
+// matters whether the source has ended.
+func (o *outgoing) waitForRoom() ([]byte, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.fullLocked() && o.final == nil && o.stopped == nil {
+	for o.fullLocked() && o.final == nil && o.aborted == nil {
 		o.changed.Wait()
 	}
-	if o.stopped != nil {
-		return nil, o.stopped
+	if o.aborted != nil {
+		return nil, o.aborted
 	}
 	if o.final != nil {
 		return make([]byte, 1), nil
 	}
-	room := o.data.space()
-	return room[:min(int64(len(room)), o.keep-(o.data.end-o.acked))], nil
+	room := o.buffer.room()
+	return room[:min(int64(len(room)), o.keep-(o.buffer.end-o.state.acked))], nil
 }
 
-// fullLocked reports whether the source has been read far enough for now.
-// While no link carries it, and into a spool, it goes on as far as it may.
+// fullLocked reports whether the source has been read far enough for now. Into a
+// spool, or while no link takes bytes, it is read as far as keep allows.
 func (o *outgoing) fullLocked() bool {
-	carried := len(o.lanes) > 0 && !o.waits && o.data.spool == nil
-	return o.data.end-o.acked >= o.keep || carried && o.data.end-o.sent >= leadBytes
+	s := &o.state
+	sending := len(s.subflows) > 0 && !s.awaitsResume && o.buffer.spool == nil
+	return o.buffer.end-s.acked >= o.keep || sending && o.buffer.end-s.next >= readAheadBytes
 }
 
-// filled takes n bytes that were read into the room, and reports whether the
+// commit appends n bytes that were read into the room. It reports whether the
 // transfer is over.
-func (o *outgoing) filled(n int) (over bool, err error) {
+func (o *outgoing) commit(n int) (over bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.final != nil || o.stopped != nil {
+	if o.final != nil || o.aborted != nil {
 		o.surplus = o.surplus || n > 0
 		o.changed.Broadcast()
 		return true, nil
 	}
 	if n > 0 {
-		_, _ = o.hash.Write(o.data.space()[:n]) // never fails
-		if err := o.data.grow(n); err != nil {
+		_, _ = o.hash.Write(o.buffer.room()[:n]) // never fails
+		if err := o.buffer.commit(n); err != nil {
 			return false, proto.IOError(err)
 		}
 		o.changed.Broadcast()
@@ -230,142 +229,17 @@ func (o *outgoing) filled(n int) (over bool, err error) {
 	return false, nil
 }
 
-// send writes the lane's part of the transfer to its link, and returns when the
-// peer has acknowledged the end of all. The primary lane begins with FILE_META
-// and ends with FILE_DONE.
-func (o *outgoing) send(w *frameWriter, l *lane) error {
-	if l.primary && !l.meta {
-		if err := w.message(&wire.Meta{Transfer: o.id, Kind: o.kind}); err != nil {
-			return err
-		}
-	}
-	for {
-		offset, data, done, err := o.next(l)
-		switch {
-		case err != nil:
-			return err
-		case done != nil:
-			err = w.message(done)
-		case data == nil:
-			return nil
-		default:
-			if err = w.chunk(offset, data); err == nil {
-				o.written(l)
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// next waits for what the lane is to send next: data, FILE_DONE, or nothing when
-// the transfer has ended.
-func (o *outgoing) next(l *lane) (offset int64, data []byte, done *wire.Done, err error) {
+// backlogged reports whether the links or the peer's consumer, rather than the
+// source, limit the transfer's rate.
+func (o *outgoing) backlogged() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for ; ; o.changed.Wait() {
-		switch {
-		case o.stopped != nil:
-			return 0, nil, nil, o.stopped
-		case l.lost != nil:
-			return 0, nil, nil, l.lost
-		case o.final != nil:
-			return 0, nil, nil, nil
-		case o.waits:
-			continue
-		}
-		if l.busy = o.claim(l.primary); l.busy.to > 0 {
-			data, err := o.data.at(l.busy.from, &l.scratch)
-			if err != nil {
-				return 0, nil, nil, proto.IOError(err)
-			}
-			return l.busy.from, data[:l.busy.to-l.busy.from], nil, nil
-		}
-		if o.eof && o.sent == o.data.end && l.primary && !l.done {
-			l.done = true
-			return 0, nil, &wire.Done{Transfer: o.id, Bytes: o.data.end, Digest: o.digestLocked(), Status: o.status}, nil
-		}
-	}
-}
-
-// claim returns what of one block is to be sent next, if there is something. All
-// but the primary lane get none of a block that is still being filled: what
-// trickles in is then on one link, and arrives in order.
-func (o *outgoing) claim(primary bool) span {
-	if o.again = beyond(o.again, o.acked); len(o.again) > 0 {
-		s := o.again[0]
-		s.to = min(s.to, blockEnd(s.from))
-		if o.again[0].from = s.to; o.again[0].from == o.again[0].to {
-			o.again = o.again[1:]
-		}
-		return s
-	}
-	s := span{o.sent, min(o.data.end, blockEnd(o.sent), o.acked+o.window)}
-	if s.to <= s.from || !primary && s.to < blockEnd(s.from) && !o.eof {
-		return span{}
-	}
-	o.sent = s.to
-	o.reached = max(o.reached, o.sent)
-	o.changed.Broadcast() // there is room again
-	return s
-}
-
-func blockEnd(offset int64) int64 { return offset - offset%blockBytes + blockBytes }
-
-// written takes note that the lane's link took what was busy.
-func (o *outgoing) written(l *lane) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	l.written(o.acked)
-	o.releaseLocked()
-}
-
-// releaseLocked frees what is acknowledged, but for what a lane is still
-// writing: the peer may have it all before that write has come back.
-func (o *outgoing) releaseLocked() {
-	free := min(o.acked, o.sent)
-	for _, l := range o.lanes {
-		if l.busy.to > 0 {
-			free = min(free, l.busy.from)
-		}
-	}
-	o.data.release(free)
-}
-
-// ahead reports whether the source is so far ahead of the links, or of the
-// peer's consumer, that it is not the source that makes the transfer last.
-func (o *outgoing) ahead() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return !o.eof && (o.data.end-o.acked > o.keep/2 || o.data.end-o.sent > leadBytes/2)
-}
-
-// ack takes a FILE_ACK from the peer.
-func (o *outgoing) ack(a *wire.Ack) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.final != nil && a.Final && *a.Digest == *o.final.Digest {
-		return nil // said again over another link
-	}
-	if a.Transfer != o.id || o.final != nil || o.waits || a.Bytes < o.acked || a.Bytes > o.reached {
-		return proto.Errorf(proto.Protocol, "%s out of order", a.Type())
-	}
-	if a.Final && a.Bytes == o.data.end && *a.Digest != o.digestLocked() { // then nothing is over
-		return proto.Errorf(proto.Integrity, "the peer's digest of what we sent is another")
-	}
-	o.acked = a.Bytes
-	o.releaseLocked()
-	if a.Final {
-		o.final = a
-	}
-	o.changed.Broadcast()
-	return nil
+	return !o.eof && (o.buffer.end-o.state.acked > o.keep/2 || o.buffer.end-o.state.next > readAheadBytes/2)
 }
 
 func (o *outgoing) digestLocked() wire.Digest { return o.hash.Sum() }
 
-// receipt returns what became of the transfer after its final FILE_ACK. It may
+// receipt returns the outcome of the transfer after its final FILE_ACK. It may
 // block for endGrace.
 func (o *outgoing) receipt() (*Receipt, error) {
 	o.mu.Lock()
@@ -378,15 +252,15 @@ func (o *outgoing) receipt() (*Receipt, error) {
 		o.changed.Broadcast()
 	})
 	defer timer.Stop()
-	for !o.eof && !o.surplus && !late && !o.source.Typed && o.final.Bytes == o.data.end {
+	for !o.eof && !o.surplus && !late && !o.source.Typed && o.final.Bytes == o.buffer.end {
 		o.changed.Wait()
 	}
 	r := &Receipt{Transfer: o.id, Bytes: o.final.Bytes, Digest: *o.final.Digest, Status: o.status}
 	switch {
 	case o.status != 0:
 		return r, proto.Errorf(proto.Producer, "the command ended with status %d", o.status)
-	case o.final.Bytes < o.data.end:
-		return r, proto.Errorf(proto.Truncated, "the peer's consumer ended after %d of %d bytes", o.final.Bytes, o.data.end)
+	case o.final.Bytes < o.buffer.end:
+		return r, proto.Errorf(proto.Truncated, "the peer's consumer ended after %d of %d bytes", o.final.Bytes, o.buffer.end)
 	case o.surplus || !o.eof && !o.source.Typed:
 		return r, proto.Errorf(proto.Truncated, "the peer's consumer ended after %d bytes, and the input had not ended", o.final.Bytes)
 	}

@@ -19,11 +19,11 @@ func (e *Incomplete) Error() string { return e.Err.Error() }
 func (e *Incomplete) Unwrap() error { return e.Err }
 
 // Join runs one side of a transfer of files, [Send] or [Receive], over a pair of
-// pipes, as [pipe.Join] does. An [Incomplete] transfer ends its pipes in good
+// pipes, as [pipe.StartDialogue] does. An [Incomplete] transfer ends its pipes in good
 // order.
 func Join(ctx context.Context, side func(ctx context.Context, from io.Reader, to io.Writer) error) (*pipe.Source, *pipe.Sink, func(error) error) {
 	var incomplete *Incomplete
-	source, sink, wait := pipe.Join(ctx, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
+	source, sink, wait := pipe.StartDialogue(ctx, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
 		err := side(ctx, from, to)
 		if errors.As(err, &incomplete) {
 			return nil

@@ -41,7 +41,7 @@ func (n *Node) Dial(ctx context.Context, p Peer, want, need proto.Caps, source *
 	stop := func() { _ = e.Close() }
 	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: want & p.Caps, Need: need, Kind: p.Kind}
 	if source != nil {
-		t.First = source.First
+		t.First = source.EarlyData
 	}
 	l, err := n.redial(ctx, e, t, wait)
 	if err != nil {

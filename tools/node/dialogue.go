@@ -32,9 +32,9 @@ func (n *Node) Broken(l *link.Link) <-chan bool {
 	return c
 }
 
-// Dialogue runs one side of a dialogue over a link, as [pipe.Join] does.
+// Dialogue runs one side of a dialogue over a link, as [pipe.StartDialogue] does.
 func (n *Node) Dialogue(ctx context.Context, l *link.Link, side func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error) error {
-	source, sink, wait := pipe.Join(ctx, side)
+	source, sink, wait := pipe.StartDialogue(ctx, side)
 	_, err := pipe.Exchange(ctx, l, source, sink, n.transfers)
 	return wait(err)
 }

@@ -84,7 +84,7 @@ func pair(t *testing.T, n *linktest.Net, s *share.Session, side func(context.Con
 	dialer, listener := n.Pair(t, proto.CapTTYView)
 	dialer.Kind, listener.Kind = wire.KindTTY, wire.KindTTY
 	exchange := func(l *link.Link, side func(context.Context, *io.PipeReader, *io.PipeWriter) error) error {
-		source, sink, wait := pipe.Join(t.Context(), side)
+		source, sink, wait := pipe.StartDialogue(t.Context(), side)
 		_, err := pipe.Exchange(t.Context(), l, source, sink, pipe.Options{ResumeFor: time.Minute, Flows: 1})
 		return wait(err)
 	}

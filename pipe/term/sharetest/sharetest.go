@@ -98,7 +98,7 @@ type Viewer struct {
 // View connects a viewer and waits for its first frame.
 func (r *Room) View(who share.Visitor, open wire.TermOpen) *Viewer {
 	r.t.Helper()
-	source, sink, wait := pipe.Join(r.t.Context(), func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
+	source, sink, wait := pipe.StartDialogue(r.t.Context(), func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
 		return r.Serve(ctx, from, to, who)
 	})
 	v := &Viewer{t: r.t, done: make(chan struct{}), Screen: vt.New(80, 24, 100), acked: -1, keeps: open.Mode == wire.TermRaw}

@@ -72,7 +72,7 @@ type End struct {
 var ErrLeft = proto.Errorf(proto.Truncated, "the viewer has left")
 
 // Run views until the shared command or the context ends, or the viewer leaves.
-// The two pipes are those of an exchange of kind "tty" (see [pipe.Join]): from has
+// The two pipes are those of an exchange of kind "tty" (see [pipe.StartDialogue]): from has
 // the sharer's frames, to takes the viewer's, and Run ends it. An error has a code
 // of [proto]; what the context's cause is, if it ended.
 //

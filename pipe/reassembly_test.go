@@ -14,7 +14,7 @@ const blockBytes = proto.MaxChunkBytes
 
 // put puts data at its offset as a chunk is put, and reports how much of it
 // was there already.
-func put(t *testing.T, a *pipe.Assembly, data []byte, offset int64) (skipped int) {
+func put(t *testing.T, a *pipe.Reassembly, data []byte, offset int64) (skipped int) {
 	t.Helper()
 	for len(data) > 0 {
 		room, skip, err := a.Claim(offset, len(data))
@@ -24,7 +24,7 @@ func put(t *testing.T, a *pipe.Assembly, data []byte, offset int64) (skipped int
 		n := skip
 		if skip == 0 {
 			n = copy(room, data)
-			a.Filled(offset, n)
+			a.Commit(offset, n)
 		}
 		skipped += skip
 		data, offset = data[n:], offset+int64(n)
@@ -34,12 +34,12 @@ func put(t *testing.T, a *pipe.Assembly, data []byte, offset int64) (skipped int
 
 // Pieces of every size, in every order and some of them twice come out as the
 // whole, and no more is held than lies between what came first and last.
-func TestAssembly(t *testing.T) {
+func TestReassembly(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(2, seed))
 		want := xtest.Random(1 + r.IntN(4*blockBytes))
-		var a pipe.Assembly
+		var a pipe.Reassembly
 		var cuts []int
 		for at := 0; at < len(want); at += 1 + r.IntN(blockBytes) {
 			cuts = append(cuts, at)
@@ -52,12 +52,12 @@ func TestAssembly(t *testing.T) {
 			}
 			put(t, &a, want[from:to], int64(from))
 			for int64(len(got)) < a.End() {
-				got = append(got, a.At(int64(len(got)))...)
-				a.Release(int64(len(got)))
+				got = append(got, a.BytesAt(int64(len(got)))...)
+				a.ReleaseBefore(int64(len(got)))
 			}
 		}
-		if !bytes.Equal(got, want) || a.Last() != int64(len(want)) {
-			t.Errorf("seed %d: got %d bytes up to %d, want the %d that were put", seed, len(got), a.Last(), len(want))
+		if !bytes.Equal(got, want) || a.Highest() != int64(len(want)) {
+			t.Errorf("seed %d: got %d bytes up to %d, want the %d that were put", seed, len(got), a.Highest(), len(want))
 		}
 		if n := a.Blocks(); n > 5 {
 			t.Errorf("seed %d: %d blocks are held, want 5 at the most", seed, n)
@@ -65,9 +65,9 @@ func TestAssembly(t *testing.T) {
 	}
 }
 
-func TestAssemblyClaims(t *testing.T) {
+func TestReassemblyClaims(t *testing.T) {
 	t.Parallel()
-	var a pipe.Assembly
+	var a pipe.Reassembly
 	room, _, err := a.Claim(10, 20)
 	if err != nil || len(room) != 20 {
 		t.Fatalf("got room for %d bytes (%v), want 20", len(room), err)
@@ -78,25 +78,25 @@ func TestAssemblyClaims(t *testing.T) {
 	if room, _, _ := a.Claim(0, 30); len(room) != 10 {
 		t.Errorf("before what is claimed: got room for %d bytes, want 10", len(room))
 	}
-	a.Filled(10, 5) // the link has broken there
-	a.Filled(0, 10)
+	a.Commit(10, 5) // the link has broken there
+	a.Commit(0, 10)
 	if got := a.End(); got != 15 {
 		t.Errorf("got %d bytes in order, want 15", got)
 	}
 	if room, _, _ := a.Claim(15, 15); len(room) != 15 {
 		t.Errorf("got room for %d of the bytes that did not come, want 15", len(room))
 	}
-	a.Filled(15, 0)
-	if got := a.Last(); got != 15 {
+	a.Commit(15, 0)
+	if got := a.Highest(); got != 15 {
 		t.Errorf("got bytes up to %d, want 15", got)
 	}
 }
 
 // Who sends single bytes with holes between them costs no more than a few of
 // them.
-func TestAssemblyPieces(t *testing.T) {
+func TestReassemblyPieces(t *testing.T) {
 	t.Parallel()
-	var a pipe.Assembly
+	var a pipe.Reassembly
 	for i := range int64(proto.MaxPieces) {
 		put(t, &a, []byte{1}, 2*i)
 	}

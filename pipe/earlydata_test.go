@@ -140,7 +140,7 @@ func TestFirstUnanswered(t *testing.T) {
 				})
 				target := link.Target{
 					ID: key.ID(), Addrs: []string{listening.Addr().String()}, Credential: token.KeyCredential(),
-					Want: proto.CapSend, Need: proto.CapSend, First: dialer.source.First, Try: time.Second,
+					Want: proto.CapSend, Need: proto.CapSend, First: dialer.source.EarlyData, Try: time.Second,
 				}
 				for tries := 1; ; tries++ {
 					dl, err := dialing.Dial(t.Context(), target)

@@ -8,11 +8,11 @@ import (
 	"mesh/proto"
 )
 
-// run lets a gauge look at a transfer every quarter of a second, and returns
+// runTuner lets a tuner look at a transfer every quarter of a second, and returns
 // how many flows it wanted at each second's end. The rate is what so many flows
 // bring in a second.
-func runGauge(seconds int, rate func(second, flows int) float64) []int {
-	var g pipe.Gauge
+func runTuner(seconds int, rate func(second, flows int) float64) []int {
+	var g pipe.FlowTuner
 	now := time.Unix(0, 0)
 	var moved float64
 	var out []int
@@ -21,7 +21,7 @@ func runGauge(seconds int, rate func(second, flows int) float64) []int {
 		r := rate(tick/4, flows)
 		moved += r / 4
 		now = now.Add(time.Second / 4)
-		flows = g.Wants(now, int64(moved), r > 0)
+		flows = g.WantedFlows(now, int64(moved), r > 0)
 		if tick%4 == 3 {
 			out = append(out, flows)
 		}
@@ -37,7 +37,7 @@ func most(flows []int) int {
 	return most
 }
 
-func TestGauge(t *testing.T) {
+func TestFlowTuner(t *testing.T) {
 	t.Parallel()
 	const mb = 1e6
 	for _, c := range []struct {
@@ -54,7 +54,7 @@ func TestGauge(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := runGauge(23, c.rate)
+			got := runTuner(23, c.rate)
 			if last, top := got[len(got)-1], most(got); last != c.last || top != c.top {
 				t.Errorf("got %d flows at last and %d at the most (%v), want %d and %d", last, top, got, c.last, c.top)
 			}
@@ -63,9 +63,9 @@ func TestGauge(t *testing.T) {
 }
 
 // What brings nothing is tried ever less often.
-func TestGaugeRests(t *testing.T) {
+func TestFlowTunerPauses(t *testing.T) {
 	t.Parallel()
-	got := runGauge(600, func(int, int) float64 { return 1e6 })
+	got := runTuner(600, func(int, int) float64 { return 1e6 })
 	tries := 0
 	for i := 1; i < len(got); i++ {
 		if got[i] > got[i-1] {

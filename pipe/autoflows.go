@@ -1,0 +1,47 @@
+package pipe
+
+import (
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/link"
+)
+
+const (
+	// minTunerPeriod is the shortest useful measurement.
+	minTunerPeriod = 400 * time.Millisecond
+	// farRTT is the round trip time from which on the path may limit a transfer;
+	// nearer peers are limited by their processors.
+	farRTT = 5 * time.Millisecond
+)
+
+// autoFlows decides how many flows a dialer with [AutoFlows] makes. It outlives a
+// leg. It is not safe for more than one goroutine.
+type autoFlows struct {
+	tuner   flowTuner
+	wantTCP bool // a flow over TCP beside a primary link over QUIC
+	noTCP   bool // such a flow could not be made
+}
+
+// wanted returns how many flows the transfers should have with this primary link,
+// and the transport of further ones. TCP moves bulk faster than QUIC, over which
+// the link may have been there sooner. BBR without loss fills a path with one flow.
+func (a *autoFlows) wanted(x *exchange, primary *link.Link) (n int, via string) {
+	bulk := x.out != nil && x.out.backlogged()
+	if a.wantTCP = a.wantTCP || bulk && primary.Via() == proto.ViaQUIC; a.wantTCP && !a.noTCP {
+		return 2, proto.ViaTCP
+	}
+	worth := primary.RTT >= farRTT && (x.out == nil || bulk && primary.LossBound())
+	a.tuner.period = min(max(minTunerPeriod, 5*primary.RTT), tunerPeriod)
+	return a.tuner.wantedFlows(time.Now(), x.counters.Sent.Load()+x.counters.Received.Load(), worth), primary.Via()
+}
+
+// recordFlows records that so many links carry the transfers, one of them over via.
+func (x *exchange) recordFlows(flows int, via string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.flows = max(x.flows, flows)
+	if via != x.via {
+		x.via = proto.ViaQUIC + "+" + proto.ViaTCP
+	}
+}

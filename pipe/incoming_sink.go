@@ -1,0 +1,138 @@
+package pipe
+
+import (
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// writeSink writes the transfer to the sink, to its end, and reports its receipt
+// there. count is called with the bytes taken so far. When the exchange is over it
+// may still be blocked in a write, and returns after that.
+func (in *incoming) writeSink(count func(taken int64), report func(*Receipt, error)) error {
+	for {
+		data, err := in.nextData()
+		if err != nil {
+			return err
+		}
+		if data == nil {
+			return in.finish(report)
+		}
+		n, err := in.sink.Write(data)
+		_, _ = in.hash.Write(data[:n]) // never fails
+		count(in.markTaken(n))
+		switch {
+		case err != nil && in.sink.Gone != nil:
+			in.leave()
+		case err != nil:
+			return proto.IOError(err)
+		}
+	}
+}
+
+// nextData waits for bytes for the sink. It returns nil when all bytes were taken
+// or the consumer has left.
+func (in *incoming) nextData() ([]byte, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for in.taken == in.buffer.end && !in.completeLocked() && !in.gone && in.aborted == nil {
+		in.changed.Wait()
+	}
+	if in.aborted != nil {
+		return nil, in.aborted
+	}
+	if in.gone || in.completeLocked() {
+		in.over = true
+		in.changed.Broadcast()
+		return nil, nil
+	}
+	return in.buffer.bytesAt(in.taken), nil
+}
+
+// completeLocked reports whether the sink has all bytes.
+func (in *incoming) completeLocked() bool { return in.done != nil && in.taken == in.done.Bytes }
+
+// markTaken records that the sink took n more bytes, and returns their total.
+func (in *incoming) markTaken(n int) int64 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	before := in.taken / in.every
+	in.taken += int64(n)
+	in.buffer.releaseBefore(in.taken)
+	if in.taken/in.every > before {
+		in.changed.Broadcast()
+	}
+	return in.taken
+}
+
+// finish checks the digest, lets the sink finish, reports the receipt, and hands
+// the final FILE_ACK to sendAcks.
+func (in *incoming) finish(report func(*Receipt, error)) error {
+	r := &Receipt{Transfer: in.id, Bytes: in.taken, Digest: in.hash.Sum()}
+	in.mu.Lock()
+	done, complete := in.done, in.completeLocked()
+	in.mu.Unlock()
+	if complete {
+		if done.Digest != r.Digest {
+			return proto.Errorf(proto.Integrity, "digest mismatch: other data arrived than was sent")
+		}
+		r.Status = done.Status
+		if in.sink.Finish != nil {
+			if err := in.sink.Finish(done.Status); err != nil {
+				return proto.IOError(err)
+			}
+		}
+	} else if in.sink.Leave != nil {
+		if err := in.sink.Leave(); err != nil {
+			return proto.IOError(err)
+		}
+	}
+	var err error
+	if r.Status != 0 {
+		err = proto.Errorf(proto.Producer, "the peer's command ended with status %d: do not trust its data", r.Status)
+	}
+	report(r, err)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.final = &wire.Ack{Transfer: in.id, Bytes: r.Bytes, Final: true, Digest: &r.Digest}
+	in.changed.Broadcast()
+	return nil
+}
+
+// sendAcks sends FILE_ACKs over a primary link, up to the final one. FILE_RESUME
+// comes first, unless it is nil.
+func (in *incoming) sendAcks(w *frameWriter, resume *wire.Resume) error {
+	if resume != nil {
+		if err := w.writeMessage(resume); err != nil {
+			return err
+		}
+	}
+	var acked int64
+	for {
+		a, err := in.nextAck(acked)
+		if err != nil {
+			return err
+		}
+		if err := w.writeMessage(a); err != nil || a.Final {
+			return err
+		}
+		acked = a.Bytes
+	}
+}
+
+// nextAck waits until there is enough to acknowledge beyond acked.
+func (in *incoming) nextAck(acked int64) (*wire.Ack, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for in.taken-acked < in.every && in.final == nil && in.lost == nil && in.aborted == nil {
+		in.changed.Wait()
+	}
+	switch {
+	case in.aborted != nil:
+		return nil, in.aborted
+	case in.lost != nil:
+		return nil, in.lost
+	case in.final != nil:
+		return in.final, nil
+	}
+	return &wire.Ack{Transfer: in.id, Bytes: in.taken}, nil
+}
