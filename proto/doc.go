@@ -189,6 +189,11 @@ import "time"
 const (
 	// ALPN names the protocol and its major version.
 	ALPN = "mesh/1"
+	// TokenPrefix begins the text of every token.
+	TokenPrefix = "mesh1"
+	// LabelCapability, and a zero byte, stand before the claims that a signed
+	// capability signs.
+	LabelCapability = "mesh/1 capability"
 	// ViaQUIC and ViaTCP name the carriers of a link, as users give and see them.
 	ViaQUIC = "quic"
 	ViaTCP  = "tcp"

@@ -33,7 +33,6 @@ const (
 	MaxAddrs     = 8
 	maxHostBytes = 253 // RFC 1035, section 3.1
 	maxNameBytes = 63
-	tokenPrefix  = "mesh1" // token.Prefix
 )
 
 // Peer is an entry of known_peers: a name, the key it stands for, and where to
@@ -53,8 +52,8 @@ type Book struct {
 // CheckName reports what is wrong with a name for the address book, if
 // anything is.
 func CheckName(name string) error {
-	if strings.HasPrefix(name, tokenPrefix) || strings.HasPrefix(name, idPrefix) {
-		return fmt.Errorf("a name begins with neither %s, as tokens do, nor %s, as node ids do", tokenPrefix, idPrefix) // and a token is not shown
+	if strings.HasPrefix(name, proto.TokenPrefix) || strings.HasPrefix(name, idPrefix) {
+		return fmt.Errorf("a name begins with neither %s, as tokens do, nor %s, as node ids do", proto.TokenPrefix, idPrefix) // and a token is not shown
 	}
 	if name == "" || len(name) > maxNameBytes || strings.Contains(".-_", name[:1]) || strings.ContainsFunc(name, notInName) {
 		return fmt.Errorf("name %s: a name is up to 63 letters, digits, dots, dashes and underscores", proto.QuoteText(name))

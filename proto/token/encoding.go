@@ -14,11 +14,12 @@ import (
 	"mesh/proto/identity"
 )
 
-// A token's bytes, before base32:
+// The bytes of a token, which its text has in base32:
 //
-//	flags u8 | listener 32 | id 8 | caps u8 | expires u64 | uses u16 | [holder 32]     claims
-//	n u8 | n × (kind u8 | 4 or 16 bytes, or u8 length and a host name | port u16)       addresses
-//	secret: 16 bytes, or a signature of 64 | checksum 4
+//	claims     flags u8 | listener 32 | id 8 | caps u8 | expires u64 | uses u16 | [holder 32]
+//	addresses  n u8 | n × (kind u8 | 4 or 16 bytes, or u8 length and host name | port u16)
+//	secret     16 bytes; of a signed capability a signature of 64 bytes
+//	checksum   4 bytes
 //
 // Numbers are big endian; expires is in seconds since 1970, 0 for never.
 const (
@@ -44,8 +45,8 @@ func (c Claims) secretLen() int {
 	return secretBytes
 }
 
-// encode returns the claims' bytes, which are what a capability's signature
-// covers and what P2P_HELLO carries of it.
+// encode returns the bytes of the claims. The signature of a capability covers
+// them, and P2P_HELLO carries them.
 func (c Claims) encode() []byte {
 	var flags byte
 	if c.Signed {
@@ -79,7 +80,7 @@ func parseClaims(b []byte) (Claims, []byte, error) {
 	}
 	flags := b[0]
 	if flags&^allFlags != 0 {
-		return c, nil, errors.New("of a kind that this version does not know")
+		return c, nil, errors.New("it is of a kind that this version does not know")
 	}
 	c.Signed = flags&flagSigned != 0
 	c.Listener = identity.ID(b[1:33])
@@ -103,7 +104,7 @@ func parseClaims(b []byte) (Claims, []byte, error) {
 		}
 		c.Holder, b = identity.ID(b[:32]), b[32:]
 		if c.Holder == (identity.ID{}) {
-			return c, nil, errors.New("its holder is nobody")
+			return c, nil, errors.New("its holder is no node")
 		}
 	}
 	return c, b, nil
@@ -128,7 +129,7 @@ func appendAddr(b []byte, addr string) ([]byte, error) {
 		b = append(b, addrName, byte(len(host)))
 		b = append(b, host...)
 	case ip.Zone() != "":
-		return nil, fmt.Errorf("address %q: a zone means nothing elsewhere", addr)
+		return nil, fmt.Errorf("address %q: a zone has no meaning on another machine", addr)
 	case ip.Unmap().Is4():
 		ip4 := ip.Unmap().As4()
 		b = append(append(b, addrIPv4), ip4[:]...)
@@ -147,7 +148,7 @@ func parseAddrs(b []byte) ([]string, []byte, error) {
 	n := int(b[0])
 	b = b[1:]
 	if n > identity.MaxAddrs {
-		return nil, nil, fmt.Errorf("more than %d addresses", identity.MaxAddrs)
+		return nil, nil, fmt.Errorf("it has more than %d addresses", identity.MaxAddrs)
 	}
 	var addrs []string
 	for range n {
@@ -160,7 +161,7 @@ func parseAddrs(b []byte) ([]string, []byte, error) {
 		}
 		addr := net.JoinHostPort(host, strconv.Itoa(int(binary.BigEndian.Uint16(rest))))
 		if err := identity.CheckAddr(addr); err != nil {
-			return nil, nil, errors.New("an address that is none")
+			return nil, nil, errors.New("an address of it is not valid")
 		}
 		addrs = append(addrs, addr)
 		b = rest[2:]
@@ -182,7 +183,7 @@ func parseHost(b []byte) (host string, rest []byte, err error) {
 	case addrName:
 		n, b = int(b[0]), b[1:]
 	default:
-		return "", nil, errors.New("an address of a kind that this version does not know")
+		return "", nil, errors.New("it has an address of a kind that this version does not know")
 	}
 	if len(b) < n {
 		return "", nil, errShort

@@ -2,16 +2,11 @@ package token
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -21,30 +16,20 @@ import (
 	"mesh/proto/wire"
 )
 
-// The registry's files in the state folder. Lines of both begin with a token's
-// id.
-const (
-	// RevokedFile lists revoked tokens, one id a line; "#" begins a comment.
-	RevokedFile = "revoked_tokens"
-	// ClaimedFile has lines "ID NODEID EXPIRES": who used a signed capability
-	// whose uses are counted. Expired lines go when a line is added.
-	ClaimedFile = "claimed_tokens"
-)
-
-// Credential is what a dialer proves itself with.
+// Credential is what a dialer authenticates with.
 type Credential struct {
-	// Method and Public go into P2P_HELLO.
+	// Method and Public are sent in P2P_HELLO.
 	Method string
 	Public []byte
-	// Secret does not; it is nil for [wire.MethodKey].
+	// Secret is never sent. It is nil for [wire.MethodKey].
 	Secret []byte
 }
 
-// KeyCredential is the credential of a node that the listener has in its
-// authorized_peers.
+// KeyCredential returns the credential of a node whose key the listener has in
+// its authorized_peers.
 func KeyCredential() Credential { return Credential{Method: wire.MethodKey} }
 
-// Credential returns what the bearer of t proves itself with.
+// Credential returns the credential of the bearer of t.
 func (t Token) Credential() Credential {
 	if t.Signed {
 		return Credential{wire.MethodCapability, t.encode(), t.secret}
@@ -52,66 +37,74 @@ func (t Token) Credential() Credential {
 	return Credential{wire.MethodToken, t.ID[:], t.secret}
 }
 
-// Admission is what a listener knows of a credential before the proof.
+// Admission is what a listener knows about a credential before the dialer has
+// proven that it has the secret.
 type Admission struct {
 	Secret []byte
 	Caps   proto.Caps
 	// Token is the token's id; nil for an authorised key.
 	Token *ID
-	// Claim binds a token whose uses are counted to the dialer. It is called
-	// after a right proof, and fails when all uses are taken by others.
+	// Claim counts the dialer as a user of a token whose uses are counted. Call
+	// it once the proof is verified. It fails if other nodes have taken all uses;
+	// a node that has one may claim again. nil means that uses are not counted.
 	Claim func() error
 }
 
-// Registry is the listener's side of tokens: those that this process gave out,
-// and the node's capabilities, revocations and authorised peers. It may be used
-// by many goroutines.
+// Registry answers a listener's questions about credentials. It knows the
+// session tokens that this process has issued, the node's signed capabilities,
+// the revoked tokens and the authorised peers. Its methods may be called from
+// several goroutines.
 type Registry struct {
-	key  *identity.Key
-	book identity.Book
-
-	mu       sync.Mutex
-	sessions map[ID]*session
-
-	revokedMu   sync.Mutex
-	revoked     map[ID]bool
-	revokedStat fs.FileInfo
+	key     *identity.Key
+	book    identity.Book
+	issued  issuedTokens
+	revoked revokedTokens
 }
 
-// session is a session token and the nodes that have claimed it.
-type session struct {
-	token  Token
-	claims []identity.ID
-}
-
-// errDenied is all that a dialer may learn.
+// errDenied is all that the dialer is told.
 var errDenied = proto.Errorf(proto.Denied, "denied")
 
 // NewRegistry returns the registry of a node whose state is in book's folder.
 func NewRegistry(key *identity.Key, book identity.Book) *Registry {
-	return &Registry{key: key, book: book, sessions: make(map[ID]*session)}
+	return &Registry{
+		key: key, book: book,
+		revoked: revokedTokens{path: filepath.Join(book.Dir, RevokedFile)},
+	}
 }
 
-// Issue makes a session token. A ttl of 0 means that it lives as long as the
-// process, uses of 0 that any number of nodes may use it.
+// Issue makes a session token. With a ttl of 0 it never expires but is lost
+// when the process ends; with uses 0 any number of nodes may use it.
 func (r *Registry) Issue(caps proto.Caps, ttl time.Duration, uses uint16, addrs []string) (Token, error) {
-	c, err := newClaims(r.key.ID(), caps, ttl, uses)
+	return r.issue(caps, ttl, uses, identity.ID{}, addrs)
+}
+
+// IssueTo makes a session token that holder alone may use, for a ttl above 0. It
+// has no addresses: the caller tells the holder by other means where to dial.
+func (r *Registry) IssueTo(holder identity.ID, caps proto.Caps, ttl time.Duration) (Token, error) {
+	if holder == (identity.ID{}) || ttl <= 0 {
+		return Token{}, errors.New("a token for one node needs a holder and a life")
+	}
+	return r.issue(caps, ttl, 1, holder, nil)
+}
+
+func (r *Registry) issue(caps proto.Caps, ttl time.Duration, uses uint16, holder identity.ID, addrs []string) (Token, error) {
+	t, err := newSessionToken(r.key.ID(), caps, ttl, uses, holder, addrs)
 	if err != nil {
 		return Token{}, err
 	}
-	t := Token{Claims: c, Addrs: addrs, secret: make([]byte, secretBytes)}
-	if _, err := rand.Read(t.secret); err != nil {
-		return Token{}, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.sessions[t.ID] = &session{token: t}
+	r.issued.add(t, time.Now())
 	return t, nil
 }
 
-// Find returns what is known of the credential in h, which dialer has shown but
-// not yet proven. An error has code [proto.Denied] and is for our log only, or
-// says that a file of the registry can't be read.
+// Cancel takes back a session token that this process has issued: from now on no
+// node is admitted with it. It writes no file and does not end a link that the
+// token has already admitted; [Revoke] does both.
+func (r *Registry) Cancel(id ID) { r.issued.remove(id) }
+
+// Find returns what the registry knows about the credential in h, which dialer
+// has named but not yet proven to have. An error with code [proto.Denied] is for
+// the listener's own log: it may say more than the dialer may learn. Other errors
+// report a file of the registry that can't be read.
 func (r *Registry) Find(h *wire.Hello, dialer identity.ID) (Admission, error) {
 	switch h.Method {
 	case wire.MethodKey:
@@ -121,30 +114,22 @@ func (r *Registry) Find(h *wire.Hello, dialer identity.ID) (Admission, error) {
 		}
 		return Admission{Caps: caps}, err
 	case wire.MethodToken:
-		return r.findSession(h.Token, dialer)
+		return r.findIssued(h.Token, dialer)
 	case wire.MethodCapability:
 		return r.findCapability(h.Token, dialer)
 	}
 	return Admission{}, fmt.Errorf("%w: unknown method", errDenied)
 }
 
-func (r *Registry) findSession(public []byte, dialer identity.ID) (Admission, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var s *session
-	if len(public) == len(ID{}) {
-		s = r.sessions[ID(public)]
+func (r *Registry) findIssued(public []byte, dialer identity.ID) (Admission, error) {
+	if len(public) != len(ID{}) {
+		return Admission{}, fmt.Errorf("%w: not a token id", errDenied)
 	}
-	if s == nil {
+	t, ok := r.issued.find(ID(public), time.Now())
+	if !ok {
 		return Admission{}, fmt.Errorf("%w: no such token", errDenied)
 	}
-	return r.admission(s.token, dialer, func() error {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		claims, err := claim(s.claims, dialer, s.token.Uses)
-		s.claims = claims
-		return err
-	})
+	return r.admission(t, dialer, func() error { return r.issued.claim(t.ID, dialer) })
 }
 
 func (r *Registry) findCapability(public []byte, dialer identity.ID) (Admission, error) {
@@ -152,12 +137,13 @@ func (r *Registry) findCapability(public []byte, dialer identity.ID) (Admission,
 	if err != nil || len(rest) > 0 || !c.Signed || c.Listener != r.key.ID() || !bytes.Equal(c.encode(), public) {
 		return Admission{}, fmt.Errorf("%w: not a capability of this node", errDenied)
 	}
-	return r.admission(Token{Claims: c, secret: capabilitySecret(r.key, c)}, dialer, func() error {
-		return r.claimCapability(c, dialer)
+	t := Token{Claims: c, secret: capabilitySecret(r.key, c)}
+	return r.admission(t, dialer, func() error {
+		return claimCapability(filepath.Join(r.book.Dir, ClaimedFile), c, dialer)
 	})
 }
 
-// admission checks what does not depend on the proof.
+// admission makes the checks that do not need the proof.
 func (r *Registry) admission(t Token, dialer identity.ID, claim func() error) (Admission, error) {
 	switch {
 	case t.Expired(time.Now()):
@@ -173,9 +159,9 @@ func (r *Registry) admission(t Token, dialer identity.ID, claim func() error) (A
 	return Admission{Secret: t.secret, Caps: t.Caps, Token: &t.ID, Claim: claim}, nil
 }
 
-// claim adds dialer to those who use a token that has the given uses, unless it
-// is there already.
-func claim(claims []identity.ID, dialer identity.ID, uses uint16) ([]identity.ID, error) {
+// addClaim adds dialer to the nodes that have claimed a token with the given
+// number of uses. A node that has claimed the token before takes no second use.
+func addClaim(claims []identity.ID, dialer identity.ID, uses uint16) ([]identity.ID, error) {
 	if slices.Contains(claims, dialer) {
 		return claims, nil
 	}
@@ -185,64 +171,10 @@ func claim(claims []identity.ID, dialer identity.ID, uses uint16) ([]identity.ID
 	return append(claims, dialer), nil
 }
 
-// claimCapability keeps claims in a file, since a capability outlives a process.
-func (r *Registry) claimCapability(c Claims, dialer identity.ID) error {
-	return edit(filepath.Join(r.book.Dir, ClaimedFile), func(old []byte) ([]byte, error) {
-		var claims []identity.ID
-		var out bytes.Buffer
-		for line := range strings.Lines(string(old)) {
-			words := strings.Fields(line)
-			if len(words) != 3 {
-				continue
-			}
-			if at, err := strconv.ParseInt(words[2], 10, 64); err != nil || at != 0 && at <= time.Now().Unix() {
-				continue
-			}
-			out.WriteString(strings.TrimSuffix(line, "\n") + "\n")
-			if id, err := identity.ParseID(words[1]); err == nil && words[0] == c.ID.String() {
-				claims = append(claims, id)
-			}
-		}
-		now, err := claim(claims, dialer, c.Uses)
-		if err != nil || len(now) == len(claims) {
-			return old, err
-		}
-		var expires int64
-		if !c.Expires.IsZero() {
-			expires = c.Expires.Unix()
-		}
-		fmt.Fprintf(&out, "%s %s %d\n", c.ID, dialer, expires)
-		return out.Bytes(), nil
-	})
-}
-
-// Revoke makes the token with the given id worthless to every listener of the
-// node whose state is in dir. A running listener notices within seconds.
-func Revoke(dir string, id ID) error {
-	return edit(filepath.Join(dir, RevokedFile), func(old []byte) ([]byte, error) {
-		for line := range strings.Lines(string(old)) {
-			if revokedIn(line) == id.String() {
-				return old, nil
-			}
-		}
-		out := bytes.Clone(old)
-		if len(out) > 0 && out[len(out)-1] != '\n' { // an editor left it out
-			out = append(out, '\n')
-		}
-		return append(out, id.String()+"\n"...), nil
-	})
-}
-
-// revokedIn returns the id that a line revokes, or what stands in its place.
-func revokedIn(line string) string {
-	line, _, _ = strings.Cut(line, "#")
-	return strings.TrimSpace(line)
-}
-
-// AccessRevoked reports whether a dialer that was granted something must go again:
-// its token, if it came with one, is revoked, or its key has been taken off the
-// authorised peers or may less. A list of those that can't be read takes
-// nothing away; it lets nobody in either.
+// AccessRevoked reports whether a dialer that was admitted must be disconnected:
+// the token that it came with is revoked, or, if id is nil, its key is no longer
+// in authorized_peers with everything that was granted. An unreadable
+// authorized_peers revokes nothing; it admits nobody either.
 func (r *Registry) AccessRevoked(dialer identity.ID, id *ID, granted proto.Caps) bool {
 	if id != nil {
 		return r.Revoked(*id)
@@ -251,38 +183,13 @@ func (r *Registry) AccessRevoked(dialer identity.ID, id *ID, granted proto.Caps)
 	return err == nil && !caps.Has(granted)
 }
 
-// Revoked reports whether the token with the given id is revoked. It looks at
-// the file again when that has changed; a file that can't be read revokes
-// every token, since what it would say is not known.
-func (r *Registry) Revoked(id ID) bool {
-	r.revokedMu.Lock()
-	defer r.revokedMu.Unlock()
-	path := filepath.Join(r.book.Dir, RevokedFile)
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false
-	}
-	if err != nil || !info.Mode().IsRegular() { // reading a FIFO would wait for its writer
-		return true
-	}
-	if r.revokedStat == nil || info.Size() != r.revokedStat.Size() || !info.ModTime().Equal(r.revokedStat.ModTime()) {
-		text, err := lockedfile.Read(path)
-		if err != nil {
-			return true
-		}
-		r.revoked = make(map[ID]bool)
-		for line := range strings.Lines(string(text)) {
-			if id, err := ParseID(revokedIn(line)); err == nil {
-				r.revoked[id] = true
-			}
-		}
-		r.revokedStat = info
-	}
-	return r.revoked[id]
-}
+// Revoked reports whether the token with the given id is revoked. It reads the
+// file again when its size or time has changed. A file that exists but can't be
+// read revokes every token, since nobody knows which ones it lists.
+func (r *Registry) Revoked(id ID) bool { return r.revoked.has(id) }
 
-// edit transforms a file of the registry, one process at a time.
-func edit(path string, f func(old []byte) ([]byte, error)) error {
+// editFile transforms a file of the registry. A lock keeps other processes out.
+func editFile(path string, f func(old []byte) ([]byte, error)) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return &proto.Error{Code: proto.Config, Err: err}
 	}

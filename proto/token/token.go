@@ -1,21 +1,21 @@
-// Package token makes, reads and checks tokens: what a listener gives out so
-// that one peer, or a few, may come in.
+// Package token makes, parses and checks tokens. A listener gives a token to a
+// peer, or to several, and the token allows them to dial it.
 //
-// A token holds claims (whose it is, what it allows, until when), addresses,
-// and a secret. The secret never crosses the wire: the dialer proves that it
-// has it (package handshake). There are two kinds.
+// A token holds claims (which node issued it, what it allows, until when),
+// addresses, and a secret. The secret never crosses the wire: the dialer proves
+// that it has it (package handshake). There are two kinds of tokens.
 //
-// A session token belongs to the process that printed it, which keeps the
-// secret, 16 random bytes, in memory. It is short, and dies with the process.
+// A session token is issued by a listening process, which keeps the secret, 16
+// random bytes, in memory. Its text is short. It is worthless once that process
+// has ended.
 //
-// A signed capability is for any listener of the node, one that runs or one
-// that starts later. Its secret is the Ed25519 signature of its claims by the
-// node key. The listener keeps nothing: it gets the claims in P2P_HELLO, signs
-// them again (Ed25519 is deterministic, RFC 8032 section 5.1.6) and so has the
-// secret to check the proof with. That is why this is a structure of our own
-// and not PASETO: a PASETO is shown whole to whom it is meant for, and here
-// not even the listener sees the secret cross the wire; and the same bytes
-// serve both kinds.
+// A signed capability is valid for every listener of the node, also for one that
+// starts later. Its secret is the Ed25519 signature of its claims by the node
+// key. The listener stores nothing: it reads the claims in P2P_HELLO, signs them
+// again (Ed25519 is deterministic, RFC 8032 section 5.1.6) and so obtains the
+// secret that it needs to verify the proof. This is why tokens are not PASETOs: a
+// PASETO is shown whole to its verifier, while this secret never leaves the
+// dialer.
 package token
 
 import (
@@ -35,25 +35,23 @@ import (
 	"mesh/proto/identity"
 )
 
-// Prefix is how the text of each token begins.
-const Prefix = "mesh1"
+// Prefix begins the text of every token.
+const Prefix = proto.TokenPrefix
 
 const (
-	// MaxTextBytes bounds the text of a token before it is looked at.
+	// MaxTextBytes bounds the text of a token; a longer text is not parsed.
 	MaxTextBytes = 2 << 10
 	secretBytes  = 16
 	checkBytes   = 4
-	// maxExpires keeps times within what every clock can show (year 9999).
+	// maxExpires is the end of the year 9999, in seconds since 1970: RFC 3339 can
+	// express no later time.
 	maxExpires = 253402300799
 )
 
-// signLabel separates these signatures from TLS's and any other use of the key.
-const signLabel = "mesh/1 capability\x00"
-
-// base32Text is as in node ids.
+// base32Text is the encoding of node ids too.
 var base32Text = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// ID names a token. It is no secret.
+// ID names a token. It is not secret.
 type ID [8]byte
 
 // String returns 16 hexadecimal digits.
@@ -72,9 +70,9 @@ func ParseID(s string) (ID, error) {
 	return ID(b), nil
 }
 
-// Claims is what a token says.
+// Claims are the parts of a token that are not secret, without its addresses.
 type Claims struct {
-	// Listener is the node that gave the token out: the dialer's pin.
+	// Listener is the node that issued the token. The dialer pins its key.
 	Listener identity.ID
 	ID       ID
 	// Signed tells a signed capability from a session token.
@@ -84,21 +82,21 @@ type Claims struct {
 	Expires time.Time
 	// Uses is how many different nodes may use the token; 0 means any number.
 	Uses uint16
-	// Holder, if it is not zero, is the only node that may use the token.
+	// Holder is the only node that may use the token; zero means any node.
 	Holder identity.ID
 }
 
-// Token is what a bearer has. It prints as its id only; [Token.Encode] gives
-// its text.
+// Token is a whole token, secret included. It prints as its id only;
+// [Token.Encode] returns its text.
 type Token struct {
 	Claims
-	// Addrs are where the listener may be found, HOST:PORT. They are hints:
-	// the pin, not the address, says who answers.
+	// Addrs are addresses of the listener, HOST:PORT. They are hints: the pinned
+	// key, not the address, proves which node answers.
 	Addrs  []string
 	secret []byte
 }
 
-// String returns the id: a token cannot be printed by accident.
+// String returns the id, so that no secret is printed by accident.
 func (t Token) String() string { return "token " + t.ID.String() }
 
 // GoString returns what [Token.String] does.
@@ -108,20 +106,20 @@ func (t Token) GoString() string { return t.String() }
 func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // MultiUse reports whether more than one node may use the token. Such a token
-// must not be shown on a command line, which everybody on the machine can read.
+// must not stand on a command line, which every user of the machine can read.
 func (c Claims) MultiUse() bool { return c.Uses != 1 && c.Holder == (identity.ID{}) }
 
-// Expired reports whether the token is of no use any more at the given time.
+// Expired reports whether the token has expired at the given time.
 func (c Claims) Expired(now time.Time) bool { return !c.Expires.IsZero() && !now.Before(c.Expires) }
 
-// newClaims returns claims with a fresh id. The life is rounded up to a second.
-func newClaims(listener identity.ID, caps proto.Caps, ttl time.Duration, uses uint16) (Claims, error) {
-	c := Claims{Listener: listener, Caps: caps, Uses: uses}
+// newClaims returns claims with a random id. The ttl is rounded up to a second.
+func newClaims(listener identity.ID, caps proto.Caps, ttl time.Duration, uses uint16, holder identity.ID) (Claims, error) {
+	c := Claims{Listener: listener, Caps: caps, Uses: uses, Holder: holder}
 	if caps == 0 {
 		return c, errors.New("a token must allow something")
 	}
 	if ttl < 0 {
-		return c, errors.New("a token's life is not negative")
+		return c, errors.New("a token's life can't be negative")
 	}
 	if ttl > 0 {
 		c.Expires = time.Unix(time.Now().Add(ttl+time.Second-1).Unix(), 0)
@@ -133,24 +131,37 @@ func newClaims(listener identity.ID, caps proto.Caps, ttl time.Duration, uses ui
 	return c, err
 }
 
-// NewCapability returns a capability signed by key, to be used by holder alone
-// unless that is zero. A ttl of 0 means that it never expires.
-func NewCapability(key *identity.Key, caps proto.Caps, ttl time.Duration, uses uint16, holder identity.ID, addrs []string) (Token, error) {
-	c, err := newClaims(key.ID(), caps, ttl, uses)
+// newSessionToken returns a token with a random secret.
+func newSessionToken(listener identity.ID, caps proto.Caps, ttl time.Duration, uses uint16, holder identity.ID, addrs []string) (Token, error) {
+	c, err := newClaims(listener, caps, ttl, uses, holder)
 	if err != nil {
 		return Token{}, err
 	}
-	c.Signed, c.Holder = true, holder
+	t := Token{Claims: c, Addrs: addrs, secret: make([]byte, secretBytes)}
+	_, err = rand.Read(t.secret)
+	return t, err
+}
+
+// NewCapability returns a capability signed by key. If holder is not zero, no
+// other node can use it. With a ttl of 0 it never expires.
+func NewCapability(key *identity.Key, caps proto.Caps, ttl time.Duration, uses uint16, holder identity.ID, addrs []string) (Token, error) {
+	c, err := newClaims(key.ID(), caps, ttl, uses, holder)
+	if err != nil {
+		return Token{}, err
+	}
+	c.Signed = true
 	return Token{Claims: c, Addrs: addrs, secret: capabilitySecret(key, c)}, nil
 }
 
-// capabilitySecret is the secret of a capability of key with the given claims.
+// capabilitySecret returns the secret of the capability of key with the given
+// claims. The label separates these signatures from TLS's and from every other
+// use of the key.
 func capabilitySecret(key *identity.Key, c Claims) []byte {
-	return key.Sign(append([]byte(signLabel), c.encode()...))
+	return key.Sign(append([]byte(proto.LabelCapability+"\x00"), c.encode()...))
 }
 
-// Equal reports whether two tokens are the same but for their addresses. It
-// takes the same time for every secret.
+// Equal reports whether two tokens have the same claims and secret; addresses are
+// not compared. Its time does not depend on the secrets.
 func (t Token) Equal(u Token) bool {
 	return t.Claims == u.Claims && subtle.ConstantTimeCompare(t.secret, u.secret) == 1
 }
@@ -169,18 +180,18 @@ func (t Token) Encode() (string, error) {
 		}
 	}
 	b = append(b, t.secret...)
-	return Prefix + base32Text.EncodeToString(append(b, check(b)...)), nil
+	return Prefix + base32Text.EncodeToString(append(b, checksum(b)...)), nil
 }
 
-// check is the checksum that ends each token: it tells a mistyped token from a
-// wrong one, and is no protection.
-func check(b []byte) []byte {
+// checksum returns the last bytes of a token. They tell a mistyped token from an
+// invalid one; they protect against nothing.
+func checksum(b []byte) []byte {
 	sum := sha256.Sum256(append([]byte(Prefix), b...))
 	return sum[:checkBytes]
 }
 
-// Parse reads the text of a token. An error has code [proto.Usage], says what
-// is wrong and where, and never shows any of the text.
+// Parse reads the text of a token. An error has code [proto.Usage] and says what
+// is wrong and where, but never contains a part of the text.
 func Parse(text string) (Token, error) {
 	t, err := parse(text)
 	if err != nil {
@@ -195,21 +206,21 @@ func parse(text string) (Token, error) {
 		return t, fmt.Errorf("it does not begin with %s", Prefix)
 	}
 	if len(text) > MaxTextBytes {
-		return t, fmt.Errorf("longer than %d characters", MaxTextBytes)
+		return t, fmt.Errorf("it is longer than %d characters", MaxTextBytes)
 	}
 	raw, err := base32Text.DecodeString(text[len(Prefix):])
 	if err != nil {
 		if at, ok := errors.AsType[base32.CorruptInputError](err); ok {
-			return t, fmt.Errorf("character %d is wrong or the end is missing", int64(at)+int64(len(Prefix))+1)
+			return t, fmt.Errorf("character %d is wrong, or the end is missing", int64(at)+int64(len(Prefix))+1)
 		}
-		return t, errors.New("not base32")
+		return t, errors.New("it is not base32")
 	}
 	if len(raw) < checkBytes {
-		return t, errors.New("too short")
+		return t, errors.New("it is too short")
 	}
 	b, sum := raw[:len(raw)-checkBytes], raw[len(raw)-checkBytes:]
-	if !bytes.Equal(check(b), sum) {
-		return t, errors.New("the checksum is wrong: a character is missing or mistyped")
+	if !bytes.Equal(checksum(b), sum) {
+		return t, errors.New("wrong checksum: a character is missing or mistyped")
 	}
 	if t.Claims, b, err = parseClaims(b); err != nil {
 		return t, err
@@ -218,11 +229,11 @@ func parse(text string) (Token, error) {
 		return t, err
 	}
 	if want := t.secretLen(); len(b) != want {
-		return t, fmt.Errorf("%d bytes of secret, want %d", len(b), want)
+		return t, fmt.Errorf("secret of %d bytes, want %d", len(b), want)
 	}
 	t.secret = bytes.Clone(b)
 	if again, err := t.Encode(); err != nil || again != text {
-		return t, errors.New("not in its one valid form")
+		return t, errors.New("it is not in its one valid form")
 	}
 	return t, nil
 }

@@ -1,0 +1,76 @@
+package token
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
+)
+
+// RevokedFile is the file in the state folder that lists revoked tokens, one id
+// a line; "#" begins a comment.
+const RevokedFile = "revoked_tokens"
+
+// Revoke adds the token with the given id to the list of revoked tokens in dir.
+// No listener of that node admits the token from then on. Within seconds a
+// running listener also disconnects the nodes that came with it.
+func Revoke(dir string, id ID) error {
+	return editFile(filepath.Join(dir, RevokedFile), func(old []byte) ([]byte, error) {
+		for line := range strings.Lines(string(old)) {
+			if revokedID(line) == id.String() {
+				return old, nil
+			}
+		}
+		out := bytes.Clone(old)
+		if len(out) > 0 && out[len(out)-1] != '\n' { // an editor left it out
+			out = append(out, '\n')
+		}
+		return append(out, id.String()+"\n"...), nil
+	})
+}
+
+// revokedID returns the text of the id in a line, or "" if the line has none.
+func revokedID(line string) string {
+	line, _, _ = strings.Cut(line, "#")
+	return strings.TrimSpace(line)
+}
+
+// revokedTokens is the list of revoked tokens as it was last read.
+type revokedTokens struct {
+	path string
+
+	mu   sync.Mutex
+	ids  map[ID]bool
+	stat fs.FileInfo // of the file when it was read; nil before
+}
+
+func (r *revokedTokens) has(id ID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	info, err := os.Stat(r.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if err != nil || !info.Mode().IsRegular() { // reading a FIFO would wait for its writer
+		return true
+	}
+	if r.stat == nil || info.Size() != r.stat.Size() || !info.ModTime().Equal(r.stat.ModTime()) {
+		text, err := lockedfile.Read(r.path)
+		if err != nil {
+			return true
+		}
+		r.ids = make(map[ID]bool)
+		for line := range strings.Lines(string(text)) {
+			if id, err := ParseID(revokedID(line)); err == nil {
+				r.ids[id] = true
+			}
+		}
+		r.stat = info
+	}
+	return r.ids[id]
+}
