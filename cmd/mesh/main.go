@@ -1,5 +1,5 @@
-// Command mesh is a set of tools that stretch the shell's pipe over a network.
-// It is called by the name of a tool, mesh-cat, or with it: mesh cat.
+// Command mesh is a set of tools that stretch the shell's pipe over a network. The
+// name it is called by selects the tool: mesh-cat, which is the same as mesh cat.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"mesh/tools/tty"
 )
 
-// tools is all there is: one package, one manual page, one script for each.
+// tools lists all tools. Each has a package and a manual page of its own.
 var tools = []func() *cli.Command{
 	cat.Command,
 	recv.Command,
@@ -28,7 +28,7 @@ var tools = []func() *cli.Command{
 }
 
 func main() {
-	if console.IsGuard(os.Args) {
+	if console.IsGuard(os.Args) { // a process that restores the terminal of a killed viewer
 		console.Guard(os.Stdin, os.Stdout, os.Stderr)
 		return
 	}

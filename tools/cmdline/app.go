@@ -15,11 +15,12 @@ import (
 	"mesh/proto"
 )
 
-// errDone ends a run that has done all it was asked for before its action:
-// --help, --version and --list. The status is 0.
+// errDone ends a run before its action, with status 0: --help and --version have
+// been answered.
 var errDone = errors.New("done")
 
-// toolbox is the App that holds all tools as commands.
+// toolbox returns the App that has all tools as commands. typed is the name that it
+// was called by.
 func (r *run) toolbox(typed string) *cli.App {
 	app := &cli.App{
 		Name:      toolbox,
@@ -40,7 +41,7 @@ func (r *run) toolbox(typed string) *cli.App {
 	return app
 }
 
-// single is the App of one tool called by its own name.
+// single returns the App of a tool that was called by its own name.
 func single(c *cli.Command, typed string) *cli.App {
 	return &cli.App{
 		Name:        toolbox + "-" + c.Name,
@@ -57,10 +58,10 @@ func single(c *cli.Command, typed string) *cli.App {
 	}
 }
 
-// bare is the toolbox without a tool.
+// bare is the action of the toolbox without a tool.
 func (r *run) bare(c *cli.Context) error {
 	if c.Args().Present() {
-		return wrongTool(c.Args().First())
+		return unknownTool(c.Args().First())
 	}
 	if c.Bool("list") {
 		var b strings.Builder
@@ -72,9 +73,9 @@ func (r *run) bare(c *cli.Context) error {
 	return r.printHelp(c)
 }
 
-// settle takes the habits off urfave/cli that STYLE.md section 3 lists, on the
-// App and on every command below it, because nothing is inherited.
-func (r *run) settle(app *cli.App) {
+// overrideDefaults replaces the defaults of urfave/cli that harm a pipeline, on the
+// App and on every command below it: a command does not inherit them.
+func (r *run) overrideDefaults(app *cli.App) {
 	app.Reader, app.Writer, app.ErrWriter = r.stdin, r.stdout, r.stderr
 	app.EnableBashCompletion = false // it runs the tool when "--" is on the line
 	app.DisableSliceFlagSeparator = true
@@ -87,11 +88,11 @@ func (r *run) settle(app *cli.App) {
 	app.Before = r.before(app.Before)
 	app.Action = r.guard(orSubcommand(app.Action, app.Commands))
 	for _, c := range app.Commands {
-		r.settleCommand(c)
+		r.overrideCommandDefaults(c)
 	}
 }
 
-func (r *run) settleCommand(c *cli.Command) {
+func (r *run) overrideCommandDefaults(c *cli.Command) {
 	c.HideHelp, c.HideHelpCommand = true, true
 	c.OnUsageError = usageError
 	c.Flags = append(c.Flags, helpFlag())
@@ -113,24 +114,24 @@ func (r *run) settleCommand(c *cli.Command) {
 	}
 	c.Action = r.guard(orSubcommand(c.Action, c.Subcommands))
 	for _, s := range c.Subcommands {
-		r.settleCommand(s)
+		r.overrideCommandDefaults(s)
 	}
 }
 
-// ownHelp makes urfave/cli leave --help to [run.before]: its own does not check
-// that the help could be written.
+// ownHelp leaves --help to [run.before]. The one of urfave/cli does not check that
+// the help could be written.
 var ownHelp = sync.OnceFunc(func() { cli.HelpFlag = nil })
 
 func helpFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "print this help", DisableDefaultText: true}
 }
 
-// versionFlag has no alias: urfave's own takes -v from --verbose.
+// versionFlag has no alias: the flag of urfave/cli takes -v, which is --verbose here.
 func versionFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true}
 }
 
-// before answers --help and --version, which need neither arguments nor action.
+// before answers --help and --version, whatever the arguments are. Else it calls next.
 func (r *run) before(next cli.BeforeFunc) cli.BeforeFunc {
 	return func(c *cli.Context) error {
 		var err error
@@ -151,8 +152,9 @@ func (r *run) before(next cli.BeforeFunc) cli.BeforeFunc {
 	}
 }
 
-// guard runs an action: it catches panics, refuses a flag given twice, applies the
-// settings and --deadline, and names the cause of an error that came of a cancelled context.
+// guard returns an action that catches the panics of another one, refuses a flag
+// given twice, applies the settings and --deadline, and replaces an error that a
+// cancelled context has caused by the cause.
 func (r *run) guard(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) (err error) {
 		defer func() {
@@ -160,7 +162,7 @@ func (r *run) guard(action cli.ActionFunc) cli.ActionFunc {
 				err = internal(v, c.Count("verbose") > 1)
 			}
 		}()
-		if err := once(c); err != nil {
+		if err := refuseTwice(c); err != nil {
 			return err
 		}
 		if err := r.applySettings(c); err != nil {
@@ -176,7 +178,7 @@ func (r *run) guard(action cli.ActionFunc) cli.ActionFunc {
 	}
 }
 
-// withDeadline bounds the context of c by --deadline, if the tool has it.
+// withDeadline limits the context of c to --deadline, if the tool has that flag.
 func withDeadline(c *cli.Context) (context.Context, context.CancelFunc) {
 	d := c.Duration(deadlineName)
 	if d == 0 {
@@ -185,8 +187,8 @@ func withDeadline(c *cli.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(c.Context, d, proto.Errorf(proto.Timeout, "the deadline of %v ran out", d))
 }
 
-// orSubcommand gives a command that only has subcommands an action that says
-// so; the default prints help and ends with 3.
+// orSubcommand returns action, or for a command that only has subcommands one that
+// fails: the default prints help and ends with 3.
 func orSubcommand(action cli.ActionFunc, subs []*cli.Command) cli.ActionFunc {
 	if action != nil {
 		return action
@@ -204,7 +206,7 @@ func orSubcommand(action cli.ActionFunc, subs []*cli.Command) cli.ActionFunc {
 	}
 }
 
-// usageError takes the place of urfave's, which prints help into the pipe.
+// usageError replaces the handler of urfave/cli, which prints help to standard output.
 func usageError(c *cli.Context, err error, _ bool) error {
 	text := err.Error()
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
@@ -218,7 +220,7 @@ func usageError(c *cli.Context, err error, _ bool) error {
 	}
 	if m := badValue.FindStringSubmatch(text); m != nil {
 		why := m[3]
-		if why == "parse error" { // which is all that package flag says
+		if why == "parse error" { // package flag says no more
 			why = "want a number"
 		}
 		text = fmt.Sprintf("invalid value %s for flag %s: %s", m[1], dashed(m[2]), why)
@@ -227,10 +229,11 @@ func usageError(c *cli.Context, err error, _ bool) error {
 	return proto.Hint(proto.Errorf(proto.Usage, "%s", text), fmt.Sprintf("%q lists the flags", c.Command.HelpName+" --help"))
 }
 
-// badValue is what package flag says of a value: the value, the flag, and why.
+// badValue matches what package flag says of a value that a flag refuses: the value,
+// the flag, and why.
 var badValue = regexp.MustCompile(`(?s)^invalid value (".*") for flag -(\S+): (.*)$`)
 
-// dashed is a flag as a person types it.
+// dashed returns a flag as a user types it.
 func dashed(name string) string {
 	if len(name) == 1 {
 		return "-" + name
@@ -238,7 +241,7 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// version is what go build found in the module's version control.
+// version returns the version that go build recorded.
 func version() string {
 	if i, ok := debug.ReadBuildInfo(); ok && i.Main.Version != "" {
 		return i.Main.Version

@@ -13,26 +13,26 @@ import (
 	"mesh/proto/token"
 )
 
-// runKey is where App.Metadata has the [run] that the App belongs to.
+// runKey is the key of App.Metadata for the [run] that the App belongs to.
 const runKey = "mesh.run"
 
-// Args returns the arguments of a tool that takes min to max of them (max < 0:
-// any number) and no CMD. A wrong number, a "--" and a flag after the first
-// argument, which urfave/cli takes for an argument, are usage errors. No
-// argument is ever repeated in an error: it may be a token.
+// Args returns the arguments of a tool that takes minimum to maximum of them
+// (maximum < 0: any number) and no CMD. A wrong number, a "--" and a flag after the
+// first argument, which urfave/cli takes for an argument, are usage errors. No error
+// repeats an argument: it may be a token.
 func Args(c *cli.Context, minimum, maximum int) ([]string, error) {
-	if after(c) != nil {
+	if afterDashes(c) != nil {
 		return nil, proto.Errorf(proto.Usage, `no command can follow "--" here`)
 	}
 	return flatArgs(c, minimum, maximum)
 }
 
-// SplitCommand returns the arguments of a tool that also takes "-- CMD…". All
-// that follows the first "--" on the command line is cmd, exactly as it was
-// typed; without "--", cmd is nil. A "--" with nothing behind it is a usage
-// error, and args are checked as [Args] does.
+// SplitCommand returns the arguments of a tool that also takes "-- CMD…". cmd is
+// what follows the first "--" on the command line, exactly as it was typed; without
+// "--" it is nil. A "--" with nothing behind it is a usage error. args are checked
+// as by [Args].
 func SplitCommand(c *cli.Context, minimum, maximum int) (args, cmd []string, err error) {
-	cmd = after(c)
+	cmd = afterDashes(c)
 	if cmd != nil && len(cmd) == 0 {
 		return nil, nil, proto.Errorf(proto.Usage, `no command after "--"`)
 	}
@@ -40,21 +40,22 @@ func SplitCommand(c *cli.Context, minimum, maximum int) (args, cmd []string, err
 	return args, cmd, err
 }
 
-// Operands returns all arguments of a tool for which "--" only ends the flags,
-// so that what follows may begin with a dash: mesh-sum -- -odd-name.
+// Operands returns all arguments of a tool for which "--" only ends the flags. What
+// follows it may begin with a dash: mesh-sum -- -odd-name.
 func Operands(c *cli.Context) ([]string, error) {
 	args, err := flatArgs(c, 0, -1)
-	return append(args, after(c)...), err
+	return append(args, afterDashes(c)...), err
 }
 
-// after is what followed "--": nil without one.
-func after(c *cli.Context) []string {
+// afterDashes returns what followed the first "--": nil without one.
+func afterDashes(c *cli.Context) []string {
 	if r, ok := c.App.Metadata[runKey].(*run); ok {
 		return r.cmd
 	}
 	return nil
 }
 
+// flatArgs returns and checks the arguments before the first "--".
 func flatArgs(c *cli.Context, minimum, maximum int) ([]string, error) {
 	args := c.Args().Slice()
 	for _, a := range args[min(1, len(args)):] {
@@ -69,15 +70,15 @@ func flatArgs(c *cli.Context, minimum, maximum int) ([]string, error) {
 	case n < minimum:
 		return nil, proto.Hint(proto.Errorf(proto.Usage, "%s is missing", firstWord(c.Command.ArgsUsage)), usage)
 	case maximum == 0 && n > 0:
-		return nil, proto.Hint(proto.Errorf(proto.Usage, "an argument where none can be"), usage)
+		return nil, proto.Hint(proto.Errorf(proto.Usage, "no argument is allowed here"), usage)
 	case maximum >= 0 && n > maximum:
-		return nil, proto.Hint(proto.Errorf(proto.Usage, "%d arguments where at most %d can be", n, maximum), usage)
+		return nil, proto.Hint(proto.Errorf(proto.Usage, "got %d arguments, want at most %d", n, maximum), usage)
 	}
 	return args, nil
 }
 
-// quoted is a word of the command line as an error may show it: not if it may be
-// a token.
+// quoted returns a word of the command line as an error may show it. What may be a
+// token is left out.
 func quoted(word string) string {
 	if strings.Contains(word, token.Prefix) {
 		return token.Prefix + "…"
@@ -85,7 +86,7 @@ func quoted(word string) string {
 	return strconv.Quote(word)
 }
 
-// firstWord is PEER for "[PEER] [-- CMD…]".
+// firstWord returns PEER for "[PEER] [-- CMD…]".
 func firstWord(usage string) string {
 	word := strings.FieldsFunc(usage, func(r rune) bool { return !unicode.IsLetter(r) && r != '_' && r != '@' })
 	if len(word) == 0 {
@@ -94,10 +95,10 @@ func firstWord(usage string) string {
 	return word[0]
 }
 
-// once refuses a flag that was given twice. urfave/cli keeps the last value,
-// which hides mistakes in long command lines; so the words that it has parsed
-// without complaint are walked again.
-func once(c *cli.Context) error {
+// refuseTwice refuses a flag that was given twice. urfave/cli keeps the last value,
+// which hides mistakes in long command lines. So this walks again over the words
+// that it has parsed.
+func refuseTwice(c *cli.Context) error {
 	seen := map[string]bool{}
 	words := rawWords(c)
 	for i := 0; i < len(words); i++ {
@@ -106,16 +107,16 @@ func once(c *cli.Context) error {
 			return nil
 		}
 		name, _, hasValue := strings.Cut(strings.TrimPrefix(w[1:], "-"), "=")
-		f := find(c.Command.Flags, name)
-		if f == nil { // -qv: several short flags without values
+		f := findFlag(c.Command.Flags, name)
+		if f == nil { // -qv: several short flags, none with a value
 			for _, r := range name {
-				if err := mark(seen, find(c.Command.Flags, string(r))); err != nil {
+				if err := markGiven(seen, findFlag(c.Command.Flags, string(r))); err != nil {
 					return err
 				}
 			}
 			continue
 		}
-		if err := mark(seen, f); err != nil {
+		if err := markGiven(seen, f); err != nil {
 			return err
 		}
 		if _, isBool := f.(*cli.BoolFlag); !isBool && !hasValue {
@@ -125,7 +126,7 @@ func once(c *cli.Context) error {
 	return nil
 }
 
-// rawWords is what the flag set of c has parsed.
+// rawWords returns the words that the flag set of c has parsed.
 func rawWords(c *cli.Context) []string {
 	if l := c.Lineage(); len(l) > 1 && l[1].Command != nil && l[1].Args() != nil && l[1].Args().Present() {
 		return l[1].Args().Tail()
@@ -136,7 +137,7 @@ func rawWords(c *cli.Context) []string {
 	return nil
 }
 
-func find(flags []cli.Flag, name string) cli.Flag {
+func findFlag(flags []cli.Flag, name string) cli.Flag {
 	for _, f := range flags {
 		if slices.Contains(f.Names(), name) {
 			return f
@@ -145,8 +146,8 @@ func find(flags []cli.Flag, name string) cli.Flag {
 	return nil
 }
 
-// mark notes f as given and fails when it was before and may not be repeated.
-func mark(seen map[string]bool, f cli.Flag) error {
+// markGiven adds f to seen. It fails if f is there already and cannot be repeated.
+func markGiven(seen map[string]bool, f cli.Flag) error {
 	if f == nil || repeatable(f) {
 		return nil
 	}

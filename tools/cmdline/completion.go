@@ -7,10 +7,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// completionCommand is "mesh completion SHELL". The scripts are literals made
-// from the tree of commands: Tab never runs anything of ours.
+// completionCommand is "mesh completion SHELL". The scripts contain the names of all
+// commands and flags as literals, so Tab never runs mesh.
 func (r *run) completionCommand() *cli.Command {
-	shell := func(name string, script func([]node) string) *cli.Command {
+	shell := func(name string, script func([]entry) string) *cli.Command {
 		return &cli.Command{
 			Name:  name,
 			Usage: "print the completions for " + name,
@@ -19,8 +19,8 @@ func (r *run) completionCommand() *cli.Command {
 					return err
 				}
 				app := r.toolbox(toolbox)
-				r.settle(app)
-				return r.print(script(nodes(app)))
+				r.overrideDefaults(app)
+				return r.print(script(entries(app)))
 			},
 		}
 	}
@@ -34,39 +34,39 @@ func (r *run) completionCommand() *cli.Command {
 	}
 }
 
-// node is a command as completion sees it.
-type node struct {
-	path  []string // mesh, token, new
-	usage string
-	words []word // what can follow: subcommands
+// entry is a command as completion sees it.
+type entry struct {
+	path  []string // for example mesh, token, new
+	words []word   // the subcommands
 	flags []cli.Flag
 	tool  bool // also called mesh-TOOL
 }
 
 type word struct{ name, usage string }
 
-// nodes lists the tree, parents first.
-func nodes(app *cli.App) []node {
-	root := node{path: []string{toolbox}, flags: app.Flags, words: words(app.Commands)}
-	list := []node{root}
+// entries lists the tree of commands, parents first.
+func entries(app *cli.App) []entry {
+	root := entry{path: []string{toolbox}, flags: app.Flags, words: words(app.Commands)}
+	list := []entry{root}
 	var walk func(parent []string, cs []*cli.Command)
 	walk = func(parent []string, cs []*cli.Command) {
 		for _, c := range cs {
-			n := node{
+			e := entry{
 				path:  append(append([]string{}, parent...), c.Name),
-				usage: c.Usage, words: words(c.Subcommands), flags: c.Flags, tool: c.Category == "tools",
+				words: words(c.Subcommands), flags: c.Flags, tool: c.Category == "tools",
 			}
 			if c.Name == "help" {
-				n.words = append(words(app.Commands), word{"exit", "the exit codes"})
+				e.words = append(words(app.Commands), word{"exit", "the exit codes"})
 			}
-			list = append(list, n)
-			walk(n.path, c.Subcommands)
+			list = append(list, e)
+			walk(e.path, c.Subcommands)
 		}
 	}
 	walk(root.path, app.Commands)
 	return list
 }
 
+// words lists the commands that are not hidden.
 func words(cs []*cli.Command) []word {
 	var list []word
 	for _, c := range cs {
@@ -77,8 +77,8 @@ func words(cs []*cli.Command) []word {
 	return list
 }
 
-// commands lists all names that the binary is called by.
-func commands(list []node) string {
+// binaryNames lists the names that the binary is called by.
+func binaryNames(list []entry) string {
 	names := []string{toolbox}
 	for _, n := range list {
 		if n.tool {
@@ -88,13 +88,13 @@ func commands(list []node) string {
 	return strings.Join(names, " ")
 }
 
-// literals are the words and the flags of n, as they are typed.
-func (n node) literals() string {
+// literals returns the subcommands and flags of e as they are typed.
+func (e entry) literals() string {
 	var list []string
-	for _, w := range n.words {
+	for _, w := range e.words {
 		list = append(list, w.name)
 	}
-	for _, f := range n.flags {
+	for _, f := range e.flags {
 		for _, name := range f.Names() {
 			list = append(list, dashed(name))
 		}
@@ -102,9 +102,9 @@ func (n node) literals() string {
 	return strings.Join(list, " ")
 }
 
-// shellCases are the two tables that bash and zsh share: which words lead
-// deeper into the tree, and what can be typed where.
-func shellCases(list []node) (deeper, offers string) {
+// shellCases returns the two tables that bash and zsh share: the commands that have
+// a place in the tree, and what can follow each of them.
+func shellCases(list []entry) (deeper, offers string) {
 	var steps []string
 	var b strings.Builder
 	for _, n := range list {
@@ -117,7 +117,7 @@ func shellCases(list []node) (deeper, offers string) {
 	return strings.Join(steps, " | "), b.String()
 }
 
-func bashScript(list []node) string {
+func bashScript(list []entry) string {
 	deeper, offers := shellCases(list)
 	return `# Completions of mesh for bash, printed by "mesh completion bash".
 _mesh() {
@@ -137,12 +137,12 @@ _mesh() {
     [[ $i == -* && $cur != -* ]] || COMPREPLY+=("$i")
   done < <(compgen -W "$offers" -- "$cur")
 }
-complete -o default -F _mesh ` + commands(list) + "\n"
+complete -o default -F _mesh ` + binaryNames(list) + "\n"
 }
 
-func zshScript(list []node) string {
+func zshScript(list []entry) string {
 	deeper, offers := shellCases(list)
-	return "#compdef " + commands(list) + `
+	return "#compdef " + binaryNames(list) + `
 # Completions of mesh for zsh, printed by "mesh completion zsh".
 _mesh() {
   local cur=${words[CURRENT]} name=${words[1]:t} offers='' i
@@ -158,22 +158,22 @@ _mesh() {
   compadd -- ${=offers}
   [[ $cur == -* ]] || _files
 }
-if [[ ${funcstack[1]} == _mesh ]]; then _mesh "$@"; else compdef _mesh ` + commands(list) + "; fi\n"
+if [[ ${funcstack[1]} == _mesh ]]; then _mesh "$@"; else compdef _mesh ` + binaryNames(list) + "; fi\n"
 }
 
-func fishScript(list []node) string {
+func fishScript(list []entry) string {
 	var b strings.Builder
 	b.WriteString("# Completions of mesh for fish, printed by \"mesh completion fish\".\n")
 	for _, n := range list {
-		fishNode(&b, toolbox, n.path[1:], n)
+		fishEntry(&b, toolbox, n.path[1:], n)
 		if len(n.path) > 1 && isTool(list, n.path[1]) {
-			fishNode(&b, toolbox+"-"+n.path[1], n.path[2:], n)
+			fishEntry(&b, toolbox+"-"+n.path[1], n.path[2:], n)
 		}
 	}
 	return b.String()
 }
 
-func isTool(list []node, name string) bool {
+func isTool(list []entry, name string) bool {
 	for _, n := range list {
 		if n.tool && n.path[1] == name {
 			return true
@@ -182,15 +182,15 @@ func isTool(list []node, name string) bool {
 	return false
 }
 
-// fishNode prints what command offers once all of seen are on the line.
-func fishNode(b *strings.Builder, command string, seen []string, n node) {
+// fishEntry prints what command offers once all of seen are on the line.
+func fishEntry(b *strings.Builder, command string, seen []string, e entry) {
 	var tests []string
 	for _, s := range seen {
 		tests = append(tests, "__fish_seen_subcommand_from "+s)
 	}
-	if len(n.words) > 0 { // and none of what comes next
+	if len(e.words) > 0 { // and no subcommand yet
 		var next []string
-		for _, w := range n.words {
+		for _, w := range e.words {
 			next = append(next, w.name)
 		}
 		tests = append(tests, "not __fish_seen_subcommand_from "+strings.Join(next, " "))
@@ -199,10 +199,10 @@ func fishNode(b *strings.Builder, command string, seen []string, n node) {
 	if len(tests) > 0 {
 		line += " -n '" + strings.Join(tests, "; and ") + "'"
 	}
-	for _, w := range n.words {
+	for _, w := range e.words {
 		fmt.Fprintf(b, "%s -f -a %s -d %s\n", line, w.name, fishQuote(w.usage))
 	}
-	for _, f := range n.flags {
+	for _, f := range e.flags {
 		b.WriteString(line)
 		for _, name := range f.Names() {
 			if len(name) == 1 {

@@ -11,8 +11,9 @@ import (
 	"mesh/proto"
 )
 
-// Duration is a flag's time, as [time.ParseDuration] reads it, and with whole days
-// of 24 hours in front: 30s, 1h30m, 1d, 1d12h. [cli.Context.Duration] returns it.
+// Duration is the value of a flag for a time: what [time.ParseDuration] reads, with
+// whole days of 24 hours in front, for example 30s, 1h30m, 1d or 1d12h.
+// [cli.Context.Duration] returns it.
 type Duration time.Duration
 
 const (
@@ -22,7 +23,7 @@ const (
 
 // Set implements [cli.Generic].
 func (d *Duration) Set(text string) error {
-	wrong := proto.Errorf(proto.Usage, "want a time such as 30s, 1h30m or 1d")
+	wrong := proto.Errorf(proto.Usage, "want a time like 30s, 1h30m or 1d")
 	days, rest := uint64(0), text
 	if before, after, found := strings.Cut(text, "d"); found {
 		var err error
@@ -41,10 +42,10 @@ func (d *Duration) Set(text string) error {
 	return nil
 }
 
-// String returns what [time.Duration.String] does, which has no days.
+// String returns the text of [time.Duration.String], which has no days.
 func (d *Duration) String() string { return time.Duration(*d).String() }
 
-// durationFlag is a flag for a time that check accepts.
+// durationFlag returns a flag for a time that check accepts.
 func durationFlag(name, usage string, value time.Duration, check func(time.Duration) error) *cli.GenericFlag {
 	v := Duration(value)
 	return &cli.GenericFlag{

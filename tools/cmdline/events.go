@@ -9,17 +9,17 @@ import (
 	"mesh/proto"
 )
 
-// OpenEvents opens what --events names, for one JSON object a line: a
-// descriptor that the parent left open, which a CMD of ours does not inherit,
-// or a file that is emptied or made, mode 0600, because an event may hold a
-// token. It returns nil without --events. The caller closes it.
+// OpenEvents opens what --events names: a descriptor that the parent process left
+// open, or a file. A CMD does not inherit the descriptor. A file is created or
+// truncated, with mode 0600, because an event may hold a token. OpenEvents returns
+// nil without --events. The caller closes the file.
 func OpenEvents(c *cli.Context) (*os.File, error) {
 	to := c.String(eventsName)
 	if to == "" {
 		return nil, nil
 	}
 	if to == "-" {
-		err := proto.Errorf(proto.Usage, `--%s takes a descriptor or a file, and no "-"`, eventsName)
+		err := proto.Errorf(proto.Usage, `--%s takes a descriptor or a file, not "-"`, eventsName)
 		return nil, proto.Hint(err, "--"+eventsName+" 1 is standard output")
 	}
 	fd, err := strconv.Atoi(to)
@@ -33,8 +33,8 @@ func OpenEvents(c *cli.Context) (*os.File, error) {
 	return nil, proto.Hint(err, "open it in the shell: "+strconv.Itoa(fd)+">FILE")
 }
 
-// createPrivate opens a file for writing, empty and readable by its user only; a
-// FIFO or a device stays as it is.
+// createPrivate opens a file for writing, empty and with mode 0600. A FIFO or a
+// device keeps its mode.
 func createPrivate(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"mesh/proto"
 )
 
-// DefaultTTL is how long a token lives that --ttl says nothing about.
+// DefaultTTL is the default of --ttl.
 const DefaultTTL = 10 * time.Minute
 
 // Names of the shared flags that this package reads itself.
@@ -21,16 +21,15 @@ const (
 	deadlineName = "deadline"
 )
 
-// Verbose is -v, --verbose: -v for what happens, -vv for every step. [Logger]
-// reads it.
+// Verbose is -v, --verbose. [Logger] reads it.
 func Verbose() cli.Flag {
 	return &cli.BoolFlag{
 		Name: verboseName, Aliases: []string{"v"}, Count: new(int), DisableDefaultText: true,
-		Usage: "say on stderr what happens; -vv says every step",
+		Usage: "report on stderr what happens; -vv: every step",
 	}
 }
 
-// Quiet is -q, --quiet: no progress, no receipt. Errors are still said.
+// Quiet is -q, --quiet: neither progress nor receipt. Errors are still printed.
 func Quiet() cli.Flag {
 	return &cli.BoolFlag{
 		Name: "quiet", Aliases: []string{"q"}, DisableDefaultText: true,
@@ -42,12 +41,12 @@ func Quiet() cli.Flag {
 func Events() cli.Flag {
 	return &cli.StringFlag{
 		Name:  eventsName,
-		Usage: "write one JSON object a line for each event to `FD|FILE`",
+		Usage: "write events to `FD|FILE`, one JSON object a line",
 	}
 }
 
-// Listen is --listen ADDR, for every tool that can wait for a peer. Empty
-// means any address and a free port.
+// Listen is --listen ADDR, for every tool that can wait for a peer. Empty means all
+// addresses and a free port.
 func Listen() cli.Flag {
 	return &cli.StringFlag{
 		Name: "listen", DefaultText: ":0, a free port",
@@ -59,7 +58,7 @@ func Listen() cli.Flag {
 func TokenFile() cli.Flag {
 	return &cli.StringFlag{
 		Name:  "token-file",
-		Usage: "write the token to `FILE` (whole, mode 0600)",
+		Usage: "write the token to `FILE`, with mode 0600",
 	}
 }
 
@@ -68,37 +67,36 @@ func TTL() *cli.GenericFlag {
 	return durationFlag("ttl", "let the token expire after `DUR`", DefaultTTL, positive("ttl"))
 }
 
-// Wait is --wait DUR, for every tool that links. Zero means that a caller's
-// first dial must do, and that a listener waits as long as its token lives.
+// Wait is --wait DUR, for every tool that links. Zero means that a dialer tries once,
+// and that a listener waits until its token expires.
 func Wait() cli.Flag {
-	f := durationFlag("wait", "wait up to `DUR` for the peer to be there", 0, positive("wait"))
-	f.DefaultText = "a caller dials once, a listener waits"
+	f := durationFlag("wait", "wait up to `DUR` for the peer", 0, positive("wait"))
+	f.DefaultText = "a dialer tries once, a listener waits until its token expires"
 	return f
 }
 
-// Deadline is --deadline DUR. The context of the tool's action ends by it,
-// with [proto.Timeout] as the cause; the tool itself does nothing about it.
+// Deadline is --deadline DUR. It ends the context of the tool's action, with
+// [proto.Timeout] as the cause. The tool does not read it.
 func Deadline() cli.Flag {
-	f := durationFlag(deadlineName, "end with 11 when all of it takes longer than `DUR`", 0, positive(deadlineName))
+	f := durationFlag(deadlineName, "end with status 11 if the tool runs longer than `DUR`", 0, positive(deadlineName))
 	f.DefaultText = "none"
 	return f
 }
 
-// OnReceiveTimeout is --on-receive-timeout DUR, of an inbox.
+// OnReceiveTimeout is --on-receive-timeout DUR, for an inbox.
 func OnReceiveTimeout() cli.Flag {
 	const name = "on-receive-timeout"
-	f := durationFlag(name, "end a CMD for what was stored after `DUR`", 0, positive(name))
+	f := durationFlag(name, "end the CMD of --on-receive after `DUR`", 0, positive(name))
 	f.DefaultText = "never"
 	return f
 }
 
-// DefaultResumeFor is how long a link may stay broken that --resume-for says
-// nothing about.
+// DefaultResumeFor is the default of --resume-for.
 const DefaultResumeFor = 2 * time.Minute
 
-// ResumeFor is --resume-for DUR; 0 turns resuming off.
+// ResumeFor is --resume-for DUR. 0 turns resuming off.
 func ResumeFor() cli.Flag {
-	return durationFlag("resume-for", "let a broken link stay broken for `DUR`; 0: not at all", DefaultResumeFor, func(d time.Duration) error {
+	return durationFlag("resume-for", "resume a link that was broken for up to `DUR`; 0: never", DefaultResumeFor, func(d time.Duration) error {
 		if d >= 0 {
 			return nil
 		}
@@ -106,48 +104,49 @@ func ResumeFor() cli.Flag {
 	})
 }
 
-// Names of the flags that say how much is kept of what is sent: [SizeOf].
+// Names of the flags for the unacknowledged bytes that a sender keeps: see [SizeOf].
 const (
 	WindowName = "window"
 	SpoolName  = "spool"
 )
 
-// minPipeWindow is the least window for a pipe; what is less is for terminals.
+// minPipeWindow is the smallest window of a pipe. Only terminals have smaller ones.
 const minPipeWindow = 1 << 20
 
 // Window is --window SIZE.
 func Window() cli.Flag {
-	return sizeFlag(WindowName, "keep `SIZE` in memory of what the other side has not taken", proto.WindowBytes, minPipeWindow, proto.MaxWindowBytes)
+	return sizeFlag(WindowName, "keep up to `SIZE` of unacknowledged bytes in memory", proto.WindowBytes, minPipeWindow, proto.MaxWindowBytes)
 }
 
 // Spool is --spool SIZE.
 func Spool() cli.Flag {
-	return sizeFlag(SpoolName, "keep up to `SIZE` of it in a file, so that the source need not wait; 0: no", 0, 0, math.MaxInt64)
+	return sizeFlag(SpoolName, "keep up to `SIZE` more of them in a file, so that the source need not wait; 0: none", 0, 0, math.MaxInt64)
 }
 
-// MaxSizeName is the flag's of [MaxSize].
+// MaxSizeName is the name of the flag [MaxSize].
 const MaxSizeName = "max-size"
 
-// MaxSize is --max-size SIZE; [SizeOf] returns 0 for no limit.
+// MaxSize is --max-size SIZE. [SizeOf] returns 0 for no limit.
 func MaxSize() cli.Flag {
-	f := sizeFlag(MaxSizeName, "take at most `SIZE` of files in all", 0, 1, math.MaxInt64)
+	f := sizeFlag(MaxSizeName, "accept at most `SIZE` of files in total", 0, 1, math.MaxInt64)
 	f.DefaultText = "no limit"
 	return f
 }
 
-// MaxFilesName is the flag's of the most entries of a transfer; 0 for no limit.
+// MaxFilesName is the name of the flag for the number of entries of a transfer. Its
+// value is 0 for no limit.
 const MaxFilesName = "max-files"
 
-// StoreFlags are those of every tool that stores files in a folder DIR.
+// StoreFlags returns the flags of every tool that stores files in a folder DIR.
 func StoreFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "name", Usage: "store a pipe in DIR as `NAME`"},
-		&cli.BoolFlag{Name: "force", Usage: "let files replace existing ones", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "rename", Usage: "store a file whose name is taken in DIR as \"name (2)\"", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "portable", Usage: "refuse names that some system can't store", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "force", Usage: "replace existing files", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "rename", Usage: "if a name is taken in DIR, store the file as \"name (2)\"", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "portable", Usage: "refuse names that are not valid on every system", DisableDefaultText: true},
 		MaxSize(),
 		&cli.Int64Flag{
-			Name: MaxFilesName, Usage: "take at most `N` files and folders", DefaultText: "no limit",
+			Name: MaxFilesName, Usage: "accept at most `N` files and folders", DefaultText: "no limit",
 			Action: func(_ *cli.Context, n int64) error {
 				if n < 1 {
 					return proto.Errorf(proto.Usage, "--%s is at least 1", MaxFilesName)
@@ -158,17 +157,17 @@ func StoreFlags() []cli.Flag {
 	}
 }
 
-// HistoryName is the flag's of [History].
+// HistoryName is the name of the flag [History].
 const HistoryName = "history"
 
-// History is --history SIZE, of what is shared; goes begins its usage.
-func History(goes string, size Size) cli.Flag {
-	return sizeFlag(HistoryName, goes+": hold `SIZE` of output for viewers that are slow", size, 32<<10, 1<<30)
+// History is --history SIZE, for a shared terminal. prefix begins its usage.
+func History(prefix string, size Size) cli.Flag {
+	return sizeFlag(HistoryName, prefix+": keep `SIZE` of output for slow viewers", size, 32<<10, 1<<30)
 }
 
 const flowsName = "flows"
 
-// Flows is --flows N|auto, for every tool that can call. [FlowsOf] reads it.
+// Flows is --flows N|auto, for every tool that can dial. [FlowsOf] reads it.
 func Flows() cli.Flag {
 	return &cli.StringFlag{
 		Name: flowsName, Value: auto,
@@ -182,20 +181,20 @@ func Flows() cli.Flag {
 	}
 }
 
-// FlowsOf returns what --flows says, 0 for auto.
+// FlowsOf returns the value of --flows, 0 for auto.
 func FlowsOf(c *cli.Context) int {
-	n, _ := strconv.Atoi(c.String(flowsName)) // 0 for "auto", and for what Flows refuses
+	n, _ := strconv.Atoi(c.String(flowsName)) // 0 for "auto", and for values that Flows refuses
 	return n
 }
 
-// auto is the --via and the --flows that leave it to the tool.
+// auto is the value of --via and --flows that leaves the choice to the tool.
 const auto = "auto"
 
-// Via is --via CARRIER.
+// Via is --via TRANSPORT.
 func Via() cli.Flag {
 	return &cli.StringFlag{
 		Name: "via", Value: auto,
-		Usage: "link over `CARRIER`: auto, quic or tcp",
+		Usage: "connect over `TRANSPORT`: auto, quic or tcp",
 		Action: func(_ *cli.Context, via string) error {
 			if via == auto || via == proto.ViaQUIC || via == proto.ViaTCP {
 				return nil
@@ -205,15 +204,15 @@ func Via() cli.Flag {
 	}
 }
 
-// Addr is --addr HOST:PORT, which can be repeated.
+// Addr is --addr HOST:PORT, for the addresses in a token. It can be repeated.
 func Addr() cli.Flag {
 	return &cli.StringSliceFlag{
 		Name:  "addr",
-		Usage: "put `HOST:PORT` into the token as an address of ours; may be repeated",
+		Usage: "put `HOST:PORT` into the token, where this machine can be reached; may be repeated",
 	}
 }
 
-// positive refuses a duration flag's value of zero or less.
+// positive returns a check that refuses a duration of zero or less.
 func positive(name string) func(time.Duration) error {
 	return func(d time.Duration) error {
 		if d > 0 {
@@ -223,8 +222,8 @@ func positive(name string) func(time.Duration) error {
 	}
 }
 
-// Logger returns the tool's log: nothing without -v, phrases with keys on
-// stderr with it, every step with -vv.
+// Logger returns the log of the tool on stderr: silent without -v, level info with
+// -v, level debug with -vv.
 func Logger(c *cli.Context) *slog.Logger {
 	level := slog.LevelInfo
 	switch n := c.Count(verboseName); {

@@ -13,14 +13,15 @@ import (
 	"mesh/proto"
 )
 
-// CheckFolder wants dir to be a folder that is there and that files can be stored
-// in. It is not made: a slip of the pen would take a whole delivery elsewhere.
+// CheckFolder returns an error unless dir is a folder that files can be stored in. It
+// does not create the folder: with a typing mistake in dir a whole delivery would go
+// to the wrong place.
 func CheckFolder(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		hint := fmt.Sprintf("mkdir -p %q", dir)
 		if slices.Contains(strings.Split(filepath.ToSlash(dir), "/"), "~") { // quoted, or in config.toml
-			hint = "~ stands for a home in a shell alone: write its path"
+			hint = "only a shell replaces ~ by your home folder: write the whole path"
 		}
 		return proto.Hint(proto.Errorf(proto.IO, "there is no folder %s", dir), hint)
 	}

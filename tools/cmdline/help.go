@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -25,17 +25,17 @@ func (r *run) helpCommand() *cli.Command {
 			if len(args) == 1 && args[0] == "exit" {
 				return r.print(exitTable())
 			}
-			// What --help prints, said by the one who knows: the same line with --help.
+			// The help is that of the same line with --help.
 			typed := c.App.HelpName
 			if len(args) > 0 && r.toolbox(typed).Command(args[0]) == nil {
-				return wrongTool(args[0])
+				return unknownTool(args[0])
 			}
 			return r.run(c.Context, append(append([]string{typed}, args...), "--help"))
 		},
 	}
 }
 
-// exitTable is proto.Codes as text.
+// exitTable returns proto.Codes as text.
 func exitTable() string {
 	var b strings.Builder
 	for _, i := range proto.Codes {
@@ -44,41 +44,123 @@ func exitTable() string {
 	return b.String()
 }
 
-// printHelp prints the help of the command that c runs, on standard output:
-// someone asked for it.
+// printHelp prints the help of the command that c runs to standard output: the user
+// asked for it.
 func (r *run) printHelp(c *cli.Context) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "usage: %s [flags] %s\n\n%s\n", c.Command.HelpName, c.Command.ArgsUsage, c.Command.Usage)
+	line := strings.TrimSpace(c.Command.HelpName + " [flags] " + c.Command.ArgsUsage)
+	fmt.Fprintf(&b, "usage: %s\n\n%s\n", line, c.Command.Usage)
 	if d := strings.TrimSpace(c.Command.Description); d != "" {
 		fmt.Fprintf(&b, "\n%s\n", d)
 	}
-	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	helpCommands(w, "tools", c.Command.Subcommands, "tools")
+	helpCommands(&b, "tools", c.Command.Subcommands, "tools")
 	title := "subcommands"
 	if c.Command.Name == toolbox {
 		title = "also"
 	}
-	helpCommands(w, title, c.Command.Subcommands, "")
-	fmt.Fprintf(w, "\nflags:\n")
-	for _, f := range c.Command.VisibleFlags() {
-		fmt.Fprintf(w, "  %s\n", f)
-	}
-	w.Flush() // into a strings.Builder
+	helpCommands(&b, title, c.Command.Subcommands, "")
+	helpFlags(&b, c.Command.VisibleFlags())
 	return r.print(b.String())
 }
 
 // helpCommands lists the commands of one category under a title.
-func helpCommands(w io.Writer, title string, commands []*cli.Command, category string) {
+func helpCommands(b *strings.Builder, title string, commands []*cli.Command, category string) {
+	var rows [][2]string
 	for _, s := range commands {
-		if s.Hidden || s.Category != category {
-			continue
+		if !s.Hidden && s.Category == category {
+			rows = append(rows, [2]string{s.Name, s.Usage})
 		}
-		if title != "" {
-			fmt.Fprintf(w, "\n%s:\n", title)
-			title = ""
-		}
-		fmt.Fprintf(w, "  %s\t%s\n", s.Name, s.Usage)
 	}
+	helpRows(b, title, rows)
+}
+
+// helpFlags lists flags and their usage.
+func helpFlags(b *strings.Builder, flags []cli.Flag) {
+	var rows [][2]string
+	for _, f := range flags {
+		rows = append(rows, [2]string{flagName(f), flagUsage(f)})
+	}
+	helpRows(b, "flags", rows)
+}
+
+const (
+	helpColumns = 79 // of a line, at most
+	nameColumns = 22 // of a name that has its usage beside it, at most
+)
+
+// helpRows prints names and their usage, wrapped, under a title. The usage of a name
+// that is wider than nameColumns begins below the name.
+func helpRows(b *strings.Builder, title string, rows [][2]string) {
+	if len(rows) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s:\n", title)
+	width := 0
+	for _, row := range rows {
+		if n := utf8.RuneCountInString(row[0]); n <= nameColumns {
+			width = max(width, n)
+		}
+	}
+	indent := strings.Repeat(" ", width+4)
+	for _, row := range rows {
+		if utf8.RuneCountInString(row[0]) > width {
+			fmt.Fprintf(b, "  %s\n%s", row[0], indent)
+		} else {
+			fmt.Fprintf(b, "  %-*s  ", width, row[0])
+		}
+		b.WriteString(wrap(row[1], helpColumns-len(indent), "\n"+indent) + "\n")
+	}
+}
+
+// flagName returns what a user types: -o, --output FILE.
+func flagName(f cli.Flag) string {
+	names := f.Names()
+	text := "    "
+	if len(names) > 1 {
+		text = dashed(names[1]) + ", "
+	}
+	text += dashed(names[0])
+	if d, ok := f.(cli.DocGenerationFlag); ok && d.TakesValue() {
+		_, value, _ := strings.Cut(d.GetUsage(), "`")
+		value, _, _ = strings.Cut(value, "`")
+		text += " " + value
+	}
+	return text
+}
+
+// flagUsage returns the usage of a flag, with its default if it has one.
+func flagUsage(f cli.Flag) string {
+	d, ok := f.(cli.DocGenerationFlag)
+	if !ok {
+		return ""
+	}
+	usage := strings.ReplaceAll(d.GetUsage(), "`", "")
+	if text := d.GetDefaultText(); text != "" && d.TakesValue() {
+		usage += " (default: " + strings.Trim(text, `"`) + ")"
+	}
+	return usage
+}
+
+// wrap breaks text between words into lines of at most width columns, and puts sep
+// between them.
+func wrap(text string, width int, sep string) string {
+	var b strings.Builder
+	column := 0
+	for word := range strings.FieldsSeq(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case column == 0:
+			column = n
+		case column+1+n > width:
+			b.WriteString(sep)
+			column = n
+		default:
+			b.WriteString(" ")
+			column += 1 + n
+		}
+		b.WriteString(word)
+	}
+	return b.String()
 }
 
 // print writes to standard output, where every write is checked.

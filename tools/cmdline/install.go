@@ -37,8 +37,8 @@ func (r *run) installCommand() *cli.Command {
 	}
 }
 
-// install makes symbolic links in dir, all or, if one name is taken by
-// anything but a link of ours, none.
+// install makes the symbolic links in dir. It makes none of them if one of the names
+// is taken by anything but a link to mesh.
 func install(binary, dir string, names []string) error {
 	home, target := filepath.Dir(binary), binary
 	if dir == "" {
@@ -49,7 +49,7 @@ func install(binary, dir string, names []string) error {
 		return proto.IOError(err)
 	}
 	if here, err := os.Stat(home); err == nil && os.SameFile(here, there) {
-		target = filepath.Base(binary) // so that the folder can be moved
+		target = filepath.Base(binary) // relative, so that the folder can be moved
 	}
 	ours := make([]bool, len(names))
 	for i, name := range names {
@@ -65,8 +65,8 @@ func install(binary, dir string, names []string) error {
 	return nil
 }
 
-// isOurs reports whether path is a link to a binary of our name: false if
-// nothing is there, an error if anything else is.
+// isOurs reports whether path is a link to a file called binary: false if nothing is
+// there, and an error if anything else is.
 func isOurs(path, binary string) (bool, error) {
 	i, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -80,7 +80,7 @@ func isOurs(path, binary string) (bool, error) {
 			return true, nil
 		}
 	}
-	err = proto.Errorf(proto.Unsafe, "%s is there and is not a link to %s", path, binary)
+	err = proto.Errorf(proto.Unsafe, "%s exists and is not a link to %s", path, binary)
 	return false, proto.Hint(err, "move it away, or choose another folder with --dir")
 }
 

@@ -6,15 +6,15 @@ import (
 	"mesh/tools/config"
 )
 
-// Setting is a key of config.toml, and the flag of the tools that it sets. The
-// variable MESH_SECTION_KEY of the environment sets the same.
+// Setting is a key of config.toml and the flag that it sets. The environment
+// variable MESH_SECTION_KEY sets the same flag.
 type Setting struct {
-	// Key is the section and the name: inbox.max-size. A key of a section [call] is
-	// one of each [peers.NAME] too, which comes first when NAME is called.
+	// Key is the section and the name: inbox.max-size. A key of the section [call] can
+	// be in each [peers.NAME] too, which takes precedence when NAME is called.
 	Key  string
 	Kind config.Kind
-	// Flag is the flag's name, and Tools are those that take it from here. Without
-	// tools it is for [PeerSetting].
+	// Flag is the name of the flag, and Tools are the tools that read it from here.
+	// A key without tools is read by [PeerSetting].
 	Flag  string
 	Tools []string
 }
@@ -27,8 +27,8 @@ var (
 	shares  = append(listens, views...)
 )
 
-// Settings ties flags to keys, and is the only list of keys: the manual page and
-// the tests are held to it.
+// Settings is the only list of keys. A test compares it with the flags of the tools
+// and with the manual page.
 var Settings = []Setting{
 	{"listen.listen", config.Text, "listen", listens},
 	{"listen.addr", config.List, "addr", listens},
@@ -80,7 +80,7 @@ var Settings = []Setting{
 	{"peers.*.max-files", config.Number, "", nil},
 }
 
-// keys is what the file may have.
+// keys returns the keys that config.toml may have.
 func keys() map[string]config.Kind {
 	all := make(map[string]config.Kind)
 	for _, s := range Settings {

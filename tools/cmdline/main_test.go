@@ -187,8 +187,8 @@ func TestSplitCommand(t *testing.T) {
 		{"mesh-probe peer --", nil, nil, `no command after "--"`},
 		{"mesh-probe peer -v -- x", nil, nil, "flag -v after an argument"},
 		{"mesh-probe peer --token-file=secret", nil, nil, "flag --token-file after an argument"},
-		{"mesh-probe a b -- x", nil, nil, "2 arguments where at most 1 can be"},
-		{"mesh-probe peer -", nil, nil, "2 arguments where at most 1 can be"},
+		{"mesh-probe a b -- x", nil, nil, "got 2 arguments, want at most 1"},
+		{"mesh-probe peer -", nil, nil, "got 2 arguments, want at most 1"},
 	} {
 		var peer, cmd []string
 		var err error

@@ -6,5 +6,5 @@ import "os"
 
 var writeSignals []os.Signal
 
-// inherited always fails: descriptors are not inherited by number here.
+// inherited returns nil: descriptors are not inherited by number here.
 func inherited(int) *os.File { return nil }

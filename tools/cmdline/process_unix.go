@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeSignals end a process that writes to a dead pipe, or beyond a limit.
+// writeSignals end a process that writes to a broken pipe, or beyond a limit.
 var writeSignals = []os.Signal{syscall.SIGPIPE, syscall.SIGXFSZ}
 
-// inherited returns descriptor fd if the parent left it open for writing, as a
-// file that children do not inherit; else nil. Descriptors that the Go runtime
-// made for itself close on exec, those of the parent do not.
+// inherited returns descriptor fd as a file that children do not inherit, or nil if
+// the parent did not leave it open for writing. A descriptor that closes on exec
+// cannot be from the parent: the Go runtime opened it for itself.
 func inherited(fd int) *os.File {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 	if err != nil || flags&unix.FD_CLOEXEC != 0 {

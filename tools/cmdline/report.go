@@ -18,8 +18,8 @@ import (
 	"mesh/proto"
 )
 
-// Silent makes err end the tool with its code but print nothing: for what was
-// said already, and for the status of a CMD that is passed on.
+// Silent returns an error that ends the tool with the code of err and prints nothing.
+// Use it for an error that was printed before, and for the status of a CMD.
 func Silent(err error) error {
 	if err == nil {
 		return nil
@@ -35,7 +35,7 @@ func (s *silent) Unwrap() error { return s.error }
 // tool that goes on after it.
 func Complain(c *cli.Context, err error) { StreamsOf(c).Complain(err) }
 
-// Name is how the tool calls itself on stderr: mesh-cat, for mesh cat too.
+// Name returns the name of the tool in messages: mesh-cat, also for "mesh cat".
 func Name(c *cli.Context) string {
 	if r, ok := c.App.Metadata[runKey].(*run); ok {
 		return r.name
@@ -43,8 +43,8 @@ func Name(c *cli.Context) string {
 	return c.App.Name
 }
 
-// WriteError gives a failed write to standard output its code: a reader that
-// went away is [proto.BrokenStdout], which ends the tool quietly with 141.
+// WriteError gives a failed write to standard output its code. If the reader has
+// closed, that is [proto.BrokenStdout], which ends the tool silently with 141.
 func WriteError(err error) error {
 	if errors.Is(err, syscall.EPIPE) {
 		return &proto.Error{Code: proto.BrokenStdout, Err: err}
@@ -52,7 +52,7 @@ func WriteError(err error) error {
 	return proto.IOError(err)
 }
 
-// panicked is a panic that was caught.
+// panicked is a recovered panic as an error.
 type panicked struct {
 	value any
 	stack []byte // empty unless -vv
@@ -60,7 +60,8 @@ type panicked struct {
 
 func (p *panicked) Error() string { return fmt.Sprintf("internal: %v", p.value) }
 
-// internal is called in the deferred function that recovered v.
+// internal returns the error for a panic with v. Call it in the deferred function that
+// recovered v: trace adds the stack.
 func internal(v any, trace bool) error {
 	p := &panicked{value: v}
 	if trace {
@@ -69,14 +70,14 @@ func internal(v any, trace bool) error {
 	return &proto.Error{Code: proto.Internal, Err: p}
 }
 
-// signalled is the cause of a context that a signal ended.
+// signalled is the cause of a context that a signal has cancelled.
 type signalled struct{ syscall.Signal }
 
 func (s signalled) Error() string { return "ended by " + s.Signal.String() }
 
-// cause replaces an error that only says that ctx was cancelled, or that what
-// hung on ctx was closed, by the reason of the cancellation. An error with a
-// verdict of its own, such as a digest mismatch, came first and stays.
+// cause returns the cause of the cancellation of ctx instead of an error that only
+// reports the cancellation, or something that the cancellation closed. An error that
+// says more, for example a digest mismatch, came first and stays.
 func cause(ctx context.Context, err error) error {
 	why := context.Cause(ctx)
 	if err == nil || why == nil || errors.Is(err, errDone) {
@@ -105,8 +106,8 @@ func (r *run) report(err error) int {
 	return int(proto.CodeOf(err))
 }
 
-// complain prints err's line and its hints, unless it is one of those that end
-// a tool quietly: a signal, a reader that went away, a [Silent] error.
+// complain prints the line of err and its hints. It prints nothing for a signal, for
+// a closed standard output and for a [Silent] error.
 func complain(w io.Writer, name string, err error) {
 	if _, ok := errors.AsType[*silent](err); ok {
 		return
@@ -123,8 +124,8 @@ func complain(w io.Writer, name string, err error) {
 	}
 }
 
-// oneLine shows what would break a line or fool a terminal as an escape. Names
-// of files may hold it; text of a peer is escaped where it comes in.
+// oneLine escapes what would break the line or control a terminal. Names of files may
+// contain it. Text from a peer is escaped where it is received.
 func oneLine(s string) string {
 	var b strings.Builder
 	for _, r := range s {

@@ -2,7 +2,6 @@ package cmdline
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -12,31 +11,14 @@ import (
 	"mesh/tools/config"
 )
 
-// configFile is the name of the settings.
-const configFile = "config.toml"
-
-// configPath is $MESH_HOME/config.toml, else $XDG_CONFIG_HOME/mesh/config.toml,
-// else ~/.config/mesh/config.toml; "" when none of these is set.
-func configPath() string {
-	if dir := os.Getenv("MESH_HOME"); dir != "" {
-		return filepath.Join(dir, configFile)
-	}
-	if dir := os.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, toolbox, configFile)
-	}
-	if home := os.Getenv("HOME"); filepath.IsAbs(home) {
-		return filepath.Join(home, ".config", toolbox, configFile)
-	}
-	return ""
-}
-
-// settings are those of a run.
+// settings are the settings of one run.
 type settings struct {
 	file  *config.File
 	given map[string]bool // flags on the command line
 }
 
-// applySettings sets the flags of the tool that the command line does not.
+// applySettings sets the flags of the tool that are not on the command line, from
+// the environment or from config.toml.
 func (r *run) applySettings(c *cli.Context) error {
 	tool := strings.TrimPrefix(r.name, toolbox+"-")
 	s := &settings{file: new(config.File), given: make(map[string]bool)}
@@ -56,11 +38,11 @@ func (r *run) applySettings(c *cli.Context) error {
 		}
 	}
 	for _, row := range Settings {
-		if s.given[row.Flag] || !slices.Contains(row.Tools, tool) || find(c.Command.Flags, row.Flag) == nil {
-			continue // given, or not for this command of the tool
+		if s.given[row.Flag] || !slices.Contains(row.Tools, tool) || findFlag(c.Command.Flags, row.Flag) == nil {
+			continue // on the command line, or not a flag of this subcommand
 		}
 		if v, ok := s.lookup(c, row); ok {
-			if err := set(c, row, v); err != nil {
+			if err := setFlag(c, row, v); err != nil {
 				return err
 			}
 		}
@@ -68,19 +50,21 @@ func (r *run) applySettings(c *cli.Context) error {
 	return nil
 }
 
-// lookup finds what a flag is set to: by the environment, else by the file.
+// lookup returns the value of a setting: from the environment, else from the file.
+// For a key of [call] the file's [peers.NAME] takes precedence, and without a peer
+// that is called there is none.
 func (s *settings) lookup(c *cli.Context, row Setting) (config.Value, bool) {
-	name, caller := strings.CutPrefix(row.Key, "call.")
+	name, dials := strings.CutPrefix(row.Key, "call.")
 	peer := ""
-	if caller {
-		if peer = called(c); peer == "" {
+	if dials {
+		if peer = calledPeer(c); peer == "" {
 			return config.Value{}, false
 		}
 	}
 	if v, ok := fromEnv(row); ok {
 		return v, true
 	}
-	if caller {
+	if dials {
 		if v, ok := s.file.Lookup("peers." + peer + "." + name); ok {
 			return v, true
 		}
@@ -88,9 +72,9 @@ func (s *settings) lookup(c *cli.Context, row Setting) (config.Value, bool) {
 	return s.file.Lookup(row.Key)
 }
 
-// called is the PEER that a tool calls: its first argument, or what MESH_PEER has,
-// which mesh-recv does not look at. "" when it calls nobody.
-func called(c *cli.Context) string {
+// calledPeer returns the PEER that a tool calls: its first argument, else the value of
+// MESH_PEER, which mesh-recv does not read. It is "" for a tool that waits.
+func calledPeer(c *cli.Context) string {
 	if c.Bool("share") {
 		return ""
 	}
@@ -103,7 +87,7 @@ func called(c *cli.Context) string {
 	return os.Getenv("MESH_PEER")
 }
 
-// fromEnv is what the variable of a key has, if it is not empty.
+// fromEnv returns the value of the variable of a key, if it is not empty.
 func fromEnv(row Setting) (config.Value, bool) {
 	name := "MESH_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(row.Key))
 	text := os.Getenv(name)
@@ -117,8 +101,8 @@ func fromEnv(row Setting) (config.Value, bool) {
 	return v, true
 }
 
-// set sets a flag, and checks it as if it were on the command line.
-func set(c *cli.Context, row Setting, v config.Value) error {
+// setFlag sets a flag and checks the value as if it were on the command line.
+func setFlag(c *cli.Context, row Setting, v config.Value) error {
 	words := v.Words
 	if row.Kind == config.Count {
 		times := map[string]int{"false": 0, "0": 0, "true": 1, "1": 1, "2": 2}
@@ -126,17 +110,17 @@ func set(c *cli.Context, row Setting, v config.Value) error {
 		if !ok {
 			return v.Errorf("want 0, 1 or 2")
 		}
-		if n > 0 { // urfave/cli has subtracted its aliases, and counts them elsewhere
-			n += len(find(c.Command.Flags, row.Flag).Names()) - 1
+		if n > 0 { // the count of urfave/cli starts at minus the number of aliases
+			n += len(findFlag(c.Command.Flags, row.Flag).Names()) - 1
 		}
 		words = slices.Repeat([]string{"true"}, n)
 	}
 	for _, w := range words {
 		if err := c.Set(row.Flag, w); err != nil {
-			return v.Errorf("%s is not a value of --%s", proto.QuoteText(w), row.Flag)
+			return v.Errorf("%s is not a valid value of --%s", proto.QuoteText(w), row.Flag)
 		}
 	}
-	if f, ok := find(c.Command.Flags, row.Flag).(cli.ActionableFlag); ok && len(words) > 0 {
+	if f, ok := findFlag(c.Command.Flags, row.Flag).(cli.ActionableFlag); ok && len(words) > 0 {
 		if err := f.RunAction(c); err != nil {
 			return v.Errorf("%w", err)
 		}
@@ -144,14 +128,14 @@ func set(c *cli.Context, row Setting, v config.Value) error {
 	return nil
 }
 
-// Given reports whether a flag, by its first name, is on the command line, and not
-// only set by the environment or the settings.
+// Given reports whether a flag, by its first name, is on the command line. A flag that
+// only the environment or the settings set is not.
 func Given(c *cli.Context, flag string) bool {
 	r, ok := c.App.Metadata[runKey].(*run)
 	return ok && r.settings != nil && r.settings.given[flag]
 }
 
-// PeerSettings returns the [peers.NAME] that there are; the word of each is NAME.
+// PeerSettings returns the tables [peers.NAME]. The word of each is NAME.
 func PeerSettings(c *cli.Context) []config.Value {
 	if r, ok := c.App.Metadata[runKey].(*run); ok && r.settings != nil {
 		return r.settings.file.Tables("peers")
@@ -159,7 +143,7 @@ func PeerSettings(c *cli.Context) []config.Value {
 	return nil
 }
 
-// PeerSetting returns a key of [peers.NAME].
+// PeerSetting returns the value of a key of [peers.NAME].
 func PeerSetting(c *cli.Context, name, key string) (config.Value, bool) {
 	if r, ok := c.App.Metadata[runKey].(*run); ok && r.settings != nil {
 		return r.settings.file.Lookup("peers." + name + "." + key)
@@ -167,8 +151,8 @@ func PeerSetting(c *cli.Context, name, key string) (config.Value, bool) {
 	return config.Value{}, false
 }
 
-// Reread returns c as it would be if the tool began now: with the same command
-// line, and the settings as they are now.
+// Reread returns c as it would be if the tool started now: the same command line,
+// with the settings of now.
 func Reread(c *cli.Context) (*cli.Context, error) {
 	old := c.App.Metadata[runKey].(*run)
 	var now *cli.Context

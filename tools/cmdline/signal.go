@@ -12,32 +12,32 @@ import (
 	"mesh/proto"
 )
 
-// endSignals end a tool with 128 + their number.
+// endSignals end a tool with status 128 + their number.
 var endSignals = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
 
-// signals is what a tool may say of them.
+// signals changes what signals do to a tool.
 type signals struct {
 	reloads atomic.Bool // SIGHUP does not end the tool
 }
 
-// Hangups makes SIGHUP no end of the tool from now on, nohup or not, and returns
-// where it is told instead. Several that come at once may be told once.
+// Hangups returns a channel for SIGHUP, which no longer ends the tool, even if the
+// parent process ignored it (nohup). Several signals in a row may arrive as one.
 func Hangups(c *cli.Context) (hangups <-chan os.Signal, stop func()) {
-	told := make(chan os.Signal, 1) // the runtime sends; never closed
+	notify := make(chan os.Signal, 1) // the runtime sends; never closed
 	if r, ok := c.App.Metadata[runKey].(*run); ok && r.signals != nil {
 		r.signals.reloads.Store(true)
 	}
-	signal.Notify(told, syscall.SIGHUP)
-	return told, func() { signal.Stop(told) }
+	signal.Notify(notify, syscall.SIGHUP)
+	return notify, func() { signal.Stop(notify) }
 }
 
-// withSignals returns a context that the first of endSignals cancels with its
-// code as the cause. A second one ends the process at once. What the parent
-// ignores stays ignored: nohup, and a background job of a shell without job
-// control.
+// withSignals returns a context that the first of endSignals cancels, with its exit
+// status as the cause. The second one ends the process at once. A signal that the
+// parent process ignores stays ignored: nohup does that, and so does a shell without
+// job control for a background job.
 //
-// writeSignals are caught, so that a write returns EPIPE or EFBIG instead of
-// killing the process. They are not ignored, because CMD would inherit that.
+// writeSignals are caught, so that a write returns EPIPE or EFBIG and the process
+// lives. They are not ignored, because CMD would inherit that.
 func withSignals(parent context.Context) (ctx context.Context, s *signals, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	end := make(chan os.Signal, 2) // the runtime sends; never closed
@@ -46,7 +46,7 @@ func withSignals(parent context.Context) (ctx context.Context, s *signals, stop 
 			signal.Notify(end, sig)
 		}
 	}
-	write := make(chan os.Signal, 1) // nobody reads: being caught is all
+	write := make(chan os.Signal, 1) // nobody reads it: catching is enough
 	for _, sig := range writeSignals {
 		if !signal.Ignored(sig) {
 			signal.Notify(write, sig)

@@ -10,8 +10,8 @@ import (
 	"mesh/proto"
 )
 
-// Size is a flag's number of bytes, such as 1048576, 1024K or 1M: K, M, G and T
-// stand for powers of 1024, with or without iB behind.
+// Size is the value of a flag for a number of bytes, for example 1048576, 1024K or
+// 1M. K, M, G and T stand for powers of 1024, and iB may follow them.
 type Size int64
 
 const sizeUnits = "KMGT"
@@ -23,18 +23,18 @@ func (s *Size) Set(text string) error {
 		if i := strings.IndexByte(sizeUnits, number[n-1]); i >= 0 {
 			number, unit = number[:n-1], 1<<(10*(i+1))
 		} else if number != text {
-			number = "" // iB of nothing
+			number = "" // iB without a letter before it
 		}
 	}
 	n, err := strconv.ParseUint(number, 10, 63)
 	if err != nil || n > math.MaxInt64/uint64(unit) {
-		return proto.Errorf(proto.Usage, "%q is not a size such as 1048576, 1024K or 1M", text)
+		return proto.Errorf(proto.Usage, "%q is not a size like 1048576, 1024K or 1M", text)
 	}
 	*s = Size(int64(n) * unit)
 	return nil
 }
 
-// String returns the shortest text that Set takes for it.
+// String returns the shortest text that Set accepts for the size.
 func (s *Size) String() string {
 	n, unit := int64(*s), ""
 	for i := 0; i < len(sizeUnits) && n > 0 && n%1024 == 0; i++ {
@@ -43,7 +43,7 @@ func (s *Size) String() string {
 	return strconv.FormatInt(n, 10) + unit
 }
 
-// SizeOf returns what the flag of a [Size] says, and 0 for a tool without it.
+// SizeOf returns the value of a flag for a [Size], and 0 for a tool without it.
 func SizeOf(c *cli.Context, name string) int64 {
 	if s, ok := c.Generic(name).(*Size); ok {
 		return int64(*s)
@@ -51,7 +51,7 @@ func SizeOf(c *cli.Context, name string) int64 {
 	return 0
 }
 
-// sizeFlag is a flag for a size from least to most.
+// sizeFlag returns a flag for a size from least to most.
 func sizeFlag(name, usage string, value, least, most Size) *cli.GenericFlag {
 	return &cli.GenericFlag{
 		Name: name, Value: &value, Usage: usage,
