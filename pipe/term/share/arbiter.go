@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"mesh/pipe/term/keys"
 )
 
 const (
@@ -117,18 +119,16 @@ func (a *arbiter) local(p []byte) {
 	t := a.sharer
 	// The bytes go through as they are. Without keys among them they are what the
 	// terminal answers to a program.
-	typed := len(t.keys.take(p)) > 0 || len(t.keys.held) > 0
-	t.keys.held = nil
-	if !typed {
+	if !t.keys.HasKeys(p) {
 		a.push(t, p)
 		return
 	}
 	if a.queued > floodQueue {
 		a.drop(func(piece) bool { return true })
 	}
-	if h := a.holder; h != nil && h != t && h.keys.paste && !h.dropPaste {
+	if h := a.holder; h != nil && h != t && h.keys.Pasting() && !h.dropPaste {
 		h.dropPaste = true
-		a.push(h, []byte(pasteEnd))
+		a.push(h, []byte(keys.PasteEnd))
 	}
 	a.holder, a.until = t, time.Now().Add(leaseTime)
 	if cols, rows := t.wants(); cols > 0 && a.session.o.Size == SizeWriter {
@@ -146,12 +146,13 @@ func (a *arbiter) remote(t *typist, p []byte, unwanted bool) {
 	if !unwanted && !a.acquire(t) {
 		return
 	}
-	out := t.keys.take(p)
+	t.inputs++
+	out := t.keys.Pass(p)
 	if t.dropPaste {
 		out = a.rest(t, out)
 	}
 	if unwanted || a.session.isPaused() {
-		t.dropPaste = t.keys.paste
+		t.dropPaste = t.keys.Pasting()
 		return
 	}
 	if len(out) > 0 {
@@ -160,35 +161,34 @@ func (a *arbiter) remote(t *typist, p []byte, unwanted bool) {
 		}
 		a.push(t, out)
 	}
-	if len(t.keys.held) > 0 {
-		held := t.keys.held
-		time.AfterFunc(heldTime, func() { a.release(t, held) })
+	if len(t.keys.Held()) > 0 {
+		inputs := t.inputs
+		time.AfterFunc(heldTime, func() { a.release(t, inputs) })
 	}
 }
 
 // rest returns what comes behind a paste that was ended for its typist.
 func (a *arbiter) rest(t *typist, out []byte) []byte {
-	if i := bytes.LastIndex(out, []byte(pasteEnd)); i >= 0 {
+	if i := bytes.LastIndex(out, []byte(keys.PasteEnd)); i >= 0 {
 		t.dropPaste = false
-		return out[i+len(pasteEnd):]
+		return out[i+len(keys.PasteEnd):]
 	}
-	if !t.keys.paste { // it had ended before
+	if !t.keys.Pasting() { // it had ended before
 		t.dropPaste = false
 		return out
 	}
 	return nil
 }
 
-// release types a sequence whose end has not come after all.
-func (a *arbiter) release(t *typist, held []byte) {
+// release types a sequence whose end has not come, unless t has sent more since.
+func (a *arbiter) release(t *typist, inputs int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(t.keys.held) == 0 || &t.keys.held[0] != &held[0] || t.unheard() || a.session.isPaused() {
-		return // more has come, or nothing is wanted
+	if t.inputs != inputs || len(t.keys.Held()) == 0 || t.unheard() || a.session.isPaused() {
+		return
 	}
-	t.keys.held = nil
-	if !isReply(append(slices.Clone(held), 'c')) && !t.dropPaste {
-		a.push(t, held)
+	if keys := t.keys.Release(); !t.dropPaste {
+		a.push(t, keys)
 	}
 }
 
@@ -204,9 +204,9 @@ func (a *arbiter) acquire(t *typist) bool {
 			a.changed.Wait()
 			continue
 		case a.holder == nil || a.holder == t || !now.Before(a.free()):
-			if h := a.holder; h != nil && h != t && h.keys.paste && !h.dropPaste {
+			if h := a.holder; h != nil && h != t && h.keys.Pasting() && !h.dropPaste {
 				h.dropPaste = !h.local
-				a.push(h, []byte(pasteEnd)) // it stopped within a paste
+				a.push(h, []byte(keys.PasteEnd)) // it stopped within a paste
 			}
 			a.holder, a.until = t, now.Add(leaseTime)
 			return true
@@ -223,7 +223,7 @@ func (a *arbiter) acquire(t *typist) bool {
 
 // free returns when the holder's lease ends.
 func (a *arbiter) free() time.Time {
-	if a.holder.keys.paste && !a.holder.dropPaste {
+	if a.holder.keys.Pasting() && !a.holder.dropPaste {
 		return a.until.Add(pasteTime - leaseTime)
 	}
 	return a.until
@@ -258,9 +258,9 @@ func (a *arbiter) pause() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.drop(func(p piece) bool { return p.by != nil && !p.by.local })
-	if h := a.holder; h != nil && !h.local && h.keys.paste && !h.dropPaste {
+	if h := a.holder; h != nil && !h.local && h.keys.Pasting() && !h.dropPaste {
 		h.dropPaste = true
-		a.push(h, []byte(pasteEnd))
+		a.push(h, []byte(keys.PasteEnd))
 	}
 }
 
@@ -284,11 +284,11 @@ func (a *arbiter) leave(t *typist) {
 // called with mu held.
 func (a *arbiter) forget(t *typist) {
 	if a.holder == t {
-		if t.keys.paste && !t.dropPaste {
-			a.push(t, []byte(pasteEnd))
+		if t.keys.Pasting() && !t.dropPaste {
+			a.push(t, []byte(keys.PasteEnd))
 		}
 		a.holder = nil
 		a.changed.Broadcast()
 	}
-	t.keys = keys{}
+	t.keys = keys.Filter{}
 }

@@ -6,18 +6,6 @@ import (
 	"mesh/proto/wire"
 )
 
-// Keys is keys, for tests.
-type Keys struct{ keys }
-
-// Take is keys.take.
-func (k *Keys) Take(p []byte) []byte { return k.take(p) }
-
-// Held is what waits for its end.
-func (k *Keys) Held() []byte { return k.held }
-
-// MaxSequence is maxSequence.
-const MaxSequence = maxSequence
-
 // Held is how many frames a viewer's pace remembers after n that it was sent and
 // has acknowledged, every apart.
 func Held(raw bool, n int, every time.Duration) (held int, err error) {

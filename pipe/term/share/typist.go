@@ -3,6 +3,8 @@ package share
 import (
 	"sync"
 	"sync/atomic"
+
+	"mesh/pipe/term/keys"
 )
 
 // typist is who types: a viewer, or the sharer.
@@ -11,7 +13,8 @@ type typist struct {
 	id, addr  string
 	number    int
 	local     bool
-	keys      keys        // guarded by the arbiter's mu
+	keys      keys.Filter // guarded by the arbiter's mu
+	inputs    int         // that keys has followed; likewise
 	dropPaste bool        // the rest of a paste is not wanted; likewise
 	muted     atomic.Bool // it may not type
 	gone      atomic.Bool // it is not there any more

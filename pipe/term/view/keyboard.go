@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"mesh/pipe/term/draw"
-	"mesh/pipe/term/escape"
+	"mesh/pipe/term/keys"
 	"mesh/proto/wire"
 )
 
@@ -19,33 +19,33 @@ func (s *screen) typed(chunk []byte, ok bool) (leaves bool) {
 		return true // the terminal is gone
 	}
 	m := s.t.Modes()
-	s.keys.Unmark, s.keys.NoText = s.types && !m.Paste, draw.AddsText(m)
+	s.finder.DropMarks, s.finder.DropText = s.types && !m.Paste, draw.AddsText(m)
 	for len(chunk) > 0 {
-		send, c, n := s.keys.Next(chunk)
-		if s.help && s.keys.Pressed() {
+		send, c, n := s.finder.Next(chunk)
+		if s.help && s.finder.Pressed() {
 			s.help, s.dirty = false, true
 		}
 		if s.send(send) {
 			return true
 		}
 		switch c {
-		case escape.Detach:
+		case keys.Detach:
 			return true
-		case escape.Suspend:
+		case keys.Suspend:
 			go func() { _ = s.console.Suspend() }()
-		case escape.Help:
+		case keys.Help:
 			s.help, s.dirty = true, true
-		case escape.Status:
+		case keys.Status:
 			s.say(s.about())
-		case escape.Ask:
+		case keys.Ask:
 			s.ask()
-		case escape.Up, escape.Down, escape.Left, escape.Right:
+		case keys.PanUp, keys.PanDown, keys.PanLeft, keys.PanRight:
 			s.pan(c)
 			s.dirty = true
 		}
 		chunk = chunk[n:]
 	}
-	if s.keys.Withholds() {
+	if s.finder.Withholds() {
 		s.flush.Reset(flushTime)
 	} else {
 		s.flush.Stop()
@@ -104,7 +104,7 @@ func (s *screen) may(rights string) {
 		return
 	}
 	s.types, s.turned = types, time.Now()
-	s.keys.Anywhere = !types
+	s.finder.Anywhere = !types
 	s.sender.drop()
 	s.tellSize()
 }

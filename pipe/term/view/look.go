@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"time"
 
-	"mesh/pipe/term/escape"
+	"mesh/pipe/term/keys"
 )
 
 // scrollback is how many of the lines above the screen the sharer is asked for, and
@@ -15,13 +15,13 @@ const (
 )
 
 // look takes the keys of who may only look.
-func (s *screen) look(keys []byte) (leaves bool) {
-	for len(keys) > 0 {
-		n := escape.First(keys)
-		if s.looks(string(keys[:n])) {
+func (s *screen) look(input []byte) (leaves bool) {
+	for len(input) > 0 {
+		n, _ := keys.Scan(input)
+		if s.looks(string(input[:n])) {
 			return true
 		}
-		keys = keys[n:]
+		input = input[n:]
 	}
 	return false
 }
@@ -52,9 +52,9 @@ func (s *screen) looks(key string) (leaves bool) {
 	case "\x1b[B", "\x1bOB":
 		w.Move(s.t, 1, 0)
 	case "\x1b[C", "\x1bOC":
-		s.pan(escape.Right)
+		s.pan(keys.PanRight)
 	case "\x1b[D", "\x1bOD":
-		s.pan(escape.Left)
+		s.pan(keys.PanLeft)
 	case pageUp, shiftPageUp:
 		w.Move(s.t, -page, 0)
 	case pageDown, shiftPageDown:
@@ -91,15 +91,15 @@ func (s *screen) scroll(keys []byte) []byte {
 }
 
 // pan moves the window by half of it.
-func (s *screen) pan(c escape.Command) {
+func (s *screen) pan(c keys.Command) {
 	switch c {
-	case escape.Up:
+	case keys.PanUp:
 		s.window.MoveHalf(s.t, -1, 0)
-	case escape.Down:
+	case keys.PanDown:
 		s.window.MoveHalf(s.t, 1, 0)
-	case escape.Left:
+	case keys.PanLeft:
 		s.window.MoveHalf(s.t, 0, -1)
-	case escape.Right:
+	case keys.PanRight:
 		s.window.MoveHalf(s.t, 0, 1)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"mesh/pipe/term"
 	"mesh/pipe/term/console"
 	"mesh/pipe/term/draw"
-	"mesh/pipe/term/escape"
+	"mesh/pipe/term/keys"
 	"mesh/pipe/term/vt"
 	"mesh/proto"
 	"mesh/proto/wire"
@@ -41,7 +41,7 @@ type screen struct {
 	t       *vt.Terminal
 	window  draw.Window
 	painter *draw.Painter
-	keys    escape.Keys
+	finder  keys.Finder
 	in      *input
 	raw     bool // In is a terminal
 
@@ -79,17 +79,17 @@ func (v *view) screen(ctx context.Context) (err error) {
 		frames: make(chan []byte, 1), done: make(chan error, 1),
 		frame: stopped(), resize: stopped(), flush: stopped(), note: stopped(), giveUp: stopped(),
 	}
-	s.keys.Char = v.o.Escape
-	var keys *os.File
+	s.finder.Char = v.o.Escape
+	var keyboard *os.File
 	if s.raw {
-		keys = v.o.In
+		keyboard = v.o.In
 	}
 	taking := console.Options{Enter: console.Alternate + draw.Setup, Leave: console.Reset + console.Main}
 	if v.o.Peer != "" {
 		taking.Enter += console.PushTitle
 		taking.Leave += console.PopTitle
 	}
-	s.console, err = console.Open(keys, out, taking)
+	s.console, err = console.Open(keyboard, out, taking)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (s *screen) loop(ctx context.Context) error {
 				return nil
 			}
 		case <-s.flush.C:
-			if leaves := s.send(s.keys.Flush()); leaves {
+			if leaves := s.send(s.finder.Flush()); leaves {
 				return nil
 			}
 		case <-s.sender.room:
@@ -230,7 +230,7 @@ func (s *screen) answered(ctx context.Context, m *wire.TermSession) error {
 	s.info, s.pos, s.opened = *m, m.Seq, true
 	s.t.Resize(m.Cols, m.Rows)
 	if !s.types {
-		s.keys.Anywhere = true
+		s.finder.Anywhere = true
 	}
 	if s.o.In == nil || s.raw {
 		return nil

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"mesh/pipe/term/escape"
+	"mesh/pipe/term/keys"
 	"mesh/proto"
 )
 
@@ -32,7 +32,7 @@ func (s *screen) line(now time.Time) {
 	w.Urgent = true
 	switch {
 	case s.help && s.types:
-		w.Status = fmt.Sprintf("after a newline, %c and: %s", s.o.Escape, escape.Names)
+		w.Status = fmt.Sprintf("after a newline, %c and: %s", s.o.Escape, keys.CommandHelp)
 	case s.help:
 		w.Status = "q leave, ^Z stop, " + s.howToAsk("%cr ask to type, ") + "arrows PgUp PgDn move, f follow"
 	case !s.broken.IsZero():

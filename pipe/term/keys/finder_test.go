@@ -1,11 +1,11 @@
-package escape_test
+package keys_test
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 
-	"mesh/pipe/term/escape"
+	"mesh/pipe/term/keys"
 )
 
 // trace is what became of keys: what is sent, with commands in their place.
@@ -13,16 +13,16 @@ type trace struct {
 	strings.Builder
 }
 
-var names = map[escape.Command]string{
-	escape.Detach: "<detach>", escape.Suspend: "<suspend>", escape.Help: "<help>", escape.Status: "<status>", escape.Ask: "<ask>",
-	escape.Up: "<up>", escape.Down: "<down>", escape.Left: "<left>", escape.Right: "<right>",
+var names = map[keys.Command]string{
+	keys.Detach: "<detach>", keys.Suspend: "<suspend>", keys.Help: "<help>", keys.Status: "<status>", keys.Ask: "<ask>",
+	keys.PanUp: "<up>", keys.PanDown: "<down>", keys.PanLeft: "<left>", keys.PanRight: "<right>",
 }
 
-func (t *trace) feed(k *escape.Keys, p []byte) {
+func (t *trace) feed(k *keys.Finder, p []byte) {
 	for len(p) > 0 {
 		send, c, n := k.Next(p)
 		t.Write(send)
-		if c != escape.None {
+		if c != keys.None {
 			t.WriteString(names[c])
 		} else if n != len(p) {
 			t.WriteString(fmt.Sprintf("<took %d of %d>", n, len(p)))
@@ -33,15 +33,15 @@ func (t *trace) feed(k *escape.Keys, p []byte) {
 
 // cuts returns what becomes of keys whole, and when they come in two reads cut
 // anywhere, and byte by byte.
-func cuts(k escape.Keys, in string) map[string]string {
+func cuts(k keys.Finder, in string) map[string]string {
 	all := map[string]string{}
 	try := func(name string, parts ...string) {
-		keys := k
+		finder := k
 		var t trace
 		for _, p := range parts {
-			t.feed(&keys, []byte(p))
+			t.feed(&finder, []byte(p))
 		}
-		t.Write(keys.End())
+		t.Write(finder.End())
 		all[name] = t.String()
 	}
 	for i := range len(in) + 1 {
@@ -51,7 +51,7 @@ func cuts(k escape.Keys, in string) map[string]string {
 	return all
 }
 
-func TestKeys(t *testing.T) {
+func TestFinder(t *testing.T) {
 	t.Parallel()
 	const paste, end = "\x1b[200~", "\x1b[201~"
 	for _, tt := range []struct{ in, want, unmarked string }{
@@ -73,6 +73,7 @@ func TestKeys(t *testing.T) {
 		{in: "~\x1b[A~.", want: "<up><detach>"},
 		{in: "~\x1b[A\x1b[5~", want: "<up>\x1b[5~"},
 		{in: "~\x1b[5~", want: "~\x1b[5~"},
+		{in: "~\x1b[[A", want: "~\x1b[[A"}, // F1 of the Linux console
 		{in: "~\x1b", want: "~\x1b"},
 		{in: "~\x1bx", want: "~\x1bx"},
 		{in: "~\x1b[", want: "~\x1b["},
@@ -90,28 +91,28 @@ func TestKeys(t *testing.T) {
 		if tt.unmarked == "" {
 			tt.unmarked = tt.want
 		}
-		for how, got := range cuts(escape.Keys{Char: '~'}, tt.in) {
+		for how, got := range cuts(keys.Finder{Char: '~'}, tt.in) {
 			if got != tt.want {
 				t.Errorf("%q, %s: got %q, want %q", tt.in, how, got, tt.want)
 			}
 		}
-		for how, got := range cuts(escape.Keys{Char: '~', Unmark: true}, tt.in) {
+		for how, got := range cuts(keys.Finder{Char: '~', DropMarks: true}, tt.in) {
 			if got != tt.unmarked {
 				t.Errorf("%q without marks, %s: got %q, want %q", tt.in, how, got, tt.unmarked)
 			}
 		}
-		for how, got := range cuts(escape.Keys{}, tt.in) {
+		for how, got := range cuts(keys.Finder{}, tt.in) {
 			if got != tt.in {
 				t.Errorf("%q without an escape character, %s: got %q", tt.in, how, got)
 			}
 		}
 	}
-	for how, got := range cuts(escape.Keys{Char: '~', Anywhere: true}, "\x1b[5~~.\x1b[6;2~~~\x1b~.") {
+	for how, got := range cuts(keys.Finder{Char: '~', Anywhere: true}, "\x1b[5~~.\x1b[6;2~~~\x1b~.") {
 		if want := "\x1b[5~<detach>\x1b[6;2~~\x1b<detach>"; got != want {
 			t.Errorf("function keys, %s: got %q, want %q", how, got, want)
 		}
 	}
-	for how, got := range cuts(escape.Keys{Char: '%', Anywhere: true}, "a%.~.%%") {
+	for how, got := range cuts(keys.Finder{Char: '%', Anywhere: true}, "a%.~.%%") {
 		if want := "a<detach>~.%"; got != want {
 			t.Errorf("%s: got %q, want %q", how, got, want)
 		}
@@ -140,14 +141,14 @@ func TestFlush(t *testing.T) {
 		{"~", false, ""},
 	} {
 		for _, unmark := range []bool{false, true} {
-			keys := escape.Keys{Char: '~', Unmark: unmark}
+			finder := keys.Finder{Char: '~', DropMarks: unmark}
 			var got trace
-			got.feed(&keys, []byte(tt.in))
-			if keys.Withholds() != tt.withheld {
-				t.Errorf("%q: withholds keys: %v", tt.in, keys.Withholds())
+			got.feed(&finder, []byte(tt.in))
+			if finder.Withholds() != tt.withheld {
+				t.Errorf("%q: withholds keys: %v", tt.in, finder.Withholds())
 			}
-			got.Write(keys.Flush())
-			if got.String() != tt.want || keys.Withholds() {
+			got.Write(finder.Flush())
+			if got.String() != tt.want || finder.Withholds() {
 				t.Errorf("%q: got %q, want %q", tt.in, got.String(), tt.want)
 			}
 		}
@@ -206,7 +207,7 @@ func TestProtocols(t *testing.T) {
 			if noText && tt.noText != "" {
 				want = tt.noText
 			}
-			for how, got := range cuts(escape.Keys{Char: '~', NoText: noText}, tt.in) {
+			for how, got := range cuts(keys.Finder{Char: '~', DropText: noText}, tt.in) {
 				if got != want {
 					t.Errorf("%q, %s: got %q, want %q", tt.in, how, got, want)
 				}
@@ -218,7 +219,7 @@ func TestProtocols(t *testing.T) {
 // A key that ends with the escape character does not begin a command.
 func TestFunctionKeys(t *testing.T) {
 	t.Parallel()
-	for how, got := range cuts(escape.Keys{Char: '~', Anywhere: true}, "\x1b[5~~.\x1b[6;2~~~\x1b~.") {
+	for how, got := range cuts(keys.Finder{Char: '~', Anywhere: true}, "\x1b[5~~.\x1b[6;2~~~\x1b~.") {
 		if want := "\x1b[5~<detach>\x1b[6;2~~\x1b<detach>"; got != want {
 			t.Errorf("%s: got %q, want %q", how, got, want)
 		}
@@ -229,15 +230,15 @@ func TestFunctionKeys(t *testing.T) {
 func TestPressed(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]bool{"a": true, "\x1b[97u": true, "\x1b[97;1:3u": false, "\x1b[57441u": false, "~": true, "": false} {
-		keys := escape.Keys{Char: '~'}
-		keys.Next([]byte(in))
-		if got := keys.Pressed(); got != want || keys.Pressed() {
+		finder := keys.Finder{Char: '~'}
+		finder.Next([]byte(in))
+		if got := finder.Pressed(); got != want || finder.Pressed() {
 			t.Errorf("%q: got %v, want %v once", in, got, want)
 		}
 	}
 }
 
-func FuzzKeys(f *testing.F) {
+func FuzzFinder(f *testing.F) {
 	f.Add("a\r~.\x1b[200~\r~.\x1b[201~~\x1b[A", true)
 	f.Add("~\x1b[20\x1b[200~~.", false)
 	f.Add("\x1b[96:126;2;126u\x1b[96;2:3u\x1b[46;;46u\x1b[27;5;122~", true)
@@ -246,7 +247,7 @@ func FuzzKeys(f *testing.F) {
 			return
 		}
 		want, first := "", true
-		for how, got := range cuts(escape.Keys{Char: '~', Unmark: drop, NoText: drop}, in) {
+		for how, got := range cuts(keys.Finder{Char: '~', DropMarks: drop, DropText: drop}, in) {
 			if first {
 				want, first = got, false
 			}
@@ -262,7 +263,7 @@ func FuzzKeys(f *testing.F) {
 
 // A person with 80 columns reads all of the help.
 func TestNamesFit(t *testing.T) {
-	const line = "after a newline, ~ and: " + escape.Names
+	const line = "after a newline, ~ and: " + keys.CommandHelp
 	if len(line) > 80 {
 		t.Errorf("%q has %d columns, want at most 80", line, len(line))
 	}

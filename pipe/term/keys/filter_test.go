@@ -1,4 +1,4 @@
-package share_test
+package keys_test
 
 import (
 	"bytes"
@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"mesh/pipe/term/share"
+	"mesh/pipe/term/keys"
 )
 
 // What a keyboard sends goes through as it is, wherever it is cut; what only a
 // terminal sends in answer does not.
-func TestKeys(t *testing.T) {
+func TestFilter(t *testing.T) {
 	t.Parallel()
-	keys := []string{
+	pass := []string{
 		"a", "ä世🙂", "\r", "\x03", "\x7f", "\x00", "\xff\xfe",
 		"\x1b[A", "\x1b[1;5C", "\x1bOP", "\x1b[15~", "\x1b[[A", "\x1b\x1b[A", "\x1bx", "\x1b\x7f",
 		"\x1b[1;2R", "\x1b[1;8R", "\x1b[R", // F3
@@ -21,11 +21,11 @@ func TestKeys(t *testing.T) {
 		"\x1b[I", "\x1b[O", "\x1b[<0;3;4M", "\x1b[<0;3;4m", "\x1b[M !!",
 		"\x1b[200~pasted\rlines\x1b[201~",
 	}
-	for _, key := range keys {
+	for _, key := range pass {
 		for _, rest := range []string{"", "x"} {
 			for cut := 0; cut <= len(key); cut++ {
-				var k share.Keys
-				got := slices.Concat(k.Take([]byte(key[:cut])), k.Take([]byte(key[cut:]+rest)))
+				var k keys.Filter
+				got := slices.Concat(k.Pass([]byte(key[:cut])), k.Pass([]byte(key[cut:]+rest)))
 				if want := key + rest; string(got) != want && !(cut == 1 && key[0] == '\x1b') { // Escape alone is a key
 					t.Errorf("%q cut at %d: got %q, want %q", key+rest, cut, got, want)
 				}
@@ -40,8 +40,8 @@ func TestKeys(t *testing.T) {
 		"\x1b_Gi=31;OK\x1b\\", "\x1b^x\x1b\\", "\x1bXx\x1b\\",
 	} {
 		for cut := 2; cut <= len(reply); cut++ {
-			var k share.Keys
-			got := slices.Concat(k.Take([]byte("a"+reply[:cut])), k.Take([]byte(reply[cut:]+"b")))
+			var k keys.Filter
+			got := slices.Concat(k.Pass([]byte("a"+reply[:cut])), k.Pass([]byte(reply[cut:]+"b")))
 			if string(got) != "ab" {
 				t.Errorf("%q cut at %d: got %q, want it left out", reply, cut, got)
 			}
@@ -51,19 +51,19 @@ func TestKeys(t *testing.T) {
 
 // Whatever comes, what is held is bounded, and nothing is made up: what goes
 // through is what came, less whole sequences.
-func FuzzKeys(f *testing.F) {
+func FuzzFilter(f *testing.F) {
 	for _, s := range []string{"abc\x1b[A", "\x1b[200~x\x1b[201~", "\x1b]11;rgb:", "\x1b[?62;22c", "\x1b\x1b\x1b[", "\x1bP" + strings.Repeat("x", 100)} {
 		f.Add([]byte(s), 3)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, cut int) {
 		cut = min(max(cut, 0), len(b))
-		var k share.Keys
-		got := k.Take(b[:cut])
-		if n := len(k.Held()); n > share.MaxSequence {
+		var k keys.Filter
+		got := k.Pass(b[:cut])
+		if n := len(k.Held()); n > keys.MaxHeld {
 			t.Errorf("holds %d bytes", n)
 		}
-		got = append(got, k.Take(b[cut:])...)
-		if n := len(k.Held()); n > share.MaxSequence {
+		got = append(got, k.Pass(b[cut:])...)
+		if n := len(k.Held()); n > keys.MaxHeld {
 			t.Errorf("holds %d bytes", n)
 		}
 		rest := b // got is a subsequence of it

@@ -1,0 +1,4 @@
+package keys
+
+// MaxHeld is maxHeld.
+const MaxHeld = maxHeld
