@@ -28,10 +28,11 @@
 // for each link. When a link is lost, the bytes that its subflow wrote and that were
 // not acknowledged are sent again over another. The receiver takes each byte once.
 //
-// What always holds: the consumer has taken bytes 0 to acked or more, the sender
-// has bytes acked to end in its buffer, and each byte between acked and next is
-// with exactly one subflow, waits to be retransmitted, or has reached the peer: see
-// sendState. Each end buffers at most the window.
+// Invariants. On the sender, acked ≤ next ≤ highest ≤ end: the buffer has every byte
+// from acked to end, and each byte from acked to next is with exactly one subflow,
+// waits to be sent again, or has reached the peer (see sendState). On the receiver,
+// taken ≤ end ≤ highest ≤ taken + window (see incoming). So each end buffers no more
+// than a window, whatever the other one does; only a spool may be larger.
 //
 // Files and terminals are dialogues of messages over a transfer in each direction:
 // see [StartDialogue].

@@ -1,6 +1,8 @@
 package pipe
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"mesh/proto"
@@ -54,4 +56,78 @@ func Acknowledged(source *Source, a *wire.Ack) (over bool, err error) {
 	}
 	err = o.handleAck(a)
 	return o.final != nil, err
+}
+
+// SendState is the state of an outgoing transfer, with the end of its buffer.
+type SendState struct {
+	sendState
+	End  int64
+	EOF  bool
+	held int64 // what the last FILE_RESUME reported
+}
+
+// Subflow is a subflow of a SendState.
+type Subflow = subflow
+
+// NewSendState returns the state of a transfer that has not begun.
+func NewSendState(window int64) *SendState { return &SendState{sendState: sendState{window: window}} }
+
+// The methods and fields of sendState.
+func (s *SendState) AddSubflow(primary bool) *Subflow    { return s.addSubflow(primary) }
+func (s *SendState) RemoveSubflow(f *Subflow)            { s.removeSubflow(f) }
+func (s *SendState) MarkWritten(f *Subflow)              { s.markWritten(f) }
+func (s *SendState) MayAcknowledge(offset int64) bool    { return s.mayAcknowledge(offset) }
+func (s *SendState) Acknowledge(offset int64)            { s.acknowledge(offset) }
+func (s *SendState) Releasable() int64                   { return s.releasable() }
+func (s *SendState) Acked() int64                        { return s.acked }
+func (s *SendState) Next() int64                         { return s.next }
+func (s *SendState) Highest() int64                      { return s.highest }
+func (s *SendState) AwaitResume()                        { s.awaitsResume = true }
+func (s *SendState) Claimed(f *Subflow) (from, to int64) { return f.claimed.from, f.claimed.to }
+
+// ResumeAt is the method of sendState.
+func (s *SendState) ResumeAt(offset int64) bool {
+	ok := s.resumeAt(offset)
+	if ok {
+		s.held = offset
+	}
+	return ok
+}
+
+// Claim claims bytes for a subflow and returns them.
+func (s *SendState) Claim(f *Subflow) (from, to int64) {
+	s.claim(f, s.End, s.EOF)
+	return f.claimed.from, f.claimed.to
+}
+
+// Check returns what of the invariants of sendState does not hold.
+func (s *SendState) Check() error {
+	if s.acked < 0 || s.acked > s.next || s.next > s.highest || s.highest > s.End || s.next > s.acked+s.window {
+		return fmt.Errorf("acked %d, next %d, highest %d, end %d, window %d: out of order", s.acked, s.next, s.highest, s.End, s.window)
+	}
+	spans := slices.Clone(s.retransmit)
+	for _, f := range s.subflows {
+		if s.awaitsResume && (f.claimed.to > 0 || len(f.written) > 0) {
+			return fmt.Errorf("a subflow has bytes before FILE_RESUME")
+		}
+		spans = append(spans, f.written...)
+		if f.claimed.to > 0 {
+			spans = append(spans, f.claimed)
+		}
+	}
+	if s.awaitsResume {
+		return nil
+	}
+	slices.SortFunc(spans, func(a, b span) int { return int(a.from - b.from) })
+	at := max(s.acked, s.held)
+	for _, p := range trimSpans(spans, at) {
+		if p.from != at || p.to <= p.from {
+			return fmt.Errorf("bytes %d to %d have two places or none (spans %v, acked %d, next %d)", min(at, p.from), max(at, p.from), spans, s.acked, s.next)
+		}
+		at = p.to
+	}
+	if at != max(s.next, s.held) {
+		return fmt.Errorf("bytes %d to %d are nowhere", at, s.next)
+	}
+	return nil
 }

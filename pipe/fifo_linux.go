@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fifoBytes is the buffer that we ask for on pipes: with the default 64 KiB,
+// fifoBytes is the buffer size requested for pipes: with the default of 64 KiB,
 // the processes on both sides wait for each other more often.
 const fifoBytes = 1 << 20
 
-// Pollable returns another file for the pipe that f is one end of, which the
-// runtime can wait for, where a read or write of f itself would hold a processor
-// until it returns, and could not be interrupted. It is opened anew, so that
-// f's own flags, which other processes share, stay as they are. If f is no
-// pipe, or cannot be opened again, it returns f.
+// Pollable returns a non-blocking file for the pipe that f is an end of: the
+// runtime's poller waits for it, and its deadlines work. A read or write of a
+// blocking f would hold a thread until it returns, and could not be interrupted.
+// The pipe is opened anew, so that the flags of f, which other processes share,
+// stay as they are. If f is no pipe, or cannot be opened again, it returns f.
 func Pollable(f *os.File, flag int) *os.File {
 	info, err := f.Stat()
 	if err != nil || info.Mode()&fs.ModeNamedPipe == 0 {

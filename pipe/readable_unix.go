@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Readable reports whether a read of f would not block now: there are bytes, or
-// its end.
+// Readable reports whether a read of f would not block now: f has bytes to read,
+// or has ended.
 func Readable(f *os.File) bool { return ReadableWithin(f, 0) }
 
-// ReadableWithin is Readable when it is, or when so much time has passed.
+// ReadableWithin waits until f is readable, at most for d, and reports whether it is.
 func ReadableWithin(f *os.File, d time.Duration) bool {
 	c, err := f.SyscallConn()
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Readable reports false: it can't be told here.
+// Readable reports false: Windows cannot tell without a read.
 func Readable(*os.File) bool { return false }
 
-// ReadableWithin reports true at once: only a read tells.
+// ReadableWithin reports true at once: the caller must read to find out.
 func ReadableWithin(*os.File, time.Duration) bool { return true }
