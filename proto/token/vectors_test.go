@@ -27,8 +27,8 @@ var update = flag.Bool("update", false, "write the vectors anew")
 // base32Text is the alphabet of tokens: RFC 4648 in lower case, not padded.
 var base32Text = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// bearer is a token as mesh-protocol(7) has it, made here a second time, so that
-// what is checked is the page and not the code alone.
+// bearer is a token as mesh-protocol(7) describes it. The test encodes it without
+// package token, so that it checks the code against the page.
 type bearer struct {
 	name     string
 	flags    byte
@@ -112,11 +112,21 @@ func bearers(t testing.TB) []bearer {
 	return all
 }
 
-// TestVectors holds testdata/tokens.txt, which other implementations can read,
-// to the page and to the code.
+const vectorsHeader = `# Test vectors of the protocol mesh/1: tokens of the node key in node.key.
+# The format is described in mesh-protocol(7), the section "Tokens".
+#
+# An entry is lines "name: value" and ends with an empty line. "token" is the
+# text; the lines before it say what the token contains. "claims" and "secret"
+# are its parts; the secret of a capability is the signature of its claims.
+# Binary values are hexadecimal; expires is in seconds since 1970, 0 for never.
+
+`
+
+// The vectors agree with the page, and the code reads and writes them.
 func TestVectors(t *testing.T) {
 	t.Parallel()
 	var got strings.Builder
+	got.WriteString(vectorsHeader)
 	for _, b := range bearers(t) {
 		fmt.Fprintf(&got, "name: %s\nlistener: %x\nid: %x\ncaps: %s\nexpires: %d\nuses: %d\nholder: %x\naddrs: %s\nclaims: %x\nsecret: %x\ntoken: %s\n\n",
 			b.name, b.listener, b.id, proto.Caps(b.caps), b.expires, b.uses, b.holder, strings.Join(b.shown, ","), b.claims(), b.secret, b.text(t))
