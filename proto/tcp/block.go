@@ -12,11 +12,11 @@ import (
 const (
 	codeEnd   = 0
 	codeAlive = 1
-	// codeFirst is the lowest code of a closing.
-	codeFirst = 0x100
+	// minCloseCode is the lowest code that closes the connection.
+	minCloseCode = 0x100
 )
 
-// ErrBlock says that the peer sent what is no block.
+// ErrBlock reports that the peer sent a block that is not valid.
 var ErrBlock = errors.New("malformed block")
 
 // CloseError is the error of a connection that the peer has closed.
@@ -24,18 +24,19 @@ type CloseError struct{ Code uint64 }
 
 func (e *CloseError) Error() string { return fmt.Sprintf("closed by the peer with %#x", e.Code) }
 
-// blockReader reads the stream out of the blocks that r brings. Its errors
-// stay: [io.EOF] at the end of the stream, [io.ErrUnexpectedEOF] where r ends
-// without one, a [*CloseError], [ErrBlock], or an error of r.
+// blockReader reads the stream from the blocks in r. Once it has returned an error
+// it returns the same one for ever: [io.EOF] at the end of the stream,
+// [io.ErrUnexpectedEOF] if r ends before it, a [*CloseError], [ErrBlock], or an
+// error of r.
 type blockReader struct {
 	r    io.Reader
-	left int // of the current block
+	left int // bytes of the current block that are not yet read
 	err  error
 }
 
 func (b *blockReader) Read(p []byte) (int, error) {
 	for b.left == 0 && b.err == nil {
-		b.left, b.err = b.next()
+		b.left, b.err = b.readHeader()
 	}
 	if b.err != nil || len(p) == 0 {
 		return 0, b.err
@@ -43,15 +44,15 @@ func (b *blockReader) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p[:min(len(p), b.left)])
 	b.left -= n
 	if n == 0 && err != nil {
-		b.err = unexpected(err)
+		b.err = noEOF(err)
 	}
 	return n, b.err
 }
 
-// next reads the head of a block, and returns how many bytes of the stream
-// follow.
-func (b *blockReader) next() (int, error) {
-	n, err := b.word()
+// readHeader reads the header of a block and returns how many bytes of the stream
+// follow it.
+func (b *blockReader) readHeader() (int, error) {
+	n, err := b.readUint32()
 	switch {
 	case err != nil:
 		return 0, err
@@ -60,27 +61,28 @@ func (b *blockReader) next() (int, error) {
 	case n > 0:
 		return int(n), nil
 	}
-	code, err := b.word()
+	code, err := b.readUint32()
 	switch {
 	case err != nil || code == codeAlive:
 		return 0, err
 	case code == codeEnd:
 		return 0, io.EOF
-	case code >= codeFirst:
+	case code >= minCloseCode:
 		return 0, &CloseError{uint64(code)}
 	}
 	return 0, ErrBlock
 }
 
-func (b *blockReader) word() (uint32, error) {
+func (b *blockReader) readUint32() (uint32, error) {
 	var w [4]byte
 	if _, err := io.ReadFull(b.r, w[:]); err != nil {
-		return 0, unexpected(err)
+		return 0, noEOF(err)
 	}
 	return binary.BigEndian.Uint32(w[:]), nil
 }
 
-func unexpected(err error) error {
+// noEOF turns an [io.EOF] within a block into an [io.ErrUnexpectedEOF].
+func noEOF(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}

@@ -11,5 +11,5 @@ func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// IsRefused reports whether a dial failed because nobody listens there.
+// IsRefused reports whether a dial failed because no process listens on that port.
 func IsRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }

@@ -10,5 +10,5 @@ func isReset(err error) bool {
 	return errors.Is(err, windows.WSAECONNRESET) || errors.Is(err, windows.WSAECONNABORTED)
 }
 
-// IsRefused reports whether a dial failed because nobody listens there.
+// IsRefused reports whether a dial failed because no process listens on that port.
 func IsRefused(err error) bool { return errors.Is(err, windows.WSAECONNREFUSED) }

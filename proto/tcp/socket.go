@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// bufferBytes is how much is read from the kernel, or written to it, at once:
-// TLS itself does so for every record of 16 KiB.
+// bufferBytes is how much is read from the kernel, or written to it, with one
+// system call. crypto/tls alone makes one for every record of 16 KiB.
 const bufferBytes = 128 << 10
 
-// socket is what the TLS session reads from and writes to.
+// socket is the TCP connection that the TLS session reads from and writes to.
 type socket struct {
 	net.Conn
 	heard atomic.Uint64
-	last  atomic.Int64  // when something was heard, in nanoseconds
-	in    *bufio.Reader // nil until enlarge
+	last  atomic.Int64  // when data came last, in nanoseconds since 1970
+	in    *bufio.Reader // nil until enlargeBuffer
 
 	mu   sync.Mutex
 	held bool
 	out  []byte
 }
 
-// enlarge gives the socket a large buffer for what is read. It is called while
-// nobody reads.
-func (s *socket) enlarge() { s.in = bufio.NewReaderSize(counting{s}, bufferBytes) }
+// enlargeBuffer gives the socket a large read buffer. The caller makes sure that no
+// goroutine reads meanwhile.
+func (s *socket) enlargeBuffer() { s.in = bufio.NewReaderSize(counting{s}, bufferBytes) }
 
 func (s *socket) Read(p []byte) (int, error) {
 	if s.in != nil {
@@ -36,7 +36,7 @@ func (s *socket) Read(p []byte) (int, error) {
 	return counting{s}.Read(p)
 }
 
-// counting reads from the kernel and counts how often something came.
+// counting reads from the kernel and counts the reads that returned data.
 type counting struct{ s *socket }
 
 func (c counting) Read(p []byte) (int, error) {
@@ -48,13 +48,14 @@ func (c counting) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// silence returns for how long nothing was heard.
-func (s *socket) silence() time.Duration {
+// sinceHeard returns the time since data came last.
+func (s *socket) sinceHeard() time.Duration {
 	return time.Duration(time.Now().UnixNano() - s.last.Load())
 }
 
-// hold keeps what is written from then on together until release.
-func (s *socket) hold() {
+// holdWrites collects what is written from then on until flushWrites, or until
+// bufferBytes.
+func (s *socket) holdWrites() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.held = true
@@ -67,7 +68,7 @@ func (s *socket) Write(p []byte) (int, error) {
 		return s.Conn.Write(p)
 	}
 	if len(s.out)+len(p) > bufferBytes {
-		if err := s.flush(); err != nil {
+		if err := s.flushLocked(); err != nil {
 			return 0, err
 		}
 	}
@@ -75,15 +76,15 @@ func (s *socket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// release writes what was held.
-func (s *socket) release() error {
+// flushWrites writes what was collected, and ends the collecting.
+func (s *socket) flushWrites() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.held = false
-	return s.flush()
+	return s.flushLocked()
 }
 
-func (s *socket) flush() error {
+func (s *socket) flushLocked() error {
 	if len(s.out) == 0 {
 		return nil
 	}
@@ -92,9 +93,9 @@ func (s *socket) flush() error {
 	return err
 }
 
-// linger waits until the peer has read all and closed its side, or the deadline
-// is over: closing a socket with bytes unread resets the connection, and what
-// the peer had not read yet is lost to it.
+// linger ends this side of the TCP connection (FIN) and waits until the peer has
+// closed its side, or until the deadline. Closing a socket with unread bytes would
+// reset the connection, and the peer would lose what it has not yet read.
 func (s *socket) linger(deadline time.Time) {
 	half, ok := s.Conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil || s.Conn.SetReadDeadline(deadline) != nil {
