@@ -241,8 +241,14 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// version returns the version that go build recorded.
+// Version is the version that --version prints. The linker sets it (-X); if it is
+// empty, --version prints what go build found in version control.
+var Version string
+
 func version() string {
+	if Version != "" {
+		return Version
+	}
 	if i, ok := debug.ReadBuildInfo(); ok && i.Main.Version != "" {
 		return i.Main.Version
 	}
