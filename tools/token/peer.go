@@ -18,44 +18,36 @@ func peerCommand() *cli.Command {
 		Usage: "keep the address book",
 		Subcommands: []*cli.Command{
 			{
-				Name: "add", Usage: "give a node a name, and addresses if it has them", ArgsUsage: "NAME NODEID|TOKEN|@FILE",
-				Flags:  []cli.Flag{&cli.StringSliceFlag{Name: "addr", Usage: "find the peer at `HOST:PORT`; may be repeated"}},
-				Action: peerAdd,
+				Name: "add", Usage: "give a node a name, and addresses if it has any", ArgsUsage: "NAME NODEID|TOKEN|@FILE",
+				Flags:  []cli.Flag{&cli.StringSliceFlag{Name: "addr", Usage: "the peer can be reached at `HOST:PORT`; may be repeated"}},
+				Action: action(readPeerAdd, addPeer),
 			},
-			{Name: "list", Usage: "print name, node id and addresses of each peer", Action: peerList},
-			{Name: "forget", Usage: "take a name out of the address book", ArgsUsage: "NAME", Action: peerForget},
+			{Name: "list", Usage: "print name, node id and addresses of each peer", Action: action(readNothing, listPeers)},
+			{Name: "forget", Usage: "remove a name from the address book", ArgsUsage: "NAME", Action: action(readPeerForget, forgetPeer)},
 		},
 	}
 }
 
-func peerAdd(c *cli.Context) error {
+// readPeerAdd returns the entry to add. The node id may come from a token, which
+// gives the addresses too unless there are flags for them.
+func readPeerAdd(c *cli.Context) (p identity.Peer, err error) {
 	args, err := cmdline.Args(c, 2, 2)
 	if err != nil {
-		return err
+		return p, err
 	}
-	id, addrs, err := nodeOf(args[1])
-	if err != nil {
-		return err
+	p.Name = args[0]
+	if p.ID, p.Addrs, err = readNode(args[1]); err != nil {
+		return p, err
 	}
 	if c.IsSet("addr") {
-		addrs = c.StringSlice("addr")
+		p.Addrs = c.StringSlice("addr")
 	}
-	key, book, err := state()
-	if err != nil {
-		return err
-	}
-	if id == key.ID() {
-		return proto.Errorf(proto.Usage, "that is this node's own id")
-	}
-	err = book.Add(identity.Peer{Name: args[0], ID: id, Addrs: addrs})
-	if proto.CodeOf(err) == proto.Identity {
-		return proto.Hint(err, "if the key was changed on purpose: mesh-token peer forget "+args[0])
-	}
-	return err
+	return p, nil
 }
 
-// nodeOf reads a node id, or takes it and the addresses from a token.
-func nodeOf(text string) (identity.ID, []string, error) {
+// readNode reads NODEID, or takes the listener's node id and addresses from TOKEN or
+// @FILE.
+func readNode(text string) (identity.ID, []string, error) {
 	file, isFile := strings.CutPrefix(text, "@")
 	var t token.Token
 	var err error
@@ -69,18 +61,30 @@ func nodeOf(text string) (identity.ID, []string, error) {
 	default:
 		id, err := identity.ParseID(text)
 		if err != nil {
-			return id, nil, proto.Hint(&proto.Error{Code: proto.Usage, Err: err}, "mesh-token id prints it on the other side")
+			return id, nil, proto.Hint(usage(err), "mesh-token id prints it on the other machine")
 		}
 		return id, nil, nil
 	}
 	return t.Listener, t.Addrs, err
 }
 
-func peerList(c *cli.Context) error {
-	if _, err := cmdline.Args(c, 0, 0); err != nil {
+func addPeer(home string, p identity.Peer, _ cmdline.Streams) error {
+	key, book, err := openState(home)
+	if err != nil {
 		return err
 	}
-	_, book, err := state()
+	if p.ID == key.ID() {
+		return proto.Errorf(proto.Usage, "the node id is that of this node itself")
+	}
+	err = book.Add(p)
+	if proto.CodeOf(err) == proto.Identity {
+		return proto.Hint(err, "if the key was changed on purpose: mesh-token peer forget "+p.Name)
+	}
+	return err
+}
+
+func listPeers(home string, _ nothing, s cmdline.Streams) error {
+	_, book, err := openState(home)
 	if err != nil {
 		return err
 	}
@@ -89,28 +93,32 @@ func peerList(c *cli.Context) error {
 		return err
 	}
 	for _, p := range peers {
-		if err := printLine(c, strings.TrimSpace(p.Name+" "+p.ID.String()+" "+strings.Join(p.Addrs, ","))); err != nil {
+		if err := s.PrintLine(strings.TrimSpace(p.Name + " " + p.ID.String() + " " + strings.Join(p.Addrs, ","))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func peerForget(c *cli.Context) error {
+func readPeerForget(c *cli.Context) (name string, err error) {
 	args, err := cmdline.Args(c, 1, 1)
 	if err != nil {
-		return err
+		return "", err
 	}
-	_, book, err := state()
+	return args[0], nil
+}
+
+func forgetPeer(home, name string, _ cmdline.Streams) error {
+	_, book, err := openState(home)
 	if err != nil {
 		return err
 	}
-	found, err := book.Forget(args[0])
+	found, err := book.Forget(name)
 	if err != nil || found {
 		return err
 	}
-	if err := identity.CheckName(args[0]); err != nil {
-		return &proto.Error{Code: proto.Usage, Err: err}
+	if err := identity.CheckName(name); err != nil { // does not repeat what may be a token
+		return usage(err)
 	}
-	return proto.Errorf(proto.Usage, "there is no peer %s", args[0])
+	return proto.Errorf(proto.Usage, "there is no peer %s", name)
 }

@@ -19,17 +19,23 @@ import (
 func showCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "show",
-		Usage:     "print what a token says, but not its secret",
+		Usage:     "print what is in a token, but not its secret",
 		ArgsUsage: "[@FILE]",
 		Flags:     []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one JSON object", DisableDefaultText: true}},
-		Action:    show,
+		Action: func(c *cli.Context) error {
+			o, err := readShow(c)
+			if err != nil {
+				return err
+			}
+			return show(o, cmdline.StreamsOf(c), time.Now())
+		},
 	}
 }
 
-// shown is what is in a token, as --json prints it.
-type shown struct {
+// description is what is in a token, as --json prints it.
+type description struct {
 	ID       string     `json:"id"`
-	Kind     string     `json:"kind"` // session, capability
+	Kind     string     `json:"kind"` // session or capability
 	Listener string     `json:"listener"`
 	Allows   []string   `json:"allows"`
 	Expires  *time.Time `json:"expires"` // null: never
@@ -39,80 +45,100 @@ type shown struct {
 	Addrs    []string   `json:"addrs"`
 }
 
-func show(c *cli.Context) error {
-	args, err := cmdline.Args(c, 0, 1)
-	if err != nil {
-		return err
-	}
-	var t token.Token
-	switch {
-	case len(args) == 0:
-		t, err = node.ParseToken(c.App.Reader)
-	case strings.HasPrefix(args[0], "@"):
-		t, err = node.ReadToken(args[0][1:])
-	default:
-		err = proto.Hint(proto.Errorf(proto.Usage, "a token is not taken as an argument, where all users of this machine can read it"),
-			"give @FILE, or the token on standard input")
-	}
-	if err != nil {
-		return err
-	}
-	s := describe(t, time.Now())
-	if c.Bool("json") {
-		line, err := json.Marshal(s)
-		if err != nil {
-			return err
-		}
-		return printLine(c, string(line))
-	}
-	return printLine(c, strings.TrimSuffix(s.table(), "\n"))
+// showOptions say where the token is, and how to print it.
+type showOptions struct {
+	stdin bool   // the token is on standard input
+	file  string // else in this file
+	json  bool
 }
 
-func describe(t token.Token, now time.Time) shown {
-	s := shown{
+func readShow(c *cli.Context) (o showOptions, err error) {
+	args, err := cmdline.Args(c, 0, 1)
+	if err != nil {
+		return o, err
+	}
+	o.json = c.Bool("json")
+	if len(args) == 0 {
+		o.stdin = true
+		return o, nil
+	}
+	file, ok := strings.CutPrefix(args[0], "@")
+	if !ok {
+		err := proto.Errorf(proto.Usage, "a token as an argument can be read by all users of this machine")
+		return o, proto.Hint(err, "give @FILE, or the token on standard input")
+	}
+	o.file = file
+	return o, nil
+}
+
+// show prints a token. It needs neither node key nor address book.
+func show(o showOptions, s cmdline.Streams, now time.Time) error {
+	var t token.Token
+	var err error
+	if o.stdin {
+		t, err = node.ParseToken(s.In)
+	} else {
+		t, err = node.ReadToken(o.file)
+	}
+	if err != nil {
+		return err
+	}
+	d := describe(t, now)
+	if !o.json {
+		return s.PrintLine(strings.TrimSuffix(d.table(), "\n"))
+	}
+	line, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	return s.PrintLine(string(line))
+}
+
+func describe(t token.Token, now time.Time) description {
+	d := description{
 		ID: t.ID.String(), Kind: "session", Listener: t.Listener.String(), Allows: strings.Split(t.Caps.String(), ","),
 		Expired: t.Expired(now), Uses: t.Uses, Addrs: append([]string{}, t.Addrs...),
 	}
 	if t.Signed {
-		s.Kind = "capability"
+		d.Kind = "capability"
 	}
 	if !t.Expires.IsZero() {
 		expires := t.Expires.UTC()
-		s.Expires = &expires
+		d.Expires = &expires
 	}
 	if t.Holder != (identity.ID{}) {
 		holder := t.Holder.String()
-		s.Holder = &holder
+		d.Holder = &holder
 	}
-	return s
+	return d
 }
 
-// table is what a person reads.
-func (s shown) table() string {
+// table returns the lines that a person reads.
+func (d description) table() string {
 	expires, uses, holder := "never", "any number", "anybody"
-	if s.Expires != nil {
-		expires = s.Expires.Format(time.RFC3339)
+	if d.Expires != nil {
+		expires = d.Expires.Format(time.RFC3339)
 	}
-	if s.Expired {
-		expires += " (it has)"
+	if d.Expired {
+		expires += " (expired)"
 	}
-	if s.Uses > 0 {
-		uses = fmt.Sprint(s.Uses)
+	if d.Uses > 0 {
+		uses = fmt.Sprint(d.Uses)
 	}
-	if s.Holder != nil {
-		holder = *s.Holder
+	if d.Holder != nil {
+		holder = *d.Holder
 	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, row := range [][2]string{
-		{"id", s.ID},
-		{"kind", s.Kind},
-		{"listener", s.Listener},
-		{"allows", strings.Join(s.Allows, ",")},
+		{"id", d.ID},
+		{"kind", d.Kind},
+		{"listener", d.Listener},
+		{"allows", strings.Join(d.Allows, ",")},
 		{"expires", expires},
 		{"uses", uses},
 		{"holder", holder},
-		{"addresses", strings.Join(s.Addrs, " ")},
+		{"addresses", strings.Join(d.Addrs, " ")},
 	} {
 		fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
 	}

@@ -1,13 +1,8 @@
-// Package token is mesh-token: tokens made, shown and revoked, the node id, and
-// the address book. What was asked for goes to standard output.
+// Package token is mesh-token: it makes, shows and revokes tokens, prints the id of
+// this node, and keeps the address book. Results go to standard output.
 package token
 
 import (
-	"fmt"
-	"io"
-	"math"
-	"strings"
-
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
@@ -24,181 +19,83 @@ func Command() *cli.Command {
 		Usage:     "make, show and revoke tokens; keep the address book",
 		ArgsUsage: "COMMAND",
 		Subcommands: []*cli.Command{
-			{Name: "id", Usage: "print this node's id", Action: id},
+			{Name: "id", Usage: "print the id of this node", Action: action(readNothing, printID)},
 			newCommand(),
 			showCommand(),
-			{Name: "revoke", Usage: "make a token worthless and end its links", ArgsUsage: "ID", Action: revoke},
+			{
+				Name: "revoke", ArgsUsage: "ID", Action: action(readRevoke, revoke),
+				Usage: "make a token invalid, and close the links it opened",
+			},
 			peerCommand(),
-			{Name: "allow", Usage: "let a node do CAPS here without a token; none takes that back", ArgsUsage: "NODEID|NAME CAPS", Action: allow},
-			{Name: "allowed", Usage: "print who may do what here without a token: node id, CAPS and names", Action: allowed},
+			{
+				Name: "allow", ArgsUsage: "NODEID|NAME CAPS", Action: action(readAllow, allow),
+				Usage: "let a node do CAPS here without a token; CAPS none: nothing",
+			},
+			{
+				Name: "allowed", Action: action(readNothing, printAllowed),
+				Usage: "print what each node may do here without a token",
+			},
 		},
 	}
 }
 
-// state is the key and the address book of this node.
-func state() (*identity.Key, identity.Book, error) {
-	dir, err := cmdline.Home()
-	if err != nil {
-		return nil, identity.Book{}, err
-	}
-	key, err := node.LoadKey(dir)
-	return key, identity.Book{Dir: dir}, err
-}
-
-// printLine writes one line to standard output.
-func printLine(c *cli.Context, line string) error {
-	if _, err := io.WriteString(c.App.Writer, line+"\n"); err != nil {
-		return fmt.Errorf("write to standard output: %w", cmdline.WriteError(err))
-	}
-	return nil
-}
-
-func id(c *cli.Context) error {
-	if _, err := cmdline.Args(c, 0, 0); err != nil {
-		return err
-	}
-	key, _, err := state()
-	if err != nil {
-		return err
-	}
-	return printLine(c, key.ID().String())
-}
-
-func newCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "new",
-		Usage: "print a token for a mesh-listen with the same MESH_HOME",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "allow", Value: proto.CapSend.String(), Usage: "let the bearer do `CAPS`: " + proto.AllCaps.String()},
-			cmdline.TTL(),
-			&cli.UintFlag{Name: "uses", Value: 1, Usage: "let `N` nodes use it; 0 for any number"},
-			&cli.StringFlag{Name: "to", Usage: "let only `NODEID` use it"},
-			cmdline.Addr(),
-		},
-		Action: newToken,
-	}
-}
-
-func newToken(c *cli.Context) error {
-	if _, err := cmdline.Args(c, 0, 0); err != nil {
-		return err
-	}
-	caps, err := proto.ParseCaps(c.String("allow"))
-	if err != nil {
-		return proto.Errorf(proto.Usage, "--allow: %w", err)
-	}
-	var holder identity.ID
-	if to := c.String("to"); to != "" {
-		if holder, err = identity.ParseID(to); err != nil {
-			return proto.Errorf(proto.Usage, "--to: %w", err)
-		}
-	}
-	if c.Uint("uses") > math.MaxUint16 {
-		return proto.Errorf(proto.Usage, "--uses is at most %d", math.MaxUint16)
-	}
-	key, book, err := state()
-	if err != nil {
-		return err
-	}
-	addrs := c.StringSlice("addr")
-	if len(addrs) == 0 {
-		if addrs, err = node.ListenerAddrs(book); err != nil {
+// action returns the action of a subcommand. read turns arguments and flags into
+// options and checks them. run does the work, in the state folder home.
+func action[O any](read func(*cli.Context) (O, error), run func(home string, o O, s cmdline.Streams) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		o, err := read(c)
+		if err != nil {
 			return err
 		}
+		home, err := cmdline.Home()
+		if err != nil {
+			return err
+		}
+		return run(home, o, cmdline.StreamsOf(c))
 	}
-	if len(addrs) == 0 {
-		return proto.Hint(proto.Errorf(proto.Usage, "no mesh-listen has run here yet, so its address is not known"), "--addr HOST:PORT says where it will be")
-	}
-	t, err := token.NewCapability(key, caps, c.Duration("ttl"), uint16(c.Uint("uses")), holder, addrs)
-	if err != nil {
-		return &proto.Error{Code: proto.Usage, Err: err}
-	}
-	text, err := t.Encode()
-	if err != nil {
-		return &proto.Error{Code: proto.Usage, Err: err}
-	}
-	return printLine(c, text)
 }
 
-func revoke(c *cli.Context) error {
-	args, err := cmdline.Args(c, 1, 1)
+// nothing is the options of a subcommand without arguments and flags.
+type nothing struct{}
+
+func readNothing(c *cli.Context) (nothing, error) {
+	_, err := cmdline.Args(c, 0, 0)
+	return nothing{}, err
+}
+
+// openState returns the node key in home, which is made at the first use, and the
+// address book.
+func openState(home string) (*identity.Key, identity.Book, error) {
+	key, err := node.LoadKey(home)
+	return key, identity.Book{Dir: home}, err
+}
+
+// usage gives an error about an argument its exit code.
+func usage(err error) error { return &proto.Error{Code: proto.Usage, Err: err} }
+
+func printID(home string, _ nothing, s cmdline.Streams) error {
+	key, _, err := openState(home)
 	if err != nil {
 		return err
+	}
+	return s.PrintLine(key.ID().String())
+}
+
+func readRevoke(c *cli.Context) (token.ID, error) {
+	args, err := cmdline.Args(c, 1, 1)
+	if err != nil {
+		return token.ID{}, err
 	}
 	id, err := token.ParseID(args[0])
 	if err != nil {
-		return proto.Hint(&proto.Error{Code: proto.Usage, Err: err}, "mesh-token show prints a token's id")
+		return id, proto.Hint(usage(err), "mesh-token show prints a token's id")
 	}
-	_, book, err := state()
-	if err != nil {
-		return err
-	}
-	return token.Revoke(book.Dir, id)
+	return id, nil
 }
 
-func allow(c *cli.Context) error {
-	args, err := cmdline.Args(c, 2, 2)
-	if err != nil {
+func revoke(home string, id token.ID, _ cmdline.Streams) error {
+	if _, _, err := openState(home); err != nil { // creates home
 		return err
 	}
-	var caps proto.Caps
-	if args[1] != "none" {
-		if caps, err = proto.ParseCaps(args[1]); err != nil {
-			return &proto.Error{Code: proto.Usage, Err: err}
-		}
-	}
-	_, book, err := state()
-	if err != nil {
-		return err
-	}
-	id, err := whoIs(book, args[0])
-	if err != nil {
-		return err
-	}
-	return book.Allow(id, caps)
-}
-
-func allowed(c *cli.Context) error {
-	if _, err := cmdline.Args(c, 0, 0); err != nil {
-		return err
-	}
-	_, book, err := state()
-	if err != nil {
-		return err
-	}
-	grants, err := book.Grants()
-	if err != nil {
-		return err
-	}
-	peers, err := book.Known()
-	if err != nil {
-		return err
-	}
-	names := make(map[identity.ID][]string)
-	for _, p := range peers {
-		names[p.ID] = append(names[p.ID], p.Name)
-	}
-	for _, g := range grants {
-		line := strings.TrimSpace(g.ID.String() + " " + g.Caps.String() + " " + strings.Join(names[g.ID], ","))
-		if err := printLine(c, line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// whoIs is the node that a node id, or a name of the address book, stands for.
-func whoIs(book identity.Book, text string) (identity.ID, error) {
-	if identity.CheckName(text) == nil {
-		p, found, err := book.Lookup(text)
-		if err == nil && !found {
-			err = proto.Hint(proto.Errorf(proto.Usage, "unknown peer %s", text), "mesh-token peer add "+text+" NODEID gives the name")
-		}
-		return p.ID, err
-	}
-	id, err := identity.ParseID(text)
-	if err != nil {
-		err = &proto.Error{Code: proto.Usage, Err: err}
-	}
-	return id, err
+	return token.Revoke(home, id)
 }
