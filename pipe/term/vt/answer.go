@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// MaxAnswerBytes bounds what one Write causes to be answered: who prints a
-// million questions gets no flood.
+// MaxAnswerBytes bounds the answers to one Write: a program that prints a million
+// queries gets no flood.
 const MaxAnswerBytes = 4096
 
 // answer replies to the program.
@@ -20,31 +20,31 @@ func (t *Terminal) answer(format string, args ...any) {
 	}
 }
 
-// answerAttributes is DA1: a VT220 with colour.
+// answerAttributes implements DA1. The answer is a VT220 with colour.
 func (t *Terminal) answerAttributes() { t.answer("\x1b[?62;22c") }
 
-// answerSecondary is DA2.
+// answerSecondary implements DA2.
 func (t *Terminal) answerSecondary() {
 	if t.arg(0, 0) == 0 {
 		t.answer("\x1b[>1;10;0c")
 	}
 }
 
-// answerTertiary is DA3.
+// answerTertiary implements DA3.
 func (t *Terminal) answerTertiary() {
 	if t.arg(0, 0) == 0 {
 		t.answer("\x1bP!|00000000\x1b\\")
 	}
 }
 
-// answerVersion is XTVERSION.
+// answerVersion implements XTVERSION.
 func (t *Terminal) answerVersion() {
 	if t.arg(0, 0) == 0 {
 		t.answer("\x1bP>|mesh-tty\x1b\\")
 	}
 }
 
-// answerStatus is DSR.
+// answerStatus implements DSR.
 func (t *Terminal) answerStatus(private bool) {
 	mark := ""
 	if private {
@@ -69,16 +69,16 @@ func (t *Terminal) answerStatus(private bool) {
 	}
 }
 
-// answerMode is DECRQM: 0 unknown, 1 set, 2 reset.
+// answerMode implements DECRQM. The answer is 0 for unknown, 1 for set, 2 for reset.
 func (t *Terminal) answerMode(private bool) {
 	n := t.arg(0, 0)
 	if !private {
 		state := 0
 		switch n {
 		case 4:
-			state = settled(t.modes.Insert)
+			state = modeState(t.modes.Insert)
 		case 20:
-			state = settled(t.modes.Newline)
+			state = modeState(t.modes.Newline)
 		}
 		t.answer("\x1b[%d;%d$y", n, state)
 		return
@@ -86,34 +86,34 @@ func (t *Terminal) answerMode(private bool) {
 	state := 0
 	switch n {
 	case 9, 1000, 1002, 1003:
-		state = settled(t.modes.Mouse == n)
+		state = modeState(t.modes.Mouse == n)
 	case 1005, 1006, 1015, 1016:
-		state = settled(t.modes.MouseFormat == n)
+		state = modeState(t.modes.MouseFormat == n)
 	case 47, 1047, 1049:
-		state = settled(t.active == t.alt)
+		state = modeState(t.active == t.alt)
 	default:
 		if flag := t.modes.flag(n); flag != nil {
-			state = settled(*flag)
+			state = modeState(*flag)
 		}
 	}
 	t.answer("\x1b[?%d;%d$y", n, state)
 }
 
-func settled(on bool) int {
+func modeState(on bool) int {
 	if on {
 		return 1
 	}
 	return 2
 }
 
-// reportSize is the report of mode 2048; a size in pixels there is none.
+// reportSize sends the report of mode 2048. The size in pixels is unknown: 0.
 func (t *Terminal) reportSize() { t.answer("\x1b[48;%d;%d;0;0t", t.rows, t.cols) }
 
-// answerKitty tells the flags of the keyboard protocol.
+// answerKitty reports the flags of the kitty keyboard protocol.
 func (t *Terminal) answerKitty() { t.answer("\x1b[?%du", t.active.keys.flags()) }
 
-// dcsDispatch answers the two questions that come as a device control string;
-// all others are skipped.
+// dcsDispatch answers the two queries that are device control strings. All other
+// strings are ignored.
 func (t *Terminal) dcsDispatch(text string) {
 	if t.intermediateN != 1 || t.final != 'q' {
 		return
@@ -121,14 +121,14 @@ func (t *Terminal) dcsDispatch(text string) {
 	switch t.intermediates[0] {
 	case '$': // DECRQSS
 		t.answerSetting(text)
-	case '+': // XTGETTCAP: nothing is known
+	case '+': // XTGETTCAP: no capability is known
 		if len(text) <= 256 && strings.Trim(text, "0123456789abcdefABCDEF;") == "" {
 			t.answer("\x1bP0+r%s\x1b\\", text)
 		}
 	}
 }
 
-// answerSetting is DECRQSS.
+// answerSetting implements DECRQSS.
 func (t *Terminal) answerSetting(what string) {
 	s := t.active
 	switch what {

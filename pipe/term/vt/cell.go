@@ -4,8 +4,8 @@ import "unicode/utf8"
 
 // A Cell is one character position.
 type Cell struct {
-	// Text is one character with what joins it; a space where nothing is; empty
-	// in the right half of a wide character.
+	// Text is one character with the zero-width ones after it; a space in an empty
+	// cell; empty in the right half of a wide character.
 	Text  string
 	Width int // 1, or 2 for a wide character; 0 for the right half of one
 	Style Style
@@ -13,8 +13,8 @@ type Cell struct {
 
 // cell is how a screen stores a Cell: 8 bytes, no pointers.
 type cell struct {
-	text uint32 // a code point, or cluster|number of a text; 0 is a blank
-	attr uint32 // number of a style <<2 | half
+	text uint32 // a code point, or cluster | number of a text; 0 is a blank
+	attr uint32 // number of a style << 2 | half
 }
 
 // cluster marks a cell.text that is the number of a text in Terminal.clusters.
@@ -31,7 +31,8 @@ const (
 func (c cell) half() uint32  { return c.attr & halves }
 func (c cell) style() uint32 { return c.attr >> 2 }
 
-// maxClusterBytes bounds the text of one cell; further joining characters are dropped.
+// maxClusterBytes bounds the text of one cell. Further zero-width characters are
+// dropped.
 const maxClusterBytes = 64
 
 func (t *Terminal) text(c cell) string {
@@ -56,7 +57,7 @@ var ascii = func() string {
 	return string(b)
 }()
 
-// export is c as the outside sees it.
+// export converts c to a Cell.
 func (t *Terminal) export(c cell) Cell {
 	width := 1
 	switch c.half() {
@@ -76,7 +77,7 @@ type interned[T comparable] struct {
 	limit   int // sweep when there are this many
 }
 
-// minSweep is how many values there must be before one looks which are unused.
+// minSweep is how many values there must be before a first search for unused ones.
 const minSweep = 4096
 
 func (in *interned[T]) init(zero T) {
@@ -97,10 +98,9 @@ func (in *interned[T]) number(v T) uint32 {
 
 func (in *interned[T]) full() bool { return len(in.values) >= in.limit }
 
-// keep drops the values that are not used and returns the new number of each.
-// Looking through the cells is then not due again before so many values were
-// added that it is paid for.
-func (in *interned[T]) keep(used []bool, cells int) []uint32 {
+// compact drops the unused values and returns the new number of each. The next
+// search through all cells is due only after enough values were added to pay for it.
+func (in *interned[T]) compact(used []bool, cells int) []uint32 {
 	renumbered := make([]uint32, len(in.values))
 	kept := in.values[:0:0]
 	clear(in.numbers)

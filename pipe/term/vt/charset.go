@@ -3,15 +3,15 @@ package vt
 // A charset is a set of graphic characters that a program designates by one letter.
 type charset byte
 
-// The sets that differ from ASCII in what programs still use: line drawing
-// and the British pound. All others are taken for ASCII.
+// The sets that programs still use: ASCII, line drawing and the British pound. All
+// others are treated as ASCII.
 const (
 	ascii7  charset = 0
 	drawing charset = '0'
 	british charset = 'A'
 )
 
-// charsets says which sets the four places G0 to G3 hold and which of them GL is.
+// charsets is the sets designated as G0 to G3, and which of them is shifted into GL.
 type charsets struct {
 	g  [4]charset
 	gl uint8
@@ -20,7 +20,7 @@ type charsets struct {
 // plain reports whether printable ASCII means itself.
 func (c *charsets) plain() bool { return c.g[c.gl] == ascii7 }
 
-// designate puts the set with this letter into place g.
+// designate makes the set with this letter G0, G1, G2 or G3, by g.
 func (c *charsets) designate(g int, letter byte) {
 	set := charset(letter)
 	if set != drawing && set != british {

@@ -1,6 +1,6 @@
 package vt
 
-// clamp brings the cursor inside the screen, and inside the margins in origin mode.
+// clamp moves the cursor into the screen, and in origin mode into the margins.
 func (t *Terminal) clamp() {
 	s := t.active
 	s.x = min(max(s.x, 0), t.cols-1)
@@ -11,8 +11,8 @@ func (t *Terminal) clamp() {
 	}
 }
 
-// moveTo puts the cursor at a place counted from 0; lines count from the top
-// margin in origin mode.
+// moveTo puts the cursor at column x and line y, counted from 0. In origin mode
+// lines count from the top margin.
 func (t *Terminal) moveTo(x, y int) {
 	s := t.active
 	if t.modes.Origin {
@@ -22,7 +22,7 @@ func (t *Terminal) moveTo(x, y int) {
 	t.clamp()
 }
 
-// up moves the cursor up n lines, not past the top margin if it is below that.
+// up moves the cursor up n lines. It stops at the top margin if it starts below it.
 func (t *Terminal) up(n int) {
 	t.clamp()
 	s := t.active
@@ -33,7 +33,8 @@ func (t *Terminal) up(n int) {
 	}
 }
 
-// down moves the cursor down n lines, not past the bottom margin if it is above that.
+// down moves the cursor down n lines. It stops at the bottom margin if it starts
+// above it.
 func (t *Terminal) down(n int) {
 	t.clamp()
 	s := t.active
@@ -44,7 +45,7 @@ func (t *Terminal) down(n int) {
 	}
 }
 
-// right moves the cursor n columns; n may be negative.
+// right moves the cursor n columns to the right; n may be negative.
 func (t *Terminal) right(n int) {
 	t.clamp()
 	t.active.x += n
@@ -62,7 +63,7 @@ func (t *Terminal) reverseIndex() {
 	}
 }
 
-// lineFeed is LF, VT and FF.
+// lineFeed implements LF, VT and FF.
 func (t *Terminal) lineFeed() {
 	s := t.active
 	if t.modes.Newline {
@@ -80,13 +81,14 @@ func (t *Terminal) backspace() {
 	}
 }
 
-// saveCursor is DECSC.
+// saveCursor implements DECSC.
 func (t *Terminal) saveCursor() {
 	s := t.active
 	s.saved = saved{min(s.x, t.cols-1), s.y, t.pen, t.charsets, t.modes.Origin}
 }
 
-// restoreCursor is DECRC. Where nothing was saved it goes home, all plain.
+// restoreCursor implements DECRC. If no cursor was saved, the cursor goes home, in
+// the default style.
 func (t *Terminal) restoreCursor() {
 	s := t.active
 	s.x, s.y = s.saved.x, s.saved.y
@@ -97,7 +99,7 @@ func (t *Terminal) restoreCursor() {
 
 func (t *Terminal) setPen(p style) { t.pen, t.penKnown = p, false }
 
-// defaultTabs returns a stop every eight columns, after those of old.
+// defaultTabs returns the stops of old, and one every eight columns behind them.
 func defaultTabs(old []bool, cols int) []bool {
 	tabs := make([]bool, cols)
 	for i := copy(tabs, old); i < cols; i++ {

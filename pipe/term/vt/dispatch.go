@@ -1,6 +1,6 @@
 package vt
 
-// execute carries out a control character of the lower set.
+// execute carries out a C0 control character.
 func (t *Terminal) execute(b byte) {
 	t.printed = 0
 	switch b {
@@ -30,12 +30,12 @@ func (t *Terminal) escDispatch(final byte) {
 		case '(', ')', '*', '+': // SCS, sets of 94
 			t.charsets.designate(int(i-'('), final)
 		case '-', '.': // SCS, sets of 96
-			t.charsets.designate(int(i-'-')+1, 'B') // none of them is known
+			t.charsets.designate(int(i-'-')+1, 'B') // all unknown: ASCII
 		case '#':
 			if final == '8' {
 				t.align()
 			}
-		case '%': // DOCS: UTF-8 it is and stays
+		case '%': // DOCS: the encoding stays UTF-8
 			if final == '@' || final == 'G' {
 				t.charsets.gl, t.charsets.g[0] = 0, ascii7
 			}
@@ -91,35 +91,79 @@ func (t *Terminal) csiDispatch(final byte) {
 	t.printed = 0
 }
 
-// csiPlain is the sequences of numbers and a letter only.
+// csiPlain carries out a sequence of parameters and a final byte alone: here SGR,
+// the modes and the reports.
 func (t *Terminal) csiPlain(final byte) {
+	switch final {
+	case 'c': // DA1
+		if t.arg(0, 0) == 0 {
+			t.answerAttributes()
+		}
+	case 'g':
+		t.clearTab(t.arg(0, 0))
+	case 'h', 'l':
+		t.setModes(final == 'h')
+	case 'm':
+		t.selectGraphics()
+	case 'n':
+		t.answerStatus(false)
+	case 'r':
+		t.setMargins(t.arg(0, 1), t.arg(1, t.rows))
+	case 't':
+		t.windowOp()
+	default:
+		t.csiCursor(final)
+	}
+}
+
+// csiCursor carries out the plain sequences that move, save or restore the cursor,
+// and leaves the others to csiEdit.
+func (t *Terminal) csiCursor(final byte) {
 	s := t.active
 	n := t.arg(0, 1)
+	switch final {
+	case 'A': // CUU
+		t.up(n)
+	case 'B', 'e': // CUD, VPR
+		t.down(n)
+	case 'C', 'a': // CUF, HPR
+		t.right(n)
+	case 'D': // CUB
+		t.right(-n)
+	case 'E': // CNL
+		t.down(n)
+		s.x = 0
+	case 'F': // CPL
+		t.up(n)
+		s.x = 0
+	case 'G', '`': // CHA, HPA
+		s.x = n - 1
+		t.clamp()
+	case 'H', 'f': // CUP, HVP
+		t.moveTo(t.arg(1, 1)-1, n-1)
+	case 'I': // CHT
+		t.tab(n)
+	case 'Z': // CBT
+		t.backTab(n)
+	case 'd': // VPA
+		t.moveTo(min(s.x, t.cols-1), n-1)
+	case 's':
+		t.saveCursor()
+	case 'u':
+		t.restoreCursor()
+	default:
+		t.csiEdit(final, n)
+	}
+}
+
+// csiEdit carries out the plain sequences that change the screen, and ignores all
+// others.
+func (t *Terminal) csiEdit(final byte, n int) {
+	s := t.active
 	switch final {
 	case '@': // ICH
 		t.clamp()
 		t.insertCells(s.line(s.y), s.x, n, t.erased())
-	case 'A':
-		t.up(n)
-	case 'B', 'e':
-		t.down(n)
-	case 'C', 'a':
-		t.right(n)
-	case 'D':
-		t.right(-n)
-	case 'E':
-		t.down(n)
-		s.x = 0
-	case 'F':
-		t.up(n)
-		s.x = 0
-	case 'G', '`':
-		s.x = n - 1
-		t.clamp()
-	case 'H', 'f':
-		t.moveTo(t.arg(1, 1)-1, n-1)
-	case 'I':
-		t.tab(n)
 	case 'J':
 		t.eraseDisplay(t.arg(0, 0), false)
 	case 'K':
@@ -133,43 +177,19 @@ func (t *Terminal) csiPlain(final byte) {
 	case 'P': // DCH
 		t.clamp()
 		t.deleteCells(s.line(s.y), s.x, n, t.erased())
-	case 'S':
+	case 'S': // SU
 		s.scrollUp(s.top, s.bottom, n, t.erased())
-	case 'T':
+	case 'T': // SD
 		s.scrollDown(s.top, s.bottom, n, t.erased())
 	case 'X': // ECH
 		t.clamp()
 		t.erase(s.y, s.x, s.x+n, false)
-	case 'Z':
-		t.backTab(n)
 	case 'b':
 		t.repeat(n)
-	case 'c':
-		if t.arg(0, 0) == 0 {
-			t.answerAttributes()
-		}
-	case 'd':
-		t.moveTo(min(s.x, t.cols-1), n-1)
-	case 'g':
-		t.clearTab(t.arg(0, 0))
-	case 'h', 'l':
-		t.setModes(final == 'h')
-	case 'm':
-		t.graphics()
-	case 'n':
-		t.answerStatus(false)
-	case 'r':
-		t.setMargins(n, t.arg(1, t.rows))
-	case 's':
-		t.saveCursor()
-	case 't':
-		t.windowOp()
-	case 'u':
-		t.restoreCursor()
 	}
 }
 
-// csiPrefixed is the sequences that begin with one of < = > ?.
+// csiPrefixed carries out a sequence with a private prefix: one of < = > ?.
 func (t *Terminal) csiPrefixed(final byte) {
 	switch string([]byte{t.prefix, final}) {
 	case "?J":
@@ -199,7 +219,8 @@ func (t *Terminal) csiPrefixed(final byte) {
 	}
 }
 
-// csiIntermediate is the sequences with a byte between the numbers and the letter.
+// csiIntermediate carries out a sequence with an intermediate byte between the
+// parameters and the final byte.
 func (t *Terminal) csiIntermediate(final byte) {
 	s := t.active
 	n := t.arg(0, 1)
@@ -233,7 +254,7 @@ func (t *Terminal) csiIntermediate(final byte) {
 	}
 }
 
-// setMargins is DECSTBM, lines counted from 1.
+// setMargins implements DECSTBM. Lines count from 1.
 func (t *Terminal) setMargins(top, bottom int) {
 	bottom = min(bottom, t.rows)
 	if bottom <= top {
@@ -243,7 +264,7 @@ func (t *Terminal) setMargins(top, bottom int) {
 	t.moveTo(0, 0)
 }
 
-// clearTab is TBC.
+// clearTab implements TBC.
 func (t *Terminal) clearTab(what int) {
 	switch x := t.active.x; {
 	case what == 3:
@@ -253,17 +274,17 @@ func (t *Terminal) clearTab(what int) {
 	}
 }
 
-// softReset is DECSTR.
+// softReset implements DECSTR.
 func (t *Terminal) softReset() {
 	s := t.active
 	s.top, s.bottom = 0, t.rows-1
 	s.saved = saved{}
 	t.setPen(style{})
 	t.charsets = charsets{}
-	t.modes.soften()
+	t.modes.softReset()
 }
 
-// reset is RIS. The title stays, as in xterm.
+// reset implements RIS. Titles stay, as in xterm.
 func (t *Terminal) reset() {
 	t.main.reset()
 	t.alt.reset()

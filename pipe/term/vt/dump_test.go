@@ -27,7 +27,7 @@ func dump(t *Terminal) string {
 		dumpScreen(&b, t, t.alt, "alt")
 	}
 	for i := range t.main.history {
-		dumpRow(&b, t, t.main.past(i), fmt.Sprint("history ", i))
+		dumpRow(&b, t, t.main.historyLine(i), fmt.Sprint("history ", i))
 	}
 	return b.String()
 }
@@ -87,8 +87,8 @@ func check(t *Terminal) error {
 				return fmt.Errorf("line %d: %w", y, err)
 			}
 		}
-		if len(s.history) > s.keep {
-			return fmt.Errorf("%d lines of history, %d wanted", len(s.history), s.keep)
+		if len(s.history) > s.maxHistory {
+			return fmt.Errorf("%d lines of history, %d wanted", len(s.history), s.maxHistory)
 		}
 	}
 	return nil

@@ -1,10 +1,11 @@
 package vt
 
-// insertCells makes room for n blanks at column x; what leaves on the right is lost.
+// insertCells inserts n blanks at column x. Cells that are pushed out on the right
+// are lost.
 func (t *Terminal) insertCells(r *row, x, n int, blank cell) {
 	n = min(n, t.cols-x)
-	r.split(x, blank)
-	r.split(t.cols-n, blank)
+	r.splitWide(x, blank)
+	r.splitWide(t.cols-n, blank)
 	if x < r.used {
 		copy(r.cells[x+n:], r.cells[x:r.used])
 		r.used = min(r.used+n, t.cols)
@@ -12,11 +13,11 @@ func (t *Terminal) insertCells(r *row, x, n int, blank cell) {
 	r.put(x, x+n, blank)
 }
 
-// deleteCells takes n cells out at column x; blanks come in on the right.
+// deleteCells deletes n cells at column x. Blanks come in on the right.
 func (t *Terminal) deleteCells(r *row, x, n int, blank cell) {
 	n = min(n, t.cols-x)
-	r.split(x, blank)
-	r.split(x+n, blank)
+	r.splitWide(x, blank)
+	r.splitWide(x+n, blank)
 	if x < r.used {
 		moved := copy(r.cells[x:], r.cells[min(x+n, r.used):r.used])
 		clear(r.cells[x+moved : r.used])
@@ -25,7 +26,7 @@ func (t *Terminal) deleteCells(r *row, x, n int, blank cell) {
 	r.fill(t.cols-n, t.cols, blank)
 }
 
-// put is fill for cells in a row's middle: used does not shrink.
+// put sets the cells from start to end, as fill does, but never reduces used.
 func (r *row) put(start, end int, c cell) {
 	for i := start; i < end && (i < r.used || c != (cell{})); i++ {
 		r.cells[i] = c
@@ -33,7 +34,7 @@ func (r *row) put(start, end int, c cell) {
 	}
 }
 
-// erase blanks columns start to end of line y; selectively spares what is protected.
+// erase blanks columns start to end of line y; selectively, it spares protected cells.
 func (t *Terminal) erase(y, start, end int, selectively bool) {
 	r := t.active.line(y)
 	end = min(end, t.cols)
@@ -44,22 +45,22 @@ func (t *Terminal) erase(y, start, end int, selectively bool) {
 	if selectively {
 		for x := start; x < end; x++ {
 			if t.styles.values[r.at(x).style()].attr&Protected == 0 {
-				r.split(x, blank)
-				r.split(x+1, blank)
+				r.splitWide(x, blank)
+				r.splitWide(x+1, blank)
 				r.put(x, x+1, blank)
 			}
 		}
 		return
 	}
-	r.split(start, blank)
-	r.split(end, blank)
+	r.splitWide(start, blank)
+	r.splitWide(end, blank)
 	r.fill(start, end, blank)
 	if r.used == 0 {
 		r.wide = false
 	}
 }
 
-// eraseDisplay is ED and DECSED.
+// eraseDisplay implements ED and DECSED.
 func (t *Terminal) eraseDisplay(what int, selectively bool) {
 	s := t.active
 	first, last := 0, t.rows-1
@@ -82,7 +83,7 @@ func (t *Terminal) eraseDisplay(what int, selectively bool) {
 	}
 }
 
-// eraseLine is EL and DECSEL.
+// eraseLine implements EL and DECSEL.
 func (t *Terminal) eraseLine(what int, selectively bool) {
 	s := t.active
 	switch what {
@@ -95,11 +96,11 @@ func (t *Terminal) eraseLine(what int, selectively bool) {
 	}
 }
 
-// withinMargins reports whether the cursor is where lines and columns may be
-// inserted and deleted.
+// withinMargins reports whether the cursor is between the scrolling margins: only
+// there are lines and columns inserted and deleted.
 func (s *screen) withinMargins() bool { return s.y >= s.top && s.y <= s.bottom }
 
-// insertLines is IL.
+// insertLines implements IL.
 func (t *Terminal) insertLines(n int) {
 	if s := t.active; s.withinMargins() {
 		s.scrollDown(s.y, s.bottom, n, t.erased())
@@ -107,7 +108,7 @@ func (t *Terminal) insertLines(n int) {
 	}
 }
 
-// deleteLines is DL.
+// deleteLines implements DL.
 func (t *Terminal) deleteLines(n int) {
 	if s := t.active; s.withinMargins() {
 		s.scrollUp(s.y, s.bottom, n, t.erased())
@@ -115,7 +116,8 @@ func (t *Terminal) deleteLines(n int) {
 	}
 }
 
-// eachMarginLine calls f for the lines between the margins, if the cursor is there.
+// eachMarginLine calls f for each line between the margins, if the cursor is between
+// them too.
 func (t *Terminal) eachMarginLine(f func(*row)) {
 	s := t.active
 	if !s.withinMargins() {
@@ -126,7 +128,7 @@ func (t *Terminal) eachMarginLine(f func(*row)) {
 	}
 }
 
-// align fills the screen with E (DECALN).
+// align implements DECALN: it fills the screen with E.
 func (t *Terminal) align() {
 	s := t.active
 	s.top, s.bottom = 0, t.rows-1

@@ -42,7 +42,7 @@ func goldenOf(t *Terminal, at int) golden {
 	}
 	if !m.AltScreen {
 		for i := t.HistoryLen() - 1; i >= 0; i-- {
-			g.History = append(g.History, goldenLine(t, t.main.past(i)))
+			g.History = append(g.History, goldenLine(t, t.main.historyLine(i)))
 		}
 	}
 	return g

@@ -1,6 +1,6 @@
 package vt
 
-// Text returns the screen as lines without the blanks at their ends.
+// Text returns the lines of the screen without trailing blanks.
 func (t *Terminal) Text() []string {
 	lines := make([]string, t.rows)
 	for y := range lines {
@@ -20,23 +20,23 @@ func (t *Terminal) lineText(r *row) string {
 	return string(b)
 }
 
-// Line returns the cells of a row of the screen, from 0 at the top. The slice
-// is the caller's.
+// Line returns the cells of line y of the screen, 0 being the top. The caller owns
+// the slice.
 func (t *Terminal) Line(y int) []Cell { return t.cells(t.active.line(y)) }
 
-// History returns the cells of a line that scrolled off the main screen, 0
-// being the newest. It may be shorter or longer than the screen is wide now.
-func (t *Terminal) History(i int) []Cell { return t.cells(t.main.past(i)) }
+// History returns the cells of line i of the history, which scrolled off the main
+// screen, 0 being the newest. Its length may differ from the screen's width.
+func (t *Terminal) History(i int) []Cell { return t.cells(t.main.historyLine(i)) }
 
-// HistoryLen returns how many lines of history there are.
+// HistoryLen returns the number of lines in the history.
 func (t *Terminal) HistoryLen() int { return len(t.main.history) }
 
-// HistoryWithin returns how many of the newest lines of history have at most so many
-// cells together, which is what a snapshot of them costs.
+// HistoryWithin returns how many of the newest lines of the history have at most the
+// given number of cells together: the size of a snapshot grows with the cells.
 func (t *Terminal) HistoryWithin(cells int) int {
 	n := 0
 	for n < len(t.main.history) {
-		if cells -= t.main.past(n).used; cells < 0 {
+		if cells -= t.main.historyLine(n).used; cells < 0 {
 			break
 		}
 		n++
@@ -44,12 +44,12 @@ func (t *Terminal) HistoryWithin(cells int) int {
 	return n
 }
 
-// Numbers returns the number of the oldest line that is kept, and that of the line
-// at the top of the screen. Lines are numbered in the order in which they came, and
-// keep their numbers when they scroll off the screen: after the history come the
-// lines of the main screen, and then, while it is shown, those of the alternate one.
+// Numbers returns the number of the oldest line in the history, and that of the line
+// at the top of the screen. Lines are numbered from the oldest on, and keep their
+// numbers when they scroll off the screen: first the history, then the lines of the
+// main screen, then, while it is shown, those of the alternate screen.
 func (t *Terminal) Numbers() (oldest, top int) {
-	top = t.main.gone
+	top = t.main.pushed
 	oldest = top - len(t.main.history)
 	if t.active == t.alt {
 		top += t.rows
@@ -57,14 +57,14 @@ func (t *Terminal) Numbers() (oldest, top int) {
 	return oldest, top
 }
 
-// Numbered returns the cells of the line with a number, one that is kept or on the
-// screen. It may be shorter or longer than the screen is wide. The slice is the
-// caller's.
+// Numbered returns the cells of the line with number n, which must be in the history
+// or on the screen. Its length may differ from the screen's width. The caller owns
+// the slice.
 func (t *Terminal) Numbered(n int) []Cell {
-	y := n - t.main.gone
+	y := n - t.main.pushed
 	switch {
 	case y < 0:
-		return t.cells(t.main.past(-1 - y))
+		return t.cells(t.main.historyLine(-1 - y))
 	case y < t.rows:
 		return t.cells(t.main.line(y))
 	}

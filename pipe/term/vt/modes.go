@@ -1,7 +1,7 @@
 package vt
 
-// Modes is how a terminal is set. A viewer that may type needs those of the
-// keyboard and the mouse to send what the program expects.
+// Modes is the modes of a terminal. A viewer that may type needs those of keyboard and
+// mouse to send what the program expects.
 type Modes struct {
 	CursorKeys    bool // DECCKM, ?1: arrows send ESC O
 	Keypad        bool // DECKPAM, ESC =
@@ -14,14 +14,14 @@ type Modes struct {
 	CursorStyle   int  // DECSCUSR: 0 default, 1 to 6
 	CursorBlink   bool // ?12
 
-	Mouse       int  // what is reported: 0, 9, 1000, 1002 or 1003
-	MouseFormat int  // how: 0, 1005, 1006, 1015 or 1016
+	Mouse       int  // which events are reported: 0, 9, 1000, 1002 or 1003
+	MouseFormat int  // in which encoding: 0, 1005, 1006, 1015 or 1016
 	WheelKeys   bool // ?1007: on the alternate screen the wheel sends arrows
 	Focus       bool // ?1004
 	Paste       bool // ?2004: bracketed paste
 	ColorScheme bool // ?2031: light and dark are reported
 	SizeReports bool // ?2048: sizes are reported
-	Sync        bool // ?2026: do not draw what is half done
+	Sync        bool // ?2026: synchronized output: the program is in the middle of drawing
 	Kitty       int  // flags of the kitty keyboard protocol
 	OtherKeys   int  // modifyOtherKeys: 0, 1 or 2
 
@@ -30,8 +30,8 @@ type Modes struct {
 
 func defaultModes() Modes { return Modes{Wrap: true, CursorVisible: true, WheelKeys: true} }
 
-// soften resets the modes that DECSTR does.
-func (m *Modes) soften() {
+// softReset resets the modes that DECSTR resets.
+func (m *Modes) softReset() {
 	m.CursorKeys, m.Keypad, m.Origin, m.Insert, m.Focus, m.Paste, m.Sync = false, false, false, false, false, false, false
 	m.Wrap, m.CursorVisible = true, true
 	m.CursorStyle = 0
@@ -43,7 +43,7 @@ func (m *Modes) setCursorStyle(n int) {
 	}
 }
 
-// setModes is SM and RM.
+// setModes implements SM and RM.
 func (t *Terminal) setModes(on bool) {
 	for _, p := range t.values() {
 		switch p {
@@ -55,7 +55,7 @@ func (t *Terminal) setModes(on bool) {
 	}
 }
 
-// setPrivateModes is DECSET and DECRST.
+// setPrivateModes implements DECSET and DECRST.
 func (t *Terminal) setPrivateModes(on bool) {
 	for _, p := range t.values() {
 		if flag := t.modes.flag(int(p)); flag != nil {
@@ -94,8 +94,8 @@ func (t *Terminal) setPrivateModes(on bool) {
 	}
 }
 
-// flag returns where the private mode with this number is kept, nil if it is
-// no simple one.
+// flag returns the field of the private mode with this number, nil for a mode that is
+// unknown or more than a bool.
 func (m *Modes) flag(mode int) *bool {
 	switch mode {
 	case 1:
@@ -128,8 +128,8 @@ func (m *Modes) flag(mode int) *bool {
 	return nil
 }
 
-// switchScreen goes to the alternate screen, which is always empty then, or
-// back. The cursor stays where it is, but if it is saved and restored.
+// switchScreen switches to the alternate screen and clears it, or back to the main
+// one. The cursor keeps its place, unless it is restored.
 func (t *Terminal) switchScreen(toAlt, withCursor bool) {
 	from, to := t.active, t.main
 	if toAlt {
@@ -154,16 +154,16 @@ func (t *Terminal) switchScreen(toAlt, withCursor bool) {
 	t.clampOrigin()
 }
 
-// clampOrigin keeps the cursor between the margins in origin mode; it may keep
-// its place behind the last column.
+// clampOrigin moves the cursor between the margins in origin mode. It may stay behind
+// the last column.
 func (t *Terminal) clampOrigin() {
 	if s := t.active; t.modes.Origin {
 		s.y = min(max(s.y, s.top), s.bottom)
 	}
 }
 
-// keyStack is the flags of the kitty keyboard protocol, of one screen: those in
-// force and those to go back to.
+// keyStack is the kitty keyboard protocol's flags of one screen: those in force, and
+// the stack of earlier ones.
 // https://sw.kovidgoyal.net/kitty/keyboard-protocol/#progressive-enhancement
 type keyStack struct {
 	now   uint8
@@ -171,10 +171,10 @@ type keyStack struct {
 	n     int
 }
 
-// maxKeys is how many flags are kept; the oldest gives way to one more.
+// maxKeys bounds the stack. When it is full, the oldest entry makes room.
 const maxKeys = 8
 
-// keyFlags is all the flags there are.
+// keyFlags is all flags that the protocol defines.
 const keyFlags = 31
 
 func (k *keyStack) flags() int { return int(k.now) }
@@ -211,10 +211,10 @@ func (k *keyStack) pop(n int) {
 	clear(k.under[k.n:])
 }
 
-// setOtherKeys is XTMODKEYS, of which only modifyOtherKeys (4) is known.
+// setOtherKeys implements XTMODKEYS, of which only modifyOtherKeys (4) is known.
 func (t *Terminal) setOtherKeys() {
 	switch {
-	case t.paramN == 1 && t.arg(0, 0) == 0: // all of them
+	case t.paramN == 1 && t.arg(0, 0) == 0: // resets all of them
 		t.modes.OtherKeys = 0
 	case t.arg(0, 0) == 4:
 		if v := t.arg(1, 0); v <= 2 {

@@ -7,21 +7,20 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of what a program can make a terminal remember, in bytes.
+// Limits of what a program can make a terminal store, in bytes unless noted.
 const (
 	maxTitleBytes = 1024
 	maxLinkBytes  = 2048
 	maxLinksBytes = 1 << 20 // of all links together
 	maxTitles     = 10      // on the stack of titles
 	maxLinkID     = 256
-	linkOverhead  = 64 // what a link takes besides its text
+	linkOverhead  = 64 // the memory of a link besides its text
 )
 
-// refusals is how many links are refused before it is looked again whether
-// there is room.
-const refusals = 8192
+// refusalsPerSweep is how many links are refused between two searches for unused ones.
+const refusalsPerSweep = 8192
 
-// titles are the window's and the icon's names, and those to go back to.
+// titles is the titles of window and icon, and the stacks of earlier ones.
 type titles struct {
 	window, icon   string
 	windows, icons []string
@@ -57,7 +56,7 @@ func (t *Terminal) oscDispatch(text string) {
 	}
 }
 
-// title returns as much of s as is kept, cut between characters.
+// title truncates s to maxTitleBytes, between two characters.
 func title(s string) string {
 	if len(s) <= maxTitleBytes {
 		return s
@@ -69,7 +68,7 @@ func title(s string) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-// setLink is OSC 8 ; params ; address. An empty address ends the link.
+// setLink implements OSC 8; params; address. An empty address ends the link.
 func (t *Terminal) setLink(s string) {
 	params, address, ok := strings.Cut(s, ";")
 	if !ok {
@@ -92,15 +91,15 @@ func (t *Terminal) setLink(s string) {
 	t.pen.link = t.linkNumber(id + "\x00" + address)
 }
 
-// linkNumber is the number of a link, 0 if there is no room for it.
+// linkNumber returns the number of a link, or 0 if there is no room for it.
 func (t *Terminal) linkNumber(link string) uint32 {
 	n, known := t.links.numbers[link]
 	if known {
 		return n
 	}
 	if t.linkBytes > maxLinksBytes {
-		if t.linksRefused++; t.linksRefused%refusals == 1 {
-			t.sweep() // it takes long: not for every one that is refused
+		if t.linksRefused++; t.linksRefused%refusalsPerSweep == 1 {
+			t.sweep() // too slow to do for every link that is refused
 		}
 		if t.linkBytes > maxLinksBytes {
 			return 0
@@ -110,14 +109,14 @@ func (t *Terminal) linkNumber(link string) uint32 {
 	return t.links.number(link)
 }
 
-// splitLink takes apart what is interned for a link.
+// splitLink returns the parts of a link as it is interned.
 func splitLink(s string) (id, address string) {
 	id, address, _ = strings.Cut(s, "\x00")
 	return id, address
 }
 
-// windowOp is XTWINOPS, of which only the stack of titles and the size in
-// characters are known.
+// windowOp implements the XTWINOPS that push and pop titles and report the size in
+// characters.
 func (t *Terminal) windowOp() {
 	which := t.arg(1, 0)
 	switch t.arg(0, 0) {

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// palette is the colours that a program has changed; 0 is one it has not.
+// palette is the colours that a program has changed. 0 is an unchanged one.
 type palette struct {
 	indexed map[uint8]Color
 	special [3]Color // foreground, background, cursor
 }
 
-// What is answered to who asks for a colour that was not changed.
+// The answers to queries for unchanged colours.
 var (
 	defaultSpecial = [3]Color{RGB(0xd0, 0xd0, 0xd0), RGB(0, 0, 0), RGB(0xd0, 0xd0, 0xd0)}
 	first16        = [16]uint32{
@@ -21,7 +21,7 @@ var (
 	}
 )
 
-// color returns what colour i of the palette is: xterm's, if it was not changed.
+// color returns colour i of the palette; if the program has not changed it, xterm's.
 func (p *palette) color(i uint8) Color {
 	if c, ok := p.indexed[i]; ok {
 		return c
@@ -44,7 +44,7 @@ func cube(i uint8) uint8 {
 	return 55 + 40*i
 }
 
-// setColors is OSC 4 ; index ; colour ; …, where ? asks.
+// setColors implements OSC 4; index; colour; …. A colour of ? is a query.
 func (t *Terminal) setColors(s string) {
 	parts := strings.Split(s, ";")
 	for i := 0; i+1 < len(parts); i += 2 {
@@ -63,7 +63,7 @@ func (t *Terminal) setColors(s string) {
 	}
 }
 
-// resetColors is OSC 104 ; index ; …, all without one.
+// resetColors implements OSC 104; index; …. Without an index it resets all colours.
 func (t *Terminal) resetColors(s string) {
 	if s == "" {
 		t.palette.indexed = nil
@@ -76,7 +76,8 @@ func (t *Terminal) resetColors(s string) {
 	}
 }
 
-// setSpecialColors is OSC 10, 11 and 12: more than one colour go to the next ones.
+// setSpecialColors implements OSC 10, 11 and 12. Further colours in s are for the
+// numbers that follow.
 func (t *Terminal) setSpecialColors(first int, s string) {
 	for part := range strings.SplitSeq(s, ";") {
 		if first >= len(t.palette.special) {
@@ -95,7 +96,7 @@ func (t *Terminal) setSpecialColors(first int, s string) {
 	}
 }
 
-// spec writes a colour as X11 does.
+// spec returns a colour in X11's notation.
 func spec(c Color) string {
 	r, g, b, _ := c.RGB()
 	return fmt.Sprintf("rgb:%02x%02x/%02x%02x/%02x%02x", r, r, g, g, b, b)

@@ -2,7 +2,7 @@ package vt
 
 import "unicode/utf8"
 
-// A state is one of the parser's, by the names of the VT500 table.
+// A state of the parser has the name that it has in Williams' VT500 diagram.
 type state uint8
 
 const (
@@ -17,10 +17,10 @@ const (
 	dcsParam
 	dcsIntermediate
 
-	// From here on all bytes but a few belong to a string.
+	// From here on almost all bytes belong to a string.
 	oscString
 	dcsPassthrough
-	ignoreString // SOS, PM, APC, and DCS that is not understood
+	ignoreString // SOS, PM, APC, and an invalid DCS
 )
 
 const (
@@ -33,9 +33,9 @@ const (
 
 const (
 	maxParams        = 32
-	maxParam         = 65535 // larger numbers count as this
+	maxParam         = 65535 // larger values are reduced to this
 	maxIntermediates = 2
-	// maxStringBytes bounds what is kept of an OSC or DCS. A longer one has no effect.
+	// maxStringBytes bounds the text of an OSC or DCS. A longer one has no effect.
 	maxStringBytes = 64 << 10
 )
 
@@ -45,30 +45,30 @@ type parser struct {
 
 	prefix        byte // < = > or ?
 	intermediates [maxIntermediates]byte
-	intermediateN int // may be more than fit: then the sequence has no effect
+	intermediateN int // may exceed maxIntermediates: then the sequence has no effect
 
-	params [maxParams]int32 // -1 where nothing stands
+	params [maxParams]int32 // -1 for an empty one
 	paramN int
-	subs   uint32 // bit i: params[i] stands after a colon
+	subs   uint32 // bit i: params[i] follows a colon
 
-	final  byte   // of the DCS in data
+	final  byte   // of the DCS whose text is in data
 	data   []byte // of an OSC or DCS
 	excess bool   // data was longer than maxStringBytes
 
 	partial    [utf8.UTFMax]byte // of a character
 	partialLen int
 
-	printed int // width of the character before the cursor, if printing it was the last thing done
+	printed int // width of the last printed character; 0 if anything else came after it
 }
 
-// clear begins a sequence.
+// clear prepares for a new sequence.
 func (p *parser) clear() {
 	p.prefix, p.intermediateN = 0, 0
 	p.params[0], p.paramN, p.subs = -1, 1, 0
 	p.data, p.excess, p.final = p.data[:0], false, 0
 }
 
-// step takes one byte of ASCII in a state other than ground and the strings.
+// step handles one byte of ASCII in a state other than ground and the strings.
 func (t *Terminal) step(b byte) {
 	switch {
 	case b == esc:
@@ -97,17 +97,27 @@ func (t *Terminal) step(b byte) {
 		t.state = ground
 		t.escDispatch(b)
 	case csiEntry, csiParam, csiIntermediate:
-		t.csiByte(b)
+		if b < '@' {
+			t.parameterByte(b, csiStates)
+			return
+		}
+		t.state = ground
+		t.csiDispatch(b)
 	case csiIgnore:
 		if b >= '@' {
 			t.state = ground
 		}
-	default:
-		t.dcsByte(b)
+	default: // dcsEntry, dcsParam, dcsIntermediate
+		if b < '@' {
+			t.parameterByte(b, dcsStates)
+			return
+		}
+		t.final = b
+		t.state = dcsPassthrough
 	}
 }
 
-// escapeByte takes the byte after ESC.
+// escapeByte handles the byte after ESC.
 func (t *Terminal) escapeByte(b byte) {
 	switch {
 	case b < 0x30:
@@ -127,54 +137,32 @@ func (t *Terminal) escapeByte(b byte) {
 	}
 }
 
-// csiByte takes a printable byte after CSI.
-func (t *Terminal) csiByte(b byte) {
+// sequenceStates is the states between an introducer and the final byte.
+type sequenceStates struct{ entry, param, intermediate, ignore state }
+
+var (
+	csiStates = sequenceStates{csiEntry, csiParam, csiIntermediate, csiIgnore}
+	dcsStates = sequenceStates{dcsEntry, dcsParam, dcsIntermediate, ignoreString}
+)
+
+// parameterByte handles a printable byte after CSI or DCS, before the final byte.
+func (t *Terminal) parameterByte(b byte, states sequenceStates) {
 	switch {
-	case b >= '@':
-		t.state = ground
-		t.csiDispatch(b)
 	case b < 0x30:
 		t.collect(b)
-		t.state = csiIntermediate
-	case t.state == csiIntermediate:
-		t.state = csiIgnore
+		t.state = states.intermediate
+	case t.state == states.intermediate, b >= '<' && t.state != states.entry:
+		t.state = states.ignore
 	case b >= '<':
-		if t.state != csiEntry {
-			t.state = csiIgnore
-			return
-		}
 		t.prefix = b
-		t.state = csiParam
+		t.state = states.param
 	default:
 		t.param(b)
-		t.state = csiParam
+		t.state = states.param
 	}
 }
 
-// dcsByte takes a printable byte after DCS, up to the one that says what the DCS is.
-func (t *Terminal) dcsByte(b byte) {
-	switch {
-	case b >= '@':
-		t.final = b
-		t.state = dcsPassthrough
-	case b < 0x30:
-		t.collect(b)
-		t.state = dcsIntermediate
-	case t.state == dcsIntermediate:
-		t.state = ignoreString
-	case b >= '<':
-		if t.state != dcsEntry {
-			t.state = ignoreString
-			return
-		}
-		t.prefix = b
-		t.state = dcsParam
-	default:
-		t.param(b)
-		t.state = dcsParam
-	}
-}
-
+// collect records an intermediate byte.
 func (p *parser) collect(b byte) {
 	if p.intermediateN < maxIntermediates {
 		p.intermediates[p.intermediateN] = b
@@ -182,7 +170,7 @@ func (p *parser) collect(b byte) {
 	p.intermediateN = min(p.intermediateN+1, maxIntermediates+1)
 }
 
-// param takes a digit, a semicolon or a colon. Parameters beyond maxParams are
+// param handles a digit, a semicolon or a colon. Parameters beyond maxParams are
 // dropped: paramN is maxParams+1 then.
 func (p *parser) param(b byte) {
 	if b == ';' || b == ':' {
@@ -202,11 +190,10 @@ func (p *parser) param(b byte) {
 	*v = min(max(*v, 0)*10+int32(b-'0'), maxParam)
 }
 
-// values returns the parameters and which of them stand after a colon.
+// values returns the parameters, subparameters included.
 func (p *parser) values() []int32 { return p.params[:min(p.paramN, maxParams)] }
 
-// arg returns parameter i, not counting those after a colon; def stands for
-// one that is missing or 0.
+// arg returns parameter i, not counting subparameters, or def if it is missing or 0.
 func (p *parser) arg(i, def int) int {
 	for j, v := range p.values() {
 		if p.subs>>j&1 == 1 {
@@ -222,12 +209,12 @@ func (p *parser) arg(i, def int) int {
 	return def
 }
 
-// stringBytes takes bytes of a string and returns what follows it.
+// stringBytes handles bytes of a string and returns the rest of p.
 func (t *Terminal) stringBytes(p []byte) []byte {
 	for i, b := range p {
 		switch {
 		case b == esc || b == can || b == sub || b == bel && t.state == oscString:
-			t.keep(p[:i])
+			t.appendString(p[:i])
 			t.endString(b == esc || b == bel)
 			if b == esc {
 				t.clear()
@@ -235,19 +222,19 @@ func (t *Terminal) stringBytes(p []byte) []byte {
 			}
 			return p[i+1:]
 		case b >= utf8.RuneSelf:
-			t.keep(p[:i])
+			t.appendString(p[:i])
 			return t.nonASCII(p[i:])
 		case b < ' ' || b == del:
-			t.keep(p[:i])
+			t.appendString(p[:i])
 			return p[i+1:]
 		}
 	}
-	t.keep(p)
+	t.appendString(p)
 	return nil
 }
 
-// keep appends to a string's text.
-func (p *parser) keep(b []byte) {
+// appendString appends to the text of an OSC or DCS.
+func (p *parser) appendString(b []byte) {
 	if p.state == ignoreString || p.excess {
 		return
 	}
@@ -259,7 +246,7 @@ func (p *parser) keep(b []byte) {
 	p.data = append(p.data, b...)
 }
 
-// endString carries a string out, unless it was cancelled.
+// endString ends a string and carries it out if it is complete.
 func (t *Terminal) endString(complete bool) {
 	s := t.state
 	t.state = ground
@@ -277,7 +264,7 @@ func (t *Terminal) endString(complete bool) {
 	}
 }
 
-// nonASCII takes the character at the start of p, in any state, and returns the rest.
+// nonASCII handles the character at the start of p, in any state, and returns the rest.
 func (t *Terminal) nonASCII(p []byte) []byte {
 	if !utf8.FullRune(p) {
 		t.partialLen = copy(t.partial[:], p)
@@ -288,7 +275,7 @@ func (t *Terminal) nonASCII(p []byte) []byte {
 	return p[n:]
 }
 
-// completeRune goes on with a character of which the start is in partial.
+// completeRune handles a character that began in partial, and returns the rest of p.
 func (t *Terminal) completeRune(p []byte) []byte {
 	had := t.partialLen
 	n := copy(t.partial[had:], p)
@@ -309,8 +296,8 @@ func (t *Terminal) completeRune(p []byte) []byte {
 	return p[n:]
 }
 
-// rune takes a character that is not ASCII, in any state. Bytes that are no
-// UTF-8 arrive as U+FFFD each.
+// rune handles a character that is not ASCII, in any state. Each invalid byte comes
+// as U+FFFD.
 func (t *Terminal) rune(r rune) {
 	switch {
 	case r < 0xa0:
@@ -318,14 +305,13 @@ func (t *Terminal) rune(r rune) {
 	case t.state == ground:
 		t.printRune(r)
 	case t.state >= oscString:
-		t.keep(utf8.AppendRune(nil, r))
+		t.appendString(utf8.AppendRune(nil, r))
 	case t.state != csiIgnore:
 		t.state = ground
 	}
 }
 
-// c1 takes a control character of the upper set, which means ESC and the
-// character 0x40 below it.
+// c1 handles a C1 control character: it means ESC and the character 0x40 below it.
 func (t *Terminal) c1(b byte) {
 	if t.state >= oscString {
 		t.endString(b == 0x9c)

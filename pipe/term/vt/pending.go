@@ -2,13 +2,14 @@ package vt
 
 import "strconv"
 
-// Ground reports whether no sequence and no character is unfinished.
+// Ground reports whether the parser is in the ground state: no sequence and no
+// character is unfinished.
 func (t *Terminal) Ground() bool { return t.state == ground && t.partialLen == 0 }
 
-// Pending returns bytes of the unfinished sequence or character: a terminal
-// that was given a snapshot and then these goes on as this one does. They are not
-// always the very bytes that were written: control characters inside a sequence
-// have been carried out, and what is too long has no effect whatever it was.
+// Pending returns the bytes of the unfinished sequence or character. A terminal that
+// gets a snapshot and then these bytes continues as this one does. They may differ
+// from the bytes that were written: control characters inside a sequence have been
+// carried out already, and a sequence that is too long has no effect, whatever it is.
 func (t *Terminal) Pending() []byte {
 	var b []byte
 	switch t.state {
@@ -31,7 +32,7 @@ func (t *Terminal) Pending() []byte {
 	}
 	switch {
 	case t.state == oscString && t.excess:
-		b = []byte("\x1b]x") // what follows makes no known command of it
+		b = []byte("\x1b]x") // no continuation makes this a known command
 	case t.state == ignoreString, t.state == dcsPassthrough && t.excess:
 		b = []byte("\x1bX")
 	}

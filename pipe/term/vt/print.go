@@ -2,12 +2,12 @@ package vt
 
 import "unicode/utf8"
 
-// maxRun bounds how much text is printed at once: between two runs unused
-// styles and texts are swept.
+// maxRun bounds the text that is printed at once, in bytes: unused styles and texts
+// are swept between two runs.
 const maxRun = 64 << 10
 
-// ground handles bytes from the ground state on, up to the first that leaves
-// it, and returns the rest.
+// ground handles bytes in the ground state, up to the first one that leaves it, and
+// returns the rest.
 func (t *Terminal) ground(p []byte) []byte {
 	for run := p[:min(len(p), maxRun)]; len(run) > 0; {
 		n := printable(run)
@@ -27,7 +27,7 @@ func (t *Terminal) ground(p []byte) []byte {
 		case run[0] < ' ':
 			t.execute(run[0])
 			n = 1
-		case run[0] < utf8.RuneSelf: // DEL is nothing
+		case run[0] < utf8.RuneSelf: // DEL has no effect
 			n = 1
 		default:
 			if n = t.groundRune(run); n == 0 {
@@ -52,8 +52,8 @@ func printable(p []byte) int {
 	return len(p)
 }
 
-// groundRune prints the character at the start of p and returns its length, or
-// 0 if its end is not there yet.
+// groundRune prints the character at the start of p and returns its length, or 0 if
+// p ends within it.
 func (t *Terminal) groundRune(p []byte) int {
 	if !utf8.FullRune(p) {
 		return 0
@@ -74,14 +74,14 @@ func (t *Terminal) printASCII(p []byte) {
 				s.feed(t.erased())
 			} else {
 				s.x = t.cols - 1
-				p = p[len(p)-1:] // all go to the last column
+				p = p[len(p)-1:] // each overwrites the one before it in the last column
 			}
 		}
 		r := s.line(s.y)
 		n := min(t.cols-s.x, len(p))
 		if r.wide {
-			r.split(s.x, cell{attr: attr})
-			r.split(s.x+n, cell{attr: attr})
+			r.splitWide(s.x, cell{attr: attr})
+			r.splitWide(s.x+n, cell{attr: attr})
 		}
 		cells := r.cells[s.x : s.x+n]
 		for i, b := range p[:len(cells)] {
@@ -98,17 +98,17 @@ func (t *Terminal) printASCII(p []byte) {
 func (t *Terminal) printRune(r rune) {
 	width := Width(r)
 	if width == 0 {
-		t.join(r)
+		t.combine(r)
 		return
 	}
 	s := t.active
 	if s.x+width > t.cols {
 		switch {
 		case t.modes.Wrap:
-			if s.x < t.cols { // half a character's room is left
+			if s.x < t.cols { // one column is left for a wide character
 				line := s.line(s.y)
 				blank := cell{attr: t.penNumber() << 2}
-				line.split(s.x, blank)
+				line.splitWide(s.x, blank)
 				line.fill(s.x, t.cols, blank)
 			}
 			s.x = 0
@@ -126,8 +126,8 @@ func (t *Terminal) printRune(r rune) {
 		t.insertCells(line, s.x, width, t.erased())
 	}
 	attr := t.penNumber() << 2
-	line.split(s.x, cell{attr: attr})
-	line.split(s.x+width, cell{attr: attr})
+	line.splitWide(s.x, cell{attr: attr})
+	line.splitWide(s.x+width, cell{attr: attr})
 	if width == 2 {
 		line.cells[s.x] = cell{uint32(r), attr | lead}
 		line.cells[s.x+1] = cell{0, attr | spacer}
@@ -140,9 +140,9 @@ func (t *Terminal) printRune(r rune) {
 	t.printed = width
 }
 
-// join adds a character without width to the one before the cursor. Where there
-// is none it is dropped, and so is what goes beyond [maxClusterBytes].
-func (t *Terminal) join(r rune) {
+// combine adds a zero-width character to the one before the cursor. It is dropped if
+// there is none, or if the text would exceed maxClusterBytes.
+func (t *Terminal) combine(r rune) {
 	s := t.active
 	x := s.x - 1
 	if x < 0 {
@@ -162,24 +162,25 @@ func (t *Terminal) join(r rune) {
 	line.used = max(line.used, x+1)
 }
 
-// split makes sure that no wide character lies across the left edge of column
-// x: its halves become blank.
-func (r *row) split(x int, blank cell) {
+// splitWide blanks both halves of a wide character that lies across the left edge of
+// column x.
+func (r *row) splitWide(x int, blank cell) {
 	if !r.wide || x <= 0 || x >= r.used || r.cells[x].half() != spacer {
 		return
 	}
 	r.cells[x-1], r.cells[x] = blank, blank
 }
 
-// mend blanks a half character at column x-1, the last of a row that was cut.
-func (r *row) mend(cols int) {
+// trimWide blanks the left half of a wide character in the last column of a row that
+// was cut to cols columns.
+func (r *row) trimWide(cols int) {
 	if r.wide && r.used >= cols && r.cells[cols-1].half() == lead {
 		r.cells[cols-1] = cell{attr: r.cells[cols-1].style() << 2}
 	}
 }
 
-// repeat prints the character before the cursor n times more (REP), if it was
-// the last thing done. More than fill the screen are not.
+// repeat implements REP: it prints the character before the cursor n times more, if
+// printing it was the last operation, and at most as often as fills the screen.
 func (t *Terminal) repeat(n int) {
 	s := t.active
 	x := s.x - t.printed

@@ -1,15 +1,15 @@
 package vt
 
-// Resize changes the size. Lines are not wrapped anew: they are cut on the
-// right, or get blanks. When lines become fewer, those below the cursor go
-// first, then those at the top, into the history; when they become more and the
-// cursor is in the last one, the history gives them back. As in xterm.js.
+// Resize changes the size. As in xterm.js, lines are not wrapped again: they are cut
+// on the right, or get blanks. A lower screen loses lines below the cursor first, and
+// then lines at the top, which go to the history. A higher screen takes lines back
+// from the history if the cursor is in the last line.
 func (t *Terminal) Resize(cols, rows int) {
 	cols, rows = min(max(cols, MinCols), MaxCols), min(max(rows, MinRows), MaxRows)
 	if cols == t.cols && rows == t.rows {
 		return
 	}
-	if t.active == t.alt { // which lines of the main one go depends on where its cursor will be
+	if t.active == t.alt { // the main screen keeps the lines around the cursor that it will have
 		t.main.x, t.main.y = t.main.saved.x, t.main.saved.y
 	}
 	for _, s := range []*screen{t.main, t.alt} {
@@ -33,10 +33,10 @@ func (s *screen) resize(cols, rows int) {
 		below := min(extra, len(lines)-1-s.y)
 		lines = lines[:len(lines)-below]
 		for i := range extra - below {
-			s.remember(&lines[i])
+			s.pushHistory(&lines[i])
 		}
 		lines = lines[extra-below:]
-		s.moved(below - extra)
+		s.shiftCursors(below - extra)
 	} else if extra < 0 {
 		lines = s.grow(lines, -extra, cols)
 	}
@@ -46,13 +46,14 @@ func (s *screen) resize(cols, rows int) {
 	s.saved.x, s.saved.y = min(s.saved.x, cols-1), min(max(s.saved.y, 0), rows-1)
 }
 
-// moved takes the cursors along with lines that went n down.
-func (s *screen) moved(n int) {
+// shiftCursors moves the cursors with lines that moved down by n.
+func (s *screen) shiftCursors(n int) {
 	s.y += n
 	s.saved.y += n
 }
 
-// grow adds n lines: from the history if the cursor is in the last line, else below.
+// grow adds n lines: at the top from the history if the cursor is in the last line,
+// the rest below.
 func (s *screen) grow(lines []row, n, cols int) []row {
 	back := 0
 	if s.y == len(lines)-1 {
@@ -63,10 +64,10 @@ func (s *screen) grow(lines []row, n, cols int) []row {
 		grown[i].cells = make([]cell, cols)
 	}
 	for i := back - 1; i >= 0; i-- {
-		s.recall(&grown[i])
+		s.popHistory(&grown[i])
 	}
 	copy(grown[back:], lines)
-	s.moved(back)
+	s.shiftCursors(back)
 	return grown
 }
 
@@ -74,6 +75,6 @@ func (s *screen) grow(lines []row, n, cols int) []row {
 func (r *row) resized(cols int) row {
 	to := row{cells: make([]cell, cols), wide: r.wide}
 	to.used = copy(to.cells, r.cells[:r.used])
-	to.mend(cols)
+	to.trimWide(cols)
 	return to
 }

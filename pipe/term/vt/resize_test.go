@@ -41,7 +41,7 @@ func TestResize(t *testing.T) {
 			}
 			var past []string
 			for i := term.HistoryLen() - 1; i >= 0; i-- {
-				past = append(past, term.lineText(term.main.past(i)))
+				past = append(past, term.lineText(term.main.historyLine(i)))
 			}
 			if got := strings.Join(past, "|") + "~" + strings.Join(term.Text(), "|"); got != tt.want {
 				t.Errorf("got %.200q, want %.200q", got, tt.want)

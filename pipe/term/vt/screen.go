@@ -4,7 +4,7 @@ package vt
 type row struct {
 	cells []cell
 	used  int
-	wide  bool // may have wide characters
+	wide  bool // may contain wide characters
 }
 
 func (r *row) clear() {
@@ -31,7 +31,7 @@ func (r *row) fill(start, end int, c cell) {
 	r.used = max(r.used, end)
 }
 
-// at returns cell i, a blank one beyond the row's end.
+// at returns cell i, or a blank one beyond the used cells.
 func (r *row) at(i int) cell {
 	if i < r.used {
 		return r.cells[i]
@@ -39,7 +39,7 @@ func (r *row) at(i int) cell {
 	return cell{}
 }
 
-// saved is what DECSC keeps.
+// saved is the state that DECSC saves.
 type saved struct {
 	x, y     int
 	pen      style
@@ -52,10 +52,10 @@ type screen struct {
 	lines []row // a ring: the line at the top is lines[first]
 	first int
 
-	history []row // a ring once it is full: the oldest is history[oldest]
-	oldest  int
-	keep    int // lines of history at most
-	gone    int // how many lines have gone into the history, those forgotten included
+	history    []row // a ring once it is full: the oldest is history[oldest]
+	oldest     int
+	maxHistory int // in lines
+	pushed     int // lines that ever went to the history, those dropped since included
 
 	// The cursor. x may be the number of columns: the last column was written,
 	// and the next character wraps.
@@ -65,8 +65,8 @@ type screen struct {
 	keys        keyStack
 }
 
-func newScreen(cols, rows, keep int) *screen {
-	s := &screen{lines: make([]row, rows), keep: keep, bottom: rows - 1}
+func newScreen(cols, rows, maxHistory int) *screen {
+	s := &screen{lines: make([]row, rows), maxHistory: maxHistory, bottom: rows - 1}
 	for i := range s.lines {
 		s.lines[i].cells = make([]cell, cols)
 	}
@@ -92,19 +92,19 @@ func (s *screen) line(y int) *row {
 	return &s.lines[i]
 }
 
-// past returns line i of the history, 0 being the newest.
-func (s *screen) past(i int) *row {
+// historyLine returns line i of the history, 0 being the newest.
+func (s *screen) historyLine(i int) *row {
 	return &s.history[(s.oldest+len(s.history)-1-i)%len(s.history)]
 }
 
-// remember appends a copy of a line to the history.
-func (s *screen) remember(r *row) {
-	if s.keep == 0 {
+// pushHistory appends a copy of a line to the history.
+func (s *screen) pushHistory(r *row) {
+	if s.maxHistory == 0 {
 		return
 	}
-	s.gone++
+	s.pushed++
 	var slot *row
-	if len(s.history) < s.keep {
+	if len(s.history) < s.maxHistory {
 		s.history = append(s.history, row{})
 		slot = &s.history[len(s.history)-1]
 	} else {
@@ -113,7 +113,7 @@ func (s *screen) remember(r *row) {
 			s.oldest = 0
 		}
 	}
-	// A slot's memory is used again where it fits and is not far too much.
+	// Reuse the slot's memory if it is large enough and not much too large.
 	if cap(slot.cells) < r.used || cap(slot.cells) > 2*r.used+16 {
 		slot.cells = make([]cell, 0, (r.used+7)&^7)
 	}
@@ -121,20 +121,20 @@ func (s *screen) remember(r *row) {
 	slot.used, slot.wide = r.used, r.wide
 }
 
-// recall takes the newest line of the history back into r.
-func (s *screen) recall(r *row) {
-	last := s.past(0)
+// popHistory moves the newest line of the history into r.
+func (s *screen) popHistory(r *row) {
+	last := s.historyLine(0)
 	r.clear()
 	r.used = copy(r.cells, last.cells[:last.used])
 	r.wide = last.wide
-	r.mend(len(r.cells))
-	s.gone--
+	r.trimWide(len(r.cells))
+	s.pushed--
 	s.unroll()
 	s.history[len(s.history)-1] = row{}
 	s.history = s.history[:len(s.history)-1]
 }
 
-// unroll makes the oldest line of the history the first of the slice.
+// unroll moves the oldest line of the history to the start of the slice.
 func (s *screen) unroll() {
 	if s.oldest == 0 {
 		return
@@ -144,7 +144,7 @@ func (s *screen) unroll() {
 	s.history, s.oldest = append(turned, s.history[:s.oldest]...), 0
 }
 
-// scrollUp moves lines top to bottom up by n; what comes in is blank.
+// scrollUp moves lines top to bottom up by n. The lines that come in are blank.
 func (s *screen) scrollUp(top, bottom, n int, blank cell) {
 	n = min(n, bottom-top+1)
 	if top == 0 && bottom == len(s.lines)-1 {
@@ -180,13 +180,13 @@ func (s *screen) blank(first, last int, c cell) {
 	}
 }
 
-// feed moves the cursor down a line, scrolling at the bottom margin. A line
-// that leaves at the top of the screen goes to the history.
+// feed moves the cursor down a line, scrolling at the bottom margin. A line that
+// scrolls off the top of the screen goes to the history.
 func (s *screen) feed(blank cell) {
 	switch {
 	case s.y == s.bottom:
 		if s.top == 0 {
-			s.remember(s.line(0))
+			s.pushHistory(s.line(0))
 		}
 		s.scrollUp(s.top, s.bottom, 1, blank)
 	case s.y < len(s.lines)-1:

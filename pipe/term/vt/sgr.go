@@ -2,14 +2,14 @@ package vt
 
 import "strconv"
 
-// graphics is SGR: how what is printed next looks.
-func (t *Terminal) graphics() {
+// selectGraphics implements SGR: it changes the style of what is printed next.
+func (t *Terminal) selectGraphics() {
 	p := &t.pen
 	t.penKnown = false
 	v := t.values()
 	for i := 0; i < len(v); i++ {
 		if t.subs>>i&1 == 1 {
-			continue // stood after a colon of something that takes none
+			continue // a subparameter of a parameter that has none
 		}
 		switch n := v[i]; n {
 		case 38, 48, 58:
@@ -39,7 +39,7 @@ func (t *Terminal) graphics() {
 	}
 }
 
-// apply takes a parameter of SGR that stands alone.
+// apply changes the style by a parameter of SGR that stands alone.
 func (p *style) apply(n int32) {
 	switch {
 	case n <= 0:
@@ -75,12 +75,12 @@ func (p *style) apply(n int32) {
 
 var setAttrs = [10]Attr{1: Bold, 2: Dim, 3: Italic, 5: Blink, 7: Inverse, 8: Hidden, 9: Strike}
 
-// clearAttrs is what SGR 22 to 29 take away.
+// clearAttrs is the attributes that SGR 22 to 29 remove.
 var clearAttrs = [8]Attr{0: Bold | Dim, 1: Italic, 3: Blink, 5: Inverse, 6: Hidden, 7: Strike}
 
 // colorAt reads the colour after parameter i, which is 38, 48 or 58: both
 // 38;2;R;G;B and 38:2:[space]:R:G:B, 38;5;N and 38:5:N, and mixtures. It returns
-// how many of the following parameters it took.
+// how many of the following parameters belong to the colour.
 func (t *Terminal) colorAt(i int) (used int, c Color, ok bool) {
 	v := t.values()
 	colons := 0
@@ -106,8 +106,8 @@ func (t *Terminal) colorAt(i int) (used int, c Color, ok bool) {
 	return len(rest), c, ok
 }
 
-// colorOf makes a colour of its parts. With colons a colour space may stand
-// before red.
+// colorOf returns the colour with the given parts. If space is set, a colour space
+// may stand before red.
 func colorOf(v []int32, space bool) (Color, bool) {
 	part := func(i int) uint8 {
 		if i < len(v) && v[i] > 0 {
@@ -129,7 +129,7 @@ func colorOf(v []int32, space bool) (Color, bool) {
 }
 
 // AppendSGR appends the parameters of an SGR sequence that sets s, whatever was set
-// before. The link is not a part of it.
+// before. It does not set the link.
 func (s Style) AppendSGR(dst []byte) []byte {
 	dst = append(dst, '0')
 	for i, attr := range setAttrs {
@@ -152,7 +152,7 @@ func (s Style) AppendSGR(dst []byte) []byte {
 	return s.LineColor.appendLineColor(dst)
 }
 
-// appendSGR is AppendSGR for a style of this package.
+// appendSGR appends what [Style.AppendSGR] does.
 func (p style) appendSGR(dst []byte) []byte {
 	return Style{Fg: p.fg, Bg: p.bg, LineColor: p.line, Attr: p.attr, Underline: p.underline}.AppendSGR(dst)
 }
@@ -176,7 +176,7 @@ func (c Color) appendSGR(dst []byte, base int) []byte {
 }
 
 // appendLineColor appends an underline's colour in the form with colons: a terminal
-// that does not know it skips it whole.
+// that does not know the parameter skips it with its subparameters.
 func (c Color) appendLineColor(dst []byte) []byte {
 	if i, ok := c.Index(); ok {
 		return strconv.AppendInt(append(dst, ";58:5:"...), int64(i), 10)

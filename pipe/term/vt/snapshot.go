@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Snapshot returns bytes that make a terminal of the same size, whatever it
-// showed before, show and do what this one does, with up to scrollback lines of
-// history before it. They leave another terminal's history alone if scrollback
-// is 0, else they replace it. An unfinished sequence is not part of them:
-// [Terminal.Pending] must follow unless [Terminal.Ground] reports true.
+// Snapshot returns bytes that bring another terminal of the same size, whatever its
+// state, to the state of this one, with up to scrollback lines of history. With a
+// scrollback of 0 they leave the other terminal's history alone, else they replace
+// it. An unfinished sequence is not included: [Terminal.Pending] must follow unless
+// [Terminal.Ground] reports true.
 //
-// All modes are set in both directions but synchronized output, which is always
-// off afterwards, so that what was painted is seen.
+// Each mode is set or reset as here. Only synchronized output is always off
+// afterwards, so that the painted screen is seen.
 func (t *Terminal) Snapshot(scrollback int) []byte {
 	p := painter{t: t, b: make([]byte, 0, 8<<10)}
 	p.plain()
@@ -34,7 +34,7 @@ func (t *Terminal) Snapshot(scrollback int) []byte {
 	return p.b
 }
 
-// A painter writes what makes another terminal look like t.
+// A painter writes the sequences that bring another terminal to the state of t.
 type painter struct {
 	t     *Terminal
 	b     []byte
@@ -55,7 +55,7 @@ func onOff(on bool) byte {
 	return 'l'
 }
 
-// plain ends whatever goes on and brings the other terminal to a state in which
+// plain aborts any sequence and brings the other terminal to a known state, in which
 // text can be painted.
 func (p *painter) plain() {
 	p.add("\x18\x1b[?1049l\x1b[!p\x1b[?6l\x1b[r\x1b[4l\x1b[20l\x1b[?7h\x1b[?2026l")
@@ -69,8 +69,8 @@ func (p *painter) history(n int) {
 		return
 	}
 	for i := n - 1; i >= 0; i-- {
-		p.row(p.t.main.past(i))
-		p.setStyle(style{}) // the line that scrolls in must be plain
+		p.row(p.t.main.historyLine(i))
+		p.setStyle(style{}) // the line that scrolls in takes the pen's background
 		p.add("\r\n")
 	}
 	p.moveTo(0, p.t.rows-1)
@@ -79,7 +79,7 @@ func (p *painter) history(n int) {
 	}
 }
 
-// screen paints a screen that is empty, and sets what belongs to it but the cursor.
+// screen paints onto an empty screen, and sets the screen's state except the cursor.
 func (p *painter) screen(s *screen) {
 	for y := range p.t.rows {
 		if r := s.line(y); p.length(r) > 0 {
@@ -94,7 +94,7 @@ func (p *painter) screen(s *screen) {
 	p.keys(&s.keys)
 }
 
-// savedState sets what DECSC would save. The margins must be the whole screen.
+// savedState sets the state that DECSC saves. The margins must be those of the screen.
 func (p *painter) savedState(s saved) {
 	p.private(6, s.origin)
 	p.moveTo(s.x, s.y)
@@ -102,9 +102,9 @@ func (p *painter) savedState(s saved) {
 	p.setStyle(s.pen)
 }
 
-// enterAlt goes to the alternate screen, all plain. The way that saves the
-// cursor is taken where possible: some terminals keep another cursor for it than
-// for DECSC.
+// enterAlt switches to the alternate screen, with default state. It uses mode 1049,
+// which saves the cursor, where possible: some terminals save that cursor separately
+// from the one of DECSC.
 func (p *painter) enterAlt() {
 	s := p.t.main.saved
 	if s.origin {
@@ -118,7 +118,7 @@ func (p *painter) enterAlt() {
 	p.add("\x1b[?6l\x1b[r\x1b[2J")
 }
 
-// length is how many cells of a row must be painted.
+// length returns how many cells of a row must be painted.
 func (p *painter) length(r *row) int {
 	n := min(r.used, p.t.cols)
 	for n > 0 && blank(r.cells[n-1]) {
@@ -129,7 +129,7 @@ func (p *painter) length(r *row) int {
 
 func blank(c cell) bool { return c.attr == 0 && (c.text == 0 || c.text == ' ') }
 
-// row paints the cells of a line from the cursor on.
+// row paints the cells of a line from the cursor's place on.
 func (p *painter) row(r *row) {
 	n := p.length(r)
 	for x := 0; x < n; x++ {
@@ -158,7 +158,7 @@ func (p *painter) cell(c cell) {
 	p.add(p.t.text(c))
 }
 
-// doubtful reports whether another terminal may think the character has another width.
+// doubtful reports whether another terminal may give the character another width.
 func (p *painter) doubtful(c cell) bool { return c.text >= 0x1f000 }
 
 // setStyle sets the other terminal's pen.
@@ -185,7 +185,7 @@ func (p *painter) setStyle(s style) {
 	}
 }
 
-// charsets designates the sets and shifts to the one that is in use.
+// charsets designates the character sets and shifts to the one in use.
 func (p *painter) charsets(c charsets) {
 	for i, set := range c.g {
 		if set == ascii7 {
@@ -223,7 +223,7 @@ func (p *painter) tabs() {
 	}
 }
 
-// strings sets titles, folder and colours.
+// strings sets titles, working directory and colours.
 func (p *painter) strings() {
 	t := &p.t.titles
 	p.add(strings.Repeat("\x1b[23t", maxTitles))
@@ -256,7 +256,7 @@ func (p *painter) strings() {
 	}
 }
 
-// modes sets all modes but insert and origin, which the cursor needs otherwise.
+// modes sets all modes except insert and origin, which cursor sets.
 func (p *painter) modes() {
 	m := p.t.modes
 	for _, mode := range []int{1, 5, 7, 12, 1004, 1007, 2004, 2031, 2048} {
@@ -271,7 +271,7 @@ func (p *painter) modes() {
 	p.private(25, m.CursorVisible)
 }
 
-// mouse sets one of several modes that exclude each other, or none.
+// mouse sets one of several modes that exclude each other, or none if is is 0.
 func (p *painter) mouse(is int, all ...int) {
 	for _, mode := range all {
 		p.private(mode, false)
@@ -281,8 +281,9 @@ func (p *painter) mouse(is int, all ...int) {
 	}
 }
 
-// cursor sets what the next character depends on. If printing a character was
-// the last thing done it must be here, too: it can be repeated.
+// cursor sets the state on which the next character depends. If printing a character
+// was the last operation here, it must be the last one there too: REP repeats it, and
+// in the last column the next character wraps.
 func (p *painter) cursor() {
 	t, s := p.t, p.t.active
 	y := s.y

@@ -1,6 +1,6 @@
 package vt
 
-// A Color is 0 for the default one, or made by [Indexed] or [RGB].
+// A Color is made by [Indexed] or [RGB], or 0: the default colour.
 type Color uint32
 
 const (
@@ -8,25 +8,25 @@ const (
 	direct  Color = 2 << 24
 )
 
-// Indexed returns a colour of the palette of 256.
+// Indexed returns colour i of the palette of 256.
 func Indexed(i uint8) Color { return indexed | Color(i) }
 
-// RGB returns a colour by its parts.
+// RGB returns the colour with the given parts.
 func RGB(r, g, b uint8) Color { return direct | Color(r)<<16 | Color(g)<<8 | Color(b) }
 
-// Index returns the number in the palette, if the colour is in it.
+// Index returns the colour's number in the palette, if it was made by Indexed.
 func (c Color) Index() (i uint8, ok bool) { return uint8(c), c>>24 == indexed>>24 }
 
-// RGB returns the parts, if the colour was given by them.
+// RGB returns the colour's parts, if it was made by them.
 func (c Color) RGB() (r, g, b uint8, ok bool) {
 	return uint8(c >> 16), uint8(c >> 8), uint8(c), c>>24 == direct>>24
 }
 
-// An Attr is a set of ways to draw a character.
+// An Attr is a set of character attributes.
 type Attr uint16
 
-// The attributes. Protected is not seen: selective erase (DECSED, DECSEL)
-// spares such a cell.
+// The attributes. Protected is invisible: selective erase (DECSED, DECSEL) spares
+// such a cell.
 const (
 	Bold Attr = 1 << iota
 	Dim
@@ -55,14 +55,14 @@ const (
 // A Style is how a cell is drawn. The zero value is plain.
 type Style struct {
 	Fg, Bg    Color
-	LineColor Color // of the underline; 0 is as the text
+	LineColor Color // of the underline; 0 is that of the text
 	Attr      Attr
 	Underline Underline
 	Link      string // an address (OSC 8), from the program; no control characters
-	LinkID    string // what joins the cells of one link, may be empty
+	LinkID    string // groups the cells of one link; may be empty
 }
 
-// style is a Style as cells share it: link is a number in Terminal.links.
+// style is a Style as cells share it. link is a number in Terminal.links.
 type style struct {
 	fg, bg, line Color
 	attr         Attr
@@ -78,7 +78,7 @@ func (t *Terminal) exportStyle(s style) Style {
 	}
 }
 
-// penNumber is the pen's number in styles.
+// penNumber returns the pen's number in styles.
 func (t *Terminal) penNumber() uint32 {
 	if !t.penKnown {
 		t.penID = t.styles.number(t.pen)
@@ -87,7 +87,7 @@ func (t *Terminal) penNumber() uint32 {
 	return t.penID
 }
 
-// erased is a cell as erasing leaves it: blank, in the pen's background.
+// erased returns the cell that erasing leaves: blank, with the pen's background.
 func (t *Terminal) erased() cell {
 	if t.pen.bg == 0 {
 		return cell{}
@@ -95,8 +95,8 @@ func (t *Terminal) erased() cell {
 	return cell{attr: t.styles.number(style{bg: t.pen.bg}) << 2}
 }
 
-// sweep drops styles, cluster texts and links that no cell has, so that a
-// program which keeps inventing some needs no more memory than its cells.
+// sweep drops styles, cluster texts and links that no cell has, so that a program
+// that keeps making new ones cannot use more memory than the cells justify.
 func (t *Terminal) sweep() {
 	styles := make([]bool, len(t.styles.values))
 	clusters := make([]bool, len(t.clusters.values))
@@ -110,7 +110,7 @@ func (t *Terminal) sweep() {
 			}
 		}
 	})
-	newStyles, newClusters := t.styles.keep(styles, cells), t.clusters.keep(clusters, cells)
+	newStyles, newClusters := t.styles.compact(styles, cells), t.clusters.compact(clusters, cells)
 	t.eachRow(func(r *row) {
 		for i, c := range r.cells[:r.used] {
 			c.attr = newStyles[c.style()]<<2 | c.half()
@@ -124,7 +124,7 @@ func (t *Terminal) sweep() {
 	t.sweepLinks()
 }
 
-// sweepLinks drops links that no style has. Styles must have been swept.
+// sweepLinks drops links that no style has. The styles must have been swept before.
 func (t *Terminal) sweepLinks() {
 	pens := []*style{&t.pen, &t.main.saved.pen, &t.alt.saved.pen}
 	used := make([]bool, len(t.links.values))
@@ -134,7 +134,7 @@ func (t *Terminal) sweepLinks() {
 	for _, p := range pens {
 		used[p.link] = true
 	}
-	renumbered := t.links.keep(used, 0)
+	renumbered := t.links.compact(used, 0)
 	t.linkBytes = 0
 	for _, l := range t.links.values {
 		t.linkBytes += len(l) + linkOverhead

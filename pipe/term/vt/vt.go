@@ -1,19 +1,19 @@
-// Package vt is a terminal without a screen: it takes the bytes that a
-// program writes to its terminal and knows what a terminal would show.
+// Package vt is a terminal emulator without a display: it interprets the bytes that a
+// program writes to its terminal and holds what a terminal would show.
 //
-// A sharer feeds it all output of the pty; who joins late gets a [Terminal.Snapshot],
-// bytes that make any other terminal show the same. A viewer feeds it what
-// arrives and draws from it, so that nothing a program wrote reaches the
-// viewer's own terminal.
+// A sharer feeds it all output of the pty. A viewer that joins late gets a
+// [Terminal.Snapshot], bytes that make any other terminal show the same. A viewer
+// feeds it the bytes that arrive and draws from it, so that no byte that a program
+// wrote reaches the viewer's own terminal.
 //
 // The parser is Paul Williams' state machine for the VT500
-// (https://vt100.net/emu/dec_ansi_parser) over UTF-8. What the sequences do
-// follows xterm, as far as xterm.js implements it; testdata/README.md lists
-// where this package knowingly differs. A character is a code point with
-// the zero-width ones after it; see [Width].
+// (https://vt100.net/emu/dec_ansi_parser) over UTF-8. The sequences have the effect
+// that they have in xterm, as far as xterm.js implements it; testdata/README.md lists
+// the intended differences. A character is a code point with the zero-width ones
+// after it; see [Width].
 //
-// Whatever the bytes are, memory is bounded by the size and the scrollback,
-// and the time by the number of bytes.
+// Whatever the bytes are, memory is bounded by the size and the scrollback, and time
+// by the number of bytes.
 package vt
 
 import "unicode/utf8"
@@ -29,13 +29,13 @@ const (
 // MaxScrollback is the longest history a terminal keeps, in lines.
 const MaxScrollback = 100_000
 
-// A Terminal is what a terminal shows and how it is set. It is not safe for
-// concurrent use: one goroutine owns it.
+// A Terminal is the state of a terminal: what it shows and its modes. It is not safe
+// for concurrent use.
 type Terminal struct {
-	// Answer gets the replies to what the program asks (device attributes,
-	// cursor position and the like), to be written to its standard input. nil
-	// drops them. It is called from inside Write and must not call back. One
-	// Write causes at most [MaxAnswerBytes].
+	// Answer is called with the replies to the program's queries (device attributes,
+	// cursor position and the like), to be written to its standard input. nil drops
+	// them. It is called from inside Write and must not call back. One Write causes at
+	// most [MaxAnswerBytes].
 	Answer func([]byte)
 
 	parser
@@ -55,17 +55,17 @@ type Terminal struct {
 	clusters interned[string]
 	links    interned[string]
 
-	linkBytes    int // what links take
+	linkBytes    int // the memory of links
 	linksRefused int
 
 	titles   titles
-	cwd      string
+	cwd      string // from OSC 7, a URL; for snapshots
 	palette  palette
 	answered int // bytes answered during this Write
 }
 
-// New returns an empty terminal of cols by rows cells that keeps scrollback
-// lines of history. Sizes out of bounds are brought inside.
+// New returns an empty terminal of cols by rows cells with a history of at most
+// scrollback lines. Sizes out of bounds are reduced or raised to the bound.
 func New(cols, rows, scrollback int) *Terminal {
 	t := &Terminal{
 		cols: min(max(cols, MinCols), MaxCols),
@@ -82,7 +82,7 @@ func New(cols, rows, scrollback int) *Terminal {
 	return t
 }
 
-// Write takes output of a program: any bytes, cut anywhere. It never fails.
+// Write interprets output of a program: any bytes, cut anywhere. It never fails.
 func (t *Terminal) Write(p []byte) (int, error) {
 	t.answered = 0
 	for rest := p; len(rest) > 0; {
@@ -109,12 +109,12 @@ func (t *Terminal) Write(p []byte) (int, error) {
 // Size returns the size in cells.
 func (t *Terminal) Size() (cols, rows int) { return t.cols, t.rows }
 
-// A Cursor says where the next character goes and what marks the place.
+// A Cursor is the place of the next character and how it is marked.
 type Cursor struct {
 	Row, Col int // from 0, always on the screen
 	Visible  bool
-	// Wrap is set when the last column was just written: the next character
-	// goes to the next line, if the mode Wrap is on.
+	// Wrap is set when the last column was just written: the next character goes to
+	// the next line, if the mode Wrap is on.
 	Wrap  bool
 	Style int // as in DECSCUSR: 0 default, 1 2 block, 3 4 underline, 5 6 bar; odd ones blink
 }
@@ -128,7 +128,7 @@ func (t *Terminal) Cursor() Cursor {
 	}
 }
 
-// Modes returns how the terminal is set.
+// Modes returns the terminal's modes.
 func (t *Terminal) Modes() Modes {
 	m := t.modes
 	m.AltScreen = t.active == t.alt
@@ -136,10 +136,6 @@ func (t *Terminal) Modes() Modes {
 	return m
 }
 
-// Title returns the window's title. It comes from the program; it has no
-// control characters.
+// Title returns the window's title. It comes from the program; it has no control
+// characters.
 func (t *Terminal) Title() string { return t.titles.window }
-
-// Directory returns what the program last said its working folder is (OSC 7),
-// a URL, or nothing.
-func (t *Terminal) Directory() string { return t.cwd }
