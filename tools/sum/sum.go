@@ -1,7 +1,7 @@
-// Package sum is mesh-sum: BLAKE3 digests of files as b3sum prints and checks
-// them, so that what a transfer reports can be compared with what is on a disk.
-// With --tee it stands in a pipeline: standard input goes to standard output
-// and is digested on the way; the digest goes to standard error or to a file.
+// Package sum is mesh-sum. It prints and checks BLAKE3 digests of files as b3sum
+// does, so that the digest of a transfer can be compared with a file. With --tee it
+// stands in a pipeline and copies standard input to standard output. The digest then
+// goes to standard error or to a file.
 package sum
 
 import (
@@ -21,7 +21,7 @@ import (
 // stdinName is standard input on the command line and in a list.
 const stdinName = "-"
 
-// Command is mesh-sum.
+// Command returns the tool.
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:      "sum",
@@ -30,52 +30,74 @@ func Command() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{
 				Name: "check", Aliases: []string{"c"}, DisableDefaultText: true,
-				Usage: "each FILE is a list of digests and names: check them",
+				Usage: "check the digests and names that are listed in each FILE",
 			},
 			&cli.BoolFlag{
 				Name: "quiet", Aliases: []string{"q"}, DisableDefaultText: true,
-				Usage: "with --check, print only what failed",
+				Usage: "with --check, print only failures",
 			},
 			&cli.BoolFlag{
 				Name: "tee", DisableDefaultText: true,
-				Usage: "copy stdin to stdout, and put the digest on stderr",
+				Usage: "copy stdin to stdout, and print the digest to stderr",
 			},
-			&cli.StringFlag{Name: "digest-file", Usage: "with --tee, put the digest into `FILE`, once stdin has ended well"},
+			&cli.StringFlag{Name: "digest-file", Usage: "with --tee, write the digest to `FILE` instead, once all of stdin is copied"},
 		},
-		Action: run,
+		Action: func(c *cli.Context) error {
+			o, err := readOptions(c)
+			if err != nil {
+				return err
+			}
+			return run(c.Context, o, cmdline.StreamsOf(c))
+		},
 	}
 }
 
-func run(c *cli.Context) error {
+// options say what to digest.
+type options struct {
+	files      []string // "-" is standard input
+	check      bool     // files are lists of digests
+	quiet      bool     // of a check, print only failures
+	tee        bool     // copy standard input to standard output; no files
+	digestFile string   // with tee, "": standard error
+}
+
+func readOptions(c *cli.Context) (options, error) {
 	files, err := cmdline.Operands(c)
-	if err != nil {
-		return err
-	}
-	check, isTee := c.Bool("check"), c.Bool("tee")
+	o := options{files: files, check: c.Bool("check"), quiet: c.Bool("quiet"), tee: c.Bool("tee"), digestFile: c.String("digest-file")}
 	switch {
-	case isTee && (check || len(files) > 0):
-		return proto.Errorf(proto.Usage, "--tee takes neither --check nor a FILE")
-	case c.IsSet("digest-file") && !isTee:
-		return proto.Hint(proto.Errorf(proto.Usage, "--digest-file without --tee"), "digests of files go to stdout")
-	case c.Bool("quiet") && !check:
-		return proto.Errorf(proto.Usage, "--quiet without --check")
+	case err != nil:
+		return o, err
+	case o.tee && (o.check || len(files) > 0):
+		return o, proto.Errorf(proto.Usage, "--tee cannot be combined with --check or FILE")
+	case c.IsSet("digest-file") && !o.tee:
+		return o, proto.Hint(proto.Errorf(proto.Usage, "--digest-file needs --tee"), "the digests of files go to stdout")
+	case o.quiet && !o.check:
+		return o, proto.Errorf(proto.Usage, "--quiet needs --check")
 	}
-	if len(files) == 0 {
-		files = []string{stdinName}
+	if len(files) == 0 && !o.tee {
+		o.files = []string{stdinName}
 	}
-	s := &summer{in: c.App.Reader, out: c.App.Writer, complain: func(err error) { cmdline.Complain(c, err) }}
-	switch {
-	case isTee:
-		return tee(c.Context, s, c.App.ErrWriter, c.String("digest-file"))
-	case check:
-		return meanwhile(c.Context, func() error { return s.check(files, c.Bool("quiet")) })
-	}
-	return meanwhile(c.Context, func() error { return s.sum(files) })
+	return o, nil
 }
 
-// meanwhile runs f and returns early when ctx is done: a read of standard input
-// cannot be interrupted, so f is then left to the end of the process.
-func meanwhile(ctx context.Context, f func() error) error {
+// run returns early if ctx ends, and then leaves a goroutine that reads: a read of
+// standard input cannot be interrupted.
+func run(ctx context.Context, o options, s cmdline.Streams) error {
+	if o.tee {
+		return tee(ctx, o.digestFile, s)
+	}
+	p := &printer{s: s}
+	return interruptible(ctx, func() error {
+		if o.check {
+			return p.checkLists(o.files, o.quiet)
+		}
+		return p.printDigests(o.files)
+	})
+}
+
+// interruptible runs f in a goroutine. If ctx ends first it returns the cause and
+// does not wait for f.
+func interruptible(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
 	select {
@@ -86,49 +108,54 @@ func meanwhile(ctx context.Context, f func() error) error {
 	}
 }
 
-// summer is the streams of a run, and the first of the errors that it went on
-// after.
-type summer struct {
-	in       io.Reader
-	out      io.Writer
-	complain func(error)
-	first    error
+// printer prints or checks digests.
+type printer struct {
+	s        cmdline.Streams
+	firstErr error // the first error that did not end the run
 }
 
-// fail notes an error that does not end the run.
-func (s *summer) fail(err error) {
-	if s.first == nil {
-		s.first = err
+// fail records an error that does not end the run.
+func (p *printer) fail(err error) {
+	if p.firstErr == nil {
+		p.firstErr = err
 	}
 }
 
-// sum prints a line for each file that can be read.
-func (s *summer) sum(files []string) error {
+// printDigests prints a line for each file that can be read.
+func (p *printer) printDigests(files []string) error {
 	for _, name := range files {
-		d, err := s.digest(name)
+		d, err := p.digest(name)
 		if err != nil {
-			s.complain(err)
-			s.fail(err)
+			p.s.Complain(err)
+			p.fail(err)
 			continue
 		}
-		if err := s.print(line(d, name)); err != nil {
+		if err := p.print(line(d, name)); err != nil {
 			return err
 		}
 	}
-	return cmdline.Silent(s.first)
+	return cmdline.Silent(p.firstErr)
 }
 
-// digest reads the file called name.
-func (s *summer) digest(name string) (digest.Digest, error) {
-	in := s.in
-	if name != stdinName {
-		f, err := os.Open(name)
-		if err != nil {
-			return digest.Digest{}, proto.IOError(err)
-		}
-		defer f.Close() // only read
-		in = f
+// open opens the file called name; "-" is standard input, which Close leaves open.
+func (p *printer) open(name string) (io.ReadCloser, error) {
+	if name == stdinName {
+		return io.NopCloser(p.s.In), nil
 	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, proto.IOError(err)
+	}
+	return f, nil
+}
+
+// digest returns the digest of the file called name.
+func (p *printer) digest(name string) (digest.Digest, error) {
+	in, err := p.open(name)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	defer in.Close() // only read
 	_, d, err := digest.Copy(nil, in)
 	if err != nil {
 		return d, proto.IOError(err)
@@ -136,19 +163,19 @@ func (s *summer) digest(name string) (digest.Digest, error) {
 	return d, nil
 }
 
-func (s *summer) print(text string) error {
-	if _, err := io.WriteString(s.out, text); err != nil {
+func (p *printer) print(text string) error {
+	if _, err := io.WriteString(p.s.Out, text); err != nil {
 		return cmdline.WriteError(err)
 	}
 	return nil
 }
 
-// tee copies standard input to standard output. Only after a good end of both
-// does the digest appear, in the named file or, without one, on errOut.
-func tee(ctx context.Context, s *summer, errOut io.Writer, file string) error {
+// tee copies standard input to standard output. It writes the digest to the named
+// file, or without one to standard error, if both ended without an error.
+func tee(ctx context.Context, file string, s cmdline.Streams) error {
 	var d digest.Digest
-	err := meanwhile(ctx, func() (err error) {
-		_, d, err = digest.Copy(s.out, s.in)
+	err := interruptible(ctx, func() (err error) {
+		_, d, err = digest.Copy(s.Out, s.In)
 		return err
 	})
 	if w, ok := errors.AsType[*digest.WriteError](err); ok {
@@ -164,7 +191,7 @@ func tee(ctx context.Context, s *summer, errOut io.Writer, file string) error {
 	if file != "" {
 		return outfile.Write(file, []byte(text), 0o666)
 	}
-	if _, err := io.WriteString(errOut, text); err != nil {
+	if _, err := io.WriteString(s.Err, text); err != nil {
 		return proto.IOError(err)
 	}
 	return nil
