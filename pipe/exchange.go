@@ -46,8 +46,9 @@ type exchange struct {
 	fail     context.CancelCauseFunc // ends the exchange
 
 	mu     sync.Mutex
-	via    string // the transports of this leg, or of the last one
-	flows  int    // the most links at a time
+	via    string     // the transports of this leg, or of the last one
+	flows  int        // the most links at a time
+	link   *link.Link // of this leg, or of the last one
 	result Result
 	// failed is the first error of a transfer that ended in good order: a producer
 	// that failed, or a consumer that left.
@@ -156,7 +157,7 @@ func (x *exchange) run(ctx context.Context, l *link.Link) error {
 	// An earlier dial may have begun the transfers: its answer was lost.
 	for resumed := l.Resumed; ; resumed = true {
 		x.mu.Lock()
-		x.via = l.Via()
+		x.via, x.link = l.Via(), l
 		x.mu.Unlock()
 		err := x.runLeg(ctx, l, resumed)
 		if err == nil || x.options.ResumeFor == 0 || !errors.Is(err, link.ErrBroken) {
@@ -229,7 +230,8 @@ func (x *exchange) reportReceived(r *Receipt, err error) {
 
 // completeReceiptLocked adds to a receipt what the transfers have in common.
 func (x *exchange) completeReceiptLocked(r *Receipt, err error) *Receipt {
-	r.Elapsed, r.Via, r.Flows = time.Since(x.started), x.via, x.flows
+	r.Elapsed, r.Flows = time.Since(x.started), x.flows
+	r.Via, r.Path = x.via, x.link.Path().String()
 	x.failed = cmp.Or(x.failed, err)
 	return r
 }

@@ -57,6 +57,8 @@ type Receipt struct {
 	// Via is the transport of the link at the end: [proto.ViaQUIC], [proto.ViaTCP],
 	// or "quic+tcp".
 	Via string
+	// Path is the path of the link at the end: see [mesh/proto/path.Path].
+	Path string
 	// Flows is the largest number of links that carried the transfer at a time.
 	Flows int
 }

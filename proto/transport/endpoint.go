@@ -79,6 +79,10 @@ func (e *Endpoint) Addr() net.Addr {
 	return e.sockets.TCP.Addr()
 }
 
+// AcceptTCP makes the next Listen accept connections of l too, which the endpoint
+// owns from then on. It must not run at the same time as Listen or Close.
+func (e *Endpoint) AcceptTCP(l net.Listener) { e.sockets.TCP = l }
+
 // Close closes the sockets. It tells no peer: close links first.
 func (e *Endpoint) Close() error {
 	e.close()

@@ -1,19 +1,20 @@
-// Package cat is mesh-cat, the calling end of a pipe: standard input, what a
-// command prints, or files and folders go to the peer; what the peer sends back
-// goes to standard output.
+// Package cat is mesh-cat, the dialer of a pipe. It sends standard input, the output
+// of a command, or files and folders to a peer. What the peer sends back goes to
+// standard output.
 package cat
 
 import (
+	"context"
 	"errors"
 
 	"github.com/urfave/cli/v2"
 
-	"mesh/pipe"
 	"mesh/proto"
-	"mesh/proto/handshake"
+	"mesh/proto/link"
 	"mesh/tools/cmdline"
 	"mesh/tools/command"
 	"mesh/tools/node"
+	"mesh/tools/nodeflags"
 )
 
 // Command returns the tool.
@@ -22,94 +23,89 @@ func Command() *cli.Command {
 		Name:      "cat",
 		Usage:     "send standard input, files, or what CMD prints to a peer",
 		ArgsUsage: "[PEER [FILE|DIR…]] [-- CMD…]",
-		Flags: node.Flags(
-			&cli.BoolFlag{Name: "archive", Usage: "send what FILE, a zip or a tar, holds", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "symlinks", Usage: "send symbolic links that stay within the folder too", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "skip-special", Usage: "leave out what is neither file nor folder, instead of failing", DisableDefaultText: true},
+		Flags: nodeflags.Flags(
+			&cli.BoolFlag{Name: "archive", Usage: "send the files in FILE, a zip or a tar", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "symlinks", Usage: "send also symbolic links that stay within the folder", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "skip-special", Usage: "skip devices, sockets and FIFOs instead of failing", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "dry-run", Usage: "list what would be sent, and call nobody", DisableDefaultText: true},
 			cmdline.Wait(), cmdline.Flows(),
 		),
-		Action: run,
+		Action: func(c *cli.Context) error {
+			o, err := optionsOf(c)
+			if err != nil {
+				return err
+			}
+			o.tuneProcess()
+			return run(c.Context, o, cmdline.StreamsOf(c))
+		},
 	}
 }
 
-func run(c *cli.Context) error {
-	args, cmd, err := cmdline.SplitCommand(c, 0, -1)
+// run does the work of the tool.
+func run(ctx context.Context, o options, s cmdline.Streams) error {
+	if err := o.checkFiles(); err != nil {
+		return err
+	}
+	if o.dryRun {
+		return list(o, s)
+	}
+	n, err := o.node.Open(s)
 	if err != nil {
 		return err
 	}
-	var names []string
-	if len(args) > 1 {
-		args, names = args[:1], args[1:]
-	}
-	for _, flag := range []string{"archive", "symlinks", "skip-special", "dry-run"} {
-		if c.Bool(flag) && names == nil {
-			return proto.Hint(proto.Errorf(proto.Usage, "--%s goes with files", flag), "mesh-cat --"+flag+" PEER FILE…")
-		}
-	}
-	if names != nil && cmd != nil {
-		return proto.Errorf(proto.Usage, "either files or a command can be sent")
-	}
-	if err := checkThere(c, names); err != nil {
+	return n.Close(send(ctx, n, o, s))
+}
+
+func send(ctx context.Context, n *node.Node, o options, s cmdline.Streams) error {
+	peer, err := n.Peer(ctx, o.peer)
+	if err != nil {
 		return err
-	}
-	if c.Bool("dry-run") {
-		return list(c, names)
 	}
 	switch {
-	case names == nil:
-		cmdline.Bulk()
-	case !c.Bool("archive"): // what that lists is kept in memory
-		cmdline.LittleMemory()
-		cmdline.OneProcessor()
+	case o.names != nil:
+		return sendFiles(ctx, n, peer, o, s)
+	case o.command != nil:
+		return sendCommand(ctx, n, peer, o, s)
 	}
-	n, err := node.Open(c)
+	source := s.Source()
+	l, err := dialPipe(ctx, n, peer, node.Request{Source: source, Wait: o.wait})
 	if err != nil {
 		return err
 	}
-	return n.Close(cat(c, n, args, names, cmd))
+	return n.Exchange(ctx, l, source, s.Sink())
 }
 
-func cat(c *cli.Context, n *node.Node, args, names, cmd []string) error {
-	peer, err := n.Peer(args)
+// sendCommand sends the output of a command.
+func sendCommand(ctx context.Context, n *node.Node, peer node.Peer, o options, s cmdline.Streams) error {
+	if err := command.Check(o.command); err != nil {
+		return err
+	}
+	l, err := dialPipe(ctx, n, peer, node.Request{Wait: o.wait})
 	if err != nil {
 		return err
 	}
-	if names != nil {
-		return sendFiles(c, n, peer, names)
-	}
-	if cmd != nil {
-		if err := command.Check(cmd); err != nil {
-			return err
-		}
-	}
-	var source *pipe.Source // a command's is there when it runs
-	if cmd == nil {
-		source = cmdline.StreamsOf(c).Source()
-	}
-	l, closeSocket, err := n.Dial(c.Context, peer, proto.CapSend|proto.CapRecv, proto.CapSend, source, c.Duration("wait"))
-	if errors.Is(err, handshake.ErrKind) {
-		return proto.Hint(err, "the peer takes files: mesh-cat PEER FILE…")
-	}
-	if err != nil {
-		return err
-	}
-	defer closeSocket()
-	if cmd == nil {
-		return n.Exchange(c.Context, l, source, cmdline.StreamsOf(c).Sink())
-	}
-	// Not before the link is there: a command may do more than print.
-	p, err := command.Start(c.Context, cmd, command.Options{Stdin: c.App.Reader, Stderr: c.App.ErrWriter, Env: n.Party(l).Env()})
+	// The command starts once the link is there: it may do more than print.
+	p, err := command.Start(ctx, o.command, command.Options{Stdin: s.In, Stderr: s.Err, Env: n.Party(l).Env()})
 	if err != nil {
 		l.Close(err)
 		return err
 	}
 	defer p.Stop()
-	err = n.Exchange(c.Context, l, p.Source(), cmdline.StreamsOf(c).Sink())
+	err = n.Exchange(ctx, l, p.Source(), s.Sink())
 	if status := p.OwnStatus(); status != 0 && proto.CodeOf(err) == proto.Producer {
-		// The peer has ended its own command because of this, and that is the
-		// status that it tells.
+		// The peer may have ended a command of its own because of this one, and then
+		// it reports the status of that.
 		return proto.Errorf(proto.Producer, "the command ended with status %d", status)
 	}
 	return err
+}
+
+// dialPipe links to a peer that takes a pipe, and sends one back if it is allowed to.
+func dialPipe(ctx context.Context, n *node.Node, peer node.Peer, r node.Request) (l *link.Link, err error) {
+	r.Want, r.Need = proto.CapSend|proto.CapRecv, proto.CapSend
+	l, err = n.Dial(ctx, peer, r)
+	if errors.Is(err, node.ErrKind) {
+		return nil, proto.Hint(err, "the peer takes files: mesh-cat PEER FILE…")
+	}
+	return l, err
 }

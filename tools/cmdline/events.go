@@ -4,17 +4,14 @@ import (
 	"os"
 	"strconv"
 
-	"github.com/urfave/cli/v2"
-
 	"mesh/proto"
 )
 
-// OpenEvents opens what --events names: a descriptor that the parent process left
+// OpenEvents opens the value of --events: a descriptor that the parent process left
 // open, or a file. A CMD does not inherit the descriptor. A file is created or
 // truncated, with mode 0600, because an event may hold a token. OpenEvents returns
-// nil without --events. The caller closes the file.
-func OpenEvents(c *cli.Context) (*os.File, error) {
-	to := c.String(eventsName)
+// nil for "". The caller closes the file.
+func OpenEvents(to string) (*os.File, error) {
 	if to == "" {
 		return nil, nil
 	}

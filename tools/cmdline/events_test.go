@@ -17,7 +17,7 @@ import (
 func TestOpenEvents(t *testing.T) {
 	t.Parallel()
 	write := func(c *cli.Context) error {
-		f, err := cmdline.OpenEvents(c)
+		f, err := cmdline.OpenEvents(c.String("events"))
 		if err != nil || f == nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"io"
 	"log/slog"
 	"math"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"mesh/pipe/files"
 	"mesh/proto"
 )
 
@@ -157,6 +159,14 @@ func StoreFlags() []cli.Flag {
 	}
 }
 
+// StoreOptions returns the values of [StoreFlags] but the name.
+func StoreOptions(c *cli.Context) files.ReceiveOptions {
+	return files.ReceiveOptions{
+		Force: c.Bool("force"), Rename: c.Bool("rename"), Portable: c.Bool("portable"),
+		MaxBytes: SizeOf(c, MaxSizeName), MaxEntries: c.Int64(MaxFilesName),
+	}
+}
+
 // HistoryName is the name of the flag [History].
 const HistoryName = "history"
 
@@ -225,14 +235,20 @@ func positive(name string) func(time.Duration) error {
 // Logger returns the log of the tool on stderr: silent without -v, level info with
 // -v, level debug with -vv.
 func Logger(c *cli.Context) *slog.Logger {
+	return NewLogger(c.App.ErrWriter, c.Count(verboseName))
+}
+
+// NewLogger is [Logger] on w for a tool that has -v verbose times; less than 1 is
+// none.
+func NewLogger(w io.Writer, verbose int) *slog.Logger {
 	level := slog.LevelInfo
-	switch n := c.Count(verboseName); {
-	case n < 1: // -1 when unset
+	switch {
+	case verbose < 1:
 		return slog.New(slog.DiscardHandler)
-	case n > 1:
+	case verbose > 1:
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
 		Level: level,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if len(groups) == 0 && a.Key == slog.TimeKey {

@@ -235,6 +235,6 @@ func (d *Delivery) ended() error {
 func (d *Delivery) receipt(status int) *pipe.Receipt {
 	return &pipe.Receipt{
 		Transfer: d.Party.Transfer, Bytes: d.Counters.Received.Load(), Digest: d.hash.Sum(),
-		Status: status, Elapsed: time.Since(d.begun), Via: d.Party.Via, Flows: 1,
+		Status: status, Elapsed: time.Since(d.begun), Via: d.Party.Via, Path: d.Party.Path, Flows: 1,
 	}
 }

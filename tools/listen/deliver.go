@@ -15,61 +15,58 @@ import (
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/wire"
-	"mesh/tools/cmdline"
 	"mesh/tools/command"
 	"mesh/tools/handoff"
 	"mesh/tools/node"
 )
 
-// take hands a delivery to a mesh-recv --next that waits for one of its kind, or
-// stores it, and returns where.
-func (d *daemon) take(l *link.Link, party node.Party) (folder string, err error) {
-	if t := d.desk.Take(d.running, l.Kind, party); t != nil {
-		return "", d.hand(l, t)
+// takeDelivery hands a delivery to a mesh-recv --next that waits for one of its kind,
+// or stores it. It returns the folder, "" for none.
+func (d *daemon) takeDelivery(ctx context.Context, l *link.Link, party node.Party) (folder string, err error) {
+	if t := d.desk.Take(ctx, l.Kind, party); t != nil {
+		return "", d.handOver(ctx, l, t)
 	}
-	o := d.options.Load()
-	peer, err := o.of(d.node.Book, l.Peer)
-	if err == nil && l.Kind == wire.KindPipe && o.name == "" {
+	settings := d.settings.Load()
+	peer, err := settings.of(d.node.Book, l.Peer)
+	if err == nil && l.Kind == wire.KindPipe && settings.name == "" {
 		err = proto.Errorf(proto.Declined, "a pipe has no name to be stored under")
 	}
 	var root *os.Root
 	if err == nil {
-		root, folder, err = o.open(peer, party)
+		root, folder, err = settings.openFolder(peer, party)
 	}
 	if err != nil {
 		l.Close(err)
 		return folder, err
 	}
 	defer root.Close()
-	s := &storing{daemon: d, options: o, party: party, folder: folder}
+	s := &delivery{daemon: d, settings: settings, party: party, folder: folder, maxBytes: settings.receive.MaxBytes}
 	if peer.maxBytes > 0 {
 		s.maxBytes = peer.maxBytes
-	} else {
-		s.maxBytes = o.receive.MaxBytes
 	}
 	if l.Kind == wire.KindPipe {
-		return folder, s.pipe(l)
+		return folder, s.storePipe(ctx, l)
 	}
-	return folder, s.files(l, root, peer)
+	return folder, s.storeFiles(ctx, l, root, peer)
 }
 
-// hand gives a delivery to a mesh-recv --next.
-func (d *daemon) hand(l *link.Link, t *handoff.Taker) error {
+// handOver gives a delivery to a mesh-recv --next.
+func (d *daemon) handOver(ctx context.Context, l *link.Link, t *handoff.Taker) error {
 	var err error
 	if l.Kind == wire.KindPipe {
-		ctx, fail := context.WithCancelCause(d.running)
+		ctx, fail := context.WithCancelCause(ctx)
 		defer fail(nil)
 		err = d.node.Exchange(ctx, l, nil, t.Sink(fail))
 	} else {
-		err = d.node.Files(d.running, l, false, t.Files)
+		err = d.node.Files(ctx, l, false, t.Files)
 	}
 	t.Ended(err)
 	return err
 }
 
-// open opens the folder that a peer's deliveries go to, and makes it if it is in
-// the inbox.
-func (o *options) open(peer peerOptions, party node.Party) (*os.Root, string, error) {
+// openFolder opens the folder for the deliveries of a peer. One within the inbox is
+// made if it is missing.
+func (s *settings) openFolder(peer peerSettings, party node.Party) (*os.Root, string, error) {
 	name := ""
 	switch {
 	case filepath.IsAbs(peer.dir):
@@ -80,71 +77,79 @@ func (o *options) open(peer peerOptions, party node.Party) (*os.Root, string, er
 		return root, peer.dir, nil
 	case peer.dir != "":
 		name = peer.dir
-	case o.byPeer && party.Name != "":
+	case s.byPeer && party.Name != "":
 		name = party.Name
-	case o.byPeer:
+	case s.byPeer:
 		name = party.ID.String()
 	}
-	root, err := os.OpenRoot(o.dir)
-	if err != nil || name == "" {
-		if err != nil {
-			err = proto.IOError(err)
-		}
-		return root, o.dir, err
+	root, err := os.OpenRoot(s.dir)
+	if err != nil {
+		return nil, s.dir, proto.IOError(err)
+	}
+	if name == "" {
+		return root, s.dir, nil
 	}
 	defer root.Close()
-	folder := filepath.Join(o.dir, name)
+	folder := filepath.Join(s.dir, name)
+	in, err := openIn(root, name, folder)
+	return in, folder, err
+}
+
+// openIn opens the folder called name in root, and makes it if it is missing. The
+// whole path is for messages. A symbolic link is refused.
+func openIn(root *os.Root, name, path string) (*os.Root, error) {
 	if err := root.Mkdir(name, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, folder, proto.IOError(err)
+		return nil, proto.IOError(err)
 	}
 	info, err := root.Lstat(name)
 	if err != nil {
-		return nil, folder, proto.IOError(err)
+		return nil, proto.IOError(err)
 	}
 	if !info.IsDir() {
-		return nil, folder, proto.Errorf(proto.Unsafe, "%s is not a folder", folder)
+		return nil, proto.Errorf(proto.Unsafe, "%s is not a folder", path)
 	}
 	in, err := root.OpenRoot(name)
 	if err != nil {
-		return nil, folder, proto.IOError(err)
+		return nil, proto.IOError(err)
 	}
-	return in, folder, nil
+	return in, nil
 }
 
-// storing is one delivery that is being stored.
-type storing struct {
+// delivery is one that is being stored.
+type delivery struct {
 	*daemon
-	options  *options
+	settings *settings
 	party    node.Party
 	folder   string
-	maxBytes int64
+	maxBytes int64 // 0 for no limit
 }
 
-func (s *storing) files(l *link.Link, root *os.Root, peer peerOptions) error {
-	ro := s.options.receive
-	ro.MaxBytes, ro.Owner, ro.Arrived = s.maxBytes, l.Peer.String(), s.arrived
+func (d *delivery) storeFiles(ctx context.Context, l *link.Link, root *os.Root, peer peerSettings) error {
+	o := d.settings.receive
+	o.MaxBytes, o.Owner = d.maxBytes, l.Peer.String()
+	o.Arrived = func(a files.Arrival) error { return d.arrived(ctx, a) }
 	if peer.maxNumber > 0 {
-		ro.MaxEntries = peer.maxNumber
+		o.MaxEntries = peer.maxNumber
 	}
-	complain := cmdline.StreamsOf(s.c).Complaints()
-	ro.Report = func(path string, err error) { complain("from "+s.party.Label()+": "+path, err) }
-	return s.node.Files(s.running, l, false, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
-		return files.Receive(ctx, root, from, to, ro)
+	complain := d.streams.Complaints()
+	o.Report = func(path string, err error) { complain("from "+d.party.Label()+": "+path, err) }
+	return d.node.Files(ctx, l, false, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+		return files.Receive(ctx, root, from, to, o)
 	})
 }
 
-// pipe stores a pipe as one file.
-func (s *storing) pipe(l *link.Link) error {
-	path := filepath.Join(s.folder, s.options.name)
-	create := func() (*files.Pending, error) { return files.Create(path, s.options.receive.Force) }
-	if s.options.receive.Rename {
+// storePipe stores a pipe as one file.
+func (d *delivery) storePipe(ctx context.Context, l *link.Link) error {
+	path := filepath.Join(d.folder, d.settings.name)
+	create := func() (*files.Pending, error) { return files.Create(path, d.settings.receive.Force) }
+	if d.settings.receive.Rename {
 		create = func() (*files.Pending, error) { return files.CreateNumbered(path) }
 	}
 	file, err := create()
 	if errors.Is(err, fs.ErrExist) {
 		if same, serr := files.OpenSame(path); serr == nil {
 			defer same.Close()
-			return s.again(l, same)
+			return d.comparePipe(ctx, l, same)
 		}
 	}
 	if err != nil {
@@ -152,8 +157,8 @@ func (s *storing) pipe(l *link.Link) error {
 		return err
 	}
 	defer file.Abort()
-	w := &bounded{w: file, most: s.maxBytes, hash: digest.New()}
-	return s.node.Exchange(s.running, l, nil, &pipe.Sink{Writer: w, Finish: func(status int) error {
+	w := &bounded{w: file, most: d.maxBytes, hash: digest.New()}
+	return d.node.Exchange(ctx, l, nil, &pipe.Sink{Writer: w, Finish: func(status int) error {
 		if status != 0 {
 			return nil // not published; the exchange ends with 33
 		}
@@ -161,15 +166,15 @@ func (s *storing) pipe(l *link.Link) error {
 			return err
 		}
 		sum := w.hash.Sum()
-		return s.arrived(files.Arrival{Name: file.Base(), Bytes: w.bytes, Digest: &sum, Stored: 1})
+		return d.arrived(ctx, files.Arrival{Name: file.Base(), Bytes: w.bytes, Digest: &sum, Stored: 1})
 	}})
 }
 
-// again takes a pipe whose name is taken, which may be what is there already: of a
-// sender that was not told so, and repeats its command.
-func (s *storing) again(l *link.Link, same *files.Same) error {
-	w := &bounded{w: io.Discard, most: s.maxBytes, hash: digest.New()}
-	return s.node.Exchange(s.running, l, nil, &pipe.Sink{Writer: w, Finish: func(status int) error {
+// comparePipe receives a pipe whose file exists already, and accepts it if that has
+// the same content. A sender repeats its command if it did not hear of the end.
+func (d *delivery) comparePipe(ctx context.Context, l *link.Link, same *files.Same) error {
+	w := &bounded{w: io.Discard, most: d.maxBytes, hash: digest.New()}
+	return d.node.Exchange(ctx, l, nil, &pipe.Sink{Writer: w, Finish: func(status int) error {
 		if status != 0 {
 			return nil
 		}
@@ -177,11 +182,11 @@ func (s *storing) again(l *link.Link, same *files.Same) error {
 		if err := same.Finish(w.bytes, sum); err != nil {
 			return err
 		}
-		return s.arrived(files.Arrival{Name: s.options.name, Bytes: w.bytes, Digest: &sum})
+		return d.arrived(ctx, files.Arrival{Name: d.settings.name, Bytes: w.bytes, Digest: &sum})
 	}})
 }
 
-// bounded is a writer that takes no more than so many bytes, 0 for any number,
+// bounded is a writer that fails once it gets more than so many bytes, 0 for no limit,
 // and digests them.
 type bounded struct {
 	w           io.Writer
@@ -189,6 +194,7 @@ type bounded struct {
 	hash        *digest.Hasher
 }
 
+// Write implements [io.Writer].
 func (b *bounded) Write(p []byte) (int, error) {
 	if b.most > 0 && int64(len(p)) > b.most-b.bytes {
 		return 0, proto.Errorf(proto.Space, "the peer sends more than the %d bytes that are allowed", b.most)
@@ -199,41 +205,48 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// arrived runs the command for what is stored. That the command fails is told, and
-// changes nothing; but if it could not come to its end because we must, the sender
-// is not told of the end either, so that it is run when the delivery is repeated.
-func (s *storing) arrived(a files.Arrival) error {
-	path := filepath.Join(s.folder, a.Name)
-	if s.options.onReceive == "" {
-		s.node.Stored(s.party, path, a, nil)
+// arrived runs the command for a file that is stored. A command that fails is
+// reported, and changes nothing. But if the daemon's own end interrupts it, the
+// delivery fails: so the sender repeats it, and the command runs again.
+func (d *delivery) arrived(ctx context.Context, a files.Arrival) error {
+	path := filepath.Join(d.folder, a.Name)
+	if d.settings.onReceive == "" {
+		d.node.Stored(d.party, path, a, nil)
 		return nil
 	}
-	sum := ""
-	if a.Digest != nil {
-		sum = a.Digest.String()
-	}
-	env := append(s.party.Env(), "MESH_FILE="+path, fmt.Sprint("MESH_BYTES=", a.Bytes), "MESH_BLAKE3="+sum, fmt.Sprint("MESH_STORED=", a.Stored))
-	ctx, cancel := s.running, context.CancelFunc(func() {})
-	if limit := s.options.onReceiveFor; limit > 0 {
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, proto.Errorf(proto.Timeout, "the command was ended, which took longer than %s", limit))
-	}
-	defer cancel()
-	status, err := command.Run(ctx, shell(s.options.onReceive), command.Options{Stdout: s.c.App.Writer, Stderr: s.c.App.ErrWriter, Env: env, Group: true})
-	if s.running.Err() != nil {
-		return context.Cause(s.running)
-	}
-	if err != nil && ctx.Err() != nil {
-		status = int(proto.Terminated)
+	status, err := d.runCommand(ctx, path, a)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if err == nil && status != 0 {
 		err = proto.Errorf(proto.Producer, "the command ended with status %d", status)
 	}
 	if err != nil {
-		cmdline.Complain(s.c, fmt.Errorf("on-receive for %s: %w", proto.EscapeText(path), err))
+		d.streams.Complain(fmt.Errorf("on-receive for %s: %w", proto.EscapeText(path), err))
 	}
-	s.node.Stored(s.party, path, a, &status)
+	d.node.Stored(d.party, path, a, &status)
 	return nil
 }
 
-// shell runs a command that a person wrote. Nothing of a peer is ever in it.
+// runCommand runs the command of --on-receive for a stored file.
+func (d *delivery) runCommand(ctx context.Context, path string, a files.Arrival) (status int, err error) {
+	sum := ""
+	if a.Digest != nil {
+		sum = a.Digest.String()
+	}
+	env := append(d.party.Env(), "MESH_FILE="+path, fmt.Sprint("MESH_BYTES=", a.Bytes), "MESH_BLAKE3="+sum, fmt.Sprint("MESH_STORED=", a.Stored))
+	if limit := d.settings.onReceiveFor; limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, proto.Errorf(proto.Timeout, "the command took longer than %s, and was ended", limit))
+		defer cancel()
+	}
+	status, err = command.Run(ctx, shell(d.settings.onReceive), command.Options{Stdout: d.streams.Out, Stderr: d.streams.Err, Env: env, Group: true})
+	if err != nil && ctx.Err() != nil {
+		status = int(proto.Terminated)
+	}
+	return status, err
+}
+
+// shell is the command that runs the text of --on-receive. The user wrote it: no
+// word of a peer is ever in it.
 func shell(text string) []string { return []string{"/bin/sh", "-c", text} }

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/urfave/cli/v2"
 
 	"mesh/pipe/term"
 	"mesh/proto"
@@ -20,80 +19,88 @@ import (
 	"mesh/tools/node"
 )
 
-// stopGrace is how long deliveries may go on after we were told to end; then they
-// are broken off, for the sender to repeat, and have as long again to clear up.
+// stopGrace is how long deliveries may go on after the process was told to end. Then
+// they are broken off, for the sender to repeat, and have as long again to clean up.
 const stopGrace = 5 * time.Second
 
 // daemon is a mesh-listen --inbox.
 type daemon struct {
-	c       *cli.Context
-	node    *node.Node
-	desk    *handoff.Desk // nil without a socket
-	options atomic.Pointer[options]
-	// running is what deliveries run in. It outlives the tool's own context by
-	// stopGrace.
-	running context.Context
-	wg      sync.WaitGroup
+	node     *node.Node
+	streams  cmdline.Streams
+	desk     *handoff.Desk // nil without a socket
+	settings atomic.Pointer[settings]
+	reread   func(context.Context) (inboxFlags, error)
+	wg       sync.WaitGroup // of deliveries
 }
 
-// inbox stores what peers send until it is stopped. One of them has half of the
-// places at the most, so that it can't keep all others away.
-func inbox(c *cli.Context, n *node.Node) error {
-	o, err := optionsOf(c, n.Book)
+// serveInbox stores what peers send until ctx ends. One peer may have half of the
+// places, so that it cannot keep all others away.
+func serveInbox(ctx context.Context, n *node.Node, o options, s cmdline.Streams) error {
+	settings, err := o.inbox.check(n.Book)
 	if err != nil {
 		return err
 	}
-	running, breakOff := context.WithCancelCause(context.WithoutCancel(c.Context))
-	defer breakOff(nil)
-	d := &daemon{c: c, node: n, running: running}
-	d.options.Store(o)
+	d := &daemon{node: n, streams: s, reread: o.reread}
+	d.settings.Store(settings)
 	d.openDesk()
 	defer d.desk.Close()
-	w, err := n.Wait(c, node.Offer{
-		Caps: proto.CapSend, Takes: d.takes, Narrow: d.most, Max: c.Int("max"), MaxPerPeer: (c.Int("max") + 1) / 2,
-		Command: "mesh-cat", Operand: "FILE…", NoToken: c.String("token-file") == "" && !term.IsTerminal(c.App.ErrWriter),
-	})
+	w, err := n.Wait(d.offer(o.offer))
 	if err != nil {
 		return err
 	}
-	defer w.Close()
-	s := newService()
-	defer s.stop()
-	err = d.serve(w, s)
-	s.stopping()
+	defer w.Stop()
+	manager := newService()
+	defer manager.stop()
+	// Deliveries outlive ctx by stopGrace.
+	running, breakOff := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer breakOff(nil)
+	hangups, stop := o.hangups()
+	defer stop()
+	err = d.serve(ctx, running, w, manager, hangups)
+	manager.stopping()
 	w.Stop()
 	d.desk.Close()
-	d.stop(func() { breakOff(context.Cause(c.Context)) })
+	d.wait(func() { breakOff(context.Cause(ctx)) })
 	return err
 }
 
-// openDesk makes the socket for mesh-recv --next. Deliveries do without.
+// offer completes the offer of the flags. A token is made if somebody can see it; a
+// service serves authorised peers, and those with a token of mesh-token.
+func (d *daemon) offer(o node.Offer) node.Offer {
+	o.Caps, o.Takes, o.Limit = proto.CapSend, d.takes, d.limit
+	o.MaxPerPeer = (o.Max + 1) / 2
+	o.Command, o.Operand = "mesh-cat", "FILE…"
+	if o.TokenFile != "" || term.IsTerminal(d.streams.Err) {
+		o.Tokens = []node.TokenOffer{{Caps: o.Caps}}
+	}
+	return o
+}
+
+// openDesk makes the socket for mesh-recv --next. Deliveries do not need it.
 func (d *daemon) openDesk() {
 	path, err := handoff.Path(d.node.Book.Dir)
 	if err == nil {
 		d.desk, err = handoff.Open(path, d.node.Log)
 	}
 	if err != nil {
-		cmdline.Complain(d.c, fmt.Errorf("mesh-recv --next has nothing to take from: %w", err))
+		d.streams.Complain(fmt.Errorf("mesh-recv --next cannot take deliveries: %w", err))
 	}
 }
 
 // takes reports whether a kind of transfer is taken now.
 func (d *daemon) takes(kind string) bool {
-	return kind == wire.KindFiles || kind == wire.KindPipe && d.options.Load().name != "" || d.desk.Takes(kind)
+	return kind == wire.KindFiles || kind == wire.KindPipe && d.settings.Load().name != "" || d.desk.Takes(kind)
 }
 
-func (d *daemon) most(id identity.ID) proto.Caps { return d.options.Load().most(d.node.Book, id) }
+func (d *daemon) limit(id identity.ID) proto.Caps { return d.settings.Load().limitOf(d.node.Book, id) }
 
-// serve takes deliveries until the tool is told to end, or cannot wait any more.
-// What it does in between is what the service manager watches.
-func (d *daemon) serve(w *node.Waiter, s *service) error {
-	hangups, stop := cmdline.Hangups(d.c)
-	defer stop()
-	links, ended := make(chan *link.Link), make(chan error, 1) // both sent by the goroutine
+// serve takes deliveries until ctx ends or the listener fails. The loop is also the
+// service manager's sign that the daemon is alive.
+func (d *daemon) serve(ctx, running context.Context, w *node.Waiter, manager *service, hangups <-chan os.Signal) error {
+	links, ended := make(chan *link.Link), make(chan error, 1) // the goroutine sends; never closed
 	go func() {
 		for {
-			l, err := w.Accept(d.c.Context)
+			l, err := w.Accept(ctx)
 			if err != nil {
 				ended <- err
 				return
@@ -101,40 +108,40 @@ func (d *daemon) serve(w *node.Waiter, s *service) error {
 			links <- l
 		}
 	}()
-	s.ready()
+	manager.ready()
 	for {
 		select {
 		case l := <-links:
-			d.wg.Go(func() { d.deliver(l) })
+			d.wg.Go(func() { d.deliver(ctx, running, l) })
 		case <-hangups:
-			s.reloading()
-			d.reload()
-			s.ready()
-		case <-s.due:
-			s.alive()
+			manager.reloading()
+			d.reload(ctx)
+			manager.ready()
+		case <-manager.due:
+			manager.alive()
 		case err := <-ended:
 			return err
 		}
 	}
 }
 
-// reload reads the settings again. Mistakes leave them as they were.
-func (d *daemon) reload() {
-	c, err := cmdline.Reread(d.c)
-	var o *options
+// reload reads the settings again. Settings with a mistake change nothing.
+func (d *daemon) reload(ctx context.Context) {
+	flags, err := d.reread(ctx)
+	var s *settings
 	if err == nil {
-		o, err = optionsOf(c, d.node.Book)
+		s, err = flags.check(d.node.Book)
 	}
 	if err == nil {
-		d.options.Store(o)
+		d.settings.Store(s)
 	} else {
-		cmdline.Complain(d.c, fmt.Errorf("settings stay as they were: %w", err))
+		d.streams.Complain(fmt.Errorf("settings stay as they were: %w", err))
 	}
 	d.node.Reloaded(err)
 }
 
-// stop waits for the deliveries that run, and breaks off those that last.
-func (d *daemon) stop(breakOff func()) {
+// wait waits for the running deliveries, and breaks off those that take too long.
+func (d *daemon) wait(breakOff func()) {
 	done := make(chan struct{}) // closed when all have ended
 	go func() {
 		defer close(done)
@@ -155,12 +162,12 @@ func (d *daemon) stop(breakOff func()) {
 	}
 }
 
-// deliver takes one delivery, and tells how it went.
-func (d *daemon) deliver(l *link.Link) {
+// deliver takes one delivery, and reports how it ended.
+func (d *daemon) deliver(ctx, running context.Context, l *link.Link) {
 	party := d.node.Party(l)
-	folder, err := d.take(l, party)
+	folder, err := d.takeDelivery(running, l, party)
 	d.node.Delivered(party, folder, err)
-	if err != nil && !errors.Is(err, context.Cause(d.c.Context)) { // our own end is told once
-		cmdline.Complain(d.c, fmt.Errorf("delivery from %s at %s: %w", party.Label(), party.Addr, err))
+	if err != nil && !errors.Is(err, context.Cause(ctx)) { // which run returns
+		d.streams.Complain(fmt.Errorf("delivery from %s at %s: %w", party.Label(), party.Addr, err))
 	}
 }

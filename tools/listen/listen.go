@@ -1,6 +1,6 @@
-// Package listen is mesh-listen, the waiting end of a pipe: it joins one peer to
-// standard input and output, runs a command for each peer that comes, or is an
-// inbox that stores what they send.
+// Package listen is mesh-listen, the listener of pipes. It joins one peer to standard
+// input and output, runs a command for each peer, shares a terminal, or is an inbox
+// that stores what peers send.
 package listen
 
 import (
@@ -17,10 +17,11 @@ import (
 	"mesh/tools/cmdline"
 	"mesh/tools/command"
 	"mesh/tools/node"
+	"mesh/tools/nodeflags"
 	"mesh/tools/sharing"
 )
 
-// defaultMax is how many peers are served at once if --max says nothing.
+// defaultMax is the value of --max.
 const defaultMax = 100
 
 // Command returns the tool.
@@ -32,7 +33,7 @@ func Command() *cli.Command {
 		Usage:       "join a peer to standard input and output or to CMD, or store what peers send",
 		ArgsUsage:   "[-- CMD…]",
 		Description: "Flags can be set in config.toml: see mesh-config(5).",
-		Flags: node.Flags(append([]cli.Flag{
+		Flags: nodeflags.Flags(append([]cli.Flag{
 			&cli.IntFlag{
 				Name: "max", Value: defaultMax, Usage: "serve at most `N` peers at a time",
 				Action: func(_ *cli.Context, n int) error {
@@ -42,119 +43,90 @@ func Command() *cli.Command {
 					return nil
 				},
 			},
-			&cli.BoolFlag{Name: "tty", Usage: "share one terminal, with CMD in it, with all peers that come", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "tty", Usage: "share one terminal, with CMD in it, with all peers", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "once", Usage: "run CMD for one peer, and end with its status", DisableDefaultText: true},
 			&cli.StringFlag{Name: "inbox", Usage: "store below `DIR` what peers send"},
 			&cli.BoolFlag{Name: "by-peer", Usage: "give each peer a folder of its own in DIR", DisableDefaultText: true},
-			&cli.StringFlag{Name: "on-receive", Usage: "run `CMD` by a shell for what was stored, which is in MESH_FILE"},
+			&cli.StringFlag{Name: "on-receive", Usage: "run `CMD` in a shell for each file stored; its path is in MESH_FILE"},
 			cmdline.OnReceiveTimeout(),
-		}, slices.Concat(sharing.Flags("tty"), store, node.ListenFlags())...)...),
-		Action: run,
+		}, slices.Concat(sharing.Flags("tty"), store, nodeflags.ListenFlags())...)...),
+		Action: func(c *cli.Context) error {
+			o, err := optionsOf(c)
+			if err != nil {
+				return err
+			}
+			if o.mode == join || o.mode == serve {
+				cmdline.Bulk()
+			}
+			return run(c.Context, o, cmdline.StreamsOf(c))
+		},
 	}
 }
 
-func run(c *cli.Context) error {
-	_, cmd, err := cmdline.SplitCommand(c, 0, 0)
+// run does the work of the tool.
+func run(ctx context.Context, o options, s cmdline.Streams) error {
+	n, err := o.node.Open(s)
 	if err != nil {
 		return err
 	}
-	if err := check(c, cmd); err != nil {
-		return err
+	switch o.mode {
+	case terminal:
+		err = sharing.Serve(ctx, n, s, o.terminal, o.offer)
+	case inbox:
+		err = serveInbox(ctx, n, o, s)
+	default:
+		err = servePipes(ctx, n, o, s)
 	}
-	if c.Bool("tty") {
-		return shareTerminal(c, cmd)
-	}
-	isInbox := cmd == nil && c.String("inbox") != ""
-	if !isInbox {
-		cmdline.Bulk()
-	}
-	n, err := node.Open(c)
-	if err != nil {
-		return err
-	}
-	if isInbox {
-		return n.Close(inbox(c, n))
-	}
-	return n.Close(listen(c, n, cmd))
+	return n.Close(err)
 }
 
-// check wants the flags to go together. A CMD and a terminal come before an
-// inbox of the settings.
-func check(c *cli.Context, cmd []string) error {
-	isInbox, tty := c.String("inbox") != "", c.Bool("tty")
-	switch {
-	case (cmd != nil || tty) && isInbox && cmdline.Given(c, "inbox"):
-		return proto.Errorf(proto.Usage, "either --inbox or a command or a terminal")
-	case tty && c.Bool("once"):
-		return proto.Errorf(proto.Usage, "either --tty or --once")
-	case tty:
-		isInbox = false
-	case cmd == nil && !isInbox && cmdline.Given(c, "max"), cmd == nil && cmdline.Given(c, "once"):
-		return proto.Hint(proto.Errorf(proto.Usage, "--max and --once go with a command"), "mesh-listen --once -- CMD…")
-	case cmd != nil:
-		isInbox = false
-	}
-	for _, f := range sharing.Flags("tty") {
-		if flag := f.Names()[0]; !tty && cmdline.Given(c, flag) {
-			return proto.Errorf(proto.Usage, "--%s goes with --tty", flag)
-		}
-	}
-	for _, flag := range []string{"by-peer", "on-receive", "on-receive-timeout", "force", "rename", "portable", cmdline.MaxSizeName, cmdline.MaxFilesName} {
-		if !isInbox && cmdline.Given(c, flag) {
-			return proto.Errorf(proto.Usage, "--%s goes with --inbox", flag)
-		}
-	}
-	if !isInbox && !tty && cmdline.Given(c, "name") {
-		return proto.Errorf(proto.Usage, "--name goes with --inbox or --tty")
-	}
-	if cmd != nil {
-		return command.Check(cmd)
-	}
-	return nil
-}
-
-func listen(c *cli.Context, n *node.Node, cmd []string) error {
-	once := cmd == nil || c.Bool("once")
-	w, err := n.Wait(c, node.Offer{Caps: proto.CapSend | proto.CapRecv, Max: c.Int("max"), Once: once, Command: "mesh-cat"})
+// servePipes joins one peer, or each one, to standard input and output or to the
+// command.
+func servePipes(ctx context.Context, n *node.Node, o options, s cmdline.Streams) error {
+	offer := o.offer
+	offer.Caps = proto.CapSend | proto.CapRecv
+	offer.Tokens = []node.TokenOffer{{Caps: offer.Caps}}
+	offer.Once, offer.Command = o.once || o.mode == join, "mesh-cat"
+	w, err := n.Wait(offer)
 	if err != nil {
 		return err
 	}
-	defer w.Close()
-	if !once {
-		return serve(c, n, w, cmd)
+	defer w.Stop()
+	if !offer.Once {
+		return serveAll(ctx, n, w, o, s)
 	}
-	l, err := w.Accept(c.Context)
+	l, err := w.Accept(ctx)
 	switch {
 	case err != nil:
 		return err
-	case cmd == nil:
-		return n.Exchange(c.Context, l, cmdline.StreamsOf(c).Source(), cmdline.StreamsOf(c).Sink())
+	case o.mode == join:
+		return n.Exchange(ctx, l, s.Source(), s.Sink())
 	}
-	return runFor(c, n, l, cmd)
+	return runFor(ctx, n, l, o, s)
 }
 
-// serve runs cmd for each peer until it is stopped. One peer's failure is told
-// and ends nothing else.
-func serve(c *cli.Context, n *node.Node, w *node.Waiter, cmd []string) error {
+// serveAll runs the command for each peer until ctx ends. The failure of one peer is
+// printed, and ends nothing else.
+func serveAll(ctx context.Context, n *node.Node, w *node.Waiter, o options, s cmdline.Streams) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for {
-		l, err := w.Accept(c.Context)
+		l, err := w.Accept(ctx)
 		if err != nil {
 			return err
 		}
 		wg.Go(func() {
-			err := runFor(c, n, l, cmd)
-			if err != nil && !errors.Is(err, context.Cause(c.Context)) { // our own end is told once
-				cmdline.Complain(c, fmt.Errorf("peer %s at %s: %w", l.Peer.Short(), l.Addr(), err))
+			err := runFor(ctx, n, l, o, s)
+			if err != nil && !errors.Is(err, context.Cause(ctx)) { // which run returns
+				s.Complain(fmt.Errorf("peer %s at %s: %w", l.Peer.Short(), l.Addr(), err))
 			}
 		})
 	}
 }
 
-// runFor joins one peer to a run of cmd.
-func runFor(c *cli.Context, n *node.Node, l *link.Link, cmd []string) error {
-	p, err := command.Start(c.Context, cmd, command.Options{Stderr: c.App.ErrWriter, Env: n.Party(l).Env(), Group: true})
+// runFor joins one peer to a run of the command.
+func runFor(ctx context.Context, n *node.Node, l *link.Link, o options, s cmdline.Streams) error {
+	p, err := command.Start(ctx, o.command, command.Options{Stderr: s.Err, Env: n.Party(l).Env(), Group: true})
 	if err != nil {
 		l.Close(err)
 		return err
@@ -167,8 +139,8 @@ func runFor(c *cli.Context, n *node.Node, l *link.Link, cmd []string) error {
 	case !l.Granted.Has(proto.CapRecv):
 		sink = p.LastSink()
 	}
-	err = n.Exchange(c.Context, l, p.Source(), sink)
-	if status := p.OwnStatus(); c.Bool("once") && status != 0 && proto.CodeOf(err) == proto.Producer {
+	err = n.Exchange(ctx, l, p.Source(), sink)
+	if status := p.OwnStatus(); o.once && status != 0 && proto.CodeOf(err) == proto.Producer {
 		return cmdline.Silent(proto.Errorf(proto.Code(status), "%w", err))
 	}
 	return err

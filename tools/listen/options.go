@@ -1,171 +1,131 @@
 package listen
 
 import (
-	"path/filepath"
-	"time"
+	"context"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
-	"mesh/pipe/files"
+	"mesh/pipe/term/host"
 	"mesh/proto"
-	"mesh/proto/identity"
 	"mesh/tools/cmdline"
-	"mesh/tools/config"
+	"mesh/tools/command"
+	"mesh/tools/node"
+	"mesh/tools/nodeflags"
+	"mesh/tools/sharing"
 )
 
-// options are what an inbox is told, and is told anew by SIGHUP.
+// mode is what mesh-listen does.
+type mode int
+
+const (
+	join     mode = iota // one peer to standard input and output
+	serve                // each peer to a run of the command
+	inbox                // store what peers send
+	terminal             // share a terminal
+)
+
+// options are the flags and arguments of mesh-listen.
 type options struct {
-	dir       string // absolute
-	byPeer    bool
-	name      string // of pipes; "" takes none
-	onReceive string
-	// onReceiveFor is how long a command may take; 0 for any time.
-	onReceiveFor time.Duration
-	receive      files.ReceiveOptions
-	peers        map[string]peerOptions // by the name in the address book
+	mode    mode
+	node    nodeflags.Options
+	offer   node.Offer
+	command []string
+	once    bool
+
+	terminal host.HostOptions // of mode terminal
+
+	// Of mode inbox.
+	inbox inboxFlags
+	// reread returns the flags as the settings have them now.
+	reread func(context.Context) (inboxFlags, error)
+	// hangups makes SIGHUP a request to read the settings again.
+	hangups func() (<-chan os.Signal, func())
+
+	given     map[string]bool // the flags on the command line, by their first name
+	wantInbox bool            // --inbox, or the settings, name a folder
+	wantTTY   bool
 }
 
-// peerOptions are those of one [peers.NAME]; what is zero is as for all.
-type peerOptions struct {
-	allow               proto.Caps // narrows only
-	dir                 string     // absolute, or a name in dir
-	maxBytes, maxNumber int64
-}
-
-func optionsOf(c *cli.Context, book identity.Book) (*options, error) {
-	o := &options{
-		byPeer: c.Bool("by-peer"), name: c.String("name"), onReceive: c.String("on-receive"),
-		onReceiveFor: c.Duration("on-receive-timeout"),
-		receive: files.ReceiveOptions{
-			Force: c.Bool("force"), Rename: c.Bool("rename"), Portable: c.Bool("portable"),
-			MaxBytes: cmdline.SizeOf(c, cmdline.MaxSizeName), MaxEntries: c.Int64(cmdline.MaxFilesName),
-		},
-	}
-	force, rename := cmdline.Given(c, "force"), cmdline.Given(c, "rename")
-	switch {
-	case !o.receive.Force || !o.receive.Rename:
-	case force && rename:
-		return nil, proto.Errorf(proto.Usage, "either --force or --rename")
-	case !force && !rename:
-		return nil, proto.Errorf(proto.Config, "inbox.force and inbox.rename are both set")
-	default: // the command line wins
-		o.receive.Force, o.receive.Rename = force, rename
-	}
-	if o.name != "" {
-		if err := files.CheckTarget(o.name); err != nil {
-			return nil, proto.Errorf(proto.Usage, "--name: %w", err)
-		}
-	}
-	var err error
-	if o.dir, err = filepath.Abs(c.String("inbox")); err == nil {
-		err = cmdline.CheckFolder(o.dir)
-	}
+func optionsOf(c *cli.Context) (options, error) {
+	_, cmd, err := cmdline.SplitCommand(c, 0, 0)
 	if err != nil {
-		return nil, err
+		return options{}, err
 	}
-	o.peers, err = peersOf(c, book)
-	return o, err
-}
-
-// peersOf reads the [peers.NAME]. One of a name that nobody has is a mistake: what
-// it says would hold for nobody.
-func peersOf(c *cli.Context, book identity.Book) (map[string]peerOptions, error) {
-	peers := make(map[string]peerOptions)
-	for _, t := range cmdline.PeerSettings(c) {
-		name := t.Words[0]
-		_, found, err := book.Lookup(name)
-		if err != nil {
-			return nil, err
-		}
-		if !found {
-			return nil, proto.Hint(t.Errorf("no such peer is in the address book"), "mesh-token peer add NAME NODEID gives a node its name")
-		}
-		p := peerOptions{allow: proto.AllCaps}
-		for _, key := range []struct {
-			name string
-			set  func(config.Value) error
-		}{
-			{"allow", func(v config.Value) (err error) { p.allow, err = proto.ParseCaps(v.Words[0]); return err }},
-			{"dir", func(v config.Value) error { p.dir = v.Words[0]; return checkPeerDir(p.dir) }},
-			{"max-size", func(v config.Value) error { return limit(v, &p.maxBytes) }},
-			{"max-files", func(v config.Value) error { return limit(v, &p.maxNumber) }},
-		} {
-			v, ok := cmdline.PeerSetting(c, name, key.name)
-			if !ok {
-				continue
+	o := options{
+		node: nodeflags.Read(c), offer: nodeflags.Offer(c), command: cmd, once: c.Bool("once"),
+		inbox: readInbox(c), wantInbox: c.String("inbox") != "", wantTTY: c.Bool("tty"), given: make(map[string]bool),
+		reread: func(ctx context.Context) (inboxFlags, error) {
+			now, err := cmdline.Reread(c)
+			if err != nil {
+				return inboxFlags{}, err
 			}
-			if err := key.set(v); err != nil {
-				return nil, v.Errorf("%w", err)
-			}
+			return readInbox(now), nil
+		},
+		hangups: func() (<-chan os.Signal, func()) { return cmdline.Hangups(c) },
+	}
+	o.node.Listen, o.offer.Max = c.String("listen"), c.Int("max")
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		o.given[name] = cmdline.Given(c, name)
+	}
+	switch {
+	case o.wantTTY:
+		o.mode = terminal
+	case cmd != nil: // before an inbox of the settings
+		o.mode = serve
+	case o.wantInbox:
+		o.mode = inbox
+	}
+	if err := o.check(); err != nil {
+		return o, err
+	}
+	if o.mode == terminal {
+		return o, o.readTerminal(c)
+	}
+	if o.mode == serve {
+		return o, command.Check(cmd)
+	}
+	return o, nil
+}
+
+// check refuses flags and arguments that do not go together.
+func (o options) check() error {
+	switch {
+	case (o.command != nil || o.wantTTY) && o.wantInbox && o.given["inbox"]:
+		return proto.Errorf(proto.Usage, "either --inbox or a command or a terminal")
+	case o.wantTTY && o.once:
+		return proto.Errorf(proto.Usage, "either --tty or --once")
+	case o.mode == join && o.given["max"], (o.mode == join || o.mode == inbox) && o.given["once"]:
+		return proto.Hint(proto.Errorf(proto.Usage, "--max and --once go with a command"), "mesh-listen --once -- CMD…")
+	}
+	for _, f := range sharing.Flags("tty") {
+		if flag := f.Names()[0]; !o.wantTTY && o.given[flag] {
+			return proto.Errorf(proto.Usage, "--%s goes with --tty", flag)
 		}
-		peers[name] = p
 	}
-	return peers, nil
-}
-
-// checkPeerDir wants a folder that is there, or a name for one in the inbox.
-func checkPeerDir(dir string) error {
-	if filepath.IsAbs(dir) {
-		return cmdline.CheckFolder(dir)
+	for _, flag := range []string{"by-peer", "on-receive", "on-receive-timeout", "force", "rename", "portable", cmdline.MaxSizeName, cmdline.MaxFilesName} {
+		if o.mode != inbox && o.given[flag] {
+			return proto.Errorf(proto.Usage, "--%s goes with --inbox", flag)
+		}
 	}
-	if err := files.CheckPath(dir, false); err != nil {
-		return err
+	if o.mode != inbox && o.mode != terminal && o.given["name"] {
+		return proto.Errorf(proto.Usage, "--name goes with --inbox or --tty")
 	}
-	return files.CheckTarget(dir)
-}
-
-func limit(v config.Value, to *int64) error {
-	var s cmdline.Size
-	if err := s.Set(v.Words[0]); err != nil {
-		return err
-	}
-	if s == 0 {
-		return proto.Errorf(proto.Usage, "it is at least 1")
-	}
-	*to = int64(s)
 	return nil
 }
 
-// names are those that a node has in the address book. A book that can't be read
-// has none, but says so.
-func names(book identity.Book, id identity.ID) (found []string, err error) {
-	peers, err := book.Known()
-	for _, p := range peers {
-		if p.ID == id {
-			found = append(found, p.Name)
-		}
+// readTerminal reads the flags of a shared terminal.
+func (o *options) readTerminal(c *cli.Context) error {
+	var err error
+	if o.terminal, err = sharing.Headless(o.command); err != nil {
+		return err
 	}
-	return found, err
-}
-
-// most is what a node may do at the most: what each of its names allows.
-func (o *options) most(book identity.Book, id identity.ID) proto.Caps {
-	if len(o.peers) == 0 {
-		return proto.AllCaps
+	name := ""
+	if o.given["name"] { // the settings' name is for an inbox
+		name = c.String("name")
 	}
-	all, err := names(book, id)
-	if err != nil {
-		return 0 // what it would say is not known
-	}
-	caps := proto.AllCaps
-	for _, name := range all {
-		if p, ok := o.peers[name]; ok {
-			caps &= p.allow
-		}
-	}
-	return caps
-}
-
-// of returns the options of one peer, the first of its names that has some.
-func (o *options) of(book identity.Book, id identity.ID) (peerOptions, error) {
-	if len(o.peers) == 0 {
-		return peerOptions{}, nil
-	}
-	all, err := names(book, id)
-	for _, name := range all {
-		if p, ok := o.peers[name]; ok {
-			return p, err
-		}
-	}
-	return peerOptions{}, err
+	o.node = o.node.ForTerminal()
+	o.offer.Tokens = sharing.Tokens(c.Bool("control"))
+	return sharing.Read(c, name, &o.terminal)
 }

@@ -8,73 +8,80 @@ import (
 
 	"mesh/pipe"
 	"mesh/proto"
+	"mesh/proto/handshake"
 	"mesh/proto/identity"
 	"mesh/proto/link"
 )
 
-// redialPause is how long a dialer that waits stays off after a refusal. A
-// peer that does not answer takes time enough by itself.
+// redialPause is the time between two attempts of a dialer that waits, after the peer
+// has refused the first. An attempt that nobody answers takes long enough by itself.
 const redialPause = 300 * time.Millisecond
 
-// firstDial is how long the first try of a dialer that waits lasts, if nobody is
-// there; each further one lasts twice as long, up to [proto.DialTimeout]. QUIC sends
-// its first packet again at ever longer pauses, so a new try finds a listener that has
-// just come sooner than an old one.
-const firstDial = 2 * time.Second
+// firstAttempt limits the first attempt of a dialer that waits; each further one may
+// take twice as long, up to [proto.DialTimeout]. QUIC repeats its first packet at ever
+// longer intervals, so a new attempt finds a listener that has just started sooner
+// than an old attempt would.
+const firstAttempt = 2 * time.Second
 
-// Dial links to the peer and gets what need says, and of want what there is.
-// With wait it tries again for that long while the peer is not there or busy.
-// What the source, if there is one, has ready goes along. The returned function closes
-// the socket.
-func (n *Node) Dial(ctx context.Context, p Peer, want, need proto.Caps, source *pipe.Source, wait time.Duration) (*link.Link, func(), error) {
-	if !p.Caps.Has(need) {
-		return nil, nil, proto.Errorf(proto.Capability, "the token allows %s, and we need %s", p.Caps, need)
+// ErrKind is in the chain of [Node.Dial]'s error if the peer does not take transfers
+// of the kind.
+var ErrKind = handshake.ErrKind
+
+// Request says what to ask a peer for.
+type Request struct {
+	// Want is what to ask for; the peer grants some of it. Need must be granted.
+	Want, Need proto.Caps
+	// Kind is the kind of the transfer; "" for a pipe.
+	Kind string
+	// Source, if it is set, may send its first bytes along with the handshake.
+	Source *pipe.Source
+	// Wait is how long to try again while the peer is not there or busy; 0 dials once.
+	Wait time.Duration
+}
+
+// Dial links to a peer. It blocks until the peer has granted the request, or refuses
+// it, or the time is over. The link lives until [Node.Close] at the latest.
+func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) {
+	if !p.Caps.Has(r.Need) {
+		return nil, proto.Errorf(proto.Capability, "the token allows %s, and we need %s", p.Caps, r.Need)
 	}
-	key, err := n.dialKey(p)
+	e, err := n.endpointFor(p)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	e, err := n.dialing(key)
+	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: r.Want & p.Caps, Need: r.Need, Kind: r.Kind}
+	if r.Source != nil {
+		t.First = r.Source.EarlyData
+	}
+	l, err := n.redial(ctx, e, t, r.Wait)
 	if err != nil {
-		return nil, nil, err
-	}
-	stop := func() { _ = e.Close() }
-	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: want & p.Caps, Need: need, Kind: p.Kind}
-	if source != nil {
-		t.First = source.EarlyData
-	}
-	l, err := n.redial(ctx, e, t, wait)
-	if err != nil {
-		stop()
-		return nil, nil, n.tokenHint(p, fmt.Errorf("link to %s: %w", p.label(), err))
+		return nil, n.tokenHint(p, fmt.Errorf("link to %s: %w", p.label(), err))
 	}
 	party := n.Party(l)
 	party.Name = p.Name
-	n.tell.peer(party)
-	return l, stop, nil
+	n.reporter.peer(party)
+	return l, nil
 }
 
-// dialKey is the key to dial with: ours, but for a token of our own another one
-// that lives as long as this process. Two ends of a link always have two keys,
-// and a token's secret is proof enough; so both tools also work for one user on
-// one machine.
-func (n *Node) dialKey(p Peer) (*identity.Key, error) {
-	if p.ID != n.Key.ID() {
-		return n.Key, nil
-	}
-	if p.Token == nil {
+// endpointFor returns the endpoint to dial p with.
+func (n *Node) endpointFor(p Peer) (*link.Endpoint, error) {
+	switch {
+	case p.ID != n.Key.ID():
+		return n.dialing()
+	case p.Token == nil:
 		return nil, proto.Errorf(proto.Identity, "%s is this node itself", p.label())
 	}
-	return identity.NewKey()
+	return n.aliased()
 }
 
+// redial dials once, or with wait, until the peer is there.
 func (n *Node) redial(ctx context.Context, e *link.Endpoint, t link.Target, wait time.Duration) (*link.Link, error) {
 	if wait == 0 {
 		return e.Dial(ctx, t)
 	}
 	waiting, cancel := context.WithTimeoutCause(ctx, wait, proto.Errorf(proto.Unreachable, "no answer"))
 	defer cancel()
-	for t.Try = firstDial; ; t.Try = min(2*t.Try, proto.DialTimeout) {
+	for t.Try = firstAttempt; ; t.Try = min(2*t.Try, proto.DialTimeout) {
 		l, err := e.Dial(waiting, t)
 		code := proto.CodeOf(err)
 		switch {
@@ -97,7 +104,7 @@ func (n *Node) redial(ctx context.Context, e *link.Endpoint, t link.Target, wait
 	}
 }
 
-// tokenHint adds to a failed dial what the token itself says about that.
+// tokenHint adds to the error of a dial what the token itself says about it.
 func (n *Node) tokenHint(p Peer, err error) error {
 	code := proto.CodeOf(err)
 	if p.Token == nil || code != proto.Unreachable && code != proto.Denied {
@@ -112,13 +119,5 @@ func (n *Node) tokenHint(p Peer, err error) error {
 	if code == proto.Denied {
 		return proto.Hint(err, "it may be used up, revoked or of another listener: ask for a new token")
 	}
-	return proto.Hint(err, "who made the token may have ended, or cannot be reached from here: mesh-token show prints its addresses")
-}
-
-// label is how messages call the peer.
-func (p Peer) label() string {
-	if p.Name != "" {
-		return p.Name
-	}
-	return p.ID.Short()
+	return proto.Hint(err, "the listener may have ended, or cannot be reached from here; mesh-token show prints its addresses")
 }

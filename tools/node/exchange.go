@@ -2,31 +2,83 @@ package node
 
 import (
 	"context"
+	"io"
 
 	"mesh/pipe"
+	"mesh/pipe/files"
 	"mesh/proto/link"
 )
 
-// Exchange is [pipe.Exchange] with what is told of it.
+// Exchange is [pipe.Exchange], with its progress and receipts reported.
 func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, sink *pipe.Sink) error {
 	party := n.partyOf(l)
-	options := n.transfers
-	options.Counters = new(pipe.Counters)
-	var down outage
-	options.Broken = n.breaks(party, &down)
-	stop := n.tell.watch(party, options.Counters, screenOf(source, sink), &down)
-	result, err := pipe.Exchange(ctx, l, source, sink, options)
-	stop()
-	n.tell.result(party(), result)
+	result, err := n.carry(ctx, l, party, source, sink, screenOf(source, sink))
+	n.reporter.result(party(), result)
 	return err
 }
 
-// screen says what of a transfer is on the terminal, where a progress line
-// would stand in its way, and how many bytes there are to send, or 0.
+// Files runs one side of a transfer of files, with its progress and receipt
+// reported. sends says which of the two sides it is.
+func (n *Node) Files(ctx context.Context, l *link.Link, sends bool, side func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)) error {
+	var sum files.Summary
+	source, sink, wait := files.Join(ctx, func(ctx context.Context, from io.Reader, to io.Writer) (err error) {
+		sum, err = side(ctx, from, to)
+		return err
+	})
+	party := n.partyOf(l)
+	result, err := n.carry(ctx, l, party, source, sink, screen{})
+	err = wait(err)
+	if sends {
+		n.reporter.receipt(party(), sent, result.Sent, &sum)
+	} else {
+		n.reporter.receipt(party(), received, result.Received, &sum)
+	}
+	return err
+}
+
+// carry runs an exchange, and reports its progress and outages while it runs.
+func (n *Node) carry(ctx context.Context, l *link.Link, party func() Party, source *pipe.Source, sink *pipe.Sink, on screen) (pipe.Result, error) {
+	options := n.options.Transfers
+	options.Counters = new(pipe.Counters)
+	var down outage
+	options.Broken = n.onBroken(party, &down)
+	stop := n.reporter.watch(party, options.Counters, on, &down)
+	defer stop()
+	return pipe.Exchange(ctx, l, source, sink, options)
+}
+
+// Dialogue runs one side of a dialogue over a link, as [pipe.StartDialogue] does. broken, if
+// it is not nil, is called when the link has broken, and when it is back.
+func (n *Node) Dialogue(ctx context.Context, l *link.Link, broken func(bool), side func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error) error {
+	source, sink, wait := pipe.StartDialogue(ctx, side)
+	options := n.options.Transfers
+	options.Broken = broken
+	_, err := pipe.Exchange(ctx, l, source, sink, options)
+	return wait(err)
+}
+
+// Outages returns a channel with the newest state of a link, true for broken, and
+// the function for [Node.Dialogue] that sends to it. The channel is never closed.
+// Outages are also events.
+func (n *Node) Outages(l *link.Link) (<-chan bool, func(broken bool)) {
+	c := make(chan bool, 1)
+	report := n.onBroken(n.partyOf(l), new(outage))
+	return c, func(broken bool) { // called by one goroutine
+		report(broken)
+		select {
+		case <-c:
+		default:
+		}
+		c <- broken
+	}
+}
+
+// screen says which part of a transfer is on the terminal, where a progress line
+// would be in its way.
 type screen struct {
-	typed bool // the source is what a person types
-	shown bool // the sink is what a person reads
-	total int64
+	typed bool  // a person types the source
+	shown bool  // a person reads the sink
+	total int64 // bytes to send; 0 if not known
 }
 
 func screenOf(source *pipe.Source, sink *pipe.Sink) screen {

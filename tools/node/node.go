@@ -1,57 +1,92 @@
-// Package node is what the tools that link have in common: who we are, how a
-// PEER on the command line becomes a link, how a peer is waited for, and what
-// is told of a transfer, to people and to scripts.
+// Package node is this process as one node of the network: its key, its sockets and
+// its tokens. It finds the peer that a PEER text means, dials it, waits for peers,
+// and reports each transfer to people and to scripts. It takes values and writers,
+// and knows no flags and no environment.
 package node
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"syscall"
-
-	"github.com/urfave/cli/v2"
 
 	"mesh/pipe"
 	"mesh/proto"
 	"mesh/proto/identity"
-	"mesh/tools/cmdline"
+	"mesh/proto/link"
+	"mesh/proto/token"
 )
 
-// Node is this node, for one run of a tool.
+// Options say which node a process is, and how it links and reports.
+type Options struct {
+	Key *identity.Key
+	// State is the folder with the address book and the files of the tokens.
+	State string
+	// Listen is the HOST:PORT of the node's sockets; without a host on all addresses,
+	// with port 0 or "" on a free port.
+	Listen string
+	// Via is [proto.ViaQUIC] or [proto.ViaTCP] to use only that; anything else uses
+	// both.
+	Via string
+	// Window is how many bytes of a transfer this end may hold; 0 means
+	// [proto.WindowBytes].
+	Window int64
+	// Transfers are the options of every transfer. Log, Counters and Broken are set
+	// by the node.
+	Transfers pipe.Options
+	// Resolvers find the peers that are neither a token nor in the address book. They
+	// are asked in this order.
+	Resolvers []Resolver
+
+	// Log may be nil.
+	Log *slog.Logger
+	// Events, if it is set, gets one line of JSON for each event. The node closes it.
+	Events io.WriteCloser
+	// Name begins each line on Stderr.
+	Name   string
+	Stderr io.Writer
+	// Receipts and Progress are printed on Stderr if they are set. Progress wants a
+	// terminal; ANSI says that this knows escape sequences.
+	Receipts, Progress, ANSI bool
+}
+
+// Node is this process's node. It has one endpoint, whose sockets are opened when
+// the first link needs them, and one registry for the tokens that it makes. Its
+// methods may be called by many goroutines.
 type Node struct {
-	Key  *identity.Key
-	Book identity.Book
-	Log  *slog.Logger
+	Key    *identity.Key
+	Book   identity.Book
+	Tokens *token.Registry
+	Log    *slog.Logger
 
-	via       string
-	window    int64
-	transfers pipe.Options
-	tell      *teller
+	options   Options
+	reporter  *reporter
+	resolvers []Resolver
+
+	mu       sync.Mutex // guards the endpoints
+	endpoint *link.Endpoint
+	alias    *link.Endpoint
 }
 
-// Open loads the node key, which it makes at the first use, and opens what
-// --events, -q and -v ask for. Close it with the tool's error.
-func Open(c *cli.Context) (*Node, error) {
-	state, err := cmdline.Home()
-	if err != nil {
-		return nil, err
+// New makes a node. It opens no socket. Call [Node.Close] with the tool's error.
+func New(o Options) *Node {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
-	key, err := LoadKey(state)
-	if err != nil {
-		return nil, err
+	o.Transfers.Log = o.Log
+	book := identity.Book{Dir: o.State}
+	return &Node{
+		Key: o.Key, Book: book, Tokens: token.NewRegistry(o.Key, book), Log: o.Log,
+		options: o, reporter: newReporter(o),
+		resolvers: append([]Resolver{tokenFile{book}, tokenText{book}, addressBook{book}}, o.Resolvers...),
 	}
-	tell, err := newTeller(c)
-	if err != nil {
-		return nil, err
-	}
-	n := &Node{Key: key, Book: identity.Book{Dir: state}, Log: cmdline.Logger(c), via: c.String("via"), window: cmdline.SizeOf(c, cmdline.WindowName), tell: tell}
-	n.transfers = pipe.Options{ResumeFor: c.Duration("resume-for"), Flows: cmdline.FlowsOf(c), Spool: cmdline.SizeOf(c, cmdline.SpoolName), Log: n.Log}
-	return n, nil
 }
 
-// LoadKey is [identity.LoadKey] with what a person can do where it fails.
+// LoadKey is [identity.LoadKey], which makes the key at the first use, with hints.
 func LoadKey(dir string) (*identity.Key, error) {
 	key, err := identity.LoadKey(dir)
 	switch {
@@ -63,11 +98,13 @@ func LoadKey(dir string) (*identity.Key, error) {
 	return key, err
 }
 
-// Close writes the last event, how the tool ended, and returns err, or what
-// failed in writing events if nothing else did.
+// Close closes the sockets, which ends every link that is still open, and writes the
+// last event: how the tool ended. It returns err, or if that is nil, the first error
+// in writing events.
 func (n *Node) Close(err error) error {
-	n.tell.end(err)
-	if werr := n.tell.close(); err == nil && werr != nil {
+	n.closeEndpoints()
+	n.reporter.end(err)
+	if werr := n.reporter.close(); err == nil && werr != nil {
 		return proto.Errorf(proto.IO, "write events: %w", werr)
 	}
 	return err

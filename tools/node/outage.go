@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// outage is since when a link has been broken. The zero value is one that holds.
+// outage holds the time since when a link has been broken. The zero value is a link
+// that works.
 type outage struct{ since atomic.Pointer[time.Time] }
 
 // set notes that the link has broken now, or is back.
@@ -18,7 +19,7 @@ func (o *outage) set(broken bool) {
 	o.since.Store(since)
 }
 
-// length is how long the link has been broken; broken is false while it holds.
+// length returns how long the link has been broken; broken is false if it works.
 func (o *outage) length() (d time.Duration, broken bool) {
 	since := o.since.Load()
 	if since == nil {
@@ -27,15 +28,15 @@ func (o *outage) length() (d time.Duration, broken bool) {
 	return time.Since(*since), true
 }
 
-// breaks returns what tells that a link has broken, and that it is back: o, and
-// the events.
-func (n *Node) breaks(party func() Party, o *outage) func(broken bool) {
+// onBroken returns the function that notes in o, and in the events, that a link has
+// broken or is back.
+func (n *Node) onBroken(party func() Party, o *outage) func(broken bool) {
 	return func(broken bool) {
 		o.set(broken)
 		name := "resumed"
 		if broken {
 			name = "broken"
 		}
-		n.tell.emit(about(name, party()))
+		n.reporter.emit(partyEvent(name, party()))
 	}
 }

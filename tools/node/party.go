@@ -6,30 +6,29 @@ import (
 	"mesh/proto/wire"
 )
 
-// Party is whom a transfer is with, and which it is, as events tell it.
+// Party is the peer of a transfer, as events and commands get it.
 type Party struct {
 	ID       identity.ID     `json:"id"`
 	Name     string          `json:"name"` // in the address book, or ""
 	Addr     string          `json:"addr"`
 	Transfer wire.TransferID `json:"transfer"`
 	Via      string          `json:"via"`
+	Path     string          `json:"path"`
 }
 
-// Party returns that of a link, as it is now.
-func (n *Node) Party(l *link.Link) Party {
-	return Party{ID: l.Peer, Name: n.Book.NameOf(l.Peer), Addr: l.Addr().String(), Transfer: l.Transfer, Via: l.Via()}
-}
+// Party returns the peer of a link, with its address and path as they are now.
+func (n *Node) Party(l *link.Link) Party { return n.partyOf(l)() }
 
-// partyOf returns a function that is Party, but looks the name up once only.
+// partyOf returns a function that is Party, but looks the name up only once.
 func (n *Node) partyOf(l *link.Link) func() Party {
-	p := n.Party(l)
+	p := Party{ID: l.Peer, Name: n.Book.NameOf(l.Peer), Transfer: l.Transfer}
 	return func() Party {
-		p.Addr, p.Via = l.Addr().String(), l.Via()
+		p.Addr, p.Via, p.Path = l.Addr().String(), l.Via(), l.Path().String()
 		return p
 	}
 }
 
-// Label is how messages call the peer.
+// Label is the peer's name in messages.
 func (p Party) Label() string {
 	if p.Name != "" {
 		return p.Name
@@ -37,7 +36,7 @@ func (p Party) Label() string {
 	return p.ID.Short()
 }
 
-// Env returns the MESH_* variables that a CMD gets of a transfer.
+// Env returns the MESH_* variables that a CMD gets.
 func (p Party) Env() []string {
 	return []string{
 		"MESH_PEER_ID=" + p.ID.String(),
@@ -45,5 +44,6 @@ func (p Party) Env() []string {
 		"MESH_PEER_ADDR=" + p.Addr,
 		"MESH_TRANSFER=" + p.Transfer.String(),
 		"MESH_VIA=" + p.Via,
+		"MESH_PATH=" + p.Path,
 	}
 }

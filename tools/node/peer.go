@@ -1,109 +1,176 @@
 package node
 
 import (
+	"context"
 	"io"
 	"os"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/proto/token"
-	"mesh/tools/cmdline"
 )
 
-// EnvPeer is the variable that mesh-cat takes PEER from when it is no argument.
+// EnvPeer is the variable that tools take PEER from when it is no argument.
 const EnvPeer = "MESH_PEER"
 
-// Peer is whom a PEER on the command line stands for.
+// Peer is the listener that a PEER stands for.
 type Peer struct {
 	identity.Peer
-	// Credential is what the listener lets us in for.
+	// Credential is the proof that this node may link.
 	Credential token.Credential
-	// Caps is what the credential allows, as far as we know.
+	// Caps is what the credential allows, as far as that is known here.
 	Caps proto.Caps
-	// Kind is that of the transfers to ask for; "" for pipes.
-	Kind string
 	// Token is set if PEER is one.
 	Token *token.Token
 }
 
-// Peer finds whom the tool's PEER means: a token, @FILE that holds a token, or
-// a name from the address book.
-func (n *Node) Peer(args []string) (Peer, error) {
-	text, fromArg := os.Getenv(EnvPeer), false
+// PeerText is PEER as the user gave it.
+type PeerText struct {
+	Text string
+	// Argument says that it stands on the command line, where all users of the
+	// machine can read it. A token for many uses is refused there.
+	Argument bool
+}
+
+// PeerOf returns PEER: the tool's first argument, or without arguments the value of
+// [EnvPeer].
+func PeerOf(args []string, env string) PeerText {
 	if len(args) > 0 {
-		text, fromArg = args[0], true
+		return PeerText{args[0], true}
 	}
-	file, isFile := strings.CutPrefix(text, "@")
-	switch {
-	case text == "":
+	return PeerText{Text: env}
+}
+
+// Resolver finds the peers of one form of PEER.
+type Resolver interface {
+	// Resolve returns the peer that text means. found is false, with a nil error, if
+	// text has another form or a name that this resolver does not know: then the next
+	// one is asked. An error ends the search.
+	Resolve(ctx context.Context, text string) (p Peer, found bool, err error)
+}
+
+// Peer finds the listener that PEER means. It asks, in this order: @FILE that holds
+// a token, a token, a name of the address book, and then [Options.Resolvers].
+func (n *Node) Peer(ctx context.Context, p PeerText) (Peer, error) {
+	if p.Text == "" {
 		return Peer{}, proto.Hint(proto.Errorf(proto.Usage, "PEER is missing"), "PEER is a token, @FILE with a token, or a name that mesh-token peer add has given")
-	case isFile:
-		t, err := ReadToken(file)
+	}
+	for _, r := range n.resolvers {
+		peer, found, err := r.Resolve(ctx, p.Text)
 		if err != nil {
 			return Peer{}, err
 		}
-		return n.bearer(t), nil
-	case strings.HasPrefix(text, token.Prefix):
-		t, err := parseToken(text)
-		if err != nil {
-			return Peer{}, proto.Hint(err, "copy the whole token, or put it into a file and give @FILE")
+		if !found {
+			continue
 		}
-		if fromArg {
-			if err := CheckArgument(t); err != nil {
+		t := peer.Token
+		if t == nil {
+			return peer, nil
+		}
+		if p.Argument && strings.HasPrefix(p.Text, token.Prefix) {
+			if err := CheckArgument(*t); err != nil {
 				return Peer{}, err
 			}
 		}
-		return n.bearer(t), nil
+		n.Log.Info("token read", "token", t.ID, "listener", t.Listener, "allows", t.Caps, "expires", t.Expires)
+		return peer, nil
 	}
-	return n.named(text)
+	return Peer{}, unresolved(p.Text)
 }
 
-// CheckArgument refuses a token that may not stand on a command line.
-func CheckArgument(t token.Token) error {
-	if t.MultiUse() {
-		err := proto.Errorf(proto.Usage, "a token for many uses must not stand on a command line, where all users of this machine can read it")
-		return proto.Hint(err, "put it into a file and give @FILE")
+// unresolved says why no resolver knows text. It repeats nothing that may be a part
+// of a token.
+func unresolved(text string) error {
+	if err := identity.CheckAddr(text); err == nil {
+		err := proto.Errorf(proto.Usage, "%s is an address, which does not say which key to expect there", text)
+		return proto.Hint(err, "PEER is a token; mesh-token peer add --addr "+text+" NAME NODEID gives the address a name and a key")
 	}
-	return nil
+	if strings.Contains(text, "@") {
+		return proto.Errorf(proto.Usage, "NAME@HUB: this version has no hubs")
+	}
+	if id, err := identity.ParseID(text); err == nil {
+		err := proto.Errorf(proto.Usage, "%s is a node id, which does not say where that node is", id.Short())
+		return proto.Hint(err, "mesh-token peer add --addr HOST:PORT NAME "+id.String()+" gives it a name and an address")
+	}
+	if err := identity.CheckName(text); err != nil {
+		return proto.Hint(proto.Errorf(proto.Usage, "PEER is neither a token nor a name"), "a token begins with "+token.Prefix)
+	}
+	return proto.Hint(proto.Errorf(proto.Usage, "unknown peer %s", text), "mesh-token peer add [--addr HOST:PORT] "+text+" NODEID|TOKEN gives the name")
 }
 
-func (n *Node) bearer(t token.Token) Peer {
-	p := Peer{Peer: identity.Peer{Name: n.Book.NameOf(t.Listener), ID: t.Listener, Addrs: t.Addrs}, Credential: t.Credential(), Caps: t.Caps, Token: &t}
-	n.Log.Info("token read", "token", t.ID, "listener", t.Listener, "allows", t.Caps, "expires", t.Expires)
-	return p
+// tokenFile resolves @FILE, a file that holds a token. Book has names for listeners.
+type tokenFile struct{ book identity.Book }
+
+// Resolve implements [Resolver].
+func (r tokenFile) Resolve(_ context.Context, text string) (Peer, bool, error) {
+	file, found := strings.CutPrefix(text, "@")
+	if !found {
+		return Peer{}, false, nil
+	}
+	t, err := ReadToken(file)
+	return bearer(r.book, t), err == nil, err
 }
 
-func (n *Node) named(name string) (Peer, error) {
-	if err := identity.CheckAddr(name); err == nil {
-		err := proto.Errorf(proto.Usage, "%s is an address, and says nothing of the key to expect there", name)
-		return Peer{}, proto.Hint(err, "PEER is a token; mesh-token peer add --addr "+name+" NAME NODEID gives the address a name and a key")
+// tokenText resolves a token.
+type tokenText struct{ book identity.Book }
+
+// Resolve implements [Resolver].
+func (r tokenText) Resolve(_ context.Context, text string) (Peer, bool, error) {
+	if !strings.HasPrefix(text, token.Prefix) {
+		return Peer{}, false, nil
 	}
-	if _, _, ok := strings.Cut(name, "@"); ok {
-		return Peer{}, proto.Errorf(proto.Usage, "NAME@HUB is not there yet: this version has no hubs")
+	t, err := parseToken(text)
+	if err != nil {
+		return Peer{}, false, proto.Hint(err, "copy the whole token, or put it into a file and give @FILE")
 	}
-	if id, err := identity.ParseID(name); err == nil {
-		err := proto.Errorf(proto.Usage, "%s is a node id, and says nothing of where that node is", id.Short())
-		return Peer{}, proto.Hint(err, "mesh-token peer add --addr HOST:PORT NAME "+id.String()+" gives it a name and an address")
+	return bearer(r.book, t), true, nil
+}
+
+// bearer returns the listener of a token, as the bearer of that token sees it.
+func bearer(book identity.Book, t token.Token) Peer {
+	return Peer{
+		Peer:       identity.Peer{Name: book.NameOf(t.Listener), ID: t.Listener, Addrs: t.Addrs},
+		Credential: t.Credential(), Caps: t.Caps, Token: &t,
 	}
-	if err := identity.CheckName(name); err != nil {
-		return Peer{}, proto.Hint(proto.Errorf(proto.Usage, "PEER is neither a token nor a name"), "a token begins with "+token.Prefix)
+}
+
+// addressBook resolves names.
+type addressBook struct{ identity.Book }
+
+// Resolve implements [Resolver].
+func (b addressBook) Resolve(_ context.Context, text string) (Peer, bool, error) {
+	if identity.CheckName(text) != nil {
+		return Peer{}, false, nil
 	}
-	p, found, err := n.Book.Lookup(name)
+	p, found, err := b.Lookup(text)
 	switch {
-	case err != nil:
-		return Peer{}, err
-	case !found:
-		return Peer{}, proto.Hint(proto.Errorf(proto.Usage, "unknown peer %s", name), "mesh-token peer add [--addr HOST:PORT] "+name+" NODEID|TOKEN gives the name")
+	case err != nil || !found:
+		return Peer{}, false, err
 	case len(p.Addrs) == 0:
-		return Peer{}, proto.Hint(proto.Errorf(proto.Unreachable, "no address is known for %s", name), "mesh-token peer add --addr HOST:PORT "+name+" "+p.ID.String())
+		return Peer{}, false, proto.Hint(proto.Errorf(proto.Unreachable, "no address is known for %s", text), "mesh-token peer add --addr HOST:PORT "+text+" "+p.ID.String())
 	}
-	return Peer{Peer: p, Credential: token.KeyCredential(), Caps: proto.AllCaps}, nil
+	return Peer{Peer: p, Credential: token.KeyCredential(), Caps: proto.AllCaps}, true, nil
 }
 
-// ReadToken reads the token that a file holds, alone but for white space.
+// label is the peer's name in messages.
+func (p Peer) label() string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return p.ID.Short()
+}
+
+// CheckArgument refuses a token that must not stand on a command line.
+func CheckArgument(t token.Token) error {
+	if !t.MultiUse() {
+		return nil
+	}
+	err := proto.Errorf(proto.Usage, "a token for many uses must not stand on a command line, where all users of this machine can read it")
+	return proto.Hint(err, "put it into a file and give @FILE")
+}
+
+// ReadToken reads a file that holds a token and white space only.
 func ReadToken(file string) (token.Token, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -117,7 +184,7 @@ func ReadToken(file string) (token.Token, error) {
 	return t, nil
 }
 
-// ParseToken reads a token from r: nothing else may be there but white space.
+// ParseToken reads a token from r, which holds nothing else but white space.
 func ParseToken(r io.Reader) (token.Token, error) {
 	text, err := io.ReadAll(io.LimitReader(r, 2*token.MaxTextBytes))
 	if err != nil {
@@ -126,13 +193,8 @@ func ParseToken(r io.Reader) (token.Token, error) {
 	return parseToken(string(text))
 }
 
-// parseToken reads the text of a token, also of one that a mail or a terminal
-// has broken into lines.
+// parseToken reads the text of a token. A mail or a terminal may have broken it into
+// lines.
 func parseToken(text string) (token.Token, error) {
 	return token.Parse(strings.Join(strings.Fields(text), ""))
-}
-
-// Flags are the flags of every tool that links.
-func Flags(more ...cli.Flag) []cli.Flag {
-	return append(more, cmdline.Via(), cmdline.ResumeFor(), cmdline.Window(), cmdline.Spool(), cmdline.Deadline(), cmdline.Events(), cmdline.Quiet(), cmdline.Verbose())
 }

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"strconv"
@@ -13,68 +15,160 @@ import (
 	"mesh/proto/udp"
 )
 
-// portAttempts is how many free UDP ports are tried until one is free for TCP
-// too.
+// portAttempts is how many free UDP ports are tried until one is free for TCP too.
 const portAttempts = 16
 
-// dialing opens the sockets of a process that dials.
-func (n *Node) dialing(key *identity.Key) (*link.Endpoint, error) {
-	var s link.Sockets
-	if n.via != proto.ViaQUIC {
-		s.DialTCP = new(net.Dialer).DialContext
+// dialing returns the endpoint for dialling. A process that has not waited gets one
+// without a TCP listener.
+func (n *Node) dialing() (*link.Endpoint, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.endpoint != nil {
+		return n.endpoint, nil
 	}
-	if n.via != proto.ViaTCP {
-		var err error
-		if s.UDP, err = n.udp(":0"); err != nil {
-			return nil, err
-		}
-	}
-	return n.open(key, s)
+	var err error
+	n.endpoint, err = n.dialer(n.Key, n.listenAddr())
+	return n.endpoint, err
 }
 
-// listening opens the sockets of a process that waits at addr: on one port, if
-// both carriers are wanted.
-func (n *Node) listening(key *identity.Key, addr string) (*link.Endpoint, error) {
-	host, port, err := net.SplitHostPort(addr)
+// aliased returns the endpoint for dialling this node itself: with a second key,
+// which lives as long as the process, on a socket of its own. The two ends of a link
+// always have two keys; with a token, whose secret is proof enough, two processes of
+// one user on one machine can link all the same.
+func (n *Node) aliased() (*link.Endpoint, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.alias != nil {
+		return n.alias, nil
+	}
+	key, err := identity.NewKey()
 	if err != nil {
 		return nil, err
 	}
-	var s link.Sockets
-	for try := 1; ; try++ {
-		at := addr
-		if n.via != proto.ViaTCP {
-			if s.UDP, err = n.udp(addr); err != nil {
-				return nil, err
-			}
-			if n.via == proto.ViaQUIC {
-				break
-			}
-			at = net.JoinHostPort(host, strconv.Itoa(s.UDP.LocalAddr().(*net.UDPAddr).Port))
+	n.alias, err = n.dialer(key, ":0")
+	return n.alias, err
+}
+
+func (n *Node) dialer(key *identity.Key, addr string) (*link.Endpoint, error) {
+	s := link.Sockets{DialTCP: n.dialTCP()}
+	if n.options.Via != proto.ViaTCP {
+		var err error
+		if s.UDP, err = n.listenUDP(addr); err != nil {
+			return nil, socketError(err)
 		}
-		if s.TCP, err = listenTCP(at); err == nil {
-			n.Log.Info("socket open", "tcp", s.TCP.Addr())
+	}
+	return n.openEndpoint(key, s)
+}
+
+// listening returns the endpoint for waiting, with UDP and TCP on one port if both
+// are wanted. If a dial has opened the UDP socket already, TCP must have that port.
+func (n *Node) listening() (*link.Endpoint, error) {
+	addr := n.listenAddr()
+	host, port, err := splitListen(addr)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.endpoint != nil {
+		return n.endpoint, socketError(n.addTCP(addr, host))
+	}
+	s := link.Sockets{DialTCP: n.dialTCP()}
+	for try := 1; ; try++ {
+		if n.options.Via != proto.ViaTCP {
+			if s.UDP, err = n.listenUDP(addr); err != nil {
+				return nil, socketError(err)
+			}
+		}
+		if n.options.Via == proto.ViaQUIC {
+			break
+		}
+		if s.TCP, err = n.listenTCP(tcpAddr(addr, host, s.UDP)); err == nil {
 			break
 		}
 		if s.UDP != nil {
 			_ = s.UDP.Close()
 		}
 		if s.UDP == nil || port != "0" || !isInUse(err) || try == portAttempts {
-			return nil, err
+			return nil, socketError(err)
 		}
 	}
-	return n.open(key, s)
+	n.endpoint, err = n.openEndpoint(n.Key, s)
+	return n.endpoint, err
 }
 
-func listenTCP(addr string) (net.Listener, error) {
+// addTCP gives the open endpoint a TCP listener beside its UDP socket. It is called
+// with mu held.
+func (n *Node) addTCP(addr, host string) error {
+	if n.options.Via == proto.ViaQUIC {
+		return nil
+	}
+	if n.options.Via != proto.ViaTCP {
+		addr = net.JoinHostPort(host, portOf(n.endpoint.Addr()))
+	}
+	l, err := n.listenTCP(addr)
+	if err == nil {
+		n.endpoint.AcceptTCP(l)
+	}
+	return err
+}
+
+// tcpAddr returns where TCP listens: on the port of the UDP socket, if there is one.
+func tcpAddr(addr, host string, udp net.PacketConn) string {
+	if udp == nil {
+		return addr
+	}
+	return net.JoinHostPort(host, portOf(udp.LocalAddr()))
+}
+
+func portOf(addr net.Addr) string {
+	_, port, _ := net.SplitHostPort(addr.String()) // of a socket: always valid
+	return port
+}
+
+func (n *Node) listenAddr() string {
+	if n.options.Listen == "" {
+		return ":0"
+	}
+	return n.options.Listen
+}
+
+// splitListen checks the form of an address to listen on.
+func splitListen(addr string) (host, port string, err error) {
+	host, port, err = net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		err = proto.Errorf(proto.Usage, "listen on %q: want HOST:PORT or :PORT, a port from 0 to 65535", addr)
+		return "", "", proto.Hint(err, "--listen :4600 takes all addresses of this machine")
+	}
+	return host, port, nil
+}
+
+// dialTCP returns the function that makes TCP connections; nil if there are to be
+// none.
+func (n *Node) dialTCP() func(ctx context.Context, network, addr string) (net.Conn, error) {
+	if n.options.Via == proto.ViaQUIC {
+		return nil
+	}
+	return new(net.Dialer).DialContext
+}
+
+func (n *Node) listenTCP(addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return nil, fmt.Errorf("listen tcp %s: %w", addr, op.Err)
 	}
-	return l, err
+	if err != nil {
+		return nil, err
+	}
+	n.Log.Info("socket open", "tcp", l.Addr())
+	return l, nil
 }
 
-func (n *Node) udp(addr string) (net.PacketConn, error) {
-	// quic-go would print what we log below.
+func (n *Node) listenUDP(addr string) (net.PacketConn, error) {
+	// quic-go would print a warning of its own; the sizes are logged below.
 	if err := os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true"); err != nil {
 		return nil, err
 	}
@@ -87,10 +181,36 @@ func (n *Node) udp(addr string) (net.PacketConn, error) {
 	return conn, nil
 }
 
-func (n *Node) open(key *identity.Key, s link.Sockets) (*link.Endpoint, error) {
+func (n *Node) openEndpoint(key *identity.Key, s link.Sockets) (*link.Endpoint, error) {
 	e, err := link.Open(key, s, n.Log)
-	if err == nil {
-		e.Window = n.window
+	if err != nil {
+		return nil, err
 	}
-	return e, err
+	e.Window = n.options.Window
+	return e, nil
+}
+
+func (n *Node) closeEndpoints() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, e := range []*link.Endpoint{n.endpoint, n.alias} {
+		if e != nil {
+			_ = e.Close()
+		}
+	}
+}
+
+// socketError gives a socket that cannot be opened its exit code and a hint.
+func socketError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case isNotOurs(err):
+		return proto.Hint(proto.Errorf(proto.Config, "%w", err), "--listen takes an address of this machine, or :PORT for all of them")
+	case isInUse(err):
+		return proto.Hint(proto.Errorf(proto.IO, "%w", err), "another process has that port: choose another, or 0 for a free one")
+	case errors.Is(err, fs.ErrPermission):
+		return proto.Hint(proto.Errorf(proto.IO, "%w", err), "ports below 1024 are for root: choose another")
+	}
+	return proto.IOError(err)
 }

@@ -2,8 +2,7 @@ package recv
 
 import (
 	"context"
-
-	"github.com/urfave/cli/v2"
+	"time"
 
 	"mesh/pipe"
 	"mesh/proto"
@@ -11,20 +10,21 @@ import (
 	"mesh/tools/node"
 )
 
-// next takes the next delivery from the daemon of this user.
-func next(c *cli.Context, n *node.Node, kinds []string) (transfer, error) {
+// takeDelivery takes the next delivery of one of the kinds from the daemon of this
+// user. It blocks until there is one, or for as long as wait, 0 for no limit.
+func takeDelivery(ctx context.Context, n *node.Node, wait time.Duration, kinds []string) (transfer, error) {
 	path, err := handoff.Path(n.Book.Dir)
 	if err != nil {
 		return transfer{}, err
 	}
-	ctx := c.Context
-	if wait := c.Duration("wait"); wait > 0 {
+	waiting := ctx
+	if wait > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, wait, proto.Errorf(proto.Unreachable, "no delivery came in the time to wait"))
+		waiting, cancel = context.WithTimeoutCause(ctx, wait, proto.Errorf(proto.Unreachable, "no delivery came in the time to wait"))
 		defer cancel()
 	}
-	d, err := handoff.Next(ctx, path, kinds, func() { n.Listening(path) })
-	if proto.CodeOf(err) == proto.Unreachable && ctx.Err() == nil {
+	d, err := handoff.Next(waiting, path, kinds, func() { n.Listening(path) })
+	if proto.CodeOf(err) == proto.Unreachable && waiting.Err() == nil {
 		return transfer{}, proto.Hint(err, "mesh-listen --inbox DIR starts one; without --next, mesh-recv waits by itself")
 	}
 	if err != nil {
@@ -38,9 +38,9 @@ func next(c *cli.Context, n *node.Node, kinds []string) (transfer, error) {
 			done(r, nil)
 			return err
 		},
-		files: func(ctx context.Context, s side) error {
+		files: func(ctx context.Context, side filesSide) error {
 			done := n.Follow(d.Party, &d.Counters, nil)
-			sum, r, err := d.Files(ctx, s)
+			sum, r, err := d.Files(ctx, side)
 			done(r, &sum)
 			return err
 		},

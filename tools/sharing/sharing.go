@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
 	"mesh/pipe/term/host"
 	"mesh/pipe/term/share"
 	"mesh/proto"
@@ -25,7 +23,7 @@ import (
 // Serve shares what the options say with everybody whom a token or the list of
 // authorised peers lets in, and ends with the command's status. The offer says
 // how many there may be at once, and which tokens are shown.
-func Serve(c *cli.Context, n *node.Node, o host.HostOptions, offer node.Offer) error {
+func Serve(ctx context.Context, n *node.Node, s cmdline.Streams, o host.HostOptions, offer node.Offer) error {
 	var err error
 	if o.SocketDir, err = socketDir(); err != nil {
 		return err
@@ -34,28 +32,37 @@ func Serve(c *cli.Context, n *node.Node, o host.HostOptions, offer node.Offer) e
 	if err != nil {
 		return err
 	}
-	err = serve(c, n, h, offer)
+	err = serve(ctx, n, h, offer)
 	cerr := h.Close()
 	if err == nil {
 		return cerr
 	}
 	if cerr != nil {
-		cmdline.Complain(c, cerr)
+		s.Complain(cerr)
 	}
 	return err
 }
 
-func serve(c *cli.Context, n *node.Node, h *host.Host, offer node.Offer) error {
-	offer.Caps, offer.Also = proto.CapTTYView, proto.CapTTYControl
+// Tokens are the tokens of a session: one for viewers, and with control one more for
+// viewers that may type.
+func Tokens(control bool) []node.TokenOffer {
+	view := node.TokenOffer{Caps: proto.CapTTYView}
+	if !control {
+		return []node.TokenOffer{view}
+	}
+	return []node.TokenOffer{view, {Caps: proto.CapTTYView | proto.CapTTYControl, Suffix: ".control", Where: "to type there too"}}
+}
+
+func serve(ctx context.Context, n *node.Node, h *host.Host, offer node.Offer) error {
+	offer.Caps = proto.CapTTYView | proto.CapTTYControl
 	offer.Takes = func(kind string) bool { return kind == wire.KindTTY }
 	offer.Command = "mesh-tty"
-	n.ForTerminals()
-	w, err := n.Wait(c, offer)
+	w, err := n.Wait(offer)
 	if err != nil {
 		return err
 	}
-	defer w.Close()
-	exit, err := h.Run(c.Context, func(ctx context.Context) { viewers(ctx, n, w, h.Session) })
+	defer w.Stop()
+	exit, err := h.Run(ctx, func(ctx context.Context) { viewers(ctx, n, w, h.Session) })
 	if err == nil && exit.Code != 0 {
 		return cmdline.Silent(proto.Errorf(proto.Code(exit.Code), "the command ended with status %d", exit.Code))
 	}
@@ -89,7 +96,7 @@ func viewers(ctx context.Context, n *node.Node, w *node.Waiter, s *share.Session
 
 func view(ctx context.Context, n *node.Node, l *link.Link, s *share.Session) error {
 	who := share.Visitor{ID: l.Peer.String(), Name: n.Book.NameOf(l.Peer), Addr: l.Addr().String(), Caps: l.Granted}
-	return n.Dialogue(ctx, l, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
+	return n.Dialogue(ctx, l, nil, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
 		return s.Serve(ctx, from, to, who)
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"mesh/pipe/term/host"
 	"mesh/proto"
 	"mesh/tools/cmdline"
-	"mesh/tools/node"
+	"mesh/tools/nodeflags"
 	"mesh/tools/sharing"
 )
 
@@ -33,11 +33,15 @@ func shared(c *cli.Context, args, cmd []string) error {
 	if err != nil {
 		return err
 	}
-	n, err := node.Open(c)
+	link := nodeflags.Read(c).ForTerminal()
+	link.Listen = c.String("listen")
+	n, err := link.Open(cmdline.StreamsOf(c))
 	if err != nil {
 		return err
 	}
-	return n.Close(sharing.Serve(c, n, o, node.Offer{Second: c.Bool("control"), Max: c.Int("max"), Passing: true}))
+	offer := nodeflags.Offer(c)
+	offer.Tokens, offer.Max, offer.Temporary = sharing.Tokens(c.Bool("control")), c.Int("max"), true
+	return n.Close(sharing.Serve(c.Context, n, cmdline.StreamsOf(c), o, offer))
 }
 
 // shareOptions reads the flags.

@@ -7,7 +7,7 @@ import (
 
 	"mesh/proto"
 	"mesh/tools/cmdline"
-	"mesh/tools/node"
+	"mesh/tools/nodeflags"
 )
 
 // Command returns the tool.
@@ -48,10 +48,9 @@ func run(c *cli.Context) error {
 	if cmd != nil {
 		return proto.Hint(proto.Errorf(proto.Usage, "a command goes with --share"), "mesh-tty --share -- CMD…")
 	}
-	n, err := node.Open(c)
+	n, err := nodeflags.Read(c).ForTerminal().Open(cmdline.StreamsOf(c))
 	if err != nil {
 		return err
 	}
-	n.ForTerminals()
 	return n.Close(viewed(c, n, args))
 }

@@ -43,24 +43,25 @@ func viewed(c *cli.Context, n *node.Node, args []string) error {
 	if err != nil {
 		return err
 	}
-	peer, err := n.Peer(args)
+	peer, err := n.Peer(c.Context, node.PeerOf(args, os.Getenv(node.EnvPeer)))
 	if err != nil {
 		return err
 	}
-	peer.Kind = wire.KindTTY
-	l, closeSocket, err := n.Dial(c.Context, peer, proto.CapTTYView|proto.CapTTYControl, proto.CapTTYView, nil, c.Duration("wait"))
+	l, err := n.Dial(c.Context, peer, node.Request{
+		Want: proto.CapTTYView | proto.CapTTYControl, Need: proto.CapTTYView, Kind: wire.KindTTY, Wait: c.Duration("wait"),
+	})
 	if err != nil {
 		return err
 	}
-	defer closeSocket()
-	o.Broken = n.Broken(l)
+	var broken func(bool)
+	o.Broken, broken = n.Outages(l)
 	if !c.Bool("quiet") {
 		o.Peer = n.Party(l).Label()
 	}
 	var end view.End
 	ctx, cancel := context.WithCancelCause(c.Context)
 	defer cancel(nil)
-	err = n.Dialogue(ctx, l, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) (err error) {
+	err = n.Dialogue(ctx, l, broken, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) (err error) {
 		end, err = view.Run(ctx, from, to, o)
 		if errors.Is(err, view.ErrLeft) {
 			cancel(err) // does not wait for the link to come back

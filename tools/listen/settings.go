@@ -1,0 +1,208 @@
+package listen
+
+import (
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/pipe/files"
+	"mesh/proto"
+	"mesh/proto/identity"
+	"mesh/tools/cmdline"
+	"mesh/tools/config"
+)
+
+// inboxFlags are the flags of an inbox as the command line, the environment and
+// config.toml have them. They are read again after a SIGHUP.
+type inboxFlags struct {
+	dir, name    string
+	byPeer       bool
+	onReceive    string
+	onReceiveFor time.Duration
+	receive      files.ReceiveOptions
+
+	forceGiven, renameGiven bool // on the command line
+	peers                   []peerTable
+}
+
+// peerTable is one [peers.NAME] of config.toml.
+type peerTable struct {
+	name config.Value // the word is NAME
+	keys map[string]config.Value
+}
+
+// peerKeys are the keys of [peers.NAME] that an inbox reads.
+var peerKeys = []string{"allow", "dir", "max-size", "max-files"}
+
+func readInbox(c *cli.Context) inboxFlags {
+	f := inboxFlags{
+		dir: c.String("inbox"), name: c.String("name"), byPeer: c.Bool("by-peer"),
+		onReceive: c.String("on-receive"), onReceiveFor: c.Duration("on-receive-timeout"),
+		receive: cmdline.StoreOptions(c), forceGiven: cmdline.Given(c, "force"), renameGiven: cmdline.Given(c, "rename"),
+	}
+	for _, name := range cmdline.PeerSettings(c) {
+		t := peerTable{name: name, keys: make(map[string]config.Value)}
+		for _, key := range peerKeys {
+			if v, ok := cmdline.PeerSetting(c, name.Words[0], key); ok {
+				t.keys[key] = v
+			}
+		}
+		f.peers = append(f.peers, t)
+	}
+	return f
+}
+
+// settings are the checked flags of an inbox.
+type settings struct {
+	dir       string // absolute
+	byPeer    bool
+	name      string // of a pipe; "" takes no pipes
+	onReceive string
+	// onReceiveFor limits how long a command may take; 0 for no limit.
+	onReceiveFor time.Duration
+	receive      files.ReceiveOptions
+	peers        map[string]peerSettings // by the name in the address book
+}
+
+// peerSettings are those of one [peers.NAME]. A zero field is as for all peers.
+type peerSettings struct {
+	allow               proto.Caps // narrows only
+	dir                 string     // absolute, or a name in the inbox
+	maxBytes, maxNumber int64
+}
+
+// check returns the settings, with absolute paths, or what is wrong with the flags.
+func (f inboxFlags) check(book identity.Book) (*settings, error) {
+	s := &settings{byPeer: f.byPeer, name: f.name, onReceive: f.onReceive, onReceiveFor: f.onReceiveFor, receive: f.receive}
+	switch {
+	case !f.receive.Force || !f.receive.Rename:
+	case f.forceGiven && f.renameGiven:
+		return nil, proto.Errorf(proto.Usage, "either --force or --rename")
+	case !f.forceGiven && !f.renameGiven:
+		return nil, proto.Errorf(proto.Config, "inbox.force and inbox.rename are both set")
+	default: // the command line wins
+		s.receive.Force, s.receive.Rename = f.forceGiven, f.renameGiven
+	}
+	if f.name != "" {
+		if err := files.CheckTarget(f.name); err != nil {
+			return nil, proto.Errorf(proto.Usage, "--name: %w", err)
+		}
+	}
+	var err error
+	if s.dir, err = filepath.Abs(f.dir); err == nil {
+		err = cmdline.CheckFolder(s.dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.peers = make(map[string]peerSettings)
+	for _, t := range f.peers {
+		if s.peers[t.name.Words[0]], err = t.check(book); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// check reads the settings of one peer. A name that is not in the address book is a
+// mistake: no peer would have these settings.
+func (t peerTable) check(book identity.Book) (peerSettings, error) {
+	p := peerSettings{allow: proto.AllCaps}
+	_, found, err := book.Lookup(t.name.Words[0])
+	if err != nil {
+		return p, err
+	}
+	if !found {
+		return p, proto.Hint(t.name.Errorf("no such peer is in the address book"), "mesh-token peer add NAME NODEID gives a node its name")
+	}
+	for _, key := range peerKeys {
+		v, ok := t.keys[key]
+		if !ok {
+			continue
+		}
+		switch key {
+		case "allow":
+			p.allow, err = proto.ParseCaps(v.Words[0])
+		case "dir":
+			p.dir = v.Words[0]
+			err = checkPeerDir(p.dir)
+		case "max-size":
+			p.maxBytes, err = limit(v)
+		case "max-files":
+			p.maxNumber, err = limit(v)
+		}
+		if err != nil {
+			return p, v.Errorf("%w", err)
+		}
+	}
+	return p, nil
+}
+
+// checkPeerDir wants an absolute path of a folder that exists, or a name for a folder
+// in the inbox.
+func checkPeerDir(dir string) error {
+	if filepath.IsAbs(dir) {
+		return cmdline.CheckFolder(dir)
+	}
+	if err := files.CheckPath(dir, false); err != nil {
+		return err
+	}
+	return files.CheckTarget(dir)
+}
+
+// limit reads a number that is not 0.
+func limit(v config.Value) (int64, error) {
+	var s cmdline.Size
+	if err := s.Set(v.Words[0]); err != nil {
+		return 0, err
+	}
+	if s == 0 {
+		return 0, proto.Errorf(proto.Usage, "it is at least 1")
+	}
+	return int64(s), nil
+}
+
+// namesOf returns the names of a node in the address book.
+func namesOf(book identity.Book, id identity.ID) (names []string, err error) {
+	peers, err := book.Known()
+	for _, p := range peers {
+		if p.ID == id {
+			names = append(names, p.Name)
+		}
+	}
+	return names, err
+}
+
+// limitOf returns the most that a node may do: what each of its names allows. It is
+// nothing while the address book can't be read.
+func (s *settings) limitOf(book identity.Book, id identity.ID) proto.Caps {
+	if len(s.peers) == 0 {
+		return proto.AllCaps
+	}
+	names, err := namesOf(book, id)
+	if err != nil {
+		return 0
+	}
+	caps := proto.AllCaps
+	for _, name := range names {
+		if p, ok := s.peers[name]; ok {
+			caps &= p.allow
+		}
+	}
+	return caps
+}
+
+// of returns the settings of one node: of the first of its names that has some.
+func (s *settings) of(book identity.Book, id identity.ID) (peerSettings, error) {
+	if len(s.peers) == 0 {
+		return peerSettings{}, nil
+	}
+	names, err := namesOf(book, id)
+	for _, name := range names {
+		if p, ok := s.peers[name]; ok {
+			return p, err
+		}
+	}
+	return peerSettings{}, err
+}

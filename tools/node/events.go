@@ -1,0 +1,117 @@
+package node
+
+import (
+	"encoding/json"
+	"time"
+
+	"mesh/pipe/digest"
+	"mesh/proto"
+	"mesh/proto/token"
+)
+
+// event is one line of --events. Event says which of the fields are there. The
+// fields that a CMD gets too have the names of its MESH_* variables.
+type event struct {
+	Event string    `json:"event"` // listening, peer, broken, resumed, progress, stored, receipt, delivery, reload, end
+	Time  time.Time `json:"time"`
+
+	// listening
+	Addr    string     `json:"addr,omitempty"`
+	Token   string     `json:"token,omitempty"`
+	TokenID string     `json:"token_id,omitempty"`
+	Allows  string     `json:"allows,omitempty"`
+	Expires *time.Time `json:"expires,omitempty"`
+
+	// peer, broken, resumed, progress, stored, receipt, delivery
+	PeerID   string `json:"peer_id,omitempty"`
+	PeerName string `json:"peer_name,omitempty"`
+	PeerAddr string `json:"peer_addr,omitempty"`
+	Transfer string `json:"transfer,omitempty"`
+	Via      string `json:"via,omitempty"`  // the transport; in a receipt, the last one
+	Path     string `json:"path,omitempty"` // in a receipt, the last one
+
+	// progress
+	Sent     *int64 `json:"sent,omitempty"`
+	Received *int64 `json:"received,omitempty"`
+
+	// receipt
+	Direction string         `json:"direction,omitempty"` // sent, received
+	Bytes     *int64         `json:"bytes,omitempty"`
+	BLAKE3    *digest.Digest `json:"blake3,omitempty"`
+	Status    *int           `json:"status,omitempty"`
+	Seconds   float64        `json:"seconds,omitempty"`
+	Flows     int            `json:"flows,omitempty"`   // the most at a time
+	Files     *int64         `json:"files,omitempty"`   // of a transfer of files: stored
+	Skipped   *int64         `json:"skipped,omitempty"` // and those that were there already
+
+	// stored, with bytes, blake3, and the status of CMD
+	File   string `json:"file,omitempty"`
+	Stored *int64 `json:"stored,omitempty"` // files that came now
+
+	// delivery: the destination
+	Folder string `json:"folder,omitempty"`
+
+	// delivery, reload, end
+	Code  *proto.Code `json:"code,omitempty"`
+	Name  string      `json:"name,omitempty"`
+	Error string      `json:"error,omitempty"`
+}
+
+// partyEvent returns an event with the fields for its peer and transfer.
+func partyEvent(name string, p Party) event {
+	return event{
+		Event: name, PeerID: p.ID.String(), PeerName: p.Name, PeerAddr: p.Addr,
+		Transfer: p.Transfer.String(), Via: p.Via, Path: p.Path,
+	}
+}
+
+// ended returns e with the result: the exit code and the error.
+func ended(e event, err error) event {
+	code := proto.CodeOf(err)
+	e.Code, e.Name = &code, code.String()
+	if err != nil {
+		e.Error = err.Error()
+	}
+	return e
+}
+
+// emit writes one event. After a failed write no more are written.
+func (r *reporter) emit(e event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.events == nil || r.err != nil {
+		return
+	}
+	e.Time = time.Now().UTC()
+	line, err := json.Marshal(e)
+	if err == nil {
+		_, err = r.events.Write(append(line, '\n'))
+	}
+	r.err = err
+}
+
+func (r *reporter) listening(addr string, t token.Token, text string) {
+	e := event{Event: "listening", Addr: addr, Token: text, TokenID: t.ID.String(), Allows: t.Caps.String()}
+	if !t.Expires.IsZero() {
+		expires := t.Expires.UTC()
+		e.Expires = &expires
+	}
+	r.emit(e)
+}
+
+func (r *reporter) peer(p Party) { r.emit(partyEvent("peer", p)) }
+
+func (r *reporter) end(err error) { r.emit(ended(event{Event: "end"}, err)) }
+
+// close closes the events, and returns the first error of all that were written.
+func (r *reporter) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.events == nil {
+		return nil
+	}
+	if err := r.events.Close(); r.err == nil {
+		r.err = err
+	}
+	return r.err
+}

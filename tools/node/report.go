@@ -1,0 +1,154 @@
+package node
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"mesh/pipe"
+	"mesh/pipe/files"
+	"mesh/pipe/progress"
+	"mesh/pipe/term"
+)
+
+// progressEvery is the time between two progress events.
+const progressEvery = time.Second
+
+// reporter reports what happens: to scripts as events, to people on standard error.
+type reporter struct {
+	name     string
+	stderr   io.Writer
+	receipts bool
+	progress bool
+	ansi     bool
+
+	mu     sync.Mutex
+	events io.WriteCloser // nil without --events
+	err    error          // the first of writing events
+}
+
+func newReporter(o Options) *reporter {
+	return &reporter{name: o.Name, stderr: o.Stderr, receipts: o.Receipts, progress: o.Progress, ansi: o.ANSI, events: o.Events}
+}
+
+// watch reports the progress of a transfer until the returned function is called.
+func (r *reporter) watch(party func() Party, counters *pipe.Counters, on screen, o *outage) (stop func()) {
+	draws := r.progress && !on.typed
+	if r.events == nil && !draws {
+		return func() {}
+	}
+	quit := make(chan struct{}) // closed by stop
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		redraw, tick := time.NewTicker(progress.Every), time.NewTicker(progressEvery)
+		defer redraw.Stop()
+		defer tick.Stop()
+		line := progress.New(r.stderr, on.total, r.ansi)
+		defer func() {
+			if r.foreground() {
+				line.Clear()
+			}
+		}()
+		for {
+			sent, received := counters.Sent.Load(), counters.Received.Load()
+			select {
+			case <-redraw.C:
+				if draws && (!on.shown || received == 0) && r.foreground() {
+					draw(line, on, sent, received, o)
+				}
+			case <-tick.C:
+				e := partyEvent("progress", party())
+				e.Sent, e.Received = &sent, &received
+				r.emit(e)
+			case <-quit:
+				return
+			}
+		}
+	})
+	return func() {
+		close(quit)
+		wg.Wait()
+	}
+}
+
+// draw draws the progress line.
+func draw(line *progress.Line, on screen, sent, received int64, o *outage) {
+	since, broken := o.length()
+	switch {
+	case broken:
+		line.Broken(since)
+	case on.total > 0:
+		line.Set(sent)
+	default:
+		line.Set(sent + received)
+	}
+}
+
+// foreground reports whether this process may draw on the terminal: a job in the
+// background would draw over what the user types.
+func (r *reporter) foreground() bool {
+	f, ok := r.stderr.(*os.File)
+	return ok && term.Foreground(f)
+}
+
+// result reports the receipts of both directions.
+func (r *reporter) result(p Party, result pipe.Result) {
+	r.receipt(p, sent, result.Sent, nil)
+	r.receipt(p, received, result.Received, nil)
+}
+
+// direction is the way of a transfer, as receipts say it.
+type direction struct{ verb, preposition string }
+
+var (
+	sent     = direction{"sent", "to"}
+	received = direction{"received", "from"}
+)
+
+// receipt reports one direction; sum is nil if it was no transfer of files. A nil
+// receipt is not reported.
+func (r *reporter) receipt(p Party, d direction, receipt *pipe.Receipt, sum *files.Summary) {
+	if receipt == nil {
+		return
+	}
+	p.Via = receipt.Via
+	if receipt.Path != "" { // none from a daemon of an older version
+		p.Path = receipt.Path
+	}
+	e := partyEvent("receipt", p)
+	e.Direction, e.Flows = d.verb, receipt.Flows
+	e.Bytes, e.BLAKE3, e.Status, e.Seconds = &receipt.Bytes, &receipt.Digest, &receipt.Status, receipt.Elapsed.Seconds()
+	stored := ""
+	if sum != nil {
+		e.Files, e.Skipped = &sum.Files, &sum.Skipped
+		stored = storedWords(sum)
+	}
+	r.emit(e)
+	if r.receipts {
+		via := receipt.Via
+		if receipt.Flows > 1 {
+			via += fmt.Sprintf(" (%d flows)", receipt.Flows)
+		}
+		fmt.Fprintf(r.stderr, "%s: %s %s%d bytes %s %s over %s in %.1f s, blake3 %s\n",
+			r.name, d.verb, stored, receipt.Bytes, d.preposition, p.Label(), via, receipt.Elapsed.Seconds(), receipt.Digest)
+	}
+}
+
+// storedWords says how many files were stored, and how many of them were there
+// already.
+func storedWords(sum *files.Summary) string {
+	words := fmt.Sprintf("%d files", sum.Files)
+	if sum.Files == 1 {
+		words = "1 file"
+	}
+	switch sum.Skipped {
+	case 0:
+	case 1:
+		words += " (1 was there already)"
+	default:
+		words += fmt.Sprintf(" (%d were there already)", sum.Skipped)
+	}
+	return words + ", "
+}

@@ -1,0 +1,95 @@
+// Package nodeflags has the flags of the tools that link, and makes the node that
+// they describe.
+package nodeflags
+
+import (
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/pipe"
+	"mesh/pipe/term"
+	"mesh/proto"
+	"mesh/tools/cmdline"
+	"mesh/tools/node"
+)
+
+// Flags returns more and the flags of every tool that links.
+func Flags(more ...cli.Flag) []cli.Flag {
+	return append(more, cmdline.Via(), cmdline.ResumeFor(), cmdline.Window(), cmdline.Spool(), cmdline.Deadline(), cmdline.Events(), cmdline.Quiet(), cmdline.Verbose())
+}
+
+// ListenFlags are the flags of every tool that can wait for a peer.
+func ListenFlags() []cli.Flag {
+	return []cli.Flag{cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.TTL(), cmdline.Wait()}
+}
+
+// Options are the values of [Flags], and where a tool waits.
+type Options struct {
+	State     string // the folder with the node's key; "" for that of the environment
+	Listen    string // "" for a tool that only dials
+	Via       string
+	Window    int64
+	Spool     int64
+	ResumeFor time.Duration
+	Flows     int    // 0 for auto
+	Events    string // a descriptor or a file
+	Quiet     bool
+	Verbose   int  // how often -v is given
+	ANSI      bool // the terminal knows escape sequences
+}
+
+// Read reads the flags.
+func Read(c *cli.Context) Options {
+	kind := os.Getenv("TERM")
+	return Options{
+		Via: c.String("via"), Window: cmdline.SizeOf(c, cmdline.WindowName), Spool: cmdline.SizeOf(c, cmdline.SpoolName),
+		ResumeFor: c.Duration("resume-for"), Flows: cmdline.FlowsOf(c),
+		Events: c.String("events"), Quiet: c.Bool("quiet"), Verbose: c.Count("verbose"),
+		ANSI: kind != "" && kind != "dumb",
+	}
+}
+
+// ForTerminal returns o for the links of a shared terminal: see
+// [proto.TermWindowBytes].
+func (o Options) ForTerminal() Options {
+	o.Window, o.Flows = proto.TermWindowBytes, 1
+	return o
+}
+
+// Open opens the node: it makes the key if it is missing, and opens the events. Call
+// [node.Node.Close] in the end.
+func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
+	if o.State == "" {
+		var err error
+		if o.State, err = cmdline.Home(); err != nil {
+			return nil, err
+		}
+	}
+	key, err := node.LoadKey(o.State)
+	if err != nil {
+		return nil, err
+	}
+	events, err := cmdline.OpenEvents(o.Events)
+	if err != nil {
+		return nil, err
+	}
+	progress := term.IsTerminal(s.Err) && !o.Quiet
+	n := node.Options{
+		Key: key, State: o.State, Listen: o.Listen, Via: o.Via, Window: o.Window,
+		Transfers: pipe.Options{ResumeFor: o.ResumeFor, Flows: o.Flows, Spool: o.Spool},
+		Log:       cmdline.NewLogger(s.Err, o.Verbose),
+		Name:      s.Name, Stderr: s.Err, ANSI: o.ANSI,
+		Progress: progress, Receipts: progress || o.Verbose > 0 && !o.Quiet,
+	}
+	if events != nil {
+		n.Events = events
+	}
+	return node.New(n), nil
+}
+
+// Offer returns what the flags of [ListenFlags] say of an offer.
+func Offer(c *cli.Context) node.Offer {
+	return node.Offer{Addrs: c.StringSlice("addr"), TTL: c.Duration("ttl"), TokenFile: c.String("token-file"), Wait: c.Duration("wait")}
+}

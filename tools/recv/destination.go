@@ -1,0 +1,75 @@
+package recv
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"mesh/pipe"
+	"mesh/pipe/files"
+	"mesh/proto"
+	"mesh/proto/wire"
+	"mesh/tools/cmdline"
+)
+
+// destination is where the transfer goes.
+type destination struct {
+	kinds []string       // of transfers that are taken
+	sink  *pipe.Sink     // of a pipe, and of an archive
+	file  *files.Pending // behind sink; nil for standard output
+}
+
+// openDestination creates the file, or checks the folder, before there is a peer.
+func openDestination(o options, s cmdline.Streams) (*destination, error) {
+	d := &destination{kinds: []string{wire.KindPipe}, sink: s.Sink()}
+	output := o.output
+	if output == "-" {
+		output = ""
+	}
+	switch {
+	case o.archive != "":
+		d.kinds = []string{wire.KindFiles}
+	case o.name != "":
+		output = filepath.Join(o.directory, o.name)
+		d.kinds = append(d.kinds, wire.KindFiles)
+	case o.directory != "":
+		d.kinds = []string{wire.KindFiles}
+		return d, cmdline.CheckFolder(o.directory)
+	case output != "":
+		d.kinds = append(d.kinds, wire.KindFiles)
+	}
+	if output == "" {
+		return d, nil
+	}
+	file, err := files.Create(output, o.store.Force)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, proto.Hint(err, "--force replaces it")
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.file = file
+	d.sink = &pipe.Sink{Writer: file, Finish: func(status int) error {
+		if status != 0 {
+			return nil // not published; the exchange ends with 33
+		}
+		return file.Commit()
+	}}
+	return d, nil
+}
+
+// discard removes the file, unless it is published. It may be called more than once.
+func (d *destination) discard() {
+	if d.file != nil {
+		d.file.Abort()
+		d.file = nil
+	}
+}
+
+// commit publishes the file of an archive. It is nil for standard output.
+func (d *destination) commit() func() error {
+	if d.file == nil {
+		return nil
+	}
+	return d.file.Commit
+}

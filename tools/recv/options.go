@@ -1,0 +1,114 @@
+package recv
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"mesh/pipe/files"
+	"mesh/proto"
+	"mesh/tools/cmdline"
+	"mesh/tools/node"
+	"mesh/tools/nodeflags"
+)
+
+// options are the flags and arguments of mesh-recv.
+type options struct {
+	node  nodeflags.Options
+	peer  *node.PeerText // to dial; nil to wait for one
+	offer node.Offer     // for the peer to wait for
+
+	output    string // -o: a file, "-" or "" for standard output
+	directory string // -C
+	name      string // of a pipe in directory
+	archive   string // zip or tar; "" for none
+	next, gc  bool
+	store     files.ReceiveOptions
+
+	given map[string]bool // the flags that are set, by their first name
+}
+
+func optionsOf(c *cli.Context) (options, error) {
+	args, err := cmdline.Args(c, 0, 1)
+	if err != nil {
+		return options{}, err
+	}
+	o := options{
+		node: nodeflags.Read(c), offer: nodeflags.Offer(c),
+		output: c.String("output"), directory: c.String("directory"), name: c.String("name"), archive: c.String("archive"),
+		next: c.Bool("next"), gc: c.Bool("gc"), store: cmdline.StoreOptions(c),
+		given: make(map[string]bool),
+	}
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		o.given[name] = c.IsSet(name)
+	}
+	if len(args) > 0 { // mesh-recv does not read MESH_PEER: that is for mesh-cat
+		peer := node.PeerOf(args, "")
+		o.peer = &peer
+	} else {
+		o.node.Listen = c.String("listen")
+	}
+	return o, o.check()
+}
+
+// check refuses flags and arguments that do not go together.
+func (o options) check() error {
+	switch {
+	case o.archive != "" && o.archive != files.Zip && o.archive != files.Tar:
+		return proto.Errorf(proto.Usage, "--archive is %s or %s", files.Zip, files.Tar)
+	case o.archive != "" && o.directory != "":
+		return proto.Errorf(proto.Usage, "--archive goes to standard output or to -o, not with -C")
+	case o.output != "" && o.directory != "":
+		return proto.Errorf(proto.Usage, "either -o or -C")
+	case o.store.Force && o.output == "" && o.directory == "":
+		return proto.Errorf(proto.Usage, "--force goes with -o or -C")
+	case o.store.Force && o.store.Rename:
+		return proto.Errorf(proto.Usage, "either --force or --rename")
+	case o.gc && o.peer != nil:
+		return proto.Errorf(proto.Usage, "--gc calls no PEER")
+	case o.gc && o.next:
+		return proto.Errorf(proto.Usage, "either --gc or --next")
+	case o.next && o.peer != nil:
+		return proto.Errorf(proto.Usage, "--next calls no PEER")
+	}
+	if err := o.checkCompanions(); err != nil {
+		return err
+	}
+	if o.name != "" {
+		if err := files.CheckTarget(o.name); err != nil {
+			return proto.Errorf(proto.Usage, "--name: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkCompanions refuses flags without the flag that they go with.
+func (o options) checkCompanions() error {
+	for _, flag := range []string{"listen", "addr", "token-file", "ttl"} {
+		if o.next && o.given[flag] {
+			return proto.Errorf(proto.Usage, "--next waits at no address: it goes without --%s", flag)
+		}
+	}
+	for _, flag := range []string{"name", "rename", "gc"} {
+		if o.given[flag] && o.directory == "" {
+			return proto.Errorf(proto.Usage, "--%s goes with -C", flag)
+		}
+	}
+	for _, flag := range []string{"portable", cmdline.MaxSizeName, cmdline.MaxFilesName} {
+		if o.given[flag] && o.directory == "" && o.archive == "" {
+			return proto.Errorf(proto.Usage, "--%s goes with -C or --archive", flag)
+		}
+	}
+	return nil
+}
+
+// tuneProcess sets the Go runtime up for what is received.
+func (o options) tuneProcess() {
+	switch {
+	case o.gc:
+	case o.archive != "": // the directory of a zip needs memory
+	case o.directory == "":
+		cmdline.Bulk()
+	default:
+		cmdline.LittleMemory()
+	}
+}

@@ -1,0 +1,77 @@
+package recv
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"mesh/pipe"
+	"mesh/pipe/files"
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/proto/wire"
+	"mesh/tools/node"
+)
+
+// transfer is one that has begun: over a link, or handed over by a daemon.
+type transfer struct {
+	kind  string
+	peer  string // node id
+	pipe  func(context.Context, *pipe.Sink) error
+	files func(context.Context, filesSide) error
+	end   func(error) // in place of pipe and files
+}
+
+// filesSide is the receiver of a transfer of files.
+type filesSide func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)
+
+// openTransfer returns the transfer, and the function that ends waiting for it.
+func openTransfer(ctx context.Context, n *node.Node, o options, kinds []string) (transfer, func(), error) {
+	if o.next {
+		t, err := takeDelivery(ctx, n, o.offer.Wait, kinds)
+		return t, func() {}, err
+	}
+	l, done, err := openLink(ctx, n, o, kinds)
+	if err != nil {
+		return transfer{}, nil, err
+	}
+	return transfer{
+		kind: l.Kind, peer: l.Peer.String(), end: l.Close,
+		pipe:  func(ctx context.Context, sink *pipe.Sink) error { return n.Exchange(ctx, l, nil, sink) },
+		files: func(ctx context.Context, side filesSide) error { return n.Files(ctx, l, false, side) },
+	}, done, nil
+}
+
+// openLink dials PEER, or waits for a peer.
+func openLink(ctx context.Context, n *node.Node, o options, kinds []string) (*link.Link, func(), error) {
+	takesPipe := kinds[0] == wire.KindPipe
+	if o.peer != nil {
+		peer, err := n.Peer(ctx, *o.peer)
+		if err != nil {
+			return nil, nil, err
+		}
+		r := node.Request{Want: proto.CapRecv, Need: proto.CapRecv, Wait: o.offer.Wait}
+		if !takesPipe {
+			r.Kind = kinds[0]
+		}
+		l, err := n.Dial(ctx, peer, r)
+		return l, func() {}, err
+	}
+	offer := o.offer
+	offer.Caps, offer.Tokens = proto.CapSend, []node.TokenOffer{{Caps: proto.CapSend}}
+	offer.Once, offer.Command = true, "mesh-cat"
+	offer.Takes = func(kind string) bool { return slices.Contains(kinds, kind) }
+	if !takesPipe {
+		offer.Operand = "FILE…"
+	}
+	w, err := n.Wait(offer)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := w.Accept(ctx)
+	if err != nil {
+		w.Stop()
+		return nil, nil, err
+	}
+	return l, w.Stop, nil
+}
