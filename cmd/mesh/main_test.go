@@ -64,17 +64,22 @@ func TestScripts(t *testing.T) {
 			newStarted(env)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status":   status,
-			"waitfile": waitFile,
-			"field":    field,
-			"hides":    hides,
-			"start":    start,
-			"end":      end,
-			"feed":     feed,
-			"signal":   sendSignal,
-		},
+		Cmds: scriptCommands(),
 	})
+}
+
+// scriptCommands are the commands that scripts have beside those of testscript.
+func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"status":   status,
+		"waitfile": waitFile,
+		"field":    field,
+		"hides":    hides,
+		"start":    start,
+		"end":      end,
+		"feed":     feed,
+		"signal":   sendSignal,
+	}
 }
 
 // status runs a command and requires its exit status: status 20 mesh-cat x.
