@@ -28,8 +28,8 @@ var tools = []func() *cli.Command{
 }
 
 func main() {
-	if console.IsGuard(os.Args) { // a process that restores the terminal of a killed viewer
-		console.Guard(os.Stdin, os.Stdout, os.Stderr)
+	if console.IsRestorer(os.Args) { // a process that restores the terminal of a killed viewer
+		console.RunRestorer(os.Stdin, os.Stdout, os.Stderr)
 		return
 	}
 	os.Exit(cmdline.Main(tools, os.Args, os.Stdin, os.Stdout, os.Stderr))

@@ -1,13 +1,13 @@
-// Package console takes over the terminal that a tool runs on, and gives it back
-// sane after any end: return, signals, Ctrl-Z and fg, a panic, kill -9. For the
-// last two there is the guard, a process of our own that outlives the tool by
-// the moment that it needs (see guard.go).
+// Package console takes over the terminal that a tool runs on, and restores it after
+// any end of the tool: return, signals, Ctrl-Z and fg, a panic, kill -9. For the last
+// two there is a second process, the restorer, which outlives the tool for a moment:
+// see restorer.go.
 package console
 
 import (
-	"errors"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -16,205 +16,198 @@ import (
 	"mesh/proto"
 )
 
-// patience is how long the end waits for a terminal that takes no more bytes.
-const patience = 500 * time.Millisecond
+// closeTimeout is how long Close waits for a terminal that accepts no bytes.
+const closeTimeout = 500 * time.Millisecond
 
-// Reset takes back what programs set on a terminal: colours, links, character set,
-// scroll region, cursor, mouse, focus, paste and keypad modes. It leaves cursor
-// and screen where they are.
+// Reset undoes what programs set on a terminal: colours, links, character set, scroll
+// region, cursor, and the modes of mouse, focus, paste and keypad. It leaves the
+// cursor's place and the screen as they are.
 const Reset = "\x1b[m\x1b]8;;\x1b\\\x1b(B\x0f" + // colours, links, ASCII
-	"\x1b7\x1b[r\x1b8" + // the scroll region; that moves the cursor
-	"\x1b[?25h\x1b[0 q\x1b[?7h\x1b[4;20l\x1b[?5l" + // cursor, wrapping, no insertion, LF as ever, not reversed
+	"\x1b7\x1b[r\x1b8" + // the scroll region; resetting it moves the cursor
+	"\x1b[?25h\x1b[0 q\x1b[?7h\x1b[4;20l\x1b[?5l" + // cursor, wrapping, no insertion, plain LF, not reversed
 	"\x1b[?9;1000;1002;1003;1005;1006;1015;1004;2004;2031;2048l" + // mouse, focus, paste, reports
 	"\x1b[?1l\x1b>\x1b[<u\x1b[>4m" + // keys
-	"\x1b[?2026l" // shows at once what is drawn
+	"\x1b[?2026l" // no synchronized output
 
-// The alternate screen.
+// The sequences that switch to the alternate screen and back.
 const (
 	Alternate = "\x1b[?1049h"
 	Main      = "\x1b[?1049l"
 )
 
-// PushTitle has a terminal keep the title that it has, PopTitle brings it back.
+// PushTitle makes a terminal save its title, PopTitle restores the saved one.
 const (
 	PushTitle = "\x1b[22;2t"
 	PopTitle  = "\x1b[23;2t"
 )
 
-// Options say what is written when the terminal is taken over and given back.
+// Options are what is written when the terminal is taken over and given back.
 type Options struct {
-	// Enter is written whenever the terminal is taken over, in raw mode.
+	// Enter is written each time the terminal has been taken over, in raw mode.
 	Enter string
-	// Leave is written before it is given back; [Console.SetLeave] changes it.
+	// Leave is written each time before it is given back; [Console.SetLeave] changes it.
 	Leave string
 }
 
-// Console is a terminal that was taken over. Its methods may be called at the
-// same time.
+// Console is a terminal that was taken over. Its methods are safe for concurrent use.
 type Console struct {
-	in, out *os.File
-	enter   string
-	saved   *term.State // of in; nil if that is no terminal
-	guard   *guard      // nil where there is none
+	in, out  *os.File
+	enter    string
+	original *term.State // the mode of in before; nil if in is no terminal
+	restorer *restorer   // nil where there is none
 
-	changed chan struct{} // the signals' goroutine sends; never closed
-	stop    func()        // ends that goroutine
-	stopped chan struct{} // closed by it
-	restore func()        // undoes what showing escape sequences needed
+	changed     chan struct{} // one value at most, sent by notify; never closed
+	stopWatch   func()        // ends the goroutine of watch
+	watchEnded  chan struct{} // closed by that goroutine
+	resetOutput func()        // undoes enableSequences
 
-	hold  chan struct{} // holds one value while nobody uses what is below
-	leave string
-	taken bool
-	done  bool
+	mu     sync.Mutex // also held while the process is suspended
+	leave  string
+	owned  bool // taken over, and not given back since
+	closed bool
 }
 
-// Open takes the terminal over: out is one, and in, where keys come from, may be
-// one or not. It is in raw mode then, if keys come from it. Open waits for the
-// guard to be there, some milliseconds.
+// Open takes over the terminal out. in is where keys come from, and may be nil or no
+// terminal; if it is a terminal, it is put into raw mode. Open waits some milliseconds
+// for the restorer to start.
 func Open(in, out *os.File, o Options) (*Console, error) {
-	c := &Console{in: in, out: out, enter: o.Enter, leave: o.Leave, changed: make(chan struct{}, 1), stopped: make(chan struct{}), hold: make(chan struct{}, 1)}
-	c.hold <- struct{}{}
+	c := &Console{in: in, out: out, enter: o.Enter, leave: o.Leave, changed: make(chan struct{}, 1), watchEnded: make(chan struct{})}
 	if in != nil && term.IsTerminal(int(in.Fd())) {
-		saved, err := term.GetState(int(in.Fd()))
+		original, err := term.GetState(int(in.Fd()))
 		if err != nil {
-			return nil, proto.Errorf(proto.IO, "terminal: %w", err)
+			return nil, proto.Errorf(proto.IO, "read the terminal's mode: %w", err)
 		}
-		c.saved = saved
+		c.original = original
 	}
-	// A process that crashes must end by a signal: after any other end bash takes
-	// the terminal's mode for what it is to be.
+	// A process that crashes must end by a signal: after any other end, bash keeps
+	// the terminal's mode as the one that it shall have.
 	debug.SetTraceback("crash")
-	c.guard = startGuard(out, c.leave)
-	c.restore = ownOutput(out)
-	c.stop = c.watch()
-	if err := c.take(); err != nil {
+	c.restorer = startRestorer(out, c.leave)
+	c.resetOutput = enableSequences(out)
+	c.stopWatch = c.watch()
+	if err := c.takeOver(); err != nil {
 		_ = c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// Write shows p. While the terminal is not ours, p is dropped: who hears of
-// [Console.Changed] draws everything anew. It blocks as the terminal does.
+// Write shows p. It discards p while the terminal is given back: the caller draws
+// everything again when [Console.Changed] fires. It blocks as long as the terminal
+// accepts no bytes.
 func (c *Console) Write(p []byte) (int, error) {
-	<-c.hold
-	defer func() { c.hold <- struct{}{} }()
-	if !c.taken {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.owned {
 		return len(p), nil
 	}
 	n, err := c.out.Write(p)
-	if err != nil {
-		return n, proto.Errorf(proto.IO, "write to the terminal: %w", err)
-	}
-	return n, nil
+	return n, writeError(err)
 }
 
-// Size returns the terminal's size. One that says nothing of it has 80 by 24.
-func (c *Console) Size() (cols, rows int) {
-	cols, rows, err := term.GetSize(int(c.out.Fd()))
-	if err != nil || cols <= 0 || rows <= 0 {
-		return 80, 24
+func writeError(err error) error {
+	if err == nil {
+		return nil
 	}
-	return cols, rows
+	return proto.Errorf(proto.IO, "write to the terminal: %w", err)
 }
 
-// Changed tells that the size may have changed, or what was drawn is gone.
+// Size returns the terminal's size, 80 by 24 if the terminal does not report one.
+func (c *Console) Size() (cols, rows int) { return meshterm.Size(c.out) }
+
+// Changed receives a value when the size may have changed, or the terminal was given
+// back and taken over again. It is never closed.
 func (c *Console) Changed() <-chan struct{} { return c.changed }
 
 // SetLeave changes what is written before the terminal is given back.
 func (c *Console) SetLeave(leave string) {
-	<-c.hold
-	defer func() { c.hold <- struct{}{} }()
-	if leave != c.leave && !c.done {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if leave != c.leave && !c.closed {
 		c.leave = leave
-		c.guard.setLeave(leave)
+		c.restorer.setLeave(leave)
 	}
 }
 
-// Close gives the terminal back for good. Later calls do nothing. A terminal
-// that takes no bytes is left to the guard after half a second, for when this
-// process has ended.
+// Close gives the terminal back for good. Later calls do nothing. If the terminal
+// accepts no bytes for half a second, Close fails, and the restorer does the work
+// after this process has ended.
 func (c *Console) Close() error {
-	closed := make(chan error, 1) // one value, from the goroutine
+	result := make(chan error, 1) // one value, from the goroutine; closed if closed before
 	go func() {
-		<-c.hold
-		defer func() { c.hold <- struct{}{} }()
-		if c.done {
-			closed <- errClosed
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.closed {
+			close(result)
 			return
 		}
-		c.done = true
-		c.stop()
-		err := c.give()
-		c.restore()
-		closed <- err
+		c.closed = true
+		c.stopWatch()
+		err := c.giveBackLocked()
+		c.resetOutput()
+		result <- err
 	}()
 	select {
-	case err := <-closed:
-		if err == errClosed {
-			return nil
+	case err, first := <-result:
+		if first {
+			<-c.watchEnded
+			c.restorer.close()
 		}
-		<-c.stopped
-		c.guard.close()
 		return err
-	case <-time.After(patience):
-		return proto.Errorf(proto.IO, "the terminal takes no more output")
+	case <-time.After(closeTimeout):
+		return proto.Errorf(proto.IO, "restore the terminal: it accepts no output")
 	}
 }
 
-var errClosed = errors.New("closed already")
-
-// take makes the terminal ours.
-func (c *Console) take() error {
-	<-c.hold
-	defer func() { c.hold <- struct{}{} }()
-	return c.takeLocked()
+// takeOver puts the terminal into raw mode and writes the enter sequence, unless the
+// process is in the background.
+func (c *Console) takeOver() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.takeOverLocked()
 }
 
-func (c *Console) takeLocked() error {
-	if c.done {
+func (c *Console) takeOverLocked() error {
+	if c.closed {
 		return nil
 	}
 	if !meshterm.Foreground(c.out) {
-		c.taken = false
-		c.guard.given()
+		c.owned = false
+		c.restorer.givenBack()
 		return nil
 	}
-	if c.saved != nil {
+	if c.original != nil {
 		if _, err := term.MakeRaw(int(c.in.Fd())); err != nil {
-			return proto.Errorf(proto.IO, "terminal: %w", err)
+			return proto.Errorf(proto.IO, "set the terminal's mode: %w", err)
 		}
 	}
-	c.taken = true
-	c.guard.taken()
+	c.owned = true
+	c.restorer.takenOver()
 	_, err := c.out.WriteString(c.enter)
-	if err != nil {
-		return proto.Errorf(proto.IO, "write to the terminal: %w", err)
-	}
-	return nil
+	return writeError(err)
 }
 
-// give makes the terminal what it was.
-func (c *Console) give() error {
-	if !c.taken {
+// giveBackLocked writes the leave sequence and restores the terminal's mode.
+func (c *Console) giveBackLocked() error {
+	if !c.owned {
 		return nil
 	}
-	c.taken = false
+	c.owned = false
 	_, err := c.out.WriteString(c.leave)
-	if c.saved != nil {
-		if rerr := term.Restore(int(c.in.Fd()), c.saved); err == nil {
+	if c.original != nil {
+		if rerr := term.Restore(int(c.in.Fd()), c.original); err == nil {
 			err = rerr
 		}
 	}
-	c.guard.given()
+	c.restorer.givenBack()
 	if err != nil {
-		return proto.Errorf(proto.IO, "terminal: %w", err)
+		return proto.Errorf(proto.IO, "restore the terminal: %w", err)
 	}
 	return nil
 }
 
-// Protect is to be deferred in each goroutine of a tool that has a console: it
-// gives the terminal back before a panic is printed.
+// Protect must be deferred in each goroutine of a tool that has a console. It gives
+// the terminal back before a panic is printed.
 func (c *Console) Protect() {
 	if v := recover(); v != nil {
 		_ = c.Close()
@@ -222,8 +215,8 @@ func (c *Console) Protect() {
 	}
 }
 
-// tell wakes who waits for [Console.Changed].
-func (c *Console) tell() {
+// notify makes [Console.Changed] fire.
+func (c *Console) notify() {
 	select {
 	case c.changed <- struct{}{}:
 	default:

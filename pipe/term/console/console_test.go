@@ -25,8 +25,8 @@ import (
 const toolFile = "CONSOLE_TEST_TOOL"
 
 func TestMain(m *testing.M) {
-	if console.IsGuard(os.Args) {
-		console.Guard(os.Stdin, os.Stdout, os.Stderr)
+	if console.IsRestorer(os.Args) {
+		console.RunRestorer(os.Stdin, os.Stdout, os.Stderr)
 		os.Exit(0)
 	}
 	if name := os.Getenv(toolFile); name != "" {
@@ -245,8 +245,8 @@ func TestResize(t *testing.T) {
 	r.wantSane(t, "")
 }
 
-// A guard that is killed costs nothing but the guard.
-func TestGuardKilled(t *testing.T) {
+// A console works on when its restorer is killed.
+func TestRestorerKilled(t *testing.T) {
 	t.Parallel()
 	r := start(t, "dash")
 	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", r.pid))

@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// orphanPause is how long a process waits to be stopped that no shell controls,
-// so that it never is.
-const orphanPause = 100 * time.Millisecond
+// stopTimeout is how long Suspend waits for the process to be stopped. A process of an
+// orphaned group, without a shell to continue it, never is.
+const stopTimeout = 100 * time.Millisecond
 
-// watch follows the signals of job control and of the window's size until the
-// returned function is called. Signals that end the process are not its matter:
-// whoever opened the console closes it then.
+// watch handles the signals of job control and of the window's size until the
+// returned function is called. It does not handle signals that end the process: the
+// owner of the console does, and closes it.
 func (c *Console) watch() (stop func()) {
 	signals := make(chan os.Signal, 4) // the runtime sends; never closed
 	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGCONT, syscall.SIGTSTP)
 	quit := make(chan struct{}) // closed by stop
 	go func() {
-		defer close(c.stopped)
+		defer close(c.watchEnded)
 		for {
 			select {
 			case s := <-signals:
 				if s == syscall.SIGTSTP {
 					_ = c.Suspend()
 				} else if s == syscall.SIGCONT {
-					_ = c.take() // the shell has made a mode of its own
+					_ = c.takeOver() // the shell has set its own mode
 				}
-				c.tell()
+				c.notify()
 			case <-quit:
 				return
 			}
@@ -42,32 +42,32 @@ func (c *Console) watch() (stop func()) {
 	}
 }
 
-// Suspend gives the terminal back and stops the process group, as Ctrl-Z does;
-// it returns when the process goes on, with the terminal taken over again.
+// Suspend gives the terminal back and stops the process group, as Ctrl-Z does. It
+// returns when the process continues, with the terminal taken over again.
 func (c *Console) Suspend() error {
-	<-c.hold
-	defer func() { c.hold <- struct{}{} }()
-	if c.done {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
 		return nil
 	}
-	if err := c.give(); err != nil {
+	if err := c.giveBackLocked(); err != nil {
 		return err
 	}
-	going := make(chan os.Signal, 1) // the runtime sends; never closed
-	signal.Notify(going, syscall.SIGCONT)
-	defer signal.Stop(going)
-	// Once SIGTSTP was caught, the runtime does not give it back (signal.Reset does
-	// not, for signals that it leaves alone by default); SIGTTIN stops as well, and
-	// just as little what no shell could continue.
+	continued := make(chan os.Signal, 1) // the runtime sends; never closed
+	signal.Notify(continued, syscall.SIGCONT)
+	defer signal.Stop(continued)
+	// SIGTSTP has no default effect any more: once it was caught, signal.Reset does
+	// not restore it. SIGTTIN stops the group too, and like SIGTSTP it does not stop an
+	// orphaned one.
 	if err := syscall.Kill(0, syscall.SIGTTIN); err == nil {
 		select {
-		case <-going:
-		case <-time.After(orphanPause):
+		case <-continued:
+		case <-time.After(stopTimeout):
 		}
 	}
-	defer c.tell()
-	return c.takeLocked()
+	defer c.notify()
+	return c.takeOverLocked()
 }
 
-// ownOutput has nothing to do: a terminal shows escape sequences.
-func ownOutput(*os.File) (restore func()) { return func() {} }
+// enableSequences does nothing: terminals interpret escape sequences.
+func enableSequences(*os.File) (restore func()) { return func() {} }

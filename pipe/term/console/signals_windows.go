@@ -7,14 +7,15 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// resizeEvery is how often the window's size is asked for: nothing tells of it.
-const resizeEvery = 250 * time.Millisecond
+// sizeInterval is how often the window's size is read: Windows sends no event for it.
+const sizeInterval = 250 * time.Millisecond
 
+// watch notifies of changes of the window's size until the returned function is called.
 func (c *Console) watch() (stop func()) {
 	quit := make(chan struct{}) // closed by stop
 	go func() {
-		defer close(c.stopped)
-		tick := time.NewTicker(resizeEvery)
+		defer close(c.watchEnded)
+		tick := time.NewTicker(sizeInterval)
 		defer tick.Stop()
 		cols, rows := c.Size()
 		for {
@@ -22,7 +23,7 @@ func (c *Console) watch() (stop func()) {
 			case <-tick.C:
 				if w, h := c.Size(); w != cols || h != rows {
 					cols, rows = w, h
-					c.tell()
+					c.notify()
 				}
 			case <-quit:
 				return
@@ -35,8 +36,8 @@ func (c *Console) watch() (stop func()) {
 // Suspend does nothing: Windows has no job control.
 func (c *Console) Suspend() error { return nil }
 
-// ownOutput makes a console show escape sequences.
-func ownOutput(out *os.File) (restore func()) {
+// enableSequences makes a console interpret escape sequences.
+func enableSequences(out *os.File) (restore func()) {
 	h := windows.Handle(out.Fd())
 	var mode uint32
 	if windows.GetConsoleMode(h, &mode) != nil {

@@ -27,8 +27,8 @@ import (
 const toolSocket = "VIEW_TEST_SOCKET"
 
 func TestMain(m *testing.M) {
-	if console.IsGuard(os.Args) {
-		console.Guard(os.Stdin, os.Stdout, os.Stderr)
+	if console.IsRestorer(os.Args) {
+		console.RunRestorer(os.Stdin, os.Stdout, os.Stderr)
 		os.Exit(0)
 	}
 	if socket := os.Getenv(toolSocket); socket != "" {
