@@ -3,18 +3,18 @@ package pty
 
 import "os"
 
-// Options say what to run.
+// Options are what to run and on what terminal.
 type Options struct {
 	Command    []string
 	Env        []string // the whole environment
-	Cols, Rows int      // of the terminal when the command begins
-	// Like, if it is a terminal, is whose settings the new one gets: which keys
-	// erase, interrupt and so on.
+	Cols, Rows int      // the terminal's size at first
+	// Like, if it is a terminal, gives the new one its settings: the keys that erase,
+	// interrupt and so on.
 	Like *os.File
 }
 
 // Exit is how a command ended.
 type Exit struct {
-	Code   int // 0 to 255; 128 and Signal for a signal
-	Signal int
+	Code   int // 0 to 255; 128 + Signal after a signal
+	Signal int // the signal that ended it, or 0
 }

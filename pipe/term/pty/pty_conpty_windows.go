@@ -19,32 +19,32 @@ import (
 	"mesh/proto"
 )
 
-// Supported says whether there are terminals here.
+// Supported reports whether Start can succeed on this system.
 const Supported = true
 
-// Process is a command on a terminal of its own: a pseudo console, which Windows
-// has since 10 1809. One goroutine may read while others write.
+// Process is a command on a terminal of its own: a pseudo console of Windows 10 1809
+// or later. One goroutine may read while others write.
 type Process struct {
 	input, output *os.File // of the console
 	command       windows.Handle
 	pid           int
 	ended         chan struct{} // closed by wait
-	exit          Exit          // valid then
-	closed        chan struct{} // closed by wait, when it has closed the console
+	exit          Exit          // valid once ended is closed
+	closed        chan struct{} // closed by wait, after it has closed the console
 
 	mu           sync.Mutex
-	console, job windows.Handle // 0 when they are closed
+	console, job windows.Handle // 0 once closed
 }
 
-// Start runs the command on a new console, and in a job, which takes all that the
-// command starts along when it ends. Close it in the end.
+// Start runs the command on a new console, in a job that ends all processes that the
+// command has started when the command ends. The caller closes the process.
 func Start(o Options) (*Process, error) {
 	p := &Process{ended: make(chan struct{}), closed: make(chan struct{})}
 	if err := p.open(o.Cols, o.Rows); err != nil {
 		return nil, proto.IOError(fmt.Errorf("open a terminal: %w", err))
 	}
 	if err := p.run(o.Command, o.Env); err != nil {
-		p.output.Close() // first, since closing the console may wait for who reads it
+		p.output.Close() // first: closing the console may wait until its output is read
 		p.closeConsole()
 		p.closeJob()
 		p.input.Close()
@@ -54,8 +54,7 @@ func Start(o Options) (*Process, error) {
 	return p, nil
 }
 
-// open makes the console, with its size before anybody looks, and the pipes that
-// it reads and writes.
+// open makes the console, with its size in place from the start, and its pipes.
 func (p *Process) open(cols, rows int) (err error) {
 	read, input, err := os.Pipe()
 	if err != nil {
@@ -113,10 +112,10 @@ func (p *Process) run(command, env []string) error {
 	}
 	start := &windows.StartupInfoEx{ProcThreadAttributeList: attributes.List()}
 	start.Cb = uint32(unsafe.Sizeof(*start))
-	start.Flags = windows.STARTF_USESTDHANDLES // none, so that ours are not taken in the console's place
+	start.Flags = windows.STARTF_USESTDHANDLES // none are given, or the command would use ours instead of the console
 	var info windows.ProcessInformation
 	const flags = windows.EXTENDED_STARTUPINFO_PRESENT | windows.CREATE_UNICODE_ENVIRONMENT | windows.CREATE_SUSPENDED
-	if err := windows.CreateProcess(name, line, nil, nil, false, flags, block(env), nil, &start.StartupInfo, &info); err != nil {
+	if err := windows.CreateProcess(name, line, nil, nil, false, flags, environmentBlock(env), nil, &start.StartupInfo, &info); err != nil {
 		return err
 	}
 	defer windows.CloseHandle(info.Thread)
@@ -147,9 +146,9 @@ func newJob() (windows.Handle, error) {
 	return job, nil
 }
 
-// block makes an environment as CreateProcess wants it: NAME=value, each ended by
-// a zero, and another one at the end.
-func block(env []string) *uint16 {
+// environmentBlock returns an environment in the form of CreateProcess: NAME=value
+// strings, each with a zero behind it, and another zero at the end.
+func environmentBlock(env []string) *uint16 {
 	var b []uint16
 	for _, v := range slices.DeleteFunc(slices.Clone(env), func(v string) bool { return slices.Contains([]byte(v), 0) }) {
 		b = append(append(b, utf16.Encode([]rune(v))...), 0)
@@ -166,14 +165,14 @@ func (p *Process) wait() {
 	_ = windows.GetExitCodeProcess(p.command, &code)
 	p.exit.Code = child.WindowsCode(code)
 	close(p.ended)
-	p.closeConsole() // which writes what is left, and then its end
+	p.closeConsole() // flushes the output, then ends it
 	p.closeJob()
 	_ = windows.CloseHandle(p.command)
 	close(p.closed)
 }
 
-// closeConsole ends what is still on the console. Before Windows 11 24H2 it blocks
-// until somebody has read the output.
+// closeConsole ends the processes that are still on the console. Before Windows 11 24H2
+// it blocks until the output has been read.
 func (p *Process) closeConsole() {
 	p.mu.Lock()
 	console := p.console
@@ -191,8 +190,8 @@ func (p *Process) closeJob() {
 	p.job = 0
 }
 
-// Read reads what the command and all that it has started have printed, as the
-// console draws it. [io.EOF] comes when the command has ended.
+// Read reads the output of the command and of the processes that it has started, as
+// the console draws it. It returns [io.EOF] when the command has ended.
 func (p *Process) Read(b []byte) (int, error) {
 	n, err := p.output.Read(b)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -204,13 +203,13 @@ func (p *Process) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write types b. It blocks while the console does not take it.
+// Write types b. It blocks while the console does not accept it.
 func (p *Process) Write(b []byte) (int, error) { return p.input.Write(b) }
 
-// Hides reports true: whether a command reads a password is not told here.
+// Hides reports true: Windows does not report whether a command reads a password.
 func (p *Process) Hides() bool { return true }
 
-// Resize tells the command that its terminal has another size.
+// Resize changes the console's size, and the command is notified.
 func (p *Process) Resize(cols, rows int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -229,11 +228,11 @@ func (p *Process) Wait() Exit {
 	return p.exit
 }
 
-// Pid is the command's process id.
+// Pid returns the command's process id.
 func (p *Process) Pid() int { return p.pid }
 
-// Close ends the command with all that it has started, and takes the terminal
-// away. It blocks until that is done.
+// Close ends the command and the processes that it has started, and closes the
+// console. It blocks until that is done.
 func (p *Process) Close() {
 	p.mu.Lock()
 	if p.job != 0 {

@@ -8,21 +8,21 @@ import (
 	"mesh/proto"
 )
 
-// Supported says whether there are terminals here.
+// Supported reports whether Start can succeed on this system.
 const Supported = false
 
-// Process is a command on a terminal of its own, which there is none of here.
+// Process cannot be made in this build.
 type Process struct{}
 
 // Start fails with [proto.Usage].
 func Start(Options) (*Process, error) {
-	return nil, proto.Errorf(proto.Usage, "sharing a terminal on Windows is experimental, and not in this mesh")
+	return nil, proto.Errorf(proto.Usage, "share a terminal: experimental on Windows, and not in this build")
 }
 
-// Read has nothing to read.
+// Read returns [io.EOF].
 func (*Process) Read([]byte) (int, error) { return 0, io.EOF }
 
-// Write has nowhere to write.
+// Write fails.
 func (*Process) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 // Hides reports false.
@@ -37,7 +37,7 @@ func (*Process) Ended() <-chan struct{} { return nil }
 // Wait returns at once.
 func (*Process) Wait() Exit { return Exit{} }
 
-// Pid is 0.
+// Pid returns 0.
 func (*Process) Pid() int { return 0 }
 
 // Close does nothing.

@@ -19,14 +19,14 @@ import (
 )
 
 const (
-	// drainTime is how long what a command has left behind may go on to print
-	// when the command itself has ended.
+	// drainTime is how long processes that the command has left behind may still print
+	// after it has ended.
 	drainTime = time.Second
-	// hangupTime is how long a command may take to end itself after SIGHUP.
+	// hangupTime is how long a command may take to end after SIGHUP, before SIGKILL.
 	hangupTime = 2 * time.Second
 )
 
-// Supported says whether there are terminals here.
+// Supported reports whether Start can succeed on this system.
 const Supported = true
 
 // Process is a command on a terminal of its own. One goroutine may read while
@@ -38,8 +38,8 @@ type Process struct {
 	exit   Exit          // valid then
 }
 
-// Start runs the command as the leader of a session whose terminal is the new
-// one. Close it in the end.
+// Start runs the command on a new terminal, as the leader of a new session. The caller
+// closes the process.
 func Start(o Options) (*Process, error) {
 	master, slave, err := open(o)
 	if err != nil {
@@ -63,7 +63,7 @@ func Start(o Options) (*Process, error) {
 	return p, nil
 }
 
-// open makes the terminal: with its size and settings before anybody looks.
+// open makes the terminal, with its size and settings in place from the start.
 func open(o Options) (master, slave *os.File, err error) {
 	first, slave, err := creack.Open()
 	if err != nil {
@@ -72,7 +72,7 @@ func open(o Options) (master, slave *os.File, err error) {
 	defer first.Close()
 	master, err = pollable(first)
 	if err == nil {
-		err = errors.Join(setSize(master, o.Cols, o.Rows), settle(slave, o.Like))
+		err = errors.Join(setSize(master, o.Cols, o.Rows), copySettings(slave, o.Like))
 	}
 	if err != nil {
 		slave.Close()
@@ -84,8 +84,8 @@ func open(o Options) (master, slave *os.File, err error) {
 	return master, slave, nil
 }
 
-// pollable returns another descriptor of f that never blocks a thread, and whose
-// reads have deadlines. Its Fd must not be called: that would end it.
+// pollable returns another descriptor of f that does not block a thread and has read
+// deadlines. Its method Fd must not be called: it would make the file blocking again.
 func pollable(f *os.File) (*os.File, error) {
 	var fd int
 	err := rawfd.Control(f, func(old uintptr) (err error) {
@@ -100,9 +100,9 @@ func pollable(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "pty"), nil
 }
 
-// settle gives the terminal the settings of another one, and says that what is
-// typed is UTF-8, so that erasing takes whole characters.
-func settle(slave, like *os.File) error {
+// copySettings gives the terminal the settings of like, and marks its input as UTF-8,
+// so that the erase key erases whole characters.
+func copySettings(slave, like *os.File) error {
 	return rawfd.Control(slave, func(fd uintptr) error {
 		t, err := unix.IoctlGetTermios(int(fd), getTermios)
 		if err != nil {
@@ -125,41 +125,42 @@ func setSize(master *os.File, cols, rows int) error {
 }
 
 func (p *Process) wait() {
-	_ = p.cmd.Wait() // the state says it all
+	_ = p.cmd.Wait() // ProcessState has the result
 	p.exit.Code = p.cmd.ProcessState.ExitCode()
 	if w, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && w.Signaled() {
 		p.exit = Exit{Code: 128 + int(w.Signal()), Signal: int(w.Signal())}
 	}
 	close(p.ended)
-	_ = p.master.SetReadDeadline(time.Now().Add(drainTime)) // fails when it is closed
+	_ = p.master.SetReadDeadline(time.Now().Add(drainTime)) // fails if closed: then Read ends too
 }
 
-// Read reads what the command and all that it has started have printed.
-// [io.EOF] comes when they have ended, or drainTime after the command has.
+// Read reads the output of the command and of the processes that it has started. It
+// returns [io.EOF] when all of them have ended, at the latest a second after the
+// command.
 func (p *Process) Read(b []byte) (int, error) {
 	n, err := p.master.Read(b)
 	switch {
 	case err == nil, errors.Is(err, io.EOF):
 	case errors.Is(err, syscall.EIO), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
-		err = io.EOF // Linux says EIO when nobody has the other side open
+		err = io.EOF // Linux returns EIO when no process has the other side open
 	default:
 		err = proto.IOError(err)
 	}
 	return n, err
 }
 
-// Write types b. It blocks while the terminal's queue is full because nobody
-// reads it.
+// Write types b. It blocks while the terminal's input queue is full.
 func (p *Process) Write(b []byte) (int, error) { return p.master.Write(b) }
 
-// Resize tells the command that its terminal has another size.
+// Resize changes the terminal's size, and the command is notified.
 func (p *Process) Resize(cols, rows int) error { return setSize(p.master, cols, rows) }
 
-// Hides reports whether what is typed now is not shown, as a password: lines are read,
-// without echo. A full screen program, which does its own echo, reads no lines.
+// Hides reports whether input that is typed now is not shown, such as a password: the
+// command reads whole lines without echo. A full screen program, which echoes itself,
+// reads single characters.
 func (p *Process) Hides() bool {
 	hides := false
-	_ = rawfd.Control(p.master, func(fd uintptr) error { // fails when all is over
+	_ = rawfd.Control(p.master, func(fd uintptr) error { // fails after Close
 		t, err := unix.IoctlGetTermios(int(fd), getTermios)
 		hides = err == nil && t.Lflag&(unix.ECHO|unix.ICANON) == unix.ICANON
 		return err
@@ -176,11 +177,11 @@ func (p *Process) Wait() Exit {
 	return p.exit
 }
 
-// Pid is the command's process id.
+// Pid returns the command's process id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// Close takes the terminal away: the command gets SIGHUP, and SIGKILL if it has
-// not ended soon after. It blocks until it has.
+// Close hangs up the terminal: the command gets SIGHUP, and SIGKILL if it has not ended
+// two seconds later. Close blocks until the command has ended.
 func (p *Process) Close() {
 	select {
 	case <-p.ended:
@@ -188,7 +189,7 @@ func (p *Process) Close() {
 		return
 	default:
 	}
-	_ = syscall.Kill(-p.Pid(), syscall.SIGHUP) // fails when nobody is left
+	_ = syscall.Kill(-p.Pid(), syscall.SIGHUP) // fails if no process is left
 	timer := time.NewTimer(hangupTime)
 	defer timer.Stop()
 	select {

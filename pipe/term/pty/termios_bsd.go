@@ -7,5 +7,5 @@ import "golang.org/x/sys/unix"
 const (
 	getTermios = unix.TIOCGETA
 	setTermios = unix.TIOCSETA
-	inputUTF8  = 0 // there is no such thing
+	inputUTF8  = 0 // these systems have no such flag
 )
