@@ -1,98 +1,99 @@
 //go:build unix
 
-// Bench measures mesh-cat and mesh-recv beside the tools that a person would
-// use instead, all in one run: scripts/bench builds and starts it. It prints
-// Markdown on stdout; what goes on while it runs is on stderr.
+// Bench measures mesh-cat and mesh-recv beside ssh, rsync, scp, socat and nc on
+// one machine. scripts/bench builds and starts it.
 //
-// How it measures: a feeder process keeps random data in memory and writes it
-// into a pipe, which is the sender's stdin; the receiver's stdout is
-// /dev/null or a fresh file. The feeder and the receiver are ready before the
-// clock starts, which is when the sender is started; it stops when both ends
-// have exited. A folder comes from tar and goes into tar: then the clock
-// starts with the first tar and stops with the last exit.
-// The tools take turns, each round from another one on, so that a busy machine
-// is busy for all of them.
+// A feeder process keeps random data in memory and writes it into a pipe, which
+// is the sender's stdin. The receiver's stdout is /dev/null or a fresh file. The
+// clock starts when the sender is started, with the feeder and the receiver
+// ready, and stops when both ends have exited. A folder goes through tar at both
+// ends, unless the tool takes folders itself; then the clock starts with the
+// first tar and stops with the last exit.
+//
+// The tools take turns, and each round begins with another tool, so that other
+// load on the machine is shared by all.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
-	"strconv"
-	"syscall"
+
+	"mesh/scripts/internal/measure"
 )
 
-const synopsis = "usage: [BENCH_MIB=1024] [BENCH_FILES=10000] [BENCH_RUNS=5] " +
-	"scripts/bench [--check] [bulk|file|files|small …]"
+const help = `
+usage: scripts/bench [FLAG...] [bulk|file|files|small]...
 
-// settings are what a person may choose.
+Measures mesh-cat and mesh-recv beside ssh, rsync, scp, socat and nc, all on this
+machine over the loopback interface. Without a task, all four run:
+
+  bulk    a stream of 1 GiB from memory to /dev/null: throughput, CPU time, memory
+  file    the same into a new file
+  files   a folder of 10,000 files of 4 KiB, through tar and as a folder
+  small   1 KiB: the time from the sender's start to the exit of both ends
+
+It prints Markdown tables. With the defaults all tasks take about 6 minutes on two
+cores, --against adds about 3, and small alone takes half a minute. Tools that are
+not installed are left out. Run it on a machine that does nothing else.`
+
+// settings are the flags.
 type settings struct {
-	mib, files, runs int
-	check            bool
-	mesh             string   // the folder that holds mesh-cat and mesh-recv, or empty
-	tasks            []string // names; none: all
+	measure.Settings
+	size   measure.Size
+	files  measure.Count
+	rounds measure.Count
+	tools  measure.Names
+	tasks  []string // names; none: all
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "feed" {
-		exitOn(feed(os.Args[2]))
-		return
+	measure.Main(bench, map[string]measure.Helper{"feed": feed})
+}
+
+func parse(args []string) (settings, error) {
+	s := settings{size: 1 << 30, files: 10000, rounds: 5, tools: slices.Clone(families)}
+	flags := measure.NewFlags(help)
+	s.AllFlags(flags)
+	flags.Var(&s.size, "size", "bytes in the tasks bulk and file, as a `SIZE` such as 64MiB")
+	flags.Var(&s.files, "files", "`N` files in the task files")
+	flags.Var(&s.rounds, "rounds", "run each tool `N` times, and 4 × N times in the task small")
+	flags.Var(&s.tools, "tools", "measure only these tools, a `LIST` with commas")
+	var err error
+	if s.tasks, err = flags.Parse(args); err != nil {
+		return s, err
 	}
-	var s settings
-	flag.Usage = func() { fmt.Fprintln(os.Stderr, synopsis) }
-	flag.BoolVar(&s.check, "check", false, "exit with 1 when mesh misses a bar")
-	flag.StringVar(&s.mesh, "mesh", "", "the `folder` that holds mesh-cat and mesh-recv")
-	flag.Parse()
-	s.tasks = flag.Args()
-	s.mib = fromEnv("BENCH_MIB", 1024)
-	s.files = fromEnv("BENCH_FILES", 10000)
-	s.runs = fromEnv("BENCH_RUNS", 5)
 	for _, name := range s.tasks {
-		if !slices.ContainsFunc(allTasks(s, places{}), func(t task) bool { return t.name == name }) {
-			flag.Usage()
-			os.Exit(2)
+		if !slices.ContainsFunc(allTasks(s, places{}), func(k task) bool { return k.name == name }) {
+			return s, measure.UsageError{Err: fmt.Errorf("unknown task %q; --help lists the tasks", name)}
 		}
 	}
-
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	exitOn(bench(ctx, s))
+	for _, name := range s.tools {
+		if !slices.Contains(families, name) {
+			return s, measure.UsageError{Err: fmt.Errorf("unknown tool %q, want some of %v", name, families)}
+		}
+	}
+	return s, nil
 }
 
-// fromEnv returns the positive number that the environment variable name
-// holds, or value when it is not set.
-func fromEnv(name string, value int) int {
-	text := os.Getenv(name)
-	if text == "" {
-		return value
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		exitOn(fmt.Errorf("%s=%q: want a number from 1", name, text))
-	}
-	return n
-}
-
-func exitOn(err error) {
+// bench runs the tools and prints the report. It returns an error if a tool
+// failed or, with --check, if a bar was missed.
+func bench(ctx context.Context, args []string) error {
+	s, err := parse(args)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench: error:", err)
-		os.Exit(1)
+		return err
 	}
-}
-
-// bench runs every tool and prints the report. Its error is what broke or,
-// with --check, that a bar was missed.
-func bench(ctx context.Context, s settings) error {
 	p, err := newPlaces()
 	if err != nil {
 		return err
 	}
 	defer p.remove()
-
+	binaries, err := s.Binaries(p.disk)
+	if err != nil {
+		return err
+	}
 	r, err := newRunner(p.disk)
 	if err != nil {
 		return err
@@ -101,42 +102,35 @@ func bench(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	tools, missing := available(ctx, p.disk, s.mesh)
+	tools, missing := available(ctx, p.disk, binaries, s.tools)
 	for _, k := range checks(tasks, p) {
-		fmt.Fprintf(os.Stderr, "bench: %s\n", k.title)
+		measure.Say("%s", k.title)
 		for _, t := range tools {
 			t.measure(ctx, r, k)
 		}
 	}
 	header(tasks, tools, missing, p)
-
 	for _, k := range tasks {
 		for n := range k.runs {
-			fmt.Fprintf(os.Stderr, "bench: %s, round %d of %d\n", k.name, n+1, k.runs)
+			measure.Say("%s, round %d of %d", k.name, n+1, k.runs)
 			for i := range tools {
 				tools[(n+i)%len(tools)].measure(ctx, r, k)
 			}
 		}
 	}
 	if ctx.Err() != nil {
-		return errors.New("interrupted")
+		return ctx.Err()
 	}
-
-	floor, err := peakFloor()
-	if err != nil {
+	if err := report(s, tasks, tools); err != nil {
 		return err
 	}
-	for _, k := range tasks {
-		if k.name == "bulk" || k.name == "file" {
-			bulkTable(k, tools, floor)
-		} else {
-			timeTable(k, tools)
+	for _, t := range tools {
+		if t.failed != nil {
+			err = errors.Join(err, fmt.Errorf("%s could not be measured", t.Name))
 		}
 	}
-	summary(s, tools, floor)
-	err = broken(tools)
-	if s.check {
-		err = errors.Join(err, check(bars(tasks, tools)))
+	if s.Check {
+		err = errors.Join(err, measure.CheckBars(os.Stdout, bars(tasks, tools)))
 	}
 	return err
 }

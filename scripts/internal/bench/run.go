@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,22 +13,22 @@ import (
 	"syscall"
 	"time"
 
-	"mesh/scripts/internal/host"
+	"mesh/scripts/internal/measure"
 )
 
 const feedPeriod = 64 << 20 // the random data repeats after this
 
 // result is one measured run.
 type result struct {
-	start      time.Duration // the receiver's, until it could be called
-	wall       time.Duration // the sender's start, or that of the tar before it, to all exits
-	send, recv usage
+	start      time.Duration // from the receiver's start until it accepts the sender
+	wall       time.Duration // from the sender's start, or that of its tar, to the last exit
+	send, recv measure.Usage
 }
 
 // runner starts the two ends of a tool and measures them.
 type runner struct {
 	dir  string
-	self string // the feeder's program: this one
+	self string // this program, which is also the feeder
 	runs int
 }
 
@@ -42,44 +40,16 @@ func newRunner(dir string) (*runner, error) {
 	return &runner{dir: dir, self: self}, nil
 }
 
-// peakFloor returns the lowest peak that can be seen from here: a child shares
-// this process's memory until it executes its own program, and the kernel
-// counts that.
-func peakFloor() (int64, error) {
-	cmd := exec.Command("true")
-	if err := cmd.Run(); err != nil {
-		return 0, err
-	}
-	return used(cmd).peak, nil
-}
-
-// feed writes size bytes of random data to stdout, after it has said on
-// stderr that they are there.
-func feed(size string) error {
-	n, err := strconv.ParseInt(size, 10, 64)
-	if err != nil {
+// setup prepares t.
+func (t *tool) setup(ctx context.Context) error {
+	if err := os.MkdirAll(t.dir, 0o700); err != nil || t.Setup == nil {
 		return err
 	}
-	block := make([]byte, min(n, feedPeriod))
-	if _, err := random().Read(block); err != nil {
-		return err
-	}
-	fmt.Fprintln(os.Stderr, "ready")
-	for n > 0 {
-		m, err := os.Stdout.Write(block[:min(n, int64(len(block)))])
-		if err != nil {
-			return err
-		}
-		n -= int64(m)
-	}
-	return nil
+	return t.Setup(ctx, t.dir)
 }
 
-// random returns the source of the fed data, the same in every run.
-func random() io.Reader { return rand.NewChaCha8([32]byte{'m', 'e', 's', 'h'}) }
-
-// run lets t do k once. Every process that it starts has ended when it
-// returns, and what came out is deleted.
+// run does k once with t. When it returns, every process that it has started has
+// ended and the output is deleted.
 func (r *runner) run(ctx context.Context, t *tool, k task) (res result, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, k.limit, fmt.Errorf("not done in %v", k.limit))
 	defer func() {
@@ -88,101 +58,44 @@ func (r *runner) run(ctx context.Context, t *tool, k task) (res result, err erro
 			err = cause
 		}
 	}()
-
 	r.runs++
-	job := run{dir: filepath.Join(r.dir, strconv.Itoa(r.runs)), tree: k.tree, out: os.DevNull}
-	if err := os.Mkdir(job.dir, 0o700); err != nil {
+	job := measure.LocalJob(filepath.Join(r.dir, strconv.Itoa(r.runs)))
+	job.Home, job.Tree = t.dir, k.tree
+	if err := os.Mkdir(job.Dir, 0o700); err != nil {
 		return res, err
 	}
-	defer os.RemoveAll(job.dir)
+	defer os.RemoveAll(job.Dir)
 	if k.place != "" {
-		job.out = filepath.Join(k.place, "out")
-		defer os.RemoveAll(job.out)
-		syscall.Sync() // what the run before left to write is not this one's
-		if err := warm(job.out, k.size); err != nil {
+		job.Out = filepath.Join(k.place, "out")
+		defer os.RemoveAll(job.Out)
+		if err := prepare(job.Out, k); err != nil {
 			return res, err
 		}
 	}
-	if k.tree != "" {
-		if err := os.Mkdir(job.out, 0o700); err != nil {
-			return res, err
-		}
-	}
-	ends, err := t.open(job)
+	ends, err := t.Open(job)
 	if err != nil {
 		return res, err
 	}
-
-	stdout, unpack, err := sink(ctx, k, ends, job.out)
-	if err != nil {
+	if res, err = r.time(ctx, k, ends, job.Out); err != nil || k.check == nil {
 		return res, err
 	}
-	if unpack != nil {
-		defer unpack.Stop()
-	}
-	defer stdout.Close()
-
-	recv, err := host.Start(ctx, ends.recv, nil, stdout)
-	if err != nil {
-		return res, err
-	}
-	defer recv.Stop()
-	stdout.Close()
-	if err := recv.Await(ctx, ends.ready); err != nil {
-		return res, err
-	}
-	res.start = time.Since(recv.Began)
-
-	stdin, source, err := r.source(ctx, k, ends)
-	if err != nil {
-		return res, err
-	}
-	if source != nil {
-		defer source.Stop()
-	}
-	defer stdin.Close() // before stop: it ends a source that nobody reads
-
-	send, err := host.Start(ctx, ends.send(), stdin, nil)
-	if err != nil {
-		return res, err
-	}
-	defer send.Stop()
-	stdin.Close()
-
-	begin, end := send.Began, time.Time{}
-	if k.tree != "" && source != nil {
-		begin = source.Began
-	}
-	for _, p := range []struct {
-		name string
-		*host.Process
-	}{{"sender", send}, {"receiver", recv}, {"unpacking", unpack}, {"the sender did not read everything", source}} {
-		if p.Process == nil || p.Process == recv && ends.daemon {
-			continue
-		}
-		if err := p.Wait(); err != nil {
-			return res, fmt.Errorf("%s: %w", p.name, err)
-		}
-		if p.Ended.After(end) {
-			end = p.Ended
-		}
-	}
-	if ends.daemon {
-		settle(ctx, recv.Cmd.Process.Pid)
-		recv.Stop()
-	}
-	res.wall = end.Sub(begin)
-	res.send, res.recv = used(send.Cmd), used(recv.Cmd)
-	if k.check != nil {
-		return res, k.check(ctx, job.out)
-	}
-	return res, nil
+	return res, k.check(ctx, job.Out)
 }
 
-// warm writes size bytes to a file and deletes it, so that every run finds as
-// much memory at hand: a virtual machine may have given to its host what was
-// free for some seconds, and to get it back costs 1 s for each GiB.
-func warm(name string, size int64) error {
+// prepare brings the disk into the same state before each run, and makes the
+// destination of a folder.
+func prepare(out string, k task) error {
+	syscall.Sync() // the data of the run before must not be written during this one
+	if err := warm(out, k.size); err != nil || k.tree == "" {
+		return err
+	}
+	return os.Mkdir(out, 0o700)
+}
+
+// warm writes size bytes to a file and deletes it, so that every run finds the
+// same amount of free memory: a virtual machine may have returned free memory to
+// its host, and getting it back takes 1 s for each GiB.
+func warm(name string, size measure.Size) error {
 	file, err := os.Create(name)
 	if err != nil {
 		return err
@@ -197,10 +110,87 @@ func warm(name string, size int64) error {
 	return nil
 }
 
-// sink returns what the receiver's stdout shall be, nil for nothing, and the
-// process that reads it, if there is one.
-func sink(ctx context.Context, k task, e ends, out string) (*os.File, *host.Process, error) {
-	if e.stores {
+// time starts both ends with what feeds and drains them, and waits for the exits.
+func (r *runner) time(ctx context.Context, k task, ends measure.Ends, out string) (res result, err error) {
+	stdout, unpack, err := sink(ctx, k, ends, out)
+	if err != nil {
+		return res, err
+	}
+	if unpack != nil {
+		defer unpack.Stop()
+	}
+	defer stdout.Close()
+	recv, err := measure.Start(ctx, ends.Recv, nil, stdout)
+	if err != nil {
+		return res, err
+	}
+	defer recv.Stop()
+	stdout.Close()
+	if err := recv.Await(ctx, func() bool { return ends.Ready(recv) }); err != nil {
+		return res, err
+	}
+	res.start = time.Since(recv.Began)
+
+	stdin, source, err := r.source(ctx, k, ends)
+	if err != nil {
+		return res, err
+	}
+	if source != nil {
+		defer source.Stop()
+	}
+	defer stdin.Close() // before Stop: it ends a source that nothing reads
+	send, err := measure.Start(ctx, ends.Send, stdin, nil)
+	if err != nil {
+		return res, err
+	}
+	defer send.Stop()
+	stdin.Close()
+
+	began := send.Began
+	if k.tree != "" && source != nil {
+		began = source.Began
+	}
+	waits := []exit{{"sender", send}, {"receiver", recv}, {"unpacking", unpack}, {"the sender did not read everything", source}}
+	if ends.Daemon {
+		waits[1].Process = nil
+	}
+	ended, err := lastExit(waits)
+	if err != nil {
+		return res, err
+	}
+	if ends.Daemon {
+		recv.AwaitChildren(ctx)
+		recv.Stop()
+	}
+	return result{start: res.start, wall: ended.Sub(began), send: send.Usage(), recv: recv.Usage()}, nil
+}
+
+// exit is a process, if there is one, and what its failure means.
+type exit struct {
+	what string
+	*measure.Process
+}
+
+// lastExit waits for all processes to succeed, and returns when the last ended.
+func lastExit(all []exit) (last time.Time, err error) {
+	for _, p := range all {
+		if p.Process == nil {
+			continue
+		}
+		if err := p.Wait(); err != nil {
+			return last, fmt.Errorf("%s: %w", p.what, err)
+		}
+		if p.Ended.After(last) {
+			last = p.Ended
+		}
+	}
+	return last, nil
+}
+
+// sink returns the receiver's stdout, nil if the receiver stores the data itself,
+// and the process that reads it, if there is one.
+func sink(ctx context.Context, k task, e measure.Ends, out string) (*os.File, *measure.Process, error) {
+	if e.Stores {
 		return nil, nil, nil
 	}
 	if k.tree == "" {
@@ -212,58 +202,77 @@ func sink(ctx context.Context, k task, e ends, out string) (*os.File, *host.Proc
 		return nil, nil, err
 	}
 	defer input.Close()
-	p, err := host.Start(ctx, exec.Command("tar", "xC", out), input, nil)
+	p, err := measure.Start(ctx, exec.Command("tar", "xC", out), input, nil)
 	if err != nil {
 		output.Close()
 	}
 	return output, p, err
 }
 
-// source returns what the sender's stdin shall be, nil for nothing, and the
-// process that fills it: a feeder that is ready, or a tar that has just begun.
-func (r *runner) source(ctx context.Context, k task, e ends) (*os.File, *host.Process, error) {
-	if e.walks {
+// source returns the sender's stdin, nil if the sender reads the folder itself,
+// and the process that fills it: a feeder that is ready, or a tar just started.
+func (r *runner) source(ctx context.Context, k task, e measure.Ends) (*os.File, *measure.Process, error) {
+	if e.Walks {
 		return nil, nil, nil
-	}
-	if k.tree == "" {
-		return r.feeder(ctx, k.size)
 	}
 	input, output, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
 	}
 	defer output.Close()
-	p, err := host.Start(ctx, exec.Command("tar", "cC", filepath.Dir(k.tree), filepath.Base(k.tree)), nil, output)
+	var p *measure.Process
+	if k.tree == "" {
+		p, err = r.startFeeder(ctx, output, k.size)
+	} else {
+		p, err = measure.Start(ctx, exec.Command("tar", "cC", filepath.Dir(k.tree), filepath.Base(k.tree)), nil, output)
+	}
 	if err != nil {
 		input.Close()
+		return nil, nil, err
 	}
-	return input, p, err
+	return input, p, nil
 }
 
-// feeder starts a feeder and returns the pipe to read from, when the data is
-// ready.
-func (r *runner) feeder(ctx context.Context, size int64) (*os.File, *host.Process, error) {
-	said, say, err := os.Pipe()
+// startFeeder starts a feeder that writes to output, and waits until its data is
+// in memory.
+func (r *runner) startFeeder(ctx context.Context, output *os.File, size measure.Size) (*measure.Process, error) {
+	ready, stderr, err := os.Pipe()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	defer said.Close()
-	input, feed, err := os.Pipe()
+	defer ready.Close()
+	cmd := exec.Command(r.self, "feed", strconv.FormatInt(int64(size), 10))
+	cmd.Stderr = stderr
+	p, err := measure.Start(ctx, cmd, nil, output)
+	stderr.Close()
 	if err != nil {
-		say.Close()
-		return nil, nil, err
+		return nil, fmt.Errorf("feeder: %w", err)
 	}
-	cmd := exec.Command(r.self, "feed", strconv.FormatInt(size, 10))
-	cmd.Stderr = say
-	p, err := host.Start(ctx, cmd, nil, feed)
-	say.Close()
-	feed.Close()
-	if err == nil {
-		if _, err = said.Read(make([]byte, 16)); err == nil {
-			return input, p, nil
-		}
+	if _, err := ready.Read(make([]byte, 16)); err != nil {
 		p.Stop()
+		return nil, fmt.Errorf("feeder: %w", err)
 	}
-	input.Close()
-	return nil, nil, fmt.Errorf("feeder: %w", err)
+	return p, nil
+}
+
+// feed is the feeder: it writes so many random bytes to stdout. Before that it
+// reports on stderr that the data is in memory.
+func feed(args []string) error {
+	n, err := strconv.ParseInt(args[0], 10, 64)
+	if err != nil {
+		return err
+	}
+	block := make([]byte, min(n, feedPeriod))
+	if _, err := measure.Random().Read(block); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "ready")
+	for n > 0 {
+		m, err := os.Stdout.Write(block[:min(n, int64(len(block)))])
+		if err != nil {
+			return err
+		}
+		n -= int64(m)
+	}
+	return nil
 }

@@ -7,42 +7,45 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"mesh/scripts/internal/measure"
 )
 
 const (
-	checkBytes   = 1 << 20 // sent by each tool once, before anything is timed
+	checkBytes   = 1 << 20 // each tool sends this once before anything is timed
 	smallBytes   = 1 << 10
-	smallPerBulk = 4 // small messages are cheap and noisy: more runs
+	smallPerBulk = 4 // small messages are quick and their times vary: more runs
 	treeFile     = 4 << 10
 	treeWidth    = 100 // files in one folder
 )
 
-// task is something that the tools do in turn.
+// task is one thing that the tools do in turn.
 type task struct {
-	name  string // as on the command line
+	name  string // as an argument
 	title string
 	runs  int
 	limit time.Duration // for one run
 
-	size int64  // bytes from memory
-	tree string // or else this folder
+	size measure.Size // bytes from memory
+	tree string       // or else this folder
 
-	place string // of the fresh file or folder that is made of it; empty: /dev/null
+	place string // the destination is a new file or folder in this one; empty: /dev/null
 
-	check func(ctx context.Context, out string) error // of what came out; may be nil
+	check func(ctx context.Context, out string) error // compares the destination; may be nil
 }
 
-// places are folders to work in.
+// places are the folders for data.
 type places struct {
 	disk string
-	tree string // for folders: in memory where that can be
+	tree string // for folders of files: in memory if possible
 }
 
-// newPlaces makes them. Trees are not on the disk because ext4 is up to 20
-// times slower with new files where many were deleted in the last minutes.
+// newPlaces makes the folders. Trees are not on the disk, because ext4 creates
+// files up to 20 times more slowly where many were deleted in the last minutes.
 func newPlaces() (p places, err error) {
 	if p.disk, err = os.MkdirTemp("", "mesh-bench-"); err != nil {
 		return p, err
@@ -58,39 +61,41 @@ func (p places) remove() {
 	os.RemoveAll(p.disk)
 }
 
-// allTasks returns the tasks in the order in which they are done.
+// allTasks returns the tasks in the order in which they run.
 func allTasks(s settings, p places) []task {
+	rounds := int(s.rounds)
+	size := s.size.String()
 	bulk := task{
-		name: "bulk", title: fmt.Sprintf("%d MiB to /dev/null", s.mib), runs: s.runs,
-		limit: 30*time.Second + time.Duration(s.mib)*200*time.Millisecond, size: int64(s.mib) << 20,
+		name: "bulk", title: size + " to /dev/null", runs: rounds, size: s.size,
+		limit: 30*time.Second + time.Duration(s.size.MiB())*200*time.Millisecond,
 	}
 	file := bulk
-	file.name, file.title, file.place = "file", fmt.Sprintf("%d MiB to a file", s.mib), p.disk
+	file.name, file.title, file.place = "file", size+" to a file", p.disk
 	return []task{bulk, file, {
-		name: "files", title: fmt.Sprintf("%d files of %d KiB", s.files, treeFile>>10), runs: s.runs,
+		name: "files", title: fmt.Sprintf("%d files of %d KiB", s.files, treeFile>>10), runs: rounds,
 		limit: 30*time.Second + time.Duration(s.files)*20*time.Millisecond,
 		tree:  filepath.Join(p.tree, "tree"), place: p.tree,
 	}, {
-		name: "small", title: fmt.Sprintf("%d bytes", smallBytes), runs: s.runs * smallPerBulk,
+		name: "small", title: fmt.Sprintf("%d bytes", smallBytes), runs: rounds * smallPerBulk,
 		limit: 30 * time.Second, size: smallBytes,
 	}}
 }
 
-// chosenTasks returns the tasks that are asked for, with the folder to send.
+// chosenTasks returns the requested tasks, and makes the folder to send.
 func chosenTasks(s settings, p places) ([]task, error) {
 	tasks := slices.DeleteFunc(allTasks(s, p), func(k task) bool {
 		return len(s.tasks) > 0 && !slices.Contains(s.tasks, k.name)
 	})
 	for _, k := range tasks {
 		if k.tree != "" {
-			return tasks, plant(k.tree, s.files)
+			return tasks, makeTree(k.tree, int(s.files))
 		}
 	}
 	return tasks, nil
 }
 
-// checks returns what shows, before anything is timed, that the tools carry
-// what the tasks send.
+// checks returns tasks whose output is compared with their input. They run
+// before anything is timed.
 func checks(tasks []task, p places) []task {
 	list := []task{{
 		name: "file", title: "check with 1 MiB", limit: 30 * time.Second,
@@ -100,7 +105,8 @@ func checks(tasks []task, p places) []task {
 		if k.tree != "" {
 			k.title = "check with a folder"
 			k.check = func(ctx context.Context, out string) error {
-				return output(ctx, "diff", "-r", k.tree, filepath.Join(out, filepath.Base(k.tree)))
+				_, err := measure.Output(ctx, exec.Command("diff", "-r", k.tree, filepath.Join(out, filepath.Base(k.tree))))
+				return err
 			}
 			list = append(list, k)
 		}
@@ -114,18 +120,18 @@ func sameBytes(_ context.Context, out string) error {
 		return err
 	}
 	want := make([]byte, checkBytes)
-	if _, err := random().Read(want); err != nil {
+	if _, err := measure.Random().Read(want); err != nil {
 		return err
 	}
 	if !bytes.Equal(got, want) {
-		return fmt.Errorf("%d other bytes came out than the %d that went in", len(got), len(want))
+		return fmt.Errorf("received %d bytes that are not the %d bytes sent", len(got), len(want))
 	}
 	return nil
 }
 
-// plant makes a folder with n files of random data.
-func plant(dir string, n int) error {
-	data, source := make([]byte, treeFile), random()
+// makeTree makes a folder with n files of random data.
+func makeTree(dir string, n int) error {
+	data, source := make([]byte, treeFile), measure.Random()
 	for i := range n {
 		name := filepath.Join(dir, fmt.Sprintf("%04d", i/treeWidth), fmt.Sprintf("%02d", i%treeWidth))
 		if i%treeWidth == 0 {

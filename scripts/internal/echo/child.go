@@ -14,50 +14,53 @@ import (
 	"time"
 )
 
-// The keys that the child takes for more than what is to be shown.
+// Keys with a meaning for the child; it shows the others as they are.
 const (
-	keyEnd  = 0x04 // ends it
-	keyStop = 0x03 // ends the flood
+	keyEnd    = 0x04 // ends the child
+	keyStop   = 0x03 // ends the flood, and the corner shows shownStop
+	shownStop = '!'
 )
 
 // blockLines is how many lines of a flood are written at once.
 const blockLines = 1000
 
-// screen is held by who writes.
-type screen struct {
+// stdout lets two goroutines write whole blocks.
+type stdout struct {
 	mu sync.Mutex
 }
 
-func (s *screen) write(p []byte) {
+func (s *stdout) write(p []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, _ = os.Stdout.Write(p) // a terminal that is gone shows at the next read
+	_, _ = os.Stdout.Write(p) // if the terminal is gone, the next read fails too
 }
 
-// child is the command at the other end: child FILE, and flood to print lines all
-// the time. The terminal is raw. FILE gets how many bytes a second it printed.
+// child is the command on the measured terminal, which is raw: child FILE shows
+// each key in the upper left corner, child FILE flood also prints lines all the
+// time. At its end FILE gets the number of bytes a second that the flood printed.
 func child(args []string) error {
-	var s screen
+	var out stdout
 	var printed atomic.Int64
 	var flooding atomic.Bool
 	flooding.Store(len(args) > 1)
-	s.write([]byte("\x1b[2J\x1b[2;24r\x1b[2;1Hready\r\n"))
+	out.write([]byte("\x1b[2J\x1b[2;24r\x1b[2;1Hready\r\n"))
 	begun := time.Now()
 	var stopped time.Time
-	done := make(chan struct{})
+	flooded := make(chan struct{}) // closed when the flood has ended
 	go func() {
-		defer close(done)
+		defer close(flooded)
 		block := bytes.Repeat([]byte("y\r\n"), blockLines)
 		for flooding.Load() {
-			s.write(block)
+			out.write(block)
 			printed.Add(int64(len(block)))
 		}
 		stopped = time.Now()
 	}()
-	gone := make(chan os.Signal, 1)
-	signal.Notify(gone, syscall.SIGHUP)
-	ended := make(chan struct{})
-	go func() { // may be left in a read
+	endFlood := func() { flooding.Store(false); <-flooded }
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	ended := make(chan struct{}) // closed when no more keys come
+	go func() {                  // after a SIGHUP it stays blocked in a read until the process exits
 		defer close(ended)
 		key := make([]byte, 1)
 		for {
@@ -65,19 +68,17 @@ func child(args []string) error {
 				return
 			}
 			if key[0] == keyStop {
-				flooding.Store(false)
-				<-done
-				key[0] = '!'
+				endFlood()
+				key[0] = shownStop
 			}
-			s.write(fmt.Appendf(nil, "\x1b7\x1b[1;1H%c\x1b8", key[0]))
+			out.write(fmt.Appendf(nil, "\x1b7\x1b[1;1H%c\x1b8", key[0]))
 		}
 	}()
 	select {
-	case <-gone:
+	case <-hangup:
 	case <-ended:
 	}
-	flooding.Store(false)
-	<-done
+	endFlood()
 	speed := float64(printed.Load()) / stopped.Sub(begun).Seconds()
 	return os.WriteFile(args[0], strconv.AppendFloat(nil, speed, 'f', 0, 64), 0o600)
 }

@@ -1,176 +1,203 @@
 //go:build unix
 
 // Echo measures how long a key takes from the keyboard to the screen, through
-// mesh-tty, ssh, mosh (where it is installed) and a terminal alone, all in one run: scripts/echo builds and
-// starts it. It prints Markdown on stdout; what goes on is on stderr.
+// mesh-tty, ssh, mosh and a terminal alone. scripts/echo builds and starts it.
 //
-// How it measures: the client runs on a terminal of its own; a command at the other
-// end shows each key in the upper left corner. The clock runs from the write of the
-// key to when a terminal emulator that reads the client's output has it there. In a
-// flood the command prints lines below that as fast as it can; how fast is measured
-// too. The tools take turns.
+// Each client runs on a terminal of its own. A command at the other end shows
+// every key in the upper left corner. The clock runs from the write of the key
+// until a terminal emulator that reads the client's output has it there. In a
+// flood the command also prints lines below the corner as fast as it can, and its
+// speed is measured. The tools take turns.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 	"time"
 
-	"mesh/scripts/internal/host"
+	"mesh/scripts/internal/measure"
 )
 
-// settings are what a person may choose.
+const help = `
+usage: scripts/echo [FLAG...]
+
+Measures how long a key takes from the keyboard to the screen, through a shared
+terminal (mesh-tty), ssh, mosh and a terminal alone, over the loopback interface:
+
+  idle      nothing else happens
+  flood     the command prints as fast as it can; its speed is measured too
+  slow link over 100 kB/s (QUIC only): the time from the key that ends a flood
+            until the screen shows its effect
+
+It prints a Markdown table. With the defaults it takes about 10 minutes; --against
+adds about 4. Tools that are not installed are reported as not measured. Run it on
+a machine that does nothing else.`
+
+// families are the names for --tools.
+var families = []string{"alone", "mesh", "ssh", "mosh"}
+
+// settings are the flags.
 type settings struct {
-	mesh   string // the folder that holds mesh-tty
-	keys   int    // in each round
-	rounds int
-	check  bool
+	measure.Settings
+	keys, rounds measure.Count
+	tools        measure.Names
 }
 
-// The bars that --check holds mesh-tty to: what it may add to a terminal alone
-// when nothing else happens, and what a key may take in all in a flood, or until
-// it has ended a flood over a slow link.
+// The bars of --check: what mesh-tty may add to a terminal alone when idle, what a
+// key may take in a flood, what ending a flood over a slow link may take, in
+// milliseconds; and the share of the flood's speed without viewers.
 const (
-	maxAddedP50 = time.Millisecond
-	maxAddedP99 = 10 * time.Millisecond
-	maxFloodP99 = 50 * time.Millisecond
-	maxSlowP99  = 300 * time.Millisecond
-	minSpeed    = 0.8 // of the flood with nobody there
+	maxAddedP50 = 1
+	maxAddedP99 = 10
+	maxFloodP99 = 50
+	maxSlowP99  = 300
+	minSpeed    = 0.8
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "child" {
-		exitOn(child(os.Args[2:]))
-		return
+	measure.Main(run, map[string]measure.Helper{"child": child})
+}
+
+func run(ctx context.Context, args []string) error {
+	s := settings{keys: 500, rounds: 3, tools: slices.Clone(families)}
+	flags := measure.NewFlags(help)
+	s.AllFlags(flags)
+	flags.Var(&s.keys, "keys", "press `N` keys in each round")
+	flags.Var(&s.rounds, "rounds", "run each tool `N` times")
+	flags.Var(&s.tools, "tools", "measure only these tools, a `LIST` with commas")
+	if err := flags.ParseAll(args); err != nil {
+		return err
 	}
-	var s settings
-	flag.StringVar(&s.mesh, "mesh", "", "the `folder` that holds mesh-tty")
-	flag.IntVar(&s.keys, "keys", 500, "press `N` keys in each round")
-	flag.IntVar(&s.rounds, "rounds", 3, "measure everything `N` times")
-	flag.BoolVar(&s.check, "check", false, "exit with 1 when mesh-tty misses a bar")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	exitOn(run(ctx, s))
-}
-
-func exitOn(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "echo: error:", err)
-		os.Exit(1)
+	for _, name := range s.tools {
+		if !slices.Contains(families, name) {
+			return measure.UsageError{Err: fmt.Errorf("unknown tool %q, want some of %v", name, families)}
+		}
 	}
-}
-
-// figures are what one tool came to.
-type figures struct {
-	name                string
-	idle, flooded, slow []time.Duration
-	speed               []float64 // of the flood, in bytes a second
-	why                 error     // it could not be measured
-}
-
-func run(ctx context.Context, s settings) error {
-	dir, err := os.MkdirTemp("", "echo")
+	dir, err := os.MkdirTemp("", "mesh-echo-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	tools := []*tool{
-		{name: "terminal alone", open: alone},
-		{name: "headless, nobody views", open: unseen(s.mesh), speedOnly: true},
-		{name: "mesh-tty", open: meshTTY(s.mesh, "quic", false), slow: meshTTY(s.mesh, "quic", true)},
-		{name: "mesh-tty --via tcp", open: meshTTY(s.mesh, "tcp", false)},
-		{name: "ssh", open: sshTTY},
-		{name: "mosh", open: moshTTY},
+	binaries, err := s.Binaries(dir)
+	if err != nil {
+		return err
 	}
-	results := make([]*figures, len(tools))
-	for i, t := range tools {
-		results[i] = &figures{name: t.name}
-	}
-	load := host.Load()
-	for round := range s.rounds {
+	machine := measure.Machine()
+	tools := s.pick(binaries)
+	for round := range int(s.rounds) {
 		for n := range tools {
-			i := (n + round) % len(tools)
-			fmt.Fprintf(os.Stderr, "echo: round %d of %d, %s\n", round+1, s.rounds, tools[i].name)
-			if results[i].why == nil {
-				results[i].why = tools[i].measure(ctx, s, dir, results[i])
+			t := tools[(n+round)%len(tools)]
+			measure.Say("round %d of %d, %s", round+1, s.rounds, t.name)
+			if t.failed == nil {
+				t.failed = t.measure(ctx, int(s.keys), dir)
 			}
 			if ctx.Err() != nil {
-				return errors.New("interrupted")
+				return ctx.Err()
 			}
 		}
 	}
-	report(s, load, results)
-	if s.check {
-		return check(results)
+	report(s, machine, tools)
+	if s.Check {
+		return measure.CheckBars(os.Stdout, bars(tools))
 	}
 	return nil
 }
 
-func report(s settings, load string, results []*figures) {
-	fmt.Printf("%s, %s, load %s before; %d keys each, in %d rounds; milliseconds.\n\n", host.CPUModel(), host.Kernel(), load, s.keys*s.rounds, s.rounds)
-	fmt.Println("| | idle p50 | p99 | max | in a flood p50 | p99 | max | the flood, MB/s | ends a flood at 100 kB/s p50 | max |")
-	fmt.Println("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-	for _, f := range results {
-		if f.why != nil {
-			fmt.Printf("| %s | not measured: %v |\n", f.name, f.why)
-			continue
-		}
-		speed := "–"
-		if len(f.speed) > 0 {
-			speed = fmt.Sprintf("%.1f", median(f.speed)/1e6)
-		}
-		fmt.Printf("| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", f.name,
-			ms(f.idle, 0.5), ms(f.idle, 0.99), ms(f.idle, 1), ms(f.flooded, 0.5), ms(f.flooded, 0.99), ms(f.flooded, 1), speed, ms(f.slow, 0.5), ms(f.slow, 1))
+// figure is one column of the report.
+type figure struct {
+	head   string
+	digits int
+	of     func(*tool) float64
+}
+
+func figures() []figure {
+	return []figure{
+		{"idle p50", 2, func(t *tool) float64 { return t.idle.Quantile(0.5) }},
+		{"p99", 2, func(t *tool) float64 { return t.idle.Quantile(0.99) }},
+		{"max", 2, func(t *tool) float64 { return t.idle.Quantile(1) }},
+		{"in a flood p50", 2, func(t *tool) float64 { return t.flooded.Quantile(0.5) }},
+		{"p99", 2, func(t *tool) float64 { return t.flooded.Quantile(0.99) }},
+		{"max", 2, func(t *tool) float64 { return t.flooded.Quantile(1) }},
+		{"the flood, MB/s", 1, func(t *tool) float64 { return t.speed.Median() / 1e6 }},
+		{"ends a flood at 100 kB/s p50", 2, func(t *tool) float64 { return t.slow.Quantile(0.5) }},
+		{"max", 2, func(t *tool) float64 { return t.slow.Quantile(1) }},
 	}
 }
 
-func ms(d []time.Duration, q float64) string {
-	if len(d) == 0 {
-		return "–"
+func report(s settings, machine string, tools []*tool) {
+	fmt.Printf("# Keys through a shared terminal, on loopback\n\n- Machine: %s.\n- %d keys for each figure, in %d rounds; milliseconds.\n",
+		machine, s.keys*s.rounds, s.rounds)
+	for _, t := range tools {
+		if t.failed != nil {
+			fmt.Printf("- Not measured: %s: %v.\n", t.name, t.failed)
+		}
 	}
-	return fmt.Sprintf("%.2f", quantile(d, q).Seconds()*1000)
-}
-
-func quantile(d []time.Duration, q float64) time.Duration {
-	d = slices.Sorted(slices.Values(d))
-	return d[min(int(q*float64(len(d))), len(d)-1)]
-}
-
-func median(f []float64) float64 {
-	f = slices.Sorted(slices.Values(f))
-	return f[len(f)/2]
-}
-
-// check returns an error for each bar that is missed.
-func check(results []*figures) error {
-	var errs []error
-	base, unseen := results[0], results[1]
-	for _, f := range results[2:4] {
-		if f.why != nil {
-			errs = append(errs, f.why)
+	rows, ratios := [][]string{{""}}, [][]string{{"÷ against"}}
+	for _, f := range figures() {
+		rows[0], ratios[0] = append(rows[0], f.head), append(ratios[0], f.head)
+	}
+	for _, t := range tools {
+		if t.failed != nil {
 			continue
 		}
-		bar := func(what string, got, most time.Duration) {
-			if got > most {
-				errs = append(errs, fmt.Errorf("%s: %s is %s, at most %s", f.name, what, got, most))
+		row, ratio := []string{t.name}, []string{t.name}
+		for _, f := range figures() {
+			row = append(row, measure.Number(f.of(t), f.digits))
+			if t.against != nil {
+				ratio = append(ratio, measure.Number(f.of(t)/f.of(t.against), 2))
 			}
 		}
-		bar("p50 added", quantile(f.idle, 0.5)-quantile(base.idle, 0.5), maxAddedP50)
-		bar("p99 added", quantile(f.idle, 0.99)-quantile(base.idle, 0.99), maxAddedP99)
-		bar("p99 in a flood", quantile(f.flooded, 0.99), maxFloodP99)
-		if len(f.slow) > 0 {
-			bar("the end of a flood over a slow link", quantile(f.slow, 0.99), maxSlowP99)
-		}
-		if got := median(f.speed) / median(unseen.speed); got < minSpeed {
-			errs = append(errs, fmt.Errorf("%s: the command prints at %.2f of its speed without viewers, at least %.2f", f.name, got, minSpeed))
+		rows = append(rows, row)
+		if t.against != nil {
+			ratios = append(ratios, ratio)
 		}
 	}
-	return errors.Join(errs...)
+	measure.WriteTable(os.Stdout, rows)
+	if s.Against != "" {
+		measure.WriteTable(os.Stdout, ratios)
+	}
+}
+
+// bars returns the bars of mesh-tty.
+func bars(tools []*tool) (list []measure.Bar) {
+	alone, unseen := find(tools, nameAlone), find(tools, nameUnseen)
+	for _, t := range tools {
+		if t.family != "mesh" || t.compared || t == unseen {
+			continue
+		}
+		bar := func(what string, got float64, op string, limit float64) {
+			list = append(list, measure.Bar{What: t.name + ": " + what, Got: got, Op: op, Limit: limit})
+		}
+		bar("p50 added, ms", t.idle.Quantile(0.5)-alone.idle.Quantile(0.5), "≤", maxAddedP50)
+		bar("p99 added, ms", t.idle.Quantile(0.99)-alone.idle.Quantile(0.99), "≤", maxAddedP99)
+		bar("p99 in a flood, ms", t.flooded.Quantile(0.99), "≤", maxFloodP99)
+		if t.slow != nil || t.openSlow != nil {
+			bar("p99 to end a flood over a slow link, ms", t.slow.Quantile(0.99), "≤", maxSlowP99)
+		}
+		bar("speed of the flood ÷ without viewers", t.speed.Median()/unseen.speed.Median(), "≥", minSpeed)
+	}
+	return list
+}
+
+// find returns the tool of that name, or one without figures.
+func find(tools []*tool, name string) *tool {
+	for _, t := range tools {
+		if t.name == name {
+			return t
+		}
+	}
+	return &tool{}
+}
+
+// wait waits until done returns true, for measure.ScreenTimeout at most.
+func wait(ctx context.Context, what string, done func() bool) error {
+	for end := time.Now().Add(measure.ScreenTimeout); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) || ctx.Err() != nil {
+			return errors.New("wait for " + what + ": not in time")
+		}
+	}
+	return nil
 }

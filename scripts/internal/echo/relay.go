@@ -5,19 +5,18 @@ package main
 import (
 	"errors"
 	"net"
-	"strconv"
 	"sync"
 	"time"
 )
 
-// The slow link: how many bytes a second it carries each way, and how many wait
-// at its begin; more are lost.
+// The slow link: bytes a second in each direction, and the size of the queue
+// before it. A packet that finds the queue full is lost.
 const (
 	slowRate  = 100e3
 	slowQueue = 64 << 10
 )
 
-// relay is a slow link for UDP, between one client and a server.
+// relay is a slow link for UDP between one client and a server.
 type relay struct {
 	front, back *net.UDPConn
 	wg          sync.WaitGroup
@@ -26,48 +25,45 @@ type relay struct {
 	client *net.UDPAddr
 }
 
-func newRelay() (*relay, error) {
-	front, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+// startRelay relays packets to and from a server until close.
+func startRelay(server string) (*relay, error) {
+	to, err := net.ResolveUDPAddr("udp", server)
 	if err != nil {
 		return nil, err
 	}
-	return &relay{front: front}, nil
-}
-
-func (r *relay) addr() string { return r.front.LocalAddr().String() }
-
-// run carries packets to and from the server until close.
-func (r *relay) run(server string) {
-	to, err := net.ResolveUDPAddr("udp", server)
-	if err == nil {
-		r.back, err = net.DialUDP("udp", nil, to)
+	r := &relay{}
+	if r.front, err = net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
+		return nil, err
 	}
-	exitOn(err)
+	if r.back, err = net.DialUDP("udp", nil, to); err != nil {
+		return nil, errors.Join(err, r.front.Close())
+	}
 	r.wg.Go(func() {
-		carry(r.front, func(p []byte, from *net.UDPAddr) {
+		forward(r.front, func(p packet) {
 			r.mu.Lock()
-			r.client = from
+			r.client = p.from
 			r.mu.Unlock()
-			_, _ = r.back.Write(p) // lost, as on any link
+			_, _ = r.back.Write(p.data) // an error is a lost packet
 		})
 	})
 	r.wg.Go(func() {
-		carry(r.back, func(p []byte, _ *net.UDPAddr) {
+		forward(r.back, func(p packet) {
 			r.mu.Lock()
 			to := r.client
 			r.mu.Unlock()
 			if to != nil {
-				_, _ = r.front.WriteToUDP(p, to)
+				_, _ = r.front.WriteToUDP(p.data, to)
 			}
 		})
 	})
+	return r, nil
 }
+
+func (r *relay) addr() string { return r.front.LocalAddr().String() }
 
 func (r *relay) close() {
 	_ = r.front.Close()
-	if r.back != nil {
-		_ = r.back.Close()
-	}
+	_ = r.back.Close()
 	r.wg.Wait()
 }
 
@@ -76,55 +72,57 @@ type packet struct {
 	from *net.UDPAddr
 }
 
-// carry hands on what conn gets, at the link's speed, until conn is closed.
-func carry(conn *net.UDPConn, send func([]byte, *net.UDPAddr)) {
-	queue := make(chan packet, slowQueue)
-	var mu sync.Mutex
-	waiting := 0
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer close(queue)
-	wg.Go(func() {
-		free := time.Now() // when the link is
-		for p := range queue {
-			if now := time.Now(); free.Before(now) {
-				free = now
-			}
-			free = free.Add(time.Duration(float64(len(p.data)) / slowRate * float64(time.Second)))
-			time.Sleep(time.Until(free))
-			mu.Lock()
-			waiting -= len(p.data)
-			mu.Unlock()
-			send(p.data, p.from)
+// queue is the packets that wait for the link.
+type queue struct {
+	packets chan packet // forward sends and closes
+
+	mu    sync.Mutex
+	bytes int
+}
+
+// reserve adds n bytes, or returns false if they don't fit.
+func (q *queue) reserve(n int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.bytes+n > slowQueue {
+		return false
+	}
+	q.bytes += n
+	return true
+}
+
+// transmit sends the packets at the link's speed.
+func (q *queue) transmit(send func(packet)) {
+	free := time.Now() // when the link has sent all packets before
+	for p := range q.packets {
+		if now := time.Now(); free.Before(now) {
+			free = now
 		}
-	})
-	buf := make([]byte, 64<<10)
-	for {
-		n, from, err := conn.ReadFromUDP(buf)
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			continue // nobody had the packet before
-		}
-		mu.Lock()
-		full := waiting+n > slowQueue
-		if !full {
-			waiting += n
-		}
-		mu.Unlock()
-		if !full {
-			queue <- packet{append([]byte(nil), buf[:n]...), from}
-		}
+		free = free.Add(time.Duration(float64(len(p.data)) / slowRate * float64(time.Second)))
+		time.Sleep(time.Until(free))
+		q.mu.Lock()
+		q.bytes -= len(p.data)
+		q.mu.Unlock()
+		send(p)
 	}
 }
 
-// freePort returns a port that nobody has.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// forward passes the packets that conn receives to send, at the link's speed,
+// until conn is closed.
+func forward(conn *net.UDPConn, send func(packet)) {
+	q := &queue{packets: make(chan packet, slowQueue)}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(q.packets)
+	wg.Go(func() { q.transmit(send) })
+	buf := make([]byte, 64<<10)
+	for {
+		n, from, err := conn.ReadFromUDP(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err == nil && q.reserve(n) { // other errors: the server was not there for the packet before
+			q.packets <- packet{append([]byte(nil), buf[:n]...), from}
+		}
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
 }

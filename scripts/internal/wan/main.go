@@ -1,185 +1,150 @@
 //go:build linux
 
-// Wan measures and proves mesh over an emulated wide-area network: scripts/wan
-// builds and starts it. The emulator is wanlab, which makes two hosts, a and
-// b, out of network namespaces, with a path between them that loses, delays,
-// cuts and corrupts; nothing leaves them. The sender is on a, the receiver,
-// which waits, on b; a terminal is shared on b and viewed on a. Markdown is on stdout; what goes on while it runs is on
-// stderr.
+// Wan measures and tests mesh over an emulated wide-area network. scripts/wan
+// builds and starts it.
+//
+// The emulator is wanlab. It makes two hosts, a and b, out of network namespaces,
+// with a path between them that delays, loses, cuts and corrupts packets; nothing
+// leaves the two hosts. The sender and the viewer of a terminal are on a, the
+// receiver and the sharer, which listen, on b.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strings"
-	"syscall"
+
+	"mesh/scripts/internal/measure"
 )
 
-// statusSkipped says that something is missing here: automake's word for it.
-const statusSkipped = 77
+const help = `
+usage: scripts/wan PART [FLAG...]
 
-// part is one thing that can be shown.
+Measures and tests mesh over an emulated wide-area network, in these parts:
+
+  matrix     goodput of mesh, its two transports, ssh and iperf3, for each round
+             trip, loss and rate, on hosts with CUBIC and BBR (60 minutes; with
+             --quick 4 minutes)
+  firstbyte  when the first byte of a short message arrives over 100 ms (1 minute)
+  survive    one pipe through cuts and changes of address, with loss, reordering,
+             duplication and an MTU of 1280 (10 minutes)
+  blocked    UDP or TCP is blocked by a firewall (1 minute)
+  corrupt    wrong bits, also behind correct checksums: no wrong byte comes out
+             (3 minutes)
+  tty        a shared terminal through a cut and changes of address; the end of a
+             flood over 100 kB/s (3 minutes)
+  all        all of these, with the flags --mesh and --wanlab only
+
+scripts/wan PART --help lists the flags of a part. It needs root, ip and the
+emulator wanlab; matrix also ssh, sshd and iperf3; blocked also nft. If something
+is missing, it says so and exits with 77.`
+
+// part is one thing that wan measures or tests.
 type part struct {
-	name  string
-	needs []string // programs, besides ip and wanlab
-	run   func(ctx context.Context, e env, args []string) error
+	name     string
+	does     string   // the first sentence of its help
+	needs    []string // programs, besides ip and wanlab
+	compares bool     // takes --against and --check
+	// prepare adds the flags of the part. The function that it returns runs the
+	// part when they have been parsed.
+	prepare func(*measure.Flags) func(context.Context, env) error
 }
 
-var parts = []part{
-	{"matrix", []string{"ssh", "ssh-keygen", "sshd", "iperf3"}, matrix},
-	{"survive", nil, survive},
-	{"blocked", []string{"nft"}, blocked},
-	{"corrupt", nil, corrupt},
-	{"tty", []string{"bash"}, tty},
+func parts() []part {
+	return []part{
+		{"matrix", "Measures goodput for each combination of path and tool.", []string{"ssh", "ssh-keygen", "sshd", "iperf3"}, true, matrix},
+		{"firstbyte", "Measures when the first byte of a short message arrives, for each --via.", nil, true, firstByte},
+		{"survive", "Sends one pipe through cuts and changes of address.", nil, false, survive},
+		{"blocked", "Measures what it costs when a firewall blocks UDP or TCP.", []string{"nft"}, false, blocked},
+		{"corrupt", "Sends pipes over a path that flips bits.", nil, false, corrupt},
+		{"tty", "Views a shared terminal through a cut and changes of address.", []string{"bash"}, false, tty},
+	}
 }
 
-// env is where things are.
+// env is what all parts work with.
 type env struct {
-	dir    string // to work in
-	wanlab string
-	mesh   string // the folder that holds mesh-cat and the others
+	measure.Settings
+	dir      string // for temporary files
+	wanlab   string
+	binaries []measure.Mesh // the one under test, then that of --against
 }
 
-// missing is what a part needs and this machine does not have.
-type missing struct{ what string }
-
-func (m missing) Error() string { return m.what + "; skipped" }
+// mesh is the binary under test.
+func (e env) mesh() measure.Mesh { return e.binaries[0] }
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == "hold" {
-		hold()
-		return
-	}
-	if len(os.Args) == 4 && os.Args[1] == "print" {
-		if err := printPaced(os.Args[2], os.Args[3]); err != nil {
-			fmt.Fprintln(os.Stderr, "wan: error: print:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	err := wan(ctx, os.Args[1:])
-	if ctx.Err() != nil {
-		err = errors.New("interrupted")
-	}
-	status := 0
-	for _, err := range flatten(err) {
-		status = 1
-		if _, ok := errors.AsType[missing](err); ok {
-			status = statusSkipped
-		}
-		fmt.Fprintln(os.Stderr, "wan: error:", err)
-	}
-	os.Exit(status)
+	measure.Main(wan, map[string]measure.Helper{"hold": hold, "print": printPaced})
 }
 
-// flatten returns the errors that errors.Join has put together.
-func flatten(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []error
-		for _, err := range joined.Unwrap() {
-			all = append(all, flatten(err)...)
-		}
-		return all
-	}
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
-	return []error{err}
-}
-
-// wan runs the part that args name, or all of them without options.
+// wan runs the part that args name, or all.
 func wan(ctx context.Context, args []string) error {
-	const usage = "usage: scripts/wan matrix|survive|blocked|corrupt|tty|all [options]"
 	if len(args) == 0 {
-		return errors.New(usage)
+		args = []string{"--help"}
+	}
+	name, args := args[0], args[1:]
+	if strings.HasPrefix(name, "-") || name == "help" {
+		_, err := measure.NewFlags(help).Parse([]string{name})
+		return err
+	}
+	var errs []error
+	known := false
+	for _, p := range parts() {
+		if name != p.name && name != "all" || ctx.Err() != nil {
+			continue
+		}
+		known = true
+		for _, err := range measure.Errors(p.run(ctx, args)) {
+			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
+		}
+	}
+	if !known {
+		return measure.UsageError{Err: fmt.Errorf("unknown part %q; --help lists the parts", name)}
+	}
+	return errors.Join(errs...)
+}
+
+// run parses the flags of p and runs it in a folder of its own.
+func (p part) run(ctx context.Context, args []string) error {
+	var e env
+	flags := measure.NewFlags("usage: scripts/wan " + p.name + " [FLAG...]\n\n" + p.does)
+	if p.compares {
+		e.AllFlags(flags)
+	} else {
+		e.MeshFlag(flags)
+	}
+	flags.StringVar(&e.wanlab, "wanlab", "wanlab", "the emulator, a `PATH` or a name")
+	run := p.prepare(flags)
+	if err := flags.ParseAll(args); err != nil {
+		return err
+	}
+	if err := e.find(p.needs); err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "mesh-wan-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	e := env{dir: dir, mesh: os.Getenv("WAN_MESH")}
-
-	var errs []error
-	known := false
-	for _, p := range parts {
-		if args[0] != p.name && (args[0] != "all" || len(args) > 1) {
-			continue
-		}
-		known = true
-		if err := e.find(p.needs); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
-			continue
-		}
-		if err := p.run(ctx, e, args[1:]); err != nil {
-			errs = append(errs, prefixed(p.name, err)...)
-		}
-		if ctx.Err() != nil {
-			break
-		}
+	e.dir = dir
+	if e.binaries, err = e.Binaries(dir); err != nil {
+		return err
 	}
-	if !known {
-		return errors.New(usage)
-	}
-	return errors.Join(errs...)
+	return run(ctx, e)
 }
 
-func prefixed(name string, err error) []error {
-	errs := flatten(err)
-	for i := range errs {
-		errs[i] = fmt.Errorf("%s: %w", name, errs[i])
-	}
-	return errs
-}
-
-// find looks for the emulator and for programs.
-func (e *env) find(programs []string) error {
+// find looks for the emulator and for other programs.
+func (e *env) find(programs []string) (err error) {
 	if os.Geteuid() != 0 {
-		return missing{"needs root, for network namespaces"}
+		return measure.Missing{What: "needs root, for network namespaces"}
 	}
-	e.wanlab = os.Getenv("WANLAB")
-	if e.wanlab == "" {
-		e.wanlab = "wanlab"
+	if e.wanlab, err = exec.LookPath(e.wanlab); err != nil {
+		return measure.Missing{What: "needs the emulator wanlab, in PATH or named by --wanlab"}
 	}
-	path, err := exec.LookPath(e.wanlab)
-	if err != nil {
-		return missing{"needs wanlab, the emulator, in PATH or named by $WANLAB"}
-	}
-	e.wanlab = path
-	for _, name := range append([]string{"ip"}, programs...) {
-		if _, err := program(name); err != nil {
-			return missing{"needs " + name}
-		}
-	}
-	return nil
+	return measure.Need(append([]string{"ip"}, programs...)...)
 }
 
-// program is exec.LookPath that also looks where not everyone's PATH leads.
-func program(name string) (string, error) {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return exec.LookPath("/usr/sbin/" + name)
-	}
-	return path, nil
-}
-
-// options parses args, none of which may be left.
-func options(flags *flag.FlagSet, args []string) error {
-	if err := flags.Parse(args); err != nil {
-		return flag.ErrHelp // flags has said what is wrong
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("no argument %q is known", strings.Join(flags.Args(), " "))
-	}
-	return nil
-}
-
-// say tells on stderr what goes on.
-func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "wan: "+format+"\n", args...) }
+// runDir makes a folder for one run.
+func (e env) runDir() (string, error) { return os.MkdirTemp(e.dir, "run-") }

@@ -6,14 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
-	"mesh/scripts/internal/host"
+	"mesh/scripts/internal/measure"
 )
 
 const (
@@ -21,37 +18,52 @@ const (
 	firstTimeout = 25 * time.Second // ssh makes a dozen round trips before its first byte
 )
 
-// goodput is what a receiver got, in bits a second of payload.
+// goodput is what arrived at a receiver, in bits of payload a second.
 type goodput struct {
 	whole  float64       // from the first byte to the end
 	steady float64       // in the second half of that
 	first  time.Duration // from the sender's start to the first byte
-	via    string        // what mesh --via auto has chosen
+	via    string        // the transport that mesh --via auto chose
 	health health
 	err    error
 }
 
-// random returns the bytes that are sent, the same each time.
-func random() io.Reader { return rand.NewChaCha8([32]byte{'m', 'e', 's', 'h'}) }
+// trusted reports whether the emulator kept up.
+func (g goodput) trusted() bool { return g.health.dropped == 0 && g.health.late <= maxLate }
 
-// ends are the two ends of a tool, before they are started.
-type ends struct {
-	recv  func() (*host.Process, error)
-	ready func(recv *host.Process) bool // whether it can be called now
-	send  func(stdin *os.File) (*host.Process, error)
+func (g goodput) String() string {
+	if g.err != nil {
+		return "error: " + g.err.Error()
+	}
+	text := fmt.Sprintf("%.1f / %.1f Mbit/s", g.whole/1e6, g.steady/1e6)
+	if g.via != "" {
+		text += " over " + g.via
+	}
+	if g.first > 0 {
+		text += fmt.Sprintf(", first byte after %d ms", g.first.Milliseconds())
+	}
+	return text + "; " + g.health.String()
 }
 
-// pump feeds the sender for as long as it takes to measure what comes out of
-// sink for span. Both ends are ended then, whatever is on the way.
-func pump(ctx context.Context, e ends, sink *os.File, span time.Duration) (g goodput, err error) {
-	ctx, cancel := context.WithTimeout(ctx, host.ReadyTimeout+firstTimeout+span+10*time.Second)
+// pump feeds the sender, and measures what comes out of sink, the reading end of
+// the named pipe out, for span. Then both ends are stopped in the middle of the
+// stream.
+func pump(ctx context.Context, e measure.Ends, out string, sink *os.File, span time.Duration) (g goodput, err error) {
+	ctx, cancel := context.WithTimeout(ctx, measure.ReadyTimeout+firstTimeout+span+10*time.Second)
 	defer cancel()
-	recv, err := e.recv()
+	var stdout *os.File
+	if !e.Stores {
+		if stdout, err = os.OpenFile(out, os.O_WRONLY, 0); err != nil {
+			return g, err
+		}
+		defer stdout.Close()
+	}
+	recv, err := measure.Start(ctx, e.Recv, nil, stdout)
 	if err != nil {
 		return g, err
 	}
 	defer recv.Stop()
-	if err := recv.Await(ctx, func() bool { return e.ready(recv) }); err != nil {
+	if err := recv.Await(ctx, func() bool { return e.Ready(recv) }); err != nil {
 		return g, fmt.Errorf("receiver: %w", err)
 	}
 	input, feed, err := os.Pipe()
@@ -66,21 +78,21 @@ func pump(ctx context.Context, e ends, sink *os.File, span time.Duration) (g goo
 	defer func() { feed.Close(); <-fed }()
 
 	begin := time.Now()
-	send, err := e.send(input)
+	send, err := measure.Start(ctx, e.Send, input, nil)
 	input.Close()
 	if err != nil {
 		return g, err
 	}
 	defer send.Stop()
-	// A tool that fails must not be waited for: nothing would come.
-	gone := make(chan struct{}) // closed when neither end needs to be watched
-	defer close(gone)
+	// When an end fails, no more data arrives: the read must not wait for it.
+	counted := make(chan struct{}) // closed when the reading is over
+	defer close(counted)
 	go func() {
 		select {
 		case <-send.Done:
 		case <-recv.Done:
 		case <-ctx.Done():
-		case <-gone:
+		case <-counted:
 		}
 		sink.SetReadDeadline(time.Now())
 	}()
@@ -95,10 +107,10 @@ func pump(ctx context.Context, e ends, sink *os.File, span time.Duration) (g goo
 	return g, err
 }
 
-// feedUntilClosed writes random data until w is closed or nobody reads it.
+// feedUntilClosed writes random data until w is closed or has no reader.
 func feedUntilClosed(w *os.File) {
 	data := make([]byte, 16<<20)
-	random().Read(data) // never fails
+	measure.Random().Read(data) // never fails
 	for {
 		for at := 0; at < len(data); at += blockBytes {
 			if _, err := w.Write(data[at : at+blockBytes]); err != nil {
@@ -108,14 +120,14 @@ func feedUntilClosed(w *os.File) {
 	}
 }
 
-// count measures what comes out of r for span from the first byte on. What has
-// stalled is measured too: an interval without a byte counts.
+// count measures what comes out of r for span from the first byte on. A stall
+// counts too: time without a byte is part of span.
 func count(r *os.File, begin time.Time, span time.Duration) (g goodput, err error) {
 	r.SetReadDeadline(begin.Add(firstTimeout))
 	block := make([]byte, 4*blockBytes)
 	n, err := r.Read(block)
 	if err != nil {
-		return g, fmt.Errorf("no byte came: %w", err)
+		return g, fmt.Errorf("no byte arrived: %w", err)
 	}
 	first := time.Now()
 	g.first = first.Sub(begin)
@@ -142,13 +154,11 @@ func count(r *os.File, begin time.Time, span time.Duration) (g goodput, err erro
 	return g, nil
 }
 
-// makeSink makes a named pipe in dir. It has a writer always, so that its
-// reader sees no end when one comes late or goes.
-func makeSink(dir string) (path string, r *os.File, err error) {
-	path = filepath.Join(dir, "sink")
+// makeSink makes a named pipe and opens it for reading. It is open for writing as
+// well, so that the reader sees no end before the tool opens it.
+func makeSink(path string) (r *os.File, err error) {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	r, err = os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
-	return path, r, err
+	return os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
 }

@@ -7,21 +7,21 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"mesh/scripts/internal/measure"
 )
 
-// settleTime is how long nothing is done after an outage, so that one is
-// measured at a time.
+// settleTime is a pause after each outage, so that they are measured one by one.
 const settleTime = 3 * time.Second
 
-// outage is something that happens to the path in mid-transfer.
+// outage is something that happens to the path during a transfer.
 type outage struct {
-	cut  time.Duration // how long nothing passes; 0 for a move
-	move string        // how host a moves: what wanlab's rebind wants
+	cut  time.Duration // how long no packet passes; 0 for a move
+	move string        // how host a changes its address: an argument of wanlab's rebind
 
-	at       int64         // bytes that had come
-	healed   time.Duration // when the path was whole again, since the transfer's begin
-	recovery time.Duration // from then on
-	via      string        // what carried the bytes after that
+	at       int64         // bytes that had arrived
+	healed   time.Duration // when packets passed again, since the transfer's begin
+	recovery time.Duration // from then until bytes arrived again
 }
 
 func (o outage) String() string {
@@ -31,8 +31,8 @@ func (o outage) String() string {
 	return fmt.Sprintf("cut of %.1f s", o.cut.Seconds())
 }
 
-// plan returns cuts from 1 s to longest, and moves of the three kinds, in an
-// order that seed gives.
+// plan returns cuts from 1 s to longest, and moves of the three kinds, in an order
+// that depends on seed.
 func plan(cuts, moves int, longest time.Duration, seed uint64) []outage {
 	var all []outage
 	for i := range cuts {
@@ -50,7 +50,25 @@ func plan(cuts, moves int, longest time.Duration, seed uint64) []outage {
 	return all
 }
 
-// happen makes o happen to t, and returns when bytes have come again for a
+// endure makes the outages happen one after another, spread evenly over the bytes
+// of t, and returns those that have happened.
+func endure(ctx context.Context, l *lab, t *transfer, all []outage) (done []outage, err error) {
+	for i := range all {
+		if err := t.reach(ctx, t.size*int64(i+1)/int64(len(all)+2)); err != nil {
+			return done, err
+		}
+		o := &all[i]
+		if err := o.happen(ctx, l, t); err != nil {
+			return done, fmt.Errorf("outage %d, %v at byte %d: %w", i+1, o, o.at, err)
+		}
+		done = all[:i+1]
+		o.recovery = recoveryAfter(t.seen.all(), o.healed)
+		measure.Say("outage %d of %d: %v at %d MiB, after %.0f s: recovery %.2f s", i+1, len(all), o, o.at>>20, o.healed.Seconds(), o.recovery.Seconds())
+	}
+	return done, nil
+}
+
+// happen makes o happen to t, and returns when bytes have arrived again for a
 // while.
 func (o *outage) happen(ctx context.Context, l *lab, t *transfer) error {
 	o.at, _ = t.seen.now()
@@ -88,10 +106,10 @@ func (o *outage) happen(ctx context.Context, l *lab, t *transfer) error {
 	}
 }
 
-// recoveryAfter returns how long after healed the bytes flowed again: until the
-// end of the longest silence between two of times that ends after healed and
-// begins within a second of it. After a move that need not be the first, because
-// what was on the way still arrives. It is negative if nothing came.
+// recoveryAfter returns how long after healed bytes flowed again, given the times
+// at which bytes arrived: it is the end of the longest silence that ends after
+// healed and begins within a second of it. After a move that need not be the first
+// silence, because packets in flight still arrive. It is negative if none arrived.
 func recoveryAfter(times []time.Duration, healed time.Duration) time.Duration {
 	var longest, last time.Duration
 	recovery := time.Duration(-1)

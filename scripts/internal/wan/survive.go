@@ -5,156 +5,123 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"mesh/scripts/internal/table"
+	"mesh/scripts/internal/measure"
 )
 
 const (
-	maxRecovery = 2 * time.Second // the bar for the median
-	failGrace   = 5 * time.Second // for one end to end when the other has failed
+	maxRecovery = 2.0             // seconds: the bar for the median
+	failGrace   = 5 * time.Second // for one end to exit when the other has failed
 )
 
-func survive(ctx context.Context, e env, args []string) error {
-	flags := flag.NewFlagSet("scripts/wan survive", flag.ContinueOnError)
-	size := int64(2 << 30)
-	flags.Func("bytes", "`size` of the pipe, such as 256MiB (default 2GiB)", func(text string) (err error) {
-		size, err = parseSize(text)
-		return err
-	})
-	cuts := flags.Int("cuts", 20, "cut the path this `often`")
-	longest := flags.Duration("longest", 30*time.Second, "the longest cut; the shortest is 1s")
-	moves := flags.Int("moves", 10, "change host a's address this `often`: ip, nat, port in turn")
-	via := flags.String("via", "auto", "`carrier`, as mesh-cat has it")
-	rate := flags.String("rate", "100mbit", "`rate` of the path")
-	rtt := flags.Duration("rtt", 20*time.Millisecond, "round-trip `time`")
-	loss := flags.String("loss", "5%", "`loss` each way")
-	verbose := flags.Bool("v", false, "show what both ends say with -vv")
-	seed := flags.Uint64("seed", 1, "of the order of what happens")
-	limit := flags.Duration("limit", 12*time.Minute, "give up after this `time`")
-	if err := options(flags, args); err != nil {
-		return err
-	}
+// survival is the flags of survive.
+type survival struct {
+	size        measure.Size
+	cuts, moves int
+	longest     time.Duration
+	via, rate   string
+	rtt, limit  time.Duration
+	loss        string
+	verbose     bool
+	seed        uint64
+}
 
-	ctx, cancel := context.WithTimeoutCause(ctx, *limit, fmt.Errorf("not done in %v", *limit))
+func survive(flags *measure.Flags) func(context.Context, env) error {
+	s := &survival{size: 2 << 30}
+	flags.Var(&s.size, "bytes", "`SIZE` of the pipe, such as 256MiB")
+	flags.IntVar(&s.cuts, "cuts", 20, "cut the path `N` times")
+	flags.DurationVar(&s.longest, "longest", 30*time.Second, "`TIME` of the longest cut; the shortest is 1s")
+	flags.IntVar(&s.moves, "moves", 10, "change host a's address `N` times: ip, nat, port in turn")
+	flags.StringVar(&s.via, "via", "auto", "`TRANSPORT`, as for mesh-cat")
+	flags.StringVar(&s.rate, "rate", "100mbit", "`RATE` of the path")
+	flags.DurationVar(&s.rtt, "rtt", 20*time.Millisecond, "round-trip `TIME`")
+	flags.StringVar(&s.loss, "loss", "5%", "`LOSS` in each direction")
+	flags.BoolVar(&s.verbose, "verbose", false, "show what both ends print with -vv")
+	flags.Uint64Var(&s.seed, "seed", 1, "`N` selects the order of cuts and moves")
+	flags.DurationVar(&s.limit, "limit", 12*time.Minute, "give up after this `TIME`")
+	return s.run
+}
+
+func (s *survival) run(ctx context.Context, e env) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, fmt.Errorf("not done in %v", s.limit))
 	defer cancel()
-	l, err := openLab(ctx, e, "--delay", (*rtt / 2).String(), "--rate", *rate, "--loss", *loss, "--mtu", "1280",
+	l, err := openLab(ctx, e, "--delay", (s.rtt / 2).String(), "--rate", s.rate, "--loss", s.loss, "--mtu", "1280",
 		"--reorder", "2%", "--reorder-by", "5ms", "--dup", "1%", "--seed", "1")
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	dir, err := os.MkdirTemp(e.dir, "run-")
+	dir, err := e.runDir()
 	if err != nil {
 		return err
 	}
-	resume := []string{"--resume-for", "2m"}
-	m := meshEnds{e: e, l: l, dir: dir, recv: resume, send: append(slices.Clone(resume), "--via", *via)}
-	if *verbose {
-		m.recv, m.send = append(m.recv, "-vv"), append(m.send, "-vv")
+	both := "--resume-for 2m"
+	if s.verbose {
+		both += " -vv"
 	}
-	t, err := startTransfer(ctx, m, size)
+	t, err := startTransfer(ctx, e.mesh(), l.job(dir), s.size, both+" --via "+s.via, both)
 	if err != nil {
 		return err
 	}
+	fmt.Printf(`# mesh over a WAN: survival
 
-	fmt.Printf("# mesh over a WAN: survival\n\n")
-	fmt.Printf("- `producer | mesh-cat --resume-for 2m --via %s @token`, `mesh-recv --resume-for 2m`: %d MiB.\n", *via, size>>20)
-	fmt.Printf("- Path: %s, RTT %v, each way %s loss, 2 %% reordered by 5 ms, 1 %% duplicated, MTU 1280.\n", *rate, *rtt, *loss)
-	fmt.Printf("- Recovery: from the heal, or the move, to the end of the longest silence at the receiver that begins within a\n" +
-		"  second of it. What happens is spread over the bytes, so all of it happens before the end.\n")
+- producer | mesh-cat --resume-for 2m --via %s @token, mesh-recv --resume-for 2m: %s.
+- Path: %s, RTT %v, in each direction %s loss, 2 %% reordered by 5 ms, 1 %% duplicated, MTU 1280.
+- Recovery: from the heal, or the move, to the end of the longest silence at the receiver that begins within a second
+  of it. Cuts and moves are spread evenly over the bytes, so that all happen before the end.
+`, s.via, s.size.String(), s.rate, s.rtt, s.loss)
 
-	all := plan(*cuts, *moves, *longest, *seed)
+	all := plan(s.cuts, s.moves, s.longest, s.seed)
 	done, err := endure(ctx, l, t, all)
 	if err != nil {
-		ctx, cancel = context.WithTimeoutCause(ctx, failGrace, errors.New("ended by us"))
+		ctx, cancel = context.WithTimeoutCause(ctx, failGrace, errors.New("stopped after the failure"))
 		defer cancel()
 	}
-	ended := t.end(ctx)
-	if *verbose {
-		say("mesh-cat said:\n%s", t.send.Said())
-		say("mesh-recv said:\n%s", t.recv.Said())
+	err = errors.Join(err, t.end(ctx))
+	if s.verbose {
+		measure.Say("mesh-cat printed:\n%s", t.send.Said())
+		measure.Say("mesh-recv printed:\n%s", t.recv.Said())
 	}
 	health, _ := l.health(context.WithoutCancel(ctx))
-	middle := t.outcome(done)
-	fmt.Printf("\n%d of %d outages; recovery at the median %.2f s. ", len(done), len(all), middle.Seconds())
-	if err = errors.Join(err, ended); err != nil {
+	median := t.outcome(done)
+	fmt.Printf("\n%d of %d outages; median recovery %s s. ", len(done), len(all), measure.Number(median, 2))
+	if err != nil {
 		fmt.Printf("FAILED: statuses %d and %d, %s.\n", t.send.Status(), t.recv.Status(), t.progress())
 		return err
 	}
 	fmt.Printf("Exit 0 at both ends after %.0f s, %d bytes, SHA-256 %s in and out.\n(%s)\n", t.wall().Seconds(), t.size, t.sink, health)
-	if len(done) > 0 && middle >= maxRecovery {
-		return fmt.Errorf("the median recovery is %.2f s, the bar is %.0f s", middle.Seconds(), maxRecovery.Seconds())
+	if median >= maxRecovery {
+		return fmt.Errorf("the median recovery is %.2f s, the bar is %.0f s", median, maxRecovery)
 	}
 	return nil
 }
 
-// endure lets all happen, spread evenly over the bytes, and returns what has.
-func endure(ctx context.Context, l *lab, t *transfer, all []outage) (done []outage, err error) {
-	for i := range all {
-		if err := t.reach(ctx, t.size*int64(i+1)/int64(len(all)+2)); err != nil {
-			return done, err
-		}
-		o := &all[i]
-		if err := o.happen(ctx, l, t); err != nil {
-			return done, fmt.Errorf("outage %d, %v at byte %d: %w", i+1, o, o.at, err)
-		}
-		done = all[:i+1]
-		o.recovery = recoveryAfter(t.seen.all(), o.healed)
-		say("outage %d of %d: %v at %d MiB, after %.0f s: recovery %.2f s", i+1, len(all), o, o.at>>20, o.healed.Seconds(), o.recovery.Seconds())
-	}
-	return done, nil
-}
-
-// outcome prints what was endured and returns the median recovery.
-func (t *transfer) outcome(done []outage) time.Duration {
-	if len(done) == 0 {
-		return 0
-	}
-	events := t.said("a")
+// outcome prints the outages and returns the median recovery in seconds, NaN if
+// there were none.
+func (t *transfer) outcome(done []outage) float64 {
+	events := t.job.Events("a")
 	rows := [][]string{{"#", "at MiB", "after s", "outage", "recovery s", "then via"}}
-	var recoveries []time.Duration
+	var recoveries measure.Figures
 	for i, o := range done {
+		via := ""
 		for _, e := range events { // the first after the recovery
 			if e.Via != "" && e.Time.Sub(t.seen.begin) > o.healed+o.recovery+time.Second {
-				o.via = e.Via
+				via = e.Via
 				break
 			}
 		}
-		recoveries = append(recoveries, o.recovery)
+		recoveries = append(recoveries, o.recovery.Seconds())
 		rows = append(rows, []string{
 			strconv.Itoa(i + 1), strconv.FormatInt(o.at>>20, 10), fmt.Sprintf("%.0f", o.healed.Seconds()), o.String(),
-			fmt.Sprintf("%.2f", o.recovery.Seconds()), o.via,
+			fmt.Sprintf("%.2f", o.recovery.Seconds()), via,
 		})
 	}
-	table.Write(os.Stdout, rows)
-	return median(recoveries)
-}
-
-// all is a copy of times.
-func (a *arrivals) all() []time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return append([]time.Duration(nil), a.times...)
-}
-
-// parseSize reads a number of bytes, KiB, MiB or GiB.
-func parseSize(text string) (int64, error) {
-	shift := 0
-	for unit, by := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
-		if number, ok := strings.CutSuffix(text, unit); ok {
-			text, shift = number, by
-		}
+	if len(done) > 0 {
+		measure.WriteTable(os.Stdout, rows)
 	}
-	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || n < 1 {
-		return 0, errors.New("want a number and KiB, MiB or GiB")
-	}
-	return n << shift, nil
+	return recoveries.Median()
 }

@@ -3,45 +3,42 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"mesh/scripts/internal/host"
+	"mesh/scripts/internal/measure"
 )
 
-// arrivals is what has come out at the receiver.
+// arrivals records what the receiver has put out.
 type arrivals struct {
 	begin time.Time
 
 	mu    sync.Mutex
 	total int64
-	times []time.Duration // since begin, when bytes came; 1 ms apart at least
-	wrong int64           // the offset of the first block that is not as sent, or -1
+	times []time.Duration // since begin, when bytes arrived; at least 1 ms apart
+	wrong int64           // the offset of the first block that differs from what was sent, or -1
 }
 
-// add counts n bytes that have just come.
+// add counts n bytes that have just arrived.
 func (a *arrivals) add(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.total += int64(n)
 	now := time.Since(a.begin)
-	if k := len(a.times); k == 0 || now-a.times[k-1] >= time.Millisecond {
+	if k := len(a.times); n > 0 && (k == 0 || now-a.times[k-1] >= time.Millisecond) {
 		a.times = append(a.times, now)
 	}
 }
 
-// now returns how much has come, and when the last of it did.
+// now returns how much has arrived, and when the last of it did.
 func (a *arrivals) now() (total int64, last time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -51,45 +48,55 @@ func (a *arrivals) now() (total int64, last time.Duration) {
 	return a.total, last
 }
 
-// transfer is one pipe from host a to host b whose every byte is compared
-// with what was sent.
+// all returns a copy of the times.
+func (a *arrivals) all() []time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]time.Duration(nil), a.times...)
+}
+
+// transfer is one pipe from host a to host b. Every byte is compared with what was
+// sent.
 type transfer struct {
-	m          meshEnds
+	job        measure.Job
 	size       int64
-	send, recv *host.Process
+	send, recv *measure.Process
 	seen       *arrivals
 	wg         sync.WaitGroup // of the feeder and the reader
 
-	source, sink string // SHA-256 of what went in and what came out, when wg is done
+	source, sink string // SHA-256 of input and output, valid after wg
 	feed, out    *os.File
 }
 
-// startTransfer starts both ends, with events in files, and returns when bytes
-// may flow. The transfer must be ended by end.
-func startTransfer(ctx context.Context, m meshEnds, size int64) (*transfer, error) {
-	m.recv = append([]string{"--events", m.events("b")}, m.recv...)
-	m.send = append([]string{"--events", m.events("a")}, m.send...)
-	out, w, err := os.Pipe()
+// startTransfer starts mesh-cat and mesh-recv with more flags, and returns when
+// both run. The transfer must be ended by end.
+func startTransfer(ctx context.Context, m measure.Mesh, j measure.Job, size measure.Size, sendFlags, recvFlags string) (*transfer, error) {
+	tool := m.Tool("", "mesh-cat --events EVENTS "+sendFlags+" PEER", "mesh-recv --events EVENTS "+recvFlags)
+	ends, err := tool.Open(j)
 	if err != nil {
 		return nil, err
 	}
-	t := &transfer{m: m, size: size, seen: &arrivals{wrong: -1}, out: out}
-	t.recv, err = m.startRecv(ctx, w)
-	w.Close()
+	out, stdout, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	t := &transfer{job: j, size: int64(size), seen: &arrivals{wrong: -1}, out: out}
+	t.recv, err = measure.Start(ctx, ends.Recv, nil, stdout)
+	stdout.Close()
 	if err != nil {
 		out.Close()
 		return nil, err
 	}
-	if err := t.recv.Await(ctx, m.ready); err != nil {
+	if err := t.recv.Await(ctx, func() bool { return ends.Ready(t.recv) }); err != nil {
 		t.recv.Stop()
 		out.Close()
 		return nil, fmt.Errorf("mesh-recv: %w", err)
 	}
-	input, feed, err := os.Pipe()
+	stdin, feed, err := os.Pipe()
 	if err == nil {
 		t.seen.begin = time.Now()
-		t.send, err = m.startSend(ctx, input)
-		input.Close()
+		t.send, err = measure.Start(ctx, ends.Send, stdin, nil)
+		stdin.Close()
 	}
 	if err != nil {
 		t.recv.Stop()
@@ -98,27 +105,25 @@ func startTransfer(ctx context.Context, m meshEnds, size int64) (*transfer, erro
 		return nil, err
 	}
 	t.feed = feed
-	t.wg.Go(func() { t.source = feedHashed(feed, size) })
+	t.wg.Go(func() { t.source = feedHashed(feed, t.size) })
 	t.wg.Go(func() { t.sink = readCompared(out, t.seen) })
 	return t, nil
 }
 
-func (m meshEnds) events(host string) string { return filepath.Join(m.dir, "events-"+host) }
-
-// feedHashed writes size random bytes to w, closes it and returns their
-// SHA-256, or nothing if not all were taken.
+// feedHashed writes size random bytes to w, closes it and returns their SHA-256,
+// or nothing if the writing failed.
 func feedHashed(w *os.File, size int64) string {
 	defer w.Close()
 	h := sha256.New()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, h)}, io.LimitReader(random(), size), make([]byte, blockBytes)); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, h)}, io.LimitReader(measure.Random(), size), make([]byte, blockBytes)); err != nil {
 		return ""
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// readCompared reads r to its end and returns the SHA-256 of what came.
+// readCompared reads r to its end and returns the SHA-256 of it.
 func readCompared(r *os.File, seen *arrivals) string {
-	h, want := sha256.New(), random()
+	h, want := sha256.New(), measure.Random()
 	got, expected := make([]byte, blockBytes), make([]byte, blockBytes)
 	var at int64
 	for {
@@ -140,7 +145,7 @@ func readCompared(r *os.File, seen *arrivals) string {
 	}
 }
 
-// reach waits until n bytes have come, or until they can't come any more.
+// reach waits until n bytes have arrived, or until an end has failed.
 func (t *transfer) reach(ctx context.Context, n int64) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -154,7 +159,7 @@ func (t *transfer) reach(ctx context.Context, n int64) error {
 		case <-t.recv.Done:
 			return fmt.Errorf("the receiver ended with %d: %w: %s", t.recv.Status(), t.recv.Err, t.progress())
 		case <-t.send.Done:
-			// The last bytes may still be on their way out of the receiver.
+			// After a success, the receiver may still have to put out the last bytes.
 			if t.send.Err != nil {
 				return fmt.Errorf("the sender ended with %d: %w: %s", t.send.Status(), t.send.Err, t.progress())
 			}
@@ -165,45 +170,51 @@ func (t *transfer) reach(ctx context.Context, n int64) error {
 
 func (t *transfer) progress() string {
 	total, last := t.seen.now()
-	return fmt.Sprintf("%d of %d bytes came, the last of them after %.1f s", total, t.size, last.Seconds())
+	return fmt.Sprintf("%d of %d bytes arrived, the last of them after %.1f s", total, t.size, last.Seconds())
 }
 
-// end waits for both ends, stops them if ctx ends first, and judges: an error
-// is anything but two statuses 0 and the same bytes.
-func (t *transfer) end(ctx context.Context) error {
-	var late error
-	for _, p := range []*host.Process{t.send, t.recv} {
+// stop waits for both ends and for the output. It stops the ends when ctx ends
+// first, and returns that as an error.
+func (t *transfer) stop(ctx context.Context) (err error) {
+	for _, p := range []*measure.Process{t.send, t.recv} {
 		select {
 		case <-p.Done:
 		case <-ctx.Done():
-			late = context.Cause(ctx)
+			err = fmt.Errorf("%w: %s", context.Cause(ctx), t.progress())
 		}
 	}
 	t.send.Stop()
 	t.recv.Stop()
-	t.out.SetReadDeadline(time.Now().Add(time.Second)) // what the pipe still holds
-	t.feed.SetWriteDeadline(time.Now())
+	t.out.SetReadDeadline(time.Now().Add(time.Second)) // for what the pipe still holds
+	if t.feed != nil {
+		t.feed.SetWriteDeadline(time.Now())
+	}
 	t.wg.Wait()
 	t.out.Close()
+	return err
+}
 
+// end stops t and checks it: both statuses must be 0, and the bytes the same.
+func (t *transfer) end(ctx context.Context) error {
+	late := t.stop(ctx)
 	if t.seen.wrong >= 0 {
 		return wrongBytes{fmt.Sprintf("a wrong byte came out, in the block at %d", t.seen.wrong)}
 	}
 	sent, received := t.send.Status(), t.recv.Status()
 	switch {
 	case (sent == 0 || received == 0) && (t.seen.total != t.size || t.source != t.sink):
-		return wrongBytes{fmt.Sprintf("statuses %d and %d, but %d of %d bytes came; SHA-256 %q and %q",
+		return wrongBytes{fmt.Sprintf("statuses %d and %d, but %d of %d bytes arrived; SHA-256 %q and %q",
 			sent, received, t.seen.total, t.size, t.source, t.sink)}
 	case late != nil:
-		return fmt.Errorf("%w: %s", late, t.progress())
+		return late
 	case sent != 0 || received != 0:
 		return fmt.Errorf("mesh-cat ended with %d (%v), mesh-recv with %d (%v); %s", sent, t.send.Err, received, t.recv.Err, t.progress())
 	}
-	return t.receipts()
+	return t.compareReceipts()
 }
 
-// wrongBytes is the one thing that must never be: wrong data, or a success
-// that is none.
+// wrongBytes is the one failure that must never happen: wrong data, or an exit
+// status of 0 without all data.
 type wrongBytes struct{ what string }
 
 func (w wrongBytes) Error() string { return "WRONG: " + w.what }
@@ -217,46 +228,18 @@ func (t *transfer) wall() time.Duration {
 	return last.Sub(t.seen.begin)
 }
 
-// event is what is used of a line of --events.
-type event struct {
-	Event  string
-	Time   time.Time
-	Via    string
-	BLAKE3 string
-	Bytes  int64
-}
-
-// said returns the events of a host.
-func (t *transfer) said(host string) []event { return readEvents(t.m.events(host)) }
-
-// readEvents reads the whole lines of a file of events.
-func readEvents(path string) (events []event) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var e event
-		if json.Unmarshal(lines.Bytes(), &e) == nil {
-			events = append(events, e)
-		}
-	}
-	return events
-}
-
-// receipts compares what both ends say of the bytes.
-func (t *transfer) receipts() error {
-	var all []event
+// compareReceipts compares the digests that the two ends have reported.
+func (t *transfer) compareReceipts() error {
+	var all []measure.Event
 	for _, host := range []string{"a", "b"} {
-		for _, e := range t.said(host) {
+		for _, e := range t.job.Events(host) {
 			if e.Event == "receipt" && e.Bytes == t.size {
 				all = append(all, e)
 			}
 		}
 	}
 	if len(all) != 2 || all[0].BLAKE3 != all[1].BLAKE3 {
-		return errors.New("the ends have no receipts, or not the same")
+		return errors.New("a receipt is missing, or the two differ")
 	}
 	return nil
 }

@@ -1,5 +1,4 @@
-// Package table prints figures as Markdown that also reads well as it is.
-package table
+package measure
 
 import (
 	"fmt"
@@ -8,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Write writes rows, of equal length, as a table. The first row is its head; what
-// stands in the first column begins at the left, and the figures behind it end at
-// the right.
-func Write(w io.Writer, rows [][]string) {
+// WriteTable prints an empty line and rows, all of the same length, as a
+// Markdown table whose columns are aligned. The first row is the head. The first
+// column is flush left, the others, which hold figures, are flush right.
+func WriteTable(w io.Writer, rows [][]string) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
@@ -25,15 +24,16 @@ func Write(w io.Writer, rows [][]string) {
 			rule[i] = rule[i][1:] + ":"
 		}
 	}
+	fmt.Fprintln(w)
 	for n, row := range rows {
-		line(w, row, widths)
+		writeRow(w, row, widths)
 		if n == 0 {
-			line(w, rule, widths)
+			writeRow(w, rule, widths)
 		}
 	}
 }
 
-func line(w io.Writer, cells []string, widths []int) {
+func writeRow(w io.Writer, cells []string, widths []int) {
 	for i, cell := range cells {
 		pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
 		if i == 0 {

@@ -1,19 +1,31 @@
-//go:build unix
-
-// Package host says what a measurement was made on, runs what is measured, and has
-// the sshd that it is measured beside.
-package host
+package measure
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 )
 
-// CPUModel returns the processor's name, or its architecture.
-func CPUModel() string {
+// Machine describes this machine and how busy it is. The load is the average of
+// the last minute: if it is not near 0, other programs share in the figures.
+func Machine() string {
+	load := "unknown"
+	averages, _ := os.ReadFile("/proc/loadavg")
+	if last, _, ok := strings.Cut(string(averages), " "); ok {
+		load = last
+	}
+	kernel := runtime.GOOS
+	if out, err := exec.Command("uname", "-sr").Output(); err == nil {
+		kernel = strings.TrimSpace(string(out))
+	}
+	return fmt.Sprintf("%s, %d cores, %s, %s; load %s before the start", cpuModel(), runtime.NumCPU(), kernel, runtime.Version(), load)
+}
+
+// cpuModel returns the processor's name, or its architecture.
+func cpuModel() string {
 	info, err := os.Open("/proc/cpuinfo")
 	if err != nil {
 		return runtime.GOARCH
@@ -25,24 +37,6 @@ func CPUModel() string {
 		}
 	}
 	return runtime.GOARCH
-}
-
-// Load is what others did here in the last minute: near 0 or the figures are theirs too.
-func Load() string {
-	averages, _ := os.ReadFile("/proc/loadavg")
-	if last, _, ok := strings.Cut(string(averages), " "); ok {
-		return last
-	}
-	return "unknown"
-}
-
-// Kernel returns the kernel's name and version.
-func Kernel() string {
-	out, err := exec.Command("uname", "-sr").Output()
-	if err != nil {
-		return runtime.GOOS
-	}
-	return strings.TrimSpace(string(out))
 }
 
 // FileSystem returns the type of the file system that holds dir.

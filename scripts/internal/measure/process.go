@@ -1,8 +1,9 @@
 //go:build unix
 
-package host
+package measure
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,36 +17,37 @@ import (
 )
 
 const (
-	// ReadyTimeout is how long what was started may take until it can be used.
+	// ReadyTimeout is how long a started process may take until it can be used.
 	ReadyTimeout = 10 * time.Second
 
-	stopTimeout  = 2 * time.Second
-	pollInterval = time.Millisecond
+	outputTimeout = 10 * time.Second
+	stopTimeout   = 2 * time.Second
+	pollInterval  = time.Millisecond
 )
 
-// Process is a started command, alone in its process group.
+// Process is a started command in a process group of its own.
 type Process struct {
 	Cmd   *exec.Cmd
 	Began time.Time
-	// Done is closed when the process has ended. Only then may Err, which has
-	// what it said on stderr, and Ended be read.
+	// Done is closed when the process has ended. Err, which includes its stderr,
+	// and Ended are valid from then on.
 	Done  <-chan struct{}
 	Err   error
 	Ended time.Time
 
-	words *os.File // its stderr: a file, since a child that it leaves behind would hold a pipe open
-	kill  context.CancelFunc
+	stderr *os.File // a file: children that outlive the process would hold a pipe open
+	kill   context.CancelFunc
 }
 
-// Start starts cmd. It is killed, with its group, when ctx ends. What it says is
-// kept, but for a cmd with a Stderr of its own.
+// Start starts cmd. When ctx ends, the whole process group is killed. Stderr is
+// kept for Said, unless cmd has a Stderr.
 func Start(ctx context.Context, cmd *exec.Cmd, stdin, stdout *os.File) (*Process, error) {
-	words, err := os.CreateTemp("", "mesh-measure-")
+	stderr, err := os.CreateTemp("", "mesh-measure-")
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Remove(words.Name()); err != nil {
-		return nil, errors.Join(err, words.Close())
+	if err := os.Remove(stderr.Name()); err != nil {
+		return nil, errors.Join(err, stderr.Close())
 	}
 	if stdin != nil { // a nil *os.File in an io.Reader is not nil
 		cmd.Stdin = stdin
@@ -54,14 +56,14 @@ func Start(ctx context.Context, cmd *exec.Cmd, stdin, stdout *os.File) (*Process
 		cmd.Stdout = stdout
 	}
 	if cmd.Stderr == nil {
-		cmd.Stderr = words
+		cmd.Stderr = stderr
 	}
 	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	done := make(chan struct{})
-	p := &Process{Cmd: cmd, Began: time.Now(), Done: done, words: words}
+	p := &Process{Cmd: cmd, Began: time.Now(), Done: done, stderr: stderr}
 	if err := cmd.Start(); err != nil {
-		return nil, errors.Join(err, words.Close())
+		return nil, errors.Join(err, stderr.Close())
 	}
 	ctx, p.kill = context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
@@ -77,19 +79,19 @@ func Start(ctx context.Context, cmd *exec.Cmd, stdin, stdout *os.File) (*Process
 	return p, nil
 }
 
-// Said is what p has said on stderr up to now.
+// Said returns what p has written to stderr so far.
 func (p *Process) Said() string {
-	said, _ := io.ReadAll(io.NewSectionReader(p.words, 0, math.MaxInt64))
+	said, _ := io.ReadAll(io.NewSectionReader(p.stderr, 0, math.MaxInt64))
 	return string(said)
 }
 
-// Wait returns when p has ended by itself or with its context.
+// Wait waits until p has ended, by itself or because its context has.
 func (p *Process) Wait() error {
 	<-p.Done
 	return p.Err
 }
 
-// Status waits, and is what p has ended with, as a shell says it.
+// Status waits until p has ended and returns its exit status as a shell does.
 func (p *Process) Status() int {
 	<-p.Done
 	if ws, ok := p.Cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
@@ -98,7 +100,7 @@ func (p *Process) Status() int {
 	return p.Cmd.ProcessState.ExitCode()
 }
 
-// Stop ends p, kindly at first, and waits for it.
+// Stop ends p with SIGTERM, after 2 s with SIGKILL for its group, and waits.
 func (p *Process) Stop() {
 	select {
 	case <-p.Done:
@@ -113,8 +115,8 @@ func (p *Process) Stop() {
 	<-p.Done
 }
 
-// Await returns when ready says so, or when that can no longer be; it waits
-// ReadyTimeout at most.
+// Await waits until ready returns true. It fails when p ends before that, when
+// ctx ends, and after ReadyTimeout.
 func (p *Process) Await(ctx context.Context, ready func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, ReadyTimeout)
 	defer cancel()
@@ -130,4 +132,20 @@ func (p *Process) Await(ctx context.Context, ready func() bool) error {
 		}
 	}
 	return nil
+}
+
+// Output runs cmd, for 10 s at most, and returns its stdout.
+func Output(ctx context.Context, cmd *exec.Cmd) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, outputTimeout)
+	defer cancel()
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	p, err := Start(ctx, cmd, nil, nil)
+	if err != nil {
+		return "", err
+	}
+	if err := p.Wait(); err != nil {
+		return "", fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
+	}
+	return out.String(), nil
 }

@@ -1,0 +1,152 @@
+package measure
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Flags are the flags of a program or of one of its parts, written --name.
+type Flags struct {
+	*flag.FlagSet
+	text string
+}
+
+// NewFlags returns flags without any flag. The help begins with text, whose
+// first line is the synopsis.
+func NewFlags(text string) *Flags {
+	f := &Flags{FlagSet: flag.NewFlagSet("", flag.ContinueOnError), text: strings.TrimSpace(text)}
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	return f
+}
+
+// Parse reads args and returns the operands, which may stand among the flags.
+// A request for help prints it and returns flag.ErrHelp.
+func (f *Flags) Parse(args []string) (operands []string, err error) {
+	for {
+		if err := f.FlagSet.Parse(args); errors.Is(err, flag.ErrHelp) {
+			f.help(os.Stdout)
+			return nil, err
+		} else if err != nil {
+			words := strings.NewReplacer("flag -", "flag --", ": -", ": --").Replace(err.Error())
+			return nil, UsageError{fmt.Errorf("%s; --help lists the flags", words)}
+		}
+		if f.NArg() == 0 {
+			return operands, nil
+		}
+		operands, args = append(operands, f.Arg(0)), f.Args()[1:]
+	}
+}
+
+// ParseAll is Parse for a program without operands.
+func (f *Flags) ParseAll(args []string) error {
+	operands, err := f.Parse(args)
+	if err == nil && len(operands) > 0 {
+		err = UsageError{fmt.Errorf("unexpected argument %q; --help shows the usage", operands[0])}
+	}
+	return err
+}
+
+func (f *Flags) help(w io.Writer) {
+	fmt.Fprintf(w, "%s\n\nFlags:\n", f.text)
+	f.VisitAll(func(one *flag.Flag) {
+		value, usage := flag.UnquoteUsage(one)
+		if one.DefValue != "" && one.DefValue != "false" {
+			usage += " (default " + one.DefValue + ")"
+		}
+		fmt.Fprintf(w, "  --%-20s %s\n", strings.TrimSpace(one.Name+" "+value), usage)
+	})
+}
+
+// Size is a flag's value in bytes, given with or without KiB, MiB or GiB.
+type Size int64
+
+var units = []struct {
+	name  string
+	bytes Size
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}}
+
+// Set parses text; the flag package calls it.
+func (s *Size) Set(text string) error {
+	for _, unit := range units {
+		number, ok := strings.CutSuffix(text, unit.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(number, 10, 32)
+		if err != nil || n < 1 {
+			break
+		}
+		*s = Size(n) * unit.bytes
+		return nil
+	}
+	return errors.New("want a size such as 512, 64KiB, 16MiB or 2GiB")
+}
+
+// String writes s in the largest unit that divides it.
+func (s *Size) String() string {
+	for _, unit := range units {
+		if *s != 0 && *s%unit.bytes == 0 {
+			return fmt.Sprintf("%d%s", *s/unit.bytes, unit.name)
+		}
+	}
+	return ""
+}
+
+// MiB is s in mebibytes.
+func (s Size) MiB() float64 { return float64(s) / (1 << 20) }
+
+// Count is a flag's value that is 1 or more.
+type Count int
+
+// Set parses text; the flag package calls it.
+func (c *Count) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return errors.New("want a whole number, 1 or more")
+	}
+	*c = Count(n)
+	return nil
+}
+
+func (c *Count) String() string { return strconv.Itoa(int(*c)) }
+
+// Names is a flag's value: words with commas between them.
+type Names []string
+
+// Set parses text; the flag package calls it.
+func (l *Names) Set(text string) error {
+	*l = strings.Split(text, ",")
+	return nil
+}
+
+func (l *Names) String() string { return strings.Join(*l, ",") }
+
+// Numbers is a flag's value: numbers, none negative, with commas between them.
+type Numbers []float64
+
+// Set parses text; the flag package calls it.
+func (l *Numbers) Set(text string) error {
+	*l = nil
+	for word := range strings.SplitSeq(text, ",") {
+		n, err := strconv.ParseFloat(word, 64)
+		if err != nil || !(n >= 0) {
+			return errors.New("want numbers from 0, with commas between them")
+		}
+		*l = append(*l, n)
+	}
+	return nil
+}
+
+func (l *Numbers) String() string {
+	words := make([]string, len(*l))
+	for i, n := range *l {
+		words[i] = strconv.FormatFloat(n, 'f', -1, 64)
+	}
+	return strings.Join(words, ",")
+}
