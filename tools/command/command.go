@@ -1,5 +1,5 @@
-// Package command runs the CMD of a tool, and makes a source of its standard
-// output and a sink of its standard input.
+// Package command runs the CMD of a tool. Its standard output can be the source of a
+// pipe, and its standard input the sink.
 package command
 
 import (
@@ -18,42 +18,41 @@ import (
 	"mesh/proto"
 )
 
-// stopGrace is how long a command may take to end itself after SIGTERM.
+// stopGrace is the time between SIGTERM and SIGKILL.
 const stopGrace = 2 * time.Second
 
-// Options say what a command gets.
+// Options describe what a command gets.
 type Options struct {
-	// Stdin is its standard input, as an [*os.File] handed to it as it is. Nil
-	// makes a pipe, which [Process.Sink] writes to.
+	// Stdin is the standard input. The command inherits an [*os.File] as it is. Nil
+	// makes a pipe that [Process.Sink] writes to.
 	Stdin io.Reader
-	// Stdout is its standard output, an [*os.File] too. Nil makes a pipe, which
+	// Stdout is the standard output, inherited likewise. Nil makes a pipe that
 	// [Process.Source] reads.
 	Stdout io.Writer
-	// Stderr is its standard error.
+	// Stderr is the standard error.
 	Stderr io.Writer
 	// Env is added to the environment of this process, less the variables that
 	// [child.Environ] leaves out.
 	Env []string
-	// Group gives it a process group of its own, so that [Process.Stop] also
-	// ends what it has started. A command that may read the terminal must not
-	// have one.
+	// Group puts the command into a process group of its own, so that [Process.Stop]
+	// also ends the processes that it started. A command that reads the terminal
+	// must stay in the group of this process.
 	Group bool
 }
 
-// Process is a command that runs, or has run.
+// Process is a started command.
 type Process struct {
 	cmd    *exec.Cmd
 	group  bool
-	stdin  *os.File // the end that we write; nil if it has its own
-	stdout *os.File // the end that we read
-	ended  chan struct{}
-	status int // valid once ended is closed
+	stdin  *os.File      // the writing end of the pipe; nil with Options.Stdin
+	stdout *os.File      // the reading end of the pipe; nil with Options.Stdout
+	ended  chan struct{} // closed by wait
+	status int           // valid once ended is closed
 	once   sync.Once
-	killed atomic.Bool // by end, before its own end
+	killed atomic.Bool // terminate ended the command
 }
 
-// Check reports whether cmd can be found, so that a mistyped one is told before
-// a peer is there.
+// Check returns an error if cmd cannot be found. Call it before waiting for a peer.
 func Check(cmd []string) error {
 	if _, err := exec.LookPath(cmd[0]); err != nil {
 		return runError(cmd, err)
@@ -61,7 +60,7 @@ func Check(cmd []string) error {
 	return nil
 }
 
-// Start starts cmd. Call [Process.Stop] in the end.
+// Start starts cmd. ctx does not stop it: the caller calls [Process.Stop].
 func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
@@ -69,8 +68,8 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 	p := &Process{cmd: exec.Command(cmd[0], cmd[1:]...), group: o.Group, ended: make(chan struct{})}
 	p.cmd.Env = child.Environ(os.Environ(), o.Env...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = o.Stdin, o.Stdout, o.Stderr
-	var theirs []*os.File
-	pipeFor := func(ours **os.File, give func(*os.File), reads bool) error {
+	var inherited []*os.File // closed once the command has them
+	pipeFor := func(own **os.File, give func(*os.File), reads bool) error {
 		r, w, err := os.Pipe()
 		if err != nil {
 			return err
@@ -78,9 +77,9 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 		if reads {
 			r, w = w, r
 		}
-		*ours = r
+		*own = r
 		give(w)
-		theirs = append(theirs, w)
+		inherited = append(inherited, w)
 		return nil
 	}
 	var err error
@@ -96,7 +95,7 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 		}
 		err = p.cmd.Start()
 	}
-	for _, f := range theirs {
+	for _, f := range inherited {
 		f.Close()
 	}
 	if err != nil {
@@ -107,8 +106,8 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 	return p, nil
 }
 
-// Run runs cmd with nothing to read, and returns its exit status. If ctx ends
-// before it does, it is ended, and the cause is the error.
+// Run runs cmd with an empty standard input and returns its exit status. If ctx ends
+// first, Run stops the command and returns the cause.
 func Run(ctx context.Context, cmd []string, o Options) (status int, err error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -125,7 +124,7 @@ func Run(ctx context.Context, cmd []string, o Options) (status int, err error) {
 	case <-p.ended:
 		return p.status, nil
 	case <-ctx.Done():
-		p.end()
+		p.terminate()
 		return 0, context.Cause(ctx)
 	}
 }
@@ -139,19 +138,19 @@ func runError(cmd []string, err error) error {
 
 func (p *Process) wait() {
 	defer close(p.ended)
-	_ = p.cmd.Wait() // the state says it all
+	_ = p.cmd.Wait() // ProcessState has the result
 	p.status = status(p.cmd.ProcessState)
 }
 
-// Status waits for the command's end and returns its exit status, 128+n for
+// Status waits for the end of the command and returns its exit status, 128+n for
 // signal n.
 func (p *Process) Status() int {
 	<-p.ended
 	return p.status
 }
 
-// OwnStatus is the exit status of a command that ended by itself; 0 if Stop
-// ended it, or it still runs.
+// OwnStatus returns the exit status of a command that ended by itself. It is 0 if Stop
+// ended the command, or the command still runs.
 func (p *Process) OwnStatus() int {
 	select {
 	case <-p.ended:
@@ -163,16 +162,16 @@ func (p *Process) OwnStatus() int {
 	return 0
 }
 
-// Source is what the command prints, and its exit status.
+// Source returns the output of the command as a source. Its status is the exit status.
 func (p *Process) Source() *pipe.Source { return &pipe.Source{Reader: p.stdout, Status: p.Status} }
 
-// Sink is the command's input. Its end is shown to the command only if all
-// arrived and the producer did not fail; else [Process.Stop] ends the command
-// first, so that it never takes a part for the whole.
+// Sink returns the input of the command as a sink. The command sees the end of its
+// input only if all of it arrived and the producer succeeded. In any other case
+// [Process.Stop] ends the command first, so that it never takes a part for the whole.
 func (p *Process) Sink() *pipe.Sink {
 	return &pipe.Sink{Writer: p.stdin, Gone: p.ended, Finish: func(status int) error {
 		if status != 0 {
-			p.end() // not Stop: what it has printed is still being read
+			p.terminate() // not Stop: the output is still being read
 			return nil
 		}
 		if err := p.stdin.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
@@ -182,9 +181,9 @@ func (p *Process) Sink() *pipe.Sink {
 	}}
 }
 
-// LastSink is the command's input where nothing of its output goes to the peer,
-// so that its exit status can't follow that. What it prints is dropped, and the
-// sender is told of the end only when the command has ended with 0.
+// LastSink is [Process.Sink] for a command whose output does not go to the peer, so
+// that no exit status can follow the output. The output is discarded. The sender gets
+// its acknowledgement after the command has ended with status 0.
 func (p *Process) LastSink() *pipe.Sink {
 	go func() { _, _ = io.Copy(io.Discard, p.stdout) }() // ends with the command, or with Stop
 	sink := p.Sink()
@@ -204,18 +203,18 @@ func (p *Process) LastSink() *pipe.Sink {
 	return sink
 }
 
-// CloseInput shows the command an end of input, where the peer sends none.
+// CloseInput ends the input of the command, for a peer that sends nothing.
 func (p *Process) CloseInput() { _ = p.stdin.Close() }
 
-// Stop ends the command if it still runs, SIGTERM first, and closes its pipes.
-// It blocks until the command has ended. It may be called more than once.
+// Stop ends the command if it still runs, first with SIGTERM, and closes its pipes. It
+// returns when the command has ended. It may be called more than once.
 func (p *Process) Stop() {
-	p.end()
+	p.terminate()
 	p.closePipes()
 }
 
-// end ends the command if it still runs, and leaves its pipes open.
-func (p *Process) end() {
+// terminate ends the command if it still runs, and leaves its pipes open.
+func (p *Process) terminate() {
 	p.once.Do(func() {
 		select {
 		case <-p.ended:
@@ -223,14 +222,14 @@ func (p *Process) end() {
 		default:
 		}
 		p.killed.Store(true)
-		terminate(p.cmd.Process, p.group)
+		askToEnd(p.cmd.Process, p.group)
 		timer := time.NewTimer(stopGrace)
 		defer timer.Stop()
 		select {
 		case <-p.ended:
 		case <-timer.C:
 		}
-		kill(p.cmd.Process, p.group) // what it has started may live on
+		kill(p.cmd.Process, p.group) // the rest of its group may still run
 		<-p.ended
 	})
 }

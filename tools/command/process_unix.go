@@ -10,11 +10,11 @@ import (
 
 func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-func terminate(p *os.Process, group bool) { signal(p, group, syscall.SIGTERM) }
+func askToEnd(p *os.Process, group bool) { signal(p, group, syscall.SIGTERM) }
 
 func kill(p *os.Process, group bool) { signal(p, group, syscall.SIGKILL) }
 
-// signal fails only when there is nobody left to signal.
+// signal fails only if the process or the group has ended.
 func signal(p *os.Process, group bool, s syscall.Signal) {
 	if group {
 		_ = syscall.Kill(-p.Pid, s)

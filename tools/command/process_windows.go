@@ -9,8 +9,8 @@ import (
 
 func ownGroup(*exec.Cmd) {}
 
-// terminate does what there is: Windows has no SIGTERM.
-func terminate(p *os.Process, _ bool) { _ = p.Kill() }
+// askToEnd kills the process: Windows has no SIGTERM.
+func askToEnd(p *os.Process, _ bool) { _ = p.Kill() }
 
 func kill(p *os.Process, _ bool) { _ = p.Kill() }
 

@@ -1,5 +1,5 @@
-// Package config reads config.toml: which keys it may have and of which type is
-// for the caller to say, and every mistake is told with its file and line.
+// Package config reads config.toml. The caller gives the keys and their types. Every
+// error names the file, the line and the key.
 package config
 
 import (
@@ -18,14 +18,14 @@ import (
 	"mesh/proto"
 )
 
-// maxBytes bounds the file.
+// maxBytes limits the size of the file.
 const maxBytes = 1 << 20
 
 // Kind is the type of a key's value.
 type Kind int
 
-// The kinds. A Size is a number or a text such as "16M"; a Count is a number, or
-// true for 1.
+// The kinds. A Size is a number or a text like "16M". A Count is a number, or true
+// for 1.
 const (
 	Text Kind = iota
 	Number
@@ -35,17 +35,19 @@ const (
 	List
 )
 
-// String returns what a person calls it.
+// String returns the kind as errors call it.
 func (k Kind) String() string {
 	return [...]string{"a text", "a number", "true or false", "a number or a text", "a number, true or false", "a list of texts"}[k]
 }
 
-// Value is what a key is set to.
+// Value is the value of a key.
 type Value struct {
-	// Words is its text; of a list, that of each element.
+	// Words is the value as text. A list has one word for each element.
 	Words []string
-	// Key is its whole name, such as inbox.max-size, and At the file and line.
-	Key, At string
+	// Key is the whole name of the key, for example inbox.max-size.
+	Key string
+	// At is the file and the line: config.toml:12.
+	At string
 }
 
 // Errorf returns an error with code [proto.Config] that names file, line and key.
@@ -53,7 +55,7 @@ func (v Value) Errorf(format string, args ...any) error {
 	return proto.Errorf(proto.Config, "%s: %s: %w", v.At, v.Key, fmt.Errorf(format, args...))
 }
 
-// File is a config.toml that was read. The zero value is one with nothing in it.
+// File holds the values of a config.toml. The zero value has none.
 type File struct {
 	values map[string]Value
 	tables []Value
@@ -65,8 +67,9 @@ func (f *File) Lookup(key string) (Value, bool) {
 	return v, ok
 }
 
-// Tables returns the tables directly below another, such as the [peers.NAME] in
-// peers, in the order of their first lines. The word of each is its own name.
+// Tables returns the tables directly below the table in, for example each
+// [peers.NAME] below peers, in the order of their first lines. The word of each is
+// its own name.
 func (f *File) Tables(in string) []Value {
 	var found []Value
 	for _, t := range f.tables {
@@ -77,8 +80,9 @@ func (f *File) Tables(in string) []Value {
 	return found
 }
 
-// Load reads the file at path, as [Parse] does; one that is not there has nothing
-// in it. A file that others may write is refused, since it may say what is run.
+// Load reads the file at path as [Parse] does. A file that does not exist has no
+// values. A file that other users may write is refused, because it may name commands
+// to run.
 func Load(path string, keys map[string]Kind) (*File, error) {
 	text, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -90,7 +94,7 @@ func Load(path string, keys map[string]Kind) (*File, error) {
 	return Parse(path, text, keys)
 }
 
-// Parse reads the text of the file that errors call path. In a key of keys, "*" is
+// Parse reads text; errors call the file path. A part "*" of a key in keys stands for
 // any name. Errors have code [proto.Config].
 func Parse(path string, text []byte, keys map[string]Kind) (*File, error) {
 	var tree map[string]any
@@ -113,7 +117,7 @@ func read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() { // opening a FIFO would wait for its writer
+	if !info.Mode().IsRegular() { // opening a FIFO would wait for a writer
 		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
 	f, err := os.Open(path)
@@ -134,8 +138,8 @@ func read(path string) ([]byte, error) {
 	return text, err
 }
 
-// loader is one run of [Load]. The tree has what the keys are set to, the walk
-// finds where.
+// loader is one run of [Parse]. The values come from the tree. The walk over the
+// syntax finds their lines.
 type loader struct {
 	path string
 	keys map[string]Kind
@@ -152,12 +156,12 @@ func (l *loader) walk(text []byte) error {
 		name, line := nameOf(&p, e, text)
 		switch e.Kind {
 		case unstable.KeyValue:
-			if err := l.value(&p, append(slices.Clone(table), name...), line, e.Value(), text); err != nil {
+			if err := l.addValue(&p, append(slices.Clone(table), name...), line, e.Value(), text); err != nil {
 				return err
 			}
 		case unstable.Table, unstable.ArrayTable:
 			table = name
-			if err := l.table(table, line); err != nil {
+			if err := l.addTable(table, line); err != nil {
 				return err
 			}
 		}
@@ -179,7 +183,9 @@ func nameOf(p *unstable.Parser, e *unstable.Node, text []byte) (name []string, l
 
 func (l *loader) at(line int) string { return fmt.Sprintf("%s:%d", l.path, line) }
 
-func (l *loader) table(name []string, line int) error {
+// addTable adds the table called name, unless it is there already. It refuses a table
+// that no key is in.
+func (l *loader) addTable(name []string, line int) error {
 	t := Value{Words: name[len(name)-1:], Key: dotted(name), At: l.at(line)}
 	for key := range l.keys {
 		if parts := strings.Split(key, "."); len(parts) > len(name) && matches(parts[:len(name)], name) {
@@ -192,27 +198,28 @@ func (l *loader) table(name []string, line int) error {
 	return proto.Errorf(proto.Config, "%s: unknown table [%s]", t.At, t.Key)
 }
 
-// matches reports whether a name is that of the parts of a key of keys.
+// matches reports whether name has the parts of a key, where "*" stands for any part.
 func matches(parts, name []string) bool {
 	return slices.EqualFunc(parts, name, func(part, n string) bool { return part == n || part == "*" })
 }
 
-func (l *loader) value(p *unstable.Parser, name []string, line int, n *unstable.Node, text []byte) error {
+// addValue adds the value of the key called name, or all values of an inline table.
+func (l *loader) addValue(p *unstable.Parser, name []string, line int, n *unstable.Node, text []byte) error {
 	if n.Kind == unstable.InlineTable {
-		if err := l.table(name, line); err != nil {
+		if err := l.addTable(name, line); err != nil {
 			return err
 		}
 		for it := n.Children(); it.Next(); {
 			kv := it.Node()
 			inner, line := nameOf(p, kv, text)
-			if err := l.value(p, append(slices.Clone(name), inner...), line, kv.Value(), text); err != nil {
+			if err := l.addValue(p, append(slices.Clone(name), inner...), line, kv.Value(), text); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	for i := 1; i < len(name); i++ { // peers.bob.via makes a table of bob, too
-		if err := l.table(name[:i], line); err != nil {
+	for i := 1; i < len(name); i++ { // peers.bob.via defines the table peers.bob too
+		if err := l.addTable(name[:i], line); err != nil {
 			return err
 		}
 	}
@@ -222,7 +229,7 @@ func (l *loader) value(p *unstable.Parser, name []string, line int, n *unstable.
 			continue
 		}
 		var ok bool
-		if v.Words, ok = words(l.find(name), kind); !ok {
+		if v.Words, ok = words(l.treeValue(name), kind); !ok {
 			return v.Errorf("want %s", kind)
 		}
 		l.file.values[v.Key] = v
@@ -231,11 +238,13 @@ func (l *loader) value(p *unstable.Parser, name []string, line int, n *unstable.
 	return v.Errorf("unknown key")
 }
 
-func (l *loader) find(name []string) any {
+// treeValue returns the value of the key called name, or nil if the key is in a list
+// of tables.
+func (l *loader) treeValue(name []string) any {
 	var at any = l.tree
 	for _, n := range name {
 		table, ok := at.(map[string]any)
-		if !ok { // in a list of tables
+		if !ok {
 			return nil
 		}
 		at = table[n]
@@ -243,8 +252,8 @@ func (l *loader) find(name []string) any {
 	return at
 }
 
-// words returns the text of a value, if it is of a kind.
-func words(value any, kind Kind) ([]string, bool) {
+// words returns a value as text. ok is false if the value is not of the kind.
+func words(value any, kind Kind) (text []string, ok bool) {
 	switch v := value.(type) {
 	case string:
 		return []string{v}, kind == Text || kind == Size
@@ -266,7 +275,7 @@ func words(value any, kind Kind) ([]string, bool) {
 	return nil, false
 }
 
-// dotted is a name as messages show it; keys of ours have no dots in their parts.
+// dotted returns a name as errors show it. Parts of known keys have no dots.
 func dotted(name []string) string {
 	return proto.EscapeText(strings.Join(name, "."))
 }

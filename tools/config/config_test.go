@@ -63,7 +63,7 @@ carol = { via = "auto" }
 	}
 }
 
-// Every mistake is told with its line, and with the key if there is one.
+// Every error has the line, and the key if there is one.
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ text, want string }{

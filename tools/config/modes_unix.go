@@ -9,14 +9,14 @@ import (
 	"syscall"
 )
 
-// othersMayWrite says why others than this user and root may write a file, and what
-// to do about it, or "".
+// othersMayWrite returns why users other than this one and root may write the file,
+// and what to do about it. It returns "" if they may not.
 func othersMayWrite(info fs.FileInfo) string {
 	if perm := info.Mode().Perm(); perm&0o022 != 0 {
-		return fmt.Sprintf("others may write it (mode %04o): run chmod go-w on it", perm)
+		return fmt.Sprintf("other users may write it (mode %04o): run chmod go-w on it", perm)
 	}
 	if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Uid != 0 && int(s.Uid) != os.Geteuid() {
-		return fmt.Sprintf("others may write it: it belongs to user %d", s.Uid)
+		return fmt.Sprintf("another user may write it: it belongs to user %d", s.Uid)
 	}
 	return ""
 }

@@ -2,5 +2,5 @@ package config
 
 import "io/fs"
 
-// othersMayWrite: modes say nothing here.
+// othersMayWrite returns "": the mode of a file says nothing about that on Windows.
 func othersMayWrite(fs.FileInfo) string { return "" }
