@@ -1,0 +1,77 @@
+package disk
+
+import (
+	"io/fs"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
+)
+
+// anonymous is a file without a name: O_TMPFILE of open(2). Giving it one takes
+// less time than changing one, and a process that is killed leaves nothing of it
+// behind.
+type anonymous struct {
+	fd     int
+	isOpen bool
+}
+
+// anonymousOpen counts the anonymous files of this process. Each holds a
+// descriptor until it is closed.
+var anonymousOpen atomic.Int64
+
+// anonymousShare says which part of its descriptors a process may use for
+// anonymous files: a quarter.
+const anonymousShare = 4
+
+// canMakeAnonymous reports whether anonymous files in a folder can be created and
+// named. Not every file system and kernel can. It tries it, with a temporary name.
+func canMakeAnonymous(in *Folder, temp string) bool {
+	a, err := writeAnonymous(in, 0o600, 0, nil)
+	if err != nil {
+		return false
+	}
+	defer a.close()
+	return a.link(in, temp) == nil && in.root.Remove(temp) == nil
+}
+
+// mayOpenAnonymous reports whether this process has a descriptor for one more.
+func mayOpenAnonymous() bool {
+	var most unix.Rlimit
+	return unix.Getrlimit(unix.RLIMIT_NOFILE, &most) == nil && uint64(anonymousOpen.Load()) < most.Cur/anonymousShare
+}
+
+// writeAnonymous writes a whole file that can get a name in a folder.
+func writeAnonymous(in *Folder, perm fs.FileMode, mtime int64, data []byte) (a anonymous, err error) {
+	err = rawfd.Control(in.dir, func(at uintptr) error {
+		const flags = unix.O_WRONLY | unix.O_TMPFILE | unix.O_CLOEXEC
+		fd, err := retryInterrupted(func() (int, error) { return unix.Openat(int(at), ".", flags, uint32(perm)) })
+		if err != nil {
+			return err
+		}
+		if err = writeAll(fd, data); err == nil {
+			err = unix.UtimesNanoAt(fd, "", timesOf(mtime), unix.AT_EMPTY_PATH)
+		}
+		if err != nil {
+			_ = unix.Close(fd)
+			return err
+		}
+		a = anonymous{fd, true}
+		anonymousOpen.Add(1)
+		return nil
+	})
+	return a, err
+}
+
+// link gives the file a name in a folder. If that exists, the error is EEXIST.
+func (a anonymous) link(in *Folder, name string) error {
+	return rawfd.Control(in.dir, func(at uintptr) error { return unix.Linkat(a.fd, "", int(at), name, unix.AT_EMPTY_PATH) })
+}
+
+func (a anonymous) sync() error { return unix.Fsync(a.fd) }
+
+func (a anonymous) close() {
+	anonymousOpen.Add(-1)
+	_ = unix.Close(a.fd)
+}

@@ -1,0 +1,26 @@
+//go:build !windows
+
+package disk
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
+)
+
+// lock locks an open file with flock until it is closed. It does not wait: it
+// fails if the file is locked.
+func lock(f *os.File) error {
+	return rawfd.Control(f, func(fd uintptr) error { return unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) })
+}
+
+// isOwnedAlone reports whether a regular file belongs to this user and has one
+// name, so that writing to it changes nothing else.
+func isOwnedAlone(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.Mode().IsRegular() && s.Nlink == 1 && int(s.Uid) == os.Geteuid()
+}

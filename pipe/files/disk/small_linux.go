@@ -1,0 +1,120 @@
+package disk
+
+import (
+	"io/fs"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
+)
+
+// writeNamed writes a file whole under a name that must not exist. If it fails,
+// there is no such file.
+func writeNamed(in *Folder, name string, perm fs.FileMode, mtime int64, data []byte) error {
+	return rawfd.Control(in.dir, func(at uintptr) error {
+		const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+		fd, err := retryInterrupted(func() (int, error) { return unix.Openat(int(at), name, flags, uint32(perm|0o600)) })
+		if err != nil {
+			return err
+		}
+		err = writeAll(fd, data)
+		if err == nil {
+			err = restrictDescriptor(fd, perm)
+		}
+		if cerr := unix.Close(fd); err == nil {
+			err = cerr
+		}
+		if err == nil {
+			err = unix.UtimesNanoAt(int(at), name, timesOf(mtime), unix.AT_SYMLINK_NOFOLLOW)
+		}
+		if err != nil {
+			_ = unix.Unlinkat(int(at), name, 0)
+		}
+		return err
+	})
+}
+
+// timesOf returns the argument of utimensat for a modification time in
+// nanoseconds since 1970. It leaves the access time alone.
+func timesOf(mtime int64) []unix.Timespec {
+	return []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(mtime)}
+}
+
+func writeAll(fd int, data []byte) error {
+	for len(data) > 0 {
+		n, err := retryInterrupted(func() (int, error) { return unix.Write(fd, data) })
+		if err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+// restrictDescriptor takes the permissions away from a new file that perm lacks
+// and that we needed to write it.
+func restrictDescriptor(fd int, perm fs.FileMode) error {
+	if perm&0o600 == 0o600 {
+		return nil
+	}
+	var s unix.Stat_t
+	if err := unix.Fstat(fd, &s); err != nil {
+		return err
+	}
+	return unix.Fchmod(fd, s.Mode&uint32(perm))
+}
+
+// ReadUnchanged reads a whole file in the folder into buf, which must have room
+// for one byte more than Lstat found. If the file is not what Lstat found, the
+// error is [ErrChanged].
+func (f *Folder) ReadUnchanged(name string, found fs.FileInfo, buf []byte) (data []byte, err error) {
+	err = rawfd.Control(f.dir, func(at uintptr) error {
+		const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+		fd, err := retryInterrupted(func() (int, error) { return unix.Openat(int(at), name, flags, 0) })
+		if err == unix.ENOENT || err == unix.ELOOP {
+			return ErrChanged
+		}
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		n, err := readFull(fd, buf[:found.Size()])
+		if err != nil {
+			return err
+		}
+		var now unix.Stat_t
+		if err := unix.Fstat(fd, &now); err != nil {
+			return err
+		}
+		was, ok := found.Sys().(*syscall.Stat_t)
+		if !ok || n != int(found.Size()) || now.Mode&unix.S_IFMT != unix.S_IFREG || now.Dev != was.Dev || now.Ino != was.Ino ||
+			now.Size != was.Size || now.Mtim.Nano() != was.Mtim.Nano() {
+			return ErrChanged
+		}
+		data = buf[:n]
+		return nil
+	})
+	return data, err
+}
+
+// readFull reads until p is full or the file ends.
+func readFull(fd int, p []byte) (n int, err error) {
+	for n < len(p) {
+		m, err := retryInterrupted(func() (int, error) { return unix.Read(fd, p[n:]) })
+		if err != nil || m == 0 {
+			return n, err
+		}
+		n += m
+	}
+	return n, nil
+}
+
+// retryInterrupted repeats a call that a signal has interrupted.
+func retryInterrupted(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); err != unix.EINTR {
+			return n, err
+		}
+	}
+}
