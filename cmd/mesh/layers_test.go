@@ -16,6 +16,9 @@ var below = map[string][]string{
 	"mesh/pipe":  {"mesh/tools", "mesh/cmd"},
 	"mesh/tools": {"mesh/cmd"},
 
+	"mesh/pipe/files/disk":    {"mesh/pipe", "mesh/proto/wire"},
+	"mesh/pipe/files/archive": {"mesh/pipe"},
+
 	"mesh/pipe/term/share": {"mesh/pipe/term/console", "mesh/pipe/term/pty", "mesh/pipe/term/draw", "mesh/pipe/term/view"},
 }
 
@@ -123,6 +126,9 @@ func TestBreach(t *testing.T) {
 		{"mesh/proto/link", "mesh/pipe", true},
 		{"mesh/proto", "mesh/tools/cmdline", true},
 		{"mesh/pipe/files", "mesh/tools/cat", true},
+		{"mesh/pipe/files/disk", "mesh/pipe/files", true},
+		{"mesh/pipe/files/disk", "mesh/proto/wire", true},
+		{"mesh/pipe/files", "mesh/pipe/files/disk", false},
 		{"mesh/pipe", "github.com/urfave/cli/v2", true},
 		{"mesh/pipe", "github.com/quic-go/quic-go", true},
 		{"mesh/pipe", "mesh/proto/link", false},

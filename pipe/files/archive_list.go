@@ -16,18 +16,18 @@ import (
 	"mesh/proto/wire"
 )
 
-// maxDirectoryBytes bounds what is read of a zip to know what it holds.
+// maxDirectoryBytes bounds what is read of a zip to list it.
 const maxDirectoryBytes = 256 << 20
 
-// listZip takes the members of a zip from the directory at its end.
-func (a *archive) listZip() error {
+// listZip lists a zip from the directory at its end.
+func (a *archiveReader) listZip() error {
 	r := &boundedReaderAt{r: a.file, left: maxDirectoryBytes}
 	z, err := zip.NewReader(r, a.info.Size())
-	if err != nil && !errors.Is(err, zip.ErrInsecurePath) { // names are checked by us
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) { // addMember checks names
 		if err == zip.ErrFormat && !a.endsZip() {
 			err = io.ErrUnexpectedEOF
 		}
-		return a.unreadable(err)
+		return a.errUnreadable(err)
 	}
 	r.left = math.MaxInt64
 	for _, f := range z.File {
@@ -36,7 +36,7 @@ func (a *archive) listZip() error {
 		case f.Flags&1 != 0:
 			m.err = fmt.Errorf("it is encrypted")
 		case f.UncompressedSize64 > math.MaxInt64:
-			m.err = damaged(errors.New("it is larger than any file"))
+			m.err = errDamaged(errors.New("it is larger than any file"))
 		case mode.IsDir():
 			m.kind = wire.EntryFolder
 		case mode&fs.ModeSymlink != 0 && a.symlinks:
@@ -47,22 +47,22 @@ func (a *archive) listZip() error {
 		default:
 			m.err = fmt.Errorf("%w: it is a %s", errSpecial, kindOf(mode))
 		}
-		if f.ExternalAttrs == 0 { // it says nothing of modes
+		if f.ExternalAttrs == 0 { // the zip has no modes
 			m.perm = 0o644
 			if m.kind == wire.EntryFolder {
 				m.perm = 0o755
 			}
 		}
-		if err := a.add(m); err != nil {
+		if err := a.addMember(m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// endsZip reports whether the file has the record that ends a zip, which is
-// followed by a comment of 64 KiB at the most.
-func (a *archive) endsZip() bool {
+// endsZip reports whether the file has the record that ends a zip. A comment of up to
+// 64 KiB may follow it.
+func (a *archiveReader) endsZip() bool {
 	const recordBytes = 22
 	tail := make([]byte, min(a.info.Size(), math.MaxUint16+recordBytes))
 	n, _ := a.file.ReadAt(tail, a.info.Size()-int64(len(tail)))
@@ -70,27 +70,27 @@ func (a *archive) endsZip() bool {
 	return at >= 0 && n-at >= recordBytes
 }
 
-// readTarget reads where a symbolic link in a zip leads to.
+// readTarget reads the target of a symbolic link in a zip.
 func readTarget(f *zip.File) (string, error) {
 	r, err := f.Open()
 	if err != nil {
-		return "", damaged(err)
+		return "", errDamaged(err)
 	}
 	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, proto.MaxPathBytes+1)) // what is longer is refused
+	b, err := io.ReadAll(io.LimitReader(r, proto.MaxPathBytes+1)) // checkLinkTarget refuses a longer one
 	if err != nil {
-		return "", damaged(err)
+		return "", errDamaged(err)
 	}
 	return string(b), nil
 }
 
-// boundedReaderAt gives up when so many bytes have been read.
+// boundedReaderAt fails once more than left bytes have been read.
 type boundedReaderAt struct {
 	r    io.ReaderAt
 	left int64
 }
 
-var errDirectory = proto.Errorf(proto.Space, "the archive lists too much")
+var errDirectory = proto.Errorf(proto.Space, "the archive's list of files is too long")
 
 func (b *boundedReaderAt) ReadAt(p []byte, off int64) (int, error) {
 	if int64(len(p)) > b.left {
@@ -100,47 +100,47 @@ func (b *boundedReaderAt) ReadAt(p []byte, off int64) (int, error) {
 	return b.r.ReadAt(p, off)
 }
 
+// tarBlockBytes is the size of the blocks of a tar.
 const tarBlockBytes = 512
 
-// listTar takes the members of a tar from their headers, and reads over what
-// they hold.
-func (a *archive) listTar() error {
+// listTar lists a tar from the headers of its members, and skips their content.
+func (a *archiveReader) listTar() error {
 	r := io.NewSectionReader(a.file, 0, a.info.Size())
 	t := tar.NewReader(r)
-	end := int64(0) // of what the member before holds
+	end := int64(0) // of the content of the member before
 	for first := true; ; first = false {
 		h, err := t.Next()
-		if err != nil && !errors.Is(err, tar.ErrInsecurePath) { // names are checked by us
+		if err != nil && !errors.Is(err, tar.ErrInsecurePath) { // addMember checks names
 			at, _ := r.Seek(0, io.SeekCurrent)
 			switch {
 			case first && (err != io.EOF || at == 0) && !a.beginsTar():
 				return proto.Errorf(proto.Usage, "%s is neither a zip nor a tar", a.name)
 			case err != io.EOF:
-				return a.unreadable(err)
+				return a.errUnreadable(err)
 			case at <= end:
-				return a.unreadable(io.ErrUnexpectedEOF) // there is no block of zeros
+				return a.errUnreadable(io.ErrUnexpectedEOF) // no block of zeros ends it
 			}
 			return nil
 		}
 		at, _ := r.Seek(0, io.SeekCurrent)
 		if end = at; h.Typeflag == tar.TypeReg && !isSparse(h) {
 			if h.Size > a.info.Size()-at {
-				return a.unreadable(io.ErrUnexpectedEOF)
+				return a.errUnreadable(io.ErrUnexpectedEOF)
 			}
 			end = at + (h.Size+tarBlockBytes-1)/tarBlockBytes*tarBlockBytes
 		}
 		if h.Typeflag == tar.TypeXGlobalHeader {
 			continue
 		}
-		if err := a.add(a.tarMember(h, at)); err != nil {
+		if err := a.addMember(a.tarMember(h, at)); err != nil {
 			return err
 		}
 	}
 }
 
-// beginsTar reports whether the file begins like a tar, as far as it goes: with a
-// name that is filled up with zeros, and the digits of a mode.
-func (a *archive) beginsTar() bool {
+// beginsTar reports whether the file, which may be cut short, begins like a tar: with
+// a name, zeros up to its full length, and the octal digits of a mode.
+func (a *archiveReader) beginsTar() bool {
 	const nameBytes, modeBytes = 100, 7
 	head := make([]byte, nameBytes+modeBytes)
 	n, _ := a.file.ReadAt(head, 0)
@@ -151,8 +151,8 @@ func (a *archive) beginsTar() bool {
 	return n <= nameBytes || len(bytes.Trim(head[nameBytes:n], "01234567")) == 0
 }
 
-// tarMember is the member of a header; what it holds begins at an offset.
-func (a *archive) tarMember(h *tar.Header, at int64) member {
+// tarMember returns the member of a header. Its content begins at an offset.
+func (a *archiveReader) tarMember(h *tar.Header, at int64) member {
 	mode := h.FileInfo().Mode()
 	m := member{path: h.Name, perm: mode.Perm(), mtime: h.ModTime}
 	special := func(what string) { m.err = fmt.Errorf("%w: it is a %s", errSpecial, what) }
@@ -174,7 +174,7 @@ func (a *archive) tarMember(h *tar.Header, at int64) member {
 	return m
 }
 
-// isSparse reports whether a file has holes that the archive leaves out.
+// isSparse reports whether the archive leaves holes of a file out.
 func isSparse(h *tar.Header) bool {
 	for key := range h.PAXRecords {
 		if strings.HasPrefix(key, "GNU.sparse.") {
@@ -184,8 +184,8 @@ func isSparse(h *tar.Header) bool {
 	return h.Typeflag == tar.TypeGNUSparse
 }
 
-// unreadable gives the error of an archive that can't be listed its code.
-func (a *archive) unreadable(err error) error {
+// errUnreadable gives the error of an archive that cannot be listed its code.
+func (a *archiveReader) errUnreadable(err error) error {
 	code := proto.Protocol
 	switch {
 	case errors.Is(err, errDirectory):

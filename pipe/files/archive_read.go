@@ -10,22 +10,23 @@ import (
 	"strings"
 	"time"
 
+	"mesh/pipe/files/disk"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
 
-// archive finds what a zip or a tar holds. Its names are trusted as little as
-// those of a peer. The list of what it holds is in memory, sorted.
-type archive struct {
-	name     string // as the person gave it
+// archiveReader finds the members of a zip or a tar. Their names are trusted as little as
+// those of a peer. The list of members is in memory, sorted.
+type archiveReader struct {
+	name     string // as the user gave it
 	file     *os.File
 	info     fs.FileInfo
 	symlinks bool
 
-	refused []*item  // whose names may not be sent
-	members []member // by comparePaths; those of one name as they come
-	at      int
-	stack   []*level // that the last item is in; the first is the archive
+	refused []*item  // members whose names may not be sent
+	members []member // by comparePaths; those of one name in the order of the archive
+	at      int      // index of the next member
+	stack   []*level // the archive, then the folders that the last item is in
 }
 
 // member is an entry of an archive.
@@ -40,10 +41,10 @@ type member struct {
 	open   func() (io.ReadCloser, error)
 }
 
-// maxMembers bounds what an archive lists.
+// maxMembers bounds the members of an archive.
 const maxMembers = 2 << 20
 
-// CheckArchive wants name to be an archive that can be sent.
+// CheckArchive fails if name is not an archive that can be sent.
 func CheckArchive(name string) error {
 	a, err := openArchive(name, false)
 	if err != nil {
@@ -53,9 +54,9 @@ func CheckArchive(name string) error {
 	return nil
 }
 
-// openArchive lists an archive. What kind it is its first bytes say.
-func openArchive(name string, symlinks bool) (_ *archive, err error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|openNonblock, 0)
+// openArchive lists an archive. Its first bytes say of which kind it is.
+func openArchive(name string, symlinks bool) (_ *archiveReader, err error) {
+	f, err := disk.OpenFile(name)
 	if err != nil {
 		return nil, proto.IOError(err)
 	}
@@ -64,12 +65,12 @@ func openArchive(name string, symlinks bool) (_ *archive, err error) {
 			_ = f.Close()
 		}
 	}()
-	a := &archive{name: name, file: f, symlinks: symlinks, stack: []*level{{}}}
+	a := &archiveReader{name: name, file: f, symlinks: symlinks, stack: []*level{{}}}
 	if a.info, err = f.Stat(); err != nil {
 		return nil, proto.IOError(err)
 	}
 	if !a.info.Mode().IsRegular() {
-		return nil, proto.Errorf(proto.Usage, "%s is not a file, which an archive is", name)
+		return nil, proto.Errorf(proto.Usage, "%s is not a regular file, which an archive must be", name)
 	}
 	magic := make([]byte, 4)
 	n, err := f.ReadAt(magic, 0)
@@ -91,8 +92,9 @@ func openArchive(name string, symlinks bool) (_ *archive, err error) {
 	return a, nil
 }
 
-// add takes a member that is not a folder with what is to be sent in it.
-func (a *archive) add(m member) error {
+// addMember adds a member to the list. The folder in which tar has packed the others
+// is left out.
+func (a *archiveReader) addMember(m member) error {
 	if len(a.members)+len(a.refused) == maxMembers {
 		return proto.Errorf(proto.Space, "%s lists more than %d files", a.name, maxMembers)
 	}
@@ -104,18 +106,18 @@ func (a *archive) add(m member) error {
 	}
 	if err := CheckPath(m.path, false); err != nil {
 		it := &item{path: m.path}
-		a.refused = append(a.refused, it.fail(err))
+		a.refused = append(a.refused, it.failed(err))
 		return nil
 	}
 	if m.err == nil && m.kind == wire.EntrySymlink {
-		m.err = checkTarget(m.path, m.target)
+		m.err = checkLinkTarget(m.path, m.target)
 	}
 	a.members = append(a.members, m)
 	return nil
 }
 
 // next implements [finder].
-func (a *archive) next() *item {
+func (a *archiveReader) next() *item {
 	if len(a.refused) > 0 {
 		it := a.refused[0]
 		a.refused = a.refused[1:]
@@ -123,44 +125,44 @@ func (a *archive) next() *item {
 	}
 	for a.at < len(a.members) {
 		m := a.members[a.at]
-		in, rest := a.leave(m.path)
+		in, rest := a.enclosing(m.path)
 		name, _, below := strings.Cut(rest, "/")
-		if below { // of a folder that is not listed itself
+		if below { // the archive has no member for the folder
 			m = member{path: path.Join(in.path, name), kind: wire.EntryFolder, perm: 0o755, mtime: a.info.ModTime()}
 		}
 		it := &item{path: m.path}
 		if len(a.stack) > 1 {
 			it.in = in
 		}
-		again := 0
+		repeated := 0
 		if !below {
-			again = a.again()
+			repeated = a.countRepeated()
 			a.at++
 		}
-		if again > 0 && m.kind == wire.EntryFolder && a.members[a.at].kind == wire.EntryFolder {
-			continue // the last one says how it is
+		if repeated > 0 && m.kind == wire.EntryFolder && a.members[a.at].kind == wire.EntryFolder {
+			continue // the last member of a folder has its mode and time
 		}
 		before := in.last
 		in.last = fold(name)
 		switch {
-		case again > 0:
-			a.at += again
+		case repeated > 0:
+			a.at += repeated
 			m.err = proto.Errorf(proto.Unsafe, "it is in the archive more than once")
 		case in.last == before:
-			m.err = errTwinHere
+			m.err = errCollisionHere
 		}
 		if m.err != nil {
-			a.skip(m.path)
-			return it.fail(m.err)
+			a.skipBelow(m.path)
+			return it.failed(m.err)
 		}
-		return a.found(it, m)
+		return a.completeItem(it, m)
 	}
 	return nil
 }
 
-// leave leaves the folders that a path is not in, and returns that which it is
-// in and the rest of the path.
-func (a *archive) leave(p string) (in *level, rest string) {
+// enclosing leaves the folders that a path is not in. It returns the innermost that
+// the path is in, and the rest of the path.
+func (a *archiveReader) enclosing(p string) (in *level, rest string) {
 	for len(a.stack) > 1 {
 		top := a.stack[len(a.stack)-1]
 		if rest, ok := strings.CutPrefix(p, top.path+"/"); ok {
@@ -171,8 +173,8 @@ func (a *archive) leave(p string) (in *level, rest string) {
 	return a.stack[0], p
 }
 
-// again counts the members behind this one that have its name.
-func (a *archive) again() int {
+// countRepeated counts the members behind the next one that have its name.
+func (a *archiveReader) countRepeated() int {
 	n := 0
 	for _, m := range a.members[a.at+1:] {
 		if m.path != a.members[a.at].path {
@@ -183,7 +185,8 @@ func (a *archive) again() int {
 	return n
 }
 
-func (a *archive) found(it *item, m member) *item {
+// completeItem makes the item of a member that can be sent.
+func (a *archiveReader) completeItem(it *item, m member) *item {
 	it.kind, it.perm, it.mtime, it.size, it.target = m.kind, m.perm, m.mtime, m.size, m.target
 	switch m.kind {
 	case wire.EntryFolder:
@@ -193,7 +196,7 @@ func (a *archive) found(it *item, m member) *item {
 		it.open = func() (body, error) {
 			r, err := m.open()
 			if err != nil {
-				return nil, damaged(err)
+				return nil, errDamaged(err)
 			}
 			return &archived{r, a, m.size}, nil
 		}
@@ -201,57 +204,58 @@ func (a *archive) found(it *item, m member) *item {
 	return it
 }
 
-// skip leaves out what is below a path.
-func (a *archive) skip(p string) {
+// skipBelow leaves out the members below a path.
+func (a *archiveReader) skipBelow(p string) {
 	for a.at < len(a.members) && strings.HasPrefix(a.members[a.at].path, p+"/") {
 		a.at++
 	}
 }
 
 // prune implements [finder].
-func (a *archive) prune(l *level) { a.skip(l.path) }
+func (a *archiveReader) prune(l *level) { a.skipBelow(l.path) }
 
 // close implements [finder].
-func (a *archive) close() { _ = a.file.Close() }
+func (a *archiveReader) close() { _ = a.file.Close() }
 
-// archived is a file in an archive, as [body].
+// archived is a member of an archive, as [body].
 type archived struct {
 	io.ReadCloser
-	archive *archive
+	archive *archiveReader
 	left    int64
 }
 
-// Read wants as much to be there as the archive says, and the checksum to be
-// right if there is one.
+// Read fails if the member has another size than the archive says. The reader below
+// fails if a checksum is wrong.
 func (f *archived) Read(p []byte) (int, error) {
 	n, err := f.ReadCloser.Read(p)
 	f.left -= int64(n)
 	switch {
 	case f.left < 0:
-		return 0, damaged(errors.New("it holds more than it says"))
+		return 0, errDamaged(errors.New("it holds more than it says"))
 	case err == io.EOF && f.left > 0:
-		return n, damaged(io.ErrUnexpectedEOF)
+		return n, errDamaged(io.ErrUnexpectedEOF)
 	case err != nil && err != io.EOF:
-		return n, damaged(err)
+		return n, errDamaged(err)
 	}
 	return n, err
 }
 
-// damaged gives the error of a read in an archive its code.
-func damaged(err error) error {
+// errDamaged gives the error of a read in an archive its code.
+func errDamaged(err error) error {
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return proto.IOError(err)
 	}
 	return proto.Errorf(proto.IO, "the archive is damaged: %w", err)
 }
 
-func (f *archived) unchanged() error {
+// CheckUnchanged implements [body].
+func (f *archived) CheckUnchanged() error {
 	info, err := f.archive.file.Stat()
 	if err != nil {
-		return proto.IOError(cause(err))
+		return proto.IOError(disk.Cause(err))
 	}
 	if info.Size() != f.archive.info.Size() || !info.ModTime().Equal(f.archive.info.ModTime()) {
-		return errChanged
+		return disk.ErrChanged
 	}
 	return nil
 }

@@ -6,206 +6,214 @@ import (
 	"io"
 
 	"mesh/pipe/digest"
+	"mesh/pipe/files/archive"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
 
-// collector is one run of [ReceiveArchive].
-type collector struct {
-	ctx   context.Context
-	o     ReceiveOptions
-	r     *frameReader
-	w     *frameWriter
-	order *order
+// The formats of archives.
+const (
+	Zip = archive.Zip
+	Tar = archive.Tar
+)
 
-	archive archiveWriter
-	// queue are the entries that were announced and are not in the archive yet:
-	// they go into it in the order of their announcement, whatever of them is
-	// still to come.
+// ReceiveArchive writes the files and folders that arrive on one pipe to an
+// archive, and answers the sender on the other that nothing of them is there. It
+// returns nil when all that was announced is in the archive, and commit, which may
+// be nil, has succeeded. Otherwise the archive stays without its end: an entry that
+// cannot be sent, or whose name may not be written, ends the transfer.
+func ReceiveArchive(ctx context.Context, format string, out io.Writer, commit func() error, from io.Reader, to io.Writer, o ReceiveOptions) (Summary, error) {
+	w, err := archive.NewWriter(format, out)
+	if err != nil {
+		return Summary{}, err
+	}
+	a := &archiver{portable: o.Portable, r: newFrameReader(from), w: newFrameWriter(to), order: newOrder(o), archive: w, hash: digest.New()}
+	err = readFrames(ctx, a.r, a)
+	if err == nil {
+		err = a.finish(commit)
+	}
+	return a.sum, err
+}
+
+// archiver takes the sender's frames, as [frameHandler], and writes an archive.
+type archiver struct {
+	portable bool
+	r        *frameReader
+	w        *frameWriter
+	order    *order
+
+	archive archive.Writer
+	// queue are the entries that were announced and are not in the archive yet. They
+	// are written in the order of their announcement, so the first is a file.
 	queue []*wire.Entry
-	files int       // in the queue
-	into  io.Writer // the file whose data comes, and what came of it
+	files int // in the queue
+	// into is the file whose data arrives, nil if there is none. So far it has got
+	// bytes, of which hash is.
+	into  io.Writer
 	bytes int64
 	hash  *digest.Hasher
 	sum   Summary
 }
 
-// ReceiveArchive writes the files and folders that come from one pipe to an
-// archive, as they come, and tells the sender over the other that nothing of them
-// is there. If all that was announced is in it, and commit, which may be nil, has
-// succeeded, it returns nil. Else the archive has no end: a single entry that
-// can't be sent, or has a name that may not be written, ends the transfer.
-func ReceiveArchive(ctx context.Context, format string, out io.Writer, commit func() error, from io.Reader, to io.Writer, o ReceiveOptions) (Summary, error) {
-	archive, err := newArchive(format, out)
-	if err != nil {
-		return Summary{}, err
-	}
-	c := &collector{ctx: ctx, o: o, r: newFrameReader(from), w: newFrameWriter(to), order: newOrder(o), archive: archive, hash: digest.New()}
-	err = takeFrames(c.r, c)
-	if err == nil {
-		err = c.finish(commit)
-	}
-	return c.sum, err
-}
-
-// ready implements [taker].
-func (c *collector) ready() error {
-	if err := context.Cause(c.ctx); err != nil {
+// beforeRead implements [frameHandler].
+func (a *archiver) beforeRead(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	if c.r.r.Buffered() > 0 {
+	if a.r.buffered() {
 		return nil
 	}
-	return c.w.flush()
+	return a.w.flush()
 }
 
-// entry implements [taker].
-func (c *collector) entry(m *wire.Entry) error {
-	if c.into != nil || m.Now && c.files > 0 || len(c.queue) == proto.MaxPending {
-		return disorder(m)
+// entry implements [frameHandler].
+func (a *archiver) entry(_ context.Context, m *wire.Entry) error {
+	if a.into != nil || m.Now && a.files > 0 || len(a.queue) == proto.MaxPending {
+		return errOrder(m)
 	}
-	if err := c.order.count(m); err != nil {
+	if err := a.checkEntry(m); err != nil {
 		return err
 	}
-	if err := CheckPath(m.Path, c.o.Portable); err != nil {
+	if !m.Now {
+		if err := a.w.message(&wire.Answer{ID: m.ID, Fresh: m.Kind == wire.EntryFolder}); err != nil {
+			return err
+		}
+	}
+	a.queue = append(a.queue, m)
+	if m.Kind == wire.EntryFile {
+		a.files++
+	}
+	switch {
+	case !m.Now || m.Kind != wire.EntryFile:
+		return a.addDataless()
+	case m.Small():
+		return a.addSmall(m)
+	}
+	return a.beginFile(m)
+}
+
+// checkEntry checks order, limits, name and target of an entry.
+func (a *archiver) checkEntry(m *wire.Entry) error {
+	if err := a.order.countEntry(m); err != nil {
 		return err
 	}
-	_, _, twin, err := c.order.place(m)
+	if err := CheckPath(m.Path, a.portable); err != nil {
+		return err
+	}
+	at, err := a.order.placeEntry(m)
 	switch {
 	case err != nil:
 		return err
-	case twin:
-		return proto.Errorf(proto.Unsafe, "%s: %w", proto.EscapeText(m.Path), errTwin)
+	case at.collides:
+		return proto.Errorf(proto.Unsafe, "%s: %w", proto.EscapeText(m.Path), errCollision)
 	case m.Kind == wire.EntrySymlink:
-		if err := checkTarget(m.Path, m.Target); err != nil {
-			return err
-		}
-	}
-	if !m.Now {
-		if err := c.w.message(&wire.Answer{ID: m.ID, Fresh: m.Kind == wire.EntryFolder}); err != nil {
-			return err
-		}
-	}
-	c.queue = append(c.queue, m)
-	if m.Kind == wire.EntryFile {
-		c.files++
-	}
-	if !m.Now || m.Kind != wire.EntryFile {
-		return c.drain()
-	}
-	if !m.Small() {
-		return c.begin(m)
-	}
-	if m.Size == 0 {
-		return c.whole(m, nil)
-	}
-	_, body, err := c.r.next(wire.TypeData)
-	if err != nil {
-		return err
-	}
-	return c.whole(m, body)
-}
-
-// drain adds what waits for no data.
-func (c *collector) drain() error {
-	for len(c.queue) > 0 && c.queue[0].Kind != wire.EntryFile {
-		if _, err := c.archive.begin(c.queue[0]); err != nil {
-			return err
-		}
-		if c.queue[0].Kind == wire.EntrySymlink {
-			c.sum.Files++
-		}
-		c.queue = c.queue[1:]
+		return checkLinkTarget(m.Path, m.Target)
 	}
 	return nil
 }
 
-// whole adds a small file, which is proven before any of it is written.
-func (c *collector) whole(m *wire.Entry, body []byte) error {
-	if err := proven(m, body); err != nil {
+// addDataless adds the folders and links at the front of the queue.
+func (a *archiver) addDataless() error {
+	for len(a.queue) > 0 && a.queue[0].Kind != wire.EntryFile {
+		if _, err := a.archive.Begin(a.queue[0]); err != nil {
+			return err
+		}
+		if a.queue[0].Kind == wire.EntrySymlink {
+			a.sum.Files++
+		}
+		a.queue = a.queue[1:]
+	}
+	return nil
+}
+
+// addSmall adds a small file whose data follows. It is checked before any of it is
+// written.
+func (a *archiver) addSmall(m *wire.Entry) error {
+	body, err := readSmall(a.r, m)
+	if err != nil {
 		return err
 	}
-	w, err := c.archive.begin(m)
+	w, err := a.archive.Begin(m)
 	if err != nil {
 		return err
 	}
 	if _, err := w.Write(body); err != nil {
 		return err
 	}
-	return c.added()
+	return a.leaveFile()
 }
 
-// begin adds a large file, whose data is written as it comes.
-func (c *collector) begin(m *wire.Entry) (err error) {
-	c.into, err = c.archive.begin(m)
-	c.bytes = 0
-	c.hash.Reset()
+// beginFile adds a file whose data is written as it arrives.
+func (a *archiver) beginFile(m *wire.Entry) (err error) {
+	a.into, err = a.archive.Begin(m)
+	a.bytes = 0
+	a.hash.Reset()
 	return err
 }
 
-// added goes on behind the file that is first in the queue.
-func (c *collector) added() error {
-	c.into = nil
-	c.queue = c.queue[1:]
-	c.files--
-	c.sum.Files++
-	return c.drain()
+// leaveFile takes the file at the front off the queue, and adds what follows it.
+func (a *archiver) leaveFile() error {
+	a.into = nil
+	a.queue = a.queue[1:]
+	a.files--
+	a.sum.Files++
+	return a.addDataless()
 }
 
-// from implements [taker].
-func (c *collector) from(m *wire.From) error {
-	if c.into != nil || len(c.queue) == 0 || c.queue[0].ID != m.ID || m.From != 0 {
-		return disorder(m)
+// from implements [frameHandler].
+func (a *archiver) from(m *wire.From) error {
+	if a.into != nil || len(a.queue) == 0 || a.queue[0].ID != m.ID || m.From != 0 {
+		return errOrder(m)
 	}
-	return c.begin(c.queue[0])
+	return a.beginFile(a.queue[0])
 }
 
-// data implements [taker].
-func (c *collector) data(body []byte) error {
-	if c.into == nil || len(body) == 0 {
-		return proto.Errorf(proto.Protocol, "%s out of order", wire.TypeData)
+// data implements [frameHandler].
+func (a *archiver) data(body []byte) error {
+	if a.into == nil || len(body) == 0 {
+		return errTypeOrder(wire.TypeData)
 	}
-	if int64(len(body)) > c.queue[0].Size-c.bytes {
+	if int64(len(body)) > a.queue[0].Size-a.bytes {
 		return errMore
 	}
-	c.bytes += int64(len(body))
-	_, _ = c.hash.Write(body) // never fails
-	_, err := c.into.Write(body)
+	a.bytes += int64(len(body))
+	_, _ = a.hash.Write(body) // never fails
+	_, err := a.into.Write(body)
 	return err
 }
 
-// end implements [taker].
-func (c *collector) end(m *wire.End) error {
-	if len(c.queue) == 0 || c.queue[0].ID != m.ID || c.into == nil && m.Code == 0 {
-		return disorder(m)
+// end implements [frameHandler].
+func (a *archiver) end(m *wire.End) error {
+	if len(a.queue) == 0 || a.queue[0].ID != m.ID || a.into == nil && m.Code == 0 {
+		return errOrder(m)
 	}
-	e := c.queue[0]
+	e := a.queue[0]
 	switch {
 	case m.Code != 0:
 		return proto.Errorf(m.Code, "the peer could not send %s (%s): %s", proto.QuoteText(e.Path), m.Code, m.Code.OfPeer())
-	case c.bytes != e.Size:
-		return errFewer(e, c.bytes)
-	case c.hash.Sum() != *m.Digest:
+	case a.bytes != e.Size:
+		return errFewer(e, a.bytes)
+	case a.hash.Sum() != *m.Digest:
 		return errDigest
 	}
-	return c.added()
+	return a.leaveFile()
 }
 
-// total implements [taker].
-func (c *collector) total(m *wire.Total) error {
-	if len(c.queue) > 0 || m.Entries != c.order.last {
-		return disorder(m)
+// total implements [frameHandler].
+func (a *archiver) total(m *wire.Total) error {
+	if len(a.queue) > 0 || m.Entries != a.order.last {
+		return errOrder(m)
 	}
 	if m.Failed > 0 {
-		c.sum.Failed = m.Failed
-		return proto.Errorf(m.Code, "%s not sent, and an archive is not written in part", count(m.Failed))
+		a.sum.Failed = m.Failed
+		return proto.Errorf(m.Code, "%s not sent, and an archive is not written in part", countEntries(m.Failed))
 	}
 	return nil
 }
 
 // finish ends the archive, and tells the sender that all is in it.
-func (c *collector) finish(commit func() error) error {
-	if err := c.archive.end(); err != nil {
+func (a *archiver) finish(commit func() error) error {
+	if err := a.archive.End(); err != nil {
 		return err
 	}
 	if commit != nil {
@@ -213,8 +221,8 @@ func (c *collector) finish(commit func() error) error {
 			return err
 		}
 	}
-	if err := errors.Join(c.w.message(&wire.Stored{Files: c.sum.Files}), c.w.flush()); err != nil {
+	if err := errors.Join(a.w.message(&wire.Stored{Files: a.sum.Files}), a.w.flush()); err != nil {
 		return err
 	}
-	return c.r.end()
+	return a.r.wantEnd()
 }

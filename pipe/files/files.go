@@ -1,65 +1,115 @@
-// Package files carries files and folders over a pair of pipes: what there is is
-// announced, and what is not at the other end yet is sent. What arrives is there
-// only when it is whole. "Files" in package proto has the frames.
 package files
 
 import (
+	"context"
+	"fmt"
+	"os"
 	"sync"
 
+	"mesh/pipe/files/disk"
 	"mesh/proto"
 )
 
-// Summary is what came of a transfer.
+// Summary is the result of a transfer.
 type Summary struct {
-	// Files counts what is stored now, Skipped what was there already: files
-	// and links, not folders.
+	// Files counts what was stored now, Skipped what the receiver had already:
+	// files and links, not folders.
 	Files, Skipped int64
-	// Failed counts what could not be sent, Refused what was not stored.
+	// Failed counts the entries that could not be sent, Refused those that were
+	// not stored.
 	Failed, Refused int64
 }
 
-// tally counts what goes wrong with single entries, and tells it.
-type tally struct {
+// CheckStore fails if nothing can be stored in the folder at a path. A full disk
+// is no failure: there may be room by the time that a file arrives.
+func CheckStore(dir string) error { return disk.CheckWritable(dir) }
+
+// Collect removes the temporary files below a folder that no process writes.
+// It follows no link. It goes on behind what it cannot read or remove, and
+// returns the first such error.
+func Collect(ctx context.Context, in *os.Root) error { return disk.RemoveAbandoned(ctx, in) }
+
+// problems counts and reports the entries with which something went wrong.
+type problems struct {
 	report func(path string, err error) // may be nil
 
 	mu      sync.Mutex
 	failed  int64
 	refused int64
-	code    proto.Code // of the first
+	code    proto.Code // of the first problem
 }
 
-// fail takes note of an entry that the sender can't send.
-func (t *tally) fail(path string, err error) { t.note(&t.failed, path, err) }
+// addFailed counts an entry that the sender cannot send.
+func (p *problems) addFailed(path string, err error) { p.add(&p.failed, path, err) }
 
-// refuse takes note of an entry that the receiver does not store.
-func (t *tally) refuse(path string, err error) { t.note(&t.refused, path, err) }
+// addRefused counts an entry that the receiver does not store.
+func (p *problems) addRefused(path string, err error) { p.add(&p.refused, path, err) }
 
-func (t *tally) note(count *int64, path string, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (p *problems) add(count *int64, path string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	*count++
-	if t.code == 0 {
-		t.code = proto.CodeOf(err)
+	if p.code == 0 {
+		p.code = proto.CodeOf(err)
 	}
-	if t.report != nil {
-		t.report(path, err)
+	if p.report != nil {
+		p.report(path, err)
 	}
 }
 
-// err is what a transfer ends with that went well but for single entries.
-func (t *tally) err() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// setFailed takes over how many entries the peer says that it could not send.
+func (p *problems) setFailed(n int64, code proto.Code) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failed = n
+	if p.code == 0 {
+		p.code = code
+	}
+}
+
+// setRefused takes over how many entries the peer says that it has not stored,
+// also those that it has not named.
+func (p *problems) setRefused(n int64, code proto.Code) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refused = max(p.refused, n)
+	if p.code == 0 {
+		p.code = code
+	}
+}
+
+// failures returns how many entries could not be sent, and the code of the first
+// problem if there are any.
+func (p *problems) failures() (int64, proto.Code) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failed == 0 {
+		return 0, 0
+	}
+	return p.failed, p.code
+}
+
+// err returns an [Incomplete] if there were problems.
+func (p *problems) err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var err error
 	switch {
-	case t.failed+t.refused == 0:
+	case p.failed+p.refused == 0:
 		return nil
-	case t.refused == 0:
-		err = proto.Errorf(t.code, "%s not sent", count(t.failed))
-	case t.failed == 0:
-		err = proto.Errorf(t.code, "%s not stored", count(t.refused))
+	case p.refused == 0:
+		err = proto.Errorf(p.code, "%s not sent", countEntries(p.failed))
+	case p.failed == 0:
+		err = proto.Errorf(p.code, "%s not stored", countEntries(p.refused))
 	default:
-		err = proto.Errorf(t.code, "%s not sent, and %s not stored", count(t.failed), count(t.refused))
+		err = proto.Errorf(p.code, "%s not sent, and %s not stored", countEntries(p.failed), countEntries(p.refused))
 	}
 	return &Incomplete{err}
+}
+
+func countEntries(n int64) string {
+	if n == 1 {
+		return "1 entry was"
+	}
+	return fmt.Sprintf("%d entries were", n)
 }

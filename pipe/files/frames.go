@@ -2,6 +2,7 @@ package files
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"unicode/utf8"
 
@@ -9,11 +10,10 @@ import (
 	"mesh/proto/wire"
 )
 
-// bufferBytes is what is collected before it is written, and read at once.
+// bufferBytes is the size of the buffers of frames, and of reads that hash a file.
 const bufferBytes = 128 << 10
 
-// frameWriter writes frames to one of the two pipes. What it holds back goes out
-// with flush.
+// frameWriter writes frames to one of the two pipes. It buffers them until flush.
 type frameWriter struct {
 	w     *bufio.Writer
 	frame []byte
@@ -50,8 +50,8 @@ func newFrameReader(r io.Reader) *frameReader {
 	return &frameReader{r: bufio.NewReaderSize(r, bufferBytes)}
 }
 
-// next reads a frame of one of the given types. Its body is good until the next
-// call.
+// next reads a frame, which must have one of the given types. Its body is valid
+// until the next call.
 func (f *frameReader) next(want ...wire.Type) (wire.Type, []byte, error) {
 	header, err := f.r.Peek(proto.FrameHeaderBytes)
 	if err == io.EOF {
@@ -64,7 +64,7 @@ func (f *frameReader) next(want ...wire.Type) (wire.Type, []byte, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	_, _ = f.r.Discard(len(header)) // it is there
+	_, _ = f.r.Discard(len(header)) // Peek has read it
 	if err := h.Expect(want...); err != nil {
 		return 0, nil, err
 	}
@@ -80,8 +80,11 @@ func (f *frameReader) next(want ...wire.Type) (wire.Type, []byte, error) {
 	return h.Type, f.body, nil
 }
 
-// end wants nothing more to come.
-func (f *frameReader) end() error {
+// buffered reports whether the next frame, or the start of it, has arrived.
+func (f *frameReader) buffered() bool { return f.r.Buffered() > 0 }
+
+// wantEnd waits for the end of the pipe. Another frame is an error.
+func (f *frameReader) wantEnd() error {
 	switch _, err := f.r.ReadByte(); err {
 	case nil:
 		return proto.Errorf(proto.Protocol, "the peer goes on behind the end")
@@ -92,21 +95,21 @@ func (f *frameReader) end() error {
 	}
 }
 
-// taker takes what a sender sends.
-type taker interface {
-	// ready is called before a frame is waited for.
-	ready() error
-	entry(*wire.Entry) error
+// frameHandler handles the frames of a sender. An error ends the transfer.
+type frameHandler interface {
+	// beforeRead is called before a frame is waited for.
+	beforeRead(context.Context) error
+	entry(context.Context, *wire.Entry) error
 	from(*wire.From) error
-	data([]byte) error // good until it returns
+	data([]byte) error // the bytes are valid until it returns
 	end(*wire.End) error
 	total(*wire.Total) error
 }
 
-// takeFrames takes a sender's frames up to FILES_TOTAL.
-func takeFrames(r *frameReader, t taker) error {
+// readFrames reads a sender's frames up to FILES_TOTAL.
+func readFrames(ctx context.Context, r *frameReader, h frameHandler) error {
 	for {
-		if err := t.ready(); err != nil {
+		if err := h.beforeRead(ctx); err != nil {
 			return err
 		}
 		typ, body, err := r.next(wire.TypeEntry, wire.TypeFrom, wire.TypeData, wire.TypeEnd, wire.TypeTotal)
@@ -115,23 +118,23 @@ func takeFrames(r *frameReader, t taker) error {
 		}
 		switch typ {
 		case wire.TypeEntry:
-			err = takeEntry(body, t)
+			err = handleEntry(ctx, body, h)
 		case wire.TypeFrom:
 			m := new(wire.From)
 			if err = wire.ParseBody(body, m); err == nil {
-				err = t.from(m)
+				err = h.from(m)
 			}
 		case wire.TypeData:
-			err = t.data(body)
+			err = h.data(body)
 		case wire.TypeEnd:
 			m := new(wire.End)
 			if err = wire.ParseBody(body, m); err == nil {
-				err = t.end(m)
+				err = h.end(m)
 			}
 		default:
 			m := new(wire.Total)
 			if err = wire.ParseBody(body, m); err == nil {
-				err = t.total(m)
+				err = h.total(m)
 			}
 			return err
 		}
@@ -141,7 +144,7 @@ func takeFrames(r *frameReader, t taker) error {
 	}
 }
 
-func takeEntry(body []byte, t taker) error {
+func handleEntry(ctx context.Context, body []byte, h frameHandler) error {
 	if !utf8.Valid(body) { // JSON would repair it
 		return proto.Errorf(proto.Unsafe, "a name that is not UTF-8 may not be written: %s", proto.EscapeText(string(body)))
 	}
@@ -150,9 +153,7 @@ func takeEntry(body []byte, t taker) error {
 		return err
 	}
 	if m.Path == "" || len(m.Path) > proto.MaxPathBytes {
-		return CheckPath(m.Path, false) // no frame could tell that it is refused
+		return CheckPath(m.Path, false) // FILES_REFUSED cannot name such a path, so the transfer ends
 	}
-	return t.entry(m)
+	return h.entry(ctx, m)
 }
-
-var errCut = proto.Errorf(proto.Truncated, "the peer's frames ended before their end")

@@ -1,26 +1,23 @@
 package files
 
 import (
+	"fmt"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
-
+	"mesh/pipe/files/disk"
 	"mesh/proto"
 )
 
-// tempPrefix begins the names of all that is not finished. No peer may name
-// anything like it.
-const tempPrefix = ".mesh-"
-
-// CheckPath refuses a path that a peer must not name here, with code
-// [proto.Unsafe]: it is relative, its components are joined by single slashes
-// and are names as checkName has them, and the first begins with neither dot nor dash, which a folder that
-// is sent may have in it. What is wrong is refused, never repaired. With portable, it must also be one that
-// every system can store.
+// CheckPath refuses a path that a peer must not name, with code [proto.Unsafe].
+// A path is relative, and its components are joined by single slashes. Each must
+// pass checkName, and the first must not begin with a dot or a dash; those below a
+// folder may. With portable, every system must be able to store it. A bad path is
+// refused, never repaired.
 func CheckPath(path string, portable bool) error {
 	why := ""
 	switch {
@@ -47,7 +44,49 @@ func CheckPath(path string, portable bool) error {
 	return proto.Errorf(proto.Unsafe, "the name %s may not be written: %s", proto.QuoteText(path), why)
 }
 
-// checkName says what is wrong with one component of a path.
+// CheckTarget fails unless name is a single component of a path, under which a user
+// may store a file.
+func CheckTarget(name string) error {
+	if name == "." || name == ".." || name != filepath.Base(name) {
+		return fmt.Errorf("%q is not the name of a file", name)
+	}
+	return nil
+}
+
+// checkLinkTarget refuses a symbolic link that may lead out of the folder that is
+// sent. Its target may go up first, as far as that folder, and then only down. at is
+// the path of the link.
+func checkLinkTarget(at, target string) error {
+	bad := func(why string) error {
+		return proto.Errorf(proto.Unsafe, "a link to %s is not kept: %s", proto.QuoteText(target), why)
+	}
+	if target == "" || path.IsAbs(target) || len(target) > proto.MaxPathBytes {
+		return bad("it is not relative")
+	}
+	up, down := strings.Count(at, "/"), false
+	if up == 0 {
+		return bad("it is in no folder")
+	}
+	for name := range strings.SplitSeq(target, "/") {
+		if name == ".." {
+			up--
+			if down || up < 1 {
+				return bad("it may lead out of the folder")
+			}
+			continue
+		}
+		down = true
+		if name == "." {
+			continue
+		}
+		if why := checkName(name); why != "" {
+			return bad(why)
+		}
+	}
+	return nil
+}
+
+// checkName says what is wrong with one component of a path, "" if nothing is.
 func checkName(name string) string {
 	switch {
 	case name == "":
@@ -58,7 +97,7 @@ func checkName(name string) string {
 		return "a component is too long"
 	case !utf8.ValidString(name):
 		return "it is not UTF-8"
-	case strings.HasPrefix(fold(name), tempPrefix):
+	case strings.HasPrefix(fold(name), disk.TempPrefix):
 		return "mesh uses such names itself"
 	}
 	for _, r := range name {
@@ -69,9 +108,9 @@ func checkName(name string) string {
 	return ""
 }
 
-// isHidden reports whether r is no visible character: control, format (which
-// includes all that turns the direction of text) and line-breaking ones. The
-// two joiners that some scripts need are not hidden.
+// isHidden reports whether r is a control, format or line-breaking character, or
+// no character at all. Format characters include those that turn the direction of
+// text. The two joiners that some scripts need are allowed.
 func isHidden(r rune) bool {
 	switch {
 	case r < utf8.RuneSelf:
@@ -82,11 +121,11 @@ func isHidden(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Noncharacter_Code_Point)
 }
 
-// reserved are the names of devices in every folder of Windows, without what
-// follows a dot.
+// reserved are names that stand for a device in every folder of Windows, whatever
+// follows them after a dot.
 var reserved = []string{"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
 
-// checkPortable says why some system can't store a name.
+// checkPortable says why some system cannot store a name, "" if all can.
 func checkPortable(name string) string {
 	if strings.ContainsAny(name, `<>:"|?*`) {
 		return "Windows has no such characters in names"
@@ -111,15 +150,4 @@ func checkPortable(name string) string {
 // isPort reports whether s is a digit, a superscript one included.
 func isPort(s string) bool {
 	return len(s) == 1 && s[0] >= '0' && s[0] <= '9' || s == "¹" || s == "²" || s == "³"
-}
-
-// fold returns what two names have in common that some system takes for one:
-// those that differ in case, or in how Unicode composes them.
-func fold(name string) string {
-	for i := range len(name) {
-		if name[i] >= utf8.RuneSelf {
-			return norm.NFC.String(cases.Fold().String(norm.NFD.String(name)))
-		}
-	}
-	return strings.ToLower(name)
 }

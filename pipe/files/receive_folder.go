@@ -3,56 +3,91 @@ package files
 import (
 	"errors"
 	"os"
+	"strings"
 	"time"
 
 	"mesh/proto"
 	"mesh/proto/wire"
 )
 
-// folder makes a folder, or goes into one that is there.
-func (r *receiver) folder(m *wire.Entry, in *folder, name string) error {
+// folderStack is the destination, and below it the folders that the last entry is
+// in. Those that are not refused are open.
+type folderStack []*folder
+
+func (s *folderStack) push(f *folder) { *s = append(*s, f) }
+
+// pop removes the innermost folder, which stays open.
+func (s *folderStack) pop() *folder {
+	f := s.top()
+	*s = (*s)[:len(*s)-1]
+	return f
+}
+
+// top returns the innermost folder.
+func (s folderStack) top() *folder { return s[len(s)-1] }
+
+// arrivalOf returns what the entry at a path is part of, nil if that is nothing
+// that can arrive.
+func (s folderStack) arrivalOf(path string) *arrival {
+	if len(s) > 1 && strings.HasPrefix(path, s[1].path+"/") {
+		return s[1].top
+	}
+	return nil
+}
+
+// closeAll closes all folders but the destination.
+func (s *folderStack) closeAll() {
+	for len(*s) > 1 {
+		if f := s.pop(); f.refused == 0 {
+			f.close()
+		}
+	}
+}
+
+// makeFolder makes a folder in an open one, or opens one that is there.
+func makeFolder(m *wire.Entry, in *folder, name string) (*folder, error) {
 	f := &folder{parent: in, name: name, path: m.Path, mtime: time.Unix(0, m.Mtime), perm: modeOf(m), mu: in.mu}
-	err := in.root.Mkdir(name, modeOf(m)|0o700)
+	err := in.disk.Mkdir(name, modeOf(m)|0o700) // setAttributes takes the excess away
 	switch {
 	case err == nil:
 		f.made = true
-	case proto.CodeOf(proto.IOError(err)) == proto.Space:
-		return proto.IOError(errIn(m.Path, err))
 	case !errors.Is(err, os.ErrExist):
-		return r.refuseFolder(m, in, name, err)
+		return nil, refuseUnlessFull(m.Path, err)
 	default:
-		if info, err := in.root.Lstat(name); err == nil && !info.IsDir() {
-			return r.refuseFolder(m, in, name, ErrIsThere)
+		if info, err := in.disk.Lstat(name); err == nil && !info.IsDir() {
+			return nil, refuse(ErrIsThere)
 		}
 	}
 	if err := f.open(); err != nil {
-		return r.refuseFolder(m, in, name, err)
+		return nil, refuse(err)
 	}
 	if f.top = in.top; f.top == nil {
-		f.top = &arrival{Arrival: Arrival{Name: name, Folder: true}}
+		f.top = &arrival{all: Arrival{Name: name, Folder: true}}
 	}
-	r.stack = append(r.stack, f)
-	return r.answer(m, wire.Answer{Fresh: f.made})
+	return f, nil
 }
 
-// symlink makes a symbolic link.
-func (r *receiver) symlink(m *wire.Entry, in *folder, name string) error {
-	if err := checkTarget(m.Path, m.Target); err != nil {
-		return r.refuse(m, err)
+// refusedFolder stands for a folder that is not stored, since entries in it may
+// follow.
+func refusedFolder(m *wire.Entry, in *folder, name string, code proto.Code) *folder {
+	return &folder{parent: in, name: name, path: m.Path, refused: code, mu: in.mu}
+}
+
+// makeSymlink makes a symbolic link in an open folder, and reports whether it was
+// there already.
+func makeSymlink(m *wire.Entry, in *folder, name string) (existed bool, err error) {
+	if err := checkLinkTarget(m.Path, m.Target); err != nil {
+		return false, refuse(err)
 	}
-	if target, err := in.root.Readlink(name); err == nil && target == m.Target {
-		r.skip(in, Arrival{Name: name})
-		return r.answer(m, wire.Answer{Skip: true})
+	if target, err := in.disk.Readlink(name); err == nil && target == m.Target {
+		return true, nil
 	}
-	err := in.root.Symlink(m.Target, name)
+	err = in.disk.Symlink(m.Target, name)
 	switch {
 	case errors.Is(err, os.ErrExist):
-		return r.refuse(m, ErrIsThere)
-	case err != nil && proto.CodeOf(proto.IOError(err)) == proto.Space:
-		return proto.IOError(errIn(m.Path, err))
+		return false, refuse(ErrIsThere)
 	case err != nil:
-		return r.refuse(m, err)
+		return false, refuseUnlessFull(m.Path, err)
 	}
-	r.store.found(in, Arrival{Name: name, Stored: 1})
-	return r.answer(m, wire.Answer{})
+	return false, nil
 }

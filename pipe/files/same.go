@@ -8,35 +8,35 @@ import (
 	"path/filepath"
 
 	"mesh/pipe/digest"
+	"mesh/pipe/files/disk"
 	"mesh/proto"
 )
 
-// Same is a file that is there already, and may be what a sender repeats. It is only
-// read.
+// Same is a file that is there already, and may be what a sender sends again. It
+// is only read. The caller closes it.
 type Same struct {
-	dir  *os.Root
-	file *os.File
+	folder *disk.Folder
+	file   *os.File
 }
 
-// OpenSame opens the file called name. What is no regular file is [ErrIsThere].
+// OpenSame opens the file called name. If that is not a regular file, the error is
+// [ErrIsThere].
 func OpenSame(name string) (*Same, error) {
-	dir, err := os.OpenRoot(filepath.Dir(name))
+	folder, err := disk.Open(filepath.Dir(name))
 	if err != nil {
 		return nil, proto.IOError(err)
 	}
-	s := &Same{dir: dir}
+	s := &Same{folder: folder}
 	base := filepath.Base(name)
-	info, err := dir.Lstat(base)
+	info, err := folder.Lstat(base)
 	if err == nil && !info.Mode().IsRegular() {
 		err = ErrIsThere
 	}
 	if err == nil {
-		s.file, err = dir.OpenFile(base, os.O_RDONLY|openNonblock, 0)
+		s.file, err = folder.OpenSame(base, info)
 	}
-	if err == nil {
-		if opened, serr := s.file.Stat(); serr != nil || !os.SameFile(info, opened) {
-			err = ErrIsThere
-		}
+	if errors.Is(err, disk.ErrReplaced) {
+		err = ErrIsThere
 	}
 	if err != nil {
 		s.Close()
@@ -45,9 +45,9 @@ func OpenSame(name string) (*Same, error) {
 	return s, nil
 }
 
-// Finish makes the file durable if it holds so many bytes with that digest; else it
-// fails with [ErrIsThere]. A sender that may not read is told no sooner: it could try
-// one byte after the other.
+// Finish makes the file durable if it holds so many bytes with that digest. Else
+// the error is [ErrIsThere]. A sender that may not read hears of the difference only
+// now, when it has sent all: earlier, it could guess the content byte by byte.
 func (s *Same) Finish(bytes int64, sum digest.Digest) error {
 	hash := digest.New()
 	n, err := io.Copy(hash, io.LimitReader(s.file, bytes+1))
@@ -56,8 +56,8 @@ func (s *Same) Finish(bytes int64, sum digest.Digest) error {
 	}
 	if err == nil {
 		err = s.file.Sync()
-		if err == nil || errors.Is(err, fs.ErrPermission) { // not every system lets who only reads
-			err = syncDir(s.dir)
+		if err == nil || errors.Is(err, fs.ErrPermission) { // some systems sync only files open for writing
+			err = s.folder.Sync()
 		}
 	}
 	if err != nil {
@@ -71,5 +71,5 @@ func (s *Same) Close() {
 	if s.file != nil {
 		_ = s.file.Close()
 	}
-	_ = s.dir.Close()
+	s.folder.Close()
 }

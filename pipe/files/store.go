@@ -1,62 +1,52 @@
 package files
 
-import (
-	"errors"
-	"io/fs"
-	"sync"
-	"time"
+import "mesh/pipe/files/disk"
 
-	"mesh/proto"
-	"mesh/proto/wire"
-)
-
-// batchJobs is how much is stored together at most: it reaches the disk together,
-// which costs little more than one file alone. When batchOpen large files and
-// folders are in it, which are open, that is enough, too. handJobs is how much is
-// handed over at a time.
-const (
-	batchJobs = 1024
-	batchOpen = 128
-	handJobs  = 64
-)
-
-// batchWait is how long what is complete waits for more.
-const batchWait = 20 * time.Millisecond
-
-// fewFiles is up to how many it is better to wait for them alone than for all
-// that is to be written to that disk.
-const fewFiles = 8
-
-// store publishes what is complete, in the order of its coming.
+// store publishes what the receiver hands to it, in that order. It works in three
+// stages that run at once:
 //
-//	receiver -> jobs -> sync all -> publish all -> sync folders
-//	       \-> writers -/
+//	receiver: add        -> batches of up to 64 jobs
+//	writers:  write      -> the small files of a batch are written (store_write.go)
+//	commit:   group      -> the files of several batches are synced together, get
+//	                        their names, and their folders are synced (store_commit.go)
+//
+// The methods of store belong to the receiver's goroutine.
 type store struct {
-	o       ReceiveOptions
-	in      *folder       // where all is stored
-	owes    bool          // run's own, as the next: some names are not durable yet
-	arrived []Arrival     // not told yet
-	next    *handful      // the receiver's: to be handed over
-	jobs    chan *handful // sent and closed by the receiver
-	writers writers
-	done    chan struct{} // closed when jobs is and all are done
-
-	mu      sync.Mutex
-	files   int64          // published
-	refused []wire.Refused // not told yet
-	reasons []error        // of them
-	err     error          // nothing more can be stored
+	announces bool // somebody wants to know arrivals
+	next      *batch
+	jobs      chan *batch // sent and closed by the receiver
+	writers   writers
+	committed chan struct{} // closed when jobs is, and all of them are done
+	results   storeResults
 }
 
-// job is a file to publish, or a folder in which all has been. Both are open. Or
-// it is what was there already.
+// maxBatchJobs bounds a batch. Waking the next stage for each small file would
+// take as long as storing it.
+const maxBatchJobs = 64
+
+// batch is handed from stage to stage.
+type batch struct {
+	jobs    []job
+	data    []byte        // of the files to write
+	written chan struct{} // closed by a writer; nil if nothing is to be written
+}
+
+// wait waits until the writer has written all files of the batch, or could not.
+func (b *batch) wait() {
+	if b.written != nil {
+		<-b.written
+	}
+}
+
+// job is one of three: a file to publish, a folder that is complete and gets its
+// attributes, or an arrival that was there already. File and folder are open.
 type job struct {
 	part   *part
 	folder *folder
 	there  *Arrival
 }
 
-// in is the folder that it is about.
+// in returns the folder in which the job changes something.
 func (j job) in() *folder {
 	if j.folder != nil {
 		return j.folder
@@ -64,295 +54,86 @@ func (j job) in() *folder {
 	return j.part.folder
 }
 
-// newStore begins to store in a folder; probe is a name of ours that is free there.
-func newStore(in *folder, o ReceiveOptions, probe string) *store {
-	s := &store{o: o, in: in, jobs: make(chan *handful, batchJobs/handJobs), done: make(chan struct{}), next: new(handful)}
-	s.writers.start(in, probe)
-	go s.run()
+func (j job) isOpen() bool { return j.part == nil || j.part.isOpen() }
+
+// release closes what the job has open. It removes a file that is not published.
+func (j job) release() {
+	switch {
+	case j.part != nil:
+		j.part.release()
+	case j.folder != nil:
+		j.folder.close()
+	}
+}
+
+// startStore begins to store below a destination. The temporary name probe must be
+// free there.
+func startStore(destination *folder, o ReceiveOptions, probe string) *store {
+	s := &store{announces: o.Arrived != nil, next: new(batch), jobs: make(chan *batch, maxGroupJobs/maxBatchJobs), committed: make(chan struct{})}
+	s.writers.start(disk.NewSmallWriter(destination.disk, probe))
+	c := &committer{
+		destination: destination, force: o.Force, number: o.Rename, results: &s.results,
+		arrivals: arrivals{announce: o.Arrived},
+	}
+	go func() {
+		defer close(s.committed)
+		c.run(s.jobs)
+	}()
 	return s
 }
 
-// add takes a job, to be handed over with others: to wake the store up for each
-// small file takes as long as to store it.
-func (s *store) add(j job) {
-	s.next.jobs = append(s.next.jobs, j)
-	if len(s.next.jobs) == handJobs || j.part != nil && j.part.file != nil {
-		s.hand()
-	}
-}
+// addPart adds a file that is complete.
+func (s *store) addPart(p *part) { s.addJob(job{part: p}) }
 
-// addWhole is add for a file that is still to be written, with what it holds,
-// which is copied.
-func (s *store) addWhole(p *part, body []byte) {
-	if len(s.next.data)+len(body) > handBytes {
-		s.hand()
+// addSmall adds a small file that is still to be written. It copies body.
+func (s *store) addSmall(p *part, body []byte) {
+	if len(s.next.data)+len(body) > maxBatchBytes {
+		s.flush()
 	}
 	if s.next.data == nil {
-		s.next.data = s.writers.buffer()
+		s.next.data = s.writers.takeBuffer()
 	}
 	from := len(s.next.data)
 	s.next.data = append(s.next.data, body...)
 	p.body = s.next.data[from:]
-	s.add(job{part: p})
+	s.addJob(job{part: p})
 }
 
-// hand hands over what was added.
-func (s *store) hand() {
-	if len(s.next.jobs) > 0 {
-		s.writers.take(s.next)
-		s.jobs <- s.next
-		s.next = new(handful)
+// addFolder adds a folder in which all is stored by the time that the store comes
+// to it.
+func (s *store) addFolder(f *folder) { s.addJob(job{folder: f}) }
+
+// addExisting counts a file or a link that is in a folder by now, and that the
+// store did not have to publish.
+func (s *store) addExisting(in *folder, a Arrival) {
+	if s.results.countStored(in, a) && s.announces {
+		s.addJob(job{there: &a}) // announced behind what came before it
 	}
 }
 
-// finish waits until all is done, and returns what went wrong.
+func (s *store) addJob(j job) {
+	s.next.jobs = append(s.next.jobs, j)
+	if len(s.next.jobs) == maxBatchJobs || j.part != nil && j.part.isOpen() {
+		s.flush()
+	}
+}
+
+// flush hands over what was added. It blocks while the stages behind it have
+// enough to do.
+func (s *store) flush() {
+	if len(s.next.jobs) > 0 {
+		s.writers.write(s.next)
+		s.jobs <- s.next
+		s.next = new(batch)
+	}
+}
+
+// finish waits until all is stored, and returns why that failed. Nothing may be
+// added after it.
 func (s *store) finish() error {
-	s.hand()
+	s.flush()
 	s.writers.stop()
 	close(s.jobs)
-	<-s.done
-	return s.failed()
-}
-
-func (s *store) failed() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
-}
-
-func (s *store) run() {
-	defer close(s.done)
-	defer s.settle()
-	for first := range s.jobs {
-		batch := s.gather(first)
-		err := s.failed()
-		if err == nil {
-			err = s.store(batch)
-		}
-		for _, j := range batch {
-			if j.part != nil {
-				j.part.leave() // no effect on what is published
-			} else if j.folder != nil {
-				j.folder.close()
-			}
-		}
-		switch {
-		case err != nil:
-			s.owes = true
-		case !s.owes || len(s.arrived) >= maxArrived:
-			err = s.announce()
-		}
-		s.mu.Lock()
-		s.err = err
-		s.mu.Unlock()
-	}
-}
-
-// gather takes what comes within a moment, to be stored together.
-func (s *store) gather(first *handful) []job {
-	batch, open := make([]job, 0, batchJobs), 0
-	moment := time.NewTimer(batchWait)
-	defer moment.Stop()
-	for next, ok := first, true; ok; {
-		next.wait()
-		batch = append(batch, next.jobs...)
-		for _, j := range next.jobs {
-			if j.part == nil || j.part.file != nil {
-				open++
-			}
-		}
-		if len(batch) > batchJobs-handJobs || open >= batchOpen {
-			break
-		}
-		select {
-		case next, ok = <-s.jobs:
-		case <-moment.C:
-			ok = false
-		}
-	}
-	return batch
-}
-
-// settle makes all names durable at the end, and tells of the last of them.
-func (s *store) settle() {
-	if s.failed() != nil && len(s.arrived) == 0 {
-		return
-	}
-	if err := s.announce(); err != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.err == nil {
-			s.err = err
-		}
-	}
-}
-
-// sync makes the names durable that are not yet.
-func (s *store) sync() error {
-	if !s.owes {
-		return nil
-	}
-	if err := syncAll(s.in.root.file); err != nil {
-		return proto.IOError(errIn("", err))
-	}
-	s.owes = false
-	return nil
-}
-
-// store makes a batch durable, but for names that it leaves to settle.
-func (s *store) store(batch []job) error {
-	batch, failed := s.written(batch)
-	if err := s.storeWritten(batch); err != nil {
-		return err
-	}
-	return failed
-}
-
-// written returns what of a batch is there. That a file could not be written is
-// told, and ends nothing, but that the disk is full ends what is behind it.
-func (s *store) written(batch []job) (there []job, full error) {
-	for i, j := range batch {
-		if j.part == nil || j.part.unwritten == nil {
-			if there != nil {
-				there = append(there, j)
-			}
-			continue
-		}
-		if there == nil {
-			there = append(make([]job, 0, len(batch)), batch[:i]...)
-		}
-		p := j.part
-		if proto.CodeOf(proto.IOError(p.unwritten)) == proto.Space {
-			return there, p.failed(p.unwritten)
-		}
-		s.spoil(p.folder.top)
-		s.refuse(p.entry.Path, refusal(p.unwritten))
-	}
-	if there == nil {
-		return batch, nil
-	}
-	return there, nil
-}
-
-func (s *store) storeWritten(batch []job) error {
-	alike := s.oneDisk(batch)
-	if err := s.syncBatch(batch, alike); err != nil {
-		return err
-	}
-	touched := make(map[*folder]bool)
-	for _, j := range batch {
-		if j.there != nil {
-			s.arrive(*j.there)
-			continue
-		}
-		var err error
-		f := j.in()
-		touched[f] = true
-		if j.part != nil {
-			err = s.name(j.part)
-		} else {
-			err = f.settle()
-		}
-		if err != nil {
-			return proto.IOError(errIn(f.path, err))
-		}
-		if j.folder != nil && f.parent == s.in {
-			s.arriveFolder(f.top)
-		}
-	}
-	if alike && len(touched) > fewFiles {
-		s.owes = true // the names, which the next batch, or the end, makes durable
-		return nil
-	}
-	for f := range touched {
-		if err := f.root.sync(); err != nil {
-			return proto.IOError(errIn(f.path, err))
-		}
-	}
-	return nil
-}
-
-// oneDisk reports whether all of a batch is on the disk of the folder where all
-// is stored, as far as [syncAll] goes. Something else may be mounted in it.
-func (s *store) oneDisk(batch []job) bool {
-	for _, j := range batch {
-		if j.there == nil && !sameDisk(j.in().found, s.in.found) {
-			return false
-		}
-	}
-	return true
-}
-
-// syncBatch makes what the files of a batch hold durable.
-func (s *store) syncBatch(batch []job, alike bool) error {
-	var parts []*part
-	for _, j := range batch {
-		if j.part != nil {
-			parts = append(parts, j.part)
-		}
-	}
-	if alike && len(parts) > fewFiles {
-		if err := syncAll(s.in.root.file); err != nil {
-			return parts[0].failed(err)
-		}
-		return nil
-	}
-	for _, p := range parts {
-		if p.file != nil {
-			startSync(p.file)
-		}
-	}
-	for _, p := range parts {
-		if err := p.sync(); err != nil {
-			return p.failed(err)
-		}
-	}
-	return nil
-}
-
-// name publishes a file. That there is one already is told, and ends nothing.
-func (s *store) name(p *part) error {
-	name, err := s.publish(p)
-	if errors.Is(err, ErrIsThere) {
-		s.spoil(p.folder.top)
-		s.refuse(p.entry.Path, ErrIsThere)
-		p.kept = false
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	p.published = true
-	a := Arrival{Name: name, Bytes: p.entry.Size, Stored: 1}
-	if s.o.Arrived != nil && p.folder.top == nil {
-		sum := p.sum()
-		a.Digest = &sum
-	}
-	s.count(p.folder, a, s.arrive)
-	return nil
-}
-
-// refuse takes note of what is not stored.
-func (s *store) refuse(path string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refused = append(s.refused, wire.Refused{Path: path, Code: proto.CodeOf(err)})
-	s.reasons = append(s.reasons, err)
-}
-
-// takeRefused returns what was refused since the last time, and why.
-func (s *store) takeRefused() ([]wire.Refused, []error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	refused, reasons := s.refused, s.reasons
-	s.refused, s.reasons = nil, nil
-	return refused, reasons
-}
-
-// errIn adds a path of the peer's to an error.
-func errIn(path string, err error) error {
-	if path == "" {
-		path = "the folder given"
-	}
-	return &fs.PathError{Op: "store in", Path: proto.EscapeText(path), Err: cause(err)}
+	<-s.committed
+	return s.results.failure()
 }

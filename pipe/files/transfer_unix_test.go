@@ -427,6 +427,21 @@ func TestResume(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("beside another file of that size", func(t *testing.T) {
+		t.Parallel()
+		from, to := filepath.Join(t.TempDir(), "f"), t.TempDir()
+		data := xtest.Random(size)
+		write(t, from, data)
+		cutShort(t, to, from, data[:2<<20])
+		write(t, filepath.Join(to, "f"), make([]byte, size))
+		var r run
+		r.recv.Owner, r.recv.Force = "alice", true
+		r.transfer(t, to, from)
+		r.wantCodes(t, proto.OK, proto.OK)
+		if got := read(t, filepath.Join(to, "f")); got != string(data) {
+			t.Errorf("got another file of %d bytes", len(got))
+		}
+	})
 	t.Run("a hard link", func(t *testing.T) {
 		t.Parallel()
 		from, to, outside := filepath.Join(t.TempDir(), "f"), t.TempDir(), filepath.Join(t.TempDir(), "o")

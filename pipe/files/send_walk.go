@@ -11,31 +11,32 @@ import (
 	"strings"
 	"sync"
 
+	"mesh/pipe/files/disk"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
 
-// walk goes through files and folders in a stable order, the one in which they
-// are sent: depth first, and in each folder by what [fold] makes of the names.
-// It holds no more than the names of the folders that it is in.
+// walk finds files and folders in the order in which they are sent: depth first,
+// and in each folder by the [fold] of the names. It holds no more than the names of
+// the folders that it is in.
 type walk struct {
 	args     []argument
 	symlinks bool
 
-	arg   int
+	arg   int // index of the next argument
 	stack []*level
-	files *tree // of the file argument before
+	files *tree // of the last argument that was a file
 }
 
-// argument is a file or folder as the person gave it.
+// argument is a file or folder as the user gave it, and the name to send it under.
 type argument struct {
 	given, name string
 }
 
-// tree is an open folder that items are opened from. It is closed when the last
-// item is done with.
+// tree is an open folder, below which items are opened. It is closed with its last
+// use. A nil tree has no uses to count.
 type tree struct {
-	root *directory
+	root *disk.Folder
 	dir  string
 
 	mu   sync.Mutex
@@ -43,17 +44,14 @@ type tree struct {
 }
 
 func openTree(dir string) (*tree, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := disk.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDirectory(root)
-	if err != nil {
-		return nil, err
-	}
-	return &tree{root: d, dir: dir, uses: 1}, nil
+	return &tree{root: root, dir: dir, uses: 1}, nil
 }
 
+// use adds a use, which ends with release.
 func (t *tree) use() *tree {
 	if t == nil {
 		return nil
@@ -64,29 +62,29 @@ func (t *tree) use() *tree {
 	return t
 }
 
-func (t *tree) done() {
+func (t *tree) release() {
 	if t == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.uses--; t.uses == 0 {
-		t.root.close()
+		t.root.Close()
 	}
 }
 
 // level is a folder that the walk is in.
 type level struct {
 	tree  *tree
-	root  *directory
+	root  *disk.Folder
 	path  string // on the wire
 	rel   string // in the tree
 	names *nameList
-	last  string // fold of the name before
-	fresh bool   // the receiver has made it, so nothing is in it there
+	last  string // fold of the last name
+	fresh bool   // the receiver has made the folder, so it is empty there
 }
 
-// newWalk prepares a walk of what is named. No two may have one name.
+// newWalk prepares a walk of files and folders. No two may be sent under one name.
 func newWalk(names []string, symlinks bool) (*walk, error) {
 	w := &walk{symlinks: symlinks}
 	for _, given := range names {
@@ -103,59 +101,59 @@ func newWalk(names []string, symlinks bool) (*walk, error) {
 	slices.SortFunc(w.args, func(a, b argument) int { return strings.Compare(fold(a.name), fold(b.name)) })
 	for i := 1; i < len(w.args); i++ {
 		if a, b := w.args[i-1], w.args[i]; fold(a.name) == fold(b.name) {
-			return nil, proto.Errorf(proto.Usage, "%s and %s would have one name", a.given, b.given)
+			return nil, proto.Errorf(proto.Usage, "%s and %s would be sent under one name", a.given, b.given)
 		}
 	}
 	return w, nil
 }
 
-// next returns the next item, nil at the end.
+// next implements [finder].
 func (w *walk) next() *item {
 	for len(w.stack) > 0 {
 		top := w.stack[len(w.stack)-1]
 		if name, ok := top.names.pop(); ok {
-			return w.find(top, name)
+			return w.findName(top, name)
 		}
-		w.pop()
+		w.leaveLevel()
 	}
 	if w.arg == len(w.args) {
 		w.close()
 		return nil
 	}
 	w.arg++
-	return w.begin(w.args[w.arg-1])
+	return w.findArgument(w.args[w.arg-1])
 }
 
-// prune leaves out what is still to come of a folder.
+// prune implements [finder].
 func (w *walk) prune(l *level) {
 	if i := slices.Index(w.stack, l); i >= 0 {
 		for len(w.stack) > i {
-			w.pop()
+			w.leaveLevel()
 		}
 	}
 }
 
-func (w *walk) pop() {
+func (w *walk) leaveLevel() {
 	top := w.stack[len(w.stack)-1]
 	w.stack = w.stack[:len(w.stack)-1]
 	if top.root != top.tree.root {
-		top.root.close()
+		top.root.Close()
 	}
-	top.tree.done()
+	top.tree.release()
 }
 
-// close gives back all that the walk holds.
+// close implements [finder].
 func (w *walk) close() {
 	for len(w.stack) > 0 {
-		w.pop()
+		w.leaveLevel()
 	}
-	w.files.done()
+	w.files.release()
 	w.files = nil
 }
 
-// begin returns the item of an argument. A link given as an argument stands for
+// findArgument returns the item of an argument. A link as an argument stands for
 // what it leads to.
-func (w *walk) begin(a argument) *item {
+func (w *walk) findArgument(a argument) *item {
 	it := &item{path: a.name}
 	var info fs.FileInfo
 	full, err := filepath.EvalSymlinks(a.given)
@@ -166,63 +164,63 @@ func (w *walk) begin(a argument) *item {
 		err = CheckPath(a.name, false)
 	}
 	if err != nil {
-		return it.fail(err)
+		return it.failed(err)
 	}
-	it.are(info)
+	it.setInfo(info)
 	if info.IsDir() {
 		t, err := openTree(full)
 		if err != nil {
-			return it.fail(err)
+			return it.failed(err)
 		}
 		return w.enter(it, t, t.root)
 	}
 	if dir := filepath.Dir(full); w.files == nil || w.files.dir != dir {
-		w.files.done()
+		w.files.release()
 		if w.files, err = openTree(dir); err != nil {
-			return it.fail(err)
+			return it.failed(err)
 		}
 	}
 	return w.classify(it, info, w.files, filepath.Base(full))
 }
 
-// find returns the item of a name in a folder.
-func (w *walk) find(in *level, name string) *item {
+// findName returns the item of a name in a folder.
+func (w *walk) findName(in *level, name string) *item {
 	it := &item{path: path.Join(in.path, name), in: in}
 	before := in.last
 	in.last = fold(name)
 	if err := CheckPath(it.path, false); err != nil {
-		return it.fail(err)
+		return it.failed(err)
 	}
 	if in.last == before {
-		return it.fail(errTwinHere)
+		return it.failed(errCollisionHere)
 	}
 	info, err := in.root.Lstat(name)
 	if err != nil {
-		return it.fail(err)
+		return it.failed(err)
 	}
-	it.are(info)
+	it.setInfo(info)
 	if !info.IsDir() {
 		return w.classify(it, info, in.tree, path.Join(in.rel, name))
 	}
-	root, err := openFolder(in.root, name, info)
+	root, err := in.root.OpenFolder(name, info)
 	if err != nil {
-		return it.fail(err)
+		return it.failed(err)
 	}
 	return w.enter(it, in.tree.use(), root)
 }
 
-var errTwinHere = proto.Errorf(proto.Unsafe, "some systems take its name for that of another here")
+var errCollisionHere = proto.Errorf(proto.Unsafe, "some systems take its name for that of another here")
 
-// enter makes the item that of an open folder, which next goes on in. It takes
-// the tree over.
-func (w *walk) enter(it *item, t *tree, root *directory) *item {
-	names, err := readNames(root.file)
+// enter makes the item one of an open folder, and goes on in that folder. It takes
+// root and one use of the tree over.
+func (w *walk) enter(it *item, t *tree, root *disk.Folder) *item {
+	names, err := readNames(root)
 	if err != nil {
 		if root != t.root {
-			root.close()
+			root.Close()
 		}
-		t.done()
-		return it.fail(err)
+		t.release()
+		return it.failed(err)
 	}
 	rel := ""
 	if it.in != nil {
@@ -234,7 +232,7 @@ func (w *walk) enter(it *item, t *tree, root *directory) *item {
 	return it
 }
 
-// classify completes the item of what is no folder.
+// classify completes the item of anything but a folder.
 func (w *walk) classify(it *item, info fs.FileInfo, t *tree, rel string) *item {
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
@@ -243,27 +241,28 @@ func (w *walk) classify(it *item, info fs.FileInfo, t *tree, rel string) *item {
 		it.kind = wire.EntrySymlink
 		target, err := it.in.root.Readlink(path.Base(rel))
 		if err != nil {
-			return it.fail(err)
+			return it.failed(err)
 		}
 		it.target = filepath.ToSlash(target)
-		if err := checkTarget(it.path, it.target); err != nil {
-			return it.fail(err)
+		if err := checkLinkTarget(it.path, it.target); err != nil {
+			return it.failed(err)
 		}
 	default:
-		return it.fail(fmt.Errorf("%w: it is a %s", errSpecial, kindOf(mode)))
+		return it.failed(fmt.Errorf("%w: it is a %s", errSpecial, kindOf(mode)))
 	}
 	it.tree = t
-	it.open = func() (body, error) { return openFile(t.root.Root, rel, info) }
+	it.open = func() (body, error) { return t.root.OpenUnchanged(rel, info) }
 	if in := it.in; in != nil {
-		it.whole = func(buf []byte) ([]byte, error) { return readWhole(in.root, path.Base(rel), info, buf) }
+		it.readSmall = func(buf []byte) ([]byte, error) { return in.root.ReadUnchanged(path.Base(rel), info, buf) }
 	}
 	return it
 }
 
-// errSpecial is in the chain of the error of an item that is neither a file nor
-// a folder.
+// errSpecial is in the chain of the error of an item that is neither a file nor a
+// folder, nor a link if those are sent.
 var errSpecial = errors.New("not sent")
 
+// kindOf names what is neither a file nor a folder.
 func kindOf(mode fs.FileMode) string {
 	switch {
 	case mode&fs.ModeSymlink != 0:
@@ -276,36 +275,4 @@ func kindOf(mode fs.FileMode) string {
 		return "device"
 	}
 	return "special file"
-}
-
-// checkTarget refuses the target of a symbolic link that may lead out of the
-// folder that is sent: it goes up first, and not out of that, and then down.
-func checkTarget(at, target string) error {
-	bad := func(why string) error {
-		return proto.Errorf(proto.Unsafe, "a link to %s is not kept: %s", proto.QuoteText(target), why)
-	}
-	if target == "" || path.IsAbs(target) || len(target) > proto.MaxPathBytes {
-		return bad("it is not relative")
-	}
-	up, down := strings.Count(at, "/"), false
-	if up == 0 {
-		return bad("it is in no folder")
-	}
-	for name := range strings.SplitSeq(target, "/") {
-		if name == ".." {
-			up--
-			if down || up < 1 {
-				return bad("it may lead out of the folder")
-			}
-			continue
-		}
-		down = true
-		if name == "." {
-			continue
-		}
-		if why := checkName(name); why != "" {
-			return bad(why)
-		}
-	}
-	return nil
 }

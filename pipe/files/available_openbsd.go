@@ -1,5 +1,0 @@
-package files
-
-import "golang.org/x/sys/unix"
-
-func available(s *unix.Statfs_t) int64 { return s.F_bavail * int64(s.F_bsize) }

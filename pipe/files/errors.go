@@ -1,0 +1,78 @@
+package files
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"mesh/pipe/files/disk"
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// ErrIsThere says that a file is not stored because other content has its name.
+var ErrIsThere = proto.Errorf(proto.Unsafe, "there is something of that name already")
+
+var (
+	errCut       = proto.Errorf(proto.Truncated, "the peer's frames ended before their end")
+	errMore      = proto.Errorf(proto.Protocol, "the peer sends more of a file than it announced")
+	errDigest    = proto.Errorf(proto.Integrity, "digest mismatch: a file is not what was sent")
+	errCollision = proto.Errorf(proto.Unsafe, "some systems take its name for that of another that was sent")
+)
+
+// errStoreFailed ends the reading of frames when the store has failed, which knows
+// the reason.
+var errStoreFailed = errors.New("the store has failed")
+
+func errFewer(e *wire.Entry, n int64) error {
+	return proto.Errorf(proto.Integrity, "the peer announced %d bytes of a file and sent %d", e.Size, n)
+}
+
+func errFull(m *wire.Entry, free int64) error {
+	return proto.Errorf(proto.Space, "%s needs %d bytes, and %d are free", proto.QuoteText(m.Path), m.Size, free)
+}
+
+// errOrder refuses a message that may not come at this point. It ends the
+// transfer.
+func errOrder(m wire.Message) error { return errTypeOrder(m.Type()) }
+
+func errTypeOrder(t wire.Type) error { return proto.Errorf(proto.Protocol, "%s out of order", t) }
+
+// errStoring is the error of storing something in a folder of the peer's path.
+func errStoring(folder string, err error) error {
+	if folder == "" {
+		folder = "the folder given"
+	}
+	return proto.IOError(&fs.PathError{Op: "store in", Path: proto.EscapeText(folder), Err: disk.Cause(err)})
+}
+
+// errWriting is the error of writing the file of an entry.
+func errWriting(e *wire.Entry, err error) error {
+	return proto.IOError(fmt.Errorf("write %s: %w", proto.EscapeText(e.Path), disk.Cause(err)))
+}
+
+// refusal is the error of one entry that is not stored. The transfer goes on
+// without it; any other error of the receiver ends the transfer.
+type refusal struct{ reason error }
+
+func (r *refusal) Error() string { return r.reason.Error() }
+
+func (r *refusal) Unwrap() error { return r.reason }
+
+// refuse makes a refusal of an error, with one of the two codes that a single
+// entry may have: [proto.Unsafe] or [proto.IO].
+func refuse(err error) *refusal {
+	if proto.CodeOf(err) == proto.Unsafe {
+		return &refusal{err}
+	}
+	return &refusal{proto.Errorf(proto.IO, "%w", disk.Cause(err))}
+}
+
+// refuseUnlessFull is [refuse], but a full disk ends the transfer: nothing else
+// would fit either.
+func refuseUnlessFull(folder string, err error) error {
+	if proto.CodeOf(proto.IOError(err)) == proto.Space {
+		return errStoring(folder, err)
+	}
+	return refuse(err)
+}

@@ -1,0 +1,127 @@
+package files
+
+import (
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// incoming is the file whose data arrives, if there is one. Either part grows, or
+// nothing arrives but the digest, to be compared with a file that exists already:
+// then part is nil.
+type incoming struct {
+	wanted *wanted
+	part   *part
+}
+
+// begin begins with a file from an offset: 0, or w.have.
+func (in *incoming) begin(w *wanted, offset int64, owner string) error {
+	if offset == 0 || !w.exists {
+		p, err := openPart(w, offset, owner)
+		if err != nil {
+			return err
+		}
+		in.part = p
+	}
+	in.wanted = w
+	return nil
+}
+
+// openPart opens the temporary file of a wanted one, and its folder.
+func openPart(w *wanted, offset int64, owner string) (p *part, err error) {
+	if err := w.in.open(); err != nil {
+		return nil, err
+	}
+	if offset == 0 {
+		p, err = newPart(w.in, owner, w.name, w.entry)
+	} else {
+		p, err = resumePart(w.in, owner, w.name, w.entry, w.have, w.hash)
+	}
+	if err != nil {
+		w.in.close()
+	}
+	return p, err
+}
+
+// write takes a piece of the file.
+func (in *incoming) write(body []byte) error {
+	if in.part == nil || len(body) == 0 {
+		return errTypeOrder(wire.TypeData)
+	}
+	return in.part.write(body)
+}
+
+// complete ends the file. It returns the part to store, nil if the file existed
+// already.
+func (in *incoming) complete(want wire.Digest) (*part, error) {
+	if in.part == nil {
+		if want != in.wanted.hash.Sum() {
+			return nil, proto.Errorf(proto.Integrity, "digest mismatch: a file that is there is not what the peer has")
+		}
+	} else if err := in.part.complete(want); err != nil {
+		return nil, err
+	}
+	p := in.part
+	*in = incoming{}
+	return p, nil
+}
+
+// discard ends the file without storing it.
+func (in *incoming) discard() {
+	if in.part != nil {
+		in.part.keep = false
+	}
+	in.release()
+}
+
+// release closes the file. Its part may stay, for another run to resume.
+func (in *incoming) release() {
+	if in.part != nil {
+		in.part.release()
+	}
+	*in = incoming{}
+}
+
+// readSmall reads all of a small file that follows its entry, and checks it
+// before any of it is written.
+func readSmall(r *frameReader, e *wire.Entry) (body []byte, err error) {
+	if e.Size > 0 {
+		if _, body, err = r.next(wire.TypeData); err != nil {
+			return nil, err
+		}
+	}
+	return body, checkSmall(e, body)
+}
+
+// skipData reads over the data of a refused file that follows its entry.
+func skipData(r *frameReader, m *wire.Entry) error {
+	if m.Size == 0 {
+		return nil
+	}
+	for bytes := int64(0); ; {
+		t, body, err := r.next(wire.TypeData, wire.TypeEnd)
+		if err != nil {
+			return err
+		}
+		if t == wire.TypeEnd {
+			var e wire.End
+			if err := wire.ParseBody(body, &e); err != nil {
+				return err
+			}
+			if m.Small() || e.ID != m.ID {
+				return errOrder(&e)
+			}
+			return nil
+		}
+		if bytes += int64(len(body)); bytes > m.Size || m.Small() && bytes != m.Size {
+			return errMore
+		}
+		if m.Small() {
+			return nil
+		}
+	}
+}
+
+// arrivalOf describes a file that is there already.
+func arrivalOf(w *wanted, sum *wire.Digest) Arrival {
+	return Arrival{Name: w.name, Bytes: w.entry.Size, Digest: sum}
+}

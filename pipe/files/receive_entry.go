@@ -1,0 +1,299 @@
+package files
+
+import (
+	"context"
+	"errors"
+
+	"mesh/pipe/files/disk"
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// receiver takes the sender's frames, as [frameHandler]. Its methods stand in the
+// order in which a name goes through them.
+type receiver struct {
+	o        ReceiveOptions
+	r        *frameReader
+	w        *frameWriter
+	problems problems
+	order    *order
+	folders  folderStack
+	existing existing
+	queue    queue
+	incoming incoming
+	store    *store
+	temps    disk.TempNames
+	skipped  int64
+}
+
+// entry takes an announcement: it stores or refuses it and answers, or with "now"
+// takes the data that follows.
+func (r *receiver) entry(ctx context.Context, m *wire.Entry) error {
+	if r.incoming.wanted != nil || m.Now && r.queue.files > 0 {
+		return errOrder(m)
+	}
+	if err := r.order.countEntry(m); err != nil {
+		return err
+	}
+	answer, err := r.placeEntry(ctx, m)
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		return r.refuseEntry(m, refused.reason)
+	}
+	if err != nil || m.Now {
+		return err
+	}
+	answer.ID = m.ID
+	return r.w.message(&answer)
+}
+
+// placeEntry checks the path of an entry, and goes to the folder that it is in.
+func (r *receiver) placeEntry(ctx context.Context, m *wire.Entry) (wire.Answer, error) {
+	if err := CheckPath(m.Path, r.o.Portable); err != nil {
+		return wire.Answer{}, refuse(err)
+	}
+	at, err := r.order.placeEntry(m)
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	for len(r.folders) > at.depth {
+		if err := r.leaveFolder(); err != nil {
+			return wire.Answer{}, err
+		}
+	}
+	in := r.folders.top()
+	answer, err := r.storeEntry(ctx, m, in, at)
+	if refused, ok := errors.AsType[*refusal](err); ok && m.Kind == wire.EntryFolder {
+		r.folders.push(refusedFolder(m, in, at.name, proto.CodeOf(refused)))
+	}
+	return answer, err
+}
+
+// storeEntry stores an entry in its folder, or wants its data.
+func (r *receiver) storeEntry(ctx context.Context, m *wire.Entry, in *folder, at place) (wire.Answer, error) {
+	name := at.name
+	switch {
+	case in.refused != 0:
+		return wire.Answer{}, refuse(proto.Errorf(in.refused, "its folder is not stored"))
+	case at.collides:
+		return wire.Answer{}, refuse(errCollision)
+	case r.o.As == "":
+	case m.ID > 1 || m.Kind != wire.EntryFile:
+		return wire.Answer{}, refuse(proto.Errorf(proto.Unsafe, "one file was to come, and nothing else"))
+	default:
+		name = r.o.As
+	}
+	switch m.Kind {
+	case wire.EntryFolder:
+		f, err := makeFolder(m, in, name)
+		if err != nil {
+			return wire.Answer{}, err
+		}
+		r.folders.push(f)
+		return wire.Answer{Fresh: f.made}, nil
+	case wire.EntrySymlink:
+		return r.storeSymlink(m, in, name)
+	}
+	w := &wanted{entry: m, in: in, name: name}
+	if m.Now {
+		return wire.Answer{}, r.receiveNow(w)
+	}
+	return r.wantFile(ctx, w)
+}
+
+func (r *receiver) storeSymlink(m *wire.Entry, in *folder, name string) (wire.Answer, error) {
+	existed, err := makeSymlink(m, in, name)
+	switch {
+	case err != nil:
+		return wire.Answer{}, err
+	case existed:
+		r.skip(in, Arrival{Name: name})
+		return wire.Answer{Skip: true}, nil
+	}
+	r.store.addExisting(in, Arrival{Name: name, Stored: 1})
+	return wire.Answer{}, nil
+}
+
+// wantFile compares a file with what is there, and queues it unless it is the
+// same.
+func (r *receiver) wantFile(ctx context.Context, w *wanted) (wire.Answer, error) {
+	answer, err := r.existing.compare(ctx, w)
+	if err != nil {
+		return answer, err
+	}
+	if answer.Skip {
+		r.skip(w.in, arrivalOf(w, w.entry.Digest))
+		return answer, nil
+	}
+	if err := checkRoom(w); err != nil {
+		return answer, err
+	}
+	return answer, r.queue.pushFile(w)
+}
+
+// receiveNow takes a file whose data follows its entry: all of a small one, or the
+// beginning of a large one.
+func (r *receiver) receiveNow(w *wanted) error {
+	if w.entry.Small() {
+		return r.receiveSmall(w)
+	}
+	if err := checkRoom(w); err != nil {
+		return err
+	}
+	if err := r.incoming.begin(w, 0, r.o.Owner); err != nil {
+		return refuseUnlessFull(w.in.path, err)
+	}
+	return nil
+}
+
+func (r *receiver) receiveSmall(w *wanted) error {
+	if err := w.in.open(); err != nil {
+		return refuse(err)
+	}
+	body, err := readSmall(r.r, w.entry)
+	if err != nil {
+		w.in.close()
+		return err
+	}
+	r.store.addSmall(&part{folder: w.in, entry: w.entry, name: w.name, tempName: r.temps.Next()}, body)
+	return nil
+}
+
+// from takes FILES_FROM: the data of the first file in the queue follows.
+func (r *receiver) from(m *wire.From) error {
+	w := r.queue.first()
+	if r.incoming.wanted != nil || w == nil || w.entry.ID != m.ID || m.From != 0 && m.From != w.have {
+		return errOrder(m)
+	}
+	if err := r.incoming.begin(w, m.From, r.o.Owner); err != nil {
+		return errWriting(w.entry, err)
+	}
+	return nil
+}
+
+// data takes a piece of the file whose data arrives.
+func (r *receiver) data(body []byte) error { return r.incoming.write(body) }
+
+// end takes FILES_END: all of a file has arrived, or the sender cannot send it.
+func (r *receiver) end(m *wire.End) error {
+	w := r.incoming.wanted
+	if w == nil && m.Code != 0 {
+		w = r.queue.first() // of which nothing has arrived
+	}
+	if w == nil || w.entry.ID != m.ID {
+		return errOrder(m)
+	}
+	if m.Code != 0 {
+		r.incoming.discard()
+		r.noteUnsent(w, m.Code)
+		return r.leaveFile(w)
+	}
+	p, err := r.incoming.complete(*m.Digest)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		r.skip(w.in, arrivalOf(w, m.Digest))
+	} else {
+		r.store.addPart(p)
+	}
+	return r.leaveFile(w)
+}
+
+// leaveFile takes a file that is done off the queue, if it had to wait there, and
+// completes the folders behind it.
+func (r *receiver) leaveFile(w *wanted) error {
+	if r.queue.first() != w {
+		return nil
+	}
+	for _, f := range r.queue.pop() {
+		if err := f.open(); err != nil {
+			return errStoring(f.path, err)
+		}
+		r.store.addFolder(f)
+	}
+	return nil
+}
+
+// leaveFolder leaves the innermost folder. It is complete when no file waits.
+func (r *receiver) leaveFolder() error {
+	f := r.folders.pop()
+	switch {
+	case f.refused != 0:
+		return nil
+	case r.queue.first() == nil:
+		r.store.addFolder(f)
+		return nil
+	}
+	f.close()
+	return r.queue.pushFolder(f)
+}
+
+// total takes FILES_TOTAL: nothing else is announced. It leaves all folders.
+func (r *receiver) total(m *wire.Total) error {
+	if r.incoming.wanted != nil || r.queue.files > 0 || m.Entries != r.order.last {
+		return errOrder(m)
+	}
+	r.problems.setFailed(m.Failed, m.Code)
+	for len(r.folders) > 1 {
+		if err := r.leaveFolder(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// skip counts a file or a link that is there already.
+func (r *receiver) skip(in *folder, a Arrival) {
+	r.skipped++
+	r.store.addExisting(in, a)
+}
+
+// noteUnsent notes that the sender could not send a file, or that another one is
+// there which stays.
+func (r *receiver) noteUnsent(w *wanted, code proto.Code) {
+	w.in.top.markIncomplete()
+	path := proto.EscapeText(w.entry.Path)
+	if code == proto.Unsafe {
+		r.problems.addRefused(path, ErrIsThere)
+		return
+	}
+	r.problems.addFailed(path, proto.Errorf(code, "the peer could not send it (%s): %s", code, code.OfPeer()))
+}
+
+// refuseEntry notes and answers that an entry is not stored, and reads over the
+// data that follows it.
+func (r *receiver) refuseEntry(m *wire.Entry, reason error) error {
+	r.folders.arrivalOf(m.Path).markIncomplete()
+	r.problems.addRefused(proto.EscapeText(m.Path), reason)
+	code := proto.CodeOf(reason)
+	if !m.Now {
+		return r.w.message(&wire.Answer{ID: m.ID, Code: code})
+	}
+	if err := r.w.message(&wire.Refused{Path: m.Path, Code: code}); err != nil || m.Kind != wire.EntryFile {
+		return err
+	}
+	return skipData(r.r, m)
+}
+
+// beforeRead tells the sender what the store has refused meanwhile, and sends the
+// answers if nothing else has arrived.
+func (r *receiver) beforeRead(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if r.store.results.failure() != nil {
+		return errStoreFailed
+	}
+	refused, reasons := r.store.results.takeRefused()
+	for i := range refused {
+		r.problems.addRefused(proto.EscapeText(refused[i].Path), reasons[i])
+		if err := r.w.message(&refused[i]); err != nil {
+			return err
+		}
+	}
+	if r.r.buffered() {
+		return nil
+	}
+	r.store.flush()
+	return r.w.flush()
+}

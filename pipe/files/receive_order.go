@@ -1,0 +1,79 @@
+package files
+
+import (
+	"strings"
+
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// order checks each entry against those before it. In every folder, names must
+// come in the order of their [fold], so that two names which some system takes for
+// one follow each other, and no list of names is needed.
+type order struct {
+	maxEntries, maxBytes int64 // 0 for no limit
+	last                 int64 // id
+	bytes                int64
+	in                   []siblings // the destination, then each open folder down to that of the last entry
+}
+
+// siblings are the names in a folder.
+type siblings struct {
+	path string // of the folder, on the wire
+	last string // the last name
+	fold string // of last
+}
+
+// place is where an entry belongs.
+type place struct {
+	depth    int // how many folders it is in, the destination included
+	name     string
+	collides bool // some system takes its name for the one before it
+}
+
+func newOrder(o ReceiveOptions) *order {
+	return &order{maxEntries: o.MaxEntries, maxBytes: o.MaxBytes, in: make([]siblings, 1)}
+}
+
+// countEntry checks the number of an entry, and the limits.
+func (o *order) countEntry(m *wire.Entry) error {
+	if m.ID != o.last+1 {
+		return errOrder(m)
+	}
+	o.last = m.ID
+	if o.maxEntries > 0 && m.ID > o.maxEntries {
+		return proto.Errorf(proto.Space, "the peer sends more than %d entries", o.maxEntries)
+	}
+	if m.Kind == wire.EntryFile {
+		if m.Size > proto.MaxTransferBytes-o.bytes || o.maxBytes > 0 && o.bytes+m.Size > o.maxBytes {
+			return proto.Errorf(proto.Space, "the peer sends more than the %d bytes that are allowed", max(o.maxBytes, 0))
+		}
+		o.bytes += m.Size
+	}
+	return nil
+}
+
+// placeEntry finds where an entry belongs. Its folder must be the last one that
+// was announced, or one that this one is in. The path must have passed
+// [CheckPath].
+func (o *order) placeEntry(m *wire.Entry) (place, error) {
+	dir, name := "", m.Path
+	if i := strings.LastIndexByte(m.Path, '/'); i >= 0 {
+		dir, name = m.Path[:i], m.Path[i+1:]
+	}
+	for len(o.in) > 1 && o.in[len(o.in)-1].path != dir {
+		o.in = o.in[:len(o.in)-1]
+	}
+	at := place{depth: len(o.in), name: name}
+	in := &o.in[at.depth-1]
+	folded := fold(name)
+	if in.path != dir || name == in.last || folded < in.fold {
+		return place{}, errOrder(m)
+	}
+	at.collides = folded == in.fold
+	in.last, in.fold = name, folded
+	if m.Kind == wire.EntryFolder {
+		o.in = append(o.in, siblings{path: m.Path})
+	}
+	return at, nil
+}

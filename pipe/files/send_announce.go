@@ -1,0 +1,108 @@
+package files
+
+import (
+	"context"
+	"io"
+
+	"mesh/pipe/digest"
+	"mesh/pipe/files/disk"
+	"mesh/proto"
+	"mesh/proto/wire"
+)
+
+// announce announces an item, and sends its data if no answer is needed.
+func (s *sender) announce(ctx context.Context, it *item) error {
+	if it.err != nil {
+		if !s.o.skips(it.err) {
+			s.problems.addFailed(proto.EscapeText(it.path), it.err)
+		}
+		return nil
+	}
+	e := &wire.Entry{ID: s.lastID + 1, Path: it.path, Kind: it.kind, Target: it.target, Mtime: unixNano(it.mtime)}
+	if it.kind != wire.EntrySymlink {
+		e.Mode = int(it.perm)
+	}
+	e.Now = it.in != nil && it.in.fresh && len(s.waiting) == 0
+	switch {
+	case it.kind == wire.EntryFolder:
+		s.held = it.in == nil
+	case it.kind == wire.EntryFile:
+		e.Size = it.size
+		if e.Small() {
+			return s.announceSmall(e, it)
+		}
+		if e.Now {
+			return s.sendNow(ctx, e, it)
+		}
+	}
+	return s.sendEntry(e, it)
+}
+
+// sendEntry sends a FILES_ENTRY. Unless it says "now", the item waits for the
+// answer.
+func (s *sender) sendEntry(e *wire.Entry, it *item) error {
+	if err := s.w.message(e); err != nil {
+		return err
+	}
+	s.lastID++
+	if !e.Now {
+		it.tree = it.tree.use()
+		s.waiting = append(s.waiting, waiting{e.ID, it})
+	}
+	return nil
+}
+
+// announceSmall announces a small file with its digest, and with "now" sends its
+// data too.
+func (s *sender) announceSmall(e *wire.Entry, it *item) error {
+	p, err := s.readSmall(it)
+	if err != nil {
+		s.problems.addFailed(it.path, err)
+		return nil
+	}
+	sum := digest.Sum(p)
+	e.Digest = &sum
+	if err := s.sendEntry(e, it); err != nil || !e.Now || len(p) == 0 {
+		return err
+	}
+	return s.w.data(p)
+}
+
+// sendNow announces a large file and sends its data.
+func (s *sender) sendNow(ctx context.Context, e *wire.Entry, it *item) error {
+	f, err := it.open()
+	if err != nil {
+		s.problems.addFailed(it.path, err)
+		return nil
+	}
+	defer f.Close()
+	if err := s.sendEntry(e, it); err != nil {
+		return err
+	}
+	return s.sendData(ctx, e.ID, it, f, 0)
+}
+
+// readSmall reads all of a small file.
+func (s *sender) readSmall(it *item) ([]byte, error) {
+	if it.readSmall != nil {
+		p, err := it.readSmall(s.buf)
+		if err != nil {
+			err = proto.IOError(disk.Cause(err))
+		}
+		return p, err
+	}
+	f, err := it.open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size := int(it.size)
+	n, err := io.ReadFull(f, s.buf[:size+1])
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, proto.IOError(disk.Cause(err))
+	}
+	if err == nil || n != size {
+		return nil, disk.ErrChanged
+	}
+	return s.buf[:size], f.CheckUnchanged()
+}

@@ -1,0 +1,81 @@
+package files
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"math"
+	"time"
+
+	"mesh/pipe/files/disk"
+	"mesh/proto"
+)
+
+// finder finds what is to be sent, in the order in which it is announced.
+type finder interface {
+	// next returns the next item, nil at the end.
+	next() *item
+	// prune leaves out what has not been found yet below a folder.
+	prune(*level)
+	// close releases everything but the items.
+	close()
+}
+
+// item is a file, folder or symbolic link to send.
+type item struct {
+	path   string
+	kind   string
+	perm   fs.FileMode
+	mtime  time.Time
+	size   int64  // of a file
+	target string // of a symbolic link
+	// err is why it cannot be sent. Then only path and in are set.
+	err error
+
+	inside *level // of a folder: itself
+	in     *level // the folder that it is in; nil at the top
+	tree   *tree  // that it is opened in; may be nil
+	open   func() (body, error)
+	// readSmall, which may be nil, reads a small file into a buffer with room for
+	// one byte more. It works while the walk is in the item's folder.
+	readSmall func(buf []byte) ([]byte, error)
+}
+
+// body is the content of a file.
+type body interface {
+	io.ReadCloser
+	// CheckUnchanged fails if the file is no longer the one that was announced.
+	CheckUnchanged() error
+}
+
+// setInfo copies mode, time and, for a regular file, size from info.
+func (it *item) setInfo(info fs.FileInfo) {
+	it.perm, it.mtime = info.Mode().Perm(), info.ModTime()
+	if info.Mode().IsRegular() {
+		it.size = info.Size()
+	}
+}
+
+// unixNano returns the nanoseconds since 1970, or the nearest number that an
+// int64 can hold.
+func unixNano(t time.Time) int64 {
+	switch {
+	case t.Before(time.Unix(0, math.MinInt64)):
+		return math.MinInt64
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+// failed returns the item as one that cannot be sent.
+func (it *item) failed(err error) *item {
+	code := proto.CodeOf(err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && it.in != nil:
+		code = proto.Changed // its folder listed it a moment before
+	case code != proto.Unsafe:
+		code = proto.IO
+	}
+	return &item{path: it.path, in: it.in, err: &proto.Error{Code: code, Err: disk.Cause(err)}}
+}

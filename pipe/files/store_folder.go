@@ -1,0 +1,99 @@
+package files
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"mesh/pipe/files/disk"
+	"mesh/proto"
+)
+
+// folder is a folder in which the receiver stores. It can be closed and opened
+// again, so that only those are open that are in use.
+type folder struct {
+	parent *folder // nil for the destination
+	name   string
+	path   string // on the wire; "" for the destination
+	// refused is why nothing is stored in the folder, 0 if it can be used.
+	refused proto.Code
+	found   fs.FileInfo // of the folder that was opened first
+	// made says that we have made the folder. Only then it gets perm at the end.
+	made  bool
+	perm  fs.FileMode
+	mtime time.Time
+	top   *arrival // the folder below the destination that it is in, or is; nil for the destination
+
+	mu   *sync.Mutex // one for all folders of a transfer
+	uses int
+	disk *disk.Folder // nil while it is closed
+}
+
+// openDestination returns the folder that root has open, as the one that all
+// others are in. Its first use lasts until closeDestination.
+func openDestination(root *os.Root) (*folder, error) {
+	d, err := disk.OpenRoot(root)
+	if err != nil {
+		return nil, proto.IOError(err)
+	}
+	return &folder{disk: d, uses: 1, found: d.Info(), mu: new(sync.Mutex)}, nil
+}
+
+func (f *folder) closeDestination() { f.disk.Close() }
+
+// open opens the folder. Each open needs a close. If a link or another folder has
+// taken its place, the error has the code [proto.Unsafe].
+func (f *folder) open() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.openLocked()
+}
+
+func (f *folder) openLocked() error {
+	if f.uses > 0 {
+		f.uses++
+		return nil
+	}
+	if err := f.parent.openLocked(); err != nil {
+		return err
+	}
+	defer f.parent.closeLocked()
+	info, err := f.parent.disk.Lstat(f.name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (!info.IsDir() || f.found != nil && !os.SameFile(info, f.found)) {
+		return proto.Errorf(proto.Unsafe, "the folder %q was replaced while it was filled", f.path)
+	}
+	if err != nil {
+		return err
+	}
+	if f.disk, err = f.parent.disk.OpenFolder(f.name, info); err != nil {
+		return err
+	}
+	f.found, f.uses = info, 1
+	return nil
+}
+
+func (f *folder) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closeLocked()
+}
+
+func (f *folder) closeLocked() {
+	if f.uses--; f.uses == 0 && f.parent != nil {
+		f.disk.Close()
+		f.disk = nil
+	}
+}
+
+// setAttributes gives the open folder its mode and its time. It must be called
+// after all in it is stored, since that changes the time.
+func (f *folder) setAttributes() error {
+	if f.made {
+		if err := f.disk.RestrictMode(f.perm); err != nil {
+			return err
+		}
+	}
+	return f.disk.SetTime(f.mtime)
+}

@@ -1,0 +1,175 @@
+package files
+
+import (
+	"encoding/hex"
+	"fmt"
+	"os"
+	"time"
+
+	"mesh/pipe/digest"
+	"mesh/pipe/files/disk"
+	"mesh/proto/wire"
+)
+
+// part is a file that is being received. Either it grows in an open temporary file
+// as its data arrives, or it is small, has arrived whole, and waits in memory for a
+// writer.
+type part struct {
+	folder *folder // open
+	entry  *wire.Entry
+	name   string     // to publish it under
+	temp   *disk.Temp // nil while the file is in memory
+
+	// Of a file in memory:
+	tempName string
+	body     []byte // nil once it is written
+	writeErr error  // why it could not be written
+
+	// Of a file that grows:
+	hash  *digest.Hasher // of the bytes so far
+	bytes int64          // so far
+	keep  bool           // if it stays incomplete, another run may resume it
+
+	published bool
+}
+
+// resumeName returns the name of the temporary file of a large entry. It depends
+// on the owner and on the sender's file, so that nothing else is resumed.
+func resumeName(owner string, e *wire.Entry) string {
+	sum := digest.Sum(fmt.Appendf(nil, "%s\x00%s\x00%d\x00%d", owner, e.Path, e.Size, e.Mtime))
+	return disk.TempName(hex.EncodeToString(sum[:16]))
+}
+
+// newPart begins a file in an open folder, which it takes over. A large one can be
+// resumed by another run. If an earlier run has left a part of it, that is emptied;
+// if another process writes that part, a new one is made which cannot be resumed.
+func newPart(in *folder, owner, name string, e *wire.Entry) (*part, error) {
+	p := &part{folder: in, entry: e, name: name, hash: digest.New()}
+	if !e.Small() {
+		p.temp = createResumable(in, resumeName(owner, e), e)
+		p.keep = p.temp != nil
+	}
+	if p.temp == nil {
+		var err error
+		if p.temp, err = createLocked(in, disk.RandomTempName(), e); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// createResumable returns an empty file of a name, or nil if there can be none.
+func createResumable(in *folder, name string, e *wire.Entry) *disk.Temp {
+	if temp, err := in.disk.ReopenTemp(name); err == nil {
+		if err := temp.Truncate(0); err == nil {
+			return temp
+		}
+		_ = temp.Remove()
+	}
+	temp, err := createLocked(in, name, e)
+	if err != nil {
+		return nil
+	}
+	return temp
+}
+
+// createLocked creates a temporary file that no other process resumes or removes
+// as abandoned while we write it.
+func createLocked(in *folder, name string, e *wire.Entry) (*disk.Temp, error) {
+	temp, err := in.disk.CreateTemp(name, modeOf(e))
+	if err != nil {
+		return nil, err
+	}
+	if err := temp.Lock(); err != nil {
+		_ = temp.Remove()
+		return nil, err
+	}
+	return temp, nil
+}
+
+// resumePart goes on with the part that an earlier run has left in an open
+// folder, which it takes over. The part has length bytes, of which hash is.
+func resumePart(in *folder, owner, name string, e *wire.Entry, length int64, hash *digest.Hasher) (*part, error) {
+	temp, err := in.disk.ReopenTemp(resumeName(owner, e))
+	if err != nil {
+		return nil, err
+	}
+	if err := temp.Truncate(length); err != nil {
+		_ = temp.Close()
+		return nil, err
+	}
+	return &part{folder: in, entry: e, name: name, temp: temp, hash: hash, bytes: length, keep: true}, nil
+}
+
+// write appends to a file that grows.
+func (p *part) write(b []byte) error {
+	if int64(len(b)) > p.entry.Size-p.bytes {
+		return errMore
+	}
+	n, err := p.temp.Write(b)
+	_, _ = p.hash.Write(b[:n]) // never fails
+	p.bytes += int64(n)
+	if err != nil {
+		return errWriting(p.entry, err)
+	}
+	return nil
+}
+
+// complete checks that all of a file has arrived, and sets its mode and
+// time. Then it can be published.
+func (p *part) complete(want wire.Digest) error {
+	if p.bytes != p.entry.Size {
+		p.keep = false
+		return errFewer(p.entry, p.bytes)
+	}
+	if p.hash.Sum() != want {
+		p.keep = false
+		return errDigest
+	}
+	if err := p.temp.RestrictMode(modeOf(p.entry)); err != nil {
+		return errWriting(p.entry, err)
+	}
+	if err := p.temp.SetTime(time.Unix(0, p.entry.Mtime)); err != nil {
+		return errWriting(p.entry, err)
+	}
+	return nil
+}
+
+// isOpen reports whether the part holds a descriptor.
+func (p *part) isOpen() bool { return p.temp != nil && p.temp.IsOpen() }
+
+// sum returns the digest of a complete file.
+func (p *part) sum() digest.Digest {
+	if p.hash == nil {
+		return *p.entry.Digest // checkSmall has compared it
+	}
+	return p.hash.Sum()
+}
+
+// release closes the file and the folder. A file that was not published stays
+// only if another run may resume it.
+func (p *part) release() {
+	switch {
+	case p.temp == nil:
+	case p.published || p.keep && p.bytes > 0:
+		_ = p.temp.Close()
+	default:
+		_ = p.temp.Remove()
+	}
+	p.folder.close()
+}
+
+// checkSmall checks that body is all of a small file.
+func checkSmall(e *wire.Entry, body []byte) error {
+	switch {
+	case int64(len(body)) > e.Size:
+		return errMore
+	case int64(len(body)) < e.Size:
+		return errFewer(e, int64(len(body)))
+	case digest.Sum(body) != *e.Digest:
+		return errDigest
+	}
+	return nil
+}
+
+func modeOf(m *wire.Entry) os.FileMode { return os.FileMode(m.Mode) & 0o777 }
