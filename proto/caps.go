@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Caps is a set of capabilities: what a token, or an entry in
-// authorized_peers, allows the peer that holds it to do here.
+// Caps is a set of capabilities: what a token, or an entry in authorized_peers,
+// allows a dialer to do.
 type Caps uint8
 
-// The capabilities. [CapSend] lets the dialer send to the listener, [CapRecv]
-// lets it receive.
+// The capabilities of a dialer: to send to the listener, to receive from it, to
+// view its shared terminal, and to type into that.
 const (
 	CapSend Caps = 1 << iota
 	CapRecv
@@ -18,7 +18,7 @@ const (
 	CapTTYControl
 )
 
-// AllCaps is every capability that there is.
+// AllCaps is the set of all capabilities.
 const AllCaps = CapSend | CapRecv | CapTTYView | CapTTYControl
 
 var capNames = [...]string{"send", "recv", "tty:view", "tty:control"}
@@ -34,12 +34,12 @@ next:
 				continue
 			}
 			if caps.Has(1 << i) {
-				return 0, fmt.Errorf("capability %q is there twice", name)
+				return 0, fmt.Errorf("capability %q is listed twice", name)
 			}
 			caps |= 1 << i
 			continue next
 		}
-		return 0, fmt.Errorf("unknown capability %s (there are %s)", QuoteText(name), AllCaps)
+		return 0, fmt.Errorf("unknown capability %s (want some of %s)", QuoteText(name), AllCaps)
 	}
 	return caps, nil
 }

@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// Code says how a tool, a link or a transfer ended. It is the exit status of
-// the tools and, added to [CodeBase], the application error code on the wire.
-// The tens digit tells a script what to do.
+// Code says how a tool, a link or a transfer ended. It is the exit status of the
+// tools and, added to [CodeBase], the application error code on the wire. The tens
+// digit tells a script what to do.
 type Code int
 
 // The exit codes. [Codes] has their names and meanings.
@@ -39,8 +39,8 @@ const (
 	Terminated   Code = 143 // SIGTERM
 )
 
-// CodeInfo is one line of the exit table. Peer is the meaning in the place of a
-// peer that ended so, "" for a code that none sends.
+// CodeInfo is one line of the exit table. Meaning is for the local tool. Peer is
+// the meaning when the peer ended with the code, "" for a code that no peer sends.
 type CodeInfo struct {
 	Code    Code
 	Name    string
@@ -48,8 +48,8 @@ type CodeInfo struct {
 	Peer    string
 }
 
-// Codes is the exit table: the only list of codes, names and meanings. The
-// help, the man pages and the tests are made from it.
+// Codes is the exit table: the only list of codes, names and meanings. The help is
+// made from it, and tests compare the man pages with it.
 var Codes = []CodeInfo{
 	{OK, "ok", "complete, verified, stored (receiver), acknowledged (sender)", ""},
 	{Failed, "error", "anything unclassified; seeing it is a bug", "something failed there"},
@@ -87,8 +87,8 @@ func (c Code) String() string {
 	return fmt.Sprintf("code %d", int(c))
 }
 
-// OfPeer returns what a peer that ended with c, or says it of a file, meant, in
-// words of our own.
+// OfPeer returns what c means when it comes from the peer, for the link or for one
+// file.
 func (c Code) OfPeer() string {
 	for _, i := range Codes {
 		if i.Code == c && i.Peer != "" {
@@ -98,8 +98,8 @@ func (c Code) OfPeer() string {
 	return c.String()
 }
 
-// Wire returns the application error code that tells the peer of c. A signal
-// is a local matter: to the peer the stream is truncated.
+// Wire returns the application error code that reports c to the peer. A signal is a
+// local matter: for the peer the stream is truncated.
 func (c Code) Wire() uint64 {
 	if c >= 128 {
 		c = Truncated
@@ -107,8 +107,8 @@ func (c Code) Wire() uint64 {
 	return CodeBase + uint64(c)
 }
 
-// CodeFromWire is the inverse of [Code.Wire]. A number that no tool of ours
-// sends is [Protocol].
+// CodeFromWire is the inverse of [Code.Wire]. It returns [Protocol] for a number
+// that no code has.
 func CodeFromWire(n uint64) Code {
 	if n >= CodeBase && n < CodeBase+128 {
 		c := Code(n - CodeBase)
@@ -121,7 +121,7 @@ func CodeFromWire(n uint64) Code {
 	return Protocol
 }
 
-// Error is an error with the code that it ends with.
+// Error is an error with the exit code that it results in.
 type Error struct {
 	Code Code
 	Err  error

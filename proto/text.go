@@ -6,12 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// MaxTextBytes bounds a peer's text as it is shown to a person.
+// MaxTextBytes bounds a text of a peer that is shown to a person, before escaping.
 const MaxTextBytes = 512
 
-// EscapeText makes text from a peer safe to print: one line, without control,
-// format (bidi) or invalid characters, which are shown as \xNN or \u{N}, and
-// no longer than [MaxTextBytes]. All such text goes through it.
+// EscapeText makes text from a peer safe to print. The result is one line.
+// Control, format (bidi) and invalid characters appear as \xNN or \u{N}, and
+// "…" replaces what is longer than [MaxTextBytes]. All text of a peer must pass
+// through it before it is printed.
 func EscapeText(s string) string {
 	cut := len(s) > MaxTextBytes
 	if cut {
@@ -44,8 +45,8 @@ func EscapeText(s string) string {
 	return b.String()
 }
 
-// QuoteText is [EscapeText] in quotation marks, for text in the middle of a
-// sentence. The verb %q would escape what is escaped already.
+// QuoteText is [EscapeText] in quotation marks, for text within a sentence. (The
+// verb %q would escape the backslashes of EscapeText once more.)
 func QuoteText(s string) string {
 	return `"` + strings.ReplaceAll(EscapeText(s), `"`, `\"`) + `"`
 }

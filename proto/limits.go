@@ -1,0 +1,138 @@
+package proto
+
+import "time"
+
+// Specification: both ends must agree on these.
+const (
+	// ALPN names the protocol and its major version.
+	ALPN = "mesh/1"
+	// TokenPrefix begins the text of every token.
+	TokenPrefix = "mesh1"
+	// LabelCapability, and a zero byte, stand before the claims that a signed
+	// capability signs.
+	LabelCapability = "mesh/1 capability"
+	// ViaQUIC and ViaTCP name the transports, as users give and see them.
+	ViaQUIC = "quic"
+	ViaTCP  = "tcp"
+	// HelloVersion is the P2P_HELLO.version that this code speaks.
+	HelloVersion = 1
+	// ExporterLabel is the label of the TLS exporter value that RFC 9266 uses as a
+	// channel binding; ExporterBytes is the length of the value.
+	ExporterLabel = "EXPORTER-Channel-Binding"
+	ExporterBytes = 32
+	// LabelDialer and LabelListener make the keys of the two proofs different.
+	LabelDialer   = "mesh/1 dialer proof"
+	LabelListener = "mesh/1 listener proof"
+	// LabelResume derives the secret that resumes a transfer, of
+	// ResumeSecretBytes.
+	LabelResume       = "mesh/1 resume"
+	ResumeSecretBytes = 32
+	// NonceBytes and ProofBytes are the lengths of the handshake's fields.
+	NonceBytes = 32
+	ProofBytes = 32
+
+	// FrameHeaderBytes is the size of the length and the type before each body.
+	FrameHeaderBytes = 5
+	// MaxUnprovenFrameBytes bounds P2P_HELLO, P2P_OK and P2P_DENY.
+	MaxUnprovenFrameBytes = 4 << 10
+	// MaxControlFrameBytes bounds every other JSON body.
+	MaxControlFrameBytes = 64 << 10
+	// ChunkHeaderBytes is the size of a FILE_CHUNK's offset; MaxChunkBytes bounds
+	// its data.
+	ChunkHeaderBytes = 8
+	MaxChunkBytes    = 256 << 10
+	// MinWindowBytes and MaxWindowBytes bound the window that an end announces.
+	MinWindowBytes = 256 << 10
+	MaxWindowBytes = 1 << 30
+	// MaxTransferBytes is the largest offset.
+	MaxTransferBytes = 1<<63 - 1
+	// TransferIDBytes is the length of a transfer's id; LabelTransfer derives it.
+	TransferIDBytes = 16
+	LabelTransfer   = "mesh/1 transfer"
+	// MaxFlows bounds the links that carry one transfer at a time, the first
+	// included.
+	MaxFlows = 16
+	// MaxPieces bounds the pieces with gaps between them that a receiver holds of
+	// each MaxChunkBytes of a transfer, counted from its start.
+	MaxPieces = 64
+	// SmallFileBytes is the size of the largest file that is announced with its
+	// digest and sent in one frame.
+	SmallFileBytes = 64 << 10
+	// MaxPending bounds the FILES_ENTRYs that wait for their answer or their data.
+	MaxPending = 4096
+	// MaxPathBytes bounds the path of a file, MaxNameBytes each of its components,
+	// and MaxDepth their number.
+	MaxPathBytes = 4096
+	MaxNameBytes = 255
+	MaxDepth     = 100
+	// MaxTermCols and MaxTermRows bound the size of a shared terminal.
+	MaxTermCols = 1000
+	MaxTermRows = 500
+	// MaxTermOutBytes, MaxTermInBytes and MaxTermSnapshotBytes bound the output,
+	// the input and the snapshot in one frame. A header stands before output and
+	// snapshot.
+	MaxTermOutBytes         = 16 << 10
+	TermOutHeaderBytes      = 8
+	MaxTermInBytes          = 4 << 10
+	MaxTermSnapshotBytes    = 8 << 20
+	TermSnapshotHeaderBytes = 12
+	// MaxTermControlBytes bounds the JSON bodies of terminal frames.
+	MaxTermControlBytes = 8 << 10
+	// MaxTermScrollback bounds the lines above the screen that a viewer asks for.
+	MaxTermScrollback = 10000
+	// MaxTermNameBytes bounds a name, MaxTermTextBytes a mark or notice, and
+	// MaxTermWriters the names in a TERM_CTL.
+	MaxTermNameBytes = 128
+	MaxTermTextBytes = 512
+	MaxTermWriters   = 16
+
+	// CodeBase is the application error code of exit code 0.
+	CodeBase = 0x4d00
+	// CodeBroken is the application error code that closes a link whose transfer
+	// continues on another one.
+	CodeBroken = CodeBase + 0x80
+)
+
+// Implementation: the other end need not know these.
+const (
+	// WindowBytes is the default window. A receiver may have to hold that much for
+	// a slow consumer; a sender keeps that much until it is acknowledged.
+	WindowBytes = 16 << 20
+	// MaxFirstBytes bounds the data that a dialer sends with P2P_HELLO. It is less
+	// than UnprovenWindowBytes, so that the dialer need not wait.
+	MaxFirstBytes = 32 << 10
+	// MaxBlockBytes bounds a block of the stream over TCP.
+	MaxBlockBytes = 1 << 20
+	// TermWindowBytes is the window that both ends of a shared terminal announce.
+	// It is the smallest one: a slow viewer needs a new snapshot, not old output.
+	TermWindowBytes = MinWindowBytes
+	// AckEveryBytes is what a consumer takes between two FILE_ACKs, or a quarter of
+	// the window if that is less.
+	AckEveryBytes = 1 << 20
+	// UnprovenWindowBytes is the QUIC window before the proof.
+	UnprovenWindowBytes = 64 << 10
+	// HelloTimeout bounds the TLS handshake and P2P_HELLO of a connection together.
+	HelloTimeout = 5 * time.Second
+	// DialTimeout is how long a dialer waits for an answer.
+	DialTimeout = 10 * time.Second
+	// IdleTimeout is how long a link may be silent before either end gives it up;
+	// an end sends a keep-alive when it has sent nothing for KeepAlive. A dialer
+	// that can resume its transfer dials again after QuietTimeout, or at once if
+	// its host was suspended for IdleTimeout or has lost its address.
+	IdleTimeout  = 8 * time.Second
+	QuietTimeout = 4 * time.Second
+	KeepAlive    = 1 * time.Second
+	// RedialTimeout bounds one attempt to resume; RedialPause is the time between
+	// two attempts.
+	RedialTimeout = 2 * time.Second
+	RedialPause   = 200 * time.Millisecond
+	// CloseTimeout bounds the wait for the peer to close the connection.
+	CloseTimeout = 2 * time.Second
+	// MaxUnproven and MaxUnprovenPerSource bound the unauthenticated connections.
+	// A source is an IPv4 address or an IPv6 network of 64 bits. While there are
+	// RetryUnproven or more, the listener validates the addresses of new ones
+	// first (QUIC Retry, RFC 9000 section 8.1.2).
+	MaxUnproven          = 256
+	MaxUnprovenPerSource = 128
+	RetryUnproven        = 32
+)
