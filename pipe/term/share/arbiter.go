@@ -10,99 +10,138 @@ import (
 )
 
 const (
-	// leaseTime is how long nobody else is let in behind what somebody typed.
+	// leaseTime is how long nobody else may type after somebody typed.
 	leaseTime = 250 * time.Millisecond
-	// pasteTime is how long a paste may stop before it counts as ended, and
-	// heldTime how long a sequence whose end does not come is waited for.
+	// pasteTime is how long a paste may pause before it counts as ended. heldTime is how
+	// long a sequence waits for its end.
 	pasteTime = 2 * time.Second
 	heldTime  = 50 * time.Millisecond
-	// maxQueue bounds what was typed and not yet taken by the terminal, in bytes;
-	// floodQueue is how much of it is dropped when the sharer types.
+	// maxQueue bounds the input that the terminal has not accepted yet, in bytes. If it
+	// is more than floodQueue, it is dropped when the sharer types.
 	maxQueue   = 64 << 10
 	floodQueue = 4 << 10
 )
 
-// arbiter brings what several type into one order. Whoever types has the
-// terminal alone for a moment, and for the whole of a paste; the sharer's own
-// keyboard waits for nobody.
+// arbiter orders what several typists type. Whoever types has the terminal alone for
+// the time of a lease, and for the whole of a paste. The sharer's own keyboard waits
+// for nobody.
 type arbiter struct {
-	session *Session
-	sharer  *typist
+	options       *Options // read only
+	output        *output
+	statusChanged func()
+	sharer        *typist
+	recent        recent
 
-	mu      sync.Mutex
-	changed sync.Cond // on mu
-	queue   []piece
-	queued  int // bytes
-	holder  *typist
-	until   time.Time // of the holder's lease
-	closed  bool
+	mu     sync.Mutex // guards what follows, and the marked fields of each typist
+	cond   sync.Cond  // on mu
+	queue  []piece
+	queued int // bytes in the queue
+	holder *typist
+	until  time.Time // the end of the holder's lease
+	closed bool
 }
 
-// piece is a part of the queue; by is nil for the emulator's answers.
+// piece is a part of the queue. by is nil for the emulator's replies.
 type piece struct {
 	by    *typist
 	bytes []byte
 }
 
-func newArbiter(s *Session) *arbiter {
-	a := &arbiter{session: s, sharer: &typist{label: "sharer", local: true}}
-	a.changed.L = &a.mu
+func newArbiter(o *Options, out *output, statusChanged func()) *arbiter {
+	a := &arbiter{options: o, output: out, statusChanged: statusChanged, sharer: &typist{label: "sharer", local: true}}
+	a.cond.L = &a.mu
 	return a
 }
 
+// close ends run, and all waits for a turn to type.
 func (a *arbiter) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
-	a.changed.Broadcast()
+	a.cond.Broadcast()
 }
 
-// run types what is queued until the arbiter is closed. It may be left in a
-// write to a terminal that nobody reads from.
+// run writes the queue to the terminal until the arbiter is closed. It may stay in a
+// write to a terminal that accepts nothing.
 func (a *arbiter) run() {
 	for {
-		a.mu.Lock()
-		for len(a.queue) == 0 && !a.closed {
-			a.changed.Wait()
-		}
-		if a.closed {
-			a.mu.Unlock()
+		p, ok := a.nextPiece()
+		if !ok {
 			return
 		}
-		p := a.queue[0]
-		a.mu.Unlock()
-		if p.by != nil { // before: it may be what ends the command
-			hidden := a.session.o.Hides != nil && a.session.o.Hides()
-			a.session.o.Audit.typed(p.by, len(p.bytes), hidden)
+		if p.by != nil { // audited first: the input may end the command
+			hidden := a.options.Hides != nil && a.options.Hides()
+			a.options.Audit.countTyped(p.by, len(p.bytes), hidden)
 		}
-		_, err := a.session.o.Input.Write(p.bytes)
-		a.mu.Lock()
-		if len(a.queue) > 0 && &a.queue[0].bytes[0] == &p.bytes[0] { // it may have been dropped
-			a.queue = a.queue[1:]
-			a.queued -= len(p.bytes)
+		_, err := a.options.Input.Write(p.bytes)
+		a.removePiece(p)
+		if err == nil { // the end of the command shows elsewhere
+			a.noteAccepted(p)
 		}
-		a.changed.Broadcast()
-		a.mu.Unlock()
-		if err != nil {
-			continue // the command's end is noticed elsewhere
-		}
-		a.session.took(p)
+	}
+}
+
+// nextPiece waits for input and returns the first piece, which stays in the queue.
+func (a *arbiter) nextPiece() (p piece, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.queue) == 0 && !a.closed {
+		a.cond.Wait()
+	}
+	if a.closed {
+		return piece{}, false
+	}
+	return a.queue[0], true
+}
+
+// removePiece removes the first piece, unless the queue was dropped meanwhile.
+func (a *arbiter) removePiece(p piece) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.queue) > 0 && &a.queue[0].bytes[0] == &p.bytes[0] {
+		a.queue = a.queue[1:]
+		a.queued -= len(p.bytes)
+	}
+	a.cond.Broadcast()
+}
+
+// noteAccepted notes that the terminal has accepted a piece.
+func (a *arbiter) noteAccepted(p piece) {
+	t := p.by
+	if t == nil {
+		return
+	}
+	t.accept(len(p.bytes), a.output.stream.position())
+	if a.recent.note(t, time.Now()) {
+		a.statusChanged()
+	} else if t.notify != nil {
+		t.notify()
 	}
 }
 
 // push queues bytes. It is called with mu held.
 func (a *arbiter) push(by *typist, p []byte) {
-	if len(p) == 0 || a.closed || a.session.o.Input == nil {
+	if len(p) == 0 || a.closed || a.options.Input == nil {
 		return
 	}
 	a.queue = append(a.queue, piece{by, slices.Clone(p)})
 	a.queued += len(p)
-	a.changed.Broadcast()
+	a.cond.Broadcast()
 }
 
-// answer types what the emulator answers. An answer for which there is no room is
-// dropped: nobody reads it.
-func (a *arbiter) answer(p []byte) {
+// drop removes pieces from the queue. It is called with mu held.
+func (a *arbiter) drop(unwanted func(piece) bool) {
+	a.queue = slices.DeleteFunc(a.queue, unwanted)
+	a.queued = 0
+	for _, p := range a.queue {
+		a.queued += len(p.bytes)
+	}
+	a.cond.Broadcast()
+}
+
+// typeReply types what the emulator replies to the program. A reply for which there is
+// no room is dropped: the program does not read.
+func (a *arbiter) typeReply(p []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.queued < maxQueue {
@@ -110,185 +149,112 @@ func (a *arbiter) answer(p []byte) {
 	}
 }
 
-// local types what the sharer's own keyboard sent. A paste of somebody else that
-// goes on is ended, and the rest of it dropped; so is a flood that the terminal
-// does not take, since this may be what ends it.
-func (a *arbiter) local(p []byte) {
+// typeLocal types what the sharer's own keyboard sends, as it is. If it has keys, and
+// not only replies of the terminal, it ends the paste of another typist and drops the
+// rest of it. It also drops a flood that the terminal does not accept, since the keys
+// may be what ends it.
+func (a *arbiter) typeLocal(p []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t := a.sharer
-	// The bytes go through as they are. Without keys among them they are what the
-	// terminal answers to a program.
-	if !t.keys.HasKeys(p) {
+	if !t.filter.HasKeys(p) {
 		a.push(t, p)
 		return
 	}
 	if a.queued > floodQueue {
 		a.drop(func(piece) bool { return true })
 	}
-	if h := a.holder; h != nil && h != t && h.keys.Pasting() && !h.dropPaste {
-		h.dropPaste = true
-		a.push(h, []byte(keys.PasteEnd))
+	if a.holder != t {
+		a.endPaste()
 	}
-	a.holder, a.until = t, time.Now().Add(leaseTime)
-	if cols, rows := t.wants(); cols > 0 && a.session.o.Size == SizeWriter {
-		a.session.resize(t, cols, rows)
-	}
+	a.lease(t, time.Now())
+	a.followSize(t)
 	a.push(t, p)
 }
 
-// remote types what a viewer sent. It blocks while others have the terminal, or
-// the terminal takes no more. What is unwanted is not typed, but followed, so that it
-// is known where a paste ends.
-func (a *arbiter) remote(t *typist, p []byte, unwanted bool) {
+// typeRemote types what a viewer sends. It blocks while others have the terminal, or
+// the terminal accepts no more. Unwanted input is not typed, but followed, so that the
+// end of a paste is known.
+func (a *arbiter) typeRemote(t *typist, p []byte, unwanted bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !unwanted && !a.acquire(t) {
 		return
 	}
 	t.inputs++
-	out := t.keys.Pass(p)
+	out := t.filter.Pass(p)
 	if t.dropPaste {
-		out = a.rest(t, out)
+		out = t.afterPaste(out)
 	}
-	if unwanted || a.session.isPaused() {
-		t.dropPaste = t.keys.Pasting()
+	if unwanted || a.output.stream.isPaused() {
+		t.dropPaste = t.filter.Pasting()
 		return
 	}
 	if len(out) > 0 {
-		if cols, rows := t.wants(); cols > 0 && a.session.o.Size == SizeWriter {
-			a.session.resize(t, cols, rows)
-		}
+		a.followSize(t)
 		a.push(t, out)
 	}
-	if len(t.keys.Held()) > 0 {
+	if len(t.filter.Held()) > 0 {
 		inputs := t.inputs
-		time.AfterFunc(heldTime, func() { a.release(t, inputs) })
+		time.AfterFunc(heldTime, func() { a.typeHeld(t, inputs) })
 	}
 }
 
-// rest returns what comes behind a paste that was ended for its typist.
-func (a *arbiter) rest(t *typist, out []byte) []byte {
+// typeHeld types a sequence whose end has not come, unless t has sent more since.
+func (a *arbiter) typeHeld(t *typist, inputs int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t.inputs != inputs || len(t.filter.Held()) == 0 || t.ignored() || a.output.stream.isPaused() {
+		return
+	}
+	if held := t.filter.Release(); !t.dropPaste {
+		a.push(t, held)
+	}
+}
+
+// afterPaste returns the part of out after the paste that is dropped.
+func (t *typist) afterPaste(out []byte) []byte {
 	if i := bytes.LastIndex(out, []byte(keys.PasteEnd)); i >= 0 {
 		t.dropPaste = false
 		return out[i+len(keys.PasteEnd):]
 	}
-	if !t.keys.Pasting() { // it had ended before
+	if !t.filter.Pasting() { // it had ended before
 		t.dropPaste = false
 		return out
 	}
 	return nil
 }
 
-// release types a sequence whose end has not come, unless t has sent more since.
-func (a *arbiter) release(t *typist, inputs int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if t.inputs != inputs || len(t.keys.Held()) == 0 || t.unheard() || a.session.isPaused() {
+// followSize gives the terminal the size of t's own one, if the policy is to do so. It
+// is called with mu held.
+func (a *arbiter) followSize(t *typist) {
+	if a.options.Size != SizeWriter {
 		return
 	}
-	if keys := t.keys.Release(); !t.dropPaste {
-		a.push(t, keys)
+	if cols, rows := t.ownSize(); cols > 0 {
+		a.output.resize(t, cols, rows)
 	}
 }
 
-// acquire waits until t may type, and gives it the lease. It reports false when
-// the session has ended. It is called with mu held.
-func (a *arbiter) acquire(t *typist) bool {
-	for {
-		now := time.Now()
-		switch {
-		case a.closed || t.unheard():
-			return false
-		case a.queued >= maxQueue:
-			a.changed.Wait()
-			continue
-		case a.holder == nil || a.holder == t || !now.Before(a.free()):
-			if h := a.holder; h != nil && h != t && h.keys.Pasting() && !h.dropPaste {
-				h.dropPaste = !h.local
-				a.push(h, []byte(keys.PasteEnd)) // it stopped within a paste
-			}
-			a.holder, a.until = t, now.Add(leaseTime)
-			return true
-		}
-		timer := time.AfterFunc(a.free().Sub(now), func() {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			a.changed.Broadcast()
-		})
-		a.changed.Wait()
-		timer.Stop()
-	}
-}
-
-// free returns when the holder's lease ends.
-func (a *arbiter) free() time.Time {
-	if a.holder.keys.Pasting() && !a.holder.dropPaste {
-		return a.until.Add(pasteTime - leaseTime)
-	}
-	return a.until
-}
-
-// resized takes a viewer's own size. That of who typed last is the terminal's at
-// once, where the policy says so.
-func (a *arbiter) resized(t *typist, cols, rows int) {
+// resizeLocal sets the size of the sharer's own terminal.
+func (a *arbiter) resizeLocal(cols, rows int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if t.unheard() {
+	a.sharer.setOwnSize(cols, rows)
+	if a.options.Size == SizeSharer || a.options.Size == SizeWriter && (a.holder == nil || a.holder == a.sharer) {
+		a.output.resize(a.sharer, cols, rows)
+	}
+}
+
+// resizeRemote sets the size of a viewer's own terminal.
+func (a *arbiter) resizeRemote(t *typist, cols, rows int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t.ignored() {
 		return
 	}
-	t.size(cols, rows)
-	if a.holder == t && a.session.o.Size == SizeWriter {
-		a.session.resize(t, cols, rows)
+	t.setOwnSize(cols, rows)
+	if a.holder == t && a.options.Size == SizeWriter {
+		a.output.resize(t, cols, rows)
 	}
-}
-
-// silence takes back what the terminal has not taken of what t typed, who is
-// unheard from now on.
-func (a *arbiter) silence(t *typist) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.drop(func(p piece) bool { return p.by == t })
-	a.forget(t)
-}
-
-// pause takes back what viewers typed that the terminal has not taken, and ends a
-// paste of theirs that goes on.
-func (a *arbiter) pause() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.drop(func(p piece) bool { return p.by != nil && !p.by.local })
-	if h := a.holder; h != nil && !h.local && h.keys.Pasting() && !h.dropPaste {
-		h.dropPaste = true
-		a.push(h, []byte(keys.PasteEnd))
-	}
-}
-
-// drop drops of the queue what is not wanted. It is called with mu held.
-func (a *arbiter) drop(unwanted func(piece) bool) {
-	a.queue = slices.DeleteFunc(a.queue, unwanted)
-	a.queued = 0
-	for _, p := range a.queue {
-		a.queued += len(p.bytes)
-	}
-	a.changed.Broadcast()
-}
-
-// leave forgets who typed, and is not there any more.
-func (a *arbiter) leave(t *typist) {
-	t.gone.Store(true)
-	a.silence(t)
-}
-
-// forget takes the terminal from t: a paste of its that goes on is ended. It is
-// called with mu held.
-func (a *arbiter) forget(t *typist) {
-	if a.holder == t {
-		if t.keys.Pasting() && !t.dropPaste {
-			a.push(t, []byte(keys.PasteEnd))
-		}
-		a.holder = nil
-		a.changed.Broadcast()
-	}
-	t.keys = keys.Filter{}
 }

@@ -10,26 +10,25 @@ import (
 	"mesh/proto"
 )
 
-// typedTime is how long what one person types is counted together.
+// typedTime is the period over which the bytes that one person types are summed.
 const typedTime = 10 * time.Second
 
-// Audit writes what befalls a session, one JSON object a line: who came, left and
-// typed how much. What was typed is never in it, nor how long a password is. A nil
-// Audit writes nothing.
+// Audit writes the events of a session, one JSON object a line: who joined, left, and
+// typed how many bytes. It never has what was typed, nor the length of a password. A
+// nil Audit writes nothing.
 type Audit struct {
-	mu  sync.Mutex
-	w   io.Writer
-	err error
-	// lost is how many lines could not be written since the last that could.
-	lost int
-	// What one person typed since, and is not written yet.
+	mu   sync.Mutex // a leaf; guards what follows
+	w    io.Writer
+	err  error // the first failure
+	lost int   // lines that could not be written since the last that could
+	// What one person has typed, and is not written yet.
 	by     *typist
 	bytes  int
 	hidden bool
 	since  time.Time
 }
 
-// audited is one line.
+// audited is an event.
 type audited struct {
 	Time   time.Time `json:"time"`
 	Event  string    `json:"event"` // share, join, leave, ask, grant, revoke, kick, typed, resize, pause, resume, gap, exit
@@ -38,7 +37,7 @@ type audited struct {
 	Addr   string    `json:"addr,omitempty"`
 	Rights string    `json:"rights,omitempty"`
 	Bytes  int       `json:"bytes,omitempty"`
-	Hidden bool      `json:"hidden,omitempty"` // typed while nothing is echoed
+	Hidden bool      `json:"hidden,omitempty"` // typed while the terminal shows nothing of it
 	Lost   int       `json:"lost,omitempty"`   // lines, in a gap
 	Cols   int       `json:"cols,omitempty"`
 	Rows   int       `json:"rows,omitempty"`
@@ -46,7 +45,7 @@ type audited struct {
 	Code   *int      `json:"code,omitempty"`
 }
 
-// audited begins the line of what befalls a viewer.
+// audited returns an event of a viewer.
 func (v *viewer) audited(event string) audited {
 	return audited{Event: event, PeerID: v.who.ID, Peer: v.label, Addr: v.who.Addr}
 }
@@ -64,6 +63,7 @@ func (a *Audit) Err() error {
 	return a.err
 }
 
+// write writes an event.
 func (a *Audit) write(e audited) {
 	if a == nil {
 		return
@@ -71,20 +71,22 @@ func (a *Audit) write(e audited) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.flushLocked()
-	a.line(e)
+	a.writeLocked(e)
 }
 
-func (a *Audit) line(e audited) {
+// writeLocked writes an event, and before it the gap, if there is one.
+func (a *Audit) writeLocked(e audited) {
 	e.Time = time.Now().UTC()
-	if a.lost > 0 && a.append(audited{Time: e.Time, Event: "gap", Lost: a.lost}) {
+	if a.lost > 0 && a.appendLine(audited{Time: e.Time, Event: "gap", Lost: a.lost}) {
 		a.lost = 0
 	}
-	if a.lost > 0 || !a.append(e) {
+	if a.lost > 0 || !a.appendLine(e) {
 		a.lost++
 	}
 }
 
-func (a *Audit) append(e audited) (ok bool) {
+// appendLine appends a line, and reports whether that worked.
+func (a *Audit) appendLine(e audited) (ok bool) {
 	line, err := json.Marshal(e)
 	if err == nil {
 		_, err = a.w.Write(append(line, '\n'))
@@ -95,8 +97,8 @@ func (a *Audit) append(e audited) (ok bool) {
 	return err == nil
 }
 
-// lacks reports whether there is something that could not be written yet.
-func (a *Audit) lacks() bool {
+// hasGap reports whether lines could not be written since the last that could.
+func (a *Audit) hasGap() bool {
 	if a == nil {
 		return false
 	}
@@ -105,8 +107,9 @@ func (a *Audit) lacks() bool {
 	return a.lost > 0
 }
 
-// typed counts bytes that somebody typed, but of what is hidden says only that it was.
-func (a *Audit) typed(t *typist, n int, hidden bool) {
+// countTyped counts bytes that somebody typed. Of hidden ones it only notes that there
+// were some.
+func (a *Audit) countTyped(t *typist, n int, hidden bool) {
 	if a == nil {
 		return
 	}
@@ -123,8 +126,8 @@ func (a *Audit) typed(t *typist, n int, hidden bool) {
 	a.bytes += n
 }
 
-// flush writes what is counted since long.
-func (a *Audit) flush(now time.Time) {
+// flushOld writes what was counted over a whole period.
+func (a *Audit) flushOld(now time.Time) {
 	if a == nil {
 		return
 	}
@@ -137,7 +140,7 @@ func (a *Audit) flush(now time.Time) {
 
 func (a *Audit) flushLocked() {
 	if a.by != nil && (a.bytes > 0 || a.hidden) {
-		a.line(audited{Event: "typed", PeerID: a.by.id, Peer: a.by.label, Addr: a.by.addr, Bytes: a.bytes, Hidden: a.hidden})
+		a.writeLocked(audited{Event: "typed", PeerID: a.by.id, Peer: a.by.label, Addr: a.by.addr, Bytes: a.bytes, Hidden: a.hidden})
 	}
 	a.by, a.bytes, a.hidden = nil, 0, false
 }

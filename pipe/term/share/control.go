@@ -1,128 +1,80 @@
 package share
 
-import (
-	"context"
-	"maps"
-	"slices"
-	"time"
+import "time"
 
-	"mesh/proto"
-)
-
-// EndTime is how long a viewer may take nothing before the end of a session no
-// longer waits for it; drainTime is how long it waits for one that takes little.
-const (
-	EndTime   = 2 * time.Second
-	drainTime = 2 * time.Minute
-)
-
-// Kick sends a viewer's node away, which may not come back to this session.
+// Kick disconnects all viewers of a viewer's node, which may not come back to this
+// session.
 func (s *Session) Kick(number int) error {
-	s.mu.Lock()
-	v := s.viewers[number]
-	if v == nil {
-		s.mu.Unlock()
-		return errNoViewer
-	}
-	s.banned[v.who.ID] = true
-	var kicked []*viewer
-	for _, other := range s.viewers {
-		if other.who.ID == v.who.ID {
-			kicked = append(kicked, other)
-		}
-	}
-	s.mu.Unlock()
+	kicked, err := s.viewers.ban(number)
 	for _, v := range kicked {
 		s.arbiter.leave(v.typist)
 		s.o.Audit.write(v.audited("kick"))
-		v.fail(proto.Errorf(proto.Declined, "the peer was sent away"))
+		v.fail(errSentAway)
 	}
+	return err
+}
+
+// Grant gives a viewer's node the right to type, for this session, whatever its token
+// allows.
+func (s *Session) Grant(number int) error {
+	v, err := s.viewers.grant(number)
+	if err != nil {
+		return err
+	}
+	s.o.Audit.write(v.audited("grant"))
+	s.statusChanged()
 	return nil
 }
 
-var errNoViewer = proto.Errorf(proto.Usage, "there is no such viewer")
-
-// Pause holds all output back from viewers, and drops what they type. What is
-// printed meanwhile none of them ever gets, but for what is on the screen when it
-// ends.
-func (s *Session) Pause(paused bool) {
-	s.order.Lock()
-	s.mu.Lock()
-	if s.paused == paused {
-		s.mu.Unlock()
-		s.order.Unlock()
-		return
+// Revoke takes the right to type from a viewer's node, for this session, and declines
+// its request for it. Number 0 takes it from everybody, also from those who join later.
+func (s *Session) Revoke(number int) error {
+	v, muted, err := s.viewers.revoke(number)
+	if err != nil {
+		return err
 	}
-	s.paused = paused
-	if !paused {
-		s.history.clear()
-		s.snapshot, s.scrolled = snapshot{}, snapshot{}
-		for _, v := range s.viewers {
-			v.behind, v.blocked = true, time.Time{}
-		}
+	for _, t := range muted {
+		s.arbiter.dropInput(t)
 	}
-	s.mu.Unlock()
-	if !paused {
-		s.purge = true
-		s.forget()
+	e := audited{Event: "revoke"}
+	if v != nil {
+		e = v.audited("revoke")
 	}
-	s.order.Unlock()
-	event := "resume"
-	if paused {
-		event = "pause"
-		s.arbiter.pause()
-	}
-	s.o.Audit.write(audited{Event: event})
-	s.changed()
+	s.o.Audit.write(e)
+	s.statusChanged()
+	return nil
 }
 
-func (s *Session) isPaused() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.paused
+// Info describes a viewer to the sharer.
+type Info struct {
+	Number   int       `json:"number"`
+	Name     string    `json:"name"`
+	PeerID   string    `json:"peer_id"`
+	Addr     string    `json:"addr"`
+	Rights   string    `json:"rights"`
+	Asks     bool      `json:"asks,omitempty"` // for the right to type
+	Mode     string    `json:"mode"`
+	Cols     int       `json:"cols,omitempty"`
+	Rows     int       `json:"rows,omitempty"`
+	Joined   time.Time `json:"joined"`
+	Typed    int64     `json:"typed"`   // bytes
+	Behind   int64     `json:"behind"`  // bytes of output that it has not shown yet
+	SinceAck float64   `json:"silence"` // seconds since it last showed more
 }
 
-// Drain waits for the viewers to see the end, after [Session.Exit], and returns
-// when all have gone, none that is left takes anything, drainTime is over, or ctx
-// ends.
-func (s *Session) Drain(ctx context.Context) {
-	tick := time.NewTicker(EndTime / 10)
-	defer tick.Stop()
-	ended := time.Now()
-	for {
-		now := time.Now()
-		live := 0
-		s.mu.Lock()
-		for _, v := range s.viewers {
-			if heard := max(v.heard.UnixNano(), ended.UnixNano()); now.UnixNano()-heard < int64(EndTime) {
-				live++
-			}
-		}
-		s.mu.Unlock()
-		if live == 0 || now.Sub(ended) >= drainTime {
-			return
-		}
-		select {
-		case <-s.left:
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+// List returns the viewers in the order in which they joined.
+func (s *Session) List() []Info {
+	var list []Info
+	for _, v := range s.viewers.all() {
+		typed, _ := v.typist.accepted()
+		cols, rows := v.typist.ownSize()
+		behind, heard := v.sub.progress()
+		list = append(list, Info{
+			Number: v.number, Name: v.label, PeerID: v.who.ID, Addr: v.who.Addr,
+			Rights: v.rights().String(), Asks: s.viewers.isAsking(v), Mode: v.open.Mode,
+			Cols: cols, Rows: rows, Joined: v.joined,
+			Typed: typed, Behind: behind, SinceAck: time.Since(heard).Seconds(),
+		})
 	}
-}
-
-// dismiss ends the links of all viewers that are left.
-func (s *Session) dismiss(err error) {
-	s.mu.Lock()
-	left := slices.Collect(maps.Values(s.viewers))
-	s.mu.Unlock()
-	for _, v := range left {
-		v.fail(err)
-	}
-}
-
-// Begin writes the audit's first line.
-func (s *Session) Begin() {
-	cols, rows := s.Size()
-	s.o.Audit.write(audited{Event: "share", Name: s.o.Name, Cols: cols, Rows: rows})
+	return list
 }

@@ -18,7 +18,7 @@ func Held(raw bool, n int, every time.Duration) (held int, err error) {
 			return 0, err
 		}
 	}
-	return len(p.frames) + len(p.took), nil
+	return len(p.frames) + len(p.taken), nil
 }
 
 // Queued is how many bytes wait for the terminal to take them.
@@ -30,7 +30,7 @@ func Queued(s *Session) int {
 
 // Find is the node id of the viewer that who stands for.
 func Find(s *Session, who string) (string, error) {
-	n, err := s.find(who)
+	n, err := s.findViewer(who)
 	for _, v := range s.List() {
 		if v.Number == n {
 			return v.PeerID, err
@@ -40,13 +40,13 @@ func Find(s *Session, who string) (string, error) {
 }
 
 // Picture takes a snapshot.
-func Picture(s *Session, lines int) { s.picture(lines, place{}) }
+func Picture(s *Session, lines int) { s.output.snapshot(lines, place{}) }
 
-// Turnstile is a turnstile that tells whether somebody waits.
-type Turnstile struct{ turnstile }
+// FairMutex is a fairMutex that tells whether somebody waits.
+type FairMutex struct{ fairMutex }
 
 // Waited reports whether somebody waits to get in.
-func (t *Turnstile) Waited() bool {
+func (t *FairMutex) Waited() bool {
 	if t.next.TryLock() {
 		t.next.Unlock()
 		return false
@@ -62,6 +62,6 @@ func Painted(s *Session, who Visitor) ([]byte, error) {
 		return nil, err
 	}
 	defer s.leave(v)
-	v.paint()
-	return v.frame, nil
+	v.appendSnapshot()
+	return v.sub.frame, nil
 }

@@ -5,20 +5,19 @@ import (
 	"mesh/proto/wire"
 )
 
-// maxEvents bounds the events that a history holds: a terminal whose size
-// changes all the time prints nothing that would make it forget them.
+// maxEvents bounds the events that a history holds. A terminal whose size changes all
+// the time may print nothing, which would push the events out.
 const maxEvents = 1024
 
-// history is what came of a terminal lately, in one order: output, of which the
-// newest bytes are held, and events between two bytes of it. It is not safe for
-// concurrent use.
+// history holds the newest output of a terminal, and the events between two bytes of
+// it, in their order. It is not safe for concurrent use.
 type history struct {
 	ring  []byte
-	start int64 // offset in all output of the oldest byte that is held
-	end   int64 // behind the newest
+	start int64 // offset in all output of the oldest byte held
+	end   int64 // offset after the newest byte
 
 	events []event
-	first  int64 // number of events[0]; they are counted from 0
+	first  int64 // number of events[0], counted from 0
 }
 
 // event is a TERM_RESIZE or a TERM_MARK.
@@ -27,15 +26,15 @@ type event struct {
 	msg wire.Message
 }
 
-// place is where a viewer is in a history: all output before seq and all events
-// before number event were sent to it.
+// place is a position in a history: after all output before seq, and all events
+// before number event.
 type place struct {
 	seq   int64
 	event int64
 }
 
-// behind reports whether a place is behind another one.
-func (p place) behind(other place) bool {
+// isAfter reports whether p is after another place.
+func (p place) isAfter(other place) bool {
 	return p != other && p.seq >= other.seq && p.event >= other.event
 }
 
@@ -52,41 +51,41 @@ func (h *history) append(p []byte) {
 	copy(h.ring, p[n:])
 	h.start = max(h.start, h.end-int64(len(h.ring)))
 	for len(h.events) > 0 && h.events[0].seq < h.start {
-		h.forget()
+		h.dropEvent()
 	}
 }
 
-// add adds an event behind all output so far.
-func (h *history) add(msg wire.Message) {
+// addEvent adds an event after all output so far.
+func (h *history) addEvent(msg wire.Message) {
 	if len(h.events) == maxEvents {
-		h.forget()
+		h.dropEvent()
 	}
 	h.events = append(h.events, event{h.end, msg})
 }
 
-func (h *history) forget() {
+func (h *history) dropEvent() {
 	h.events = h.events[1:]
 	h.first++
 }
 
-// clear forgets all output and events, so that nobody gets them any more.
+// clear drops all output and events.
 func (h *history) clear() {
 	h.start = h.end
 	h.first += int64(len(h.events))
 	h.events = nil
 }
 
-// newest is the place where nothing is left to be sent.
+// newest returns the place after everything.
 func (h *history) newest() place { return place{h.end, h.first + int64(len(h.events))} }
 
-// oldest is the place from where on all is held.
+// oldest returns the first place from which everything is held.
 func (h *history) oldest() place { return place{h.start, h.first} }
 
-// holds reports whether all that is behind a place is still held.
+// holds reports whether everything after a place is still held.
 func (h *history) holds(p place) bool { return p.seq >= h.start && p.event >= h.first }
 
-// next returns what follows a place that is held: an event, or output, up to n
-// bytes of it appended to dst. With neither there is nothing behind it.
+// next returns what follows a place that is held: an event, or up to n bytes of
+// output, appended to dst. If there is neither, p is the newest place.
 func (h *history) next(p place, dst []byte, n int) (wire.Message, []byte) {
 	end := min(h.end, p.seq+int64(n))
 	if i := p.event - h.first; i < int64(len(h.events)) {

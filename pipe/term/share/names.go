@@ -7,9 +7,9 @@ import (
 	"mesh/proto"
 )
 
-// label is how a viewer is called to others: by the name that we have for its
-// key, else by the one that it gives itself and its key, so that it passes for
-// nobody else.
+// label returns the name of a viewer for others: the address book's, or else the one
+// that it gives itself with the beginning of its node id, so that it cannot
+// impersonate anybody.
 func label(who Visitor, own string) string {
 	if who.Name != "" {
 		return Shown(who.Name, proto.MaxTermNameBytes)
@@ -21,7 +21,7 @@ func label(who Visitor, own string) string {
 	return Shown(own, proto.MaxTermNameBytes-len(id)-3) + " (" + id + ")"
 }
 
-// shown makes a peer's text safe to show, in one line of at most n bytes.
+// Shown makes a peer's text safe to show, on one line of at most n bytes.
 func Shown(s string, n int) string {
 	s = proto.EscapeText(strings.ToValidUTF8(s, "?"))
 	for len(s) > n {

@@ -1,24 +1,32 @@
-// Package share is one terminal that many view and some type into.
+// Package share shares one terminal: many view it, and some type into it.
 //
-// All that changes what a viewer sees has one order: output, sizes, marks and the
-// end, each at an offset in the output. The newest output is held once, in a
-// [history]; each viewer has a place in it and no queue of its own. Who comes
-// late, or is too slow, gets a snapshot from the session's own terminal emulator
-// instead of what it missed. Nobody is waited for.
+// Everything that changes what a viewer sees has one order: output, sizes, marks and
+// the end, each at an offset in the output. The newest output is kept once, in a
+// [history]. Each viewer has a place in it and no queue of its own. A viewer that
+// joins late or reads too slowly gets a snapshot from the session's terminal emulator
+// instead of what it missed. The session never waits for a viewer.
 //
-//	pty -> Output -> history, emulator -> each viewer's goroutine -> its pipe
+//	pty -> Output -> output: stream, emulator -> each viewer's subscriber -> its pipe
 //	keyboard, viewers' TERM_IN -> arbiter -> pty
+//
+// A [Session] has three parts: the [arbiter] orders what is typed, the [output] what
+// is shown, and [viewers] knows who is connected, with which rights.
+//
+// Lock order: a goroutine that holds one of these locks takes only locks to the right
+// of it:
+//
+//	arbiter.mu -> output.order -> stream.mu
+//	viewers.mu -> stream.mu
+//
+// Audit.mu, typist.mu and recent.mu are leaves: their holder takes no other lock.
 package share
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"mesh/pipe/term/cast"
@@ -27,94 +35,77 @@ import (
 	"mesh/proto/wire"
 )
 
-// DefaultHistory is how many bytes of output are held if nothing else is said.
+// DefaultHistory is how many bytes of output a session keeps by default.
 const DefaultHistory = 2 << 20
 
-// scrollback is how many lines above the screen who comes late can have.
-const scrollback = proto.MaxTermScrollback
+// SizeTime is the least time between two sizes that a viewer sets.
+const SizeTime = 50 * time.Millisecond
 
-// Options are what a session may be told.
+// Options are the settings of a session.
 type Options struct {
 	Name       string
 	Cols, Rows int
 	Size       SizePolicy
-	// History is how many bytes of output are held; 0 for [DefaultHistory].
+	// History is how many bytes of output are kept; 0 means [DefaultHistory].
 	History int
-	// Input takes what is typed. It may block. Nil when nobody can type.
+	// Input takes what is typed. Its Write may block. Nil if nobody can type.
 	Input io.Writer
-	// Hides, if it is set, reports whether what is typed now is not shown, as a
-	// password. The audit does not tell how long such a thing is.
+	// Hides, if set, reports whether the terminal shows nothing of what is typed now,
+	// as for a password. The audit does not tell how long hidden input is.
 	Hides func() bool
-	// Resize, if it is set, gives the terminal another size.
+	// Resize, if set, gives the terminal another size.
 	Resize func(cols, rows int) error
-	// Lines says that no terminal's driver has seen the output, as in a file: a line
+	// Lines means that no terminal driver has seen the output, as in a file: a line
 	// feed alone begins a new line.
 	Lines bool
-	// Answers says that the emulator answers what the program asks its terminal,
-	// because there is no other.
+	// Answers means that the emulator answers the program's queries, because no other
+	// terminal does.
 	Answers bool
 	// Record and Audit may be nil.
 	Record *cast.Writer
 	Audit  *Audit
-	// Gap, if it is set, is told once that the recording or the audit has a gap,
-	// within a second.
+	// Gap, if set, is called once, within a second, when the recording or the audit
+	// lacks something.
 	Gap func(error)
-	// Changed, if it is set, is told who is there when that changes. It must not
-	// block for long, and calls may come at the same time.
+	// Changed, if set, is called when the status changes. It must not block for long.
+	// Several calls may run at the same time.
 	Changed func(Status)
-	// Log is told of what goes wrong beside the session; nil for nobody.
+	// Log gets failures that do not end the session; nil means no log.
 	Log *slog.Logger
 }
 
-// Status is who is there.
+// SizePolicy says whose size the terminal has.
+type SizePolicy int
+
+// The policies: the size of the sharer's own terminal, that of the last one who typed,
+// or a fixed size.
+const (
+	SizeSharer SizePolicy = iota
+	SizeWriter
+	SizeFixed
+)
+
+// Status describes the session to the sharer.
 type Status struct {
 	Viewers int
-	Smaller int      // of them, with terminals smaller than the session's
-	Writers []string // who typed lately
-	Asking  []string // who asks for the right to type, each with its number
+	Smaller int      // viewers whose terminals are smaller than the shared one
+	Writers []string // those who typed lately
+	Asking  []string // viewers that ask for the right to type, each with its number
 	Paused  bool
-	Gap     bool // the recording or the audit has one now
+	Gap     bool // the recording or the audit lacks something now
 }
 
-// Session is one shared terminal, for as long as its command runs. Its methods
-// may be called by many goroutines.
+// Session is one shared terminal, for as long as its command runs. Its methods may be
+// called concurrently.
 type Session struct {
-	// ID is new for each session.
+	// ID is random.
 	ID wire.TransferID
 
 	o       Options
 	arbiter *arbiter
-	recent  recent
-
-	// order is held by whoever adds to the history, and guards the emulator. The
-	// locks are taken in the order arbiter, order, mu.
-	order      turnstile
-	emulator   *vt.Terminal
-	answers    []byte      // of the emulator, for the program
-	purge      bool        // the emulator's scrollback is to be forgotten
-	snapshot   snapshot    // the last one of the screen alone
-	scrolled   snapshot    // the last one with lines above
-	scrollable time.Time   // when the next such one may be taken
-	lines      lines       // of the recording
-	recorded   error       // the first failure of the recording
-	gap        atomic.Bool // it has one now
-
-	mu      sync.Mutex
-	history *history
-	cols    int
-	rows    int
-	exit    *wire.TermExit
-	paused  bool
-	viewers map[int]*viewer
-	last    int // number of the viewer that came last
-	// Node ids: who may not come back, and may type or not, whatever its token says.
-	banned, granted, muted map[string]bool
-	silent                 bool // nobody may type but those granted
-	left                   chan struct{}
+	output  *output
+	viewers *viewers
 }
-
-// newlines sets LNM (ECMA-48 7.2.12).
-const newlines = "\x1b[20h"
 
 // New returns a session whose terminal is empty.
 func New(o Options) *Session {
@@ -126,200 +117,142 @@ func New(o Options) *Session {
 	}
 	o.Name = Shown(o.Name, proto.MaxTermNameBytes)
 	o.Cols, o.Rows = ClampSize(o.Cols, o.Rows)
-	s := &Session{
-		o:        o,
-		emulator: vt.New(o.Cols, o.Rows, scrollback),
-		history:  newHistory(min(max(o.History, minHistory), maxHistory)),
-		cols:     o.Cols, rows: o.Rows,
-		viewers: make(map[int]*viewer),
-		banned:  make(map[string]bool),
-		granted: make(map[string]bool),
-		muted:   make(map[string]bool),
-		left:    make(chan struct{}, 1),
-	}
+	s := &Session{o: o}
 	_, _ = rand.Read(s.ID[:]) // never fails
-	if o.Lines {
-		_, _ = s.emulator.Write([]byte(newlines)) // never fails; snapshots tell the viewers
-	}
-	if o.Answers {
-		s.emulator.Answer = func(p []byte) { s.answers = append(s.answers, p...) }
-	}
-	s.arbiter = newArbiter(s)
+	s.output = newOutput(&s.o)
+	s.viewers = newViewers(o.Input != nil, &s.output.stream)
+	s.arbiter = newArbiter(&s.o, s.output, s.statusChanged)
 	return s
 }
 
-// ClampSize brings a size inside of what a terminal and its messages can have.
+// ClampSize limits a size to what a terminal and its messages can have.
 func ClampSize(cols, rows int) (int, int) {
 	return min(max(cols, vt.MinCols), proto.MaxTermCols), min(max(rows, vt.MinRows), proto.MaxTermRows)
 }
 
-// Feed gives the terminal what is typed, until the session ends.
+// Begin writes the audit's first line.
+func (s *Session) Begin() {
+	cols, rows := s.Size()
+	s.o.Audit.write(audited{Event: "share", Name: s.o.Name, Cols: cols, Rows: rows})
+}
+
+// Feed writes what is typed to [Options.Input], until the session ends. It may stay in
+// a Write that blocks for longer.
 func (s *Session) Feed() { s.arbiter.run() }
 
-// Output takes what the command printed.
+// Type takes what the sharer's own keyboard sends. It does not block.
+func (s *Session) Type(p []byte) { s.arbiter.typeLocal(p) }
+
+// Output takes what the command prints.
 func (s *Session) Output(p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	s.order.Lock()
-	s.mu.Lock()
-	s.history.append(p)
-	s.wake(true)
-	s.mu.Unlock()
-	_, _ = s.emulator.Write(p) // never fails
-	s.forget()
-	s.record(func(c *cast.Writer) error {
-		if s.o.Lines {
-			p = s.lines.take(p)
-		}
-		return c.Output(time.Now(), p)
-	})
-	answers := s.answers
-	s.answers = nil
-	s.order.Unlock()
-	if len(answers) > 0 {
-		s.arbiter.answer(answers)
+	if replies := s.output.write(p); len(replies) > 0 {
+		s.arbiter.typeReply(replies)
 	}
-}
-
-// forget makes the emulator forget the scrollback that came while the session was
-// paused, as soon as it is not within a sequence. It is called with order held.
-func (s *Session) forget() {
-	if s.purge && s.emulator.Ground() {
-		_, _ = s.emulator.Write([]byte("\x1b[3J"))
-		s.purge = false
-	}
-}
-
-// record writes to the recording, if there is one. What can't be written is lost and
-// marked there, and the session goes on; [Options.Gap] is told, and [Session.Recorded]
-// tells. It is called with order held.
-func (s *Session) record(write func(*cast.Writer) error) {
-	if s.o.Record == nil {
-		return
-	}
-	err := write(s.o.Record)
-	s.gap.Store(err != nil)
-	if err != nil && s.recorded == nil {
-		s.recorded = fmt.Errorf("a recording with a gap: %w", err)
-	}
-}
-
-// Recorded returns the first failure of the recording and the audit.
-func (s *Session) Recorded() error {
-	s.order.Lock()
-	defer s.order.Unlock()
-	if s.recorded == nil {
-		return s.o.Audit.Err()
-	}
-	return s.recorded
-}
-
-// resize gives the terminal another size, that of a viewer's or the sharer's.
-func (s *Session) resize(by *typist, cols, rows int) {
-	cols, rows = ClampSize(cols, rows)
-	s.order.Lock()
-	defer s.order.Unlock()
-	s.mu.Lock()
-	same := cols == s.cols && rows == s.rows || s.exit != nil
-	s.mu.Unlock()
-	if same {
-		return
-	}
-	if s.o.Resize != nil {
-		if err := s.o.Resize(cols, rows); err != nil {
-			s.o.Log.Warn("terminal keeps its size", "err", err)
-			return
-		}
-	}
-	s.mu.Lock()
-	s.cols, s.rows = cols, rows
-	s.history.add(&wire.TermResize{Seq: s.history.end, Cols: cols, Rows: rows})
-	s.wake(true)
-	s.mu.Unlock()
-	s.emulator.Resize(cols, rows)
-	s.record(func(c *cast.Writer) error { return c.Resize(time.Now(), cols, rows) })
-	s.o.Audit.write(audited{Event: "resize", PeerID: by.id, Peer: by.label, Addr: by.addr, Cols: cols, Rows: rows})
 }
 
 // Mark puts a mark into the output.
-func (s *Session) Mark(text string) {
-	text = Shown(text, proto.MaxTermTextBytes)
-	s.order.Lock()
-	defer s.order.Unlock()
-	s.mu.Lock()
-	if s.exit == nil {
-		s.history.add(&wire.TermMark{Seq: s.history.end, Text: text})
-		s.wake(true)
-	}
-	s.mu.Unlock()
-	s.record(func(c *cast.Writer) error { return c.Mark(time.Now(), text) })
-}
+func (s *Session) Mark(text string) { s.output.mark(Shown(text, proto.MaxTermTextBytes)) }
 
-// Exit says how the command ended. Nothing comes behind it.
+// Exit sets how the command ended. Nothing may be added to the output afterwards.
 func (s *Session) Exit(code, signal int) {
 	s.arbiter.close()
-	s.order.Lock()
-	defer s.order.Unlock()
-	s.mu.Lock()
-	s.exit = &wire.TermExit{Seq: s.history.end, Code: code, Signal: signal}
-	s.wake(false)
-	s.mu.Unlock()
-	s.record(func(c *cast.Writer) error { return c.Close(time.Now()) })
-	s.o.Audit.write(audited{Event: "exit", Code: &code})
+	s.output.exit(code, signal)
 }
 
-// wake wakes the viewers' goroutines: all of them, or those that wait for output.
-// It is called with mu held.
-func (s *Session) wake(output bool) {
-	for _, v := range s.viewers {
-		if !output || v.idle {
-			v.wake()
-		}
-	}
-}
+// Over reports whether the command has ended.
+func (s *Session) Over() bool { return s.output.stream.isOver() }
 
 // Size returns the terminal's size.
-func (s *Session) Size() (cols, rows int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.cols, s.rows
+func (s *Session) Size() (cols, rows int) { return s.output.stream.size() }
+
+// Resize sets the size of the sharer's own terminal. The shared terminal has the same
+// unless the policy gives it another.
+func (s *Session) Resize(cols, rows int) { s.arbiter.resizeLocal(cols, rows) }
+
+// Screen calls f with the emulator, which nothing else uses meanwhile. f must not call
+// the session.
+func (s *Session) Screen(f func(t *vt.Terminal)) {
+	s.output.order.Lock()
+	defer s.output.order.Unlock()
+	f(s.output.emulator)
 }
 
-// changed tells everybody who is there.
-func (s *Session) changed() {
-	s.mu.Lock()
-	for _, v := range s.viewers {
-		v.news = true
-		v.wake()
+// Repaint returns the bytes that draw the screen.
+func (s *Session) Repaint() []byte { return s.output.snapshot(0, place{}).repaint }
+
+// Recorded returns the first failure of the recording or the audit.
+func (s *Session) Recorded() error {
+	if err := s.output.recordingErr(); err != nil {
+		return err
 	}
-	s.mu.Unlock()
+	return s.o.Audit.Err()
+}
+
+// Pause withholds all output from viewers, and drops what they type, until it is
+// called with false. Viewers never see what was printed meanwhile, except what is
+// still on the screen then.
+func (s *Session) Pause(paused bool) {
+	if !s.output.pause(paused) {
+		return
+	}
+	event := "resume"
+	if paused {
+		event = "pause"
+		s.arbiter.pause()
+	}
+	s.o.Audit.write(audited{Event: event})
+	s.statusChanged()
+}
+
+// statusChanged tells viewers and the sharer the new status.
+func (s *Session) statusChanged() {
+	s.viewers.wakeAll()
 	if s.o.Changed != nil {
 		s.o.Changed(s.status(time.Now()))
 	}
 }
 
-// status returns who is there now.
 func (s *Session) status(now time.Time) Status {
-	gap := s.gap.Load() || s.o.Audit.lacks() // which may wait for a slow disk
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := Status{Viewers: len(s.viewers), Writers: s.recent.names(now), Paused: s.paused, Gap: gap}
-	for _, n := range slices.Sorted(maps.Keys(s.viewers)) {
-		v := s.viewers[n]
-		if cols, rows := v.typist.wants(); cols > 0 && (cols < s.cols || rows < s.rows) {
+	gap := s.output.gap.Load() || s.o.Audit.hasGap() // may wait for a slow disk
+	cols, rows := s.Size()
+	st := Status{Writers: s.arbiter.recent.names(now), Paused: s.output.stream.isPaused(), Gap: gap}
+	for _, v := range s.viewers.all() {
+		st.Viewers++
+		if c, r := v.typist.ownSize(); c > 0 && (c < cols || r < rows) {
 			st.Smaller++
 		}
-		if v.asks {
-			st.Asking = append(st.Asking, fmt.Sprintf("%d %s", n, v.label))
+		if s.viewers.isAsking(v) {
+			st.Asking = append(st.Asking, fmt.Sprintf("%d %s", v.number, v.label))
 		}
 	}
 	return st
 }
 
-// over reports whether the command has ended.
-func (s *Session) over() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.exit != nil
+// Watch reports a new status when somebody has stopped typing, or something else has
+// changed with time. It blocks until ctx ends.
+func (s *Session) Watch(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var last Status
+	told := s.o.Gap == nil
+	for {
+		select {
+		case now := <-tick.C:
+			s.o.Audit.flushOld(now)
+			st := s.status(now)
+			if len(st.Writers) < len(last.Writers) || st.Smaller != last.Smaller || st.Gap != last.Gap {
+				s.statusChanged()
+			}
+			last = st
+			if err := s.Recorded(); err != nil && !told {
+				s.o.Gap(err)
+				told = true
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }

@@ -6,16 +6,17 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mesh/proto"
 	"mesh/proto/wire"
 )
 
-// maxWaiting is how many TERM_INs of a viewer wait for its turn.
+// maxWaiting is how many TERM_INs of a viewer wait for its turn to type.
 const maxWaiting = 16
 
-// Visitor is who comes to view.
+// Visitor is a peer that asks to view.
 type Visitor struct {
 	ID   string // the node id, as text
 	Name string // in our address book; may be empty
@@ -23,67 +24,50 @@ type Visitor struct {
 	Caps proto.Caps
 }
 
-// viewer is one of a session's.
+// viewer is one connected viewer.
 type viewer struct {
 	session *Session
 	number  int
 	who     Visitor
-	label   string // what others see, and safe to show
+	label   string // its name as others see it, safe to show
 	joined  time.Time
-	typist  *typist
 	open    wire.TermOpen
-	woken   chan struct{} // wake sends; has room for one
-	keys    chan chunk    // TERM_INs; read sends and closes
-	fail    func(error)
+	typist  *typist
+	sub     subscriber
+	ctlDue  atomic.Bool // there is news for a TERM_CTL
+	keys    chan chunk  // TERM_INs; read sends and closes
+	fail    func(error) // ends the viewer's pipes; the first call counts
 
-	// The rest is guarded by the session's mu.
-	at      place
-	behind  bool // a snapshot comes next
-	pace    pace
-	idle    bool // waits for output
-	news    bool // there is something for a TERM_CTL
-	notice  string
-	allowed bool      // may type, or did once
-	asks    bool      // for the right to type
-	ended   bool      // TERM_EXIT is sent
-	heard   time.Time // when it last showed more than before
-	blocked time.Time // since when its way is full; zero if it is not
-	seq     int64     // of its last TERM_ACK
+	// Guarded by viewers.mu.
+	notice      string
+	everAllowed bool // may type, or once did
+	asking      bool // for the right to type
 
-	sized time.Time // the last TERM_RESIZE; used by read alone
-
-	// Used by its own goroutine alone.
-	painted   time.Time // when the last snapshot was sent
-	picture   int64     // that one's bytes
-	rests     bool      // has got nothing since, and the next one is not due
-	announced time.Time
-	sent      time.Time
-	frame     []byte
-	scratch   []byte
+	sized     time.Time // the last TERM_RESIZE; used by read alone
+	announced time.Time // the last TERM_CTL; used by write alone
 }
 
-// chunk is what a TERM_IN has, and whether it came during a pause.
+// chunk is the input of one TERM_IN, and whether it came during a pause.
 type chunk struct {
 	keys   []byte
 	paused bool
 }
 
-func (v *viewer) wake() {
-	select {
-	case v.woken <- struct{}{}:
-	default:
-	}
+// notify makes a TERM_CTL due. It does not interrupt a wait for anything but output.
+func (v *viewer) notify() {
+	v.ctlDue.Store(true) // before the look at idle: see prepare
+	v.sub.wakeIfIdle()
 }
 
-// Serve shows the session to one viewer, until either of them ends. It is a side
-// for [mesh/pipe.StartDialogue].
+// Serve shows the session to one viewer, until either of them ends. It is a side for
+// [mesh/pipe.Join].
 func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWriter, who Visitor) error {
 	if !who.Caps.Has(proto.CapTTYView) {
 		return proto.Errorf(proto.Capability, "the peer may not view")
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	fail := func(err error) { // the first one counts, here and at the pipes
+	fail := func(err error) { // the first error counts, here and in the pipes
 		cancel(err)
 		_ = from.CloseWithError(err)
 		_ = to.CloseWithError(err)
@@ -91,7 +75,7 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	r := bufio.NewReaderSize(from, proto.MaxTermInBytes)
 	var open wire.TermOpen
 	if _, body, err := wire.ReadFrame(r, wire.TypeTermOpen); err != nil {
-		return cut(err)
+		return truncated(err)
 	} else if err := wire.ParseBody(body, &open); err != nil {
 		return err
 	}
@@ -99,96 +83,75 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	if err != nil {
 		return err
 	}
-	joined := v.audited("join")
-	joined.Rights = v.rights().String()
-	s.o.Audit.write(joined)
-	s.changed()
-	// A viewer whose link has ended waits for no turn any more.
+	// A viewer whose link has ended no longer waits for its turn to type.
 	stop := context.AfterFunc(ctx, func() { s.arbiter.leave(v.typist) })
-	gone := make(chan struct{}) // closed when the viewer has ended its side, or failed
+	readEnded := make(chan struct{}) // closed by the reading goroutine
 	var wg sync.WaitGroup
 	wg.Go(v.typeKeys)
 	wg.Go(func() {
-		defer close(gone)
+		defer close(readEnded)
 		defer close(v.keys)
 		if err := v.read(ctx, r); err != nil {
 			fail(err)
 		}
-		v.wake()
+		v.sub.wake()
 	})
-	if err := v.write(ctx, to, gone); err != nil {
+	if err := v.write(ctx, to, readEnded); err != nil {
 		fail(err)
 	} else {
 		_ = to.Close() // never fails
 	}
 	wg.Wait()
-	if !stop() { // it has begun, and is to be over when this is
+	if !stop() { // it has begun: wait for its end
 		s.arbiter.leave(v.typist)
 	}
 	s.leave(v)
 	return context.Cause(ctx)
 }
 
-// typeKeys types what read brings. It has a goroutine of its own, so that a viewer
-// that waits for its turn sees what others do meanwhile.
+// join adds a viewer.
+func (s *Session) join(who Visitor, open wire.TermOpen, fail func(error)) (*viewer, error) {
+	v := &viewer{
+		session: s, who: who, label: label(who, open.Name), joined: time.Now(), open: open, fail: fail,
+		sub: subscriber{woken: make(chan struct{}, 1)}, keys: make(chan chunk, maxWaiting),
+	}
+	v.ctlDue.Store(true)
+	v.typist = &typist{label: v.label, id: who.ID, addr: who.Addr, cols: open.Cols, rows: open.Rows, notify: v.notify}
+	if err := s.viewers.add(v); err != nil {
+		return nil, err
+	}
+	joined := v.audited("join")
+	joined.Rights = v.rights().String()
+	s.o.Audit.write(joined)
+	s.statusChanged()
+	return v, nil
+}
+
+// leave removes a viewer.
+func (s *Session) leave(v *viewer) {
+	s.arbiter.leave(v.typist)
+	s.viewers.remove(v)
+	s.o.Audit.write(v.audited("leave"))
+	s.statusChanged()
+}
+
+// typeKeys types what read receives. It has a goroutine of its own, so that a viewer
+// that waits for its turn still sees what others do.
 func (v *viewer) typeKeys() {
 	for c := range v.keys {
-		v.session.arbiter.remote(v.typist, c.keys, c.paused)
+		v.session.arbiter.typeRemote(v.typist, c.keys, c.paused)
 	}
 }
 
-// cut is the error of frames that end before their end.
-func cut(err error) error {
+// truncated returns the error of frames that end too early.
+func truncated(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return proto.Errorf(proto.Truncated, "the peer's frames ended before their end")
 	}
 	return err
 }
 
-// join adds a viewer.
-func (s *Session) join(who Visitor, open wire.TermOpen, fail func(error)) (*viewer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.banned[who.ID] {
-		return nil, proto.Errorf(proto.Declined, "the peer was sent away")
-	}
-	s.last++
-	v := &viewer{
-		session: s, number: s.last, who: who, label: label(who, open.Name), joined: time.Now(), open: open,
-		woken: make(chan struct{}, 1), keys: make(chan chunk, maxWaiting), fail: fail, heard: time.Now(), news: true,
-	}
-	v.typist = &typist{label: v.label, id: who.ID, addr: who.Addr, number: v.number, cols: open.Cols, rows: open.Rows}
-	v.allowed = s.mayType(who)
-	v.typist.muted.Store(!v.allowed)
-	switch {
-	case open.Mode != wire.TermRaw:
-		v.at, v.behind = s.history.newest(), true
-	case open.History:
-		v.at = s.history.oldest()
-	default:
-		v.at = s.history.newest()
-	}
-	v.pace = pace{fixed: open.Mode != wire.TermScreen, acked: v.at.seq}
-	v.seq = v.at.seq
-	s.viewers[v.number] = v
-	return v, nil
-}
-
-// leave takes a viewer off the list.
-func (s *Session) leave(v *viewer) {
-	s.arbiter.leave(v.typist)
-	s.mu.Lock()
-	delete(s.viewers, v.number)
-	s.mu.Unlock()
-	select {
-	case s.left <- struct{}{}:
-	default:
-	}
-	s.o.Audit.write(v.audited("leave"))
-	s.changed()
-}
-
-// read takes the viewer's frames until it ends its side.
+// read handles the viewer's frames until it ends its side.
 func (v *viewer) read(ctx context.Context, r io.Reader) error {
 	for {
 		t, body, err := wire.ReadFrame(r, wire.TypeTermAck, wire.TypeTermIn, wire.TypeTermResize, wire.TypeTermCtl)
@@ -196,27 +159,27 @@ func (v *viewer) read(ctx context.Context, r io.Reader) error {
 			return nil
 		}
 		if err != nil {
-			return cut(err)
+			return truncated(err)
 		}
 		switch t {
 		case wire.TypeTermAck:
 			var m wire.TermAck
 			if err = wire.ParseBody(body, &m); err == nil {
-				err = v.ack(m.Seq)
+				err = v.sub.ack(m.Seq)
 			}
 		case wire.TypeTermIn:
 			if err = wire.CheckTermIn(body); err == nil {
-				err = v.typed(body)
+				err = v.input(body)
 			}
 		case wire.TypeTermResize:
 			var m wire.TermResize
 			if err = wire.ParseBody(body, &m); err == nil {
-				err = v.resized(ctx, m)
+				err = v.resize(ctx, m)
 			}
 		case wire.TypeTermCtl:
 			var m wire.TermCtl
 			if err = wire.ParseBody(body, &m); err == nil {
-				err = v.asked(&m)
+				err = v.ask(&m)
 			}
 		}
 		if err != nil {
@@ -225,41 +188,20 @@ func (v *viewer) read(ctx context.Context, r io.Reader) error {
 	}
 }
 
-func (v *viewer) ack(seq int64) error {
-	s := v.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	if err := v.pace.ack(seq, now); err != nil {
-		return err
-	}
-	if seq > v.seq {
-		v.seq, v.heard = seq, now
-	}
-	v.wake()
-	return nil
-}
-
-// typed takes keys. Whoever was never allowed to type is cut off; whoever is not
-// any more is not heard.
-func (v *viewer) typed(keys []byte) error {
-	if !v.wasAllowed() {
+// input queues keys. A viewer that never had the right to type is disconnected. After
+// a revocation its input is ignored, because it may not know of that yet.
+func (v *viewer) input(keys []byte) error {
+	if !v.session.viewers.wasEverAllowed(v) {
 		return errCapability
 	}
-	v.keys <- chunk{keys, v.session.isPaused()}
+	v.keys <- chunk{keys, v.session.output.stream.isPaused()}
 	return nil
 }
 
-func (v *viewer) wasAllowed() bool {
-	v.session.mu.Lock()
-	defer v.session.mu.Unlock()
-	return v.allowed
-}
-
-// resized takes the size of the viewer's own terminal. Who sends many waits, so that
-// the command does not get one after the other.
-func (v *viewer) resized(ctx context.Context, m wire.TermResize) error {
-	if !v.wasAllowed() {
+// resize takes the size of the viewer's own terminal. It waits if the last one came
+// just before, so that the command does not get too many.
+func (v *viewer) resize(ctx context.Context, m wire.TermResize) error {
+	if !v.session.viewers.wasEverAllowed(v) {
 		return errCapability
 	}
 	if m.Seq != 0 {
@@ -273,8 +215,29 @@ func (v *viewer) resized(ctx context.Context, m wire.TermResize) error {
 		}
 	}
 	v.sized = time.Now()
-	v.session.arbiter.resized(v.typist, m.Cols, m.Rows)
+	v.session.arbiter.resizeRemote(v.typist, m.Cols, m.Rows)
 	return nil
 }
 
 var errCapability = proto.Errorf(proto.Capability, "a viewer types without being allowed to")
+
+// ask takes a viewer's request for the right to type. A request that is still open is
+// not made again.
+func (v *viewer) ask(m *wire.TermCtl) error {
+	if !m.Ask || m.Viewers != 0 || m.Rights != "" || len(m.Writers) != 0 || m.Paused || m.Notice != "" || m.Typed != 0 || m.Seq != 0 {
+		return proto.Errorf(proto.Protocol, "%s of a viewer asks for nothing", wire.TypeTermCtl)
+	}
+	if v.session.viewers.ask(v) {
+		v.session.o.Audit.write(v.audited("ask"))
+		v.session.statusChanged()
+	}
+	return nil
+}
+
+// rights returns what the viewer may do now.
+func (v *viewer) rights() proto.Caps {
+	if v.typist.muted.Load() {
+		return proto.CapTTYView
+	}
+	return proto.CapTTYView | proto.CapTTYControl
+}

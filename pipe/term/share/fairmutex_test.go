@@ -8,9 +8,9 @@ import (
 )
 
 // Who gives the lock back and wants it again at once is behind who waits.
-func TestTurnstile(t *testing.T) {
+func TestFairMutex(t *testing.T) {
 	t.Parallel()
-	var lock share.Turnstile
+	var lock share.FairMutex
 	for i := range 1000 {
 		lock.Lock()
 		in := false // guarded by lock

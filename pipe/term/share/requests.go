@@ -16,23 +16,23 @@ import (
 )
 
 const (
-	// maxRequest bounds a request, maxReply an answer, in bytes.
+	// maxRequest bounds a request, and maxReply a reply, in bytes.
 	maxRequest = 4 << 10
 	maxReply   = 1 << 20
-	// requestTime bounds one request and its answer.
+	// requestTime bounds the time of one request and its reply.
 	requestTime = 5 * time.Second
 )
 
-// Request is what is asked of a session through its socket, which only the user
-// who shares can open.
+// Request is a request to a session through its socket, which only the sharing user can
+// open.
 type Request struct {
 	Do string `json:"do"` // list, grant, revoke, kick, pause, resume, mark
-	// Who is a viewer's number or name; none means all, for revoke.
+	// Who is a viewer's number, name or node id; for revoke, "" means all.
 	Who  string `json:"who,omitempty"`
 	Text string `json:"text,omitempty"` // of a mark
 }
 
-// Reply is the answer.
+// Reply is the reply to a [Request].
 type Reply struct {
 	Error   string     `json:"error,omitempty"`
 	Code    proto.Code `json:"code,omitempty"`
@@ -40,8 +40,8 @@ type Reply struct {
 	Paused  bool       `json:"paused,omitempty"`
 }
 
-// Control answers requests that come through l, one a connection, until ctx ends.
-// It closes l.
+// Control serves the requests that arrive through l, one for each connection, until ctx
+// ends. It closes l.
 func (s *Session) Control(ctx context.Context, l net.Listener) {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
@@ -61,36 +61,36 @@ func (s *Session) Control(ctx context.Context, l net.Listener) {
 				return
 			}
 		}
-		wg.Go(func() {
-			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(requestTime))
-			line, err := bufio.NewReader(io.LimitReader(conn, maxRequest)).ReadBytes('\n')
-			if err != nil {
-				return
-			}
-			var r Request
-			if json.Unmarshal(line, &r) != nil {
-				return
-			}
-			answer, err := json.Marshal(s.do(r))
-			if err == nil {
-				_, _ = conn.Write(append(answer, '\n')) // whoever asked may have gone
-			}
-		})
+		wg.Go(func() { s.answer(conn) })
 	}
 }
 
-func (s *Session) do(r Request) Reply {
+// answer serves one request, and closes the connection.
+func (s *Session) answer(conn net.Conn) {
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(requestTime))
+	line, err := bufio.NewReader(io.LimitReader(conn, maxRequest)).ReadBytes('\n')
+	if err != nil {
+		return
+	}
+	var r Request
+	if json.Unmarshal(line, &r) != nil {
+		return
+	}
+	reply, err := json.Marshal(s.execute(r))
+	if err == nil {
+		_, _ = conn.Write(append(reply, '\n')) // the client may have left
+	}
+}
+
+func (s *Session) execute(r Request) Reply {
 	var err error
 	switch r.Do {
 	case "list":
-		s.mu.Lock()
-		paused := s.paused
-		s.mu.Unlock()
-		return Reply{Viewers: s.List(), Paused: paused}
+		return Reply{Viewers: s.List(), Paused: s.output.stream.isPaused()}
 	case "kick", "grant":
 		var n int
-		if n, err = s.find(r.Who); err == nil && r.Do == "kick" {
+		if n, err = s.findViewer(r.Who); err == nil && r.Do == "kick" {
 			err = s.Kick(n)
 		} else if err == nil {
 			err = s.Grant(n)
@@ -98,7 +98,7 @@ func (s *Session) do(r Request) Reply {
 	case "revoke":
 		n := 0
 		if r.Who != "" {
-			n, err = s.find(r.Who)
+			n, err = s.findViewer(r.Who)
 		}
 		if err == nil {
 			err = s.Revoke(n)
@@ -116,9 +116,10 @@ func (s *Session) do(r Request) Reply {
 	return Reply{}
 }
 
-// find returns the number of a viewer of the node that is called by it, by the name
-// that others see, or by its id. A name that a viewer gives itself is not enough.
-func (s *Session) find(who string) (int, error) {
+// findViewer returns the number of a viewer, or of one of a node, from its number, the
+// label that others see, or the node id. The name that a viewer gives itself is not
+// enough.
+func (s *Session) findViewer(who string) (int, error) {
 	var found Info
 	for _, v := range s.List() {
 		switch {

@@ -1,0 +1,90 @@
+package share
+
+import (
+	"time"
+
+	"mesh/pipe/term/keys"
+)
+
+// acquire waits until t may type, and gives it the lease. It returns false if the
+// session ends or t may type no longer. It is called with mu held, and releases it
+// while it waits.
+func (a *arbiter) acquire(t *typist) bool {
+	for {
+		now := time.Now()
+		switch {
+		case a.closed || t.ignored():
+			return false
+		case a.queued >= maxQueue:
+			a.cond.Wait()
+			continue
+		case a.holder == nil || a.holder == t || !now.Before(a.leaseEnd()):
+			if h := a.holder; h != nil && h != t && h.inPaste() { // it paused within a paste
+				h.dropPaste = !h.local
+				a.push(h, []byte(keys.PasteEnd))
+			}
+			a.lease(t, now)
+			return true
+		}
+		timer := time.AfterFunc(a.leaseEnd().Sub(now), func() {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.cond.Broadcast()
+		})
+		a.cond.Wait()
+		timer.Stop()
+	}
+}
+
+// lease gives t the terminal from now on. It is called with mu held.
+func (a *arbiter) lease(t *typist, now time.Time) { a.holder, a.until = t, now.Add(leaseTime) }
+
+// leaseEnd returns when the holder's lease ends. A paste prolongs it.
+func (a *arbiter) leaseEnd() time.Time {
+	if a.holder.inPaste() {
+		return a.until.Add(pasteTime - leaseTime)
+	}
+	return a.until
+}
+
+// endPaste ends a paste of the holder, and has the rest of it dropped. It is called
+// with mu held.
+func (a *arbiter) endPaste() {
+	if h := a.holder; h != nil && h.inPaste() {
+		h.dropPaste = true
+		a.push(h, []byte(keys.PasteEnd))
+	}
+}
+
+// pause drops the input of viewers that the terminal has not accepted, and ends a
+// paste of theirs.
+func (a *arbiter) pause() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drop(func(p piece) bool { return p.by != nil && !p.by.local })
+	if a.holder != nil && !a.holder.local {
+		a.endPaste()
+	}
+}
+
+// leave drops the input of a typist that leaves, and ignores t from now on.
+func (a *arbiter) leave(t *typist) {
+	t.gone.Store(true)
+	a.dropInput(t)
+}
+
+// dropInput drops the input of a typist that is ignored from now on, as far as the
+// terminal has not accepted it, and takes the lease from t.
+func (a *arbiter) dropInput(t *typist) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drop(func(p piece) bool { return p.by == t })
+	if a.holder == t {
+		if t.inPaste() {
+			a.push(t, []byte(keys.PasteEnd))
+		}
+		a.holder = nil
+		a.cond.Broadcast()
+	}
+	t.filter = keys.Filter{}
+}
