@@ -1,6 +1,6 @@
-// Package cast writes recordings of a terminal in the form asciicast v2, which
-// asciinema plays and JSON tools read: a line with a header, then a line for each
-// event, [seconds, code, data].
+// Package cast writes recordings of a terminal in the format asciicast v2, which
+// asciinema plays: a line with a header, then a line for each event, [seconds, code,
+// data], all of them JSON.
 //
 // See https://docs.asciinema.org/manual/asciicast/v2/.
 package cast
@@ -17,29 +17,30 @@ import (
 // Header is a recording's first line.
 type Header struct {
 	Cols, Rows int
-	Start      time.Time         // the time that all events are told from
+	Start      time.Time         // the times of events are relative to this
 	Title      string            // may be empty
 	Command    string            // may be empty
-	Env        map[string]string // TERM and SHELL, as far as they are known
+	Env        map[string]string // TERM and SHELL, if known
 }
 
-// Writer writes one recording. Each line goes out whole, with one Write. It is
-// not safe for concurrent use.
+// Writer writes one recording, each line with one Write. It is not safe for concurrent
+// use.
 //
-// A recording that begins late has the terminal's snapshot as its first output.
+// If recording starts after the program, the first output is a snapshot of the
+// terminal.
 type Writer struct {
 	w     io.Writer
 	start time.Time
-	last  time.Duration // of the newest event
+	last  time.Duration // the time of the newest event
 
 	output, input UTF8
 
 	line bytes.Buffer
-	rest []byte // of a line that was written in part
-	lost int64  // bytes of events that could not be written since
+	rest []byte // the unwritten rest of a line that was written in part
+	lost int64  // bytes of the events that were lost since the last one written
 }
 
-// NewWriter writes the header and returns the writer of what follows it.
+// NewWriter writes the header to w and returns the writer of the events.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	c := &Writer{w: w, start: h.Start}
 	c.encode(struct {
@@ -52,31 +53,31 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 		Env       map[string]string `json:"env,omitempty"`
 	}{2, h.Cols, h.Rows, h.Start.Unix(), h.Title, h.Command, h.Env})
 	c.line.WriteByte('\n')
-	return c, c.write(0)
+	return c, c.writeLine(0)
 }
 
-// Output writes what the terminal showed. Bytes of a character that p ends
-// within come with the next output; bytes that are no UTF-8 become U+FFFD.
+// Output writes an event with output of the terminal. If p ends within a character,
+// that comes with the next output. Invalid UTF-8 becomes U+FFFD.
 //
-// An error does not end the recording: the next event goes on with whole lines,
-// after a mark that tells of the gap.
+// After an error the recording can continue: the next event begins a new line, after
+// a mark that reports the gap.
 func (c *Writer) Output(at time.Time, p []byte) error { return c.text(at, "o", &c.output, p) }
 
-// Input writes what was typed, as [Writer.Output] does.
+// Input writes an event with typed input, as [Writer.Output] does.
 func (c *Writer) Input(at time.Time, p []byte) error { return c.text(at, "i", &c.input, p) }
 
-// Resize writes that the terminal has a new size.
+// Resize writes an event with the terminal's new size.
 func (c *Writer) Resize(at time.Time, cols, rows int) error {
 	return c.event(at, "r", fmt.Sprintf("%dx%d", cols, rows))
 }
 
-// Mark writes a mark, which players can stop at. The label may be empty.
+// Mark writes a mark, where players can stop. The label may be empty.
 func (c *Writer) Mark(at time.Time, label string) error { return c.event(at, "m", label) }
 
-// Close writes what is left of an unfinished character. It does not close the
-// writer below.
+// Close writes an unfinished character of the output. It does not close the underlying
+// writer.
 func (c *Writer) Close(at time.Time) error {
-	if s := c.output.End(); s != "" {
+	if s := c.output.Flush(); s != "" {
 		return c.event(at, "o", s)
 	}
 	if len(c.rest) > 0 {
@@ -85,11 +86,8 @@ func (c *Writer) Close(at time.Time) error {
 	return nil
 }
 
-// Invalid is how many bytes were no UTF-8.
-func (c *Writer) Invalid() int64 { return c.output.invalid + c.input.invalid }
-
 func (c *Writer) text(at time.Time, code string, t *UTF8, p []byte) error {
-	s := t.Take(p)
+	s := t.Decode(p)
 	if s == "" {
 		return nil
 	}
@@ -100,16 +98,17 @@ func (c *Writer) event(at time.Time, code, data string) error {
 	if c.lost > 0 {
 		lost := c.lost
 		c.compose(at, "m", fmt.Sprintf("%d bytes were lost here", lost))
-		if err := c.write(len(data)); err != nil {
+		if err := c.writeLine(len(data)); err != nil {
 			return err
 		}
 		c.lost -= lost
 	}
 	c.compose(at, code, data)
-	return c.write(len(data))
+	return c.writeLine(len(data))
 }
 
-// compose makes the event's line. Time never runs backwards in a recording.
+// compose makes the line of an event. Times never decrease in a recording, whatever the
+// clock does.
 func (c *Writer) compose(at time.Time, code, data string) {
 	c.last = max(c.last, at.Sub(c.start))
 	c.line.Reset()
@@ -120,7 +119,7 @@ func (c *Writer) compose(at time.Time, code, data string) {
 	c.line.WriteString("]\n")
 }
 
-// encode appends v to the line, with <, > and & as they are.
+// encode appends v to the line as JSON, with <, > and & unescaped.
 func (c *Writer) encode(v any) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -131,9 +130,9 @@ func (c *Writer) encode(v any) {
 	c.line.Write(EscapeControls(bytes.TrimSuffix(b.Bytes(), []byte("\n"))))
 }
 
-// write writes the line. If that fails, what the line holds, n bytes, is lost,
-// unless it was begun: then its rest goes before the next one.
-func (c *Writer) write(n int) error {
+// writeLine writes the line of an event with n bytes of data. If none of it can be
+// written, the event is lost; if only a part can, the rest precedes the next line.
+func (c *Writer) writeLine(n int) error {
 	if err := c.writeRest(); err != nil {
 		c.lost += int64(n)
 		return err

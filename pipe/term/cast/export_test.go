@@ -1,10 +1,10 @@
 package cast
 
-// NewFile is a File on something else than the system's.
+// NewFile returns a File on a disk of the test.
 func NewFile(d disk) *File { return newFile(d) }
 
-// StallTime and MaxBehind are what a slow disk may cost.
+// StallTime and MaxQueuedBytes bound the cost of a slow disk.
 const (
-	StallTime = stallTime
-	MaxBehind = maxBehind
+	StallTime      = stallTime
+	MaxQueuedBytes = maxQueuedBytes
 )

@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// syncEvery is how much of a recording a power failure may take.
-	syncEvery = 5 * time.Second
-	// retryEvery is the time between two tries of what could not be written.
-	retryEvery = time.Second
-	// stallTime is how long a disk that takes nothing may hold the session up, once;
-	// maxBehind is how many bytes it may be behind before it does.
-	stallTime = time.Second
-	maxBehind = 4 << 20
+	// syncInterval bounds what a power failure can destroy of a recording.
+	syncInterval = 5 * time.Second
+	// retryInterval is the time between two attempts to write the same bytes.
+	retryInterval = time.Second
+	// maxQueuedBytes is how far the disk may be behind without delay. When it is further
+	// behind, Write blocks for up to stallTime, once.
+	maxQueuedBytes = 4 << 20
+	stallTime      = time.Second
 )
 
-// disk is what a recording is written to: an [os.File], or a test's.
+// disk is an open file: an [os.File], or one of a test.
 type disk interface {
 	Write(p []byte) (int, error)
 	Sync() error
@@ -30,27 +30,27 @@ type disk interface {
 }
 
 // File is a recording on disk, for [NewWriter], or another file of lines. A goroutine
-// writes it, so that a slow disk holds nothing up; the bytes of one Write are in it
-// whole or not at all, but for a part of the last one when the process is killed or
-// the disk stays full.
+// writes to the disk, so that a slow disk does not delay the caller. The bytes of one
+// Write are in the file completely or not at all; only the last ones may be there in
+// part, if the process is killed or the disk stays full.
 type File struct {
-	d          disk
-	quit       chan struct{} // closed by Close
-	wrote, end chan struct{} // closed by the goroutines that write, and sync
+	disk                  disk
+	quit                  chan struct{} // closed by Close
+	writeEnded, syncEnded chan struct{} // closed by the goroutines of writeLoop and syncLoop
 
-	mu      sync.Mutex
-	changed sync.Cond // on mu
-	waiting []byte    // to be written
-	taken   int       // bytes that are being written
-	failed  error     // the last try to write did
-	stalled bool      // waited for in vain, and not caught up since
-	dirty   bool      // written, and not synced
-	lost    error     // the first failure of Sync: the next one would not tell of it
-	closed  bool
+	mu        sync.Mutex
+	changed   sync.Cond // on mu
+	queue     []byte    // not yet passed to the disk
+	writing   int       // bytes that the disk is writing
+	failed    error     // of the last attempt to write
+	stalled   bool      // a Write has waited in vain; false again after a successful write
+	dirty     bool      // bytes were written since the last Sync
+	syncError error     // the first failure of Sync: the system reports it only once
+	closed    bool
 }
 
-// Create makes the file, with mode 0600. A name that is taken is [proto.Unsafe].
-// What is written is durable within about 5 s, and after Close.
+// Create creates the file, with mode 0600. If the name exists, the error has the code
+// [proto.Unsafe]. Written bytes are durable about 5 s later, and after Close.
 func Create(name string) (*File, error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -62,7 +62,8 @@ func Create(name string) (*File, error) {
 	return newFile(f), nil
 }
 
-// Append is [Create] for a file that may be there, which lines are added to.
+// Append opens a file to append lines to it, and creates it like [Create] if it does not
+// exist.
 func Append(name string) (*File, error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
@@ -72,21 +73,21 @@ func Append(name string) (*File, error) {
 }
 
 func newFile(d disk) *File {
-	f := &File{d: d, quit: make(chan struct{}), wrote: make(chan struct{}), end: make(chan struct{})}
+	f := &File{disk: d, quit: make(chan struct{}), writeEnded: make(chan struct{}), syncEnded: make(chan struct{})}
 	f.changed.L = &f.mu
-	go f.write()
-	go f.sync()
+	go f.writeLoop()
+	go f.syncLoop()
 	return f
 }
 
-var errStalled = proto.Errorf(proto.IO, "the disk is too slow")
+var errStalled = proto.Errorf(proto.IO, "write: the disk is too slow")
 
-// Write takes all of p, or nothing while the disk takes nothing. It blocks for at
-// most stallTime.
+// Write queues all of p, or nothing if the disk is too far behind. It blocks for at most
+// stallTime.
 func (f *File) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	full := func() bool { return f.taken+len(f.waiting) > 0 && f.taken+len(f.waiting)+len(p) > maxBehind }
+	full := func() bool { return f.writing+len(f.queue) > 0 && f.writing+len(f.queue)+len(p) > maxQueuedBytes }
 	if full() && f.failed == nil && !f.stalled {
 		timer := time.AfterFunc(stallTime, func() {
 			f.mu.Lock()
@@ -105,66 +106,66 @@ func (f *File) Write(p []byte) (int, error) {
 	case full():
 		return 0, errStalled
 	}
-	f.waiting = append(f.waiting, p...)
+	f.queue = append(f.queue, p...)
 	f.changed.Broadcast()
 	return len(p), nil
 }
 
-// Flush waits until all is written, or can't be.
+// Flush waits until the queue is written, or the disk fails.
 func (f *File) Flush() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for f.taken+len(f.waiting) > 0 && f.failed == nil {
+	for f.writing+len(f.queue) > 0 && f.failed == nil {
 		f.changed.Wait()
 	}
 	return f.failed
 }
 
-// Close makes the recording durable and closes it. It returns what could not be
-// written in the end.
+// Close writes the queue, syncs and closes the file. Its error says whether bytes were
+// lost.
 func (f *File) Close() error {
 	f.mu.Lock()
 	f.closed = true
 	f.changed.Broadcast()
 	f.mu.Unlock()
 	close(f.quit)
-	<-f.wrote
-	<-f.end
+	<-f.writeEnded
+	<-f.syncEnded
 	err := f.failed
-	if serr := cmp.Or(f.lost, f.d.Sync()); err == nil && serr != nil {
+	if serr := cmp.Or(f.syncError, f.disk.Sync()); err == nil && serr != nil {
 		err = proto.IOError(serr)
 	}
-	if cerr := f.d.Close(); err == nil && cerr != nil {
+	if cerr := f.disk.Close(); err == nil && cerr != nil {
 		err = proto.IOError(cerr)
 	}
 	return err
 }
 
-// write writes what waits until Close, and then the rest once more.
-func (f *File) write() {
-	defer close(f.wrote)
+// writeLoop writes the queue until Close; then it makes one last attempt.
+func (f *File) writeLoop() {
+	defer close(f.writeEnded)
 	var spare []byte
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {
-		for len(f.waiting) == 0 && !f.closed {
+		for len(f.queue) == 0 && !f.closed {
 			f.changed.Wait()
 		}
-		if len(f.waiting) == 0 {
+		if len(f.queue) == 0 {
 			return
 		}
 		last := f.closed
-		out := f.waiting
-		f.waiting, f.taken = spare[:0], len(out)
+		out := f.queue
+		f.queue, f.writing = spare[:0], len(out)
 		f.mu.Unlock()
-		n, err := f.d.Write(out)
+		n, err := f.disk.Write(out)
 		f.mu.Lock()
 		f.dirty = f.dirty || n > 0
-		f.taken, f.failed = 0, nil
+		f.writing, f.failed = 0, nil
 		spare = out
 		if err != nil {
 			f.failed = proto.IOError(err)
-			f.waiting = append(append([]byte(nil), out[n:]...), f.waiting...)
+			f.queue = append(append([]byte(nil), out[n:]...), f.queue...)
 		}
 		f.stalled = f.stalled && err != nil
 		f.changed.Broadcast()
@@ -176,16 +177,17 @@ func (f *File) write() {
 		}
 		f.mu.Unlock()
 		select {
-		case <-time.After(retryEvery):
+		case <-time.After(retryInterval):
 		case <-f.quit:
 		}
 		f.mu.Lock()
 	}
 }
 
-func (f *File) sync() {
-	defer close(f.end)
-	tick := time.NewTicker(syncEvery)
+// syncLoop syncs the file while it is written, until Close.
+func (f *File) syncLoop() {
+	defer close(f.syncEnded)
+	tick := time.NewTicker(syncInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -197,9 +199,9 @@ func (f *File) sync() {
 			if !dirty {
 				continue
 			}
-			if err := f.d.Sync(); err != nil {
+			if err := f.disk.Sync(); err != nil {
 				f.mu.Lock()
-				f.lost = cmp.Or(f.lost, err) // Close tells
+				f.syncError = cmp.Or(f.syncError, err) // for Close
 				f.mu.Unlock()
 			}
 		case <-f.quit:

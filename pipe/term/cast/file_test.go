@@ -13,13 +13,13 @@ import (
 	"mesh/proto"
 )
 
-// slowDisk is one that is full, or takes nothing for a while.
+// slowDisk is a disk that may be full, or block writes for a while.
 type slowDisk struct {
 	mu    sync.Mutex
 	b     bytes.Buffer
 	room  int
-	until chan struct{} // writes block until it is closed; nil for none that do
-	syncs []error       // of the next calls of Sync
+	until chan struct{} // writes block until it is closed; nil if they do not block
+	syncs []error       // results of the next calls of Sync
 }
 
 func (d *slowDisk) Write(p []byte) (int, error) {
@@ -56,8 +56,8 @@ func (d *slowDisk) hasRoom(n int) {
 	d.room = n
 }
 
-// A disk that is full for a while leaves a gap that is marked, and whole lines; one
-// that stays full is told of in the end.
+// A disk that is full for a while leaves a marked gap between whole lines. A disk that
+// stays full is an error of Close.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	for _, stays := range []bool{false, true} {
@@ -76,7 +76,7 @@ func TestFullDisk(t *testing.T) {
 				synctest.Wait()
 			}
 			if failed == 0 {
-				t.Error("nothing told of a full disk")
+				t.Error("no error on a full disk")
 			}
 			if stays {
 				if err := f.Close(); proto.CodeOf(err) != proto.Space {
@@ -85,7 +85,7 @@ func TestFullDisk(t *testing.T) {
 				return
 			}
 			d.hasRoom(1 << 20)
-			<-time.After(2 * time.Second) // of the bubble: it is tried again
+			<-time.After(2 * time.Second) // virtual time: the write is tried again
 			check(t, c.Output(start, []byte("end")), c.Close(start), f.Close())
 			if got := outputs(t, d.b.Bytes()); !strings.HasSuffix(got, "end") || !strings.Contains(d.b.String(), "bytes were lost here") {
 				t.Errorf("got %q in %s", got, d.b.String())
@@ -94,8 +94,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// A disk that takes nothing holds the session up for a second, once, and memory stays
-// bounded.
+// A disk that blocks delays the session by a second, once, and memory stays bounded.
 func TestStalledDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -104,7 +103,7 @@ func TestStalledDisk(t *testing.T) {
 		c := newWriter(t, f)
 		begun := time.Now()
 		failed := 0
-		for range 2 * cast.MaxBehind / (32 << 10) {
+		for range 2 * cast.MaxQueuedBytes / (32 << 10) {
 			if c.Output(start, bytes.Repeat([]byte("x"), 32<<10)) != nil {
 				failed++
 			}
@@ -121,14 +120,14 @@ func TestStalledDisk(t *testing.T) {
 	})
 }
 
-// Linux tells of what it could not make durable once: Close says it all the same.
+// Linux reports a failed write-back only once: Close reports it all the same.
 func TestSyncFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := cast.NewFile(&slowDisk{room: 1 << 20, syncs: []error{syscall.EIO}})
 		c := newWriter(t, f)
 		check(t, c.Output(start, []byte("x")))
-		<-time.After(10 * time.Second) // of the bubble: it is synced
+		<-time.After(10 * time.Second) // virtual time: the file is synced
 		check(t, c.Close(start))
 		if err := f.Close(); proto.CodeOf(err) != proto.IO {
 			t.Errorf("got %v, want %v", err, proto.IO)

@@ -6,48 +6,44 @@ import (
 	"unicode/utf8"
 )
 
-// UTF8 makes valid UTF-8 of a stream of bytes that is cut anywhere.
+// UTF8 decodes a stream of bytes that is cut anywhere to valid UTF-8.
 type UTF8 struct {
-	tail    []byte // an unfinished character, at most 3 bytes
-	invalid int64
+	tail []byte // an unfinished character, at most 3 bytes
 }
 
-// Take returns the characters that p completes. Bytes that are no UTF-8 become
+// Decode returns the characters that are complete with p. Each invalid byte becomes
 // U+FFFD.
-func (t *UTF8) Take(p []byte) string {
+func (t *UTF8) Decode(p []byte) string {
 	if len(t.tail) > 0 {
 		p = append(t.tail, p...)
 	}
 	whole := len(p) - unfinished(p)
-	s := t.valid(p[:whole])
+	s := toValid(p[:whole])
 	t.tail = append([]byte(nil), p[whole:]...)
 	return s
 }
 
-// End returns what the stream's end makes of an unfinished character.
-func (t *UTF8) End() string {
-	s := t.valid(t.tail)
+// Flush ends the stream: it returns an unfinished character as U+FFFD for each byte.
+func (t *UTF8) Flush() string {
+	s := toValid(t.tail)
 	t.tail = nil
 	return s
 }
 
-func (t *UTF8) valid(p []byte) string {
+func toValid(p []byte) string {
 	if utf8.Valid(p) {
 		return string(p)
 	}
 	var b strings.Builder
 	for len(p) > 0 {
 		r, n := utf8.DecodeRune(p)
-		if r == utf8.RuneError && n == 1 {
-			t.invalid++
-		}
 		b.WriteRune(r)
 		p = p[n:]
 	}
 	return b.String()
 }
 
-// unfinished is how many bytes at p's end begin a character that p ends within.
+// unfinished returns the length of the incomplete character at the end of p.
 func unfinished(p []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
 		if b := p[len(p)-n]; utf8.RuneStart(b) {
@@ -60,9 +56,9 @@ func unfinished(p []byte) int {
 	return 0
 }
 
-// EscapeControls writes the control characters U+0080 to U+009F that are in JSON,
-// which encoding/json leaves as they are, as \u and their number: a terminal may
-// take them for sequences when a person looks at the text.
+// EscapeControls escapes the control characters U+0080 to U+009F in JSON text as \u00XX.
+// encoding/json does not, but a terminal may interpret them as control sequences when
+// somebody prints the text.
 func EscapeControls(text []byte) []byte {
 	const digits = "0123456789abcdef"
 	var out []byte

@@ -101,10 +101,10 @@ func (o *objects) take(m any) error {
 	case *wire.TermSession:
 		e.Event, e.Seq, e.Session, e.Name, e.Rights, e.Cols, e.Rows = "session", &m.Seq, m.Session.String(), m.Name, m.Rights, m.Cols, m.Rows
 	case output:
-		data := o.data.Take(m.data)
+		data := o.data.Decode(m.data)
 		e.Event, e.Seq, e.Data = "output", &m.seq, &data
 	case wire.TermSnapshot:
-		data := o.data.End() + o.data.Take(m.Repaint)
+		data := o.data.Flush() + o.data.Decode(m.Repaint)
 		e.Event, e.Seq, e.Cols, e.Rows, e.Data = "snapshot", &m.Seq, m.Cols, m.Rows, &data
 	case *wire.TermResize:
 		e.Event, e.Seq, e.Cols, e.Rows = "resize", &m.Seq, m.Cols, m.Rows
