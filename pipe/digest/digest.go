@@ -1,6 +1,5 @@
-// Package digest is BLAKE3, the digest that both ends of a transfer agree on.
-// It is computed beside the I/O, block by block, so that data of any length
-// goes through in constant memory.
+// Package digest computes BLAKE3, the digest that both ends of a transfer compare. It
+// does so while the data passes, in constant memory.
 package digest
 
 import (
@@ -11,8 +10,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// bufferBytes is how much [Copy] reads at once: enough for the widest lanes of
-// BLAKE3, and still in the cache when it is written.
+// bufferBytes is how much [Copy] reads at once: enough for the widest SIMD code of
+// BLAKE3, and little enough to be still in the cache when it is written.
 const bufferBytes = 256 << 10
 
 // Size is the length of a digest in bytes.
@@ -29,8 +28,8 @@ func Parse(s string) (Digest, error) { return wire.ParseDigest(s) }
 // Sum returns the digest of p.
 func Sum(p []byte) Digest { return blake3.Sum256(p) }
 
-// Hasher takes data as an [io.Writer]. It is not safe for use by more than one
-// goroutine at a time.
+// Hasher computes the digest of the data written to it. It is not safe for concurrent
+// use.
 type Hasher struct{ h *blake3.Hasher }
 
 // New returns a Hasher that has seen no data.
@@ -39,17 +38,17 @@ func New() *Hasher { return &Hasher{blake3.New()} }
 // Write adds p to the data. It never fails.
 func (h *Hasher) Write(p []byte) (int, error) { return h.h.Write(p) }
 
-// Sum returns the digest of all data so far. More can follow.
+// Sum returns the digest of all data so far. Further writes may follow.
 func (h *Hasher) Sum() Digest {
 	var d Digest
 	h.h.Sum(d[:0])
 	return d
 }
 
-// Reset makes h as [New] returns it.
+// Reset forgets all data.
 func (h *Hasher) Reset() { h.h.Reset() }
 
-// WriteError is a failed write of [Copy], to be told from a failed read.
+// WriteError is an error of [Copy]'s destination, as opposed to its source.
 type WriteError struct{ Err error }
 
 // Error returns the message of the write.
@@ -58,9 +57,9 @@ func (e *WriteError) Error() string { return e.Err.Error() }
 // Unwrap returns the error of the write.
 func (e *WriteError) Unwrap() error { return e.Err }
 
-// Copy copies src to dst until the end of src and returns how many bytes were
-// written and their digest. A nil dst only digests. An error of dst is a
-// [WriteError]; after an error the digest is that of the bytes written.
+// Copy copies src to dst until the end of src. It returns the number of bytes written
+// and their digest, after an error too. With a nil dst it only computes the digest. An
+// error of dst is a [WriteError].
 func Copy(dst io.Writer, src io.Reader) (int64, Digest, error) {
 	h := New()
 	var total int64

@@ -1,4 +1,4 @@
-// Package local makes the sockets at which processes of one user meet on one machine.
+// Package local connects processes of one user on one machine, over Unix sockets.
 package local
 
 import (
@@ -12,24 +12,24 @@ import (
 	"mesh/proto"
 )
 
-// MaxPathBytes is how long the path of a socket may be everywhere: macOS has the
-// shortest sun_path, of 104 bytes with the one that ends it.
+// MaxPathBytes is the longest path of a socket that all systems support. The shortest
+// sun_path is that of macOS: 104 bytes, including the terminating zero.
 const MaxPathBytes = 103
 
-// Listener is a socket that only its user can open.
+// Listener is a listening socket that only its user, or root, can connect to.
 type Listener struct {
 	net.Listener
 	path string
-	made os.FileInfo // what we have put there
+	made os.FileInfo // identifies our socket at path
 
-	close sync.Once
-	err   error
+	close    sync.Once
+	closeErr error
 }
 
-// Listen makes the socket at path, in the place of what has that name. The path has
-// at most [MaxPathBytes], and its last part at least 8.
+// Listen creates the socket at path, and replaces whatever is there. The path may have
+// at most [MaxPathBytes], and its last component must have at least 8.
 func Listen(path string) (*Listener, error) {
-	// Nobody may connect before the mode is right, so it gets its name last.
+	// The socket gets its name after its mode, so that nobody can connect before.
 	temp := filepath.Join(filepath.Dir(path), "."+rand.Text()[:7])
 	l, err := net.Listen("unix", temp)
 	if err != nil {
@@ -51,7 +51,7 @@ func Listen(path string) (*Listener, error) {
 	return &Listener{Listener: l, path: path, made: made}, nil
 }
 
-// Accept waits for a connection of this user's or root's. Others are closed.
+// Accept waits for a connection from a process of this user or root. It closes others.
 func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
@@ -65,8 +65,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Dial connects to the socket at path. That somebody else listens there is an
-// error of code [proto.Config]; the others are those of package net.
+// Dial connects to the socket at path. If another user listens there, the error has code
+// [proto.Config]; other errors are those of package net.
 func Dial(ctx context.Context, path string) (net.Conn, error) {
 	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err != nil {
@@ -79,17 +79,17 @@ func Dial(ctx context.Context, path string) (net.Conn, error) {
 	return c, nil
 }
 
-// Addr returns the address at which it is reached.
+// Addr returns the socket's address.
 func (l *Listener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
 
-// Close takes the socket away, unless another has its name by now. It may be
-// called more than once.
+// Close closes the socket, and removes it unless another one has replaced it at its
+// path. It may be called more than once.
 func (l *Listener) Close() error {
 	l.close.Do(func() {
 		if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.made) {
-			_ = os.Remove(l.path) // before the end: one that has the name later is not ours
+			_ = os.Remove(l.path) // first: once ours is closed, another process may put its socket there
 		}
-		l.err = l.Listener.Close()
+		l.closeErr = l.Listener.Close()
 	})
-	return l.err
+	return l.closeErr
 }

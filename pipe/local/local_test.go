@@ -13,8 +13,8 @@ import (
 	"mesh/pipe/local"
 )
 
-// A socket at the longest path can be made and reached, only by its user, takes the
-// place of a dead one, and is gone in the end.
+// A socket at the longest path works, is open to its user alone, replaces a dead one,
+// and Close removes it.
 func TestListen(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "m") // t.TempDir is too long for a socket
@@ -51,14 +51,14 @@ func TestListen(t *testing.T) {
 		}
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("after the end: %v, want none", err)
+		t.Errorf("after Close: got %v, want that it does not exist", err)
 	}
 	if names, _ := os.ReadDir(dir); len(names) != 0 {
-		t.Errorf("left %v", names)
+		t.Errorf("files left in the folder: %v", names)
 	}
 }
 
-// A closed socket does not take away one that has its name since.
+// A second Close does not remove a socket that has since been made at the same path.
 func TestCloseTwice(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "m")
@@ -79,11 +79,11 @@ func TestCloseTwice(t *testing.T) {
 	defer second.Close()
 	_ = first.Close()
 	if _, err := os.Lstat(path); err != nil {
-		t.Errorf("the second one is gone: %v", err)
+		t.Errorf("the second socket is gone: %v", err)
 	}
 }
 
-// Who has lost the name to another listener does not take that away.
+// Close does not remove the socket of a listener that has replaced this one.
 func TestCloseLeavesSuccessor(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "m")
@@ -106,7 +106,7 @@ func TestCloseLeavesSuccessor(t *testing.T) {
 	}
 	c, err := net.Dial("unix", path)
 	if err != nil {
-		t.Fatalf("the second one can't be reached: %v", err)
+		t.Fatalf("dial the second socket: %v", err)
 	}
 	_ = c.Close()
 }

@@ -10,7 +10,7 @@ import (
 	"mesh/proto/rawfd"
 )
 
-// userOf returns who is at the other end of a socket: unix(4), LOCAL_PEERCRED.
+// userOf returns the user of the process at the other end: unix(4), LOCAL_PEERCRED.
 func userOf(c *net.UnixConn) (uid int, err error) {
 	err = rawfd.Control(c, func(fd uintptr) error {
 		cred, err := unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)

@@ -8,7 +8,7 @@ import (
 	"mesh/proto/rawfd"
 )
 
-// userOf returns who is at the other end of a socket: unix(7), SO_PEERCRED.
+// userOf returns the user of the process at the other end: unix(7), SO_PEERCRED.
 func userOf(c *net.UnixConn) (uid int, err error) {
 	err = rawfd.Control(c, func(fd uintptr) error {
 		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)

@@ -16,7 +16,7 @@ import (
 	"mesh/proto"
 )
 
-// asNobody runs f as another user than this one, who must be root.
+// asNobody runs f as user nobody. This process must be root's.
 func asNobody(t *testing.T, f func() error) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -36,10 +36,10 @@ func asNobody(t *testing.T, f func() error) {
 	}
 }
 
-// A socket that another user listens at is not talked to.
+// Dial refuses a socket at which another user listens.
 func TestDialOtherUser(t *testing.T) {
 	t.Parallel()
-	path := "@" + filepath.Join(t.TempDir(), "s") // abstract: nobody may not make a file there
+	path := "@" + filepath.Join(t.TempDir(), "s") // abstract: nobody cannot create a file there
 	var l net.Listener
 	asNobody(t, func() (err error) {
 		l, err = net.Listen("unix", path)
@@ -52,8 +52,8 @@ func TestDialOtherUser(t *testing.T) {
 	}
 }
 
-// Another user who can open our socket in spite of its mode is not served; the
-// next of ours is.
+// Accept refuses another user that can open our socket in spite of its mode, and then
+// accepts our own connection.
 func TestAcceptOtherUser(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "m") // t.TempDir is too long for a socket
@@ -101,11 +101,11 @@ func TestAcceptOtherUser(t *testing.T) {
 	c := <-accepted
 	got := make([]byte, 1)
 	if _, err := io.ReadFull(c, got); err != nil || got[0] != 'o' {
-		t.Errorf("got %q, %v from the first that was let in, want ours", got, err)
+		t.Errorf("first accepted connection: got %q, %v, want our own", got, err)
 	}
 	c.Close()
 	l.Close()
 	if c, ok := <-accepted; ok {
-		t.Errorf("%v was let in as well", c.RemoteAddr())
+		t.Errorf("%v was accepted too", c.RemoteAddr())
 	}
 }

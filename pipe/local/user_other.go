@@ -4,5 +4,6 @@ package local
 
 import "net"
 
-// sameUser can't tell here: the mode of the socket and of its folder must do.
+// sameUser returns nil: these systems do not report the user. The modes of the socket
+// and its folder are the only protection.
 func sameUser(*net.UnixConn) error { return nil }

@@ -9,8 +9,8 @@ import (
 	"mesh/proto"
 )
 
-// sameUser wants the process at the other end to be one of this user, or of root,
-// who can be this user.
+// sameUser returns an error unless the process at the other end belongs to this user,
+// or to root, which can act as any user.
 func sameUser(c *net.UnixConn) error {
 	uid, err := userOf(c)
 	if err == nil && uid != os.Geteuid() && uid != 0 {

@@ -1,5 +1,4 @@
-// Package progress draws the one line that says how far a transfer is, for
-// people at a terminal.
+// Package progress draws the progress line of a transfer on a terminal.
 package progress
 
 import (
@@ -11,24 +10,25 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// Every is how often the line is worth drawing.
-const Every = 200 * time.Millisecond
+// Interval is how often a caller should draw the line.
+const Interval = 200 * time.Millisecond
 
-// asciiSpinner is a spinner that every terminal and locale can show.
+// asciiSpinner is the number of a spinner of ASCII characters, which every terminal and
+// locale can show.
 const asciiSpinner = 9
 
-// Line is a progress line: bytes, rate, time, and what part of all it is where
-// that is known. Nothing is drawn before the first Set.
+// Line is a progress line: bytes, rate, time, and the percentage if the total is known.
+// Nothing is drawn before the first Set.
 type Line struct {
-	w     io.Writer
-	bar   *progressbar.ProgressBar
-	drawn bool
-	words string // what is there in place of the bar
+	w      io.Writer
+	bar    *progressbar.ProgressBar
+	drawn  bool
+	notice string // shown instead of the bar; empty while the bar is
 }
 
-// New returns a line on w, a terminal, of a transfer that begins now and has
-// total bytes, or nobody knows how many if that is 0. ansi says that the terminal
-// knows escape sequences: then Clear leaves nothing either of what was typed.
+// New returns a line on the terminal w for a transfer that begins now and has total
+// bytes; a total of 0 is unknown. ansi says that the terminal interprets escape
+// sequences: then Clear also removes text that was typed on the line.
 func New(w io.Writer, total int64, ansi bool) *Line {
 	known := total > 0
 	if !known {
@@ -44,46 +44,44 @@ func New(w io.Writer, total int64, ansi bool) *Line {
 		progressbar.OptionSetElapsedTime(true),
 		progressbar.OptionSetTheme(progressbar.ThemeASCII),
 		progressbar.OptionSpinnerType(asciiSpinner),
-		progressbar.OptionSetSpinnerChangeInterval(0), // else it draws by itself, for ever
+		progressbar.OptionSetSpinnerChangeInterval(0), // else a goroutine draws, and never ends
 		progressbar.OptionUseANSICodes(ansi),
 	)
 	bar.StartWithoutRender()
 	return &Line{w: w, bar: bar}
 }
 
-// Set draws that as many bytes went through; what exceeds the total is not drawn.
-// A terminal that can't be written to has no line, and that is no failure of the
-// transfer.
+// Set draws the line for bytes transferred so far, at most the total. Errors of the
+// terminal are ignored: they do not concern the transfer.
 func (l *Line) Set(bytes int64) {
-	l.wipe()
+	l.clearNotice()
 	l.drawn = true
 	_ = l.bar.Set64(bytes)
 }
 
-// Broken draws, in place of all else, that the link has been broken for as long as
-// d, until the next Set.
+// Broken shows, until the next Set, that the link has been broken for d.
 func (l *Line) Broken(d time.Duration) {
-	words := fmt.Sprintf("link broken, waiting %d s", int(d.Seconds()))
-	if words == l.words {
+	notice := fmt.Sprintf("link broken, waiting %d s", int(d.Seconds()))
+	if notice == l.notice {
 		return
 	}
 	l.Clear()
-	l.words = words
-	_, _ = io.WriteString(l.w, words)
+	l.notice = notice
+	_, _ = io.WriteString(l.w, notice)
 }
 
-// Clear takes the line away.
+// Clear removes the line.
 func (l *Line) Clear() {
-	l.wipe()
+	l.clearNotice()
 	if l.drawn {
 		_ = l.bar.Clear()
 	}
 }
 
-// wipe takes the words away.
-func (l *Line) wipe() {
-	if l.words != "" {
-		_, _ = io.WriteString(l.w, "\r"+strings.Repeat(" ", len(l.words))+"\r")
-		l.words = ""
+// clearNotice removes the notice.
+func (l *Line) clearNotice() {
+	if l.notice != "" {
+		_, _ = io.WriteString(l.w, "\r"+strings.Repeat(" ", len(l.notice))+"\r")
+		l.notice = ""
 	}
 }

@@ -42,7 +42,7 @@ func (r *reporter) watch(party func() Party, counters *pipe.Counters, on screen,
 	quit := make(chan struct{}) // closed by stop
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		redraw, tick := time.NewTicker(progress.Every), time.NewTicker(progressEvery)
+		redraw, tick := time.NewTicker(progress.Interval), time.NewTicker(progressEvery)
 		defer redraw.Stop()
 		defer tick.Stop()
 		line := progress.New(r.stderr, on.total, r.ansi)

@@ -1,5 +1,4 @@
-// Package termtest gives tests real terminals: panes of a tmux server of their
-// own.
+// Package termtest gives tests real terminals: panes of a tmux server of their own.
 package termtest
 
 import (
@@ -15,7 +14,7 @@ import (
 	"mesh/pipe/term/vt"
 )
 
-// Limit bounds every wait; it is only reached when a test fails.
+// Limit bounds every wait. Only a test that fails reaches it.
 const Limit = 20 * time.Second
 
 // Pane is a terminal in which a command runs.
@@ -24,9 +23,9 @@ type Pane struct {
 	socket string
 }
 
-// New starts a tmux server with one pane of the given size, and the command in
-// it. The test is skipped where tmux is missing; the server ends with it. What
-// env says ("NAME=value") is in the command's environment.
+// New starts a tmux server with one pane of the given size, which runs the command with
+// the variables env ("NAME=value") added to its environment. The server ends with the
+// test. Without tmux, the test is skipped.
 func New(t testing.TB, cols, rows int, env []string, command ...string) *Pane {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
@@ -51,8 +50,7 @@ func New(t testing.TB, cols, rows int, env []string, command ...string) *Pane {
 	return p
 }
 
-// Shell starts a pane with a shell that has PROMPT as its prompt, and waits for
-// that.
+// Shell starts a pane with a shell whose prompt is [Prompt], and waits for the prompt.
 func Shell(t testing.TB, shell string, cols, rows int, env ...string) *Pane {
 	t.Helper()
 	path, err := exec.LookPath(shell)
@@ -68,7 +66,7 @@ func Shell(t testing.TB, shell string, cols, rows int, env ...string) *Pane {
 	return p
 }
 
-// Prompt is the prompt of [Shell].
+// Prompt is the prompt of a shell of [Shell].
 const Prompt = "PROMPT> "
 
 func (p *Pane) tmux(args ...string) string {
@@ -82,16 +80,16 @@ func (p *Pane) tmux(args ...string) string {
 	return strings.TrimRight(string(out), "\n")
 }
 
-// Type types text as it is.
+// Type types text literally.
 func (p *Pane) Type(text string) { p.t.Helper(); p.tmux("send-keys", "-l", "--", text) }
 
-// Keys types keys by their tmux names: Enter, C-z, Up.
+// Keys types keys by their tmux names, for example Enter, C-z, Up.
 func (p *Pane) Keys(names ...string) {
 	p.t.Helper()
 	p.tmux(append([]string{"send-keys"}, names...)...)
 }
 
-// Bytes types what a keyboard would send of which tmux knows nothing.
+// Bytes types raw bytes, for keys that tmux does not know.
 func (p *Pane) Bytes(b string) {
 	p.t.Helper()
 	args := []string{"send-keys", "-H"}
@@ -101,18 +99,18 @@ func (p *Pane) Bytes(b string) {
 	p.tmux(args...)
 }
 
-// Run types a command line.
+// Run types a command line and Enter.
 func (p *Pane) Run(line string) { p.t.Helper(); p.Type(line); p.Keys("Enter") }
 
-// Paste pastes text, as tmux does: newlines become carriage returns, and there are
-// marks around it if the program has asked for them.
+// Paste pastes text as tmux does: newlines become carriage returns, and the text is
+// bracketed if the program has set that mode.
 func (p *Pane) Paste(text string) {
 	p.t.Helper()
 	p.tmux("set-buffer", "--", text)
 	p.tmux("paste-buffer", "-p")
 }
 
-// PipeTo writes to a file what programs write to the pane from now on, as it is.
+// PipeTo copies the raw output of the pane to a file from now on.
 func (p *Pane) PipeTo(file string) {
 	p.t.Helper()
 	p.tmux("pipe-pane", "-O", "exec cat >>'"+file+"'")
@@ -130,9 +128,8 @@ func (p *Pane) Text() string { p.t.Helper(); return p.tmux("capture-pane", "-p")
 // Screen returns the screen with its colours, as escape sequences.
 func (p *Pane) Screen() string { p.t.Helper(); return p.tmux("capture-pane", "-p", "-e") }
 
-// Look returns what is to be seen on the screen, with the colours. It is the same
-// for two panes that look the same, where [Pane.Screen] also shows whether a blank
-// was written or erased.
+// Look returns the visible screen with its colours. It is equal for two panes that look
+// the same; [Pane.Screen] also shows whether a blank was written or erased.
 func (p *Pane) Look() string {
 	p.t.Helper()
 	screen := strings.Split(p.Screen(), "\n")
@@ -141,7 +138,7 @@ func (p *Pane) Look() string {
 	var b strings.Builder
 	for y := range screen {
 		line := t.Line(y)
-		for i, c := range line { // on a blank, only these are seen
+		for i, c := range line { // on a blank, only these attributes are visible
 			if c.Text == " " {
 				line[i].Style = vt.Style{Bg: c.Style.Bg, Underline: c.Style.Underline, Attr: c.Style.Attr & (vt.Inverse | vt.Strike | vt.Overline)}
 				if line[i].Style != (vt.Style{Bg: c.Style.Bg}) {
@@ -165,13 +162,13 @@ func (p *Pane) Look() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// Format returns what tmux makes of a format, as "#{cursor_x}".
+// Format returns tmux's expansion of a format, for example "#{cursor_x}".
 func (p *Pane) Format(format string) string {
 	p.t.Helper()
 	return p.tmux("display-message", "-p", format)
 }
 
-// Modes returns the modes of the terminal that a program can leave behind.
+// Modes returns the modes of the terminal that a program can leave set.
 func (p *Pane) Modes() string {
 	p.t.Helper()
 	return p.Format("alternate=#{alternate_on} cursor=#{cursor_flag} insert=#{insert_flag} keypad=#{keypad_flag}" +
@@ -179,7 +176,7 @@ func (p *Pane) Modes() string {
 		" region=#{scroll_region_upper}-#{scroll_region_lower} wrap=#{wrap_flag}")
 }
 
-// TTY returns the terminal's device, opened.
+// TTY opens the terminal's device.
 func (p *Pane) TTY() *os.File {
 	p.t.Helper()
 	f, err := os.OpenFile(p.Format("#{pane_tty}"), os.O_RDWR, 0)
@@ -190,7 +187,7 @@ func (p *Pane) TTY() *os.File {
 	return f
 }
 
-// WaitText waits until the screen has the text.
+// WaitText waits until the screen contains the text.
 func (p *Pane) WaitText(text string) {
 	p.t.Helper()
 	Wait(p.t, func() error {
@@ -201,8 +198,8 @@ func (p *Pane) WaitText(text string) {
 	})
 }
 
-// WaitShell waits until a shell takes commands, and carries them out. What is typed
-// before the tool is gone, or while the terminal is still raw, may be lost.
+// WaitShell waits until a shell executes commands. It types its command repeatedly: keys
+// may be lost while the tool runs or the terminal is in raw mode.
 func (p *Pane) WaitShell() {
 	p.t.Helper()
 	tries := 0
@@ -211,13 +208,13 @@ func (p *Pane) WaitShell() {
 			if tries++; tries%30 == 1 {
 				p.Run("echo sane $((40+2))")
 			}
-			return fmt.Errorf("the shell takes no commands:\n%s", got)
+			return fmt.Errorf("the shell executes no commands:\n%s", got)
 		}
 		return nil
 	})
 }
 
-// Wait asks until the answer is nil.
+// Wait calls ask until it returns nil.
 func Wait(t testing.TB, ask func() error) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
