@@ -46,7 +46,7 @@ func exchange(b *testing.B, via string, size int64) {
 	b.Helper()
 	dialing, _ := endpoint(b, via)
 	listening, id := endpoint(b, via)
-	l, err := listening.Listen(linktest.Anyone{}, proto.AllCaps, 1)
+	l, err := listening.Listen(link.ListenOptions{Guard: linktest.Anyone{}, Offer: proto.AllCaps, Max: 1})
 	if err != nil {
 		b.Fatal(err)
 	}

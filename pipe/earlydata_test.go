@@ -121,7 +121,7 @@ func TestFirstUnanswered(t *testing.T) {
 				dialer.options.ResumeFor, listener.options.ResumeFor = time.Minute, time.Minute
 				dialing, _ := n.Endpoint(t)
 				listening, key := n.Endpoint(t)
-				l, err := listening.Listen(cutting{n: n, once: new(sync.Once)}, proto.CapSend, 1)
+				l, err := listening.Listen(link.ListenOptions{Guard: cutting{n: n, once: new(sync.Once)}, Offer: proto.CapSend, Max: 1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -140,7 +140,7 @@ func TestFirstUnanswered(t *testing.T) {
 				})
 				target := link.Target{
 					ID: key.ID(), Addrs: []string{listening.Addr().String()}, Credential: token.KeyCredential(),
-					Want: proto.CapSend, Need: proto.CapSend, First: dialer.source.EarlyData, Try: time.Second,
+					Want: proto.CapSend, Need: proto.CapSend, First: dialer.source.EarlyData, AttemptTimeout: time.Second,
 				}
 				for tries := 1; ; tries++ {
 					dl, err := dialing.Dial(t.Context(), target)

@@ -3,18 +3,28 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// below lists what each layer must not import: cmd -> tools -> pipe -> proto.
+// below lists what each package and those inside it must not import. The layers are
+// cmd -> tools -> pipe -> proto, and in proto link -> path -> transport.
 var below = map[string][]string{
 	"mesh/proto": {"mesh/pipe", "mesh/tools", "mesh/cmd"},
 	"mesh/pipe":  {"mesh/tools", "mesh/cmd"},
 	"mesh/tools": {"mesh/cmd"},
+
+	"mesh/proto/candidate": {"mesh", "os", "syscall"},
+	"mesh/proto/transport": {"mesh/proto/candidate", "mesh/proto/handshake", "mesh/proto/link", "mesh/proto/path", "mesh/proto/token", "mesh/proto/wire"},
+	"mesh/proto/path":      {"mesh/proto/handshake", "mesh/proto/link", "mesh/proto/tcp", "mesh/proto/token", "mesh/proto/udp", "mesh/proto/wire"},
+	"mesh/proto/link":      {"mesh/proto/tcp", "mesh/proto/udp"},
 
 	"mesh/pipe/files/disk":    {"mesh/pipe", "mesh/proto/wire"},
 	"mesh/pipe/files/archive": {"mesh/pipe"},
@@ -37,7 +47,7 @@ var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/pipe/term/
 // knows lists which packages may import what comes from outside.
 var knows = map[string][]string{
 	"github.com/urfave/cli":          {"mesh/cmd", "mesh/tools"},
-	"github.com/quic-go/quic-go":     {"mesh/proto"},
+	"github.com/quic-go/quic-go":     {"mesh/proto/transport", "mesh/proto/tcp", "mesh/proto/udp", "mesh/proto/linktest"},
 	"github.com/coder/websocket":     {"mesh/proto/hub"},
 	"github.com/zeebo/blake3":        {"mesh/pipe"},
 	"github.com/schollz/progressbar": {"mesh/pipe/progress"},
@@ -84,7 +94,7 @@ func TestLayers(t *testing.T) {
 func breach(pkg, imported string) string {
 	for layer, above := range below {
 		if within(pkg, layer) && withinAny(imported, above) {
-			return layer + " is below it"
+			return layer + " must not import it"
 		}
 	}
 	if withinAny(imported, tests) && !withinAny(pkg, tests) {
@@ -117,6 +127,38 @@ func withinAny(pkg string, folders []string) bool {
 	return false
 }
 
+// Only package transport and those below it make sockets: link and path have the
+// connections that it gives them.
+func TestSockets(t *testing.T) {
+	t.Parallel()
+	for _, dir := range []string{"link", "path", "candidate", "handshake", "token", "wire"} {
+		files, err := filepath.Glob("../../proto/" + dir + "/*.go")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files of %s: %v", dir, err)
+		}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok && makesSocket(s) {
+					t.Errorf("%s uses net.%s, which makes a socket", name, s.Sel.Name)
+				}
+				return true
+			})
+		}
+	}
+}
+
+func makesSocket(s *ast.SelectorExpr) bool {
+	pkg, ok := s.X.(*ast.Ident)
+	return ok && pkg.Name == "net" && (strings.HasPrefix(s.Sel.Name, "Dial") || strings.HasPrefix(s.Sel.Name, "Listen"))
+}
+
 func TestBreach(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -133,7 +175,15 @@ func TestBreach(t *testing.T) {
 		{"mesh/pipe", "github.com/quic-go/quic-go", true},
 		{"mesh/pipe", "mesh/proto/link", false},
 		{"mesh/tools/cat", "mesh/pipe", false},
-		{"mesh/proto/link", "github.com/quic-go/quic-go", false},
+		{"mesh/proto/link", "github.com/quic-go/quic-go", true},
+		{"mesh/proto/path", "github.com/quic-go/quic-go", true},
+		{"mesh/proto/transport", "github.com/quic-go/quic-go", false},
+		{"mesh/proto/linktest", "github.com/quic-go/quic-go/testutils/simnet", false},
+		{"mesh/proto/transport", "mesh/proto/wire", true},
+		{"mesh/proto/path", "mesh/proto/link", true},
+		{"mesh/proto/link", "mesh/proto/tcp", true},
+		{"mesh/proto/candidate", "mesh/proto", true},
+		{"mesh/proto/candidate", "net/netip", false},
 		{"mesh/protocol", "mesh/pipe", false},
 		{"mesh/proto/link", "mesh/proto/xtest", true},
 		{"mesh/pipe/term/share", "mesh/pipe/term/console", true},

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"mesh/proto"
+	"mesh/proto/candidate"
 	"mesh/proto/handshake"
 	"mesh/proto/identity"
 	"mesh/proto/path"
@@ -16,97 +18,125 @@ import (
 	"mesh/proto/wire"
 )
 
-// Target is whom to dial and with what.
+// Target says which peer to dial, where, and what for.
 type Target struct {
-	// ID is the pin: no other key is talked to.
+	// ID is the pin: the peer must have this key.
 	ID identity.ID
-	// Addrs are HOST:PORT, tried all at once.
-	Addrs []string
-	// Credential proves that we may.
+	// Addrs are HOST:PORT, and Candidates further addresses, which may arrive during
+	// the dial. The sender closes the channel after the last one. All are dialled at
+	// the same time: see [path.Dial].
+	Addrs      []string
+	Candidates <-chan candidate.Candidate
+	// Prefer says which transport suits the transfer.
+	Prefer path.Preference
+	// Credential proves what this node may do.
 	Credential token.Credential
-	// Want is what to ask for. The listener grants some of it; Need must be
-	// among that.
+	// Want is what to ask for. The listener grants a part of it, which must include
+	// Need.
 	Want, Need proto.Caps
-	// First, if it is set, returns the first frames of the transfer with that id,
-	// up to [proto.MaxFirstBytes] and a few headers. They ride along with
-	// P2P_HELLO, unread if that is refused. It is called for each connection that
-	// gets as far.
-	First func(wire.TransferID) []byte
-	// Kind is that of the transfers; "" for pipes.
+	// Kind is the kind of the transfer; "" for a pipe.
 	Kind string
-	// Try, if it is set, says that the caller dials again, and bounds the wait for
-	// somebody to be there, but not the wait for the answer of who is.
-	Try time.Duration
+	// First, if it is set, returns the early data of the transfer with that id: its
+	// first frames, up to [proto.MaxFirstBytes] and a few headers. They are sent
+	// with P2P_HELLO, and the listener does not read them if it refuses that. First
+	// is called once for each connection that is made.
+	First func(wire.TransferID) []byte
+	// AttemptTimeout limits how long a dial may take to reach the peer, but not how
+	// long the peer may take to answer P2P_HELLO. A caller that dials again sets it.
+	// 0 for no limit but that of [Endpoint.Dial].
+	AttemptTimeout time.Duration
 
-	// was is what carried the transfer that is to go on, at the first of Addrs.
-	// Where that says that nobody listens any more, and the other carrier finds
-	// nobody either, the error is errLeft.
-	was string
+	// resumeVia is the transport of the link that has broken, to the first of Addrs.
+	// If nobody listens there any more, and no other address or transport has a peer
+	// either, the error is [path.ErrLeft].
+	resumeVia string
 }
 
 // Dial makes a link to the target. It blocks for at most [proto.DialTimeout].
-// The error's code says whether to try again: [proto.Unreachable] and
-// [proto.Busy] may pass, and so may what breaks a link; the others will not. A
-// dial that nobody has answered may have begun the transfer all the same: the next
-// one on this endpoint, for the same, goes on with it.
+//
+// The code of an error says whether another dial may help: [proto.Unreachable],
+// [proto.Busy] and an error with [ErrBroken] may pass, others will not. A dial that
+// got no answer to P2P_HELLO may have begun a transfer at the listener all the same.
+// The next Dial of this endpoint for the same target goes on with that.
 func (e *Endpoint) Dial(ctx context.Context, t Target) (*Link, error) {
 	if t.ID == e.key.ID() {
 		return nil, proto.Errorf(proto.Identity, "dial %s: that is this node's own key", t.ID.Short())
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, proto.DialTimeout, transport.ErrNoAnswer)
 	defer cancel()
-	if b, ok := e.asked.of(&t); ok {
-		l, err := e.comeBack(ctx, t, b)
-		if err == nil || proto.CodeOf(err) == proto.Denied {
-			e.asked.remove(&t)
-		}
+	if b, ok := e.unanswered.take(&t); ok {
+		l, err := e.resumeUnanswered(ctx, t, b)
 		if proto.CodeOf(err) != proto.Denied {
 			return l, err
 		}
 	}
-	return e.dial(ctx, t, nil)
+	return e.dialOnce(ctx, t, nil)
 }
 
-// dial makes a link, of a session that there is already or of one that begins.
-func (e *Endpoint) dial(ctx context.Context, t Target, s *session) (*Link, error) {
-	there, cancel := ctx, func() {}
-	if t.Try > 0 {
-		there, cancel = context.WithTimeoutCause(ctx, t.Try, errNobodyYet)
+// resumeUnanswered makes a link for a transfer that may have begun. An error with
+// code [proto.Denied] says that it has not, or that it has ended.
+func (e *Endpoint) resumeUnanswered(ctx context.Context, t Target, b begun) (*Link, error) {
+	s := &session{secret: b.secret, target: t}
+	resume := t
+	resume.Credential = token.Credential{Method: wire.MethodResume, Public: b.transfer[:], Secret: b.secret}
+	l, err := e.dialOnce(ctx, resume, s)
+	if err != nil {
+		if proto.CodeOf(err) != proto.Denied {
+			e.unanswered.add(&t, b)
+		}
+		return nil, err
 	}
-	prefer := proto.ViaTCP
-	if t.Kind == wire.KindTTY {
-		prefer = proto.ViaQUIC
+	if l.Transfer != b.transfer {
+		err := proto.Errorf(proto.Protocol, "the peer answers for another transfer")
+		l.Close(err)
+		return nil, err
 	}
-	conn, err := path.Dial(there, e.Endpoint, path.Target{ID: t.ID, Addrs: t.Addrs, Prefer: prefer, Was: t.was})
+	l.Resumed = true
+	return l, nil
+}
+
+// dialOnce makes a link: the first of a new session if s is nil, else the next of s.
+func (e *Endpoint) dialOnce(ctx context.Context, t Target, s *session) (*Link, error) {
+	connecting, cancel := ctx, func() {}
+	if t.AttemptTimeout > 0 {
+		connecting, cancel = context.WithTimeoutCause(ctx, t.AttemptTimeout, errAttemptOver)
+	}
+	to := path.Target{ID: t.ID, Addrs: t.Addrs, Candidates: t.Candidates, Prefer: t.Prefer}
+	if t.resumeVia != "" {
+		if addr, err := netip.ParseAddrPort(t.Addrs[0]); err == nil {
+			to.Broken = path.Broken{Via: t.resumeVia, Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}
+		}
+	}
+	conn, err := path.Dial(connecting, e.Endpoint, to)
 	cancel()
 	if err != nil {
 		return nil, err
 	}
-	return e.greet(ctx, conn, t, s)
+	return e.openLink(ctx, conn, t, s)
 }
 
-// greet is hello on a connection that it owns.
-func (e *Endpoint) greet(ctx context.Context, conn transport.Conn, t Target, s *session) (*Link, error) {
-	l, err := e.hello(ctx, conn, t, s)
-	if err != nil {
-		code, reason := proto.CodeOf(err).Wire(), proto.CodeOf(err).String()
-		if (s != nil || t.Try > 0) && (errors.Is(err, transport.ErrNoAnswer) || errors.Is(err, transport.ErrBroken)) {
-			// The answer may be on its way, and the listener on this link with
-			// its transfer: another try goes on with that.
-			code, reason = proto.CodeBroken, "broken"
-		}
-		conn.Close(code, reason, err)
-		return nil, fmt.Errorf("%s: %w", conn.RemoteAddr(), err)
+var errAttemptOver = proto.Errorf(proto.Unreachable, "no answer")
+
+// openLink makes a link of a connection, which it closes if that fails.
+func (e *Endpoint) openLink(ctx context.Context, conn transport.Conn, t Target, s *session) (*Link, error) {
+	l, err := e.sayHello(ctx, conn, t, s)
+	if err == nil {
+		l.watchConn()
+		return l, nil
 	}
-	return l, nil
+	code, reason := proto.CodeOf(err).Wire(), proto.CodeOf(err).String()
+	if (s != nil || t.AttemptTimeout > 0) && (errors.Is(err, transport.ErrNoAnswer) || errors.Is(err, transport.ErrBroken)) {
+		// The listener may have answered, and may have begun the transfer on this
+		// connection. The next dial goes on with it.
+		code, reason = proto.CodeBroken, "broken"
+	}
+	conn.Close(code, reason, err)
+	return nil, fmt.Errorf("%s: %w", conn.RemoteAddr(), err)
 }
 
-var errNobodyYet = proto.Errorf(proto.Unreachable, "no answer")
-
-// hello is the dialer's handshake on a connection whose other end has shown the
-// right key.
-func (e *Endpoint) hello(ctx context.Context, conn transport.Conn, t Target, s *session) (*Link, error) {
-	b, err := binding(conn.TLS(), e.key.ID(), t.ID)
+// sayHello is the dialer's side of P2P_HELLO.
+func (e *Endpoint) sayHello(ctx context.Context, conn transport.Conn, t Target, s *session) (*Link, error) {
+	b, err := bindTo(conn, e.key.ID(), t.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -114,39 +144,25 @@ func (e *Endpoint) hello(ctx context.Context, conn transport.Conn, t Target, s *
 	if err != nil {
 		return nil, err
 	}
-	stop := transport.Bound(ctx, conn)
-	defer stop()
-	sent, begins := time.Now(), s == nil
-	frame := wire.AppendHeader(nil, wire.Header{Type: wire.TypeHello, Bytes: len(d.Hello)})
-	id, err := b.Transfer(t.Credential.Secret)
-	if err != nil {
-		return nil, err
-	}
-	var first []byte
+	var id wire.TransferID // of a session that begins
+	var early []byte
+	begins := s == nil
 	if begins {
-		secret, err := b.ResumeSecret(t.Credential.Secret)
-		if err != nil {
+		if id, s, err = newSession(b, t); err != nil {
 			return nil, err
 		}
-		s = &session{secret: secret, endpoint: e, target: t}
 		if t.First != nil {
-			first = t.First(id)
+			early = t.First(id)
 		}
-		e.asked.add(&t, begun{id, secret})
 	}
-	if err := conn.Send(frame, d.Hello, first); err != nil {
-		return nil, transport.HandshakeError(ctx, err)
-	}
-	typ, body, err := wire.ReadFrame(conn, wire.TypeOK, wire.TypeDeny)
-	if err != nil {
-		return nil, transport.HandshakeError(ctx, err)
-	}
+	sent := time.Now()
+	typ, body, err := exchangeHello(ctx, conn, d.Hello, early)
 	rtt := time.Since(sent)
-	if !stop() { // too late: nobody goes on with what the answer says
-		return nil, context.Cause(ctx)
-	}
-	if begins {
-		e.asked.remove(&t)
+	if err != nil {
+		if begins {
+			e.unanswered.add(&t, begun{id, s.secret})
+		}
+		return nil, err
 	}
 	ok, granted, err := d.Finish(typ, body)
 	if err != nil {
@@ -158,5 +174,44 @@ func (e *Endpoint) hello(ctx context.Context, conn transport.Conn, t Target, s *
 	if !granted.Has(t.Need) {
 		return nil, proto.Errorf(proto.Capability, "the peer allows %s here, and we need %s", granted, t.Need)
 	}
-	return e.keep(&Link{session: s, flow: t.Credential.Method == wire.MethodFlow, Peer: t.ID, Transfer: ok.Transfer, Granted: granted, Kind: cmp.Or(t.Kind, wire.KindPipe), Window: e.WindowBytes(), PeerWindow: ok.Window, Dialed: true, RTT: rtt, conn: conn}), nil
+	return &Link{
+		Peer: t.ID, Transfer: ok.Transfer, Granted: granted, Kind: cmp.Or(t.Kind, wire.KindPipe),
+		Window: e.WindowBytes(), PeerWindow: ok.Window, Dialed: true, RTT: rtt,
+		endpoint: e, conn: conn, session: s, flow: t.Credential.Method == wire.MethodFlow,
+	}, nil
+}
+
+// newSession returns the session that begins on a connection.
+func newSession(b handshake.Binding, t Target) (id wire.TransferID, s *session, err error) {
+	if id, err = b.Transfer(t.Credential.Secret); err != nil {
+		return id, nil, err
+	}
+	secret, err := b.ResumeSecret(t.Credential.Secret)
+	return id, &session{secret: secret, target: t}, err
+}
+
+// exchangeHello sends P2P_HELLO with early data and reads the answer. An answer that
+// comes after ctx has ended is an error: the caller has told nobody of it.
+func exchangeHello(ctx context.Context, conn transport.Conn, hello, early []byte) (wire.Type, []byte, error) {
+	stop := transport.FailOnDone(ctx, conn)
+	defer stop()
+	header := wire.AppendHeader(nil, wire.Header{Type: wire.TypeHello, Bytes: len(hello)})
+	if err := conn.Send(header, hello, early); err != nil {
+		return 0, nil, transport.HandshakeError(ctx, err)
+	}
+	typ, body, err := wire.ReadFrame(conn, wire.TypeOK, wire.TypeDeny)
+	if err != nil {
+		return 0, nil, transport.HandshakeError(ctx, err)
+	}
+	if !stop() {
+		return 0, nil, context.Cause(ctx)
+	}
+	return typ, body, nil
+}
+
+// bindTo returns what ties a handshake to its connection.
+func bindTo(conn transport.Conn, dialer, listener identity.ID) (handshake.Binding, error) {
+	state := conn.TLS()
+	x, err := state.ExportKeyingMaterial(proto.ExporterLabel, nil, proto.ExporterBytes)
+	return handshake.Binding{Exporter: x, Dialer: dialer, Listener: listener}, err
 }

@@ -7,26 +7,23 @@ import (
 	"mesh/proto/transport"
 )
 
-// Sockets are what an endpoint has of the network.
+// Sockets are the sockets of an endpoint.
 type Sockets = transport.Sockets
 
-// Endpoint is this process on the network, and the links that it makes.
+// Endpoint is this process on the network, with the links that it makes. One
+// endpoint is enough for a process: it may dial and listen any number of times at
+// once, on the same UDP and TCP port.
 type Endpoint struct {
 	*transport.Endpoint
-	// Takes reports whether its listeners take a kind of transfer, asked for each
-	// peer that comes. It is set before Listen; nil for pipes alone.
-	Takes func(kind string) bool
-	// MaxPerPeer is how many places of its listeners one node may hold at a time.
-	// It is set before Listen; 0 for all of them.
-	MaxPerPeer int
 
-	key   *identity.Key
-	log   *slog.Logger
-	asked unanswered
+	key        *identity.Key
+	log        *slog.Logger
+	unanswered unanswered
+	listeners  listeners
+	sessions   sessions
 }
 
-// Open makes an endpoint of sockets, which it owns from then on. What befalls
-// it and who is turned away goes to log.
+// Open makes an endpoint of sockets, which it closes when it is closed.
 func Open(key *identity.Key, sockets Sockets, log *slog.Logger) (*Endpoint, error) {
 	e, err := transport.Open(key, sockets, log)
 	if err != nil {
@@ -35,8 +32,8 @@ func Open(key *identity.Key, sockets Sockets, log *slog.Logger) (*Endpoint, erro
 	return &Endpoint{Endpoint: e, key: key, log: log}, nil
 }
 
-// keep takes on a link whose peer has proven itself.
-func (e *Endpoint) keep(l *Link) *Link {
-	e.Keep(l.conn, func() { l.closeLive(transport.ErrGone) }, l.Break)
-	return l
+// watchConn ends a link of which both ends are authenticated when the peer's process
+// is gone or the endpoint closes.
+func (l *Link) watchConn() {
+	l.endpoint.Authenticated(l.conn, func() { l.closeUnlessBroken(transport.ErrGone) }, l.Break)
 }

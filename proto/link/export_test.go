@@ -2,14 +2,14 @@ package link
 
 import "time"
 
-// WatchTime is watchTime.
-const WatchTime = watchTime
+// WatchInterval is watchInterval.
+const WatchInterval = watchInterval
 
-// Looks is watch, for tests of the clock.
-type Looks struct{ w watch }
+// WatchState is watch, for tests of the clock.
+type WatchState struct{ w watch }
 
-// NewLooks begins at a time.
-func NewLooks(begun time.Time) *Looks { return &Looks{watch{looked: begun}} }
+// NewWatchState begins at a time.
+func NewWatchState(begun time.Time) *WatchState { return &WatchState{watch{checked: begun}} }
 
-// Look is watch.look.
-func (l *Looks) Look(now time.Time, heard uint64) error { return l.w.look(now, heard) }
+// Check is watch.check.
+func (s *WatchState) Check(now time.Time, heard uint64) error { return s.w.check(now, heard) }

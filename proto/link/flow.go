@@ -11,47 +11,45 @@ import (
 	"mesh/proto/wire"
 )
 
-// A flow is one more link for a transfer that has one: another connection, with
-// a congestion window of its own, between the same two keys. Closing it ends
-// neither the transfer nor its place at the listener.
+// A flow is one more link of a session: another connection between the same two
+// keys, with a congestion window of its own. Closing it ends neither the transfer nor
+// the peer's place at the listener.
 
-// AddFlow makes another flow for the link's transfer over a carrier, to the same
-// address. Only the dialer's end may. It blocks for at most [proto.DialTimeout].
-// The error says nothing about the link itself.
+// AddFlow makes another flow for the link's transfer over a transport, to the same
+// address. Only the dialer's end may call it. It blocks for at most
+// [proto.DialTimeout]. An error says nothing about the link itself.
 func (l *Link) AddFlow(ctx context.Context, via string) (*Link, error) {
-	s := l.session
-	if !s.endpoint.Has(via) {
+	if !l.endpoint.Has(via) {
 		return nil, proto.Errorf(proto.Unreachable, "no flows over %s here", via)
 	}
-	s.stripe()
+	l.session.setStriped()
 	ctx, cancel := context.WithTimeoutCause(ctx, proto.DialTimeout, transport.ErrNoAnswer)
 	defer cancel()
 	addr, err := netip.ParseAddrPort(l.Addr().String())
 	if err != nil {
 		return nil, err
 	}
-	t := s.target
-	t.Credential = token.Credential{Method: wire.MethodFlow, Public: l.Transfer[:], Secret: s.secret}
+	t := l.session.target
+	t.Credential = token.Credential{Method: wire.MethodFlow, Public: l.Transfer[:], Secret: l.session.secret}
 	t.Want, t.Need = l.Granted, l.Granted
-	conn, err := s.endpoint.Connect(ctx, via, addr, t.ID)
+	conn, err := l.endpoint.Connect(ctx, transport.Attempt{Via: via, Addr: addr, ID: t.ID})
 	if err != nil {
 		return nil, err
 	}
-	flow, err := s.endpoint.greet(ctx, conn, t, s)
+	flow, err := l.endpoint.openLink(ctx, conn, t, l.session)
 	if err != nil {
 		return nil, err
 	}
 	if flow.Transfer != l.Transfer || flow.Granted != l.Granted {
 		err := proto.Errorf(proto.Protocol, "the peer answers for another transfer")
-		flow.shut(err, proto.Protocol.Wire(), "")
+		flow.closeConn(err, proto.Protocol)
 		return nil, err
 	}
 	return flow, nil
 }
 
-// AcceptFlow returns the next flow that the dialer has made for the link's
-// transfer. Only the listener's end may call it. It blocks until there is one or
-// ctx ends.
+// AcceptFlow returns the next flow that the dialer has made for the link's transfer.
+// Only the listener's end may call it. It blocks until there is one or ctx ends.
 func (l *Link) AcceptFlow(ctx context.Context) (*Link, error) {
 	select {
 	case flow := <-l.session.flows:
@@ -61,46 +59,45 @@ func (l *Link) AcceptFlow(ctx context.Context) (*Link, error) {
 	}
 }
 
-// Striped reports whether the transfer has had more than one flow, so that what
-// comes over one of them need not be in order. It reports that before the peer
-// can know of a second one.
+// FlowLost reports whether err, of a flow, says only that this flow has ended. Any
+// other error of a flow is a breach of the protocol.
+func FlowLost(err error) bool {
+	code := proto.CodeOf(err)
+	return errors.Is(err, ErrBroken) || code != proto.Protocol && code != proto.Integrity
+}
+
+// Striped reports whether the transfer has or had more than one flow, so that chunks
+// on one of them need not be in order. It is true before the peer can know of the
+// second flow.
 func (l *Link) Striped() bool {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
 	return l.session.striped
 }
 
-func (s *session) stripe() {
+func (s *session) setStriped() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.striped = true
 }
 
-var errFlows = proto.Errorf(proto.Busy, "as many flows as a transfer may have")
-
-// joined hands a flow to the session of its transfer.
-func (l *Listener) joined(flow *Link) {
-	s := l.session(flow.Transfer)
-	if s == nil { // it has ended since the proof
-		flow.shut(errEnded, proto.CodeOf(errEnded).Wire(), "")
+// joinSession hands a flow to its session, or closes it.
+func (e *Endpoint) joinSession(flow *Link) {
+	s := e.sessions.find(flow.Transfer)
+	if s == nil { // it has ended since P2P_HELLO was judged
+		flow.closeConn(errEnded, proto.CodeOf(errEnded))
 		return
 	}
 	flow.session = s
-	l.keep(flow)
-	if err := s.join(flow); err != nil {
+	s.listener.trackLink(flow)
+	if err := s.addFlow(flow); err != nil {
 		flow.Close(err)
 	}
 }
 
-// session returns that of a transfer, or nil when it has ended.
-func (l *Listener) session(id wire.TransferID) *session {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.sessions[id]
-}
+var errFlows = proto.Errorf(proto.Busy, "as many flows as a transfer may have")
 
-// join takes a flow on, unless the session has ended or has enough of them.
-func (s *session) join(flow *Link) error {
+func (s *session) addFlow(flow *Link) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -118,27 +115,19 @@ func (s *session) join(flow *Link) error {
 	select {
 	case s.flows <- flow:
 		return nil
-	default: // nobody takes them; some that were never taken have ended
+	default: // AcceptFlow has not taken some flows that have ended since
 		return errFlows
 	}
 }
 
-// dropFlows ends the flows that AcceptFlow has not taken. It is called with s.mu
-// held, as all sends are.
-func (s *session) dropFlows() {
+// closeFlowsLocked closes the flows that AcceptFlow has not taken.
+func (s *session) closeFlowsLocked() {
 	for {
 		select {
 		case flow := <-s.flows:
-			go flow.shut(errEnded, proto.CodeOf(errEnded).Wire(), "") // may block for a while
+			go flow.closeConn(errEnded, proto.CodeOf(errEnded)) // may block for a while
 		default:
 			return
 		}
 	}
-}
-
-// FlowLost reports whether err, of a flow, says no more than that this flow is
-// no more. Any other error of one is a breach of the protocol.
-func FlowLost(err error) bool {
-	code := proto.CodeOf(err)
-	return errors.Is(err, ErrBroken) || code != proto.Protocol && code != proto.Integrity
 }

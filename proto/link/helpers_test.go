@@ -113,12 +113,13 @@ func newSite(t *testing.T, n *linktest.Net, offer proto.Caps, places int) *site 
 func newSiteOf(t *testing.T, n *linktest.Net, offer proto.Caps, places, perPeer int) *site {
 	t.Helper()
 	e, key := n.Endpoint(t)
-	e.MaxPerPeer = perPeer
-	e.Takes = func(kind string) bool { return kind != wire.KindFiles }
 	s := &site{endpoint: e, key: key, dir: t.TempDir()}
 	s.registry = token.NewRegistry(key, identity.Book{Dir: s.dir})
 	var err error
-	if s.listener, err = e.Listen(s, offer, places); err != nil {
+	if s.listener, err = e.Listen(link.ListenOptions{
+		Guard: s, Offer: offer, Max: places, MaxPerPeer: perPeer,
+		Takes: func(kind string) bool { return kind != wire.KindFiles },
+	}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -1,15 +1,11 @@
-// Package link makes links: authenticated connections between two node keys,
-// each with one stream, over QUIC or over TLS on TCP.
 package link
 
 import (
-	"crypto/tls"
 	"net"
 	"sync"
 	"time"
 
 	"mesh/proto"
-	"mesh/proto/handshake"
 	"mesh/proto/identity"
 	"mesh/proto/path"
 	"mesh/proto/token"
@@ -17,54 +13,60 @@ import (
 	"mesh/proto/wire"
 )
 
-// Link is a link whose two ends have proven themselves to each other. Read,
-// Write and Send are its stream's; one goroutine may read while another writes. Their
-// errors are [proto.Error]s, except [io.EOF] when the peer has ended its side.
+// ErrBroken is in the chain of the error of a link that broke without either end
+// wanting that. Its transfer may go on over another link: see [Link.Resume].
+var ErrBroken = transport.ErrBroken
+
+// Link is a connection whose two ends have proven to each other what they may do.
+// Read, Write and Send are those of its stream; one goroutine may read while another
+// writes. Their errors are [proto.Error]s, but Read returns [io.EOF] when the peer
+// has ended its direction.
 type Link struct {
 	// Peer is the other end's node id.
 	Peer identity.ID
-	// Transfer names what crosses the link, in both ends' logs and receipts.
+	// Transfer names the transfer in the logs and receipts of both ends.
 	Transfer wire.TransferID
 	// Granted is what the dialer may do: see [proto.Caps].
 	Granted proto.Caps
-	// Kind is that of the transfers, [wire.KindPipe], [wire.KindFiles] or [wire.KindTTY].
+	// Kind is the kind of the transfer: [wire.KindPipe], [wire.KindFiles] or
+	// [wire.KindTTY].
 	Kind string
-	// Window is what we have said that we can hold of a transfer, PeerWindow
-	// what the peer has; in bytes.
+	// Window and PeerWindow are the flow-control windows that this end and the peer
+	// have announced, in bytes.
 	Window, PeerWindow int64
-	// RTT is how long the peer took for its part of the handshake. It is known to
-	// the dialer only.
+	// RTT is how long the peer took to answer P2P_HELLO. Only the dialer knows it.
 	RTT time.Duration
-	// Dialed tells the dialer's end from the listener's.
+	// Dialed is true at the dialer's end.
 	Dialed bool
-	// Resumed says that the transfer may have gone over another link before: a dial
-	// whose answer did not come had begun it. It is known to the dialer only.
+	// Resumed says that the transfer may have used another link before, which was
+	// made by a dial that got no answer. Only the dialer knows it.
 	Resumed bool
-	// Token is the id of the token that the dialer used, nil for a key. It is
-	// known to the listener only.
+	// Token is the id of the dialer's token, nil if it has shown none. Only the
+	// listener knows it.
 	Token *token.ID
 
-	conn    transport.Conn
-	session *session
-	flow    bool // one of several of the session: see AddFlow
+	endpoint *Endpoint
+	conn     transport.Conn
+	session  *session
+	flow     bool // not the primary link of the session: see AddFlow
 
 	closeOnce sync.Once
 	mu        sync.Mutex
-	cause     error // of our own closing
+	cause     error // of the close by this end
 }
 
 // Addr returns the peer's address as it is now.
 func (l *Link) Addr() net.Addr { return l.conn.RemoteAddr() }
 
-// Via returns what carries the link: [proto.ViaQUIC] or [proto.ViaTCP].
+// Via returns the transport: [proto.ViaQUIC] or [proto.ViaTCP].
 func (l *Link) Via() string { return l.conn.Via() }
 
 // Path returns the path that the link's packets take now. It changes when the peer
 // of a QUIC connection moves to another address.
-func (l *Link) Path() path.Path { return path.Of(l.session.endpoint.Endpoint, l.conn) }
+func (l *Link) Path() path.Path { return path.Of(l.endpoint.Endpoint, l.conn) }
 
-// LossBound reports whether what we send is slowed down by every lost packet, so
-// that several flows may bring more than one.
+// LossBound reports whether every lost packet slows the sender down, so that several
+// flows may be faster than one.
 func (l *Link) LossBound() bool { return l.conn.LossBound() }
 
 // Read reads from the stream.
@@ -73,7 +75,7 @@ func (l *Link) Read(p []byte) (int, error) {
 	return n, l.explain(err)
 }
 
-// Write is Send for one part.
+// Write is Send with one part.
 func (l *Link) Write(p []byte) (int, error) {
 	if err := l.Send(p); err != nil {
 		return 0, err
@@ -81,31 +83,29 @@ func (l *Link) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Send writes the parts to the stream, one after the other, which costs less
-// than a Send for each. It blocks while the peer takes nothing.
+// Send writes the parts to the stream, one after the other, which costs less than a
+// Send for each. It blocks while the peer's flow-control window is used up.
 func (l *Link) Send(parts ...[]byte) error { return l.explain(l.conn.Send(parts...)) }
 
-// CloseWrite ends our side of the stream: the peer reads [io.EOF] behind the
-// last byte. It does not wait for that.
+// CloseWrite ends this end's direction of the stream: the peer reads [io.EOF] after
+// the last byte. It does not wait for that.
 func (l *Link) CloseWrite() error { return l.explain(l.conn.CloseWrite()) }
 
-// Close closes the link, and with it the transfer if it is not one flow of it, and tells the peer err's
-// code, [proto.OK] for nil. What was written and not yet acknowledged by the
-// peer's host may be lost. Only the first Close or
-// [Link.Break] tells the peer.
+// Close closes the link and sends the peer err's code, [proto.OK] for nil. It also
+// ends the transfer, unless the link is a flow beside the primary one. Bytes that the
+// peer's host has not acknowledged may be lost. Only the first Close or [Link.Break]
+// of a link counts.
 func (l *Link) Close(err error) {
-	code := proto.CodeOf(err)
-	l.shut(err, code.Wire(), code.String())
+	l.closeConn(err, proto.CodeOf(err))
 	if !l.flow {
 		l.session.end()
 	}
 }
 
-// closeLive is Close, but of a link that has broken before it does nothing: its
-// transfer may have gone on over another by then.
-func (l *Link) closeLive(err error) {
-	code := proto.CodeOf(err)
-	if l.shut(err, code.Wire(), code.String()) && !l.flow {
+// closeUnlessBroken closes the link, but does nothing after [Link.Break]: by then the
+// transfer may go on over another link.
+func (l *Link) closeUnlessBroken(err error) {
+	if l.closeConn(err, proto.CodeOf(err)) && !l.flow {
 		l.session.end()
 	}
 }
@@ -113,7 +113,12 @@ func (l *Link) closeLive(err error) {
 // Break gives the link up, but not its transfer: see [Link.Resume].
 func (l *Link) Break(err error) { l.shut(transport.Break(err), proto.CodeBroken, "broken") }
 
-// shut closes the connection, and reports whether nobody has before.
+// closeConn closes the connection with an exit code. It reports whether this is the
+// first close.
+func (l *Link) closeConn(err error, code proto.Code) (first bool) {
+	return l.shut(err, code.Wire(), code.String())
+}
+
 func (l *Link) shut(err error, code uint64, reason string) (first bool) {
 	l.closeOnce.Do(func() {
 		first = true
@@ -136,10 +141,4 @@ func (l *Link) explain(err error) error {
 		return cause
 	}
 	return transport.Explain(err)
-}
-
-// binding reads off a connection what the handshake is bound to.
-func binding(state tls.ConnectionState, dialer, listener identity.ID) (handshake.Binding, error) {
-	x, err := state.ExportKeyingMaterial(proto.ExporterLabel, nil, proto.ExporterBytes)
-	return handshake.Binding{Exporter: x, Dialer: dialer, Listener: listener}, err
 }

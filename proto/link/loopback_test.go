@@ -53,7 +53,7 @@ func TestLoopback(t *testing.T) {
 		t.Errorf("dial of a closed port took %s, want less than 3s", took)
 	}
 
-	l, err := listening.Listen(linktest.Anyone{}, proto.AllCaps, 1)
+	l, err := listening.Listen(link.ListenOptions{Guard: linktest.Anyone{}, Offer: proto.AllCaps, Max: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

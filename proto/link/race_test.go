@@ -14,14 +14,15 @@ import (
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/linktest"
+	"mesh/proto/path"
 	"mesh/proto/token"
 	"mesh/proto/wire"
 	"mesh/proto/xtest"
 )
 
-// path is what lies between a dialer with both carriers and a listener with
+// network is what lies between a dialer with both carriers and a listener with
 // both.
-type path struct {
+type network struct {
 	net     linktest.Net
 	packets atomic.Int32  // were sent
 	noUDP   atomic.Bool   // packets are lost
@@ -31,10 +32,10 @@ type path struct {
 }
 
 // overPath runs a test in virtual time, with both carriers.
-func overPath(t *testing.T, f func(t *testing.T, p *path)) {
+func overPath(t *testing.T, f func(t *testing.T, p *network)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		p := &path{}
+		p := &network{}
 		p.net.Latency, p.net.Both = latency, true
 		p.net.Pass = func(linktest.Packet) bool {
 			p.packets.Add(1)
@@ -45,7 +46,7 @@ func overPath(t *testing.T, f func(t *testing.T, p *path)) {
 }
 
 // dialer returns an endpoint of a new host.
-func (p *path) dialer(t *testing.T) *link.Endpoint {
+func (p *network) dialer(t *testing.T) *link.Endpoint {
 	t.Helper()
 	s := p.net.Sockets(t)
 	dial := s.DialTCP
@@ -100,7 +101,7 @@ func TestRace(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			overPath(t, func(t *testing.T, p *path) {
+			overPath(t, func(t *testing.T, p *network) {
 				s := newSite(t, &p.net, proto.AllCaps, 1)
 				cred, _ := s.issue(t, proto.CapSend, 0, 0)
 				e := p.dialer(t)
@@ -147,7 +148,7 @@ func TestRaceForTerminal(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			overPath(t, func(t *testing.T, p *path) {
+			overPath(t, func(t *testing.T, p *network) {
 				s := newSite(t, &p.net, proto.AllCaps, 1)
 				cred, _ := s.issue(t, proto.CapTTYView, 0, 0)
 				e := p.dialer(t)
@@ -155,7 +156,7 @@ func TestRaceForTerminal(t *testing.T) {
 				p.noUDP.Store(c.noUDP)
 				begun := time.Now()
 				dl, err := e.Dial(t.Context(), link.Target{
-					ID: s.key.ID(), Addrs: []string{s.addr()}, Credential: cred, Want: proto.CapTTYView, Kind: wire.KindTTY,
+					ID: s.key.ID(), Addrs: []string{s.addr()}, Credential: cred, Want: proto.CapTTYView, Kind: wire.KindTTY, Prefer: path.Interactive,
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -193,7 +194,7 @@ func TestRaceLost(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			overPath(t, func(t *testing.T, p *path) {
+			overPath(t, func(t *testing.T, p *network) {
 				s := newSite(t, &p.net, proto.AllCaps, 1)
 				p.noUDP.Store(true)
 				p.noTCP.Store(!c.refused && !c.other)
@@ -249,7 +250,7 @@ func resume(t *testing.T, dl, ll *link.Link) (dn, ln *link.Link) {
 // A transfer goes on over the other carrier when its own is blocked, and back.
 func TestResumeOverOther(t *testing.T) {
 	t.Parallel()
-	overPath(t, func(t *testing.T, p *path) {
+	overPath(t, func(t *testing.T, p *network) {
 		s := newSite(t, &p.net, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		dl, ll := s.dial(t, p.dialer(t), cred, proto.CapSend)
@@ -280,7 +281,7 @@ func TestResumeOverOther(t *testing.T) {
 // however long the path is cut.
 func TestResumeWhereTCPIsRefused(t *testing.T) {
 	t.Parallel()
-	overPath(t, func(t *testing.T, p *path) {
+	overPath(t, func(t *testing.T, p *network) {
 		s := newSite(t, &p.net, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		p.refuses.Store(s.addr(), true)
@@ -299,7 +300,7 @@ func TestResumeWhereTCPIsRefused(t *testing.T) {
 // as QUIC is there.
 func TestResumeWhereTCPIsRefusedSince(t *testing.T) {
 	t.Parallel()
-	overPath(t, func(t *testing.T, p *path) {
+	overPath(t, func(t *testing.T, p *network) {
 		s := newSite(t, &p.net, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		dl, ll := s.dial(t, p.dialer(t), cred, proto.CapSend)
@@ -316,7 +317,7 @@ func TestResumeWhereTCPIsRefusedSince(t *testing.T) {
 // Nor does another address of the peer's, where somebody else refuses.
 func TestResumeWhereAnotherAddressRefuses(t *testing.T) {
 	t.Parallel()
-	overPath(t, func(t *testing.T, p *path) {
+	overPath(t, func(t *testing.T, p *network) {
 		const other = "192.0.2.250:4600"
 		s := newSite(t, &p.net, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
@@ -346,7 +347,7 @@ func TestResumeWhereAnotherAddressRefuses(t *testing.T) {
 // that the transfer had.
 func TestResumeWhereNobodyListens(t *testing.T) {
 	t.Parallel()
-	overPath(t, func(t *testing.T, p *path) {
+	overPath(t, func(t *testing.T, p *network) {
 		s := newSite(t, &p.net, proto.AllCaps, 1)
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		dl, ll := s.dial(t, p.dialer(t), cred, proto.CapSend)

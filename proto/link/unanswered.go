@@ -1,77 +1,63 @@
 package link
 
 import (
-	"context"
+	"slices"
 	"sync"
 
-	"mesh/proto"
 	"mesh/proto/identity"
-	"mesh/proto/token"
 	"mesh/proto/wire"
 )
 
-// unanswered are the transfers that may have begun: P2P_HELLO was sent, and whether
-// the listener has let us in is not known. It would not do so twice, so the next
-// dial comes back to what may be there, as when a link has broken. The zero value is
-// ready to use.
+// unanswered are the transfers that may have begun at a listener: a dial sent
+// P2P_HELLO and got no answer. The listener may have used up the token, and would
+// not accept it twice, so the next dial for the same goes on with the transfer, as
+// if its link had broken. The zero value is ready to use.
 type unanswered struct {
 	mu  sync.Mutex
-	all map[asked]begun
+	all map[request][]begun
 }
 
-// asked is whom we have asked, and for what.
-type asked struct {
+// request is what a P2P_HELLO asked of a peer.
+type request struct {
 	peer           identity.ID
 	method, public string
 	kind           string
 }
 
-// begun is a transfer, and the secret of method resume.
+// begun is a transfer and its secret of method resume.
 type begun struct {
 	transfer wire.TransferID
 	secret   []byte
 }
 
-func (t *Target) asked() asked {
-	return asked{t.ID, t.Credential.Method, string(t.Credential.Public), t.Kind}
+func (t *Target) request() request {
+	return request{t.ID, t.Credential.Method, string(t.Credential.Public), t.Kind}
 }
 
 func (u *unanswered) add(t *Target, b begun) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.all == nil {
-		u.all = make(map[asked]begun)
+		u.all = make(map[request][]begun)
 	}
-	u.all[t.asked()] = b
+	u.all[t.request()] = append(u.all[t.request()], b)
 }
 
-func (u *unanswered) remove(t *Target) {
+// take removes and returns the latest one for a target. So no two dials go on with
+// the same transfer.
+func (u *unanswered) take(t *Target) (b begun, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	delete(u.all, t.asked())
-}
-
-func (u *unanswered) of(t *Target) (b begun, ok bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	b, ok = u.all[t.asked()]
-	return b, ok
-}
-
-// comeBack makes a link for a transfer that may have begun. An error with code
-// [proto.Denied] says that it has not, or is over.
-func (e *Endpoint) comeBack(ctx context.Context, t Target, b begun) (*Link, error) {
-	s := &session{secret: b.secret, endpoint: e, target: t}
-	t.Credential = token.Credential{Method: wire.MethodResume, Public: b.transfer[:], Secret: b.secret}
-	l, err := e.dial(ctx, t, s)
-	if err != nil {
-		return nil, err
+	key := t.request()
+	all := u.all[key]
+	if len(all) == 0 {
+		return begun{}, false
 	}
-	if l.Transfer != b.transfer {
-		err := proto.Errorf(proto.Protocol, "the peer answers for another transfer")
-		l.Close(err)
-		return nil, err
+	b = all[len(all)-1]
+	if all = slices.Delete(all, len(all)-1, len(all)); len(all) == 0 {
+		delete(u.all, key)
+	} else {
+		u.all[key] = all
 	}
-	l.Resumed = true
-	return l, nil
+	return b, true
 }

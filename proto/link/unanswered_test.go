@@ -55,7 +55,7 @@ func TestDialUnanswered(t *testing.T) {
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		e, _ := n.Endpoint(t)
 		target := s.target(cred, proto.CapSend)
-		target.Try = time.Second
+		target.AttemptTimeout = time.Second
 		ll := unanswered(t, n, s, e, target)
 		if _, err := ll.Read(make([]byte, 1)); !errors.Is(err, link.ErrBroken) {
 			t.Fatalf("listener: got %v, want %v", err, link.ErrBroken)
@@ -117,20 +117,20 @@ func TestDialTry(t *testing.T) {
 		cred, _ := s.issue(t, proto.CapSend, 0, 1)
 		e, _ := n.Endpoint(t)
 		target := s.target(cred, proto.CapSend)
-		target.Try = time.Second
+		target.AttemptTimeout = time.Second
 		n.Cut()
 		begun := time.Now()
 		_, err := e.Dial(t.Context(), target)
 		xtest.WantCode(t, "nobody there", err, proto.Unreachable)
-		if took := time.Since(begun); took != target.Try {
-			t.Errorf("the try took %s, want %s", took, target.Try)
+		if took := time.Since(begun); took != target.AttemptTimeout {
+			t.Errorf("the try took %s, want %s", took, target.AttemptTimeout)
 		}
 		n.Heal()
 		s.hold = make(chan struct{})
-		time.AfterFunc(3*target.Try, func() { close(s.hold) })
+		time.AfterFunc(3*target.AttemptTimeout, func() { close(s.hold) })
 		dl, err := e.Dial(t.Context(), target)
 		if err != nil {
-			t.Fatalf("an answer after %s: %v", 3*target.Try, err)
+			t.Fatalf("an answer after %s: %v", 3*target.AttemptTimeout, err)
 		}
 		ll := s.accept(t)
 		echo(t, dl, ll)

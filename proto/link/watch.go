@@ -9,21 +9,19 @@ import (
 	"mesh/proto"
 )
 
-// watchTime is the time between two looks of [Link.Watch].
-const watchTime = proto.QuietTimeout / 8
+// watchInterval is the time between two checks of [Link.Watch].
+const watchInterval = proto.QuietTimeout / 8
 
-// Watch breaks the link when it is of no use any more: nothing is heard from the
-// peer for [proto.QuietTimeout], or its own address is none of this host's any
-// more, which a connection over TCP can't follow, or this host, or the process, has
-// slept for so long that the peer has given the link up. It blocks until then, or
-// until ctx ends. The dialer's end calls it if it wants to go on with its transfer
-// sooner than the carrier's own idle timeout allows.
+// Watch breaks the link when it can carry nothing any more: nothing is heard from the
+// peer for [proto.QuietTimeout]; or this host has lost the link's local address, which
+// TCP cannot survive; or this host or process has slept for so long that the peer has
+// given the link up. It blocks until then, or until ctx ends. The dialer's end calls it
+// to resume its transfer sooner than the idle timeout of the transport allows.
 func (l *Link) Watch(ctx context.Context) {
-	tick := time.NewTicker(watchTime)
+	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
-	owns := l.session.endpoint.Owns
-	w := watch{looked: time.Now(), heard: l.conn.Heard(), owns: owns}
-	if addr := ipOf(l.conn.LocalAddr()); owns(addr) {
+	w := watch{checked: time.Now(), heard: l.conn.Heard(), owns: l.endpoint.Owns}
+	if addr := ipOf(l.conn.LocalAddr()); w.owns(addr) {
 		w.addr = addr
 	}
 	for {
@@ -32,28 +30,28 @@ func (l *Link) Watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if err := w.look(time.Now(), l.conn.Heard()); err != nil {
+		if err := w.check(time.Now(), l.conn.Heard()); err != nil {
 			l.Break(err)
 			return
 		}
 	}
 }
 
-// watch is what is known of a link that is looked at every watchTime.
+// watch is the state of [Link.Watch].
 type watch struct {
-	looked time.Time
-	heard  uint64
-	silent int        // looks in a row at which nothing new was heard
-	addr   netip.Addr // ours; invalid when it is not known, or may not be ours
-	owns   func(netip.Addr) bool
+	checked time.Time
+	heard   uint64
+	silent  int        // checks in a row at which nothing new was heard
+	addr    netip.Addr // the local address; invalid if that is unknown
+	owns    func(netip.Addr) bool
 }
 
-// look returns why the link is of no use any more. Time on the wall counts: Go's
-// other clock stops while Linux and macOS sleep. Whoever sets it forward by much
-// has the link made anew.
-func (w *watch) look(now time.Time, heard uint64) error {
-	slept := now.Round(0).Sub(w.looked.Round(0))
-	w.looked = now
+// check returns why the link can carry nothing any more. It compares wall-clock times,
+// because Go's monotonic clock stops while Linux and macOS sleep. If somebody sets the
+// wall clock forward by much, the link is made anew.
+func (w *watch) check(now time.Time, heard uint64) error {
+	slept := now.Round(0).Sub(w.checked.Round(0))
+	w.checked = now
 	if slept >= proto.IdleTimeout {
 		return proto.Errorf(proto.Timeout, "this end has slept for %s", slept.Round(time.Second))
 	}
@@ -65,18 +63,16 @@ func (w *watch) look(now time.Time, heard uint64) error {
 	if w.addr.IsValid() && !w.owns(w.addr) {
 		return proto.Errorf(proto.Timeout, "this host is not at %s any more", w.addr)
 	}
-	if time.Duration(w.silent)*watchTime >= proto.QuietTimeout {
+	if time.Duration(w.silent)*watchInterval >= proto.QuietTimeout {
 		return proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", proto.QuietTimeout)
 	}
 	return nil
 }
 
-// ipOf returns an address's IP address, invalid if it has none.
+// ipOf returns the IP address of a socket's address, invalid if it has none.
 func ipOf(a net.Addr) netip.Addr {
 	var ip net.IP
 	switch a := a.(type) {
-	case *net.IPNet:
-		ip = a.IP
 	case *net.TCPAddr:
 		ip = a.IP
 	case *net.UDPAddr:

@@ -65,7 +65,7 @@ func TestWatchAddress(t *testing.T) {
 				if err := <-failed; !known || err == nil || !strings.Contains(err.Error(), "not at 192.0.2.2 any more") {
 					t.Errorf("known %v: got %v", known, err)
 				}
-			case <-time.After(proto.KeepAlive + link.WatchTime):
+			case <-time.After(proto.KeepAlive + link.WatchInterval):
 				if known {
 					t.Error("the link is not broken")
 				}
@@ -83,29 +83,29 @@ func TestWatchAddress(t *testing.T) {
 func TestWatchClock(t *testing.T) {
 	t.Parallel()
 	begun := time.Unix(1e9, 0)
-	quiet := int(proto.QuietTimeout / link.WatchTime)
+	quiet := int(proto.QuietTimeout / link.WatchInterval)
 	for _, c := range []struct {
 		name  string
 		sleep time.Duration
 		heard bool // at each look
 		looks int  // until it is over; 0 for never
 	}{
-		{"awake", link.WatchTime, true, 0},
-		{"nothing heard", link.WatchTime, false, quiet},
+		{"awake", link.WatchInterval, true, 0},
+		{"nothing heard", link.WatchInterval, false, quiet},
 		{"short sleeps", proto.IdleTimeout - 1, false, quiet},
 		{"short sleeps, heard", proto.IdleTimeout - 1, true, 0},
 		{"long sleep", proto.IdleTimeout, true, 1},
 		{"clock set back", -time.Hour, true, 0},
 		{"clock set back, nothing heard", -time.Hour, false, quiet},
 	} {
-		w := link.NewLooks(begun)
+		w := link.NewWatchState(begun)
 		now, heard, over := begun, uint64(0), 0
 		for i := range 2 * quiet {
 			now = now.Add(c.sleep)
 			if c.heard {
 				heard++
 			}
-			if err := w.Look(now, heard); err != nil {
+			if err := w.Check(now, heard); err != nil {
 				over = i + 1
 				break
 			}

@@ -176,7 +176,7 @@ func (n *Net) PairFirst(t testing.TB, caps proto.Caps, first func(wire.TransferI
 	t.Helper()
 	dialing, _ := n.Endpoint(t)
 	listening, key := n.Endpoint(t)
-	l, err := listening.Listen(Anyone{}, caps, 1)
+	l, err := listening.Listen(link.ListenOptions{Guard: Anyone{}, Offer: caps, Max: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,17 +56,25 @@ func (l *streamListener) Close() error {
 }
 
 func (l *streamListener) dial(ctx context.Context, _, addr string) (net.Conn, error) {
-	select {
-	case <-time.After(2 * l.net.Latency):
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	l.net.mu.Lock()
-	to := l.net.listeners[addr]
-	l.net.mu.Unlock()
-	if to == nil || l.net.held.Load() {
-		<-ctx.Done()
-		return nil, ctx.Err()
+	var to *streamListener
+	rto := time.Second // RFC 6298, section 2.1
+	for to == nil || l.net.held.Load() {
+		wait := 2 * l.net.Latency
+		if to != nil { // the SYN was lost
+			wait, rto = rto, 2*rto
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		l.net.mu.Lock()
+		to = l.net.listeners[addr]
+		l.net.mu.Unlock()
+		if to == nil {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
 	}
 	select {
 	case <-to.done:

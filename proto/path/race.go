@@ -10,201 +10,294 @@ import (
 	"time"
 
 	"mesh/proto"
-	"mesh/proto/identity"
+	"mesh/proto/candidate"
 	"mesh/proto/transport"
 )
 
-// A dialer that has both carriers prefers TCP: for bulk the kernel's is much
-// cheaper than QUIC in user space. QUIC begins headStart later, so that where
-// TCP is there at once nothing is done twice, and at once when TCP has failed.
-// When QUIC is there first, TCP, which takes a round trip more, gets as long
-// again as QUIC took, and graceTime at least. For a terminal it is the other way
-// round: what counts there is that the link follows a changed address, and the
-// first that is there will do.
+// race is one [Dial]. One goroutine runs it; attempts report to it.
+type race struct {
+	endpoint *transport.Endpoint
+	target   Target
+	leader   string // the transport that each address is dialled over first
+	follower string // the other one; "" if the endpoint has one transport
+	cancel   func() // ends the attempts that run
+
+	routes  []*route
+	results chan result    // sent by each attempt once; run reads all
+	answers chan answer    // sent by TCP attempts before TLS; run reads all
+	running map[string]int // attempts by transport
+
+	over      bool // there is a winner
+	stopped   bool // ctx has ended: nothing more is dialled
+	won       transport.Conn
+	held      transport.Conn // over QUIC, while TCP is still preferred
+	heldUntil time.Time
+	left      bool // failed is ErrLeft
+	failed    error
+	notFound  error // of a lookup
+}
+
+// route is one address.
+type route struct {
+	addr      netip.AddrPort
+	added     time.Time
+	headStart time.Duration // of the leader, unless the path is near
+	via       map[string]progress
+	near      bool // TCP was answered within nearTime
+}
+
+// progress is how far the attempt over one transport is.
+type progress int
+
 const (
-	headStart = 50 * time.Millisecond
-	graceTime = 100 * time.Millisecond
+	unwanted progress = iota // this transport is not known to reach the address
+	waiting
+	begun
+	failed
 )
 
-// ErrLeft says that the peer has left.
-var ErrLeft = errors.New("the peer has left")
-
-// Target is whom to reach, and where.
-type Target struct {
-	ID     identity.ID // the pin: no other key is talked to
-	Addrs  []string    // HOST:PORT, tried all at once
-	Prefer string      // what is tried first
-	Was    string      // what carried the transfer that is to go on, at the first of Addrs; "" for none
+type result struct {
+	route *route
+	via   string
+	took  time.Duration
+	conn  transport.Conn
+	err   error
 }
 
-// race is one dial of every address over every carrier.
-type race struct {
-	was     string
-	first   string // what is tried first, of two
-	attempt func(via string, addr netip.AddrPort) (transport.Conn, error)
-	cancel  func() // ends the attempts that run
-	addrs   []netip.AddrPort
-	results chan raceResult
-	running map[string]int
-
-	over   bool // won: attempts that run do not matter any more
-	left   bool // failed is that the peer has left
-	won    transport.Conn
-	held   transport.Conn // over QUIC, while TCP may still come
-	failed error
+type answer struct {
+	route *route
+	took  time.Duration
 }
 
-type raceResult struct {
-	via  string
-	addr netip.AddrPort
-	conn transport.Conn
-	err  error
-}
-
-// Dial dials every address over every carrier and returns the connection to
-// prefer among those whose other end has the right key.
-func Dial(ctx context.Context, e *transport.Endpoint, t Target) (transport.Conn, error) {
-	addrs, err := resolve(ctx, t.Addrs)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+func newRace(e *transport.Endpoint, t Target, cancel func()) *race {
 	r := &race{
-		attempt: func(via string, addr netip.AddrPort) (transport.Conn, error) {
-			return e.Connect(ctx, via, addr, t.ID)
-		},
-		was: t.Was, cancel: cancel, addrs: addrs, results: make(chan raceResult), running: make(map[string]int),
+		endpoint: e, target: t, cancel: cancel, leader: proto.ViaTCP, follower: proto.ViaQUIC,
+		results: make(chan result), answers: make(chan answer), running: make(map[string]int),
 	}
-	tcp, quic := e.Has(proto.ViaTCP), e.Has(proto.ViaQUIC)
-	r.first = proto.ViaTCP
-	second := proto.ViaQUIC
-	if !tcp || quic && t.Prefer == proto.ViaQUIC {
-		r.first, second = second, r.first
+	if t.Prefer == Interactive {
+		r.leader, r.follower = r.follower, r.leader
 	}
-	waits := tcp && quic // the second does
-	timer := time.NewTimer(headStart)
+	if !e.Has(r.leader) {
+		r.leader, r.follower = r.follower, ""
+	} else if !e.Has(r.follower) {
+		r.follower = ""
+	}
+	return r
+}
+
+// run dials what arrives on the two channels. It returns when every attempt and
+// every lookup has ended.
+func (r *race) run(ctx context.Context, found <-chan lookup, candidates <-chan candidate.Candidate) {
+	timer := time.NewTimer(0)
 	defer timer.Stop()
-	r.begin(r.first)
-	var begun time.Time // the second
-	for waits || r.running[proto.ViaTCP]+r.running[proto.ViaQUIC] > 0 {
-		late := false // for the first
-		select {
-		case got := <-r.results:
-			if r.take(got) {
-				timer.Reset(max(graceTime, time.Since(begun)))
-			}
-		case <-timer.C:
-			late = true
-		}
-		late = late || r.running[r.first] == 0
-		switch {
-		case r.over:
-			waits = false
-		case late && waits:
-			waits, begun = false, time.Now()
-			r.begin(second)
-		case late && r.held != nil:
+	done := ctx.Done()
+	for {
+		r.dialDue(ctx)
+		if r.held != nil && (r.running[proto.ViaTCP] == 0 || !time.Now().Before(r.heldUntil)) {
 			r.settle(r.held)
 		}
-	}
-	if r.won == nil {
-		return nil, r.failed
-	}
-	return r.won, nil
-}
-
-func (r *race) begin(via string) {
-	r.running[via] = len(r.addrs)
-	for _, addr := range r.addrs {
-		go func() {
-			conn, err := r.attempt(via, addr)
-			if err != nil {
-				err = fmt.Errorf("dial %s over %s: %w", addr, via, err)
+		if r.over || r.stopped {
+			candidates = nil
+		}
+		next, waits := r.nextEvent()
+		if found == nil && candidates == nil && !waits && r.running[proto.ViaTCP]+r.running[proto.ViaQUIC] == 0 {
+			return
+		}
+		timer.Stop()
+		if waits {
+			timer.Reset(time.Until(next))
+		}
+		select {
+		case l, ok := <-found:
+			if !ok {
+				found = nil
 			}
-			r.results <- raceResult{via, addr, conn, err} // race reads all
-		}()
+			r.addLookup(l)
+		case c, ok := <-candidates:
+			if !ok {
+				candidates = nil
+			}
+			r.addCandidate(c)
+		case a := <-r.answers:
+			a.route.near = a.took < nearTime
+		case got := <-r.results:
+			r.noteResult(got)
+		case <-timer.C:
+		case <-done:
+			done, r.stopped = nil, true
+		}
 	}
 }
 
-// take takes what one attempt came to, and reports whether it is the first
-// that is to be held.
-func (r *race) take(got raceResult) bool {
+// nextEvent returns when the next attempt is due, or the grace time of a held
+// connection is over.
+func (r *race) nextEvent() (next time.Time, ok bool) {
+	if r.over || r.stopped {
+		return next, false
+	}
+	if r.held != nil {
+		next, ok = r.heldUntil, true
+	}
+	for _, p := range r.routes {
+		if due := r.followsAt(p); p.via[r.follower] == waiting && (!ok || due.Before(next)) {
+			next, ok = due, true
+		}
+	}
+	return next, ok
+}
+
+// dialDue begins the attempts that are due. The leader's is at once, the follower's
+// when the head start is over or the leader has nothing left to try.
+func (r *race) dialDue(ctx context.Context) {
+	if r.over || r.stopped {
+		return
+	}
+	for _, p := range r.routes {
+		if p.via[r.leader] == waiting {
+			r.dial(ctx, p, r.leader)
+		}
+	}
+	for _, p := range r.routes {
+		if p.via[r.follower] == waiting && (p.via[r.leader] == failed || r.running[r.leader] == 0 || !time.Now().Before(r.followsAt(p))) {
+			r.dial(ctx, p, r.follower)
+		}
+	}
+}
+
+// followsAt returns when an address is dialled over the follower, if the leader has
+// not failed before.
+func (r *race) followsAt(p *route) time.Time {
+	if r.target.Prefer == Interactive || slices.ContainsFunc(r.routes, func(p *route) bool { return p.near }) {
+		return p.added.Add(headStart)
+	}
+	return p.added.Add(p.headStart)
+}
+
+func (r *race) addLookup(l lookup) {
+	if l.err != nil && r.notFound == nil {
+		r.notFound = l.err
+	}
+	for _, addr := range l.addrs {
+		r.add(addr, proto.ViaTCP)
+		r.add(addr, proto.ViaQUIC)
+	}
+}
+
+// addCandidate adds the address of a candidate, for its protocol alone.
+func (r *race) addCandidate(c candidate.Candidate) {
+	addr, ok := c.AddrPort()
+	if !ok {
+		return
+	}
+	via := proto.ViaTCP
+	if c.Proto == candidate.UDP {
+		via = proto.ViaQUIC
+	}
+	r.add(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), via)
+}
+
+// add adds an address, unless the endpoint lacks the transport, the address is
+// known, or there are [MaxAddrs].
+func (r *race) add(addr netip.AddrPort, via string) {
+	if via != r.leader && via != r.follower {
+		return
+	}
+	for _, p := range r.routes {
+		if p.addr == addr {
+			p.via[via] = max(p.via[via], waiting)
+			return
+		}
+	}
+	if len(r.routes) == MaxAddrs {
+		return
+	}
+	p := &route{addr: addr, added: time.Now(), headStart: directStart, via: map[string]progress{via: waiting}}
+	if to(r.endpoint, via, addr.Addr()).Kind == LAN {
+		p.headStart = nearTime
+	}
+	r.routes = append(r.routes, p)
+}
+
+// dial begins an attempt. It sends one result.
+func (r *race) dial(ctx context.Context, p *route, via string) {
+	p.via[via] = begun
+	r.running[via]++
+	go func() {
+		at := time.Now()
+		conn, err := r.endpoint.Connect(ctx, transport.Attempt{Via: via, Addr: p.addr, ID: r.target.ID, Answered: func() {
+			r.answers <- answer{p, time.Since(at)}
+		}})
+		if err != nil {
+			err = fmt.Errorf("dial %s over %s: %w", p.addr, via, err)
+		}
+		r.results <- result{p, via, time.Since(at), conn, err}
+	}()
+}
+
+func (r *race) noteResult(got result) {
 	r.running[got.via]--
+	if got.err != nil {
+		got.route.via[got.via] = failed
+		got.route.near = got.route.near && got.via != proto.ViaTCP
+	}
 	switch {
 	case r.over && got.err != nil:
-	case got.err != nil && got.via == r.was && got.addr == r.addrs[0] && errors.Is(got.err, transport.ErrNobody):
-		r.failed, r.left = fmt.Errorf("%w: %w", ErrLeft, got.err), true // unless the other carrier is there
 	case got.err != nil:
-		if r.failed == nil || !r.left && moreTelling(got.err, r.failed) {
-			r.failed = got.err
-		}
+		r.noteFailure(got)
 	case r.over || got.via == proto.ViaQUIC && r.held != nil:
-		drop(got.conn)
-	case got.via == proto.ViaQUIC && r.first == proto.ViaTCP && r.running[proto.ViaTCP] > 0:
-		r.held = got.conn
-		return true
+		closeUnused(got.conn)
+	case r.holds(got):
+		r.held, r.heldUntil = got.conn, time.Now().Add(max(graceTime, got.took))
 	default:
 		r.settle(got.conn)
 	}
-	return false
 }
 
-// settle ends the race.
+// holds reports whether a QUIC connection waits for TCP: the path is near, and TCP
+// may still come.
+func (r *race) holds(got result) bool {
+	return got.via == proto.ViaQUIC && r.leader == proto.ViaTCP && r.running[proto.ViaTCP] > 0 &&
+		(got.route.near || got.took < nearTime)
+}
+
+func (r *race) noteFailure(got result) {
+	if got.via == r.target.Broken.Via && got.route.addr == r.target.Broken.Addr && errors.Is(got.err, transport.ErrRefused) {
+		r.failed, r.left = fmt.Errorf("%w: %w", ErrLeft, got.err), true
+		return
+	}
+	if r.failed == nil || !r.left && saysMore(got.err, r.failed) {
+		r.failed = got.err
+	}
+}
+
+// settle ends the race with a winner.
 func (r *race) settle(won transport.Conn) {
 	r.over, r.won = true, won
 	r.cancel()
 	if r.held != nil && r.held != won {
-		drop(r.held)
+		closeUnused(r.held)
 	}
+	r.held = nil
 }
 
-// drop ends a connection that is not needed. It does not wait for the peer to
-// hear of it.
-func drop(c transport.Conn) { go c.Close(proto.OK.Wire(), "", net.ErrClosed) }
+// closeUnused closes a connection without waiting for the peer.
+func closeUnused(c transport.Conn) { go c.Close(proto.OK.Wire(), "", net.ErrClosed) }
 
-// moreTelling reports whether a says more about a target than b: somebody
-// answered, and what was wrong with the answer.
-func moreTelling(a, b error) bool {
+// saysMore reports whether a says more about the peer than b: a host answered, and
+// a says what was wrong with the answer.
+func saysMore(a, b error) bool {
 	return proto.CodeOf(b) == proto.Unreachable && proto.CodeOf(a) != proto.Unreachable
 }
 
-// resolve looks up the addresses' host names. What comes twice, such as where a
-// broken link was among where the peer said that it is, is dialled once.
-func resolve(ctx context.Context, addrs []string) ([]netip.AddrPort, error) {
-	var out []netip.AddrPort
-	var failed error
-	for _, a := range addrs {
-		host, port, err := net.SplitHostPort(a)
-		if err != nil {
-			return nil, &proto.Error{Code: proto.Usage, Err: err}
-		}
-		n, err := net.DefaultResolver.LookupPort(ctx, "udp", port)
-		if err != nil {
-			return nil, &proto.Error{Code: proto.Usage, Err: err}
-		}
-		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if err != nil {
-			if e, ok := errors.AsType[*net.DNSError](err); ok {
-				err = errors.New(e.Err) // the host is said once
-			}
-			failed = proto.Errorf(proto.Unreachable, "look up %s: %w", host, err)
-			continue
-		}
-		for _, ip := range ips {
-			if addr := netip.AddrPortFrom(ip.Unmap(), uint16(n)); !slices.Contains(out, addr) {
-				out = append(out, addr)
-			}
-		}
+// failure returns why there is no winner.
+func (r *race) failure(ctx context.Context) error {
+	switch {
+	case r.failed != nil:
+		return r.failed
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case r.notFound != nil:
+		return r.notFound
 	}
-	if len(out) == 0 && failed == nil {
-		failed = proto.Errorf(proto.Unreachable, "no address is known for the peer")
-	}
-	if len(out) == 0 {
-		return nil, failed
-	}
-	return out, nil
+	return proto.Errorf(proto.Unreachable, "no address is known for the peer")
 }

@@ -12,39 +12,51 @@ import (
 	"mesh/proto/tcp"
 )
 
-// Conn is what a link runs over: a connection between two keys that TLS has
-// proven, and its one stream.
+// Conn is a connection between two node keys, and its one stream of bytes in each
+// direction. TLS 1.3 has authenticated both keys. One goroutine may read while
+// another writes, and any goroutine may close.
 type Conn interface {
+	// Read blocks until there are bytes. It returns [io.EOF] after the last byte
+	// when the peer has ended its direction.
 	Read(p []byte) (int, error)
-	// Send writes the parts one after the other.
+	// Send writes the parts one after the other. It blocks while the peer's
+	// flow-control window is used up.
 	Send(parts ...[]byte) error
-	// CloseWrite ends our side of the stream.
+	// CloseWrite ends this end's direction of the stream, after what was sent. It
+	// does not wait until the peer has read that.
 	CloseWrite() error
-	// SetDeadline is the stream's.
+	// SetDeadline makes Read, Send and CloseWrite fail at t; never if t is zero.
 	SetDeadline(t time.Time) error
+	// Close ends the connection and sends the peer the code. Reads and writes fail
+	// from then on, with err if the transport has no error of its own. It may block
+	// for as long as the peer takes to read what was sent over TCP.
+	Close(code uint64, reason string, err error)
+	// Drain waits until the peer has read an answer that ends the handshake, before
+	// Close: over QUIC a Close overtakes the bytes of the stream. It blocks for at
+	// most [proto.CloseTimeout].
+	Drain(ctx context.Context)
+	// SetAuthenticated lifts the limits of a half-open connection. It is called once,
+	// when the peer has proven that it may use this node.
+	SetAuthenticated()
 
-	TLS() tls.ConnectionState
-	LocalAddr() net.Addr
-	RemoteAddr() net.Addr
 	// Context ends when the connection is known to have ended.
 	Context() context.Context
-	// LossBound reports whether its congestion control takes every lost packet
-	// for a full queue.
-	LossBound() bool
-	// Heard counts what came from the peer's host.
-	Heard() uint64
-	// Prove is called when the peer has proven itself.
-	Prove()
-	// Farewell gives a peer that was refused, and whose side of the stream may
-	// be read no more, the time to read why.
-	Farewell(ctx context.Context)
-	// Close ends the connection and tells the peer the code; reads and writes
-	// fail, with err if the carrier has no better idea.
-	Close(code uint64, reason string, err error)
+	// TLS returns the state of the TLS session.
+	TLS() tls.ConnectionState
+	// LocalAddr is unspecified (0.0.0.0 or ::) if the socket serves all interfaces.
+	LocalAddr() net.Addr
+	// RemoteAddr is the peer's address now: a QUIC peer may move to another one.
+	RemoteAddr() net.Addr
+	// Via returns the transport: [proto.ViaQUIC] or [proto.ViaTCP].
 	Via() string
+	// LossBound reports whether the sender's congestion control takes every lost
+	// packet for a full queue.
+	LossBound() bool
+	// Heard counts packets (QUIC) or reads (TCP) that came from the peer.
+	Heard() uint64
 }
 
-// quicConn is a QUIC connection.
+// quicConn is a QUIC connection with its first bidirectional stream.
 type quicConn struct {
 	conn   *quic.Conn
 	stream *quic.Stream
@@ -69,8 +81,8 @@ func (c *quicConn) LocalAddr() net.Addr           { return c.conn.LocalAddr() }
 func (c *quicConn) RemoteAddr() net.Addr          { return c.conn.RemoteAddr() }
 func (c *quicConn) Context() context.Context      { return c.conn.Context() }
 func (c *quicConn) Heard() uint64                 { return c.conn.ConnectionStats().PacketsReceived }
-func (c *quicConn) LossBound() bool               { return true } // NewReno
-func (c *quicConn) Prove()                        {}
+func (c *quicConn) LossBound() bool               { return true } // quic-go has NewReno alone
+func (c *quicConn) SetAuthenticated()             {}              // the windows grow by themselves
 
 func (c *quicConn) Send(parts ...[]byte) error {
 	for _, p := range parts {
@@ -81,14 +93,12 @@ func (c *quicConn) Send(parts ...[]byte) error {
 	return nil
 }
 
-// Farewell waits for the peer to close: a closing of ours would overtake what
-// is on the stream.
-func (c *quicConn) Farewell(ctx context.Context) {
+func (c *quicConn) Drain(ctx context.Context) {
 	_ = c.stream.Close()
 	ctx, cancel := context.WithTimeout(ctx, proto.CloseTimeout)
 	defer cancel()
 	select {
-	case <-c.conn.Context().Done():
+	case <-c.conn.Context().Done(): // the peer has read the answer and closed
 	case <-ctx.Done():
 	}
 }
@@ -100,8 +110,9 @@ func (c *quicConn) Close(code uint64, reason string, _ error) {
 // tcpConn is TLS over TCP.
 type tcpConn struct{ *tcp.Conn }
 
-func (c *tcpConn) Via() string              { return proto.ViaTCP }
-func (c *tcpConn) Farewell(context.Context) {} // a closing comes behind what is on the stream
+func (c *tcpConn) Via() string           { return proto.ViaTCP }
+func (c *tcpConn) SetAuthenticated()     { c.Prove() }
+func (c *tcpConn) Drain(context.Context) {} // TCP keeps the order: the closing comes last
 
 func (c *tcpConn) Close(code uint64, _ string, err error) {
 	if code == proto.CodeBroken {

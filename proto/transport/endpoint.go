@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 
 	"github.com/quic-go/quic-go"
 
@@ -15,63 +16,60 @@ import (
 	"mesh/proto/udp"
 )
 
-// Sockets are what an endpoint has of the network.
+// Sockets are the sockets of an endpoint.
 type Sockets struct {
 	// UDP carries QUIC, for listening and for dialling. Nil for no QUIC.
 	UDP net.PacketConn
-	// TCP takes connections. Nil for none.
+	// TCP accepts connections. Nil for none.
 	TCP net.Listener
-	// DialTCP makes connections. Nil for none.
+	// DialTCP makes connections, from any port. Nil for none.
 	DialTCP func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Interfaces returns the addresses of this host's interfaces, each with its
 	// subnet. Nil to ask the system.
 	Interfaces func() ([]netip.Prefix, error)
 }
 
-// Endpoint is this process on the network: a node key and its sockets, for
-// listening, dialling, or both.
+// Endpoint is this process on the network: a node key and its sockets. It may dial
+// and listen at the same time, on one UDP port and one TCP port.
 type Endpoint struct {
-	// Window is what this end announces: how many bytes of a transfer it may
-	// have to hold. 0 means [proto.WindowBytes]. It is set before the first
-	// connection.
+	// Window is the flow-control window that this end announces, in bytes: how much
+	// of a transfer it may have to hold. 0 means [proto.WindowBytes]. It is set
+	// before the first connection.
 	Window int64
 
 	cert     tls.Certificate
 	sockets  Sockets
 	quic     *quic.Transport // nil without UDP
 	log      *slog.Logger
-	unproven unproven
+	halfOpen halfOpen
 	watchers watchers
-
-	closed context.Context // when its sockets are
-	close  context.CancelFunc
+	closers  closers
 }
 
-// Open makes an endpoint of sockets, which it owns from then on. What befalls
-// it and who is turned away goes to log.
+// Open makes an endpoint of sockets, which it closes when it is closed. It logs
+// the connections that it refuses to log.
 func Open(key *identity.Key, sockets Sockets, log *slog.Logger) (*Endpoint, error) {
 	e := &Endpoint{sockets: sockets, log: log}
-	e.closed, e.close = context.WithCancel(context.Background())
 	var err error
 	if e.cert, err = key.Certificate(); err != nil {
 		_ = e.Close()
 		return nil, err
 	}
 	if u, ok := sockets.UDP.(*udp.Conn); ok {
-		u.OnUnreachable = e.watchers.unreachable
+		u.OnUnreachable = e.watchers.suspect
 	}
 	if sockets.UDP != nil {
 		e.quic = &quic.Transport{
 			Conn:                sockets.UDP,
-			VerifySourceAddress: func(net.Addr) bool { return e.unproven.count() >= proto.RetryUnproven },
-			ConnContext:         e.unproven.admitQUIC,
+			VerifySourceAddress: func(net.Addr) bool { return e.halfOpen.count() >= proto.RetryUnproven },
+			ConnContext:         e.halfOpen.admitQUIC,
 		}
 	}
 	return e, nil
 }
 
-// Addr returns the address of the UDP socket, or where there is none, that of
-// the TCP one.
+// Addr returns the address of the UDP socket, or without one that of the TCP
+// socket.
 func (e *Endpoint) Addr() net.Addr {
 	if e.sockets.UDP != nil {
 		return e.sockets.UDP.LocalAddr()
@@ -79,13 +77,14 @@ func (e *Endpoint) Addr() net.Addr {
 	return e.sockets.TCP.Addr()
 }
 
-// AcceptTCP makes the next Listen accept connections of l too, which the endpoint
-// owns from then on. It must not run at the same time as Listen or Close.
+// AcceptTCP makes the next Listen accept the connections of l too, which the endpoint
+// closes when it is closed. The caller must not call it during Listen or Close.
 func (e *Endpoint) AcceptTCP(l net.Listener) { e.sockets.TCP = l }
 
-// Close closes the sockets. It tells no peer: close links first.
+// Close closes the sockets, and with them the connections. No peer is told: close
+// the connections first.
 func (e *Endpoint) Close() error {
-	e.close()
+	e.closers.closeAll(net.ErrClosed)
 	var errs []error
 	if e.quic != nil {
 		errs = append(errs, e.quic.Close())
@@ -99,7 +98,7 @@ func (e *Endpoint) Close() error {
 	return errors.Join(errs...)
 }
 
-// Has reports whether connections over via can be made.
+// Has reports whether the endpoint can dial over a transport.
 func (e *Endpoint) Has(via string) bool {
 	if via == proto.ViaTCP {
 		return e.sockets.DialTCP != nil
@@ -107,23 +106,74 @@ func (e *Endpoint) Has(via string) bool {
 	return e.quic != nil
 }
 
-// Keep takes on a connection whose peer has proven itself. A QUIC connection ends
-// when the peer's process is gone, which calls gone; over TCP the peer's host says
-// so by itself. When the sockets are closed, a TCP connection ends with closed.
-func (e *Endpoint) Keep(c Conn, gone func(), closed func(error)) {
-	c.Prove()
-	if c.Via() != proto.ViaQUIC {
-		forget := context.AfterFunc(e.closed, func() { closed(net.ErrClosed) })
-		context.AfterFunc(c.Context(), func() { forget() })
-		return
+// WindowBytes returns the flow-control window that this end announces.
+func (e *Endpoint) WindowBytes() int64 {
+	if e.Window == 0 {
+		return proto.WindowBytes
 	}
-	remove := e.watchers.add(&watcher{addr: c.RemoteAddr, heard: c.Heard, gone: gone})
+	return e.Window
+}
+
+// Authenticated says that the peer of a connection has proven that it may use this
+// node. From then on, gone is called when the process of a QUIC peer is gone (over
+// TCP the peer's host ends the connection by itself), and closed when the endpoint
+// closes under a TCP connection (QUIC ends its connections by itself).
+func (e *Endpoint) Authenticated(c Conn, gone func(), closed func(error)) {
+	c.SetAuthenticated()
+	var remove func()
+	if c.Via() == proto.ViaQUIC {
+		remove = e.watchers.add(&watcher{addr: c.RemoteAddr, heard: c.Heard, gone: gone})
+	} else {
+		remove = e.closers.add(closed)
+	}
 	context.AfterFunc(c.Context(), remove)
 }
 
+// Unreachable handles a message that nobody listens at addr, as an ICMP error says.
+// The UDP socket calls it.
+func (e *Endpoint) Unreachable(addr netip.AddrPort) { e.watchers.suspect(addr) }
+
+// closers are the functions to call when an endpoint closes. The zero value is
+// ready to use.
+type closers struct {
+	mu  sync.Mutex
+	err error // once closed
+	all map[*func(error)]struct{}
+}
+
+// add adds a function, which is called at once if the endpoint is closed.
+func (c *closers) add(f func(error)) (remove func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		go f(c.err)
+		return func() {}
+	}
+	if c.all == nil {
+		c.all = make(map[*func(error)]struct{})
+	}
+	c.all[&f] = struct{}{}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.all, &f)
+	}
+}
+
+// closeAll calls each function, in a goroutine of its own: it may block.
+func (c *closers) closeAll(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+	for f := range c.all {
+		go (*f)(err)
+	}
+	c.all = nil
+}
+
 // tlsConfig is the part of the TLS configuration that both roles share. A
-// certificate here says nothing but a key, so the chain is not verified: verify
-// is, which sees what the peer has proven.
+// certificate carries a key and nothing else, so no chain is verified. TLS proves
+// that the peer has the key, and verify says whether that is the right one.
 func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
@@ -135,7 +185,7 @@ func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
 
 		DynamicRecordSizingDisabled: true, // small first records gain nothing here
 		VerifyConnection: func(state tls.ConnectionState) error {
-			if state.NegotiatedProtocol != proto.ALPN { // over TCP, TLS lets a peer pass that names none
+			if state.NegotiatedProtocol != proto.ALPN { // crypto/tls accepts a peer that offers no protocol
 				return proto.Errorf(proto.Version, "the peer does not speak %s", proto.ALPN)
 			}
 			id, err := identity.OfCertificates(state.PeerCertificates)
@@ -147,17 +197,9 @@ func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
 	}
 }
 
-// WindowBytes returns what this end announces.
-func (e *Endpoint) WindowBytes() int64 {
-	if e.Window == 0 {
-		return proto.WindowBytes
-	}
-	return e.Window
-}
-
 // quicConfig is the part of the QUIC configuration that both roles share. A
-// transfer never has more outstanding than its window, so more than a little
-// above that would bring nothing.
+// transfer never has more unacknowledged bytes than its window, so the QUIC windows
+// need be little larger.
 func (e *Endpoint) quicConfig() *quic.Config {
 	window := uint64(e.WindowBytes())
 	return &quic.Config{
@@ -171,10 +213,6 @@ func (e *Endpoint) quicConfig() *quic.Config {
 	}
 }
 
-// initialWindow is the QUIC window of a proven link, which quic-go enlarges
-// from there.
+// initialWindow is the QUIC window of an authenticated connection, in bytes, which
+// quic-go enlarges from there.
 const initialWindow = 4 << 20
-
-// Unreachable takes the message that nobody listens at addr. The UDP socket
-// calls it.
-func (e *Endpoint) Unreachable(addr netip.AddrPort) { e.watchers.unreachable(addr) }

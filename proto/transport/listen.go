@@ -16,123 +16,132 @@ import (
 	"mesh/proto/tcp"
 )
 
-// acceptPause is how long no connection is taken after one could not be.
+// acceptPause is the time without Accept after one has failed, most likely because
+// the process has no file descriptor left.
 const acceptPause = 100 * time.Millisecond
 
-// Incoming is a connection that is to be accepted.
+// Incoming is a connection that a peer makes to this node. It holds a place among
+// the half-open connections until Release is called or it ends.
 type Incoming struct {
-	Admission
-	Addr net.Addr
-	// Accept completes it. When that fails the connection is ended.
-	Accept func(context.Context) (Conn, error)
+	Addr    net.Addr
+	At      time.Time // of the first packet
+	Release func()
+	// Accept completes the connection. It blocks until the dialer has opened its
+	// stream or ctx ends. When it fails, the connection has been ended.
+	Accept func(ctx context.Context) (Conn, error)
 }
 
-// Listener takes connections.
+// Listener accepts connections on all sockets of an endpoint.
 type Listener struct {
 	endpoint *Endpoint
 	tls      *tls.Config
 	quic     *quic.Listener // nil without QUIC
-	serve    func(Incoming)
-	done     context.Context
-	stop     context.CancelCauseFunc
-	wg       sync.WaitGroup
+	tcp      net.Listener   // nil without TCP
 }
 
-// Listen calls serve for each connection, in a goroutine of its own, and fail
-// once when there will be no more. verify sees what the peer has proven.
-func (e *Endpoint) Listen(verify func(identity.ID) error, serve func(Incoming), fail func(error)) (*Listener, error) {
-	l := &Listener{endpoint: e, tls: e.tlsConfig(verify), serve: serve}
-	l.done, l.stop = context.WithCancelCause(context.Background())
-	context.AfterFunc(l.done, func() { fail(context.Cause(l.done)) })
-	if e.quic != nil {
-		if err := l.listenQUIC(); err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", e.Addr(), err)
-		}
-		l.wg.Go(l.acceptQUIC)
+// Listen begins to listen. verify is called with each peer's key and refuses the
+// connection with an error. An endpoint has one Listener at a time; the caller must
+// call [Listener.Serve].
+func (e *Endpoint) Listen(verify func(identity.ID) error) (*Listener, error) {
+	l := &Listener{endpoint: e, tls: e.tlsConfig(verify), tcp: e.sockets.TCP}
+	if e.quic == nil {
+		return l, nil
 	}
-	if e.sockets.TCP != nil {
-		l.wg.Go(l.acceptTCP)
-	}
-	return l, nil
-}
-
-// Close ends it, and waits for all calls of serve.
-func (l *Listener) Close() error {
-	l.stop(net.ErrClosed)
-	var errs []error
-	if l.quic != nil {
-		errs = append(errs, l.quic.Close())
-	}
-	if t := l.endpoint.sockets.TCP; t != nil {
-		errs = append(errs, t.Close())
-	}
-	l.wg.Wait()
-	return errors.Join(errs...)
-}
-
-func (l *Listener) listenQUIC() error {
-	conf := l.endpoint.quicConfig()
+	conf := e.quicConfig()
 	conf.MaxIncomingStreams = 1
 	conf.InitialStreamReceiveWindow = proto.UnprovenWindowBytes
 	conf.InitialConnectionReceiveWindow = proto.UnprovenWindowBytes
 	conf.HandshakeIdleTimeout = proto.HelloTimeout / 2 // quic-go gives a handshake twice that in all
 	var err error
-	l.quic, err = l.endpoint.quic.Listen(l.tls, conf)
-	return err
+	if l.quic, err = e.quic.Listen(l.tls, conf); err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", e.Addr(), err)
+	}
+	return l, nil
 }
 
-func (l *Listener) acceptQUIC() {
-	for {
-		conn, err := l.quic.Accept(l.done)
-		if err != nil {
-			l.stop(proto.Errorf(proto.IO, "wait for peers: %w", err)) // no effect after Close
-			return
-		}
-		l.wg.Go(func() {
-			a := conn.Context().Value(admissionKey{}).(Admission)
-			l.serve(Incoming{a, conn.RemoteAddr(), func(ctx context.Context) (Conn, error) {
-				c, err := acceptQUIC(ctx, conn)
-				if err != nil {
-					code := proto.CodeOf(HandshakeError(ctx, err))
-					_ = conn.CloseWithError(quic.ApplicationErrorCode(code.Wire()), code.String())
-				}
-				return c, err
-			}})
-		})
+// Serve calls handle for each connection, in a goroutine of its own. It blocks
+// until ctx or a socket is closed and all handlers have returned; the error says
+// which. It closes the TCP socket, but not the UDP one.
+func (l *Listener) Serve(ctx context.Context, handle func(context.Context, Incoming)) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	if l.quic != nil {
+		wg.Go(func() { stop(l.serveQUIC(ctx, &wg, handle)) })
+	}
+	if l.tcp != nil {
+		wg.Go(func() { stop(l.serveTCP(ctx, &wg, handle)) })
+	}
+	<-ctx.Done()
+	l.close()
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+func (l *Listener) close() {
+	if l.quic != nil {
+		_ = l.quic.Close()
+	}
+	if l.tcp != nil {
+		_ = l.tcp.Close()
 	}
 }
 
-func (l *Listener) acceptTCP() {
+func (l *Listener) serveQUIC(ctx context.Context, wg *sync.WaitGroup, handle func(context.Context, Incoming)) error {
 	for {
-		conn, err := l.endpoint.sockets.TCP.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			l.stop(proto.Errorf(proto.IO, "wait for peers: %w", err)) // no effect after Close
-			return
+		conn, err := l.quic.Accept(ctx)
+		if err != nil {
+			return proto.Errorf(proto.IO, "wait for peers: %w", err)
 		}
-		if err != nil { // no descriptors left, most likely
-			l.endpoint.log.Warn("peer not taken", "err", err)
+		wg.Go(func() { handle(ctx, incomingQUIC(conn)) })
+	}
+}
+
+func incomingQUIC(conn *quic.Conn) Incoming {
+	a := conn.Context().Value(admissionKey{}).(admission)
+	return Incoming{Addr: conn.RemoteAddr(), At: a.at, Release: a.release, Accept: func(ctx context.Context) (Conn, error) {
+		c, err := acceptQUIC(ctx, conn)
+		if err != nil {
+			code := proto.CodeOf(HandshakeError(ctx, err))
+			_ = conn.CloseWithError(quic.ApplicationErrorCode(code.Wire()), code.String())
+		}
+		return c, err
+	}}
+}
+
+func (l *Listener) serveTCP(ctx context.Context, wg *sync.WaitGroup, handle func(context.Context, Incoming)) error {
+	for {
+		conn, err := l.tcp.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return proto.Errorf(proto.IO, "wait for peers: %w", err)
+		}
+		if err != nil {
+			l.endpoint.log.Warn("connection not accepted", "err", err)
 			select {
 			case <-time.After(acceptPause):
-			case <-l.done.Done():
-				return
+			case <-ctx.Done():
 			}
 			continue
 		}
-		a, err := l.endpoint.unproven.admit(conn.RemoteAddr())
+		a, err := l.endpoint.halfOpen.admit(conn.RemoteAddr())
 		if err != nil {
-			l.endpoint.log.Info("peer turned away", "addr", conn.RemoteAddr(), "err", err)
+			l.endpoint.log.Info("connection refused", "addr", conn.RemoteAddr(), "err", err)
 			conn.Close()
 			continue
 		}
-		l.wg.Go(func() {
-			defer a.Release()
-			l.serve(Incoming{a, conn.RemoteAddr(), func(ctx context.Context) (Conn, error) {
-				c, err := tcp.Server(ctx, conn, l.tls)
-				if err != nil {
-					return nil, err
-				}
-				return &tcpConn{c}, nil
-			}})
+		wg.Go(func() {
+			defer a.release()
+			handle(ctx, l.incomingTCP(conn, a))
 		})
 	}
+}
+
+func (l *Listener) incomingTCP(conn net.Conn, a admission) Incoming {
+	return Incoming{Addr: conn.RemoteAddr(), At: a.at, Release: a.release, Accept: func(ctx context.Context) (Conn, error) {
+		c, err := tcp.Server(ctx, conn, l.tls)
+		if err != nil {
+			return nil, err
+		}
+		return &tcpConn{c}, nil
+	}}
 }

@@ -11,6 +11,8 @@ import (
 	"mesh/proto/handshake"
 	"mesh/proto/identity"
 	"mesh/proto/link"
+	"mesh/proto/path"
+	"mesh/proto/wire"
 )
 
 // redialPause is the time between two attempts of a dialer that waits, after the peer
@@ -50,6 +52,9 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 		return nil, err
 	}
 	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: r.Want & p.Caps, Need: r.Need, Kind: r.Kind}
+	if r.Kind == wire.KindTTY {
+		t.Prefer = path.Interactive
+	}
 	if r.Source != nil {
 		t.First = r.Source.EarlyData
 	}
@@ -81,7 +86,7 @@ func (n *Node) redial(ctx context.Context, e *link.Endpoint, t link.Target, wait
 	}
 	waiting, cancel := context.WithTimeoutCause(ctx, wait, proto.Errorf(proto.Unreachable, "no answer"))
 	defer cancel()
-	for t.Try = firstAttempt; ; t.Try = min(2*t.Try, proto.DialTimeout) {
+	for t.AttemptTimeout = firstAttempt; ; t.AttemptTimeout = min(2*t.AttemptTimeout, proto.DialTimeout) {
 		l, err := e.Dial(waiting, t)
 		code := proto.CodeOf(err)
 		switch {

@@ -103,8 +103,9 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if o.Once {
 		o.Max = 1
 	}
-	e.Takes, e.MaxPerPeer = o.Takes, o.MaxPerPeer
-	if w.listener, err = e.Listen(guard, o.Caps, o.Max); err != nil {
+	if w.listener, err = e.Listen(link.ListenOptions{
+		Guard: guard, Offer: o.Caps, Takes: o.Takes, Max: o.Max, MaxPerPeer: o.MaxPerPeer,
+	}); err != nil {
 		return nil, err
 	}
 	if err := n.announce(o, e.Addr().String(), tokens); err != nil {

@@ -14,30 +14,42 @@ import (
 	"mesh/proto/tcp"
 )
 
-// Connect makes one connection over a carrier to whoever holds the key of id.
-func (e *Endpoint) Connect(ctx context.Context, via string, addr netip.AddrPort, id identity.ID) (Conn, error) {
-	if via == proto.ViaTCP {
-		return e.connectTCP(ctx, addr, id)
-	}
-	return e.connectQUIC(ctx, addr, id)
+// Attempt is one connection to make.
+type Attempt struct {
+	Via  string // [proto.ViaQUIC] or [proto.ViaTCP]
+	Addr netip.AddrPort
+	ID   identity.ID // the pin: the peer must have this key
+	// Answered, if it is set, is called when the peer's host has answered the first
+	// packet, before TLS begins. Only TCP reports that.
+	Answered func()
 }
 
-// connectTCP makes one connection over TCP to whoever holds the key of id.
-func (e *Endpoint) connectTCP(ctx context.Context, addr netip.AddrPort, id identity.ID) (Conn, error) {
-	raw, err := e.sockets.DialTCP(ctx, "tcp", addr.String())
+// Connect makes one connection. It blocks until it stands or ctx ends.
+func (e *Endpoint) Connect(ctx context.Context, a Attempt) (Conn, error) {
+	if a.Via == proto.ViaTCP {
+		return e.connectTCP(ctx, a)
+	}
+	return e.connectQUIC(ctx, a)
+}
+
+func (e *Endpoint) connectTCP(ctx context.Context, a Attempt) (Conn, error) {
+	raw, err := e.sockets.DialTCP(ctx, "tcp", a.Addr.String())
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case tcp.IsRefused(err):
-			return nil, ErrNobody
+			return nil, ErrRefused
 		}
 		if op, ok := errors.AsType[*net.OpError](err); ok {
-			err = op.Err // the address is said once
+			err = op.Err // the caller names the address
 		}
 		return nil, &proto.Error{Code: proto.Unreachable, Err: err}
 	}
-	conf, pinErr := e.pinned(id)
+	if a.Answered != nil {
+		a.Answered()
+	}
+	conf, pinErr := e.pinnedTLS(a.ID)
 	conn, err := tcp.Client(ctx, raw, conf)
 	switch {
 	case err == nil:
@@ -47,7 +59,7 @@ func (e *Endpoint) connectTCP(ctx context.Context, addr netip.AddrPort, id ident
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, tcp.ErrHungUp):
-		return nil, proto.Errorf(proto.Busy, "the peer takes no connections now")
+		return nil, errNotAccepted
 	}
 	if err = Explain(err); proto.CodeOf(err) == proto.Failed {
 		err = proto.Errorf(proto.Protocol, "TLS: %w", err)
@@ -55,29 +67,28 @@ func (e *Endpoint) connectTCP(ctx context.Context, addr netip.AddrPort, id ident
 	return nil, err
 }
 
-// connectQUIC makes one QUIC connection to whoever holds the key of id.
-func (e *Endpoint) connectQUIC(ctx context.Context, addr netip.AddrPort, id identity.ID) (Conn, error) {
+func (e *Endpoint) connectQUIC(ctx context.Context, a Attempt) (Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	to := net.UDPAddrFromAddrPort(addr)
+	to := net.UDPAddrFromAddrPort(a.Addr)
 	defer e.watchers.add(&watcher{
 		addr:  func() net.Addr { return to },
 		heard: func() uint64 { return 0 },
-		gone:  func() { cancel(ErrNobody) },
+		gone:  func() { cancel(ErrRefused) },
 	})()
 	conf := e.quicConfig()
 	conf.InitialStreamReceiveWindow = min(initialWindow, conf.MaxStreamReceiveWindow)
 	conf.InitialConnectionReceiveWindow = conf.InitialStreamReceiveWindow
-	tlsConf, pinErr := e.pinned(id) // quic-go reports an alert, not this
+	tlsConf, pinErr := e.pinnedTLS(a.ID)
 	conn, err := e.quic.Dial(ctx, to, tlsConf, conf)
 	switch {
 	case err == nil:
-	case *pinErr != nil:
+	case *pinErr != nil: // quic-go returns an alert instead
 		return nil, *pinErr
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	default:
-		if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok { // of the handshake, which runs out when ctx does
+		if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok { // of the handshake, as long as ctx lasts
 			return nil, ErrNoAnswer
 		}
 		return nil, Explain(err)
@@ -90,9 +101,9 @@ func (e *Endpoint) connectQUIC(ctx context.Context, addr netip.AddrPort, id iden
 	return c, nil
 }
 
-// pinned returns the TLS configuration of a dialer for a listener with the key
-// of id, and where it is found why another was refused.
-func (e *Endpoint) pinned(id identity.ID) (conf *tls.Config, pinErr *error) {
+// pinnedTLS returns the TLS configuration of a dialer that accepts the key of id
+// alone. After a failed handshake *pinErr says whether the peer had another key.
+func (e *Endpoint) pinnedTLS(id identity.ID) (conf *tls.Config, pinErr *error) {
 	pinErr = new(error)
 	return e.tlsConfig(func(got identity.ID) error {
 		if got != id {

@@ -8,23 +8,22 @@ import (
 	"time"
 )
 
-// GoneAfter is how long nothing must be heard from a peer, after its host has
-// said that nobody listens there, before we believe it: such a message (ICMP
-// port unreachable, a reset) proves nothing by itself, since anybody can forge
-// it, and routers send them too.
+// GoneAfter is the silence after which a message that nobody listens at the peer's
+// port (ICMP port unreachable, a TCP reset) is believed. Such a message proves
+// nothing by itself: anybody can forge it, and routers send it too.
 const GoneAfter = time.Second
 
-// watchers are told when a peer's process is gone. The zero value is ready to
-// use.
+// watchers are the QUIC connections to end when the peer's process is gone. The
+// zero value is ready to use.
 type watchers struct {
 	mu  sync.Mutex
 	all map[*watcher]struct{}
 }
 
-// watcher is one link, or one attempt to make one.
+// watcher is one connection, or one attempt to make one.
 type watcher struct {
 	addr  func() net.Addr
-	heard func() uint64 // packets, so far
+	heard func() uint64 // packets received so far
 	gone  func()
 
 	suspected atomic.Bool
@@ -44,8 +43,8 @@ func (s *watchers) add(w *watcher) (remove func()) {
 	}
 }
 
-// unreachable takes the message that nobody listens at addr. It does not block.
-func (s *watchers) unreachable(addr netip.AddrPort) {
+// suspect handles the message that nobody listens at addr. It does not block.
+func (s *watchers) suspect(addr netip.AddrPort) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for w := range s.all {

@@ -1,0 +1,92 @@
+package path
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"mesh/proto/candidate"
+	"mesh/proto/identity"
+	"mesh/proto/transport"
+)
+
+// Preference says which transport is better for the purpose, where the endpoint has
+// both.
+type Preference int
+
+const (
+	// Bulk prefers TCP on a near path, where processors are the limit and the
+	// kernel's TCP needs less of them. On any other path the first connection wins:
+	// QUIC needs one round trip less.
+	Bulk Preference = iota
+	// Interactive prefers QUIC: it follows the dialer to another address.
+	Interactive
+)
+
+// MaxAddrs is the number of addresses that one [Dial] dials; further ones are
+// ignored.
+const MaxAddrs = 16
+
+// The delays between the transports, as the Connection Attempt Delay of RFC 8305.
+const (
+	// nearTime is the round-trip time from which on a path is not near.
+	nearTime = 12 * time.Millisecond
+	// headStart is how long QUIC waits for TCP on a near path, so that where TCP is
+	// there at once nothing is done twice; and TCP for QUIC if that is preferred.
+	headStart = 50 * time.Millisecond
+	// directStart is how long QUIC waits for TCP where the address is in no network
+	// of this host: just long enough to see whether TCP is answered at once.
+	directStart = 3 * time.Millisecond
+	// graceTime is how long a QUIC connection over a near path is kept while TCP may
+	// still come.
+	graceTime = 100 * time.Millisecond
+)
+
+// ErrLeft is in the chain of an error of [Dial] when nobody listens any more where
+// the broken connection went.
+var ErrLeft = errors.New("the peer has left")
+
+// Target says which peer to dial, and where.
+type Target struct {
+	// ID is the pin: the peer must have this key.
+	ID identity.ID
+	// Addrs are HOST:PORT. A host may be a name.
+	Addrs []string
+	// Candidates are further addresses, which may still arrive while Dial runs. The
+	// sender closes the channel after the last one. Nil for none. Relays are
+	// ignored.
+	Candidates <-chan candidate.Candidate
+	Prefer     Preference
+	// Broken is what the connection went over that this one replaces.
+	Broken Broken
+	// Lookup returns the addresses of a host name. Nil to ask the system.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+// Broken is the transport and the address of a broken connection; zero if there was
+// none.
+type Broken struct {
+	Via  string
+	Addr netip.AddrPort
+}
+
+// Dial dials every address over every transport that the endpoint has, and returns
+// the connection to prefer among those whose peer has the right key. It blocks until
+// there is one, all have failed and no more candidate can arrive, or ctx ends. All
+// other connections are closed.
+func Dial(ctx context.Context, e *transport.Endpoint, t Target) (transport.Conn, error) {
+	hosts, err := parseAddrs(ctx, t.Addrs)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := newRace(e, t, cancel)
+	found := resolve(ctx, hosts, t.Lookup)
+	r.run(ctx, found, t.Candidates)
+	if r.won == nil {
+		return nil, r.failure(ctx)
+	}
+	return r.won, nil
+}
