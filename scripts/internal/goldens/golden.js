@@ -1,6 +1,9 @@
-// Writes what xterm.js shows of each recorded stream, as JSON on stdout:
-// node golden.js COLSxROWS CHECKPOINTS < STREAM, node golden.js --cases < CASES, or node golden.js --lines, which
-// answers each line, a stream as a JSON string, with one, null if xterm.js has failed.
+// Prints what xterm.js shows for a recorded stream, as JSON:
+//
+//   node golden.js COLSxROWS CHECKPOINTS < STREAM   the states at evenly spaced offsets of a stream
+//   node golden.js --cases < CASES                  the last states of many short streams, given by name
+//   node golden.js --lines                          for each line of stdin, a stream as a JSON string, one line with its
+//                                                   last state, or null if xterm.js throws an error
 'use strict';
 const { Terminal } = require('@xterm/headless');
 const { Unicode11Addon } = require('@xterm/addon-unicode11');
@@ -19,7 +22,7 @@ function open(cols, rows) {
 
 const write = (t, data) => new Promise((done) => t.write(data, done));
 
-// color names a colour: empty for the default, a number, or #rrggbb.
+// color returns the name of a colour: empty for the default, a number, or #rrggbb.
 function color(value, rgb, standard) {
   if (standard) return '';
   return rgb ? '#' + value.toString(16).padStart(6, '0') : String(value);
@@ -30,7 +33,7 @@ function style(c) {
   const flags = [['isBold', 'bold'], ['isDim', 'dim'], ['isItalic', 'italic'], ['isBlink', 'blink'],
     ['isInverse', 'inverse'], ['isInvisible', 'hidden'], ['isStrikethrough', 'strike'], ['isOverline', 'overline']];
   for (const [f, name] of flags) if (c[f]()) parts.push(name);
-  // xterm.js draws links with an underline of its own; a restored pen has lost which underline it was.
+  // xterm.js adds an underline to links, and a restored pen does not know which underline was its own.
   if (c.isUnderline() && !c.extended.urlId) parts.push('underline' + (c.extended.underlineStyle || 1));
   const fg = color(c.getFgColor(), c.isFgRGB(), c.isFgDefault());
   const bg = color(c.getBgColor(), c.isBgRGB(), c.isBgDefault());
@@ -70,7 +73,7 @@ function state(t, at) {
   return s;
 }
 
-// small shows one stream on a small terminal.
+// small returns the last state of one stream on a small terminal.
 async function small(stream) {
   const t = open(12, 6);
   await write(t, stream);
@@ -81,7 +84,7 @@ async function small(stream) {
 
 async function main() {
   if (process.argv[2] === '--lines') {
-    let failed; // what xterm.js throws comes from a timer
+    let failed; // xterm.js throws in a timer, where no try block catches it
     process.on('uncaughtException', () => failed(null));
     for await (const line of readline.createInterface({ input: process.stdin })) {
       console.log(JSON.stringify(await new Promise((done) => { failed = done; small(JSON.parse(line)).then(done); })));

@@ -71,17 +71,13 @@ func report(err error) (status int) {
 
 // Errors returns the errors that errors.Join has joined into err. A request for
 // help is no error.
-func Errors(err error) []error {
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var all []error
-	for _, err := range joined.Unwrap() {
-		all = append(all, Errors(err)...)
+func Errors(err error) (all []error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range joined.Unwrap() {
+			all = append(all, Errors(err)...)
+		}
+	} else if err != nil && !errors.Is(err, flag.ErrHelp) {
+		all = []error{err}
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 )
 
 func TestWriteTable(t *testing.T) {
+	t.Parallel()
 	var got strings.Builder
 	measure.WriteTable(&got, [][]string{{"", "MiB/s", "×"}, {"mesh", "1", "–"}, {"über", "22", "1.05"}})
 	const want = `
