@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -174,7 +175,7 @@ func (d *Delivery) Files(ctx context.Context, side func(ctx context.Context, fro
 	if d.conn.message(typeEnd, end{}) == nil {
 		d.tell(sum, err)
 	}
-	return sum, d.receipt(0), first(err, d.ended())
+	return sum, d.receipt(0), cmp.Or(err, d.ended())
 }
 
 // forward brings what comes to a side, up to its end.
@@ -196,13 +197,6 @@ func (d *Delivery) forward(to io.Writer) error {
 			return failure(typ, body)
 		}
 	}
-}
-
-func first(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // bind closes the socket when ctx ends.
