@@ -19,8 +19,7 @@ import (
 )
 
 // BenchmarkExchange sends 64 MiB over the kernel's loopback, both ends in this
-// process and on one processor. Its profile is what the compiler goes by when
-// it builds mesh:
+// process and on one processor. Its profile guides the compiler when it builds mesh:
 //
 //	go test -trimpath -run - -bench Exchange -benchtime 200x -cpuprofile cmd/mesh/default.pgo ./pipe
 func BenchmarkExchange(b *testing.B) {
@@ -37,7 +36,7 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-// endless is random bytes, for as long as it is read.
+// endless is a reader that never ends: it repeats its bytes.
 type endless []byte
 
 func (e endless) Read(p []byte) (int, error) { return copy(p, e), nil }
@@ -76,7 +75,7 @@ func exchange(b *testing.B, via string, size int64) {
 	_ = dialing.Close()
 }
 
-// endpoint opens one with the carrier alone.
+// endpoint opens an endpoint with one transport.
 func endpoint(b *testing.B, via string) (*link.Endpoint, identity.ID) {
 	b.Helper()
 	const addr = "127.0.0.1:0"

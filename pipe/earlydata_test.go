@@ -21,9 +21,9 @@ import (
 	"mesh/proto/xtest"
 )
 
-// What rides along with P2P_HELLO arrives once, and nothing behind it is lost,
-// however much the source has ready then.
-func TestFirst(t *testing.T) {
+// Early data arrives once, and no byte behind it is lost, however much of the source is
+// ready before the dial.
+func TestEarlyData(t *testing.T) {
 	t.Parallel()
 	const f = proto.MaxFirstBytes
 	for _, size := range []int{0, 1, f - 1, f, f + 1, 3 << 20} {
@@ -53,8 +53,8 @@ func TestFirst(t *testing.T) {
 	}
 }
 
-// A message that is there at once is through a round trip sooner.
-func TestFirstIsSooner(t *testing.T) {
+// A message that is ready before the dial arrives a round trip earlier.
+func TestEarlyDataSavesRoundTrip(t *testing.T) {
 	t.Parallel()
 	var taken [2]time.Duration // from the dial to the consumer
 	for i := range taken {
@@ -76,9 +76,8 @@ func TestFirstIsSooner(t *testing.T) {
 	}
 }
 
-// A source that fails while it is asked for its first bytes is told of as one
-// that fails later.
-func TestFirstFails(t *testing.T) {
+// A source that fails while its early data is read fails the exchange as it would later.
+func TestEarlyDataFails(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		var dialer, listener end
@@ -90,8 +89,8 @@ func TestFirstFails(t *testing.T) {
 	})
 }
 
-// cutting is a guard that lets everybody in, and cuts the network before it says so
-// for the first time.
+// cutting is a guard that accepts every dialer. Before it answers the first one, it cuts
+// the network.
 type cutting struct {
 	linktest.Anyone
 	n    *linktest.Net
@@ -106,9 +105,9 @@ func (c cutting) Find(h *wire.Hello, id identity.ID) (token.Admission, error) {
 	return c.Anyone.Find(h, id)
 }
 
-// What rode along with a P2P_HELLO whose answer was lost arrives once, when the
-// dialer has come back.
-func TestFirstUnanswered(t *testing.T) {
+// Early data of a P2P_HELLO whose answer was lost arrives once, when the dialer has
+// dialed again.
+func TestEarlyDataUnanswered(t *testing.T) {
 	t.Parallel()
 	const f = proto.MaxFirstBytes
 	for _, size := range []int{0, 1, f, f + 1, 3 << 20} {
@@ -142,16 +141,16 @@ func TestFirstUnanswered(t *testing.T) {
 					ID: key.ID(), Addrs: []string{listening.Addr().String()}, Credential: token.KeyCredential(),
 					Want: proto.CapSend, Need: proto.CapSend, First: dialer.source.EarlyData, AttemptTimeout: time.Second,
 				}
-				for tries := 1; ; tries++ {
+				for attempt := 1; ; attempt++ {
 					dl, err := dialing.Dial(t.Context(), target)
 					if err == nil {
-						if tries == 1 || !dl.Resumed {
-							t.Errorf("try %d, resumed %v: nothing is tested", tries, dl.Resumed)
+						if attempt == 1 || !dl.Resumed {
+							t.Errorf("attempt %d, resumed %v: the test needs a resumed dial after a lost answer", attempt, dl.Resumed)
 						}
 						dialer.run(t.Context(), dl)
 						break
 					}
-					if tries == 20 {
+					if attempt == 20 {
 						t.Fatal(err)
 					}
 				}

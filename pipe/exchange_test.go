@@ -21,7 +21,7 @@ import (
 
 const latency = 10 * time.Millisecond
 
-// end is one end of an exchange and what came of it.
+// end is one end of an exchange and its outcome.
 type end struct {
 	source  *pipe.Source
 	sink    *pipe.Sink
@@ -123,13 +123,13 @@ func TestPull(t *testing.T) {
 	})
 }
 
-// A consumer that takes nothing must not keep the other direction from moving:
-// both send more than any buffer between them holds.
+// A blocked consumer must not stop the other direction: both send more than all buffers
+// between them hold.
 func TestStalledConsumer(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		there, back := xtest.Random(3*proto.WindowBytes/2), xtest.Random(3*proto.WindowBytes/2)
-		held := make(chan struct{}) // closed when the other direction is through
+		held := make(chan struct{}) // closed when the other direction has ended
 		var dialer, listener end
 		dialer.source, listener.source = from(there), from(back)
 		dialer.sink = &pipe.Sink{Writer: writerFunc(func(p []byte) (int, error) {
@@ -200,7 +200,7 @@ func TestSourceFails(t *testing.T) {
 		xtest.WantCode(t, "sender", dialer.err, proto.IO)
 		xtest.WantCode(t, "receiver", listener.err, proto.IO)
 		if finished {
-			t.Error("the sink was told of a good end")
+			t.Error("the sink was finished although the source failed")
 		}
 	})
 }
@@ -226,9 +226,9 @@ func TestProducerStatus(t *testing.T) {
 	})
 }
 
-// A consumer that leaves before the end is no failure if it has taken all that
-// there was: the source has ended, or a person has typed no more. Of a source
-// that stays open, or goes on later, it is not known what is lost.
+// A consumer that leaves before the end is no failure if it took all bytes and the
+// source has ended, or is typed. If another source stays open, or continues later, bytes
+// may be lost.
 func TestConsumerLeaves(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -309,7 +309,7 @@ func TestCancelTellsPeer(t *testing.T) {
 		xtest.WantCode(t, "sender", dialer.err, proto.Interrupted)
 		xtest.WantCode(t, "receiver", listener.err, proto.Truncated)
 		if took := time.Since(begun); took > 2*time.Second {
-			t.Errorf("receiver heard of it after %s, want about 1s", took)
+			t.Errorf("the receiver ended after %s, want about 1s", took)
 		}
 	})
 }
@@ -334,7 +334,7 @@ func TestVanishedPeer(t *testing.T) {
 		xtest.WantCode(t, "sender", dialer.err, proto.Timeout)
 		xtest.WantCode(t, "receiver", listener.err, proto.Timeout)
 		if took := time.Since(begun) - time.Minute; took < 0 || took > 30*time.Second {
-			t.Errorf("noticed after %s, want within 30s", took)
+			t.Errorf("noticed the vanished peer after %s, want within 30s", took)
 		}
 	})
 }

@@ -39,8 +39,8 @@ func (t *FlowTuner) WantedFlows(now time.Time, moved int64, worth bool) int {
 	return t.wantedFlows(now, moved, worth)
 }
 
-// Acknowledged sends what source has, and reports whether the transfer is over for
-// the sender when a has come.
+// Acknowledged sends the source's bytes, handles a, and reports whether the transfer is
+// over for the sender then.
 func Acknowledged(source *Source, a *wire.Ack) (over bool, err error) {
 	o, err := newOutgoing(a.Transfer, wire.KindPipe, source, proto.WindowBytes, 0)
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *SendState) Claim(f *Subflow) (from, to int64) {
 	return f.claimed.from, f.claimed.to
 }
 
-// Check returns what of the invariants of sendState does not hold.
+// Check returns an error if an invariant of sendState does not hold.
 func (s *SendState) Check() error {
 	if s.acked < 0 || s.acked > s.next || s.next > s.highest || s.highest > s.End || s.next > s.acked+s.window {
 		return fmt.Errorf("acked %d, next %d, highest %d, end %d, window %d: out of order", s.acked, s.next, s.highest, s.End, s.window)

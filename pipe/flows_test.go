@@ -43,8 +43,8 @@ func TestFlows(t *testing.T) {
 	}
 }
 
-// A producer that takes its time and a link that loses packets: what goes
-// ahead on one flow waits for what another brings late.
+// With a slow producer and packet loss, bytes that one flow delivers early wait for
+// those that another delivers late.
 func TestFlowsOverLoss(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -68,8 +68,8 @@ func TestFlowsOverLoss(t *testing.T) {
 	})
 }
 
-// Connections that end at any time, one at a time or all at once, lose nothing:
-// what they have not brought comes over others, and new ones are made.
+// Connections that end at any time, one or all of them, lose no bytes: the bytes that
+// they did not deliver come over others, and new ones are made.
 func TestFlowsLost(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(10) {
@@ -110,14 +110,14 @@ func TestFlowsLost(t *testing.T) {
 	}
 }
 
-// With a spool the source is done long before a slow consumer is, and what it
-// gave comes out of the file again, over broken links too.
+// With a spool the source is read to its end long before a slow consumer ends, and its
+// bytes are read back from the file, after broken links too.
 func TestSpool(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		t.Helper()
 		data := xtest.Random(proto.WindowBytes + 20<<20 + 1)
-		read := make(chan struct{}) // closed when all of the source is
+		read := make(chan struct{}) // closed when the source is read to its end
 		var dialer, listener end
 		dialer.source = &pipe.Source{Reader: bytes.NewReader(data), Status: func() int {
 			close(read)
@@ -139,8 +139,8 @@ func TestSpool(t *testing.T) {
 	})
 }
 
-// Where QUIC was there first, bulk gets a flow over TCP beside it; where there
-// is no TCP it goes on as it is.
+// Where QUIC connects first, bulk gets a flow over TCP beside it. Without TCP it stays
+// on QUIC.
 func TestFlowOverTCP(t *testing.T) {
 	t.Parallel()
 	for _, there := range []bool{true, false} {
@@ -174,7 +174,7 @@ func TestFlowOverTCP(t *testing.T) {
 	}
 }
 
-// The end waits for nothing that looks after flows.
+// The end of an exchange does not wait for the timers of flows.
 func TestFlowsEnd(t *testing.T) {
 	t.Parallel()
 	for _, flows := range []int{pipe.AutoFlows, 1, 3} {

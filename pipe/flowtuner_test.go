@@ -8,9 +8,8 @@ import (
 	"mesh/proto"
 )
 
-// runTuner lets a tuner look at a transfer every quarter of a second, and returns
-// how many flows it wanted at each second's end. The rate is what so many flows
-// bring in a second.
+// runTuner calls a tuner every quarter of a second, and returns how many flows it wanted
+// at the end of each second. rate returns the bytes a second of that many flows.
 func runTuner(seconds int, rate func(second, flows int) float64) []int {
 	var g pipe.FlowTuner
 	now := time.Unix(0, 0)
@@ -56,13 +55,13 @@ func TestFlowTuner(t *testing.T) {
 			t.Parallel()
 			got := runTuner(23, c.rate)
 			if last, top := got[len(got)-1], most(got); last != c.last || top != c.top {
-				t.Errorf("got %d flows at last and %d at the most (%v), want %d and %d", last, top, got, c.last, c.top)
+				t.Errorf("got %d flows at the end and at most %d (%v), want %d and %d", last, top, got, c.last, c.top)
 			}
 		})
 	}
 }
 
-// What brings nothing is tried ever less often.
+// A step that is in vain is tried less and less often.
 func TestFlowTunerPauses(t *testing.T) {
 	t.Parallel()
 	got := runTuner(600, func(int, int) float64 { return 1e6 })

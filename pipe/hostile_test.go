@@ -16,13 +16,13 @@ import (
 	"mesh/proto/xtest"
 )
 
-// ended reads until the peer has closed, and returns what it says to that.
+// ended reads until the peer closes, and returns the error that the peer sends.
 func ended(l *link.Link) error {
 	_, err := io.Copy(io.Discard, l)
 	return err
 }
 
-// send writes frames, of which the peer may close before the last.
+// send writes frames. The peer may close before the last one.
 func send(l *link.Link, frames ...[]byte) {
 	for _, f := range frames {
 		_ = l.Send(f)
@@ -35,8 +35,8 @@ func chunk(offset int64, data []byte) []byte {
 	return append(wire.AppendChunkPrefix(nil, offset, len(data)), data...)
 }
 
-// A sender that breaks the protocol ends the link with the code that says so, and
-// nothing that it sent is taken for whole.
+// A sender that breaks the protocol ends the link with the code of its breach, and its
+// transfer never counts as complete.
 func TestHostileSender(t *testing.T) {
 	t.Parallel()
 	meta := func(l *link.Link) []byte { return frame(&wire.Meta{Transfer: l.Transfer, Kind: wire.KindPipe}) }
@@ -82,7 +82,7 @@ func TestHostileSender(t *testing.T) {
 				go send(dl, c.frames(dl)...)
 				var listener end
 				listener.sink = &pipe.Sink{Writer: io.Discard, Finish: func(int) error {
-					t.Error("the sink was told that all is there")
+					t.Error("the sink was finished")
 					return nil
 				}}
 				told := make(chan error, 1)
@@ -95,8 +95,7 @@ func TestHostileSender(t *testing.T) {
 	}
 }
 
-// A sender that does not wait until what it sent is taken makes the receiver hold
-// no more than its window.
+// A sender that ignores the window cannot make the receiver buffer more than that.
 func TestHostileSenderBeyondWindow(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
@@ -120,7 +119,7 @@ func TestHostileSenderBeyondWindow(t *testing.T) {
 	})
 }
 
-// On its flows a sender may send chunks in any order, and nothing else.
+// On a flow a sender may send chunks in any order, and no other frames.
 func TestHostileFlow(t *testing.T) {
 	t.Parallel()
 	for what, say := range map[string]func(l *link.Link){
@@ -153,8 +152,8 @@ func TestHostileFlow(t *testing.T) {
 	}
 }
 
-// A receiver that breaks the protocol ends the link, and its word for what it has
-// is not taken.
+// A receiver that breaks the protocol ends the link, and its acknowledgements do not
+// count.
 func TestHostileReceiver(t *testing.T) {
 	t.Parallel()
 	for what, c := range map[string]struct {
@@ -200,7 +199,7 @@ func TestHostileReceiver(t *testing.T) {
 	}
 }
 
-// counted counts what is read of it.
+// counted counts the bytes that are read from it.
 type counted struct {
 	io.Reader
 	n atomic.Int64
@@ -212,8 +211,8 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A receiver that says it has taken what was not even sent can't make the sender
-// read on and hold it all, on the first link or where it goes on.
+// A receiver that acknowledges bytes before they were sent cannot make the sender read
+// on and buffer them, neither on the first link nor on a later one.
 func TestHostileReceiverAhead(t *testing.T) {
 	t.Parallel()
 	const step = proto.WindowBytes
@@ -265,8 +264,8 @@ func TestHostileReceiverAhead(t *testing.T) {
 	}
 }
 
-// Not even for a moment is a transfer over whose digest is another at the peer:
-// who looks then would take it for a good end.
+// A transfer with another digest at the peer is not over, not even for a moment: another
+// goroutine would take that for success.
 func TestHostileReceiverDigest(t *testing.T) {
 	t.Parallel()
 	data := xtest.Random(1000)

@@ -12,8 +12,8 @@ import (
 
 const blockBytes = proto.MaxChunkBytes
 
-// put puts data at its offset as a chunk is put, and reports how much of it
-// was there already.
+// put stores data at its offset as a chunk is stored, and returns how many bytes of it
+// were present already.
 func put(t *testing.T, a *pipe.Reassembly, data []byte, offset int64) (skipped int) {
 	t.Helper()
 	for len(data) > 0 {
@@ -32,8 +32,8 @@ func put(t *testing.T, a *pipe.Reassembly, data []byte, offset int64) (skipped i
 	return skipped
 }
 
-// Pieces of every size, in every order and some of them twice come out as the
-// whole, and no more is held than lies between what came first and last.
+// Pieces of every size, in every order and some of them twice, come out as the whole.
+// Only the blocks between the first gap and the last piece are held.
 func TestReassembly(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(50) {
@@ -48,7 +48,7 @@ func TestReassembly(t *testing.T) {
 		for _, i := range append(r.Perm(len(cuts)), r.Perm(len(cuts))...) {
 			from, to := cuts[i], len(want)
 			if i+1 < len(cuts) {
-				to = min(cuts[i+1]+r.IntN(2)*r.IntN(blockBytes), len(want)) // into the next ones now and then
+				to = min(cuts[i+1]+r.IntN(2)*r.IntN(blockBytes), len(want)) // sometimes overlapping the next pieces
 			}
 			put(t, &a, want[from:to], int64(from))
 			for int64(len(got)) < a.End() {
@@ -60,7 +60,7 @@ func TestReassembly(t *testing.T) {
 			t.Errorf("seed %d: got %d bytes up to %d, want the %d that were put", seed, len(got), a.Highest(), len(want))
 		}
 		if n := a.Blocks(); n > 5 {
-			t.Errorf("seed %d: %d blocks are held, want 5 at the most", seed, n)
+			t.Errorf("seed %d: %d blocks are held, want at most 5", seed, n)
 		}
 	}
 }
@@ -73,18 +73,18 @@ func TestReassemblyClaims(t *testing.T) {
 		t.Fatalf("got room for %d bytes (%v), want 20", len(room), err)
 	}
 	if room, skip, err := a.Claim(10, 20); room != nil || skip != 0 || err != nil {
-		t.Errorf("of what is claimed: got room for %d bytes, %d to skip (%v), want neither", len(room), skip, err)
+		t.Errorf("claimed bytes: got room for %d bytes, %d to skip (%v), want neither", len(room), skip, err)
 	}
 	if room, _, _ := a.Claim(0, 30); len(room) != 10 {
-		t.Errorf("before what is claimed: got room for %d bytes, want 10", len(room))
+		t.Errorf("before the claimed bytes: got room for %d bytes, want 10", len(room))
 	}
-	a.Commit(10, 5) // the link has broken there
+	a.Commit(10, 5) // the link broke after 5 bytes
 	a.Commit(0, 10)
 	if got := a.End(); got != 15 {
 		t.Errorf("got %d bytes in order, want 15", got)
 	}
 	if room, _, _ := a.Claim(15, 15); len(room) != 15 {
-		t.Errorf("got room for %d of the bytes that did not come, want 15", len(room))
+		t.Errorf("got room for %d of the missing bytes, want 15", len(room))
 	}
 	a.Commit(15, 0)
 	if got := a.Highest(); got != 15 {
@@ -92,8 +92,7 @@ func TestReassemblyClaims(t *testing.T) {
 	}
 }
 
-// Who sends single bytes with holes between them costs no more than a few of
-// them.
+// A sender of single bytes with gaps between them is cut off after a few.
 func TestReassemblyPieces(t *testing.T) {
 	t.Parallel()
 	var a pipe.Reassembly

@@ -14,8 +14,7 @@ import (
 	"mesh/proto/xtest"
 )
 
-// slowly reads b in blocks, one each interval, as a producer that takes its
-// time.
+// slowly reads b in blocks, one each interval, as from a slow producer.
 type slowly struct {
 	b     []byte
 	block int
@@ -32,7 +31,7 @@ func (s *slowly) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// outages cuts the network at the given times, each for a while.
+// outages cuts the network at each of the given times, for the given duration.
 func outages(n *linktest.Net, begun time.Time, at []time.Duration, lasting time.Duration) {
 	for _, d := range at {
 		time.AfterFunc(time.Until(begun.Add(d)), n.Cut)
@@ -64,8 +63,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// Whenever the cut comes, the handshake of the end included, both ends come to
-// the same end.
+// Whenever the network is cut, during the final handshake too, both ends agree on the
+// outcome.
 func TestCutAtAnyTime(t *testing.T) {
 	t.Parallel()
 	for i := range 60 {
@@ -110,7 +109,7 @@ func TestBrokenForTooLong(t *testing.T) {
 				if took := time.Since(begun) - 5*time.Second; took < resumeFor || took > resumeFor+2*proto.IdleTimeout {
 					t.Errorf("gave up after %s, want about %s", took, resumeFor)
 				}
-				<-time.After(time.Second) // the source's last read
+				<-time.After(time.Second) // for the last read of the source
 			})
 		})
 	}

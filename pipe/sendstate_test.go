@@ -8,7 +8,7 @@ import (
 	"mesh/pipe"
 )
 
-// sendModel runs a sendState against a peer that holds what it was sent.
+// sendModel runs a sendState against a peer that keeps the bytes sent to it.
 type sendModel struct {
 	*pipe.SendState
 	r        *rand.Rand
@@ -26,7 +26,7 @@ func (m *sendModel) inOrder() int64 {
 	return m.gap
 }
 
-// step does one thing that can happen to a transfer.
+// step makes one event of a transfer happen.
 func (m *sendModel) step() error {
 	switch m.r.IntN(12) {
 	case 0, 1: // the source
@@ -83,8 +83,8 @@ func (m *sendModel) lose(i int) {
 	m.subflows = append(m.subflows[:i], m.subflows[i+1:]...)
 }
 
-// breakLeg loses all links, and resumes at what the peer has. What it has behind a
-// gap stays there.
+// breakLeg loses all links, and resumes at the peer's offset. The peer keeps bytes behind
+// a gap.
 func (m *sendModel) breakLeg() error {
 	for len(m.subflows) > 0 {
 		m.lose(0)

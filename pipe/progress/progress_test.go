@@ -73,7 +73,7 @@ func TestBroken(t *testing.T) {
 		line.Set(mib)
 		for _, tt := range []struct {
 			since time.Duration
-			want  string // drawn anew, and last
+			want  string // the last bytes drawn by this call; empty for none
 		}{
 			{0, "\rlink broken, waiting 0 s"},
 			{999 * time.Millisecond, ""},

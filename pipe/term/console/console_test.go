@@ -20,8 +20,8 @@ import (
 	"mesh/pipe/term/termtest"
 )
 
-// toolFile has the test binary be a tool with a console: in this file it tells
-// its process id.
+// toolFile makes the test binary a tool with a console. The tool writes its process id to
+// the file that this variable names.
 const toolFile = "CONSOLE_TEST_TOOL"
 
 func TestMain(m *testing.M) {
@@ -92,7 +92,7 @@ func tool(name string) error {
 	}
 }
 
-// running is a tool that runs in a shell.
+// running is a tool that was started from a shell.
 type running struct {
 	*termtest.Pane
 	pid    int
@@ -130,7 +130,7 @@ func start(t *testing.T, shell string) *running {
 	return r
 }
 
-// wantSane waits until the terminal is as it was, and the shell takes commands.
+// wantSane waits until the terminal has its former modes, and the shell executes commands.
 func (r *running) wantSane(t *testing.T, shows string) {
 	t.Helper()
 	termtest.Wait(t, func() error {
@@ -207,7 +207,7 @@ func TestSuspend(t *testing.T) {
 			shells(t, func(t *testing.T, shell string) {
 				r := start(t, shell)
 				suspend(t, r)
-				r.wantSane(t, "topped") // Stopped, as the shell says
+				r.wantSane(t, "topped") // the shell prints "Stopped" or "stopped"
 				r.Run("fg")
 				r.WaitText("drawn ") // on the alternate screen, which is empty at first
 				if r.Modes() == r.modes {
@@ -222,7 +222,7 @@ func TestSuspend(t *testing.T) {
 	}
 }
 
-// A process that was stopped without a word is drawn again by fg.
+// A process that was stopped by SIGSTOP draws again after fg.
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	r := start(t, "bash")

@@ -18,7 +18,7 @@ import (
 	"mesh/pipe/term/pty"
 )
 
-// asCommand is set for the test binary that runs on the terminal.
+// asCommand is set in the environment of the test binary that runs on the terminal.
 const asCommand = "PTY_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// command does what it is told on the console's own files, and ends with 98 when
+// command reads commands from the console and answers on it. It exits with 98 when
 // there is no console.
 func command() int {
 	in, err := os.OpenFile("CONIN$", os.O_RDWR, 0)
@@ -58,8 +58,8 @@ func command() int {
 	return 97
 }
 
-// onTerminal starts the test binary on a terminal. What it prints arrives on the
-// channel, which is closed at its end.
+// onTerminal starts the test binary on a terminal. The channel receives its output, and
+// is closed at its end.
 func onTerminal(t *testing.T) (*pty.Process, <-chan string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -90,7 +90,7 @@ func onTerminal(t *testing.T) (*pty.Process, <-chan string) {
 	return p, printed
 }
 
-// until reads until text has been printed.
+// until receives output until it contains text.
 func until(t *testing.T, printed <-chan string, text string) {
 	t.Helper()
 	var got string
@@ -120,7 +120,7 @@ func TestConsole(t *testing.T) {
 	until(t, printed, "size is 61x17")
 	switch err := p.Resize(93, 31); {
 	case errors.Is(err, syscall.Errno(windows.E_NOTIMPL)):
-		t.Log("sizes do not change here: ", err) // as in Wine 8
+		t.Log("sizes do not change on this system: ", err) // as in Wine 8
 	case err != nil:
 		t.Error(err)
 	default:

@@ -46,7 +46,7 @@ func TestExit(t *testing.T) {
 	}
 }
 
-// The size and the settings are there before the command looks.
+// The size and the settings are in place when the command starts.
 func TestTerminal(t *testing.T) {
 	t.Parallel()
 	p := start(t, `stty size; stty -a | tr ' ;' '\n\n' | grep -x -- -\\?iutf8; tty >/dev/null && echo tty`)
@@ -81,7 +81,7 @@ func TestTypeAndResize(t *testing.T) {
 	read("20 50")
 }
 
-// What a command has left behind may print for a while, and no longer.
+// Processes that a command has left behind may print for a while, and no longer.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	begun := time.Now()
@@ -95,7 +95,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// Whoever ignores SIGHUP is ended all the same.
+// A command that ignores SIGHUP is killed.
 func TestClose(t *testing.T) {
 	t.Parallel()
 	p := start(t, `trap '' HUP; echo ready; while :; do sleep 1; done`)

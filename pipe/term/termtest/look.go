@@ -8,7 +8,7 @@ import (
 	"mesh/pipe/term/vt"
 )
 
-// Look returns what can be seen on a terminal.
+// Look returns the visible state of a terminal.
 func Look(t *vt.Terminal) string {
 	var b strings.Builder
 	_, rows := t.Size()

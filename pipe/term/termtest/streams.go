@@ -2,7 +2,7 @@ package termtest
 
 import "strings"
 
-// Streams are outputs that use what terminals can show.
+// Streams are outputs that use the features of terminals.
 var Streams = []string{
 	"hello\r\nworld",
 	"\x1b[1;31mred\x1b[0m plain \x1b[48;5;200mback\x1b[K\r\n\x1b[38;2;1;2;3mrgb\x1b[0m",
@@ -18,7 +18,7 @@ var Streams = []string{
 	"\x1b(0lqqqk\x1b(B\x0e\x0f",
 }
 
-// Hostile are outputs by which a program, or a sharer, may attack a viewer's terminal.
+// Hostile are outputs with which a program, or a sharer, may attack a viewer's terminal.
 var Hostile = []string{
 	"\x1b]52;c;cm0gLXJmIH4K\x07", "\x1b]0;title\x07", "\x1b]2;title\x1b\\", "\x1b]1337;File=:AAAA\x07", "\x1b]777;notify;a;b\x07", "\x1b]9;x\x07",
 	"\x1bP$qm\x1b\\", "\x1bP+q544e\x1b\\", "\x1bPq#0;2;0;0;0~~@@vv\x1b\\", "\x1bP1$r0m\x1b\\", "\x1b_Gf=24,s=1,v=1;AAAA\x1b\\", "\x1b^pm\x1b\\", "\x1bXsos\x1b\\",

@@ -45,7 +45,7 @@ func TestAnswers(t *testing.T) {
 		{"XTGETTCAP", "\x1bP+q544e\x1b\\", "\x1bP0+r544e\x1b\\"},
 		{"XTGETTCAP injected", "\x1bP+q54;\r\nrm\x1b\\", ""},
 		{"size reports", "\x1b[?2048h", "\x1b[48;5;10;0;0t"},
-		{"title", "\x1b]2;x\x07\x1b[21t", ""}, // never: it would type what the program chose
+		{"title", "\x1b]2;x\x07\x1b[21t", ""}, // never answered: it would type text that the program chose
 		{"cancelled", "\x1b[6\x18n\x1b]11;?\x18", ""},
 		{"pixels", "\x1b[14t\x1b[16t", ""},
 		{"clipboard", "\x1b]52;c;?\x07", ""},
@@ -59,7 +59,7 @@ func TestAnswers(t *testing.T) {
 			if got.String() != tt.want {
 				t.Errorf("%q: got %q, want %q", tt.in, got.String(), tt.want)
 			}
-			_, _ = vt.New(10, 5, 0).Write([]byte(tt.in)) // without anybody to tell
+			_, _ = vt.New(10, 5, 0).Write([]byte(tt.in)) // Answer is nil
 		})
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// BenchmarkWrite shows how fast output is taken: it must beat the pty that it comes from.
+// BenchmarkWrite measures how fast output is interpreted: faster than a pty delivers it.
 func BenchmarkWrite(b *testing.B) {
 	var log bytes.Buffer
 	for i := range 500 {
@@ -40,7 +40,7 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkSnapshot shows what a late viewer costs.
+// BenchmarkSnapshot measures the cost of a viewer that joins late.
 func BenchmarkSnapshot(b *testing.B) {
 	t := New(120, 40, 5000)
 	for i := range 5000 {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestCuts joins each recorded stream late at many places: who was given a snapshot
-// there must see, at once, a little later and at the end, what is seen without.
+// TestCuts joins each recorded stream late at many places: a terminal that got a snapshot
+// there must show, at once, a little later and at the end, what the first one shows.
 func TestCuts(t *testing.T) {
 	t.Parallel()
 	each := 120

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// dump writes down all that matters of a terminal, so that two can be compared.
+// dump returns the state of a terminal as text, so that two can be compared.
 func dump(t *Terminal) string {
 	var b strings.Builder
 	s := t.active
@@ -69,7 +69,7 @@ func firstDifference(a, b string) string {
 	return ""
 }
 
-// check says what is wrong inside a terminal, if anything is.
+// check returns the first violated invariant of a terminal.
 func check(t *Terminal) error {
 	s := t.active
 	if s.x < 0 || s.x > t.cols || s.y < 0 || s.y >= t.rows {

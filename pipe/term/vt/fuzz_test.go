@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// tokens is what the grammar-based tests put together: each byte of their
-// input chooses one.
+// tokens is the vocabulary of the grammar-based tests: each byte of their input selects
+// one.
 var tokens = []string{
 	"a", "b", "hello", "\u65e5", "\u672c\u8a9e", "e\u0301", "\u0301", "\u200d", "\U0001f600", "\U0001f468\u200d\U0001f469", "q", "x", "~", " ",
 	"\r", "\n", "\r\n", "\t", "\b", "\x0e", "\x0f", "\x7f", "\x18", "\x1a", "\x1b", "\x1b\\", "\x07", "\x9c", "\xff", "\xe6\x97", "\u0085", "\u009b", "\u0090", "\u009d",
@@ -33,15 +33,15 @@ func sentence(choices []byte) []byte {
 	return b
 }
 
-// restored returns a terminal that was given a snapshot of t and what is pending.
+// restored returns a terminal that got a snapshot of t and its pending bytes.
 func restored(t *Terminal, onto *Terminal) *Terminal {
 	_, _ = onto.Write(t.Snapshot(MaxScrollback))
 	_, _ = onto.Write(t.Pending())
 	return onto
 }
 
-// cut writes stream to a terminal, at a cut takes a snapshot, restores it and goes
-// on with both; it says in what they differ.
+// cut writes stream to a terminal, restores a snapshot of it at the cut, writes the rest
+// to both, and returns their difference.
 func cut(t testing.TB, stream []byte, at, cols, rows int, onto *Terminal) {
 	t.Helper()
 	whole := New(cols, rows, 20)
@@ -77,7 +77,7 @@ func TestRandomCuts(t *testing.T) {
 		}
 		stream := sentence(choices)
 		onto := New(8, 5, 20)
-		if random.IntN(2) == 0 { // a terminal that has seen other things
+		if random.IntN(2) == 0 { // a terminal with other content
 			_, _ = onto.Write(stream[random.IntN(len(stream)+1):])
 			_, _ = onto.Write(stream[:random.IntN(len(stream)+1)])
 		}

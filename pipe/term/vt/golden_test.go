@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// A golden is what xterm.js shows; scripts/goldens writes it.
+// A golden is what xterm.js shows. scripts/goldens writes it.
 type golden struct {
 	At      int
 	X, Y    int
@@ -29,7 +29,7 @@ type goldenModes struct {
 	Mouse                                                           string
 }
 
-// goldenOf is the same of one of ours.
+// goldenOf returns the same for a terminal of this package.
 func goldenOf(t *Terminal, at int) golden {
 	m := t.Modes()
 	mouse := map[int]string{0: "none", 9: "x10", 1000: "vt200", 1002: "drag", 1003: "any"}[m.Mouse]
@@ -84,7 +84,7 @@ func goldenStyle(s style) string {
 	return strings.Join(parts, ",")
 }
 
-// compare says in what ours differs from xterm.js's.
+// compare returns the differences between this package and xterm.js.
 func compare(got, want golden) []string {
 	var diffs []string
 	differ := func(what string, g, w any) {
@@ -167,7 +167,8 @@ func TestCorpusAsXterm(t *testing.T) {
 	}
 }
 
-// readCases reads the small streams, for a terminal of 12 by 6, and what xterm.js makes of them.
+// readCases reads the small streams, for a terminal of 12 by 6, and what xterm.js shows of
+// them.
 func readCases(t testing.TB) (cases map[string]string, want map[string]golden) {
 	t.Helper()
 	for name, v := range map[string]any{"testdata/cases.json": &cases, "testdata/golden/cases.json": &want} {
@@ -182,7 +183,7 @@ func readCases(t testing.TB) (cases map[string]string, want map[string]golden) {
 	return cases, want
 }
 
-// allowed is the cases in which this package knowingly differs, and why.
+// allowed is the cases in which this package differs on purpose, and why.
 var allowed = map[string]string{
 	"combining moved":    "a joining character joins what is before the cursor, also after a movement, as in xterm and tmux; xterm.js gives it a cell",
 	"combining first":    "a joining character with nothing before it is dropped, as in tmux; xterm.js gives it a cell",

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// hostileStreams are such as try to make a terminal need memory without end, by
-// the name of what they try; each is a writer of about n bytes.
+// hostileStreams try to make a terminal use memory without bound. Each is a writer of
+// about n bytes, under the name of its attempt.
 var hostileStreams = map[string]func(n int) []byte{
 	"an OSC without end":     func(n int) []byte { return append([]byte("\x1b]0;"), bytes.Repeat([]byte("x"), n)...) },
 	"a DCS without end":      func(n int) []byte { return append([]byte("\x1bPq"), bytes.Repeat([]byte("~"), n)...) },
@@ -60,7 +60,7 @@ func many(n int, f func(i int) string) []byte {
 	return b
 }
 
-// TestMemory is not parallel: it looks at the whole heap.
+// TestMemory is not parallel: it measures the whole heap.
 func TestMemory(t *testing.T) {
 	const limit = 16 << 20 // 1000 lines of 80 cells, each with a style of its own twice over
 	for name, stream := range hostileStreams {
@@ -99,7 +99,7 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// TestLongStrings shows that a string which is too long has no effect, wherever it is cut.
+// A string that is too long has no effect, wherever it is cut.
 func TestLongStrings(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{maxStringBytes - 3, maxStringBytes - 2, maxStringBytes - 1, 2 * maxStringBytes} {

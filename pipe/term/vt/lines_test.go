@@ -8,7 +8,7 @@ import (
 	"mesh/pipe/term/vt"
 )
 
-// lines returns what is kept, each line with its number.
+// lines returns the history and the screen, each line with its number.
 func lines(t *vt.Terminal) string {
 	oldest, top := t.Numbers()
 	_, rows := t.Size()
@@ -23,7 +23,7 @@ func lines(t *vt.Terminal) string {
 	return fmt.Sprintf("%s top %d", strings.Join(all, " "), top)
 }
 
-// Lines keep their numbers, whatever scrolls, is forgotten or comes back.
+// Lines keep their numbers when they scroll, are dropped from the history, or come back.
 func TestNumbers(t *testing.T) {
 	t.Parallel()
 	term := vt.New(8, 2, 3)

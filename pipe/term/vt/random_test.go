@@ -13,22 +13,22 @@ import (
 	"testing"
 )
 
-// differing is the tokens that [TestRandomAsXterm] leaves out, since this package
-// knowingly differs in what they do (testdata/README.md says why), or since xterm.js
-// does not show what they did: that for the style of links.
+// differing is the tokens that [TestRandomAsXterm] leaves out: this package differs in
+// their effect on purpose (see testdata/README.md), or xterm.js does not show the effect,
+// as for the style of links.
 var differing = []string{
 	"e\u0301", "\u0301", "\u200d", "\U0001f468\u200d\U0001f469", "\x9c", "\xff", "\xe6\x97", "\u0085", "\u009b", "\u0090", "\u009d",
 	"\x1b#8", "\x1bc", "\x1b['}", "\x1b['~", "\x1b[T", "\x1b[99999999b", "\x1b]8;id=1;http://h/\x1b\\", "\x1b[1\"q", "\x1b_", "\x1b^x", "~",
 }
 
-// apart is tokens of which it leaves out one set or the other: together they are
-// such that differ.
+// apart is pairs of token sets. It leaves out one set of each pair, since the two
+// together have a differing effect.
 var apart = [][2][]string{
-	{ // DECRC, and what it brings back otherwise
+	{ // DECRC, and state that it restores differently
 		{"\x1b8", "\x1b[u", "\x1b[?1048l", "\x1b[?1049l"},
 		{"\n", "\r\n", "\x1bD", "\x1bE", "\x1b[S", "\x1b[2S", "\x1b(0", "\x1b(A", "\x1b)0", "\x1b*0", "\x1bn", "\x1bo", "\x1b[?6h", "\x1b[?47h", "\x1b[?1047h", "\x1b[?1049h", "\x1b[4:3m", "hello", "0123456789", "\x1b[99;99H", "\x1b[4;7H"},
 	},
-	{ // tab stops, which each screen has its own
+	{ // tab stops, which xterm.js has per screen
 		{"\x1bH", "\x1b[g", "\x1b[3g"},
 		{"\x1b[?47h", "\x1b[?1047h", "\x1b[?1049h"},
 	},
@@ -46,7 +46,7 @@ var apart = [][2][]string{
 	},
 }
 
-// xterm is xterm.js in a process of its own, which shows streams on 12 by 6.
+// xterm is xterm.js in a process of its own, with a terminal of 12 by 6.
 type xterm struct {
 	t   *testing.T
 	in  io.Writer
@@ -78,8 +78,8 @@ func newXterm(t *testing.T, script string) *xterm {
 	return &xterm{t, in, bufio.NewReader(out)}
 }
 
-// differs says in what xterm.js shows a stream differently. There are some on which
-// it fails: those are not compared.
+// differs returns the difference between this terminal and xterm.js for a stream. Streams
+// on which xterm.js itself fails are not compared.
 func (x *xterm) differs(stream []string) []string {
 	x.t.Helper()
 	text := strings.Join(stream, "")
@@ -105,7 +105,7 @@ func (x *xterm) differs(stream []string) []string {
 	return compare(goldenOf(term, len(text)), *want)
 }
 
-// smallest leaves out of a stream all that is not needed for a difference.
+// smallest removes from a stream all tokens that the difference does not need.
 func (x *xterm) smallest(stream []string) []string {
 	for n := len(stream) / 2; n > 0; n /= 2 {
 		for i := 0; i+n <= len(stream); {
@@ -119,9 +119,9 @@ func (x *xterm) smallest(stream []string) []string {
 	return stream
 }
 
-// TestRandomAsXterm shows random streams to this terminal and to xterm.js. It needs
-// node and runs from scripts/goldens: GOLDENS_RANDOM says how many streams,
-// GOLDENS_SEED, if it is there, with which seed.
+// TestRandomAsXterm writes random streams to this terminal and to xterm.js. It needs node
+// and runs from scripts/goldens. GOLDENS_RANDOM is the number of streams, GOLDENS_SEED,
+// if set, the seed.
 func TestRandomAsXterm(t *testing.T) {
 	n, _ := strconv.Atoi(os.Getenv("GOLDENS_RANDOM"))
 	if n == 0 {

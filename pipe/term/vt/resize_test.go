@@ -53,7 +53,7 @@ func TestResize(t *testing.T) {
 	}
 }
 
-// TestRandomResizes joins late and then follows changes of size.
+// TestRandomResizes joins late, and then changes the size at random.
 func TestRandomResizes(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))

@@ -9,8 +9,8 @@ import (
 	"mesh/pipe/term/vt"
 )
 
-// TestSnapshotModes shows that a viewer gets what it needs to send the keys and
-// the mouse that the program expects, and that what is off is turned off.
+// A snapshot sets the modes that a viewer needs to send the keys and mouse events that
+// the program expects, and resets all others.
 func TestSnapshotModes(t *testing.T) {
 	t.Parallel()
 	all := "\x1b[?1h\x1b=\x1b[?5h\x1b[?6h\x1b[?7l\x1b[4h\x1b[20h\x1b[?25l\x1b[5 q\x1b[?12h\x1b[?1002h\x1b[?1006h" +
@@ -36,8 +36,8 @@ func TestSnapshotModes(t *testing.T) {
 	}
 }
 
-// TestSnapshotSync shows that nobody waits for the end of an update that was
-// begun before the snapshot.
+// After a snapshot no terminal waits for the end of a synchronized update that began
+// before.
 func TestSnapshotSync(t *testing.T) {
 	t.Parallel()
 	term, late := vt.New(20, 5, 0), vt.New(20, 5, 0)
@@ -59,7 +59,7 @@ func TestSnapshotScrollback(t *testing.T) {
 		ask  int
 		want string
 	}{
-		{0, "x"}, // what there was stays
+		{0, "x"}, // the history stays
 		{1, "6"},
 		{4, "3 4 5 6"},
 		{6, "1 2 3 4 5 6"},
@@ -81,7 +81,7 @@ func TestSnapshotScrollback(t *testing.T) {
 	}
 }
 
-// TestSnapshotAsksNothing shows that a snapshot makes no terminal answer.
+// A snapshot makes no terminal answer.
 func TestSnapshotAsksNothing(t *testing.T) {
 	t.Parallel()
 	term := vt.New(20, 5, 10)
@@ -120,10 +120,10 @@ func TestPending(t *testing.T) {
 		{"\x1b[", "\x1b["},
 		{"\x1b[?25", "\x1b[?25"},
 		{"\x1b[1;;2:3 ", "\x1b[1;;2:3 "},
-		{"\x1b[1\n2", "\x1b[12"}, // the line feed has been done
+		{"\x1b[1\n2", "\x1b[12"}, // the line feed was carried out
 		{"\x1b(", "\x1b("},
 		{"\x1b]0;t\x00itle", "\x1b]0;title"},
-		{"\x1b]0;t\x1b", "\x1b"}, // the title has been set
+		{"\x1b]0;t\x1b", "\x1b"}, // the title was set
 		{"\x1bP1$q", "\x1bP1$q"},
 		{"\x1b_anything", "\x1bX"},
 		{"\xe6\x97", "\xe6\x97"},

@@ -49,8 +49,7 @@ func TestPrinting(t *testing.T) {
 	}
 }
 
-// As many lines of the history are within a number of cells as it takes the newest
-// ones to have more.
+// HistoryWithin counts the newest lines until their cells exceed the limit.
 func TestHistoryWithin(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ cells, want int }{{0, 1}, {1, 1}, {2, 2}, {4, 2}, {5, 3}, {6, 4}, {1 << 20, 4}} {
