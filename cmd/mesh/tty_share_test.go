@@ -196,10 +196,10 @@ func TestTTYControl(t *testing.T) {
 	}
 	s.sharer.Run("mesh-tty ctl kick 9")
 	s.sharer.WaitText("no viewer is called 9")
-	s.sharer.WaitText("hint: a viewer is its number")
+	s.sharer.WaitText("hint: VIEWER is the number or the name")
 	s.sharer.Run("mesh-tty ctl kick 1; mesh-tty ctl list | wc -l")
 	p.WaitText("23 (declined)")
-	p.WaitText("hint: the sharer has sent this node away")
+	p.WaitText("hint: the sharer has disconnected this node")
 	p.Run("echo status $?")
 	p.WaitText("status 23")
 }

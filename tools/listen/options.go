@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"mesh/pipe/term/host"
 	"mesh/proto"
 	"mesh/tools/cmdline"
 	"mesh/tools/command"
@@ -33,7 +32,7 @@ type options struct {
 	command []string
 	once    bool
 
-	terminal host.HostOptions // of mode terminal
+	terminal sharing.Options // of mode terminal
 
 	// Of mode inbox.
 	inbox inboxFlags
@@ -117,15 +116,14 @@ func (o options) check() error {
 
 // readTerminal reads the flags of a shared terminal.
 func (o *options) readTerminal(c *cli.Context) error {
+	o.node = o.node.ForTerminal()
 	var err error
-	if o.terminal, err = sharing.Headless(o.command); err != nil {
+	if o.terminal, err = sharing.Read(c); err != nil {
 		return err
 	}
-	name := ""
+	o.terminal.Command, o.terminal.Headless = o.command, true
 	if o.given["name"] { // the settings' name is for an inbox
-		name = c.String("name")
+		o.terminal.Name = c.String("name")
 	}
-	o.node = o.node.ForTerminal()
-	o.offer.Tokens = sharing.Tokens(c.Bool("control"))
-	return sharing.Read(c, name, &o.terminal)
+	return o.terminal.Check(cmdline.StreamsOf(c))
 }

@@ -2,9 +2,9 @@ package sharing
 
 import (
 	"cmp"
-	"errors"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,78 +20,154 @@ import (
 	"mesh/tools/command"
 )
 
-// Flags are those of every tool that shares a terminal, but --name; goes begins
-// their usage: the flag that they go with.
-func Flags(goes string) []cli.Flag {
+// Flags returns the flags of every tool that shares a terminal. prefix begins their
+// usage: the flag that they go with.
+func Flags(prefix string) []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{
-			Name: "size", Usage: goes + ": `sharer|writer|COLSxROWS`", DefaultText: "sharer; without a terminal of our own: writer, 80x24 at first",
-			Action: func(_ *cli.Context, text string) error { return size(text, new(host.HostOptions)) },
+			Name: "size", Usage: prefix + ": the size of the terminal, `sharer|writer|COLSxROWS`", DefaultText: "sharer; without a terminal here: writer, at first 80x24",
+			Action: func(_ *cli.Context, text string) error { _, err := parseSize(text); return err },
 		},
-		&cli.BoolFlag{Name: "control", Usage: goes + ": make a second token, that allows typing", DisableDefaultText: true},
-		&cli.StringFlag{Name: "record", Usage: goes + ": record the output to `FILE`, as asciicast v2"},
-		&cli.StringFlag{Name: "audit", Usage: goes + ": add to `FILE` who joins, leaves, and types how much"},
-		cmdline.History(goes, share.DefaultHistory),
+		&cli.BoolFlag{Name: "control", Usage: prefix + ": make a second token, whose bearer may type", DisableDefaultText: true},
+		&cli.StringFlag{Name: "record", Usage: prefix + ": record the output to `FILE`, as asciicast v2"},
+		&cli.StringFlag{Name: "audit", Usage: prefix + ": append to `FILE` who joins, who leaves, and how much each one types"},
+		cmdline.History(prefix, share.DefaultHistory),
 	}
 }
 
-// Read reads [Flags] into the options, and checks them. name is the session's.
-func Read(c *cli.Context, name string, o *host.HostOptions) error {
-	o.Name, o.RecordTo, o.AuditTo = name, c.String("record"), c.String("audit")
-	o.History = int(cmdline.SizeOf(c, cmdline.HistoryName))
-	o.Log = cmdline.Logger(c)
-	if o.In == nil {
-		o.Gap = func(err error) { cmdline.Complain(c, err) }
-	}
-	return size(c.String("size"), o)
+// Options describe a shared terminal: the values of [Flags], and what is shared.
+type Options struct {
+	Name    string // of the session; "" for none
+	Size    Size
+	Control bool   // make a second token, whose bearer may type
+	Record  string // a file; "" for none
+	Audit   string // a file; "" for none
+	History int    // bytes of output kept for slow viewers
+	Verbose int    // how often -v is given
+
+	// Command is what runs on the terminal; nil for the user's shell.
+	Command []string
+	// Headless runs the command without a terminal on this side.
+	Headless bool
+	// Stream shares standard input instead of a command.
+	Stream bool
+	// Titles shows in the title of the terminal here who watches.
+	Titles bool
+
+	Environ   []string // of this process
+	SocketDir string   // for the sockets of sessions
 }
 
-// Command checks what is to run on a shared terminal; nothing is the user's shell.
-func Command(cmd []string) ([]string, error) {
-	if !pty.Supported {
-		err := proto.Errorf(proto.Usage, "this mesh shares no command's terminal on Windows: that is experimental")
-		return nil, proto.Hint(err, "build it with go build -tags conpty ./cmd/mesh")
-	}
-	if cmd == nil {
-		return []string{shell()}, nil
-	}
-	return cmd, command.Check(cmd)
+// Size is the value of --size. The zero value is the default.
+type Size struct {
+	set        bool
+	policy     share.SizePolicy
+	cols, rows int // of share.SizeFixed
 }
 
-func shell() string {
-	name, usual := "SHELL", "/bin/sh"
-	if runtime.GOOS == "windows" {
-		name, usual = "COMSPEC", "cmd.exe"
+// Read reads [Flags], and what an environment gives.
+func Read(c *cli.Context) (Options, error) {
+	o := Options{
+		Control: c.Bool("control"), Record: c.String("record"), Audit: c.String("audit"),
+		History: int(cmdline.SizeOf(c, cmdline.HistoryName)), Verbose: c.Count("verbose"), Environ: os.Environ(),
 	}
-	return cmp.Or(os.Getenv(name), usual)
-}
-
-// Headless returns the options of a command that has no terminal but the shared
-// one: its size is that of who types, and our emulator answers it.
-func Headless(cmd []string) (host.HostOptions, error) {
-	cmd, err := Command(cmd)
-	o := host.HostOptions{Command: cmd, Env: child.TerminalEnviron(os.Environ(), host.EmulatedEnv...)}
-	o.Answers, o.Size, o.Cols, o.Rows = true, share.SizeWriter, term.DefaultCols, term.DefaultRows
+	var err error
+	if o.Size, err = parseSize(c.String("size")); err != nil {
+		return o, err
+	}
+	o.SocketDir, err = cmdline.SocketDir()
 	return o, err
 }
 
-// size reads --size.
-func size(text string, o *host.HostOptions) error {
+func parseSize(text string) (Size, error) {
 	switch text {
 	case "":
+		return Size{}, nil
 	case "sharer":
-		o.Size = share.SizeSharer
+		return Size{set: true, policy: share.SizeSharer}, nil
 	case "writer":
-		o.Size = share.SizeWriter
-	default:
-		cols, rows, ok := strings.Cut(text, "x")
-		var errs [2]error
-		o.Cols, errs[0] = strconv.Atoi(cols)
-		o.Rows, errs[1] = strconv.Atoi(rows)
-		if !ok || errors.Join(errs[:]...) != nil || o.Cols < 2 || o.Rows < 1 || o.Cols > proto.MaxTermCols || o.Rows > proto.MaxTermRows {
-			return proto.Hint(proto.Errorf(proto.Usage, "--size: %q is no size", text), "sharer, writer, or COLSxROWS such as 80x24")
-		}
-		o.Size = share.SizeFixed
+		return Size{set: true, policy: share.SizeWriter}, nil
+	}
+	left, right, ok := strings.Cut(text, "x")
+	cols, err1 := strconv.Atoi(left)
+	rows, err2 := strconv.Atoi(right)
+	if !ok || err1 != nil || err2 != nil || cols < 2 || rows < 1 || cols > proto.MaxTermCols || rows > proto.MaxTermRows {
+		return Size{}, proto.Hint(proto.Errorf(proto.Usage, "--size: %q is not a size", text), "sharer, writer, or COLSxROWS, for example 80x24")
+	}
+	return Size{set: true, policy: share.SizeFixed, cols: cols, rows: rows}, nil
+}
+
+// Check returns an error if what the options describe cannot be shared on these
+// streams.
+func (o Options) Check(s cmdline.Streams) error {
+	switch {
+	case o.Stream && (o.Command != nil || o.Headless):
+		return proto.Errorf(proto.Usage, "either standard input or a command can be shared")
+	case o.Stream:
+		return nil
+	case !o.Headless && (!term.IsTerminal(s.In) || !term.IsTerminal(s.Out)):
+		return proto.Hint(proto.Errorf(proto.Usage, "standard input and output are not a terminal"), "--headless shares without one")
+	case !pty.Supported:
+		err := proto.Errorf(proto.Usage, "this mesh cannot share the terminal of a command on Windows, where that is experimental")
+		return proto.Hint(err, "build it with go build -tags conpty ./cmd/mesh")
+	case o.Command != nil:
+		return command.Check(o.Command)
 	}
 	return nil
+}
+
+// host returns the options of the session's host. They must have passed Check.
+func (o Options) host(s cmdline.Streams) host.HostOptions {
+	h := host.HostOptions{RecordTo: o.Record, AuditTo: o.Audit, SocketDir: o.SocketDir}
+	h.Name, h.History, h.Log = o.Name, o.History, cmdline.NewLogger(s.Err, o.Verbose)
+	h.Cols, h.Rows = term.DefaultCols, term.DefaultRows
+	out, _ := s.Out.(*os.File)
+	if !o.Headless && term.IsTerminal(out) {
+		h.Cols, h.Rows = term.Size(out)
+	}
+	switch {
+	case o.Stream:
+		h.Stream, h.Next = s.In, s.Sink().Writer
+	case o.Headless: // nothing but the emulator answers the command's queries
+		h.Env, h.Answers, h.Size = child.TerminalEnviron(o.Environ, host.EmulatedEnv...), true, share.SizeWriter
+	default:
+		h.In, _ = s.In.(*os.File)
+		h.Out, h.Titles, h.Env, h.Term = out, o.Titles, o.Environ, lookup(o.Environ, "TERM")
+	}
+	if h.In == nil {
+		h.Gap = s.Complain
+	}
+	if !o.Stream {
+		h.Command = o.Command
+		if h.Command == nil {
+			h.Command = []string{shell(o.Environ)}
+		}
+	}
+	if o.Size.set {
+		h.Size = o.Size.policy
+	}
+	if o.Size.cols > 0 {
+		h.Cols, h.Rows = o.Size.cols, o.Size.rows
+	}
+	return h
+}
+
+// shell returns the user's shell.
+func shell(environ []string) string {
+	if runtime.GOOS == "windows" {
+		return cmp.Or(lookup(environ, "COMSPEC"), "cmd.exe")
+	}
+	return cmp.Or(lookup(environ, "SHELL"), "/bin/sh")
+}
+
+// lookup returns the value of a variable, "" if it is not set.
+func lookup(environ []string, name string) string {
+	i := slices.IndexFunc(environ, func(v string) bool {
+		n, _, ok := strings.Cut(v, "=")
+		return ok && (n == name || runtime.GOOS == "windows" && strings.EqualFold(n, name))
+	})
+	if i < 0 {
+		return ""
+	}
+	return environ[i][len(name)+1:]
 }

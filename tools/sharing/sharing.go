@@ -1,11 +1,11 @@
-// Package sharing is what the tools that share a terminal have in common.
+// Package sharing serves a shared terminal to viewers, for mesh-tty --share and
+// mesh-listen --tty.
 package sharing
 
 import (
 	"context"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -20,18 +20,16 @@ import (
 	"mesh/tools/node"
 )
 
-// Serve shares what the options say with everybody whom a token or the list of
-// authorised peers lets in, and ends with the command's status. The offer says
-// how many there may be at once, and which tokens are shown.
-func Serve(ctx context.Context, n *node.Node, s cmdline.Streams, o host.HostOptions, offer node.Offer) error {
-	var err error
-	if o.SocketDir, err = socketDir(); err != nil {
-		return err
-	}
-	h, err := host.NewHost(o)
+// Serve shares a terminal with the peers that a token or the list of authorized peers
+// admits. It returns when the command has ended, with an error that has the command's
+// exit status, or when ctx ends. The offer says how many viewers there may be and how
+// they find this node; Serve sets what they may do. o must have passed [Options.Check].
+func Serve(ctx context.Context, n *node.Node, s cmdline.Streams, o Options, offer node.Offer) error {
+	h, err := host.NewHost(o.host(s))
 	if err != nil {
 		return err
 	}
+	offer.Tokens = tokens(o.Control)
 	err = serve(ctx, n, h, offer)
 	cerr := h.Close()
 	if err == nil {
@@ -43,9 +41,9 @@ func Serve(ctx context.Context, n *node.Node, s cmdline.Streams, o host.HostOpti
 	return err
 }
 
-// Tokens are the tokens of a session: one for viewers, and with control one more for
-// viewers that may type.
-func Tokens(control bool) []node.TokenOffer {
+// tokens returns the tokens of a session: one for viewers, and with control another
+// one for viewers that may type.
+func tokens(control bool) []node.TokenOffer {
 	view := node.TokenOffer{Caps: proto.CapTTYView}
 	if !control {
 		return []node.TokenOffer{view}
@@ -62,67 +60,53 @@ func serve(ctx context.Context, n *node.Node, h *host.Host, offer node.Offer) er
 		return err
 	}
 	defer w.Stop()
-	exit, err := h.Run(ctx, func(ctx context.Context) { viewers(ctx, n, w, h.Session) })
+	exit, err := h.Run(ctx, func(ctx context.Context) { acceptViewers(ctx, n, w, h.Session) })
 	if err == nil && exit.Code != 0 {
 		return cmdline.Silent(proto.Errorf(proto.Code(exit.Code), "the command ended with status %d", exit.Code))
 	}
 	return err
 }
 
-// viewers lets viewers in until ctx ends. Then the links of those who have seen
-// the end get the time for an orderly close.
-func viewers(ctx context.Context, n *node.Node, w *node.Waiter, s *share.Session) {
-	links, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+// acceptViewers serves viewers until ctx ends. Their links then have
+// [proto.CloseTimeout] for an orderly close.
+func acceptViewers(ctx context.Context, n *node.Node, w *node.Waiter, s *share.Session) {
+	links, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	context.AfterFunc(ctx, func() {
-		time.AfterFunc(proto.CloseTimeout, func() { cut(context.Cause(ctx)) })
+		time.AfterFunc(proto.CloseTimeout, func() { cancel(context.Cause(ctx)) })
 	})
 	for {
 		l, err := w.Accept(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
-				n.Log.Warn("no more viewers are let in", "err", err)
+				n.Log.Warn("no more viewers are accepted", "err", err)
 			}
 			return
 		}
 		wg.Go(func() {
-			if err := view(links, n, l, s); err != nil {
-				n.Log.Info("viewer is gone", "peer", l.Peer, "addr", l.Addr(), "err", err)
+			if err := serveViewer(links, n, l, s); err != nil {
+				n.Log.Info("viewer disconnected", "peer", l.Peer, "addr", l.Addr(), "err", err)
 			}
 		})
 	}
 }
 
-func view(ctx context.Context, n *node.Node, l *link.Link, s *share.Session) error {
-	who := share.Visitor{ID: l.Peer.String(), Name: n.Book.NameOf(l.Peer), Addr: l.Addr().String(), Caps: l.Granted}
+func serveViewer(ctx context.Context, n *node.Node, l *link.Link, s *share.Session) error {
+	viewer := share.Visitor{ID: l.Peer.String(), Name: n.Book.NameOf(l.Peer), Addr: l.Addr().String(), Caps: l.Granted}
 	return n.Dialogue(ctx, l, nil, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
-		return s.Serve(ctx, from, to, who)
+		return s.Serve(ctx, from, to, viewer)
 	})
 }
 
-// Sockets returns the paths of the sockets of this user's sessions that run.
-func Sockets() []string {
-	dir, err := socketDir()
-	if err != nil {
-		return nil
-	}
+// Sockets returns the paths of the sockets in dir whose sessions still run.
+func Sockets(dir string) []string {
 	names, _ := filepath.Glob(filepath.Join(dir, host.SocketPrefix+"*")) // fails for a bad pattern only
 	return slices.DeleteFunc(names, func(name string) bool {
 		conn, err := net.Dial("unix", name)
 		if err == nil {
 			_ = conn.Close()
 		}
-		return err != nil // left by one that was killed
+		return err != nil // the session was killed
 	})
-}
-
-// socketDir is where the sockets of sessions are: in the folder that is this
-// login's alone, if there is one, else with the node's state.
-func socketDir() (string, error) {
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && os.Getenv("MESH_HOME") == "" {
-		return filepath.Join(dir, "mesh"), nil
-	}
-	home, err := cmdline.Home()
-	return filepath.Join(home, "tty"), err
 }

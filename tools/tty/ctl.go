@@ -1,7 +1,9 @@
 package tty
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -15,78 +17,102 @@ import (
 	"mesh/tools/sharing"
 )
 
-// requests lists what a session can be asked, and what it is asked about.
+// requests lists the requests to a session, and their operands.
 var requests = []struct {
-	name, about, usage string
-	least, most        int // operands
+	name, operand, usage string
+	least, most          int // operands
 }{
 	{"list", "", "print a line for each viewer", 0, 0},
 	{"grant", "VIEWER", "let a viewer type", 1, 1},
-	{"revoke", "[VIEWER]", "let a viewer, or all of them, no longer type", 0, 1},
-	{"kick", "VIEWER", "send a viewer away", 1, 1},
-	{"pause", "", "show viewers nothing new", 0, 0},
-	{"resume", "", "show viewers what there is again", 0, 0},
+	{"revoke", "[VIEWER]", "take the right to type from a viewer, or from all", 0, 1},
+	{"kick", "VIEWER", "disconnect a viewer, and refuse its node from now on", 1, 1},
+	{"pause", "", "show viewers no new output", 0, 0},
+	{"resume", "", "show viewers the output again", 0, 0},
 	{"mark", "[TEXT]", "put a mark into the recording", 0, 1},
 }
 
-// ctlCommand is what a shared session is told from inside.
+// ctlCommand is mesh-tty ctl, for use inside a shared terminal.
 func ctlCommand() *cli.Command {
 	ctl := &cli.Command{
 		Name:      "ctl",
-		Usage:     "tell the session that this shell is shared in what to do",
+		Usage:     "control the session that shares this shell",
 		ArgsUsage: "REQUEST",
 	}
 	for _, r := range requests {
 		ctl.Subcommands = append(ctl.Subcommands, &cli.Command{
-			Name: r.name, Usage: r.usage, ArgsUsage: r.about,
+			Name: r.name, Usage: r.usage, ArgsUsage: r.operand,
 			Action: func(c *cli.Context) error {
-				operands, err := cmdline.Args(c, r.least, r.most)
+				o, err := readControl(c, r.name, r.least, r.most)
 				if err != nil {
 					return err
 				}
-				return ask(c, r.name, operands)
+				return control(c.Context, o, cmdline.StreamsOf(c))
 			},
 		})
 	}
 	return ctl
 }
 
-// ask asks the session that this shell is shared in.
-func ask(c *cli.Context, do string, operands []string) error {
-	socket := os.Getenv(host.EnvSocket)
-	if socket == "" {
-		return proto.Hint(proto.Errorf(proto.Usage, "this shell is not shared"), outside())
+// controlOptions are a request, and the socket of the session that gets it.
+type controlOptions struct {
+	socket  string // "": this shell is not shared
+	request share.Request
+	dir     string // with the sockets of this user's sessions
+}
+
+func readControl(c *cli.Context, name string, least, most int) (controlOptions, error) {
+	o := controlOptions{socket: os.Getenv(host.EnvSocket), request: share.Request{Do: name}}
+	operands, err := cmdline.Args(c, least, most)
+	if err != nil {
+		return o, err
 	}
-	r := share.Request{Do: do}
 	switch {
 	case len(operands) == 0:
-	case do == "mark":
-		r.Text = operands[0]
+	case name == "mark":
+		o.request.Text = operands[0]
 	default:
-		r.Who = operands[0]
+		o.request.Who = operands[0]
 	}
-	reply, err := share.Ask(c.Context, socket, r)
-	if r.Who != "" && proto.CodeOf(err) == proto.Usage {
-		return proto.Hint(err, "a viewer is its number, or its name with the key behind it, as mesh-tty ctl list has them")
+	if o.socket == "" {
+		o.dir, _ = cmdline.SocketDir() // for a hint only
 	}
-	if err != nil || do != "list" {
+	return o, nil
+}
+
+// control sends the request and prints the reply.
+func control(ctx context.Context, o controlOptions, s cmdline.Streams) error {
+	if o.socket == "" {
+		return proto.Hint(proto.Errorf(proto.Usage, "this shell is not shared"), outsideHint(o.dir))
+	}
+	reply, err := share.Ask(ctx, o.socket, o.request)
+	if o.request.Who != "" && proto.CodeOf(err) == proto.Usage {
+		return proto.Hint(err, "VIEWER is the number or the name that mesh-tty ctl list prints")
+	}
+	if err != nil || o.request.Do != "list" {
 		return err
 	}
-	return printViewers(c, reply.Viewers)
-}
-
-// outside says what to do outside of a session: the user's own ones can be named.
-func outside() string {
-	if names := sharing.Sockets(); len(names) > 0 {
-		return fmt.Sprintf("mesh-tty ctl is for inside of mesh-tty --share, or for %s=%s", host.EnvSocket, proto.EscapeText(strings.Join(names, " or ")))
+	if _, err := io.WriteString(s.Out, viewerLines(reply.Viewers, time.Now())); err != nil {
+		return fmt.Errorf("write to standard output: %w", cmdline.WriteError(err))
 	}
-	return "mesh-tty ctl is for inside of mesh-tty --share"
+	return nil
 }
 
-// printViewers writes a line for each viewer: number, name, rights, mode, address,
-// how long it is here, how much it typed, how far it is behind, the size of its
-// terminal, and whether it asks for the right to type.
-func printViewers(c *cli.Context, viewers []share.Info) error {
+// outsideHint says where ctl works. It names the sessions that run.
+func outsideHint(dir string) string {
+	hint := "mesh-tty ctl works inside of mesh-tty --share"
+	if dir == "" {
+		return hint
+	}
+	if names := sharing.Sockets(dir); len(names) > 0 {
+		hint += fmt.Sprintf(", or with %s=%s", host.EnvSocket, proto.EscapeText(strings.Join(names, " or ")))
+	}
+	return hint
+}
+
+// viewerLines returns a line for each viewer: number, name, rights, mode, address, the
+// time since it joined, the bytes that it typed, the bytes that it is behind, the size
+// of its terminal, and whether it asks for the right to type.
+func viewerLines(viewers []share.Info, now time.Time) string {
 	var b strings.Builder
 	for _, v := range viewers {
 		size, asks := "-", "-"
@@ -97,10 +123,7 @@ func printViewers(c *cli.Context, viewers []share.Info) error {
 			asks = "asks"
 		}
 		fmt.Fprintf(&b, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", v.Number, v.Name, v.Rights, v.Mode, v.Addr,
-			time.Since(v.Joined).Round(time.Second), v.Typed, v.Behind, size, asks)
+			now.Sub(v.Joined).Round(time.Second), v.Typed, v.Behind, size, asks)
 	}
-	if _, err := c.App.Writer.Write([]byte(b.String())); err != nil {
-		return fmt.Errorf("write to standard output: %w", cmdline.WriteError(err))
-	}
-	return nil
+	return b.String()
 }

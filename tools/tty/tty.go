@@ -1,56 +1,81 @@
-// Package tty is mesh-tty: a terminal that many can watch live, and some may type
-// into. It shares one, or views one that a peer shares.
+// Package tty is mesh-tty. It shares a terminal that many peers can watch live, and
+// some may type into, or it views a terminal that a peer shares.
 package tty
 
 import (
+	"context"
+
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
 	"mesh/tools/cmdline"
-	"mesh/tools/nodeflags"
 )
 
 // Command returns the tool.
 func Command() *cli.Command {
 	flags := []cli.Flag{
-		&cli.BoolFlag{Name: "share", Usage: "share a terminal, instead of viewing one", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "share", Usage: "share a terminal instead of viewing one", DisableDefaultText: true},
 		&cli.StringFlag{Name: "name", Usage: "call the session, or the viewer, `NAME`"},
 	}
 	flags = append(append(flags, shareFlags()...), viewFlags()...)
-	quiet := &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "leave the terminal's title alone", DisableDefaultText: true}
+	quiet := &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "leave the title of the terminal alone", DisableDefaultText: true}
 	return &cli.Command{
 		Name:        "tty",
 		Usage:       "share a terminal, or view one",
 		ArgsUsage:   "[PEER] | --share [-] [-- CMD…]",
 		Flags:       append(flags, cmdline.Via(), cmdline.ResumeFor(), cmdline.Deadline(), cmdline.Events(), quiet, cmdline.Verbose()),
 		Subcommands: []*cli.Command{ctlCommand()},
-		Action:      run,
+		Action: func(c *cli.Context) error {
+			o, err := readOptions(c)
+			if err != nil {
+				return err
+			}
+			return run(c.Context, o, cmdline.StreamsOf(c))
+		},
 	}
 }
 
-func run(c *cli.Context) error {
+// options are the flags and arguments of mesh-tty: one of the two is set.
+type options struct {
+	share *shareOptions
+	view  *viewOptions
+}
+
+func readOptions(c *cli.Context) (options, error) {
 	args, cmd, err := cmdline.SplitCommand(c, 0, 1)
 	if err != nil {
-		return err
+		return options{}, err
 	}
-	others, goes := shareFlags(), "with"
 	if c.Bool("share") {
-		others, goes = viewFlags(), "without"
-	}
-	for _, f := range others {
-		if cmdline.Given(c, f.Names()[0]) {
-			return proto.Errorf(proto.Usage, "--%s goes %s --share", f.Names()[0], goes)
+		if err := refuseGiven(c, viewFlags(), "cannot be combined with --share"); err != nil {
+			return options{}, err
 		}
+		o, err := readShare(c, args, cmd)
+		return options{share: &o}, err
 	}
-	if c.Bool("share") {
-		return shared(c, args, cmd)
+	if err := refuseGiven(c, shareFlags(), "goes with --share"); err != nil {
+		return options{}, err
 	}
 	if cmd != nil {
-		return proto.Hint(proto.Errorf(proto.Usage, "a command goes with --share"), "mesh-tty --share -- CMD…")
+		return options{}, proto.Hint(proto.Errorf(proto.Usage, "a command goes with --share"), "mesh-tty --share -- CMD…")
 	}
-	n, err := nodeflags.Read(c).ForTerminal().Open(cmdline.StreamsOf(c))
-	if err != nil {
-		return err
+	o, err := readView(c, args)
+	return options{view: &o}, err
+}
+
+// refuseGiven returns an error if one of the flags is on the command line.
+func refuseGiven(c *cli.Context, flags []cli.Flag, why string) error {
+	for _, f := range flags {
+		if name := f.Names()[0]; cmdline.Given(c, name) {
+			return proto.Errorf(proto.Usage, "--%s %s", name, why)
+		}
 	}
-	return n.Close(viewed(c, n, args))
+	return nil
+}
+
+func run(ctx context.Context, o options, s cmdline.Streams) error {
+	if o.share != nil {
+		return runShare(ctx, *o.share, s)
+	}
+	return runView(ctx, *o.view, s)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -16,107 +17,143 @@ import (
 	"mesh/proto/wire"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
+	"mesh/tools/nodeflags"
 )
 
-// forms are the flags that choose a form.
+// forms are the forms that a flag selects.
 var forms = []view.Form{view.Raw, view.Plain, view.Cast, view.JSON, view.Once}
 
+// viewFlags are the flags that exclude --share.
 func viewFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: string(view.Raw), Usage: "view: write the output as it is, also to a terminal (less what is dangerous there)", DisableDefaultText: true},
+		&cli.BoolFlag{Name: string(view.Raw), Usage: "view: write the output as it is; to a terminal, without dangerous sequences", DisableDefaultText: true},
 		&cli.BoolFlag{Name: string(view.Plain), Usage: "view: write the output as lines of text", DisableDefaultText: true},
 		&cli.BoolFlag{Name: string(view.Cast), Usage: "view: write a recording, as asciicast v2", DisableDefaultText: true},
 		&cli.BoolFlag{Name: string(view.JSON), Usage: "view: write a JSON object for each event", DisableDefaultText: true},
 		&cli.BoolFlag{Name: string(view.Once), Usage: "view: write the screen as text, and end", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "input", Usage: "view: type what comes on standard input, which is no terminal, and end with it", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "read-only", Usage: "view: type nothing, even where it is allowed", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "backlog", Usage: "view: begin with all output that the sharer still has (not on the screen)", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "input", Usage: "view: type the bytes of standard input, and end at its end", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "read-only", Usage: "view: type nothing, even if it is allowed", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "backlog", Usage: "view: begin with all output that the sharer still has; not for the screen", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "strict", Usage: "view: fail (12) if output was missed", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "exit-status", Usage: "view: end with the status of the shared command", DisableDefaultText: true},
-		&cli.StringFlag{Name: "escape", Aliases: []string{"e"}, Value: "~", Usage: "view: `CHAR` begins a command after a newline, none for no commands"},
+		&cli.StringFlag{Name: "escape", Aliases: []string{"e"}, Value: "~", Usage: "view: `CHAR` after a newline begins a command; none: no commands"},
 		cmdline.Wait(),
 	}
 }
 
-func viewed(c *cli.Context, n *node.Node, args []string) error {
-	o, err := viewOptions(c)
+// viewOptions say which terminal to view, and how.
+type viewOptions struct {
+	node nodeflags.Options
+	peer node.PeerText
+	wait time.Duration
+
+	form       view.Form // "": the screen on a terminal, else raw bytes
+	name       string    // of the viewer
+	input      bool      // type standard input, even if it is not a terminal
+	readOnly   bool
+	backlog    bool
+	strict     bool
+	exitStatus bool // end with the status of the shared command
+	titles     bool // set the title of the terminal
+	escape     byte // 0 for none
+
+	term    string // TERM of the environment
+	session string // the session that this process runs in
+}
+
+func readView(c *cli.Context, args []string) (viewOptions, error) {
+	o := viewOptions{
+		node: nodeflags.Read(c).ForTerminal(), peer: node.PeerOf(args, os.Getenv(node.EnvPeer)), wait: c.Duration("wait"),
+		name: c.String("name"), input: c.Bool("input"), readOnly: c.Bool("read-only"), backlog: c.Bool("backlog"),
+		strict: c.Bool("strict"), exitStatus: c.Bool("exit-status"), titles: !c.Bool("quiet"),
+		term: os.Getenv("TERM"), session: os.Getenv(host.EnvSession),
+	}
+	for _, f := range forms {
+		if c.Bool(string(f)) {
+			if o.form != "" {
+				return o, proto.Errorf(proto.Usage, "either --%s or --%s", o.form, f)
+			}
+			o.form = f
+		}
+	}
+	switch e := c.String("escape"); {
+	case len(e) == 1 && e[0] > ' ' && e[0] < 0x7f:
+		o.escape = e[0]
+	case e != "none":
+		return o, proto.Errorf(proto.Usage, "--escape takes one ASCII character, or none")
+	}
+	if o.input && o.readOnly {
+		return o, proto.Errorf(proto.Usage, "either --input or --read-only")
+	}
+	return o, nil
+}
+
+// streams returns the options of the view on these streams.
+func (o viewOptions) streams(s cmdline.Streams) view.Options {
+	v := view.Options{
+		Form: o.form, Out: s.Out, ReadOnly: o.readOnly, Name: o.name, History: o.backlog, Strict: o.strict,
+		Escape: o.escape, Term: o.term, Session: o.session,
+		Notice: func(text string) { fmt.Fprintf(s.Err, "%s: %s\n", s.Name, text) },
+	}
+	terminal := term.IsTerminal(s.Out)
+	switch {
+	case v.Form == "" && terminal:
+		v.Form = view.Screen
+	case v.Form == "":
+		v.Form = view.Raw
+	}
+	if !terminal || v.Form != view.Screen && v.Form != view.Raw {
+		v.Out = s.Sink().Writer
+	}
+	if o.input || v.Form == view.Screen && term.IsTerminal(s.In) {
+		v.In, _ = s.In.(*os.File)
+	}
+	return v
+}
+
+// runView views until the shared command ends, the viewer leaves or ctx ends.
+func runView(ctx context.Context, o viewOptions, s cmdline.Streams) error {
+	n, err := o.node.Open(s)
 	if err != nil {
 		return err
 	}
-	peer, err := n.Peer(c.Context, node.PeerOf(args, os.Getenv(node.EnvPeer)))
-	if err != nil {
-		return err
+	end, err := viewPeer(ctx, n, o, o.streams(s))
+	if err == nil && o.exitStatus && end.Code != 0 {
+		err = cmdline.Silent(proto.Errorf(proto.Code(end.Code), "the shared command ended with status %d", end.Code))
 	}
-	l, err := n.Dial(c.Context, peer, node.Request{
-		Want: proto.CapTTYView | proto.CapTTYControl, Need: proto.CapTTYView, Kind: wire.KindTTY, Wait: c.Duration("wait"),
+	return n.Close(err)
+}
+
+func viewPeer(ctx context.Context, n *node.Node, o viewOptions, v view.Options) (end view.End, err error) {
+	peer, err := n.Peer(ctx, o.peer)
+	if err != nil {
+		return end, err
+	}
+	l, err := n.Dial(ctx, peer, node.Request{
+		Want: proto.CapTTYView | proto.CapTTYControl, Need: proto.CapTTYView, Kind: wire.KindTTY, Wait: o.wait,
 	})
 	if err != nil {
-		return err
+		return end, err
 	}
 	var broken func(bool)
-	o.Broken, broken = n.Outages(l)
-	if !c.Bool("quiet") {
-		o.Peer = n.Party(l).Label()
+	v.Broken, broken = n.Outages(l)
+	if o.titles {
+		v.Peer = n.Party(l).Label()
 	}
-	var end view.End
-	ctx, cancel := context.WithCancelCause(c.Context)
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	err = n.Dialogue(ctx, l, broken, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) (err error) {
-		end, err = view.Run(ctx, from, to, o)
+		end, err = view.Run(ctx, from, to, v)
 		if errors.Is(err, view.ErrLeft) {
-			cancel(err) // does not wait for the link to come back
+			cancel(err) // do not wait for a broken link to resume
 		}
 		return err
 	})
 	switch {
 	case errors.Is(err, view.ErrLeft):
-		err = nil
+		return end, nil
 	case proto.CodeOf(err) == proto.Declined && !errors.Is(err, view.ErrInside):
-		err = proto.Hint(err, "the sharer has sent this node away, for as long as the session lasts")
+		return end, proto.Hint(err, "the sharer has disconnected this node; it is refused until the session ends")
 	}
-	if err == nil && c.Bool("exit-status") && end.Code != 0 {
-		err = cmdline.Silent(proto.Errorf(proto.Code(end.Code), "the shared command ended with status %d", end.Code))
-	}
-	return err
-}
-
-// viewOptions reads the flags.
-func viewOptions(c *cli.Context) (view.Options, error) {
-	in, _ := c.App.Reader.(*os.File)
-	terminal := term.IsTerminal(c.App.Writer)
-	o := view.Options{
-		Out: c.App.Writer, ReadOnly: c.Bool("read-only"), Name: c.String("name"), History: c.Bool("backlog"), Strict: c.Bool("strict"),
-		Session: os.Getenv(host.EnvSession), Term: os.Getenv("TERM"),
-		Notice: func(text string) { fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", cmdline.Name(c), text) },
-	}
-	for _, f := range forms {
-		if c.Bool(string(f)) {
-			if o.Form != "" {
-				return o, proto.Errorf(proto.Usage, "either --%s or --%s", o.Form, f)
-			}
-			o.Form = f
-		}
-	}
-	switch {
-	case o.Form == "" && terminal:
-		o.Form = view.Screen
-	case o.Form == "":
-		o.Form = view.Raw
-	}
-	if !terminal || o.Form != view.Screen && o.Form != view.Raw {
-		o.Out = cmdline.StreamsOf(c).Sink().Writer
-	}
-	switch e := c.String("escape"); {
-	case len(e) == 1 && e[0] > ' ' && e[0] < 0x7f:
-		o.Escape = e[0]
-	case e != "none":
-		return o, proto.Errorf(proto.Usage, "--escape takes one ASCII character, or none")
-	}
-	switch typed := term.IsTerminal(in); {
-	case c.Bool("input") && o.ReadOnly:
-		return o, proto.Errorf(proto.Usage, "either --input or --read-only")
-	case c.Bool("input") || typed && o.Form == view.Screen:
-		o.In = in
-	}
-	return o, nil
+	return end, err
 }
