@@ -1,0 +1,205 @@
+package handshake
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/rand"
+
+	"mesh/proto"
+	"mesh/proto/identity"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// Guard answers a listener's questions about credentials, as [token.Registry]
+// does.
+type Guard interface {
+	// Find returns what is known about a credential that dialer has named but not
+	// yet proven to have. See [token.Registry.Find].
+	Find(h *wire.Hello, dialer identity.ID) (token.Admission, error)
+	// AccessRevoked reports whether a dialer that was admitted must be
+	// disconnected. See [token.Registry.AccessRevoked].
+	AccessRevoked(dialer identity.ID, id *token.ID, granted proto.Caps) bool
+}
+
+// Listener is the listener's side of any number of handshakes. Its fields are set
+// before the first one and its functions may be called from several goroutines.
+type Listener struct {
+	Guard Guard
+	// Offer is the set of capabilities that can be granted.
+	Offer proto.Caps
+	// Takes reports whether a kind of transfer is accepted. If it is nil, pipes
+	// are, and nothing else.
+	Takes func(kind string) bool
+	// Resume returns the admission to a transfer that dialer wants to resume or to
+	// open another flow for, or an error with code [proto.Denied].
+	Resume func(transfer []byte, dialer identity.ID) (token.Admission, error)
+	// Window is the window that the listener announces, in bytes.
+	Window int64
+	// Reserve takes a place for the dialer and reports false if there is none. It is
+	// called after the proof is verified, so that an unauthenticated peer can't
+	// tell. The receiver of the verdict gives the place back with Release.
+	Reserve func(dialer identity.ID) bool
+	Release func(dialer identity.ID)
+}
+
+// Verdict is a listener's answer to one P2P_HELLO.
+type Verdict struct {
+	// Answer is the message to send.
+	Answer wire.Message
+	// Err is nil for P2P_OK. Else it says why the dialer is refused, and its code
+	// is the one to close with. It is for the listener's own log: it may say more
+	// than the peer may learn.
+	Err error
+
+	// The rest is set for P2P_OK only.
+	Granted  proto.Caps
+	Kind     string
+	Window   int64 // the dialer's
+	Transfer wire.TransferID
+	Token    *token.ID // nil for an authorised key
+	// Secret resumes a transfer that begins here; nil if the transfer began on an
+	// earlier link.
+	Secret []byte
+	// Flow reports that the link is a further flow of a transfer that has a link.
+	Flow bool
+}
+
+// Answer checks the body of a P2P_HELLO and returns the answer to send.
+func (l *Listener) Answer(b Binding, body []byte) Verdict {
+	v, err := l.check(b, body)
+	if err == nil {
+		return v
+	}
+	class := wire.ClassDenied
+	switch proto.CodeOf(err) {
+	case proto.Busy:
+		class = wire.ClassBusy
+	case proto.Capability:
+		class = wire.ClassCapability
+	case proto.Version:
+		class = wire.ClassVersion
+	case proto.Declined:
+		class = wire.ClassKind
+	case proto.Denied, proto.Protocol:
+	default: // a local failure: a file of the registry that can't be read
+		err = proto.Errorf(proto.Denied, "%w", err)
+	}
+	return Verdict{Answer: &wire.Deny{Class: class}, Err: err}
+}
+
+// check makes the checks in the order of mesh-protocol(7). Up to the proof they
+// tell the peer nothing about the credential; after it they go from those that
+// can never succeed to those that may succeed later.
+func (l *Listener) check(b Binding, body []byte) (Verdict, error) {
+	var h wire.Hello
+	if err := wire.ParseBody(body, &h); err != nil {
+		return Verdict{}, err
+	}
+	if h.Version != proto.HelloVersion {
+		return Verdict{}, proto.Errorf(proto.Version, "the peer speaks version %d, this listener %d", h.Version, proto.HelloVersion)
+	}
+	found, err := l.verify(b, &h)
+	if err != nil {
+		return Verdict{}, err
+	}
+	var v Verdict
+	switch h.Method {
+	case wire.MethodResume, wire.MethodFlow:
+		v, err = l.accept(b, found, found.Caps, body, wire.TransferID(h.Token))
+		v.Flow = h.Method == wire.MethodFlow
+	default:
+		v, err = l.begin(b, found, &h, body)
+	}
+	v.Window, v.Kind = h.Window, kindOf(&h)
+	return v, err
+}
+
+func kindOf(h *wire.Hello) string { return cmp.Or(h.Kind, wire.KindPipe) }
+
+// verify finds the credential of a P2P_HELLO and verifies the proof.
+func (l *Listener) verify(b Binding, h *wire.Hello) (token.Admission, error) {
+	var found token.Admission
+	var err error
+	switch h.Method {
+	case wire.MethodResume, wire.MethodFlow:
+		found, err = l.Resume(h.Token, b.Dialer)
+	default:
+		found, err = l.Guard.Find(h, b.Dialer)
+	}
+	if err != nil {
+		return found, err
+	}
+	proof, err := b.helloProof(found.Secret, *h)
+	if err != nil {
+		return found, err
+	}
+	if !hmac.Equal(proof, h.Proof) {
+		return found, proto.Errorf(proto.Denied, "wrong proof")
+	}
+	return found, nil
+}
+
+// begin admits an authenticated dialer whose transfer begins here.
+func (l *Listener) begin(b Binding, found token.Admission, h *wire.Hello, body []byte) (Verdict, error) {
+	want, err := proto.ParseCaps(h.Want)
+	if err != nil {
+		return Verdict{}, err
+	}
+	granted := want & found.Caps & l.Offer
+	if granted == 0 {
+		return Verdict{}, proto.Errorf(proto.Capability, "the peer wants %s and may %s; %s is offered", want, found.Caps, l.Offer)
+	}
+	if kind := kindOf(h); !l.accepts(kind) {
+		return Verdict{}, proto.Errorf(proto.Declined, "transfers of kind %s are not accepted", kind)
+	}
+	if found.Claim != nil { // before the place: a peer that can never get in must not be told to try again
+		if err := found.Claim(); err != nil {
+			return Verdict{}, err
+		}
+	}
+	if !l.Reserve(b.Dialer) {
+		return Verdict{}, proto.Errorf(proto.Busy, "no place for another peer")
+	}
+	v, err := l.acceptFirst(b, found, granted, body)
+	if err != nil {
+		l.Release(b.Dialer)
+		return Verdict{}, err
+	}
+	return v, nil
+}
+
+// acceptFirst makes the P2P_OK of a transfer's first link.
+func (l *Listener) acceptFirst(b Binding, found token.Admission, granted proto.Caps, hello []byte) (Verdict, error) {
+	transfer, err := b.Transfer(found.Secret)
+	if err != nil {
+		return Verdict{}, err
+	}
+	v, err := l.accept(b, found, granted, hello, transfer)
+	if err != nil {
+		return Verdict{}, err
+	}
+	v.Secret, err = b.ResumeSecret(found.Secret)
+	return v, err
+}
+
+func (l *Listener) accepts(kind string) bool {
+	if l.Takes == nil {
+		return kind == wire.KindPipe
+	}
+	return l.Takes(kind)
+}
+
+// accept makes the P2P_OK.
+func (l *Listener) accept(b Binding, found token.Admission, granted proto.Caps, hello []byte, transfer wire.TransferID) (Verdict, error) {
+	ok := wire.OKMessage{Granted: granted.String(), Window: l.Window, Transfer: transfer, Nonce: make([]byte, proto.NonceBytes)}
+	if _, err := rand.Read(ok.Nonce); err != nil {
+		return Verdict{}, err
+	}
+	var err error
+	ok.Proof, err = b.okProof(found.Secret, hello, ok)
+	if err != nil {
+		return Verdict{}, err
+	}
+	return Verdict{Answer: &ok, Granted: granted, Transfer: ok.Transfer, Token: found.Token}, nil
+}
