@@ -6,8 +6,8 @@ import (
 	"mesh/proto"
 )
 
-// AppendChunkPrefix appends all of a FILE_CHUNK frame but its data, of which
-// there are n bytes, 1 to [proto.MaxChunkBytes], at the given offset.
+// AppendChunkPrefix appends a FILE_CHUNK frame without its data, which has n bytes,
+// 1 to [proto.MaxChunkBytes], at the given offset of the transfer.
 func AppendChunkPrefix(dst []byte, offset int64, n int) []byte {
 	if offset < 0 || n < 1 || n > proto.MaxChunkBytes {
 		panic("wire: internal error: chunk out of range")
@@ -16,10 +16,10 @@ func AppendChunkPrefix(dst []byte, offset int64, n int) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(offset))
 }
 
-// ParseChunkOffset reads the offset of a FILE_CHUNK whose body has bodyBytes in
-// all, from the body's first [proto.ChunkHeaderBytes], and returns it with the
-// number of data bytes that follow. A chunk without data, or that ends beyond
-// [proto.MaxTransferBytes], is an error.
+// ParseChunkOffset parses the first [proto.ChunkHeaderBytes] of the body of a
+// FILE_CHUNK, which has bodyBytes in all. It returns the offset and the number of
+// data bytes that follow. A chunk without data, and one that ends beyond
+// [proto.MaxTransferBytes], are errors.
 func ParseChunkOffset(b []byte, bodyBytes int) (offset int64, n int, err error) {
 	n = bodyBytes - proto.ChunkHeaderBytes
 	if len(b) != proto.ChunkHeaderBytes || n < 1 || n > proto.MaxChunkBytes {

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// appendTo appends what [json] would, but many times faster: there is one for each
-// file. It reports false, and has appended nothing, for an entry that it is not
-// made for.
-func (m *Entry) appendTo(b *bytes.Buffer) bool {
+// appendFast appends the same bytes as package json, but many times faster, which
+// matters since every file has an entry. If m has a symbolic link's target, or a
+// path that needs escapes, it appends nothing and reports false.
+func (m *Entry) appendFast(b *bytes.Buffer) bool {
 	if !isPlain(m.Path) || m.Target != "" {
 		return false
 	}
@@ -36,8 +36,9 @@ func (m *Entry) appendTo(b *bytes.Buffer) bool {
 	return true
 }
 
-// parse takes what appendTo has appended; of anything else it may make anything.
-func (m *Entry) parse(body string) {
+// parseFast parses what appendFast writes. For other input the result is
+// unspecified: the caller encodes the entry again and compares.
+func (m *Entry) parseFast(body string) {
 	has := func(prefix string) bool {
 		rest, ok := strings.CutPrefix(body, prefix)
 		if ok {
@@ -73,7 +74,7 @@ func (m *Entry) parse(body string) {
 	m.Now = has(`,"now":true`)
 }
 
-// isPlain reports whether JSON has s as it is.
+// isPlain reports whether s is the same in JSON, without escapes.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' || s[i] == '"' || s[i] == '\\' {

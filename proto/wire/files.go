@@ -8,8 +8,8 @@ import (
 	"mesh/proto"
 )
 
-// The frames of a transfer of files, which are the bytes of its two pipes. See
-// "Files" in package proto for who sends which and when.
+// The frames of a transfer of files, which are the bytes of its two transfers. See
+// "Files" in package proto for their order.
 const (
 	TypeEntry   Type = 0x20
 	TypeFrom    Type = 0x21
@@ -28,26 +28,26 @@ const (
 	EntrySymlink = "symlink"
 )
 
-// Entry is FILES_ENTRY: a file, folder or symbolic link that there is.
+// Entry is FILES_ENTRY: the sender announces a file, folder or symbolic link.
 type Entry struct {
 	ID int64 `json:"id"` // 1, 2, 3 …
-	// Path is relative, with slashes. Whether it is one that may be written is for
-	// the receiver to say, whatever it is.
+	// Path is relative, with slashes. It is not checked here: the receiver decides
+	// whether it may be written.
 	Path string `json:"path"`
 	Kind string `json:"kind"`
 	Size int64  `json:"size,omitempty"` // of a file
 	Mode int    `json:"mode,omitempty"` // permissions: 0 to 0777
 	// Mtime is nanoseconds since 1970.
 	Mtime int64 `json:"mtime,omitempty"`
-	// Digest is there for a file of at most [proto.SmallFileBytes].
+	// Digest is set for a file of at most [proto.SmallFileBytes], and only then.
 	Digest *Digest `json:"blake3,omitempty"`
 	Target string  `json:"target,omitempty"` // of a symbolic link
-	// Now says that this entry waits for no FILES_ANSWER: what a file holds
-	// follows at once.
+	// Now means that the sender does not wait for a FILES_ANSWER: the data of a
+	// file follows at once.
 	Now bool `json:"now,omitempty"`
 }
 
-// Small reports whether the entry is a file that comes in one piece.
+// Small reports whether the entry is a file whose data is sent in one frame.
 func (m *Entry) Small() bool { return m.Kind == EntryFile && m.Size <= proto.SmallFileBytes }
 
 // From is FILES_FROM: the data of a file begins, at an offset.
@@ -61,47 +61,48 @@ type End struct {
 	ID int64 `json:"id"`
 	// Digest is that of the whole file.
 	Digest *Digest `json:"blake3,omitempty"`
-	// Code says why there is no more of it, and that it is worth nothing.
+	// Code says why the file can't be sent. Its data so far is worthless then.
 	Code proto.Code `json:"code,omitempty"`
 }
 
 // Total is FILES_TOTAL, the sender's last frame.
 type Total struct {
-	Entries int64 `json:"entries"` // that were announced
-	// Failed counts what could not be sent, announced or not; Code is why the
-	// first of it could not.
+	Entries int64 `json:"entries"` // how many were announced
+	// Failed is how many entries could not be sent, announced or not; Code is the
+	// reason for the first.
 	Failed int64      `json:"failed,omitempty"`
 	Code   proto.Code `json:"code,omitempty"`
 }
 
-// Answer is FILES_ANSWER to an [Entry] that waits for one.
+// Answer is FILES_ANSWER to an [Entry] without Now.
 type Answer struct {
 	ID int64 `json:"id"`
-	// Fresh says that the folder was made just now, so that nothing is in it.
+	// Fresh means that the folder was created now and is empty.
 	Fresh bool `json:"fresh,omitempty"`
-	// Skip says that the same is there already.
+	// Skip means that the receiver has the same entry already.
 	Skip bool `json:"skip,omitempty"`
-	// Have is how much of the file is there, Digest what that is.
+	// Have is how many bytes of the file the receiver has, Digest their digest.
 	Have   int64   `json:"have,omitempty"`
 	Digest *Digest `json:"blake3,omitempty"`
-	// Code says that the entry is refused; with Have, unless the digest is that
-	// of the file.
+	// Code means that the entry is refused; with Have, that it is refused unless
+	// Digest is the digest of the whole file.
 	Code proto.Code `json:"code,omitempty"`
 }
 
-// Refused is FILES_REFUSED: an entry that was not waiting for an answer, or that
-// was taken, is not stored after all.
+// Refused is FILES_REFUSED: an entry that was announced with Now, or that was not
+// refused in its answer, is not stored after all.
 type Refused struct {
 	Path string     `json:"path"`
 	Code proto.Code `json:"code"`
 }
 
-// Stored is FILES_STORED, the receiver's last frame: all that was taken is
-// durable.
+// Stored is FILES_STORED, the receiver's last frame: every entry that was not
+// refused is durable.
 type Stored struct {
-	Files   int64 `json:"files"`             // stored
-	Skipped int64 `json:"skipped,omitempty"` // that were there already
-	// Refused counts what was not stored, Code is why the first was not.
+	Files   int64 `json:"files"`             // how many are stored
+	Skipped int64 `json:"skipped,omitempty"` // how many were there already
+	// Refused is how many entries were not stored; Code is the reason for the
+	// first.
 	Refused int64      `json:"refused,omitempty"`
 	Code    proto.Code `json:"code,omitempty"`
 }
@@ -134,11 +135,11 @@ func (m *Entry) check() error {
 	case !slices.Contains([]string{EntryFile, EntryFolder, EntrySymlink}, m.Kind):
 		return fmt.Errorf("unknown kind of entry")
 	case m.Small() != (m.Digest != nil):
-		return fmt.Errorf("digest does not go with the size")
+		return fmt.Errorf("the digest does not fit the size")
 	case m.Kind != EntryFile && m.Size != 0:
-		return fmt.Errorf("size does not go with the kind")
+		return fmt.Errorf("the size does not fit the kind")
 	case (m.Kind == EntrySymlink) != (m.Target != "") || len(m.Target) > proto.MaxPathBytes:
-		return fmt.Errorf("target does not go with the kind")
+		return fmt.Errorf("the target does not fit the kind")
 	}
 	return nil
 }
@@ -175,7 +176,7 @@ func (m *Answer) check() error {
 		}
 	}
 	if n > 1 {
-		return fmt.Errorf("two answers")
+		return fmt.Errorf("more than one answer")
 	}
 	return nil
 }
@@ -196,13 +197,14 @@ func (m *Stored) check() error {
 
 var errRange = errors.New("value out of range")
 
-// isFileCode reports whether c can be why one of many files is not there.
+// isFileCode reports whether c can be the reason why one file of many was not sent or
+// not stored.
 func isFileCode(c proto.Code) bool {
 	return c == proto.IO || c == proto.Unsafe || c == proto.Changed
 }
 
-// AppendDataHeader appends all of a FILES_DATA frame but its n bytes, 1 to
-// [proto.MaxChunkBytes].
+// AppendDataHeader appends the header of a FILES_DATA frame with n bytes of data, 1
+// to [proto.MaxChunkBytes].
 func AppendDataHeader(dst []byte, n int) []byte {
 	return AppendHeader(dst, Header{TypeData, n})
 }

@@ -1,6 +1,6 @@
-// Package wire turns the messages of the protocol into bytes and back. It does
-// no I/O of its own but reading and writing whole frames; every decoder is
-// strict (one valid encoding) and checks lengths before it allocates.
+// Package wire encodes the messages of the protocol and decodes them. It does no
+// I/O except to read whole frames. Every decoder is strict, since each message has
+// one valid encoding, and checks lengths before it allocates.
 package wire
 
 import (
@@ -16,7 +16,8 @@ import (
 // Type is the type of a frame.
 type Type uint8
 
-// The frame types of pipes. See package proto for who sends which and when.
+// The frame types of links and transfers. Package proto says which end sends which
+// of them, and when.
 const (
 	TypeHello  Type = 0x01
 	TypeOK     Type = 0x02
@@ -28,7 +29,7 @@ const (
 	TypeAck    Type = 0x14
 )
 
-// types is the table of frame types: name, and the largest body.
+// types has the name of every frame type and the size of its largest body.
 var types = map[Type]struct {
 	name     string
 	maxBytes uint32
@@ -63,7 +64,7 @@ var types = map[Type]struct {
 	TypeTermExit:     {"TERM_EXIT", proto.MaxTermControlBytes},
 }
 
-// String returns the name that the documents use.
+// String returns the name that mesh-protocol(7) uses.
 func (t Type) String() string {
 	if info, ok := types[t]; ok {
 		return info.name
@@ -71,7 +72,7 @@ func (t Type) String() string {
 	return fmt.Sprintf("frame type 0x%02x", uint8(t))
 }
 
-// Header is what stands before a frame's body.
+// Header is the header of a frame, which stands before its body.
 type Header struct {
 	Type  Type
 	Bytes int // of the body
@@ -83,8 +84,8 @@ func AppendHeader(dst []byte, h Header) []byte {
 	return append(dst, byte(h.Type))
 }
 
-// ParseHeader reads a header of exactly [proto.FrameHeaderBytes]. An unknown
-// type, or more bytes than the type may have, is an error.
+// ParseHeader parses a header, which has exactly [proto.FrameHeaderBytes]. An
+// unknown type, and a body larger than the type's limit, are errors.
 func ParseHeader(b []byte) (Header, error) {
 	if len(b) != proto.FrameHeaderBytes {
 		return Header{}, malformed("frame header of %d bytes", len(b))
@@ -96,14 +97,13 @@ func ParseHeader(b []byte) (Header, error) {
 	}
 	n := binary.BigEndian.Uint32(b)
 	if n > info.maxBytes {
-		return Header{}, malformed("%s of %d bytes, at most %d are allowed", t, n, info.maxBytes)
+		return Header{}, malformed("%s of %d bytes, want at most %d", t, n, info.maxBytes)
 	}
 	return Header{Type: t, Bytes: int(n)}, nil
 }
 
-// ReadHeader reads the next frame's header. At the end of the stream, between
-// two frames, the error is [io.EOF]; within a header it is
-// [io.ErrUnexpectedEOF].
+// ReadHeader reads the next frame's header. If the stream ends between two frames
+// the error is [io.EOF], if it ends within a header [io.ErrUnexpectedEOF].
 func ReadHeader(r io.Reader) (Header, error) {
 	var b [proto.FrameHeaderBytes]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
@@ -112,8 +112,8 @@ func ReadHeader(r io.Reader) (Header, error) {
 	return ParseHeader(b[:])
 }
 
-// ReadFrame reads a whole frame that must be of one of the given types. The
-// body is no larger than the type's limit.
+// ReadFrame reads a whole frame, which must be of one of the given types. The body
+// is not larger than the type's limit.
 func ReadFrame(r io.Reader, want ...Type) (Type, []byte, error) {
 	h, err := ReadHeader(r)
 	if err != nil {
@@ -137,7 +137,7 @@ func (h Header) Expect(want ...Type) error {
 	return malformed("%s out of order", h.Type)
 }
 
-// noEOF makes an end within a frame an [io.ErrUnexpectedEOF].
+// noEOF turns an [io.EOF] within a frame into an [io.ErrUnexpectedEOF].
 func noEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -145,7 +145,7 @@ func noEOF(err error) error {
 	return err
 }
 
-// malformed is the error of everything that this protocol does not say.
+// malformed returns an error with code [proto.Protocol].
 func malformed(format string, args ...any) error {
 	return proto.Errorf(proto.Protocol, format, args...)
 }

@@ -14,17 +14,17 @@ import (
 // Digest is a BLAKE3 digest of 256 bits; in JSON, 64 hexadecimal digits.
 type Digest [32]byte
 
-// TransferID names what a link is for, the transfers of both directions; in
-// JSON, 32 hexadecimal digits. The handshake derives it.
+// TransferID names the transfers of both directions of a link; in JSON, 32
+// hexadecimal digits. Package handshake derives it.
 type TransferID [proto.TransferIDBytes]byte
 
-// The methods of a P2P_HELLO: which credential the proof is made with.
+// The methods of a P2P_HELLO: the kind of credential that the proof is made with.
 const (
 	MethodToken      = "token"      // a session token; Token is its id
 	MethodCapability = "capability" // a signed capability; Token is its claims
 	MethodKey        = "key"        // the dialer's node key alone; Token is empty
-	MethodResume     = "resume"     // a transfer whose link broke; Token is its id
-	MethodFlow       = "flow"       // one more link for a transfer; Token is its id
+	MethodResume     = "resume"     // a transfer whose link broke; Token is the transfer's id
+	MethodFlow       = "flow"       // one more link for a transfer; Token is the transfer's id
 )
 
 // Hello is P2P_HELLO.
@@ -34,28 +34,28 @@ type Hello struct {
 	Token   []byte `json:"token,omitempty"`
 	Want    string `json:"want"`           // capabilities, as [proto.Caps] prints them
 	Kind    string `json:"kind,omitempty"` // [KindFiles], [KindTTY], or nothing for pipes
-	Window  int64  `json:"window"`         // bytes that the dialer holds for its consumer
+	Window  int64  `json:"window"`         // bytes that the dialer can hold for its consumer
 	Nonce   []byte `json:"nonce"`
 	Proof   []byte `json:"proof"`
 }
 
 // OKMessage is P2P_OK.
 type OKMessage struct {
-	Granted  string     `json:"granted"` // what of Want the dialer may do now
+	Granted  string     `json:"granted"` // the part of Want that the dialer may do
 	Window   int64      `json:"window"`
 	Transfer TransferID `json:"transfer"`
 	Nonce    []byte     `json:"nonce"`
 	Proof    []byte     `json:"proof"`
 }
 
-// The classes of a P2P_DENY. Who has not proven anything hears no more than
-// [ClassDenied], [ClassBusy] or [ClassVersion].
+// The classes of a P2P_DENY. An unauthenticated dialer is sent [ClassDenied] or
+// [ClassVersion] only.
 const (
 	ClassDenied     = "denied"
 	ClassBusy       = "busy"
 	ClassVersion    = "version"    // of the P2P_HELLO
-	ClassCapability = "capability" // proven, but not allowed to do this
-	ClassKind       = "kind"       // proven, but no such transfer is taken here
+	ClassCapability = "capability" // authenticated, but not allowed to do this
+	ClassKind       = "kind"       // authenticated, but such transfers are not accepted
 )
 
 // Deny is P2P_DENY.
@@ -65,13 +65,13 @@ type Deny struct {
 
 // The kinds of transfers.
 const (
-	// KindPipe is bytes without a name or a size.
+	// KindPipe is a stream of bytes without a name or a size.
 	KindPipe = "pipe"
-	// KindFiles is the frames of files and folders one way, and what the receiver
-	// says to them the other way, whatever else was granted.
+	// KindFiles is a transfer in each direction: frames with files and folders, and
+	// the receiver's answers to them.
 	KindFiles = "files"
-	// KindTTY is the frames of a shared terminal one way, and what its viewer types
-	// and says the other way.
+	// KindTTY is a transfer in each direction: frames with a shared terminal's
+	// output, and the viewer's input.
 	KindTTY = "tty"
 )
 
@@ -81,11 +81,11 @@ type Meta struct {
 	Kind     string     `json:"kind"`
 }
 
-// Resume is FILE_RESUME, a receiver's first message on a link that goes on with
-// a transfer.
+// Resume is FILE_RESUME, a receiver's first message on a link that resumes a
+// transfer.
 type Resume struct {
 	Transfer TransferID `json:"transfer"`
-	Bytes    int64      `json:"bytes"` // received: the offset to go on from
+	Bytes    int64      `json:"bytes"` // received so far: the offset to continue from
 }
 
 // Done is FILE_DONE, which announces the end of a transfer's data.
@@ -93,17 +93,18 @@ type Done struct {
 	Transfer TransferID `json:"transfer"`
 	Bytes    int64      `json:"bytes"`
 	Digest   Digest     `json:"blake3"`
-	// Status is the producer's exit status, 0 to 255; not 0 means that the data
-	// is not to be trusted.
+	// Status is the producer's exit status, 0 to 255. If it is not 0, the data must
+	// not be trusted.
 	Status int `json:"status"`
 }
 
 // Ack is FILE_ACK.
 type Ack struct {
 	Transfer TransferID `json:"transfer"`
-	Bytes    int64      `json:"bytes"` // taken by the consumer
-	// Final ends the transfer: stored, or taken whole, if it answers FILE_DONE;
-	// before that, the consumer takes no more. Digest is that of Bytes bytes.
+	Bytes    int64      `json:"bytes"` // taken by the consumer so far
+	// Final ends the transfer. After FILE_DONE it means that the data is stored, or
+	// that the consumer has taken it all; before, that the consumer takes no more.
+	// Digest is the digest of the first Bytes bytes.
 	Final  bool    `json:"final,omitempty"`
 	Digest *Digest `json:"blake3,omitempty"`
 }
@@ -111,7 +112,7 @@ type Ack struct {
 // Message is any message with a JSON body.
 type Message interface {
 	Type() Type
-	// check reports what the type alone does not rule out.
+	// check returns an error if a value is out of its range.
 	check() error
 }
 
@@ -136,7 +137,7 @@ func (*Done) Type() Type { return TypeDone }
 // Type implements [Message].
 func (*Ack) Type() Type { return TypeAck }
 
-// kindWants is what may be wanted with each kind that P2P_HELLO names.
+// kindWants has the capabilities that may be wanted with each kind.
 var kindWants = map[string][]string{
 	KindFiles: {proto.CapSend.String(), proto.CapRecv.String()},
 	KindTTY:   {proto.CapTTYView.String(), (proto.CapTTYView | proto.CapTTYControl).String()},
@@ -147,10 +148,10 @@ func (m *Hello) check() error {
 	case !slices.Contains([]string{MethodToken, MethodCapability, MethodKey, MethodResume, MethodFlow}, m.Method):
 		return fmt.Errorf("unknown method")
 	case (m.Method == MethodKey) != (len(m.Token) == 0):
-		return fmt.Errorf("token does not go with the method")
+		return fmt.Errorf("the token does not fit the method")
 	}
 	if wants := kindWants[m.Kind]; m.Kind != "" && !slices.Contains(wants, m.Want) {
-		return fmt.Errorf("kind of transfer does not go with what is wanted")
+		return fmt.Errorf("the kind of transfer does not fit the wanted capabilities")
 	}
 	return checkOffer(m.Want, m.Window, m.Nonce, m.Proof)
 }
@@ -210,13 +211,13 @@ func (m *Ack) check() error {
 		return fmt.Errorf("negative count")
 	}
 	if m.Final != (m.Digest != nil) {
-		return fmt.Errorf("digest and final go together")
+		return fmt.Errorf("digest without final, or final without digest")
 	}
 	return nil
 }
 
-// AppendBody appends m's body to dst. It panics if m breaks the protocol's own
-// rules: a peer must never be sent such a message.
+// AppendBody appends m's body to dst. It panics if a value of m is out of its
+// range, since no peer would accept the message.
 func AppendBody(dst []byte, m Message) []byte {
 	if err := m.check(); err != nil {
 		panic(fmt.Sprintf("wire: internal error: %s: %v", m.Type(), err))
@@ -228,7 +229,7 @@ func AppendBody(dst []byte, m Message) []byte {
 	return b.Bytes()
 }
 
-// AppendFrame appends the whole frame of m to dst.
+// AppendFrame appends the whole frame of m to dst. Like [AppendBody] it panics.
 func AppendFrame(dst []byte, m Message) []byte {
 	at := len(dst)
 	dst = AppendBody(AppendHeader(dst, Header{Type: m.Type()}), m)
@@ -236,21 +237,21 @@ func AppendFrame(dst []byte, m Message) []byte {
 	return dst
 }
 
-// ParseBody fills m, which must be zero, from a body. The body must be exactly
-// what [AppendBody] makes of m: unknown, repeated or reordered fields, white
-// space and anything behind the object are errors.
+// ParseBody decodes a body into m, which must be zero. The body must be exactly what
+// [AppendBody] makes of m: unknown, repeated or reordered fields, white space, and
+// anything after the object are errors.
 func ParseBody(body []byte, m Message) error {
 	again := bytes.NewBuffer(make([]byte, 0, len(body)+1))
 	if e, ok := m.(*Entry); ok {
-		e.parse(string(body))
-		if e.check() == nil && e.appendTo(again) && bytes.Equal(again.Bytes(), body) {
+		e.parseFast(string(body))
+		if e.check() == nil && e.appendFast(again) && bytes.Equal(again.Bytes(), body) {
 			return nil
 		}
 		*e = Entry{}
 		again.Reset()
 	}
 	if err := json.Unmarshal(body, m); err != nil {
-		return malformed("%s: not the JSON it should be", m.Type())
+		return malformed("%s: not a JSON object of this type", m.Type())
 	}
 	if err := m.check(); err != nil {
 		return malformed("%s: %w", m.Type(), err)
@@ -261,9 +262,9 @@ func ParseBody(body []byte, m Message) error {
 	return nil
 }
 
-// encode appends m to b.
+// encode appends the JSON of m to b.
 func encode(b *bytes.Buffer, m Message) error {
-	if e, ok := m.(*Entry); ok && e.appendTo(b) {
+	if e, ok := m.(*Entry); ok && e.appendFast(b) {
 		return nil
 	}
 	enc := json.NewEncoder(b)
@@ -271,7 +272,7 @@ func encode(b *bytes.Buffer, m Message) error {
 	if err := enc.Encode(m); err != nil {
 		return err
 	}
-	b.Truncate(b.Len() - 1) // a line feed
+	b.Truncate(b.Len() - 1) // the line feed that Encode appends
 	return nil
 }
 

@@ -9,8 +9,8 @@ import (
 	"mesh/proto"
 )
 
-// The frames of a shared terminal, which are the bytes of its two pipes. See
-// "Terminals" in package proto for who sends which and when.
+// The frames of a shared terminal, which are the bytes of its two transfers. See
+// "Terminals" in package proto for their order.
 const (
 	TypeTermOpen     Type = 0x30
 	TypeTermIn       Type = 0x31
@@ -26,45 +26,45 @@ const (
 
 // The modes of a [TermOpen].
 const (
-	TermScreen = "screen" // what is on the screen now; what was missed is left out
-	TermRaw    = "raw"    // every byte of output, as far as the sharer still has it
-	TermRecord = "record" // what is on the screen now, and from then on as in raw
+	TermScreen = "screen" // the screen as it is; output that the viewer is too slow for is left out
+	TermRaw    = "raw"    // every byte of output, as far as the sharer still holds it
+	TermRecord = "record" // the screen as it is, and from then on the same as in raw
 )
 
 // TermOpen is TERM_OPEN, a viewer's first frame.
 type TermOpen struct {
 	Mode string `json:"mode"`
-	// Scrollback is how many lines above the screen the first TERM_SNAPSHOT
-	// should have, up to [proto.MaxTermScrollback].
+	// Scrollback is how many lines above the screen the first TERM_SNAPSHOT should
+	// contain, up to [proto.MaxTermScrollback].
 	Scrollback int `json:"scrollback,omitempty"`
-	// History asks for all output that the sharer still has, in mode raw.
+	// History asks for all output that the sharer still holds. Mode raw only.
 	History bool `json:"history,omitempty"`
-	// Cols and Rows are the viewer's own terminal's; 0 for none.
+	// Cols and Rows are the size of the viewer's own terminal; 0 for none.
 	Cols int    `json:"cols,omitempty"`
 	Rows int    `json:"rows,omitempty"`
-	Name string `json:"name,omitempty"` // how the viewer calls itself
+	Name string `json:"name,omitempty"` // the name that the viewer gives itself
 }
 
 // TermSession is TERM_SESSION, the sharer's first frame.
 type TermSession struct {
-	// Session is 16 random bytes, other ones for each command that is shared.
+	// Session is 16 random bytes, which differ between sessions.
 	Session TransferID `json:"session"`
 	Name    string     `json:"name,omitempty"`
 	Rights  string     `json:"rights"` // capabilities, as [proto.Caps] prints them
-	Seq     int64      `json:"seq"`    // of the first byte that follows
+	Seq     int64      `json:"seq"`    // position of the first byte that follows
 	Cols    int        `json:"cols"`
 	Rows    int        `json:"rows"`
 }
 
-// TermResize is TERM_RESIZE: from Seq on, the terminal has this size. From a
-// viewer that may type it says which size its own terminal has, and Seq is 0.
+// TermResize is TERM_RESIZE. From the sharer: the terminal has this size from Seq
+// on. From a viewer that may type: its own terminal has this size, and Seq is 0.
 type TermResize struct {
 	Seq  int64 `json:"seq"`
 	Cols int   `json:"cols"`
 	Rows int   `json:"rows"`
 }
 
-// TermMark is TERM_MARK, a place in the output that somebody wanted to mark.
+// TermMark is TERM_MARK, a position in the output that a user has marked.
 type TermMark struct {
 	Seq  int64  `json:"seq"`
 	Text string `json:"text,omitempty"`
@@ -73,34 +73,34 @@ type TermMark struct {
 // TermExit is TERM_EXIT, the sharer's last frame.
 type TermExit struct {
 	Seq int64 `json:"seq"` // how many bytes of output there were
-	// Code is the command's exit status, 0 to 255, or 128 and Signal.
+	// Code is the command's exit status, 0 to 255, or 128 plus Signal.
 	Code   int `json:"code"`
 	Signal int `json:"signal,omitempty"`
 }
 
-// TermCtl is TERM_CTL: what the sharer tells viewers beside the output. It is
-// whole each time. From a viewer it has Ask alone.
+// TermCtl is TERM_CTL: the state of the session beside its output. The sharer sends
+// all of it each time. A viewer sends Ask alone.
 type TermCtl struct {
 	Viewers int `json:"viewers"`
-	// Rights are what the viewer may do from now on, as in [TermSession]; without
-	// them it is what it was.
+	// Rights are what the viewer may do from now on, as in [TermSession]; "" changes
+	// nothing.
 	Rights string `json:"rights,omitempty"`
-	// Ask, from a viewer, asks for the right to type; from the sharer it says that
-	// this viewer has asked, and has no answer yet.
+	// Ask from a viewer asks for the right to type. From the sharer it means that
+	// this viewer has asked and has no answer yet.
 	Ask bool `json:"ask,omitempty"`
-	// Writers are the names of those who typed lately.
+	// Writers are the names of the viewers that typed recently.
 	Writers []string `json:"writers,omitempty"`
-	// Paused says that the sharer holds the output back.
+	// Paused means that the sharer withholds the output.
 	Paused bool `json:"paused,omitempty"`
-	// Notice is a line for the person who views.
+	// Notice is a line of text for the viewer's user.
 	Notice string `json:"notice,omitempty"`
-	// Typed is how many bytes of this viewer's TERM_INs the terminal has taken,
-	// and Seq the output at that time.
+	// Typed is how many bytes of this viewer's TERM_INs the terminal has taken so
+	// far, and Seq the position of the output at that time.
 	Typed int64 `json:"typed,omitempty"`
 	Seq   int64 `json:"seq,omitempty"`
 }
 
-// TermAck is TERM_ACK: all output before Seq is shown.
+// TermAck is TERM_ACK: the viewer has shown all output before Seq.
 type TermAck struct {
 	Seq int64 `json:"seq"`
 }
@@ -131,7 +131,7 @@ func (m *TermOpen) check() error {
 	case m.Mode != TermScreen && m.Mode != TermRaw && m.Mode != TermRecord:
 		return errors.New("unknown mode")
 	case m.History && m.Mode != TermRaw:
-		return errors.New("history does not go with the mode")
+		return errors.New("history is for mode raw only")
 	case m.Scrollback < 0 || m.Scrollback > proto.MaxTermScrollback:
 		return errRange
 	}
@@ -223,9 +223,8 @@ func checkTermText(s string, maxBytes int) error {
 	return nil
 }
 
-// AppendTermOut appends the whole TERM_OUT of data, 1 to
-// [proto.MaxTermOutBytes], the first of which is at the offset seq of the
-// output.
+// AppendTermOut appends a whole TERM_OUT frame. data has 1 to
+// [proto.MaxTermOutBytes]; seq is the position of its first byte.
 func AppendTermOut(dst []byte, seq int64, data []byte) []byte {
 	if seq < 0 || len(data) == 0 || len(data) > proto.MaxTermOutBytes {
 		panic("wire: internal error: output out of range")
@@ -235,7 +234,7 @@ func AppendTermOut(dst []byte, seq int64, data []byte) []byte {
 	return append(dst, data...)
 }
 
-// ParseTermOut reads the body of a TERM_OUT. The data is a part of it.
+// ParseTermOut parses the body of a TERM_OUT. The data shares its memory.
 func ParseTermOut(body []byte) (seq int64, data []byte, err error) {
 	if len(body) <= proto.TermOutHeaderBytes || len(body) > proto.TermOutHeaderBytes+proto.MaxTermOutBytes {
 		return 0, nil, malformed("%s of %d bytes", TypeTermOut, len(body))
@@ -247,8 +246,8 @@ func ParseTermOut(body []byte) (seq int64, data []byte, err error) {
 	return seq, data, nil
 }
 
-// TermSnapshot is TERM_SNAPSHOT: what shows the terminal as it is when all
-// output before Seq has been written to it, on any terminal of the same size.
+// TermSnapshot is TERM_SNAPSHOT: written to any terminal of its size, Repaint brings
+// it into the state that all output before Seq would have produced.
 type TermSnapshot struct {
 	Seq        int64
 	Cols, Rows int
@@ -267,8 +266,7 @@ func AppendTermSnapshot(dst []byte, s TermSnapshot) []byte {
 	return append(dst, s.Repaint...)
 }
 
-// ParseTermSnapshot reads the body of a TERM_SNAPSHOT. The repaint is a part of
-// it.
+// ParseTermSnapshot parses the body of a TERM_SNAPSHOT. Repaint shares its memory.
 func ParseTermSnapshot(body []byte) (TermSnapshot, error) {
 	if len(body) < proto.TermSnapshotHeaderBytes || len(body) > proto.TermSnapshotHeaderBytes+proto.MaxTermSnapshotBytes {
 		return TermSnapshot{}, malformed("%s of %d bytes", TypeTermSnapshot, len(body))
@@ -289,8 +287,8 @@ func ParseTermSnapshot(body []byte) (TermSnapshot, error) {
 	return s, nil
 }
 
-// parseSeq reads the offset at the begin of a body, behind which n bytes of
-// output must have room.
+// parseSeq parses the position at the start of a body. n bytes of output follow that
+// position and must not go beyond the largest one.
 func parseSeq(t Type, body []byte, n int) (int64, error) {
 	u := binary.BigEndian.Uint64(body)
 	if u > proto.MaxTransferBytes-uint64(n) {
@@ -299,7 +297,7 @@ func parseSeq(t Type, body []byte, n int) (int64, error) {
 	return int64(u), nil
 }
 
-// AppendTermIn appends the whole TERM_IN of keys, 1 to [proto.MaxTermInBytes].
+// AppendTermIn appends a whole TERM_IN frame. keys has 1 to [proto.MaxTermInBytes].
 func AppendTermIn(dst, keys []byte) []byte {
 	if len(keys) == 0 || len(keys) > proto.MaxTermInBytes {
 		panic("wire: internal error: input out of range")
@@ -307,7 +305,7 @@ func AppendTermIn(dst, keys []byte) []byte {
 	return append(AppendHeader(dst, Header{TypeTermIn, len(keys)}), keys...)
 }
 
-// CheckTermIn checks the body of a TERM_IN, which is nothing but the keys.
+// CheckTermIn checks the body of a TERM_IN, which is the keys and nothing else.
 func CheckTermIn(body []byte) error {
 	if len(body) == 0 || len(body) > proto.MaxTermInBytes {
 		return malformed("%s of %d bytes", TypeTermIn, len(body))
