@@ -1,6 +1,6 @@
-// Package identity holds who a node is: its Ed25519 node key, the node id that
-// others know it by, and the two files that say whom it knows and whom it
-// allows in (known_peers, authorized_peers).
+// Package identity has a node's identity: its Ed25519 node key and its node id. It
+// also has the address book: known_peers, with the names and keys of other nodes,
+// and authorized_peers, with what they may do here.
 package identity
 
 import (
@@ -20,17 +20,17 @@ const (
 	idTextBytes  = len(idPrefix) + (ed25519.PublicKeySize+idCheckBytes)*8/5 + 1
 )
 
-// base32Text is RFC 4648 base32 in lower case without padding: it survives
-// being read aloud, and a double click selects it whole.
+// base32Text is the base32 of RFC 4648 in lower case without padding. It can be read
+// aloud, and a double click selects all of it.
 var base32Text = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// String returns the id as text: "mk1", then key and checksum in base32.
+// String returns the text of the id: "mk1", then key and checksum in base32.
 func (id ID) String() string {
-	return idPrefix + base32Text.EncodeToString(append(id[:], id.check()...))
+	return idPrefix + base32Text.EncodeToString(append(id[:], id.checksum()...))
 }
 
-// Short returns the first letters of the text, for people: it identifies
-// nobody.
+// Short returns the first letters of the text, to show to a person. It does not
+// identify a node: another key with the same letters is quickly found.
 func (id ID) Short() string { return id.String()[:len(idPrefix)+8] }
 
 // MarshalText implements [encoding.TextMarshaler].
@@ -43,14 +43,14 @@ func (id *ID) UnmarshalText(text []byte) error {
 	return err
 }
 
-// check returns the checksum that ends the text: a slip of the pen must not
-// become somebody else's key.
-func (id ID) check() []byte {
+// checksum returns the checksum at the end of the text. It keeps a mistyped id from
+// being another valid one.
+func (id ID) checksum() []byte {
 	sum := sha256.Sum256(append([]byte("mesh node id"), id[:]...))
 	return sum[:idCheckBytes]
 }
 
-// ParseID reads the text of a node id. There is one valid text for each id.
+// ParseID parses the text of a node id. Each id has one valid text.
 func ParseID(s string) (ID, error) {
 	var id ID
 	if !strings.HasPrefix(s, idPrefix) {

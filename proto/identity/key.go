@@ -18,8 +18,8 @@ import (
 	"mesh/proto"
 )
 
-// KeyFile is the name of the node key in the state folder: PKCS #8 in PEM,
-// mode 0600.
+// KeyFile is the name of the file in the state folder with the node key, as PKCS #8
+// in PEM with mode 0600.
 const KeyFile = "node.key"
 
 const (
@@ -29,15 +29,15 @@ const (
 	stateDirMode = 0o700
 )
 
-// ErrExposed is what a node key is refused for that others may read.
-var ErrExposed = errors.New("others may read it")
+// ErrExposed is the reason to refuse a node key that other users may read.
+var ErrExposed = errors.New("other users may read it")
 
-// Key is a node key. It prints as its node id only.
+// Key is a node key. It prints as its node id.
 type Key struct {
 	private ed25519.PrivateKey
 }
 
-// NewKey makes a node key that is kept nowhere.
+// NewKey makes a node key and stores it nowhere.
 func NewKey() (*Key, error) {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -46,8 +46,9 @@ func NewKey() (*Key, error) {
 	return &Key{private}, nil
 }
 
-// LoadKey reads the node key in the folder dir, and makes folder and key at the
-// first use. A key that others may read is [ErrExposed]; errors have code [proto.Config].
+// LoadKey reads the node key in the folder dir. If there is none it creates the
+// folder and a key. Errors have code [proto.Config]; a key that other users may read
+// is [ErrExposed].
 func LoadKey(dir string) (*Key, error) {
 	path := filepath.Join(dir, KeyFile)
 	k, err := readKey(path)
@@ -86,7 +87,7 @@ func readKey(path string) (*Key, error) {
 	if _, err := f.ReadAt(text, 0); err != nil {
 		return nil, configError(fmt.Errorf("node key %s: %w", path, err))
 	}
-	// The parsers' own errors could show what is in the file.
+	// The parsers' own errors could contain a part of the file.
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != keyPEMType {
 		return nil, proto.Errorf(proto.Config, "node key %s: not a PEM private key", path)
@@ -99,8 +100,8 @@ func readKey(path string) (*Key, error) {
 	return &Key{private}, nil
 }
 
-// createKey publishes a new key by link, so that of two processes that start at
-// once both get the same one.
+// createKey writes a new key to a temporary file and links it to path. If another
+// process has created path meanwhile, createKey returns the key of that process.
 func createKey(path string) (*Key, error) {
 	k, err := NewKey()
 	if err != nil {
@@ -142,11 +143,11 @@ func (k *Key) ID() ID {
 	return id
 }
 
-// Sign returns the Ed25519 signature of msg, the same for the same msg
-// (RFC 8032, section 5.1.6).
+// Sign returns the Ed25519 signature of msg. It is deterministic (RFC 8032, section
+// 5.1.6).
 func (k *Key) Sign(msg []byte) []byte { return ed25519.Sign(k.private, msg) }
 
-// String returns the node id: a key cannot be printed by accident.
+// String returns the short node id, so that no key is printed by accident.
 func (k *Key) String() string { return "key of " + k.ID().Short() }
 
 // GoString returns what [Key.String] does.
@@ -155,9 +156,8 @@ func (k *Key) GoString() string { return k.String() }
 // LogValue implements [slog.LogValuer] as String does.
 func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// Certificate returns a self-signed certificate for the key. It says nothing
-// but the key: who checks it, checks the key alone, so its dates and names
-// never fail.
+// Certificate returns a self-signed certificate for the key. It states nothing but
+// the key: peers check the key and ignore names and dates.
 func (k *Key) Certificate() (tls.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
@@ -171,18 +171,19 @@ func (k *Key) Certificate() (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k.private}, nil
 }
 
-// OfCertificates returns the node id that a TLS peer has proven: it must have
-// shown exactly one certificate, of an Ed25519 key, signed by that key.
+// OfCertificates returns the node id of a TLS peer from its certificates. There must
+// be exactly one, of an Ed25519 key and signed by that key. TLS has verified that the
+// peer has the private key.
 func OfCertificates(certs []*x509.Certificate) (ID, error) {
 	if len(certs) != 1 {
-		return ID{}, proto.Errorf(proto.Identity, "peer shows %d certificates, want 1", len(certs))
+		return ID{}, proto.Errorf(proto.Identity, "the peer presents %d certificates, want 1", len(certs))
 	}
 	pub, ok := certs[0].PublicKey.(ed25519.PublicKey)
 	if !ok {
-		return ID{}, proto.Errorf(proto.Identity, "peer's key is not Ed25519")
+		return ID{}, proto.Errorf(proto.Identity, "the peer's key is not Ed25519")
 	}
 	if err := certs[0].CheckSignature(certs[0].SignatureAlgorithm, certs[0].RawTBSCertificate, certs[0].Signature); err != nil {
-		return ID{}, proto.Errorf(proto.Identity, "peer's certificate is not signed by its own key")
+		return ID{}, proto.Errorf(proto.Identity, "the peer's certificate is not signed by its own key")
 	}
 	return ID(pub), nil
 }

@@ -2,5 +2,5 @@
 
 package identity
 
-// privateModes is whether a file's mode says who may read it.
+// privateModes reports whether a file's mode says which users may read it.
 const privateModes = true

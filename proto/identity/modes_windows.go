@@ -1,4 +1,4 @@
 package identity
 
-// privateModes is whether a file's mode says who may read it.
+// privateModes reports whether a file's mode says which users may read it.
 const privateModes = false

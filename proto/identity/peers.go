@@ -17,9 +17,9 @@ import (
 	"mesh/proto"
 )
 
-// The address book's files in the state folder. Both are lines of words; "#"
-// begins a comment. They are read anew each time they are asked, so that an
-// edit takes effect at once.
+// The address book's files in the state folder. Both consist of lines of words; "#"
+// begins a comment. They are read again for each question, so that an edit takes
+// effect at once.
 const (
 	// KnownPeersFile has lines "NAME NODEID [HOST:PORT[,HOST:PORT…]]".
 	KnownPeersFile = "known_peers"
@@ -35,8 +35,8 @@ const (
 	maxNameBytes = 63
 )
 
-// Peer is an entry of known_peers: a name, the key it stands for, and where to
-// find it.
+// Peer is an entry of known_peers: a name, the node id it stands for, and the
+// addresses to dial.
 type Peer struct {
 	Name  string   `json:"name"`
 	ID    ID       `json:"id"`
@@ -45,15 +45,16 @@ type Peer struct {
 
 // Book is the address book in a state folder.
 type Book struct {
-	// Dir is the state folder. It need not exist to be read.
+	// Dir is the state folder. A folder that does not exist is an empty address
+	// book.
 	Dir string
 }
 
-// CheckName reports what is wrong with a name for the address book, if
-// anything is.
+// CheckName returns an error unless name may stand in the address book. The error
+// does not contain a name that could be a token.
 func CheckName(name string) error {
 	if strings.HasPrefix(name, proto.TokenPrefix) || strings.HasPrefix(name, idPrefix) {
-		return fmt.Errorf("a name begins with neither %s, as tokens do, nor %s, as node ids do", proto.TokenPrefix, idPrefix) // and a token is not shown
+		return fmt.Errorf("a name begins with neither %s, as tokens do, nor %s, as node ids do", proto.TokenPrefix, idPrefix)
 	}
 	if name == "" || len(name) > maxNameBytes || strings.Contains(".-_", name[:1]) || strings.ContainsFunc(name, notInName) {
 		return fmt.Errorf("name %s: a name is up to 63 letters, digits, dots, dashes and underscores", proto.QuoteText(name))
@@ -65,7 +66,7 @@ func notInName(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
 }
 
-// CheckAddr reports what is wrong with a HOST:PORT to dial, if anything is.
+// CheckAddr returns an error unless addr is a HOST:PORT to dial.
 func CheckAddr(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -83,7 +84,7 @@ func CheckAddr(addr string) error {
 
 func notInHost(r rune) bool { return r <= ' ' || r >= 0x7f || r == ',' || r == '#' }
 
-// Known returns the entries of known_peers in their order.
+// Known returns the entries of known_peers in the order of the file.
 func (b Book) Known() ([]Peer, error) {
 	var peers []Peer
 	path := filepath.Join(b.Dir, KnownPeersFile)
@@ -121,7 +122,7 @@ func parsePeer(words []string) (Peer, error) {
 	return p, nil
 }
 
-// Lookup returns the peer called name, and whether there is one.
+// Lookup returns the peer with the given name, and whether there is one.
 func (b Book) Lookup(name string) (Peer, bool, error) {
 	peers, err := b.Known()
 	for _, p := range peers {
@@ -132,9 +133,9 @@ func (b Book) Lookup(name string) (Peer, bool, error) {
 	return Peer{}, false, err
 }
 
-// NameOf returns the first name that id has, or "".
+// NameOf returns the first name of id in known_peers, or "".
 func (b Book) NameOf(id ID) string {
-	peers, _ := b.Known() // a name is a convenience; a bad file shows elsewhere
+	peers, _ := b.Known() // a name is a convenience; other calls report a bad file
 	for _, p := range peers {
 		if p.ID == id {
 			return p.Name
@@ -143,9 +144,9 @@ func (b Book) NameOf(id ID) string {
 	return ""
 }
 
-// Add writes p into known_peers, and replaces the addresses of an entry with
-// the same name and key. The same name with another key is an error with code
-// [proto.Identity]: a changed key is for a person to judge.
+// Add writes p into known_peers. It replaces the addresses of an entry with the same
+// name and key. The same name with another key is an error with code
+// [proto.Identity], since only a person can decide whether to trust a changed key.
 func (b Book) Add(p Peer) error {
 	for _, a := range p.Addrs {
 		if err := CheckAddr(a); err != nil {
@@ -162,7 +163,7 @@ func (b Book) Add(p Peer) error {
 	if _, err := parsePeer(strings.Fields(line)); err != nil {
 		return &proto.Error{Code: proto.Usage, Err: err}
 	}
-	return b.edit(KnownPeersFile, line, func(words []string) (bool, error) {
+	return b.editLines(KnownPeersFile, line, func(words []string) (bool, error) {
 		if words[0] != p.Name {
 			return false, nil
 		}
@@ -176,21 +177,21 @@ func (b Book) Add(p Peer) error {
 // Forget removes name from known_peers, and reports whether it was there.
 func (b Book) Forget(name string) (bool, error) {
 	found := false
-	err := b.edit(KnownPeersFile, "", func(words []string) (bool, error) {
+	err := b.editLines(KnownPeersFile, "", func(words []string) (bool, error) {
 		found = found || words[0] == name
 		return words[0] == name, nil
 	})
 	return found, err
 }
 
-// Grant is what a node may do here without a token.
+// Grant is an entry of authorized_peers: what a node may do here without a token.
 type Grant struct {
 	ID   ID
 	Caps proto.Caps
 }
 
-// Grants returns the entries of authorized_peers in their order. Of a node that is
-// listed twice the later one holds, and is there alone.
+// Grants returns the entries of authorized_peers in the order of the file. If a node
+// is listed several times, its last entry counts and Grants returns no other.
 func (b Book) Grants() ([]Grant, error) {
 	var grants []Grant
 	err := eachLine(filepath.Join(b.Dir, AuthorizedPeersFile), func(words []string) error {
@@ -224,7 +225,8 @@ func (b Book) Grants() ([]Grant, error) {
 	return held, nil
 }
 
-// Authorized returns what id may do here without a token; 0 if it is not listed.
+// Authorized returns what id may do here without a token; 0 if authorized_peers does
+// not list it.
 func (b Book) Authorized(id ID) (proto.Caps, error) {
 	grants, err := b.Grants()
 	for _, g := range grants {
@@ -235,19 +237,20 @@ func (b Book) Authorized(id ID) (proto.Caps, error) {
 	return 0, err
 }
 
-// Allow lets id do caps here from now on; none takes it off the list.
+// Allow sets what id may do here in authorized_peers. With no capabilities it removes
+// id.
 func (b Book) Allow(id ID, caps proto.Caps) error {
 	line := ""
 	if caps != 0 {
 		line = id.String() + " " + caps.String()
 	}
-	return b.edit(AuthorizedPeersFile, line, func(words []string) (bool, error) {
+	return b.editLines(AuthorizedPeersFile, line, func(words []string) (bool, error) {
 		return words[0] == id.String(), nil
 	})
 }
 
-// eachLine calls f with the words of each line of the file. A missing file has
-// no lines. An error names file and line.
+// eachLine calls f with the words of each line of the file, without comments and
+// empty lines. A missing file has no lines. An error has the file and the line.
 func eachLine(path string, f func(words []string) error) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -283,10 +286,10 @@ func lineWords(line string) []string {
 	return strings.Fields(line)
 }
 
-// edit replaces the first line for which match is true by line, or appends it;
-// further matching lines go, and all do when line is "". Two editors at once
-// wait for each other.
-func (b Book) edit(file, line string, match func(words []string) (bool, error)) error {
+// editLines replaces the first line for which match reports true by line, or appends
+// line. It removes all other matching lines; if line is "", all matching ones. A lock
+// keeps other processes out.
+func (b Book) editLines(file, line string, match func(words []string) (bool, error)) error {
 	if err := os.MkdirAll(b.Dir, stateDirMode); err != nil {
 		return &proto.Error{Code: proto.Config, Err: err}
 	}
