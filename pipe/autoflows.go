@@ -24,8 +24,9 @@ type autoFlows struct {
 }
 
 // wanted returns how many flows the transfers should have with this primary link,
-// and the transport of further ones. TCP moves bulk faster than QUIC, over which
-// the link may have been there sooner. BBR without loss fills a path with one flow.
+// and the transport of further ones. For bulk, TCP is faster than QUIC, even where
+// QUIC connected first and carries the primary link. A flow that loss does not slow
+// down (BBR) fills the path alone.
 func (a *autoFlows) wanted(x *exchange, primary *link.Link) (n int, via string) {
 	bulk := x.out != nil && x.out.backlogged()
 	if a.wantTCP = a.wantTCP || bulk && primary.Via() == proto.ViaQUIC; a.wantTCP && !a.noTCP {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
 )
 
 // fifoBytes is the buffer size requested for pipes: with the default of 64 KiB,
@@ -26,8 +28,9 @@ func Pollable(f *os.File, flag int) *os.File {
 	if err != nil {
 		return f
 	}
-	if c, err := p.SyscallConn(); err == nil {
-		_ = c.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, fifoBytes) })
-	}
+	_ = rawfd.Control(p, func(fd uintptr) error { // works without it too
+		_, err := unix.FcntlInt(fd, unix.F_SETPIPE_SZ, fifoBytes)
+		return err
+	})
 	return p
 }

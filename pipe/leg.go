@@ -139,7 +139,7 @@ func (g *leg) explainEnd(err error) error {
 	case errors.Is(err, io.EOF) && g.x.complete():
 		return nil
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return proto.Errorf(proto.Truncated, "the peer's data ended before its end was announced")
+		return proto.Errorf(proto.Truncated, "the peer ended the stream before the end of its data")
 	}
 	return err
 }

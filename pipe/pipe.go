@@ -15,8 +15,8 @@ type Source struct {
 	// Status, if set, is called after the Reader's end and returns the producer's
 	// exit status, 0 to 255. It may block until the producer has ended.
 	Status func() int
-	// Typed marks interactive input. A consumer may then leave before the input's
-	// end without error: no byte that was typed is lost. Any other source must be
+	// Typed marks interactive input. A consumer that has taken all bytes typed so far
+	// may then leave before the input's end without error. Any other source must be
 	// seen to end, or the transfer counts as truncated.
 	Typed bool
 	// Size is the expected number of bytes, for progress displays; 0 if unknown.

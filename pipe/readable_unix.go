@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
 )
 
 // Readable reports whether a read of f would not block now: f has bytes to read,
@@ -15,15 +17,12 @@ func Readable(f *os.File) bool { return ReadableWithin(f, 0) }
 
 // ReadableWithin waits until f is readable, at most for d, and reports whether it is.
 func ReadableWithin(f *os.File, d time.Duration) bool {
-	c, err := f.SyscallConn()
-	if err != nil {
-		return false
-	}
 	ready := false
-	err = c.Control(func(fd uintptr) {
+	err := rawfd.Control(f, func(fd uintptr) error {
 		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(fds, int(d.Milliseconds()))
-		ready = err == nil && n == 1 && fds[0].Revents&(unix.POLLIN|unix.POLLHUP) != 0
+		ready = n == 1 && fds[0].Revents&(unix.POLLIN|unix.POLLHUP) != 0
+		return err
 	})
 	return err == nil && ready
 }
