@@ -9,7 +9,7 @@ import (
 	"mesh/proto/xtest"
 )
 
-// A dialer takes no answer but from who knows the secret too.
+// A dialer accepts no answer of a listener that does not have the secret.
 func TestWrongAnswers(t *testing.T) {
 	t.Parallel()
 	b := binding(1, 2, 3)

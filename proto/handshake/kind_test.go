@@ -11,8 +11,8 @@ import (
 	"mesh/proto/xtest"
 )
 
-// A listener says so when a kind of transfer is not taken, to who has proven
-// itself, and before a token is used up.
+// A listener refuses a kind of transfer that it does not accept. Only an authenticated
+// dialer learns that, and no use of its token is taken.
 func TestKinds(t *testing.T) {
 	t.Parallel()
 	both := []string{wire.KindPipe, wire.KindFiles}

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errorQueue has the buffers for one entry of the socket's error queue.
+// errorQueue has the buffers to read one entry of the socket's error queue
+// (MSG_ERRQUEUE, recvmsg(2)).
 type errorQueue struct {
 	control [512]byte // first, for its alignment
 	hdr     unix.Msghdr
@@ -20,10 +21,10 @@ func (q *errorQueue) init() {
 	q.hdr.Control = &q.control[0]
 }
 
-// drain empties the error queue and with it clears the socket's error. It must
-// run after each failed call: entries take room from the receive buffer, and
-// the kernel queues its own EMSGSIZE there, too.
-func (c *Conn) drain() { _ = c.raw.Control(c.drainFD) }
+// drainErrors empties the error queue and thereby clears the socket's error. It must
+// run after each failed call: entries occupy the receive buffer, and the kernel also
+// queues its own EMSGSIZE there.
+func (c *Conn) drainErrors() { _ = c.raw.Control(c.drainFD) }
 
 func (c *Conn) drainFD(fd uintptr) {
 	for {
@@ -37,9 +38,9 @@ func (c *Conn) drainFD(fd uintptr) {
 	}
 }
 
-// nextError takes one entry off the error queue. It returns the address the
-// failed packet was sent to and whether its host said "port unreachable"; ok
-// is false when the queue is empty.
+// nextError removes one entry from the error queue. It returns the destination of the
+// failed packet and whether its host reported "port unreachable"; ok is false if the
+// queue is empty.
 func (c *Conn) nextError(fd uintptr) (addr netip.AddrPort, refused, ok bool) {
 	c.errs.Lock()
 	defer c.errs.Unlock()
@@ -61,8 +62,8 @@ func (c *Conn) nextError(fd uintptr) (addr netip.AddrPort, refused, ok bool) {
 	return from.addrPort(), valid && portUnreachable(q.control[:q.hdr.Controllen]), true
 }
 
-// portUnreachable reports whether the control messages of an entry of the
-// error queue have a struct sock_extended_err that says so.
+// portUnreachable reports whether the control messages of an entry of the error queue
+// contain a struct sock_extended_err for an ICMP or ICMPv6 "port unreachable".
 func portUnreachable(control []byte) bool {
 	for len(control) >= unix.CmsgLen(0) {
 		h, body, rest, err := unix.ParseOneSocketControlMessage(control)

@@ -10,38 +10,37 @@ import (
 )
 
 const (
-	// fullBatchBytes is the least that quic-go gives to the kernel at once when
-	// more follows: it packs segments of one size into 20 KiB, as many as fit.
+	// fullBatchBytes is the least that quic-go sends at once if more follows: it
+	// packs as many segments of one size as fit into 20 KiB.
 	fullBatchBytes = 16 << 10
 
-	// gatherBytes and gatherSegments are what one send may have at most: the
-	// largest IPv4 datagram and the kernel's UDP_MAX_SEGMENTS.
+	// gatherBytes and gatherSegments bound one send: the largest IPv4 datagram, and
+	// the kernel's UDP_MAX_SEGMENTS.
 	gatherBytes    = 65507
 	gatherSegments = 64
 )
 
-// gatherer makes one send of several batches: a way through the kernel has a
-// price of its own, for the sender and for who reads, and copying 20 KiB costs
-// less.
+// gatherer makes one send of several batches. A pass through the kernel costs both the
+// sender and the receiver more than copying 20 KiB does.
 //
-// A full batch is held back for the next one, which quic-go's sender goroutine
-// most often has in its queue already. Whatever comes next and does not fit
-// lets it go first, and so does a goroutine that waits for the processor from
-// then on: it gets it when the sender's queue is empty. Nothing but full
-// batches is ever held, so a lone packet is not delayed.
+// A full batch is held for the next one, which quic-go's sender goroutine usually has
+// in its queue already. The held bytes are sent before the next batch if that does not
+// fit. Otherwise a goroutine sends them: it becomes runnable when they are held, and
+// the scheduler runs it when the sender's queue is empty. Only full batches are held,
+// so a single packet is not delayed.
 type gatherer struct {
 	sync.Mutex
-	proven  bool // the kernel has taken a full batch, and no send of several has failed
+	proven  bool // the kernel has accepted a full batch, and no send of several batches has failed
 	held    []byte
-	oob     []byte // of what is held
+	oob     []byte // control messages of the held bytes
 	addr    net.UDPAddr
 	segment int
 
-	waiting  bool // releaseHeld is on its way
+	waiting  bool // sendHeldLater is scheduled
 	releases sync.WaitGroup
 }
 
-// write sends b, at once or with what follows.
+// write sends b, at once or together with later batches.
 func (c *Conn) write(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
 	g := &c.out
 	g.Lock()
@@ -50,11 +49,11 @@ func (c *Conn) write(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) 
 	full := segment > 0 && len(b) >= fullBatchBytes && len(b)%segment == 0
 	if len(g.held) > 0 {
 		if !g.fits(b, oob, addr) {
-			c.release()
+			c.sendHeld()
 		} else {
 			g.held = append(g.held, b...)
 			if !full || tooMany(len(g.held)+len(b), segment) {
-				c.release()
+				c.sendHeld()
 			}
 			return len(b), len(oob), nil
 		}
@@ -72,13 +71,13 @@ func tooMany(size, segment int) bool {
 	return size > gatherBytes || size > gatherSegments*segment
 }
 
-// fits reports whether b may leave with what is held.
+// fits reports whether b may be sent together with the held bytes.
 func (g *gatherer) fits(b, oob []byte, addr *net.UDPAddr) bool {
 	return !tooMany(len(g.held)+len(b), g.segment) && bytes.Equal(oob, g.oob) &&
 		addr.Port == g.addr.Port && addr.Zone == g.addr.Zone && addr.IP.Equal(g.addr.IP)
 }
 
-// hold keeps b until release.
+// hold keeps b until sendHeld.
 func (c *Conn) hold(b, oob []byte, addr *net.UDPAddr, segment int) {
 	g := &c.out
 	if g.held == nil {
@@ -90,22 +89,21 @@ func (c *Conn) hold(b, oob []byte, addr *net.UDPAddr, segment int) {
 	g.segment = segment
 	if !g.waiting {
 		g.waiting = true
-		g.releases.Go(c.releaseHeld)
+		g.releases.Go(c.sendHeldLater)
 	}
 }
 
-// releaseHeld is the end of a hold when nothing else has ended it.
-func (c *Conn) releaseHeld() {
+// sendHeldLater sends the held bytes if no write has done so.
+func (c *Conn) sendHeldLater() {
 	c.out.Lock()
 	defer c.out.Unlock()
 	c.out.waiting = false
-	c.release()
+	c.sendHeld()
 }
 
-// release sends what is held. There is nobody to take an error: what it says
-// of the path or the socket, the next full batch, which is not held, will meet
-// itself.
-func (c *Conn) release() {
+// sendHeld sends the held bytes. No caller waits for an error of theirs; after one, the
+// next full batch is not held, so it meets the same state of path or socket itself.
+func (c *Conn) sendHeld() {
 	g := &c.out
 	if len(g.held) == 0 {
 		return
@@ -117,8 +115,7 @@ func (c *Conn) release() {
 	g.held = g.held[:0]
 }
 
-// sendSegment returns the size of the segments that oob asks the kernel to cut
-// (UDP_SEGMENT), or 0.
+// sendSegment returns the segment size that oob requests (UDP_SEGMENT), or 0.
 func sendSegment(oob []byte) int {
 	for len(oob) >= unix.CmsgLen(0) {
 		h, body, rest, err := unix.ParseOneSocketControlMessage(oob)
@@ -133,12 +130,11 @@ func sendSegment(oob []byte) int {
 	return 0
 }
 
-// Close closes the socket. What calls of it have not done yet ends with an
-// error.
+// Close closes the socket. Calls in progress return an error.
 func (c *Conn) Close() error {
 	err := c.UDPConn.Close()
 	c.out.Lock()
-	c.out.proven = false // for good: no send succeeds any more, and so none is held
+	c.out.proven = false // for ever: no later send succeeds, so none is held
 	c.out.Unlock()
 	c.out.releases.Wait()
 	return err

@@ -18,20 +18,20 @@ import (
 
 const (
 	// blocks is how many blocks one system call reads at most. Coalesced traffic
-	// gains nothing above one; a few make up for traffic that comes single.
+	// gains nothing above one; a few help if the kernel does not coalesce.
 	blocks = 4
 
-	// blockBytes holds the largest block that the kernel coalesces. With less,
-	// it would cut off the rest without a word.
+	// blockBytes is the size of the largest block that the kernel coalesces. It
+	// would silently cut off what a smaller buffer can't hold.
 	blockBytes = 1 << 16
 
-	// yieldPackets is how many datagrams are read in a row before other
-	// goroutines get the processor, see ReadBatch.
+	// yieldPackets is how many datagrams are read in a row before the reader yields
+	// to other goroutines, see ReadBatch.
 	yieldPackets = 64
 )
 
-// block is one read: a datagram, or several of one sender that the kernel has
-// coalesced. They have the same size, but for the last, which may be shorter.
+// block is the result of one read: a datagram, or several of one sender that the
+// kernel has coalesced. These have the same size, except that the last may be shorter.
 type block struct {
 	control [512]byte // first, for its alignment
 	iov     unix.Iovec
@@ -39,24 +39,24 @@ type block struct {
 	data    [blockBytes]byte
 }
 
-// reader reads blocks and hands out the datagrams in them.
+// reader reads blocks and splits them into datagrams.
 type reader struct {
 	sync.Mutex
-	yieldAfter int // yieldPackets, but for tests
+	yieldAfter int // yieldPackets; tests change it
 	recv       func(fd uintptr) bool
 	mem        *[blocks]block
 	hdrs       [blocks]unix.Mmsghdr
 	known      sources
 
-	read, next int           // blocks read, and the first not yet begun
+	read, next int           // blocks that were read, and the first of them not yet split
 	errno      syscall.Errno // of the last read
-	woken      bool          // the poller has said that there is something
-	row        int           // datagrams handed over since the last wait
+	woken      bool          // the poller has reported the socket as readable
+	row        int           // datagrams returned since the last wait
 
-	// The block begun, with more false when nothing of it is left.
+	// The block that is being split; more is false if nothing of it is left.
 	more    bool
-	data    []byte // not yet handed over
-	segment int    // size of a datagram in it
+	data    []byte // not yet returned
+	segment int    // size of its datagrams
 	control []byte
 	flags   int
 	addr    *net.UDPAddr
@@ -80,22 +80,21 @@ func (r *reader) init(c *Conn) {
 	r.recv = func(fd uintptr) bool { return r.recvBlocks(c, fd) }
 }
 
-// ReadBatch waits for datagrams and reads as many as are there, at most one
-// into each of ms; flags must be 0. quic-go calls it in place of recvmmsg.
+// ReadBatch waits for datagrams and reads as many as have arrived, at most one into
+// each of ms; flags must be 0. quic-go calls it in place of recvmmsg(2).
 //
-// It yields after every 64 datagrams that were there without waiting. Between
-// this reader and a connection quic-go has a queue of 256 packets and drops
-// what exceeds it without a word, which its congestion control then takes for
-// a bad path. A reader that gets 64 KiB at a time outruns that queue easily; by
-// yielding it lets the connection work it off, and the excess waits in the
-// socket's buffer, where it belongs.
+// ReadBatch yields after every 64 datagrams that it returned without waiting. Between
+// this reader and a connection quic-go has a queue of 256 packets. It silently drops
+// packets that exceed the queue, which its congestion control then takes for losses of
+// the path. A reader that gets 64 KiB at a time easily outruns that queue. Yielding
+// lets the connection process it, while the excess waits in the socket's buffer.
 //
-// With GOMAXPROCS=1 nothing is dropped any more. With more it helps little, as
-// the reader goes on at once on another processor. Holding back while more than
-// 128 packets are not yet in quic-go's ConnectionStats drops nothing in either
-// case, but ties the socket to each of its connections; it measured the same
-// with one processor, and a quarter better with two, which is still half of
-// what one gives.
+// With GOMAXPROCS=1 nothing is dropped then. With more it helps little, since the
+// reader continues at once on another processor. An alternative is to stop reading
+// while more than 128 packets are missing in quic-go's ConnectionStats. It drops
+// nothing in either case, but couples the socket to each of its connections. Measured,
+// its throughput is the same with one processor, and a quarter higher with two, which
+// is still half of that with one.
 func (c *Conn) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 	if flags != 0 {
 		return 0, &net.OpError{Op: "read", Net: "udp", Source: c.LocalAddr(), Err: syscall.EINVAL}
@@ -112,24 +111,24 @@ func (c *Conn) readBatch(ms []ipv4.Message) (int, error) {
 		runtime.Gosched()
 	}
 	if !r.more && r.next == r.read {
-		if err := c.fill(); err != nil {
+		if err := c.readBlocks(); err != nil {
 			return 0, err
 		}
 	}
 	n := 0
 	for n < len(ms) && (r.more || r.next < r.read) {
-		if !r.more && !r.begin() {
+		if !r.more && !r.nextBlock() {
 			continue
 		}
-		r.cut(&ms[n])
+		r.nextDatagram(&ms[n])
 		n++
 	}
 	r.row += n
 	return n, nil
 }
 
-// fill waits for blocks and reads them.
-func (c *Conn) fill() error {
+// readBlocks waits for blocks and reads them.
+func (c *Conn) readBlocks() error {
 	r := &c.in
 	for {
 		r.read, r.next, r.errno, r.woken = 0, 0, 0, false
@@ -142,16 +141,17 @@ func (c *Conn) fill() error {
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			return err
 		}
-		// What is left is the poller's "not pollable": epoll told of nothing but
-		// an error, as the send buffer is half full, and Go takes that for a
-		// broken socket. The next event, data or room to send, makes it good
-		// again; until then this waits rather than spins.
-		c.drain()
+		// The remaining error is the poller's "not pollable": epoll has reported
+		// nothing but an error while the send buffer is half full, and Go takes
+		// the socket for broken. The next event, data or room to send, repairs
+		// it; until then sleep instead of spinning.
+		c.drainErrors()
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// recvBlocks is called by the poller until it returns true.
+// recvBlocks reads blocks without waiting (recvmmsg(2)). The poller calls it until it
+// returns true.
 func (r *reader) recvBlocks(c *Conn, fd uintptr) bool {
 	for {
 		for i := range r.hdrs {
@@ -166,12 +166,12 @@ func (r *reader) recvBlocks(c *Conn, fd uintptr) bool {
 			return true
 		case errno == unix.EINTR:
 		case errno == unix.EAGAIN:
-			if r.woken { // but not for data: there is an error
+			if r.woken { // readable, but without data: there is an error
 				c.drainFD(fd)
 			}
 			r.woken, r.row = true, 0
 			return false
-		case fromICMP(errno) || errno == unix.ENETDOWN:
+		case isFromICMP(errno) || errno == unix.ENETDOWN:
 			c.drainFD(fd)
 		default:
 			r.errno = errno
@@ -180,9 +180,9 @@ func (r *reader) recvBlocks(c *Conn, fd uintptr) bool {
 	}
 }
 
-// begin takes up the next block. It reports false if that has no address of a
-// kind known here, which does not happen on an IP socket.
-func (r *reader) begin() bool {
+// nextBlock starts to split the next block. It reports false if the sender's address is
+// neither IPv4 nor IPv6, which does not happen on an IP socket.
+func (r *reader) nextBlock() bool {
 	b, h := &r.mem[r.next], &r.hdrs[r.next]
 	r.next++
 	from, ok := parseSource(&b.name, h.Hdr.Namelen)
@@ -200,8 +200,8 @@ func (r *reader) begin() bool {
 	return true
 }
 
-// cut hands over the next datagram of the block begun.
-func (r *reader) cut(m *ipv4.Message) {
+// nextDatagram copies the next datagram of the current block to m.
+func (r *reader) nextDatagram(m *ipv4.Message) {
 	part := r.data[:min(r.segment, len(r.data))]
 	r.data = r.data[len(part):]
 	r.more = len(r.data) > 0
@@ -221,10 +221,9 @@ func (r *reader) cut(m *ipv4.Message) {
 	}
 }
 
-// takeSegment removes the message with the size of the segments (UDP_GRO) from
-// the control messages and returns the others, which are true of each segment.
-// It returns 0 if there is none. quic-go's buffer for control messages has no
-// room for it, besides.
+// takeSegment removes the control message with the segment size (UDP_GRO), for which
+// quic-go's buffer has no room. It returns the segment size, 0 if there is none, and
+// the other control messages, which hold for each segment.
 func takeSegment(control []byte) (others []byte, segment int) {
 	kept, rest := 0, control
 	for len(rest) >= unix.CmsgLen(0) {
@@ -243,8 +242,8 @@ func takeSegment(control []byte) (others []byte, segment int) {
 	return control[:kept], segment
 }
 
-// readOne is for the methods of *net.UDPConn that read: on this socket they
-// would return coalesced datagrams as one.
+// readOne implements the read methods of *net.UDPConn. The embedded ones would return
+// coalesced datagrams as one.
 func (c *Conn) readOne(b, oob []byte) (n, oobn, flags int, addr *net.UDPAddr, err error) {
 	c.in.Lock()
 	defer c.in.Unlock()
@@ -262,7 +261,7 @@ func (c *Conn) readOne(b, oob []byte) (n, oobn, flags int, addr *net.UDPAddr, er
 	}
 }
 
-// Read reads one datagram from anyone.
+// Read reads one datagram from any sender.
 func (c *Conn) Read(b []byte) (int, error) {
 	n, _, _, _, err := c.readOne(b, nil)
 	return n, err

@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// source is the address of a sender as the kernel has it, fit to compare.
+// source is a sender's address in the form of the kernel. It is comparable.
 type source struct {
 	ip    [16]byte // an IPv4 address in its IPv6 form
 	scope uint32   // interface index of a link-local address, else 0
 	port  uint16
 }
 
-// parseSource reads the address that recvmsg has put into sa. It reports false
-// for anything but IPv4 and IPv6.
+// parseSource parses the address, of n bytes, that recvmsg(2) has written to sa. It
+// reports false for anything but IPv4 and IPv6.
 func parseSource(sa *unix.RawSockaddrInet6, n uint32) (source, bool) {
 	var s source
 	switch {
@@ -43,7 +43,7 @@ func (s *source) addrPort() netip.AddrPort {
 	return netip.AddrPortFrom(ip, s.port)
 }
 
-// zone is the name of an interface, or its index where it has gone.
+// zone returns the name of an interface, or its index if it no longer exists.
 func zone(index uint32) string {
 	if ifi, err := net.InterfaceByIndex(int(index)); err == nil {
 		return ifi.Name
@@ -51,16 +51,16 @@ func zone(index uint32) string {
 	return strconv.FormatUint(uint64(index), 10)
 }
 
-// sources keeps the addresses met last, so that a datagram from a known sender
-// costs no allocation. A collision costs one and does no harm.
+// sources is a cache of the addresses of recent senders, so that a datagram from one
+// of them costs no allocation. A collision costs one allocation.
 type sources [64]struct {
 	key  source
 	addr *net.UDPAddr
 }
 
 func (t *sources) lookup(s source) *net.UDPAddr {
-	// The port tells apart senders behind one address, the last bytes
-	// senders that use the same port.
+	// The port distinguishes senders behind one address; the last bytes of the
+	// address distinguish senders with the same port.
 	e := &t[(s.port^s.port>>6^uint16(s.ip[15])^uint16(s.ip[7]))%uint16(len(t))]
 	if e.addr == nil || e.key != s {
 		e.key, e.addr = s, net.UDPAddrFromAddrPort(s.addrPort())
