@@ -1,0 +1,4 @@
+package disk
+
+// PublishByLink is [Temp.Publish] on a file system without RENAME_NOREPLACE.
+func PublishByLink(t *Temp, name string) error { return linkAndRemove(t.in, t.name, name) }
