@@ -66,8 +66,8 @@ func (a *archiver) beforeRead(ctx context.Context) error {
 	return a.w.flush()
 }
 
-// entry implements [frameHandler].
-func (a *archiver) entry(_ context.Context, m *wire.Entry) error {
+// handleEntry implements [frameHandler].
+func (a *archiver) handleEntry(_ context.Context, m *wire.Entry) error {
 	if a.into != nil || m.Now && a.files > 0 || len(a.queue) == proto.MaxPending {
 		return errOrder(m)
 	}
@@ -75,7 +75,7 @@ func (a *archiver) entry(_ context.Context, m *wire.Entry) error {
 		return err
 	}
 	if !m.Now {
-		if err := a.w.message(&wire.Answer{ID: m.ID, Fresh: m.Kind == wire.EntryFolder}); err != nil {
+		if err := a.w.writeMessage(&wire.Answer{ID: m.ID, Fresh: m.Kind == wire.EntryFolder}); err != nil {
 			return err
 		}
 	}
@@ -160,16 +160,16 @@ func (a *archiver) leaveFile() error {
 	return a.addDataless()
 }
 
-// from implements [frameHandler].
-func (a *archiver) from(m *wire.From) error {
+// handleFrom implements [frameHandler].
+func (a *archiver) handleFrom(m *wire.From) error {
 	if a.into != nil || len(a.queue) == 0 || a.queue[0].ID != m.ID || m.From != 0 {
 		return errOrder(m)
 	}
 	return a.beginFile(a.queue[0])
 }
 
-// data implements [frameHandler].
-func (a *archiver) data(body []byte) error {
+// handleData implements [frameHandler].
+func (a *archiver) handleData(body []byte) error {
 	if a.into == nil || len(body) == 0 {
 		return errTypeOrder(wire.TypeData)
 	}
@@ -182,8 +182,8 @@ func (a *archiver) data(body []byte) error {
 	return err
 }
 
-// end implements [frameHandler].
-func (a *archiver) end(m *wire.End) error {
+// handleEnd implements [frameHandler].
+func (a *archiver) handleEnd(m *wire.End) error {
 	if len(a.queue) == 0 || a.queue[0].ID != m.ID || a.into == nil && m.Code == 0 {
 		return errOrder(m)
 	}
@@ -199,8 +199,8 @@ func (a *archiver) end(m *wire.End) error {
 	return a.leaveFile()
 }
 
-// total implements [frameHandler].
-func (a *archiver) total(m *wire.Total) error {
+// handleTotal implements [frameHandler].
+func (a *archiver) handleTotal(m *wire.Total) error {
 	if len(a.queue) > 0 || m.Entries != a.order.last {
 		return errOrder(m)
 	}
@@ -221,7 +221,7 @@ func (a *archiver) finish(commit func() error) error {
 			return err
 		}
 	}
-	if err := errors.Join(a.w.message(&wire.Stored{Files: a.sum.Files}), a.w.flush()); err != nil {
+	if err := errors.Join(a.w.writeMessage(&wire.Stored{Files: a.sum.Files}), a.w.flush()); err != nil {
 		return err
 	}
 	return a.r.wantEnd()

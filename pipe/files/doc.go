@@ -10,38 +10,42 @@
 // with 40 or 42 the entry alone is refused, and the transfer goes on, unless it says
 // otherwise.
 //
-//	frame       frames.go            readFrames, handleEntry: the bytes are one valid
-//	                                 FILES_ENTRY (31), in UTF-8 (42, ends the transfer)
-//	order       receive_entry.go     receiver.entry: an entry may come now (31)
+//	frame       frames.go            readFrames, parseEntry: the bytes are one valid
+//	                                 FILES_ENTRY (31); its path is UTF-8, not empty and not
+//	                                 too long (42, ends the transfer)
+//	order       receive_entry.go     receiver.handleEntry: an entry may come now (31)
 //	            receive_order.go     order.countEntry: ids count up (31); entries and bytes
 //	                                 are within the limits (41)
-//	name        path.go              CheckPath: relative, no empty component, dot-dot, control
-//	                                 character or name of ours, not too long or deep (42);
-//	                                 with Portable, possible on every system (42)
+//	name        path.go              CheckPath: relative, no empty component, no dot-dot, no
+//	                                 control character, not like our temporary files, not too
+//	                                 deep (42); with Portable, possible on every system (42)
 //	place       receive_order.go     order.placeEntry: the folder was announced, and the name
-//	                                 comes in its order there (31), with no collision (42)
-//	folders     receive_entry.go     receiver.placeEntry: leaves the folders before, and stores
-//	                                 nothing in a refused one (its code)
+//	                                 comes in its order there (31), without a collision (42)
+//	folders     receive_entry.go     receiver.placeEntry leaves the folders before;
+//	                                 receiver.storeEntry stores nothing in a refused one (its
+//	                                 code)
 //	            receive_folder.go    makeFolder: only a real folder is entered (42)
-//	            store_folder.go      folder.open: it is the same folder as before, and no link (42)
+//	            store_folder.go      folder.open: it is the same folder as before, and no link
+//	                                 (42; ends the transfer when data comes for it later)
 //	            receive_folder.go    makeSymlink: checkLinkTarget keeps links inside (42)
 //	compare     receive_existing.go  existing.compare: other content of that name stays, unless
 //	                                 Force or Rename is set (42); what is there already is not
 //	                                 sent again
 //	room        receive_existing.go  checkRoom: a large file fits on the disk (41)
-//	part        receive_data.go      incoming.begin, readSmall: the file that the data is for
+//	part        receive_data.go      incoming.begin, readSmall: data comes for this file now
 //	            store_part.go        part.write, part.complete, checkSmall: as many bytes as
-//	                                 announced (31 for more, 30 for fewer), and their digest
-//	                                 (30); both end the transfer
-//	store       store.go             store.addPart, addSmall: order is kept; a batch at a time
-//	            store_write.go       writers.writePart: small files to the disk (41 ends it)
-//	            store_commit.go      committer.publishGroup: data first is durable (40, 41, both
-//	                                 end it)
+//	                                 announced (31 for more, 30 for fewer), with their digest
+//	                                 (30); a failed write ends the transfer (40, 41)
+//	store       store.go             store.addPart, addSmall: in order, a batch at a time
+//	            store_write.go       writers.writePart: small files reach the file system (40;
+//	                                 41 ends the transfer)
+//	            store_commit.go      committer.syncData: the data is durable (40, 41, both end
+//	                                 the transfer)
 //	publish     store_publish.go     publishPart: nothing is replaced but a file or a link, and
 //	                                 with Force only (42)
 //	            disk                 Temp.Publish, Temp.Replace: through the open folder
-//	durable     store_commit.go      committer.publishGroup, announce: the names are durable
-//	                                 (40, 41, both end it)
+//	durable     store_commit.go      committer.syncNames, announce: the names are durable (40,
+//	                                 41, both end the transfer)
 //	acknowledge receive.go           acknowledge: FILES_STORED, when all of this is done
 //
 // Package disk has all that depends on the operating system. ReceiveArchive
@@ -57,7 +61,7 @@
 //	answer    send_answers.go                 answers.read, sender.handleAnswer: it fits its entry (31)
 //	data      send_file.go                    sender.sendFile, sendData: from where the receiver has it;
 //	                                          the file has not changed meanwhile (44)
-//	end       send.go                         sender.run: FILES_TOTAL, and waits for FILES_STORED
+//	end       send.go                         sender.sendAll: FILES_TOTAL, and waits for FILES_STORED
 //
 // # Two layers of frames
 //
@@ -65,7 +69,7 @@
 // into FILE_CHUNKs again. The two layers know nothing of each other: pipe gives
 // files all that a transfer has (going on after a broken link, several subflows,
 // flow control, receipts, a final acknowledgement), and the frames here say which
-// file the bytes belong to, and let thousands of small files share a chunk. The
+// file the bytes belong to, and let many small files share a chunk. The
 // price is five bytes a frame of up to 256 KiB, one more pass through memory at each
 // end ([io.Pipe], whose writer and reader wait for each other), and a second hash of
 // what is sent: pipe hashes the transfer, this package each file, since a file must

@@ -20,6 +20,13 @@ var (
 	errCollision = proto.Errorf(proto.Unsafe, "some systems take its name for that of another that was sent")
 )
 
+// errCollisionHere is errCollision for the sender's own files.
+var errCollisionHere = proto.Errorf(proto.Unsafe, "some systems take its name for that of another here")
+
+// errSpecial is in the chain of the error of an item that is neither a file nor a
+// folder, nor a link if those are sent.
+var errSpecial = errors.New("not sent")
+
 // errStoreFailed ends the reading of frames when the store has failed, which knows
 // the reason.
 var errStoreFailed = errors.New("the store has failed")
@@ -49,6 +56,11 @@ func errStoring(folder string, err error) error {
 // errWriting is the error of writing the file of an entry.
 func errWriting(e *wire.Entry, err error) error {
 	return proto.IOError(fmt.Errorf("write %s: %w", proto.EscapeText(e.Path), disk.Cause(err)))
+}
+
+// refusedByPeer is the error of an entry that the receiver does not store.
+func refusedByPeer(code proto.Code) error {
+	return proto.Errorf(code, "the peer does not store it (%s): %s", code, code.OfPeer())
 }
 
 // refusal is the error of one entry that is not stored. The transfer goes on

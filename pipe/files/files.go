@@ -20,6 +20,16 @@ type Summary struct {
 	Failed, Refused int64
 }
 
+// Incomplete is the error of a transfer that went to its end, but not with every
+// entry.
+type Incomplete struct{ Err error }
+
+// Error says how many entries are missing.
+func (e *Incomplete) Error() string { return e.Err.Error() }
+
+// Unwrap returns an error with the code of the first missing entry.
+func (e *Incomplete) Unwrap() error { return e.Err }
+
 // CheckStore fails if nothing can be stored in the folder at a path. A full disk
 // is no failure: there may be room by the time that a file arrives.
 func CheckStore(dir string) error { return disk.CheckWritable(dir) }
@@ -40,15 +50,15 @@ type problems struct {
 }
 
 // addFailed counts an entry that the sender cannot send.
-func (p *problems) addFailed(path string, err error) { p.add(&p.failed, path, err) }
+func (p *problems) addFailed(path string, err error) { p.count(&p.failed, path, err) }
 
 // addRefused counts an entry that the receiver does not store.
-func (p *problems) addRefused(path string, err error) { p.add(&p.refused, path, err) }
+func (p *problems) addRefused(path string, err error) { p.count(&p.refused, path, err) }
 
-func (p *problems) add(count *int64, path string, err error) {
+func (p *problems) count(counter *int64, path string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	*count++
+	*counter++
 	if p.code == 0 {
 		p.code = proto.CodeOf(err)
 	}

@@ -23,13 +23,13 @@ func newFrameWriter(w io.Writer) *frameWriter {
 	return &frameWriter{w: bufio.NewWriterSize(w, bufferBytes)}
 }
 
-func (f *frameWriter) message(m wire.Message) error {
+func (f *frameWriter) writeMessage(m wire.Message) error {
 	f.frame = wire.AppendFrame(f.frame[:0], m)
 	_, err := f.w.Write(f.frame)
 	return err
 }
 
-func (f *frameWriter) data(p []byte) error {
+func (f *frameWriter) writeData(p []byte) error {
 	f.frame = wire.AppendDataHeader(f.frame[:0], len(p))
 	if _, err := f.w.Write(f.frame); err != nil {
 		return err
@@ -50,9 +50,9 @@ func newFrameReader(r io.Reader) *frameReader {
 	return &frameReader{r: bufio.NewReaderSize(r, bufferBytes)}
 }
 
-// next reads a frame, which must have one of the given types. Its body is valid
+// readFrame reads a frame, which must have one of the given types. Its body is valid
 // until the next call.
-func (f *frameReader) next(want ...wire.Type) (wire.Type, []byte, error) {
+func (f *frameReader) readFrame(want ...wire.Type) (wire.Type, []byte, error) {
 	header, err := f.r.Peek(proto.FrameHeaderBytes)
 	if err == io.EOF {
 		return 0, nil, errCut
@@ -99,11 +99,11 @@ func (f *frameReader) wantEnd() error {
 type frameHandler interface {
 	// beforeRead is called before a frame is waited for.
 	beforeRead(context.Context) error
-	entry(context.Context, *wire.Entry) error
-	from(*wire.From) error
-	data([]byte) error // the bytes are valid until it returns
-	end(*wire.End) error
-	total(*wire.Total) error
+	handleEntry(context.Context, *wire.Entry) error
+	handleFrom(*wire.From) error
+	handleData([]byte) error // the bytes are valid until it returns
+	handleEnd(*wire.End) error
+	handleTotal(*wire.Total) error
 }
 
 // readFrames reads a sender's frames up to FILES_TOTAL.
@@ -112,29 +112,29 @@ func readFrames(ctx context.Context, r *frameReader, h frameHandler) error {
 		if err := h.beforeRead(ctx); err != nil {
 			return err
 		}
-		typ, body, err := r.next(wire.TypeEntry, wire.TypeFrom, wire.TypeData, wire.TypeEnd, wire.TypeTotal)
+		typ, body, err := r.readFrame(wire.TypeEntry, wire.TypeFrom, wire.TypeData, wire.TypeEnd, wire.TypeTotal)
 		if err != nil {
 			return err
 		}
 		switch typ {
 		case wire.TypeEntry:
-			err = handleEntry(ctx, body, h)
+			err = parseEntry(ctx, body, h)
 		case wire.TypeFrom:
 			m := new(wire.From)
 			if err = wire.ParseBody(body, m); err == nil {
-				err = h.from(m)
+				err = h.handleFrom(m)
 			}
 		case wire.TypeData:
-			err = h.data(body)
+			err = h.handleData(body)
 		case wire.TypeEnd:
 			m := new(wire.End)
 			if err = wire.ParseBody(body, m); err == nil {
-				err = h.end(m)
+				err = h.handleEnd(m)
 			}
 		default:
 			m := new(wire.Total)
 			if err = wire.ParseBody(body, m); err == nil {
-				err = h.total(m)
+				err = h.handleTotal(m)
 			}
 			return err
 		}
@@ -144,7 +144,8 @@ func readFrames(ctx context.Context, r *frameReader, h frameHandler) error {
 	}
 }
 
-func handleEntry(ctx context.Context, body []byte, h frameHandler) error {
+// parseEntry checks the bytes of an entry before it parses them.
+func parseEntry(ctx context.Context, body []byte, h frameHandler) error {
 	if !utf8.Valid(body) { // JSON would repair it
 		return proto.Errorf(proto.Unsafe, "a name that is not UTF-8 may not be written: %s", proto.EscapeText(string(body)))
 	}
@@ -155,5 +156,5 @@ func handleEntry(ctx context.Context, body []byte, h frameHandler) error {
 	if m.Path == "" || len(m.Path) > proto.MaxPathBytes {
 		return CheckPath(m.Path, false) // FILES_REFUSED cannot name such a path, so the transfer ends
 	}
-	return h.entry(ctx, m)
+	return h.handleEntry(ctx, m)
 }

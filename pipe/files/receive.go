@@ -10,32 +10,6 @@ import (
 	"mesh/proto/wire"
 )
 
-// ReceiveOptions are the options of [Receive]. The zero value will do.
-type ReceiveOptions struct {
-	// Force replaces files and links that are there. Rename stores what arrives
-	// under another name. Without either, a file that is there is not overwritten:
-	// what arrives is refused.
-	Force, Rename bool
-	// Portable refuses names that some system cannot store.
-	Portable bool
-	// MaxBytes and MaxEntries limit what may be announced; 0 is no limit.
-	MaxBytes, MaxEntries int64
-	// As, if it is set, is the name under which one file is stored. Anything else is
-	// refused.
-	As string
-	// Owner says whose files these are. A part of a file is resumed only for the
-	// same owner.
-	Owner string
-	// Report, if it is set, is called for each entry that is not sent or not stored.
-	// The path is safe to print.
-	Report func(path string, err error)
-	// Arrived, if it is set, is called for each file, link and folder that the sender
-	// named, one after the other, once it is durable here: also for what was there
-	// already, and also if the transfer fails later. The sender hears of the end only
-	// after the last call. An error ends the transfer.
-	Arrived func(Arrival) error
-}
-
 // Receive stores the files and folders that arrive on one pipe below an open
 // folder, and answers the sender on the other. It returns nil only when all that
 // was announced is durable. An entry that is not stored is reported and does not
@@ -79,7 +53,7 @@ func acknowledge(ctx context.Context, r *receiver) error {
 	if m.Refused > 0 {
 		m.Code = r.problems.code
 	}
-	if err := errors.Join(r.w.message(m), r.w.flush()); err != nil {
+	if err := errors.Join(r.w.writeMessage(m), r.w.flush()); err != nil {
 		return err
 	}
 	return r.r.wantEnd()

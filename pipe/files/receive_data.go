@@ -42,8 +42,8 @@ func openPart(w *wanted, offset int64, owner string) (p *part, err error) {
 	return p, err
 }
 
-// write takes a piece of the file.
-func (in *incoming) write(body []byte) error {
+// writeData takes a piece of the file.
+func (in *incoming) writeData(body []byte) error {
 	if in.part == nil || len(body) == 0 {
 		return errTypeOrder(wire.TypeData)
 	}
@@ -85,7 +85,7 @@ func (in *incoming) release() {
 // before any of it is written.
 func readSmall(r *frameReader, e *wire.Entry) (body []byte, err error) {
 	if e.Size > 0 {
-		if _, body, err = r.next(wire.TypeData); err != nil {
+		if _, body, err = r.readFrame(wire.TypeData); err != nil {
 			return nil, err
 		}
 	}
@@ -98,7 +98,7 @@ func skipData(r *frameReader, m *wire.Entry) error {
 		return nil
 	}
 	for bytes := int64(0); ; {
-		t, body, err := r.next(wire.TypeData, wire.TypeEnd)
+		t, body, err := r.readFrame(wire.TypeData, wire.TypeEnd)
 		if err != nil {
 			return err
 		}

@@ -26,9 +26,9 @@ type receiver struct {
 	skipped  int64
 }
 
-// entry takes an announcement: it stores or refuses it and answers, or with "now"
+// handleEntry takes an announcement: it stores or refuses it and answers, or with "now"
 // takes the data that follows.
-func (r *receiver) entry(ctx context.Context, m *wire.Entry) error {
+func (r *receiver) handleEntry(ctx context.Context, m *wire.Entry) error {
 	if r.incoming.wanted != nil || m.Now && r.queue.files > 0 {
 		return errOrder(m)
 	}
@@ -43,7 +43,7 @@ func (r *receiver) entry(ctx context.Context, m *wire.Entry) error {
 		return err
 	}
 	answer.ID = m.ID
-	return r.w.message(&answer)
+	return r.w.writeMessage(&answer)
 }
 
 // placeEntry checks the path of an entry, and goes to the folder that it is in.
@@ -158,8 +158,8 @@ func (r *receiver) receiveSmall(w *wanted) error {
 	return nil
 }
 
-// from takes FILES_FROM: the data of the first file in the queue follows.
-func (r *receiver) from(m *wire.From) error {
+// handleFrom takes FILES_FROM: the data of the first file in the queue follows.
+func (r *receiver) handleFrom(m *wire.From) error {
 	w := r.queue.first()
 	if r.incoming.wanted != nil || w == nil || w.entry.ID != m.ID || m.From != 0 && m.From != w.have {
 		return errOrder(m)
@@ -170,11 +170,11 @@ func (r *receiver) from(m *wire.From) error {
 	return nil
 }
 
-// data takes a piece of the file whose data arrives.
-func (r *receiver) data(body []byte) error { return r.incoming.write(body) }
+// handleData takes a piece of the file whose data arrives.
+func (r *receiver) handleData(body []byte) error { return r.incoming.writeData(body) }
 
-// end takes FILES_END: all of a file has arrived, or the sender cannot send it.
-func (r *receiver) end(m *wire.End) error {
+// handleEnd takes FILES_END: all of a file has arrived, or the sender cannot send it.
+func (r *receiver) handleEnd(m *wire.End) error {
 	w := r.incoming.wanted
 	if w == nil && m.Code != 0 {
 		w = r.queue.first() // of which nothing has arrived
@@ -205,7 +205,7 @@ func (r *receiver) leaveFile(w *wanted) error {
 	if r.queue.first() != w {
 		return nil
 	}
-	for _, f := range r.queue.pop() {
+	for _, f := range r.queue.popFile() {
 		if err := f.open(); err != nil {
 			return errStoring(f.path, err)
 		}
@@ -228,8 +228,8 @@ func (r *receiver) leaveFolder() error {
 	return r.queue.pushFolder(f)
 }
 
-// total takes FILES_TOTAL: nothing else is announced. It leaves all folders.
-func (r *receiver) total(m *wire.Total) error {
+// handleTotal takes FILES_TOTAL: nothing else is announced. It leaves all folders.
+func (r *receiver) handleTotal(m *wire.Total) error {
 	if r.incoming.wanted != nil || r.queue.files > 0 || m.Entries != r.order.last {
 		return errOrder(m)
 	}
@@ -267,9 +267,9 @@ func (r *receiver) refuseEntry(m *wire.Entry, reason error) error {
 	r.problems.addRefused(proto.EscapeText(m.Path), reason)
 	code := proto.CodeOf(reason)
 	if !m.Now {
-		return r.w.message(&wire.Answer{ID: m.ID, Code: code})
+		return r.w.writeMessage(&wire.Answer{ID: m.ID, Code: code})
 	}
-	if err := r.w.message(&wire.Refused{Path: m.Path, Code: code}); err != nil || m.Kind != wire.EntryFile {
+	if err := r.w.writeMessage(&wire.Refused{Path: m.Path, Code: code}); err != nil || m.Kind != wire.EntryFile {
 		return err
 	}
 	return skipData(r.r, m)
@@ -287,7 +287,7 @@ func (r *receiver) beforeRead(ctx context.Context) error {
 	refused, reasons := r.store.results.takeRefused()
 	for i := range refused {
 		r.problems.addRefused(proto.EscapeText(refused[i].Path), reasons[i])
-		if err := r.w.message(&refused[i]); err != nil {
+		if err := r.w.writeMessage(&refused[i]); err != nil {
 			return err
 		}
 	}

@@ -63,8 +63,8 @@ func (q *queue) first() *wanted {
 	return q.waiting[0].file
 }
 
-// pop removes the first file, and returns the folders that are complete with it.
-func (q *queue) pop() (complete []*folder) {
+// popFile removes the first file, and returns the folders that are complete with it.
+func (q *queue) popFile() (complete []*folder) {
 	q.waiting = q.waiting[1:]
 	q.files--
 	for len(q.waiting) > 0 && q.waiting[0].folder != nil {

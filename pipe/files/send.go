@@ -10,25 +10,6 @@ import (
 	"mesh/proto/wire"
 )
 
-// SendOptions are the options of [Send]. The zero value will do.
-type SendOptions struct {
-	// Symlinks also sends symbolic links, those that lead to something else that is
-	// sent.
-	Symlinks bool
-	// SkipSpecial leaves out what is neither a file nor a folder. Without it, that is
-	// an error of the entry.
-	SkipSpecial bool
-	// Archive says that the only name is that of a zip or tar archive, whose content
-	// is to be sent.
-	Archive bool
-	// Report, if it is set, is called for each entry that is not sent or not stored.
-	// The path is safe to print.
-	Report func(path string, err error)
-}
-
-// skips reports whether an item with this error is left out silently.
-func (o SendOptions) skips(err error) bool { return o.SkipSpecial && errors.Is(err, errSpecial) }
-
 func newFinder(names []string, o SendOptions) (finder, error) {
 	if !o.Archive {
 		return newWalk(names, o.Symlinks)
@@ -51,7 +32,7 @@ func Send(ctx context.Context, names []string, from io.Reader, to io.Writer, o S
 		problems: problems{report: o.Report},
 	}
 	s.answers = readAnswers(newFrameReader(from), &s.problems)
-	stored, err := s.run(ctx)
+	stored, err := s.sendAll(ctx)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -86,8 +67,8 @@ type waiting struct {
 	it *item
 }
 
-// run sends all, and returns what the receiver says at the end.
-func (s *sender) run(ctx context.Context) (*wire.Stored, error) {
+// sendAll sends all, and returns what the receiver says at the end.
+func (s *sender) sendAll(ctx context.Context) (*wire.Stored, error) {
 	defer func() {
 		for _, w := range s.waiting {
 			w.it.tree.release()
@@ -124,7 +105,7 @@ func (s *sender) run(ctx context.Context) (*wire.Stored, error) {
 	}
 	failed, code := s.problems.failures()
 	total := &wire.Total{Entries: s.lastID, Failed: failed, Code: code}
-	if err := errors.Join(s.w.message(total), s.w.flush()); err != nil {
+	if err := errors.Join(s.w.writeMessage(total), s.w.flush()); err != nil {
 		return nil, err
 	}
 	return s.answers.waitStored()

@@ -41,7 +41,7 @@ func (s *sender) announce(ctx context.Context, it *item) error {
 // sendEntry sends a FILES_ENTRY. Unless it says "now", the item waits for the
 // answer.
 func (s *sender) sendEntry(e *wire.Entry, it *item) error {
-	if err := s.w.message(e); err != nil {
+	if err := s.w.writeMessage(e); err != nil {
 		return err
 	}
 	s.lastID++
@@ -65,7 +65,7 @@ func (s *sender) announceSmall(e *wire.Entry, it *item) error {
 	if err := s.sendEntry(e, it); err != nil || !e.Now || len(p) == 0 {
 		return err
 	}
-	return s.w.data(p)
+	return s.w.writeData(p)
 }
 
 // sendNow announces a large file and sends its data.

@@ -36,10 +36,6 @@ func (s *sender) handleAnswer(ctx context.Context, a *wire.Answer) error {
 	return s.sendFile(ctx, a, it)
 }
 
-func refusedByPeer(code proto.Code) error {
-	return proto.Errorf(code, "the peer does not store it (%s): %s", code, code.OfPeer())
-}
-
 // answers reads what the receiver says, in a goroutine.
 type answers struct {
 	r        *frameReader
@@ -102,7 +98,7 @@ func (a *answers) waitStored() (*wire.Stored, error) {
 // read reads to the end.
 func (a *answers) read() (*wire.Stored, error) {
 	for {
-		t, body, err := a.r.next(wire.TypeAnswer, wire.TypeRefused, wire.TypeStored)
+		t, body, err := a.r.readFrame(wire.TypeAnswer, wire.TypeRefused, wire.TypeStored)
 		if err != nil {
 			return nil, err
 		}

@@ -26,7 +26,7 @@ func (s *sender) sendFile(ctx context.Context, a *wire.Answer, it *item) error {
 			offset = a.Have
 		case a.Code != 0:
 			s.problems.addRefused(it.path, refusedByPeer(a.Code))
-			return s.w.message(&wire.End{ID: a.ID, Code: a.Code})
+			return s.w.writeMessage(&wire.End{ID: a.ID, Code: a.Code})
 		default:
 			_ = f.Close()
 			again, err := it.open()
@@ -36,7 +36,7 @@ func (s *sender) sendFile(ctx context.Context, a *wire.Answer, it *item) error {
 			f = again
 		}
 	}
-	if err := s.w.message(&wire.From{ID: a.ID, From: offset}); err != nil {
+	if err := s.w.writeMessage(&wire.From{ID: a.ID, From: offset}); err != nil {
 		return err
 	}
 	return s.sendData(ctx, a.ID, it, f, offset)
@@ -78,7 +78,7 @@ func (s *sender) sendData(ctx context.Context, id int64, it *item, f body, offse
 		if n > 0 {
 			_, _ = s.hash.Write(s.buf[:n]) // never fails
 			offset += int64(n)
-			if err := s.w.data(s.buf[:n]); err != nil {
+			if err := s.w.writeData(s.buf[:n]); err != nil {
 				return err
 			}
 		}
@@ -99,7 +99,7 @@ func (s *sender) sendData(ctx context.Context, id int64, it *item, f body, offse
 		return s.endFailed(ctx, id, it, err)
 	}
 	sum := s.hash.Sum()
-	return s.w.message(&wire.End{ID: id, Digest: &sum})
+	return s.w.writeMessage(&wire.End{ID: id, Digest: &sum})
 }
 
 // endFailed tells the receiver that a file which was announced cannot be sent.
@@ -112,5 +112,5 @@ func (s *sender) endFailed(ctx context.Context, id int64, it *item, err error) e
 	if code != proto.Changed {
 		code = proto.IO
 	}
-	return s.w.message(&wire.End{ID: id, Code: code})
+	return s.w.writeMessage(&wire.End{ID: id, Code: code})
 }

@@ -79,3 +79,18 @@ func (it *item) failed(err error) *item {
 	}
 	return &item{path: it.path, in: it.in, err: &proto.Error{Code: code, Err: disk.Cause(err)}}
 }
+
+// kindOf names what is neither a file nor a folder.
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode&fs.ModeSymlink != 0:
+		return "symbolic link"
+	case mode&fs.ModeNamedPipe != 0:
+		return "FIFO"
+	case mode&fs.ModeSocket != 0:
+		return "socket"
+	case mode&fs.ModeDevice != 0:
+		return "device"
+	}
+	return "special file"
+}

@@ -98,8 +98,8 @@ func (l *nameList) folded(n nameAt) string {
 	return string(l.textAt(n)[n.length:][:n.fold])
 }
 
-// pop returns the next name, and false at the end.
-func (l *nameList) pop() (string, bool) {
+// popName returns the next name, and false at the end.
+func (l *nameList) popName() (string, bool) {
 	if l.next == len(l.names) {
 		return "", false
 	}

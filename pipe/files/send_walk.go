@@ -1,7 +1,6 @@
 package files
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"mesh/pipe/files/disk"
 	"mesh/proto"
@@ -31,57 +29,6 @@ type walk struct {
 // argument is a file or folder as the user gave it, and the name to send it under.
 type argument struct {
 	given, name string
-}
-
-// tree is an open folder, below which items are opened. It is closed with its last
-// use. A nil tree has no uses to count.
-type tree struct {
-	root *disk.Folder
-	dir  string
-
-	mu   sync.Mutex
-	uses int
-}
-
-func openTree(dir string) (*tree, error) {
-	root, err := disk.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	return &tree{root: root, dir: dir, uses: 1}, nil
-}
-
-// use adds a use, which ends with release.
-func (t *tree) use() *tree {
-	if t == nil {
-		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.uses++
-	return t
-}
-
-func (t *tree) release() {
-	if t == nil {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.uses--; t.uses == 0 {
-		t.root.Close()
-	}
-}
-
-// level is a folder that the walk is in.
-type level struct {
-	tree  *tree
-	root  *disk.Folder
-	path  string // on the wire
-	rel   string // in the tree
-	names *nameList
-	last  string // fold of the last name
-	fresh bool   // the receiver has made the folder, so it is empty there
 }
 
 // newWalk prepares a walk of files and folders. No two may be sent under one name.
@@ -111,7 +58,7 @@ func newWalk(names []string, symlinks bool) (*walk, error) {
 func (w *walk) next() *item {
 	for len(w.stack) > 0 {
 		top := w.stack[len(w.stack)-1]
-		if name, ok := top.names.pop(); ok {
+		if name, ok := top.names.popName(); ok {
 			return w.findName(top, name)
 		}
 		w.leaveLevel()
@@ -209,8 +156,6 @@ func (w *walk) findName(in *level, name string) *item {
 	return w.enter(it, in.tree.use(), root)
 }
 
-var errCollisionHere = proto.Errorf(proto.Unsafe, "some systems take its name for that of another here")
-
 // enter makes the item one of an open folder, and goes on in that folder. It takes
 // root and one use of the tree over.
 func (w *walk) enter(it *item, t *tree, root *disk.Folder) *item {
@@ -256,23 +201,4 @@ func (w *walk) classify(it *item, info fs.FileInfo, t *tree, rel string) *item {
 		it.readSmall = func(buf []byte) ([]byte, error) { return in.root.ReadUnchanged(path.Base(rel), info, buf) }
 	}
 	return it
-}
-
-// errSpecial is in the chain of the error of an item that is neither a file nor a
-// folder, nor a link if those are sent.
-var errSpecial = errors.New("not sent")
-
-// kindOf names what is neither a file nor a folder.
-func kindOf(mode fs.FileMode) string {
-	switch {
-	case mode&fs.ModeSymlink != 0:
-		return "symbolic link"
-	case mode&fs.ModeNamedPipe != 0:
-		return "FIFO"
-	case mode&fs.ModeSocket != 0:
-		return "socket"
-	case mode&fs.ModeDevice != 0:
-		return "device"
-	}
-	return "special file"
 }

@@ -20,52 +20,6 @@ type store struct {
 	results   storeResults
 }
 
-// maxBatchJobs bounds a batch. Waking the next stage for each small file would
-// take as long as storing it.
-const maxBatchJobs = 64
-
-// batch is handed from stage to stage.
-type batch struct {
-	jobs    []job
-	data    []byte        // of the files to write
-	written chan struct{} // closed by a writer; nil if nothing is to be written
-}
-
-// wait waits until the writer has written all files of the batch, or could not.
-func (b *batch) wait() {
-	if b.written != nil {
-		<-b.written
-	}
-}
-
-// job is one of three: a file to publish, a folder that is complete and gets its
-// attributes, or an arrival that was there already. File and folder are open.
-type job struct {
-	part   *part
-	folder *folder
-	there  *Arrival
-}
-
-// in returns the folder in which the job changes something.
-func (j job) in() *folder {
-	if j.folder != nil {
-		return j.folder
-	}
-	return j.part.folder
-}
-
-func (j job) isOpen() bool { return j.part == nil || j.part.isOpen() }
-
-// release closes what the job has open. It removes a file that is not published.
-func (j job) release() {
-	switch {
-	case j.part != nil:
-		j.part.release()
-	case j.folder != nil:
-		j.folder.close()
-	}
-}
-
 // startStore begins to store below a destination. The temporary name probe must be
 // free there.
 func startStore(destination *folder, o ReceiveOptions, probe string) *store {
@@ -77,7 +31,7 @@ func startStore(destination *folder, o ReceiveOptions, probe string) *store {
 	}
 	go func() {
 		defer close(s.committed)
-		c.run(s.jobs)
+		c.commitBatches(s.jobs)
 	}()
 	return s
 }
@@ -122,7 +76,7 @@ func (s *store) addJob(j job) {
 // enough to do.
 func (s *store) flush() {
 	if len(s.next.jobs) > 0 {
-		s.writers.write(s.next)
+		s.writers.writeBatch(s.next)
 		s.jobs <- s.next
 		s.next = new(batch)
 	}

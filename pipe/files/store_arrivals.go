@@ -30,8 +30,8 @@ type arrival struct {
 	incomplete bool // something in it is not stored
 }
 
-// add counts a file or a link in the folder.
-func (a *arrival) add(f Arrival) {
+// count counts a file or a link in the folder.
+func (a *arrival) count(f Arrival) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.all.Bytes += f.Bytes

@@ -34,9 +34,9 @@ type committer struct {
 	namesPending bool
 }
 
-// run commits what batches delivers, to its end. After a failure it only
+// commitBatches commits what batches delivers, to its end. After a failure it only
 // releases.
-func (c *committer) run(batches <-chan *batch) {
+func (c *committer) commitBatches(batches <-chan *batch) {
 	for first := range batches {
 		group := gatherGroup(first, batches)
 		err := c.results.failure()
@@ -46,10 +46,7 @@ func (c *committer) run(batches <-chan *batch) {
 		for _, j := range group {
 			j.release()
 		}
-		switch {
-		case err != nil:
-			c.namesPending = true // of what was published before the failure
-		case !c.namesPending || len(c.arrivals.waiting) >= maxArrivals:
+		if err == nil && (!c.namesPending || len(c.arrivals.waiting) >= maxArrivals) {
 			err = c.announce()
 		}
 		c.results.fail(err)
@@ -127,6 +124,8 @@ func (c *committer) publishGroup(group []job) error {
 		return err
 	}
 	touched := make(map[*folder]bool)
+	earlier := len(c.arrivals.waiting)
+	var failed error
 	for _, j := range group {
 		if j.there != nil {
 			c.arrivals.add(*j.there)
@@ -134,9 +133,19 @@ func (c *committer) publishGroup(group []job) error {
 		}
 		touched[j.in()] = true
 		if err := c.publishJob(j); err != nil {
-			return errStoring(j.in().path, err)
+			failed = errStoring(j.in().path, err)
+			break
 		}
 	}
+	if err := c.syncNames(touched, oneDisk); err != nil {
+		c.arrivals.waiting = c.arrivals.waiting[:earlier] // they are not durable
+		return err
+	}
+	return failed
+}
+
+// syncNames makes the names in folders durable, or leaves them pending.
+func (c *committer) syncNames(touched map[*folder]bool, oneDisk bool) error {
 	if oneDisk && len(touched) > fewFiles {
 		c.namesPending = true
 		return nil

@@ -25,7 +25,7 @@ func (r *storeResults) countStored(in *folder, a Arrival) (alone bool) {
 	if in.top == nil {
 		return true
 	}
-	in.top.add(a)
+	in.top.count(a)
 	return false
 }
 

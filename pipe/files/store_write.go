@@ -27,7 +27,7 @@ func (w *writers) start(files *disk.SmallWriter) {
 	w.batches = make(chan *batch, writerCount)
 	w.spare = make(chan []byte, writerCount)
 	for range writerCount {
-		w.wg.Go(w.run)
+		w.wg.Go(w.writeBatches)
 	}
 }
 
@@ -47,16 +47,16 @@ func (w *writers) takeBuffer() []byte {
 	}
 }
 
-// write hands a batch to a writer if it has files to write. It blocks while the
+// writeBatch hands a batch to a writer if it has files to write. It blocks while the
 // writers have enough to do.
-func (w *writers) write(b *batch) {
+func (w *writers) writeBatch(b *batch) {
 	if b.data != nil {
 		b.written = make(chan struct{})
 		w.batches <- b
 	}
 }
 
-func (w *writers) run() {
+func (w *writers) writeBatches() {
 	for b := range w.batches {
 		for _, j := range b.jobs {
 			if j.part != nil && j.part.body != nil {

@@ -1,0 +1,48 @@
+package files
+
+import "errors"
+
+// SendOptions are the options of [Send]. The zero value will do.
+type SendOptions struct {
+	// Symlinks also sends symbolic links, those that lead to something else that is
+	// sent.
+	Symlinks bool
+	// SkipSpecial leaves out what is neither a file nor a folder. Without it, that is
+	// an error of the entry.
+	SkipSpecial bool
+	// Archive says that the only name is that of a zip or tar archive, whose content
+	// is to be sent.
+	Archive bool
+	// Report, if it is set, is called for each entry that is not sent or not stored.
+	// The path is safe to print.
+	Report func(path string, err error)
+}
+
+// skips reports whether an item with this error is left out silently.
+func (o SendOptions) skips(err error) bool { return o.SkipSpecial && errors.Is(err, errSpecial) }
+
+// ReceiveOptions are the options of [Receive]. The zero value will do.
+type ReceiveOptions struct {
+	// Force replaces files and links that are there. Rename stores what arrives
+	// under another name. Without either, a file that is there is not overwritten:
+	// what arrives is refused.
+	Force, Rename bool
+	// Portable refuses names that some system cannot store.
+	Portable bool
+	// MaxBytes and MaxEntries limit what may be announced; 0 is no limit.
+	MaxBytes, MaxEntries int64
+	// As, if it is set, is the name under which one file is stored. Anything else is
+	// refused.
+	As string
+	// Owner says whose files these are. A part of a file is resumed only for the
+	// same owner.
+	Owner string
+	// Report, if it is set, is called for each entry that is not sent or not stored.
+	// The path is safe to print.
+	Report func(path string, err error)
+	// Arrived, if it is set, is called for each file, link and folder that the sender
+	// named, one after the other, once it is durable here: also for what was there
+	// already, and also if the transfer fails later. The sender hears of the end only
+	// after the last call. An error ends the transfer.
+	Arrived func(Arrival) error
+}

@@ -1,0 +1,58 @@
+package files
+
+import (
+	"sync"
+
+	"mesh/pipe/files/disk"
+)
+
+// tree is an open folder, below which items are opened. It is closed with its last
+// use. A nil tree has no uses to count.
+type tree struct {
+	root *disk.Folder
+	dir  string
+
+	mu   sync.Mutex
+	uses int
+}
+
+func openTree(dir string) (*tree, error) {
+	root, err := disk.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &tree{root: root, dir: dir, uses: 1}, nil
+}
+
+// use adds a use, which ends with release.
+func (t *tree) use() *tree {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.uses++
+	return t
+}
+
+func (t *tree) release() {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.uses--; t.uses == 0 {
+		t.root.Close()
+	}
+}
+
+// level is a folder that the walk is in.
+type level struct {
+	tree  *tree
+	root  *disk.Folder
+	path  string // on the wire
+	rel   string // in the tree
+	names *nameList
+	last  string // fold of the last name
+	fresh bool   // the receiver has made the folder, so it is empty there
+}
