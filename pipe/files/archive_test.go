@@ -23,14 +23,14 @@ import (
 	"mesh/proto/xtest"
 )
 
-// entry is what is put into an archive, as it is.
+// entry is a member of an archive, written unchecked.
 type entry struct {
 	name, holds string
-	kind        byte // of a tar; in a zip TypeSymlink alone counts
+	kind        byte // of a tar; a zip knows only TypeSymlink
 	link        string
 }
 
-// zipOf makes a zip. As zip.Writer does it, sizes stand behind what they are of.
+// zipOf makes a zip. As usual for zip.Writer, the size of a member follows its data.
 func zipOf(t testing.TB, entries ...entry) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -84,7 +84,7 @@ func tarOf(t testing.TB, entries ...entry) []byte {
 	return b.Bytes()
 }
 
-// sendArchive sends what an archive holds to a folder.
+// sendArchive sends the content of an archive to a folder.
 func sendArchive(t testing.TB, archive []byte, o files.SendOptions) (r run, to string) {
 	t.Helper()
 	name, to := filepath.Join(t.TempDir(), "archive"), filepath.Join(t.TempDir(), "in")
@@ -101,7 +101,7 @@ func sendArchive(t testing.TB, archive []byte, o files.SendOptions) (r run, to s
 	return r, to
 }
 
-// stored are the names below a folder, with what files hold.
+// stored lists the names below a folder and the content of the files.
 func stored(to string) string {
 	var got []string
 	_ = filepath.WalkDir(to, func(path string, d os.DirEntry, _ error) error {
@@ -166,8 +166,8 @@ func TestArchiveContent(t *testing.T) {
 	}
 }
 
-// TestHostileArchive has all names in it that may not be written; the rest is
-// stored, and what is refused is shown escaped.
+// An archive with all names that may not be written: the rest of it is stored, and
+// the refused names are shown escaped.
 func TestHostileArchive(t *testing.T) {
 	t.Parallel()
 	var hard []entry
@@ -180,7 +180,7 @@ func TestHostileArchive(t *testing.T) {
 		t.Errorf("got %d names, want 100", len(hard))
 	}
 	tarHard := slices.DeleteFunc(slices.Clone(hard), func(e entry) bool {
-		return len(e.name) > 100 // what it takes more than one block to say, tar.Writer checks
+		return len(e.name) > 100 // tar.Writer checks names that do not fit into one block
 	})
 	for format, archive := range map[string][]byte{
 		files.Zip: zipOf(t, append(hard, entry{name: "good"})...), files.Tar: tarOf(t, append(tarHard, entry{name: "good"})...),
@@ -202,7 +202,7 @@ func TestHostileArchive(t *testing.T) {
 	}
 }
 
-// TestTarKinds has kinds of entries that no zip has.
+// Kinds of members that only a tar has.
 func TestTarKinds(t *testing.T) {
 	t.Parallel()
 	r, to := sendArchive(t, tarOf(t,
@@ -217,7 +217,7 @@ func TestTarKinds(t *testing.T) {
 	r.wantCodes(t, proto.OK, proto.OK)
 }
 
-// patch changes what the directory of a zip says of its only entry.
+// patch changes a field of the directory of a zip with one member.
 func patch(b []byte, signature string, at int, value uint32) []byte {
 	b = bytes.Clone(b)
 	i := bytes.LastIndex(b, []byte(signature))
@@ -225,8 +225,8 @@ func patch(b []byte, signature string, at int, value uint32) []byte {
 	return b
 }
 
-// TestDamagedArchives lie about what they hold, or are cut short. Nothing wrong
-// is stored.
+// Archives that are cut short, or whose headers lie about the content: nothing wrong is
+// stored.
 func TestDamagedArchives(t *testing.T) {
 	t.Parallel()
 	const directory, end = "PK\x01\x02", "PK\x05\x06"
@@ -287,7 +287,7 @@ func TestDamagedArchives(t *testing.T) {
 	}
 }
 
-// checksum is that of a tar header.
+// checksum returns the checksum of a tar header.
 func checksum(header []byte) string {
 	sum := 8 * int(' ')
 	for i, c := range header {
@@ -298,7 +298,7 @@ func checksum(header []byte) string {
 	return fmt.Sprintf("%06o\x00 ", sum)
 }
 
-// TestZipBomb says truly that it is large: the receiver's limit ends it.
+// A zip bomb with true sizes: the receiver's limit ends the transfer.
 func TestZipBomb(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
@@ -331,7 +331,7 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// recorder keeps the lengths at which an archive was written.
+// recorder notes the length of an archive after each write.
 type recorder struct {
 	bytes.Buffer
 	at []int
@@ -343,8 +343,8 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// readTar reads a tar as GNU tar does, which takes what ends within a header for
-// whole.
+// readTar reads a tar as GNU tar does, which takes a tar that ends in a header for a
+// whole one.
 func readTar(b []byte) error {
 	t := tar.NewReader(bytes.NewReader(b[:len(b)/512*512]))
 	for {
@@ -359,8 +359,8 @@ func readTar(b []byte) error {
 	}
 }
 
-// TestTarHasNoFalseEnd looks at a tar as it grows: it is whole at its end only,
-// also with more folders in a row than are held back.
+// A tar that is cut after any write is not whole, also with more folders in a row than
+// the writer holds back.
 func TestTarHasNoFalseEnd(t *testing.T) {
 	t.Parallel()
 	var frames []byte
@@ -396,8 +396,7 @@ func TestTarHasNoFalseEnd(t *testing.T) {
 	}
 }
 
-// TestArchiveLies gives what writes an archive the frames of a sender that is
-// none: no archive comes to its end.
+// Frames that no honest sender sends: ReceiveArchive ends no archive.
 func TestArchiveLies(t *testing.T) {
 	t.Parallel()
 	big := strings.Repeat("x", proto.SmallFileBytes+1)
@@ -443,7 +442,7 @@ func TestArchiveLies(t *testing.T) {
 					bytes.NewReader(tt.frames), io.Discard, files.ReceiveOptions{})
 				xtest.WantCode(t, tt.name, err, tt.want)
 				if tt.name == "something behind the end" {
-					return // and behind our last word, too
+					return // the archive was ended before
 				}
 				if committed {
 					t.Error("it was committed")
@@ -460,8 +459,8 @@ func TestArchiveLies(t *testing.T) {
 	}
 }
 
-// TestArchiveOrder has files at the top that wait for answers: they come in the
-// order of their announcement all the same.
+// Files at the top wait for answers. They are in the archive in the order of their
+// announcement all the same.
 func TestArchiveOrder(t *testing.T) {
 	t.Parallel()
 	big := strings.Repeat("x", proto.SmallFileBytes+1)
@@ -488,8 +487,8 @@ func TestArchiveOrder(t *testing.T) {
 	}
 }
 
-// FuzzArchive sends whatever claims to be an archive. It ends with a code, and
-// writes nothing outside the folder.
+// FuzzArchive sends any bytes as an archive. The transfer ends with a code, and writes
+// nothing outside the folder.
 func FuzzArchive(f *testing.F) {
 	entries := []entry{{name: "d/"}, {name: "d/f", holds: "x"}, {name: "../out", holds: "x"}, {name: "d/l", kind: tar.TypeSymlink, link: "f"}}
 	f.Add(zipOf(f, entries...))
@@ -518,7 +517,7 @@ func FuzzArchive(f *testing.F) {
 	})
 }
 
-// TestZipTimes has times that no zip can say: they become the nearest that one can.
+// Times that no zip can hold become the nearest one that it can.
 func TestZipTimes(t *testing.T) {
 	t.Parallel()
 	for mtime, want := range map[time.Time]string{

@@ -15,8 +15,8 @@ import (
 	"mesh/proto/xtest"
 )
 
-// TestArchiveTree sends a tree to an archive, twice, and that to a folder: nothing
-// is lost. A zip has whole seconds.
+// A tree goes to an archive, twice, and from there to a folder. Nothing is lost. A zip
+// has whole seconds.
 func TestArchiveTree(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{files.Zip, files.Tar} {

@@ -18,7 +18,7 @@ import (
 	"mesh/proto/xtest"
 )
 
-// arrivals notes what a receiver tells of, and wants each to be there by then.
+// arrivals notes what a receiver announces, and wants each to exist by then.
 func arrivals(t *testing.T, to string, got *[]string) func(files.Arrival) error {
 	return func(a files.Arrival) error {
 		if info, err := os.Lstat(filepath.Join(to, a.Name)); err != nil || info.IsDir() != a.Folder {
@@ -35,8 +35,8 @@ func arrivals(t *testing.T, to string, got *[]string) func(files.Arrival) error 
 
 func short(n int) string { return digest.Sum(xtest.Random(n)).String()[:8] }
 
-// What was sent by name is told when it is there: what came now, what was there
-// already, and what is not complete is not.
+// What the sender named is announced once it is there: what arrived now and what was
+// there already. What is not complete is not announced.
 func TestArrived(t *testing.T) {
 	t.Parallel()
 	from, to := t.TempDir(), t.TempDir()
@@ -69,15 +69,15 @@ func TestArrived(t *testing.T) {
 		r := run{send: files.SendOptions{Symlinks: true}, recv: files.ReceiveOptions{Rename: tt.rename, Arrived: arrivals(t, to, &got)}}
 		r.transfer(t, to, names...)
 		r.wantCodes(t, tt.code, tt.code)
-		slices.Sort(got) // what was there is told as it is found
+		slices.Sort(got) // what was there already is announced when it is found
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("got  %q\nwant %q", got, tt.want)
 		}
 	}
 }
 
-// Many files are told once each; a transfer that breaks off has told of those that
-// are there.
+// Many files are announced once each. A transfer that breaks off has announced those
+// that are there.
 func TestArrivedMany(t *testing.T) {
 	t.Parallel()
 	const n = 3000
@@ -100,7 +100,7 @@ func TestArrivedMany(t *testing.T) {
 	}
 }
 
-// An error of the one who is told ends the transfer at both ends.
+// An error of Arrived ends the transfer at both ends.
 func TestArrivedFails(t *testing.T) {
 	t.Parallel()
 	from, to := filepath.Join(t.TempDir(), "a"), t.TempDir()
@@ -119,7 +119,7 @@ func TestArrivedFails(t *testing.T) {
 	}
 }
 
-// A numbered file gets the next name that is free at its end.
+// CreateNumbered takes the next name that is free at Commit.
 func TestCreateNumbered(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// BenchmarkSmall is 10,000 files of 4 KiB.
+// BenchmarkSmall transfers 10,000 files of 4 KiB.
 func BenchmarkSmall(b *testing.B) {
 	dir := b.TempDir()
 	data := make([]byte, 4<<10)

@@ -18,8 +18,8 @@ import (
 	"mesh/proto/xtest"
 )
 
-// TestBrokenLink breaks the link in the middle of a transfer of files, in either
-// direction: it goes on by itself, and nothing is lost or sent again as a file.
+// The link breaks in the middle of a transfer, in either direction. The transfer goes
+// on by itself, and no file is lost or sent again.
 func TestBrokenLink(t *testing.T) {
 	t.Parallel()
 	for _, tcp := range []bool{false, true} {
@@ -36,7 +36,7 @@ func TestBrokenLink(t *testing.T) {
 	}
 }
 
-// broken cuts the net when so many bytes were sent, for a while.
+// broken cuts the network for a while after at bytes.
 func broken(t *testing.T, n *linktest.Net, pull bool, at int) {
 	from, to := filepath.Join(t.TempDir(), "tree"), t.TempDir()
 	for i := range 60 {

@@ -17,7 +17,7 @@ import (
 	"mesh/proto/xtest"
 )
 
-// hook calls a function once, when so many bytes have been written.
+// hook calls a function once, after left bytes.
 type hook struct {
 	w    io.Writer
 	left int
@@ -32,8 +32,7 @@ func (h *hook) Write(p []byte) (int, error) {
 	return h.w.Write(p)
 }
 
-// TestChanged changes a file while it is sent: it is not stored, and what comes
-// behind it is.
+// A file that changes while it is sent is not stored; the one after it is.
 func TestChanged(t *testing.T) {
 	t.Parallel()
 	const size = 4 << 20
@@ -91,8 +90,8 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// TestSwapped puts a link in the place of a folder while that is filled: nothing
-// is written where it leads to.
+// A link takes the place of a folder while that is filled. Nothing is written where the
+// link leads to.
 func TestSwapped(t *testing.T) {
 	t.Parallel()
 	big := bytes.Repeat([]byte("x"), proto.SmallFileBytes+1)

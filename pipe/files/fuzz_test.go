@@ -14,8 +14,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// FuzzReceive gives a receiver whatever a peer may send. It ends with a code,
-// and writes nothing outside its folder.
+// FuzzReceive gives a receiver any bytes. It ends with a code, and writes nothing
+// outside its folder.
 func FuzzReceive(f *testing.F) {
 	total := frame(&wire.Total{Entries: 2})
 	f.Add(join(folder(1, "d"), now(2, "d/f", "x"), total))
@@ -59,7 +59,7 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// FuzzSend gives a sender whatever a receiver may say.
+// FuzzSend gives a sender any bytes as answers. It ends with a code.
 func FuzzSend(f *testing.F) {
 	dir := filepath.Join(f.TempDir(), "d")
 	write(f, filepath.Join(dir, "small"), []byte("x"))

@@ -14,7 +14,7 @@ import (
 	"mesh/proto"
 )
 
-// run is one transfer over pipes in memory, and what came of it.
+// run is one transfer over pipes in memory, and its result.
 type run struct {
 	send files.SendOptions
 	recv files.ReceiveOptions
@@ -37,7 +37,7 @@ func (c counted) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// transfer sends what is named to a folder.
+// transfer sends files and folders to a folder.
 func (r *run) transfer(t testing.TB, to string, names ...string) {
 	t.Helper()
 	root := openRoot(t, to)
@@ -46,7 +46,7 @@ func (r *run) transfer(t testing.TB, to string, names ...string) {
 	}, names...)
 }
 
-// collect sends what is named to an archive.
+// collect sends files and folders to an archive.
 func (r *run) collect(t testing.TB, format string, out io.Writer, names ...string) {
 	t.Helper()
 	r.exchange(t, func(ctx context.Context, from io.Reader, back io.Writer) (files.Summary, error) {
@@ -94,7 +94,7 @@ func openRoot(t testing.TB, dir string) *os.Root {
 	return root
 }
 
-// wantCodes wants both ends to have ended so.
+// wantCodes compares the codes with which both ends ended.
 func (r *run) wantCodes(t testing.TB, send, recv proto.Code) {
 	t.Helper()
 	if got := proto.CodeOf(r.sendErr); got != send {

@@ -19,8 +19,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// lie gives a receiver the frames of a sender that is none, and returns how it
-// ended. The pipe ends behind the last frame.
+// lie gives frames to a receiver and returns how it ended. The pipe ends after the last
+// frame.
 func lie(t testing.TB, to string, o files.ReceiveOptions, frames ...[]byte) (files.Summary, error) {
 	t.Helper()
 	return lieFrom(t, to, o, strings.NewReader(string(join(frames...))))
@@ -43,7 +43,7 @@ func join(frames ...[]byte) []byte {
 
 func frame(m wire.Message) []byte { return wire.AppendFrame(nil, m) }
 
-// raw is a frame with a body that no sender of ours makes.
+// raw makes a frame with any body.
 func raw(typ wire.Type, body string) []byte {
 	return append(wire.AppendHeader(nil, wire.Header{Type: typ, Bytes: len(body)}), body...)
 }
@@ -55,7 +55,7 @@ func sum(s string) *wire.Digest {
 	return &d
 }
 
-// now is an entry of a small file, and what follows it.
+// now announces a small file with its data.
 func now(id int64, path, holds string) []byte {
 	e := frame(&wire.Entry{ID: id, Path: path, Kind: wire.EntryFile, Size: int64(len(holds)), Mode: 0o644, Digest: sum(holds), Now: true})
 	if holds == "" {
@@ -72,8 +72,8 @@ func large0(id int64, path string, size int64, now bool) []byte {
 	return frame(&wire.Entry{ID: id, Path: path, Kind: wire.EntryFile, Size: size, Mode: 0o644, Now: now})
 }
 
-// cutShort lets a transfer of the file from break off behind the given data, and
-// returns the part that is left. It is of alice.
+// cutShort lets a transfer of the file from break off after some data, and returns the
+// part that is left. Its owner is alice.
 func cutShort(t testing.TB, to, from string, holds []byte) string {
 	t.Helper()
 	info, err := os.Stat(from)
@@ -173,8 +173,8 @@ func TestLies(t *testing.T) {
 	}
 }
 
-// TestHostileEntries announces every hostile path; each is refused, and the rest
-// is stored. One that no frame could tell of ends the transfer.
+// Each hostile path is refused, and the rest is stored. A path that FILES_REFUSED cannot
+// name ends the transfer.
 func TestHostileEntries(t *testing.T) {
 	t.Parallel()
 	to := t.TempDir()
@@ -233,8 +233,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestManyBehindOne announces folders without end behind a file whose data does not
-// come: they can't be settled, and are not all remembered.
+// Folders without end after a file whose data does not come: they cannot be completed,
+// and must not all be remembered.
 func TestManyBehindOne(t *testing.T) {
 	t.Parallel()
 	frames := large0(1, "a", proto.SmallFileBytes+1, false)
@@ -252,8 +252,7 @@ func TestManyBehindOne(t *testing.T) {
 	}
 }
 
-// TestManyEntries announces a million entries in one folder, of which none is
-// stored, and wants the receiver to need no memory for them.
+// A million entries in one folder, of which none is stored, take no memory.
 func TestManyEntries(t *testing.T) {
 	many := 200000
 	if os.Getenv("TORTURE") == "full" {

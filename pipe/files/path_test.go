@@ -9,7 +9,7 @@ import (
 	"mesh/proto"
 )
 
-// hostile are paths that a peer must not name.
+// hostile returns paths that a peer must not name.
 func hostile() []string {
 	long := strings.Repeat("n", proto.MaxNameBytes+1)
 	paths := []string{

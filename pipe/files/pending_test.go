@@ -74,7 +74,7 @@ func TestAbort(t *testing.T) {
 	wantFiles(t, dir, nil)
 }
 
-// A name that cannot be a file's is refused, and nothing is made.
+// A name that no file can have is refused, and nothing is made.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -96,7 +96,7 @@ func TestNames(t *testing.T) {
 	xtest.WantCode(t, "too long a name", err, proto.IO)
 	wantFiles(t, dir, map[string]string{"sub": ""})
 
-	// The longest name that there is, and odd ones, are a person's to choose.
+	// A user may choose the longest possible name, and odd ones.
 	for _, base := range []string{strings.Repeat("n", 255), "-dash", " ", "a\nb"} {
 		p := create(t, filepath.Join(dir, base), false, "x")
 		xtest.WantCode(t, base, p.Commit(), proto.OK)
@@ -106,7 +106,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// The folder is the one that was opened, whatever its path means later.
+// The file goes into the folder that Create opened, whatever its path leads to later.
 func TestFolderSwapped(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -128,8 +128,7 @@ func TestFolderSwapped(t *testing.T) {
 	wantFiles(t, at("elsewhere"), nil)
 }
 
-// A file made under the umask has no more rights than others that a person
-// makes.
+// The umask applies to the file as to any other.
 func TestMode(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -15,8 +15,7 @@ import (
 	"mesh/proto/xtest"
 )
 
-// What is there stays without force. With it files and links are replaced, and
-// nothing else.
+// Without force, what is there stays. With force, only files and links are replaced.
 func TestExisting(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -62,7 +61,7 @@ func TestExisting(t *testing.T) {
 	wantFiles(t, at("sub"), nil)
 }
 
-// What comes between Create and Commit is there first.
+// A file that appears between Create and Commit was there first.
 func TestAppeared(t *testing.T) {
 	t.Parallel()
 	for what, appear := range map[string]func(name string) error{

@@ -12,8 +12,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// A small file that is written before it has a name replaces nothing when that is
-// taken, unless told so, follows no link, and leaves nothing beside it.
+// A small file, which may be anonymous at first, replaces nothing without Force, follows
+// no link, and leaves nothing beside it.
 func TestSmallPublished(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

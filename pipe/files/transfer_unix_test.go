@@ -22,7 +22,7 @@ import (
 	"mesh/proto/xtest"
 )
 
-// small and large are on the two sides of what comes in one piece.
+// small is the largest size of a small file, large the smallest of a large one.
 const (
 	small = proto.SmallFileBytes
 	large = proto.SmallFileBytes + 1
@@ -66,7 +66,7 @@ func allowCleanup(t testing.TB, dir string) {
 	t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir, "sub"), 0o755) })
 }
 
-// list is what is below a folder: names, modes, times, and what files hold.
+// list returns the names below a folder, with modes, times and content.
 func list(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	got := map[string]string{}
@@ -115,7 +115,7 @@ func wantSame(t testing.TB, got, want map[string]string) {
 	}
 }
 
-// TestTree sends a folder and a file; once more, nothing of them.
+// A folder and a file are sent. The second time, none of their data is.
 func TestTree(t *testing.T) {
 	t.Parallel()
 	from, to := tree(t), t.TempDir()
@@ -141,7 +141,7 @@ func TestTree(t *testing.T) {
 	wantSame(t, list(t, filepath.Join(to, "tree")), list(t, from))
 }
 
-// TestThere meets files that are there already.
+// Files of the same name are there already.
 func TestThere(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -197,7 +197,7 @@ func TestThere(t *testing.T) {
 	}
 }
 
-// TestTargets stores where something stands that is not to be touched.
+// Something that must not be touched has the name of a file.
 func TestTargets(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -247,7 +247,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// socket leaves a socket.
+// socket makes a socket.
 func socket(path string) error {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
@@ -257,7 +257,7 @@ func socket(path string) error {
 	return l.Close()
 }
 
-// TestLinkedFolder has a link where a folder is to be filled: it is not followed.
+// A link has the name of a folder. It is not followed.
 func TestLinkedFolder(t *testing.T) {
 	t.Parallel()
 	for _, inside := range []bool{false, true} {
@@ -285,7 +285,7 @@ func TestLinkedFolder(t *testing.T) {
 	}
 }
 
-// TestSpecial names what is neither file nor folder, and sends the rest.
+// What is neither file nor folder is reported, and the rest is sent.
 func TestSpecial(t *testing.T) {
 	t.Parallel()
 	for _, skip := range []bool{false, true} {
@@ -314,7 +314,7 @@ func TestSpecial(t *testing.T) {
 	}
 }
 
-// TestSymlinks carries links that stay inside, and no others.
+// Links that stay inside are sent, and no others.
 func TestSymlinks(t *testing.T) {
 	t.Parallel()
 	from, to := filepath.Join(t.TempDir(), "d"), t.TempDir()
@@ -352,7 +352,7 @@ func TestSymlinks(t *testing.T) {
 	}
 }
 
-// TestCollisions sends names that some system takes for one.
+// Names that some system takes for one.
 func TestCollisions(t *testing.T) {
 	t.Parallel()
 	from, to := filepath.Join(t.TempDir(), "d"), t.TempDir()
@@ -370,7 +370,7 @@ func TestCollisions(t *testing.T) {
 	}
 }
 
-// TestResume goes on with a file of which a part is there.
+// A transfer goes on with the part of an earlier one.
 func TestResume(t *testing.T) {
 	t.Parallel()
 	const size = 3 << 20
