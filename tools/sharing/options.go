@@ -117,8 +117,8 @@ func (o Options) Check(s cmdline.Streams) error {
 }
 
 // host returns the options of the session's host. They must have passed Check.
-func (o Options) host(s cmdline.Streams) host.HostOptions {
-	h := host.HostOptions{RecordTo: o.Record, AuditTo: o.Audit, SocketDir: o.SocketDir}
+func (o Options) host(s cmdline.Streams) host.Options {
+	h := host.Options{RecordTo: o.Record, AuditTo: o.Audit, SocketDir: o.SocketDir}
 	h.Name, h.History, h.Log = o.Name, o.History, cmdline.NewLogger(s.Err, o.Verbose)
 	h.Cols, h.Rows = term.DefaultCols, term.DefaultRows
 	out, _ := s.Out.(*os.File)

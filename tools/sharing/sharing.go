@@ -25,7 +25,7 @@ import (
 // exit status, or when ctx ends. The offer says how many viewers there may be and how
 // they find this node; Serve sets what they may do. o must have passed [Options.Check].
 func Serve(ctx context.Context, n *node.Node, s cmdline.Streams, o Options, offer node.Offer) error {
-	h, err := host.NewHost(o.host(s))
+	h, err := host.New(o.host(s))
 	if err != nil {
 		return err
 	}

@@ -17,24 +17,23 @@ type drawing struct {
 
 func newDrawing(term string) *drawing { return &drawing{painter: draw.NewPainter(term)} }
 
-// paint returns the bytes that make a terminal of cols by rows show t; they are valid
+// paint returns the bytes that make a terminal of cols by rows show t. They are valid
 // until the next call.
 func (d *drawing) paint(t *vt.Terminal, cols, rows int, status string) []byte {
 	d.window.Cols, d.window.Rows, d.window.Status = cols, rows, status
 	return d.painter.Paint(d.window.Picture(t, draw.KeysForwarded))
 }
 
-// draws shows the terminal on the sharer's own where their sizes may differ. It holds
-// nothing else up, and may be left in a write to a terminal that takes nothing.
-func (h *Host) draws(ctx context.Context) {
+// drawLoop draws when redraw asks for it. It delays nothing else.
+func (t *terminal) drawLoop(ctx context.Context) {
 	for {
 		select {
-		case <-h.undrawn:
+		case <-t.redraws:
 		case <-ctx.Done():
 			return
 		}
-		if h.draw() != nil {
-			return // the session goes on for the others
+		if t.draw() != nil {
+			return // the session goes on for the viewers
 		}
 		select {
 		case <-time.After(share.FrameTime):
@@ -44,28 +43,31 @@ func (h *Host) draws(ctx context.Context) {
 	}
 }
 
-func (h *Host) draw() error {
-	h.drawing.Lock()
-	defer h.drawing.Unlock()
-	cols, rows := h.console.Size()
-	var picture []byte
-	h.Screen(func(t *vt.Terminal) { picture = h.drawn.paint(t, cols, rows, h.line) })
-	if len(picture) == 0 {
+func (t *terminal) draw() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	cols, rows := t.console.Size()
+	var painted []byte
+	t.session.Screen(func(shared *vt.Terminal) { painted = t.drawing.paint(shared, cols, rows, t.statusLine) })
+	if len(painted) == 0 {
 		return nil
 	}
-	_, err := h.console.Write(picture)
+	_, err := t.console.Write(painted)
 	return err
 }
 
-// redraw has draws draw, all of it if what is there may be lost.
-func (h *Host) redraw(lost bool) {
-	if lost {
-		h.drawing.Lock()
-		h.drawn.painter.Forget()
-		h.drawing.Unlock()
-	}
+// redraw makes drawLoop draw what has changed.
+func (t *terminal) redraw() {
 	select {
-	case h.undrawn <- struct{}{}:
+	case t.redraws <- struct{}{}:
 	default:
 	}
+}
+
+// redrawAll makes drawLoop draw everything, because the terminal may have lost it.
+func (t *terminal) redrawAll() {
+	t.mu.Lock()
+	t.drawing.painter.Forget()
+	t.mu.Unlock()
+	t.redraw()
 }

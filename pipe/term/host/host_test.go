@@ -35,7 +35,7 @@ type hosted struct {
 	end  context.CancelCauseFunc
 }
 
-func newHosted(t *testing.T, o host.HostOptions, script string) *hosted {
+func newHosted(t *testing.T, o host.Options, script string) *hosted {
 	t.Helper()
 	o.Env = append(os.Environ(), "PS1=$ ")
 	if script != "" {
@@ -44,7 +44,7 @@ func newHosted(t *testing.T, o host.HostOptions, script string) *hosted {
 	if o.Cols == 0 {
 		o.Cols, o.Rows = 80, 24
 	}
-	shared, err := host.NewHost(o)
+	shared, err := host.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func (h *hosted) wait() {
 func TestHostEnds(t *testing.T) {
 	t.Parallel()
 	for script, want := range map[string]pty.Exit{"exit 7": {Code: 7}, "kill -TERM $$": {Code: 143, Signal: 15}, "true": {}} {
-		h := newHosted(t, host.HostOptions{}, "read go; "+script)
+		h := newHosted(t, host.Options{}, "read go; "+script)
 		v := h.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
 		h.Type([]byte("\r"))
 		h.wait()
@@ -92,7 +92,7 @@ func TestHostEnds(t *testing.T) {
 			t.Errorf("%s: got %+v (%v) and told %+v", script, h.exit, h.err, v.Exit)
 		}
 	}
-	h := newHosted(t, host.HostOptions{}, "trap 'echo bye; exit 3' HUP; echo ready; while :; do sleep 0.02; done")
+	h := newHosted(t, host.Options{}, "trap 'echo bye; exit 3' HUP; echo ready; while :; do sleep 0.02; done")
 	v := h.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen})
 	v.Wait("the command", func() bool { return v.Screen.Text()[0] == "ready" })
 	h.end(proto.Errorf(proto.Terminated, "SIGTERM"))
@@ -100,7 +100,7 @@ func TestHostEnds(t *testing.T) {
 	if proto.CodeOf(h.err) != proto.Terminated || v.Exit == nil {
 		t.Errorf("got %v and told %+v", h.err, v.Exit)
 	}
-	if _, err := host.NewHost(host.HostOptions{RecordTo: filepath.Join(t.TempDir(), "no", "file")}); proto.CodeOf(err) != proto.IO {
+	if _, err := host.New(host.Options{RecordTo: filepath.Join(t.TempDir(), "no", "file")}); proto.CodeOf(err) != proto.IO {
 		t.Errorf("got %v, want %v", err, proto.IO)
 	}
 }
@@ -110,7 +110,7 @@ func TestHostEnvironment(t *testing.T) {
 	t.Setenv("MESH_PEER", "mesh1secret")
 	t.Setenv("MESH_CONTROL_TOKEN", "mesh1secret")
 	dir := t.TempDir()
-	h := newHosted(t, host.HostOptions{Options: share.Options{Name: "build"}, SocketDir: filepath.Join(dir, strings.Repeat("long", 30))}, "read go; stty size; env | grep -e MESH_ -e secret | sort; ls -l $MESH_TTY_SOCKET | cut -c 1-10")
+	h := newHosted(t, host.Options{Options: share.Options{Name: "build"}, SocketDir: filepath.Join(dir, strings.Repeat("long", 30))}, "read go; stty size; env | grep -e MESH_ -e secret | sort; ls -l $MESH_TTY_SOCKET | cut -c 1-10")
 	v := h.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermRaw})
 	h.Resize(99, 31)
 	h.Type([]byte("\r"))
@@ -146,7 +146,7 @@ func testHostFiles(t *testing.T, shell, ask string) {
 	dir := t.TempDir()
 	record, audit := filepath.Join(dir, "r.cast"), filepath.Join(dir, "audit")
 	script := "read go; " + ask + `; printf 'ok \360\237\231\202 \377'; exit 4`
-	h := newHosted(t, host.HostOptions{RecordTo: record, AuditTo: audit, Command: []string{shell, "-c", script}}, "")
+	h := newHosted(t, host.Options{RecordTo: record, AuditTo: audit, Command: []string{shell, "-c", script}}, "")
 	v := h.View(share.Visitor{ID: "mk1key", Addr: "192.0.2.9:1", Caps: sharetest.MayType}, wire.TermOpen{Mode: wire.TermScreen})
 	v.TypeKeys("go\r")
 	v.Wait("the question", func() bool { return strings.HasPrefix(v.Screen.Text()[1], "password:") })
@@ -190,7 +190,7 @@ func TestHostStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHosted(t, host.HostOptions{Stream: r, Next: out}, "")
+	h := newHosted(t, host.Options{Stream: r, Next: out}, "")
 	v := h.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermRaw})
 	if v.Session.Rights != "tty:view" {
 		t.Errorf("who views a stream may %s", v.Session.Rights)
@@ -209,7 +209,7 @@ func TestHostStream(t *testing.T) {
 // the others see something new all the time.
 func TestFlood(t *testing.T) { // alone, since it looks at the memory
 	const total = 12 << 20
-	h := newHosted(t, host.HostOptions{}, fmt.Sprintf("read go; yes | head -c %d; echo; echo end", total))
+	h := newHosted(t, host.Options{}, fmt.Sprintf("read go; yes | head -c %d; echo; echo end", total))
 	ref := vt.New(80, 24, 0)
 	var all []*sharetest.Viewer
 	for range 3 {
@@ -263,7 +263,7 @@ func TestFlood(t *testing.T) { // alone, since it looks at the memory
 // What ends a flood is seen soon over a slow link: little is on its way.
 func TestSlowLink(t *testing.T) {
 	t.Parallel()
-	h := newHosted(t, host.HostOptions{}, `trap 'printf "\033[2J\033[Hprompt"; exec cat' INT; echo begin; while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done`)
+	h := newHosted(t, host.Options{}, `trap 'printf "\033[2J\033[Hprompt"; exec cat' INT; echo begin; while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done`)
 	v := h.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
 	v.Lock()
 	v.Rate = 100e3
@@ -288,7 +288,7 @@ func TestSocketFolderIsPrivate(t *testing.T) {
 		if err := errors.Join(os.Mkdir(dir, mode), os.Chmod(dir, mode)); err != nil {
 			t.Fatal(err)
 		}
-		if h, err := host.NewHost(host.HostOptions{Command: []string{"true"}, SocketDir: dir}); proto.CodeOf(err) != proto.Config {
+		if h, err := host.New(host.Options{Command: []string{"true"}, SocketDir: dir}); proto.CodeOf(err) != proto.Config {
 			t.Errorf("%04o: got %v, want %v", mode, err, proto.Config)
 			if err == nil {
 				_ = h.Close()

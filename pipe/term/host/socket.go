@@ -10,9 +10,9 @@ import (
 	"mesh/proto"
 )
 
-// private makes a folder that nobody else can enter, if it is not there. Where it is,
-// it must be such a one.
-func private(dir string) error {
+// makePrivateDir makes a folder that no other user can enter. If it exists already, it
+// must be so.
+func makePrivateDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil || runtime.GOOS == "windows" {
 		return err
 	}
@@ -23,18 +23,18 @@ func private(dir string) error {
 	return err
 }
 
-// SocketPrefix begins the name of each session's socket, some of its id follows.
+// SocketPrefix begins the name of a session's socket. The beginning of its id follows.
 const SocketPrefix = "tty-"
 
-// listen makes the socket, which nobody else can open. Where its folder's path is
-// too long for one, it is in a temporary folder.
-func (h *Host) listen() error {
+// openSocket makes the session's socket, which no other user can open. If the path would
+// be too long for a socket, it is made in a temporary folder.
+func (h *Host) openSocket() error {
 	if h.o.SocketDir == "" {
 		return nil
 	}
 	dir := h.o.SocketDir
-	name := SocketPrefix + h.ID.String()[:16]
-	err := private(dir)
+	name := SocketPrefix + h.Session.ID.String()[:16]
+	err := makePrivateDir(dir)
 	if len(dir)+1+len(name) > local.MaxPathBytes && err == nil {
 		if dir, err = os.MkdirTemp("", "mesh-"); err == nil {
 			h.closers = append(h.closers, func() error { return os.Remove(dir) })
@@ -45,7 +45,7 @@ func (h *Host) listen() error {
 		h.socket, err = local.Listen(path)
 	}
 	if err == nil {
-		h.closers = append([]func() error{h.socket.Close}, h.closers...) // before its folder
+		h.closers = append([]func() error{h.socket.Close}, h.closers...) // closed before its folder is removed
 	}
 	if err != nil {
 		return proto.IOError(fmt.Errorf("make the session's socket: %w", err))

@@ -11,47 +11,41 @@ import (
 	"mesh/proto"
 )
 
-// tell takes note of who is there.
-func (h *Host) tell(s share.Status) {
-	for {
-		select {
-		case h.status <- s:
-			return
-		default:
-		}
-		select {
-		case <-h.status: // an older one
-		default:
-		}
-	}
-}
-
 const (
 	// titleTime is the least time between two titles, bellTime between two bells.
 	titleTime = 50 * time.Millisecond
 	bellTime  = 10 * time.Second
 )
 
-// titles shows who is there on the title of the sharer's terminal, and rings its bell
-// when one more asks for something.
-func (h *Host) titles(ctx context.Context) {
+// queueStatus queues a status for showStatus, in place of an older one.
+func (t *terminal) queueStatus(s share.Status) {
+	for {
+		select {
+		case t.status <- s:
+			return
+		default:
+		}
+		select {
+		case <-t.status:
+		default:
+		}
+	}
+}
+
+// showStatus shows the status in the title of the sharer's terminal. It rings the bell
+// when another viewer asks for the right to type.
+func (t *terminal) showStatus(ctx context.Context) {
 	asking, rung := 0, time.Time{}
 	for {
 		select {
-		case s := <-h.status:
+		case s := <-t.status:
 			now := time.Now()
-			h.drawing.Lock()
-			h.caption = caption(s)
-			h.line = h.caption
-			if len(s.Asking) > asking && now.Sub(rung) > bellTime {
-				h.bell, rung = true, now
+			ring := len(s.Asking) > asking && now.Sub(rung) > bellTime
+			if ring {
+				rung = now
 			}
 			asking = len(s.Asking)
-			h.entitle()
-			h.drawing.Unlock()
-			if h.drawn != nil {
-				h.redraw(false)
-			}
+			t.setTitle(titleOf(s), ring)
 		case <-ctx.Done():
 			return
 		}
@@ -63,25 +57,37 @@ func (h *Host) titles(ctx context.Context) {
 	}
 }
 
-// entitle gives the console its title, unless the command is within a sequence. It
-// is called with drawing held.
-func (h *Host) entitle() {
-	if h.caption == "" || h.console == nil || h.Over() {
-		return
-	}
-	var ground bool
-	h.Screen(func(t *vt.Terminal) { ground = t.Ground() })
-	if ground || h.drawn != nil {
-		text := "\x1b]2;" + h.caption + "\a"
-		if h.bell {
-			text += "\a"
-		}
-		_, _ = h.console.Write([]byte(text))
-		h.caption, h.bell = "", false
+func (t *terminal) setTitle(title string, ring bool) {
+	t.mu.Lock()
+	t.title, t.statusLine = title, title
+	t.bell = t.bell || ring
+	t.writeTitle()
+	t.mu.Unlock()
+	if t.drawing != nil {
+		t.redraw()
 	}
 }
 
-func caption(s share.Status) string {
+// writeTitle writes the title that is to be written, unless the command's output is
+// within a sequence. It is called with mu held.
+func (t *terminal) writeTitle() {
+	if t.title == "" || t.session.Over() {
+		return
+	}
+	var ground bool
+	t.session.Screen(func(t *vt.Terminal) { ground = t.Ground() })
+	if !ground && t.drawing == nil {
+		return
+	}
+	text := "\x1b]2;" + t.title + "\a"
+	if t.bell {
+		text += "\a"
+	}
+	_, _ = t.console.Write([]byte(text))
+	t.title, t.bell = "", false
+}
+
+func titleOf(s share.Status) string {
 	text := fmt.Sprintf("shared: %d viewers", s.Viewers)
 	if s.Viewers == 1 {
 		text = "shared: 1 viewer"
