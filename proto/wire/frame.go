@@ -129,6 +129,24 @@ func ReadFrame(r io.Reader, want ...Type) (Type, []byte, error) {
 	return h.Type, body, nil
 }
 
+// ReadForeignFrame reads a whole frame of another protocol that has the same header:
+// of any type, with a body of at most maxBytes. Its errors are those of [ReadFrame].
+func ReadForeignFrame(r io.Reader, maxBytes int) (Type, []byte, error) {
+	var b [proto.FrameHeaderBytes]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return 0, nil, err
+	}
+	n := binary.BigEndian.Uint32(b[:])
+	if uint64(n) > uint64(maxBytes) {
+		return 0, nil, malformed("a frame of %d bytes, at most %d are allowed", n, maxBytes)
+	}
+	body := make([]byte, n)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return 0, nil, noEOF(err)
+	}
+	return Type(b[len(b)-1]), body, nil
+}
+
 // Expect returns an error unless the frame is of one of the given types.
 func (h Header) Expect(want ...Type) error {
 	if slices.Contains(want, h.Type) {

@@ -3,6 +3,8 @@ package handoff
 import (
 	"io"
 	"net"
+
+	"mesh/proto/wire"
 )
 
 // MaxFrameBytes is maxFrameBytes.
@@ -16,9 +18,9 @@ type fake struct {
 func (f fake) Read(p []byte) (int, error) { return f.r.Read(p) }
 
 // ReadFrames calls see with the frames that r has, and returns what ends them.
-func ReadFrames(r io.Reader, see func(typ byte, body []byte)) error {
+func ReadFrames(r io.Reader, see func(typ wire.Type, body []byte)) error {
 	for c := newConn(fake{r: r}); ; {
-		typ, body, err := c.next()
+		typ, body, err := c.readFrame()
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ import (
 	"mesh/tools/node"
 )
 
-func open(t *testing.T) (*handoff.Desk, string) {
+func open(t *testing.T) (*handoff.Queue, string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "mesh") // t.TempDir is too long for a socket
 	if err != nil {
@@ -41,7 +41,7 @@ func open(t *testing.T) (*handoff.Desk, string) {
 	return d, path
 }
 
-// next begins to wait for a delivery, and returns when it has its place.
+// next begins to wait for a delivery, and returns when it is in the queue.
 func next(t *testing.T, path string, kinds ...string) <-chan *handoff.Delivery {
 	t.Helper()
 	got, there := make(chan *handoff.Delivery, 1), make(chan struct{})
@@ -56,36 +56,36 @@ func next(t *testing.T, path string, kinds ...string) <-chan *handoff.Delivery {
 	return got
 }
 
-// give hands a pipe with a text to whoever waits.
-func give(t *testing.T, d *handoff.Desk, text string) error {
+// give sends a pipe with a text to the first consumer.
+func give(t *testing.T, d *handoff.Queue, text string) error {
 	t.Helper()
-	taker := d.Take(t.Context(), wire.KindPipe, node.Party{Name: "al", Via: "tcp"})
-	if taker == nil {
-		t.Fatal("nobody takes it")
+	consumer := d.Assign(t.Context(), wire.KindPipe, node.Party{Name: "al", Via: "tcp"})
+	if consumer == nil {
+		t.Fatal("no consumer waits")
 	}
-	sink := taker.Sink(func(error) {})
+	sink := consumer.Sink(func(error) {})
 	_, err := io.WriteString(sink, text)
 	if err == nil {
 		err = sink.Finish(0)
 	}
-	taker.Ended(err)
+	consumer.End(err)
 	return err
 }
 
 func TestPipe(t *testing.T) {
 	t.Parallel()
-	desk, path := open(t)
+	queue, path := open(t)
 	if _, err := handoff.Open(path, slog.New(slog.DiscardHandler)); proto.CodeOf(err) != proto.Busy {
-		t.Errorf("a second desk: got %v", err)
+		t.Errorf("a second daemon: got %v", err)
 	}
-	if desk.Takes(wire.KindPipe) || desk.Take(t.Context(), wire.KindPipe, node.Party{}) != nil {
-		t.Error("somebody waits")
+	if queue.Accepts(wire.KindPipe) || queue.Assign(t.Context(), wire.KindPipe, node.Party{}) != nil {
+		t.Error("a consumer waits")
 	}
 	for _, size := range []int{0, 1, 256 << 10, 256<<10 + 1, 3 << 20} {
 		text := strings.Repeat("x", size)
 		waits := next(t, path, wire.KindPipe)
-		if !desk.Takes(wire.KindPipe) || desk.Takes(wire.KindFiles) {
-			t.Error("not what is waited for")
+		if !queue.Accepts(wire.KindPipe) || queue.Accepts(wire.KindFiles) {
+			t.Error("the queue accepts the wrong kinds")
 		}
 		got := make(chan string, 1)
 		go func() {
@@ -97,7 +97,7 @@ func TestPipe(t *testing.T) {
 			}
 			got <- b.String()
 		}()
-		if err := give(t, desk, text); err != nil {
+		if err := give(t, queue, text); err != nil {
 			t.Error(err)
 		}
 		if s := <-got; s != text {
@@ -106,33 +106,33 @@ func TestPipe(t *testing.T) {
 	}
 }
 
-// full is a sink that takes nothing.
+// full is a sink that accepts nothing.
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, proto.Errorf(proto.Space, "full") }
 
-// What the taker can't take is told to the daemon, and how it fails to the taker.
+// The daemon gets the error of the consumer, and the consumer that of the transfer.
 func TestFailures(t *testing.T) {
 	t.Parallel()
-	desk, path := open(t)
+	queue, path := open(t)
 	waits := next(t, path, wire.KindPipe)
 	done := make(chan error, 1)
 	go func() {
 		_, err := (<-waits).Pipe(t.Context(), &pipe.Sink{Writer: full{}})
 		done <- err
 	}()
-	xtest.WantCode(t, "the daemon", give(t, desk, "text"), proto.Space)
-	xtest.WantCode(t, "the taker", <-done, proto.Space)
+	xtest.WantCode(t, "the daemon", give(t, queue, "text"), proto.Space)
+	xtest.WantCode(t, "the consumer", <-done, proto.Space)
 
 	waits = next(t, path, wire.KindPipe)
 	go func() {
 		_, err := (<-waits).Pipe(t.Context(), &pipe.Sink{Writer: io.Discard})
 		done <- err
 	}()
-	taker := desk.Take(t.Context(), wire.KindPipe, node.Party{})
-	taker.Sink(func(error) {})
-	taker.Ended(proto.Errorf(proto.Integrity, "digest mismatch"))
-	xtest.WantCode(t, "the taker of what is wrong", <-done, proto.Integrity)
+	consumer := queue.Assign(t.Context(), wire.KindPipe, node.Party{})
+	consumer.Sink(func(error) {})
+	consumer.End(proto.Errorf(proto.Integrity, "digest mismatch"))
+	xtest.WantCode(t, "the consumer of a damaged transfer", <-done, proto.Integrity)
 
 	waits = next(t, path, wire.KindPipe)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -141,21 +141,21 @@ func TestFailures(t *testing.T) {
 		_, err := (<-waits).Pipe(ctx, &pipe.Sink{Writer: io.Discard})
 		done <- err
 	}()
-	xtest.WantCode(t, "the daemon of a taker that ends", give(t, desk, strings.Repeat("x", 1<<20)), proto.Truncated)
-	xtest.WantCode(t, "the taker that ends", <-done, proto.Terminated)
-	desk.Close()
+	xtest.WantCode(t, "the daemon of a consumer that ends", give(t, queue, strings.Repeat("x", 1<<20)), proto.Truncated)
+	xtest.WantCode(t, "the consumer that ends", <-done, proto.Terminated)
+	queue.Close()
 	_, err := handoff.Next(t.Context(), path, []string{wire.KindPipe}, func() {})
-	xtest.WantCode(t, "no desk", err, proto.Unreachable)
+	xtest.WantCode(t, "no daemon", err, proto.Unreachable)
 }
 
-// Who says something wrong, or nothing, is in nobody's way.
+// A connection that sends something wrong, or nothing, does not block the others.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
-	desk, path := open(t)
+	queue, path := open(t)
 	frame := func(typ byte, body string) []byte {
 		return append(append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), typ), body...)
 	}
-	for _, said := range [][]byte{
+	for _, sent := range [][]byte{
 		nil, []byte("x"), frame('d', "data"), frame('w', "no JSON"),
 		{0xff, 0xff, 0xff, 0xff, 'w'},
 		append(frame('w', `{"kinds":["pipe"]}`), frame('d', "not ready")...),
@@ -165,15 +165,15 @@ func TestStrangers(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		if _, err := c.Write(said); err != nil {
+		if _, err := c.Write(sent); err != nil {
 			t.Fatal(err)
 		}
-		if len(said) == 1 || said == nil {
+		if len(sent) == 1 || sent == nil {
 			continue // it waits for more, for a while
 		}
 		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 		if rest, err := io.ReadAll(c); err != nil || len(rest) > 5 {
-			t.Errorf("%q: got %q (%v), want it closed", said, rest, err)
+			t.Errorf("%q: got %q (%v), want it closed", sent, rest, err)
 		}
 	}
 	waits := next(t, path, wire.KindPipe)
@@ -182,24 +182,23 @@ func TestStrangers(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if err := give(t, desk, "text"); err != nil {
+	if err := give(t, queue, "text"); err != nil {
 		t.Error(err)
 	}
 }
 
-// FuzzFrames reads frames from whatever is sent: what they hold was there, and no
-// more is kept than one may have.
+// FuzzFrames: frames have exactly the bytes that were sent, and none is too large.
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x02w{}\x00\x00\x00\x00r"))
 	f.Add([]byte("\xff\xff\xff\xffd"))
 	f.Add([]byte("\x00\x00\x00\x05dshor"))
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		var again []byte
-		err := handoff.ReadFrames(bytes.NewReader(sent), func(typ byte, body []byte) {
+		err := handoff.ReadFrames(bytes.NewReader(sent), func(typ wire.Type, body []byte) {
 			if len(body) > handoff.MaxFrameBytes {
 				t.Errorf("a frame of %d bytes", len(body))
 			}
-			again = append(append(binary.BigEndian.AppendUint32(again, uint32(len(body))), typ), body...)
+			again = append(append(binary.BigEndian.AppendUint32(again, uint32(len(body))), byte(typ)), body...)
 		})
 		if !bytes.HasPrefix(sent, again) || errors.Is(err, io.EOF) && len(again) != len(sent) {
 			t.Errorf("got %q of %q (%v)", again, sent, err)

@@ -23,7 +23,7 @@ import (
 // takeDelivery hands a delivery to a mesh-recv --next that waits for one of its kind,
 // or stores it. It returns the folder, "" for none.
 func (d *daemon) takeDelivery(ctx context.Context, l *link.Link, party node.Party) (folder string, err error) {
-	if t := d.desk.Take(ctx, l.Kind, party); t != nil {
+	if t := d.queue.Assign(ctx, l.Kind, party); t != nil {
 		return "", d.handOver(ctx, l, t)
 	}
 	settings := d.settings.Load()
@@ -51,7 +51,7 @@ func (d *daemon) takeDelivery(ctx context.Context, l *link.Link, party node.Part
 }
 
 // handOver gives a delivery to a mesh-recv --next.
-func (d *daemon) handOver(ctx context.Context, l *link.Link, t *handoff.Taker) error {
+func (d *daemon) handOver(ctx context.Context, l *link.Link, t *handoff.Consumer) error {
 	var err error
 	if l.Kind == wire.KindPipe {
 		ctx, fail := context.WithCancelCause(ctx)
@@ -60,7 +60,7 @@ func (d *daemon) handOver(ctx context.Context, l *link.Link, t *handoff.Taker) e
 	} else {
 		err = d.node.Files(ctx, l, false, t.Files)
 	}
-	t.Ended(err)
+	t.End(err)
 	return err
 }
 

@@ -27,7 +27,7 @@ const stopGrace = 5 * time.Second
 type daemon struct {
 	node     *node.Node
 	streams  cmdline.Streams
-	desk     *handoff.Desk // nil without a socket
+	queue    *handoff.Queue // nil without a socket
 	settings atomic.Pointer[settings]
 	reread   func(context.Context) (inboxFlags, error)
 	wg       sync.WaitGroup // of deliveries
@@ -42,8 +42,8 @@ func serveInbox(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	}
 	d := &daemon{node: n, streams: s, reread: o.reread}
 	d.settings.Store(settings)
-	d.openDesk()
-	defer d.desk.Close()
+	d.openQueue()
+	defer d.queue.Close()
 	w, err := n.Wait(d.offer(o.offer))
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func serveInbox(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	err = d.serve(ctx, running, w, manager, hangups)
 	manager.stopping()
 	w.Stop()
-	d.desk.Close()
+	d.queue.Close()
 	d.wait(func() { breakOff(context.Cause(ctx)) })
 	return err
 }
@@ -76,11 +76,11 @@ func (d *daemon) offer(o node.Offer) node.Offer {
 	return o
 }
 
-// openDesk makes the socket for mesh-recv --next. Deliveries do not need it.
-func (d *daemon) openDesk() {
+// openQueue makes the socket for mesh-recv --next. Deliveries do not need it.
+func (d *daemon) openQueue() {
 	path, err := handoff.Path(d.node.Book.Dir)
 	if err == nil {
-		d.desk, err = handoff.Open(path, d.node.Log)
+		d.queue, err = handoff.Open(path, d.node.Log)
 	}
 	if err != nil {
 		d.streams.Complain(fmt.Errorf("mesh-recv --next cannot take deliveries: %w", err))
@@ -89,7 +89,7 @@ func (d *daemon) openDesk() {
 
 // takes reports whether a kind of transfer is taken now.
 func (d *daemon) takes(kind string) bool {
-	return kind == wire.KindFiles || kind == wire.KindPipe && d.settings.Load().name != "" || d.desk.Takes(kind)
+	return kind == wire.KindFiles || kind == wire.KindPipe && d.settings.Load().name != "" || d.queue.Accepts(kind)
 }
 
 func (d *daemon) limit(id identity.ID) proto.Caps { return d.settings.Load().limitOf(d.node.Book, id) }

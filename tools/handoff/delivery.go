@@ -16,15 +16,16 @@ import (
 	"mesh/pipe/files"
 	"mesh/pipe/local"
 	"mesh/proto"
+	"mesh/proto/wire"
 	"mesh/tools/node"
 )
 
-// Delivery is what a taker was given.
+// Delivery is the consumer's side of a delivery.
 type Delivery struct {
 	// Kind is [wire.KindPipe] or [wire.KindFiles].
 	Kind  string
 	Party node.Party
-	// Counters count while it comes.
+	// Counters count the bytes as they arrive.
 	Counters pipe.Counters
 
 	conn  *conn
@@ -32,10 +33,9 @@ type Delivery struct {
 	hash  *digest.Hasher
 }
 
-// Next waits for the next delivery of one of the kinds that the daemon with the
-// socket at path has not given to anybody else. It blocks until there is one or
-// ctx ends, and calls waiting when the next one will be ours. That no daemon is
-// there is an error with code [proto.Unreachable].
+// Next waits for the next delivery of one of the kinds from the daemon with the socket
+// at path. It blocks until there is one or ctx ends. It calls waiting once it is in the
+// daemon's queue. Without a daemon the error has the code [proto.Unreachable].
 func Next(ctx context.Context, path string, kinds []string, waiting func()) (*Delivery, error) {
 	c, err := local.Dial(ctx, path)
 	switch {
@@ -45,7 +45,7 @@ func Next(ctx context.Context, path string, kinds []string, waiting func()) (*De
 		return nil, proto.IOError(err)
 	}
 	d := &Delivery{conn: newConn(c), hash: digest.New()}
-	if err := d.wait(ctx, kinds, waiting); err != nil {
+	if err := d.await(ctx, kinds, waiting); err != nil {
 		_ = c.Close()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -56,48 +56,48 @@ func Next(ctx context.Context, path string, kinds []string, waiting func()) (*De
 	return d, nil
 }
 
-func (d *Delivery) wait(ctx context.Context, kinds []string, waiting func()) error {
+func (d *Delivery) await(ctx context.Context, kinds []string, waiting func()) error {
 	stop := context.AfterFunc(ctx, func() { _ = d.conn.Close() })
 	defer stop()
 	var g give
-	err := d.conn.message(typeWant, want{kinds})
+	err := d.conn.writeMessage(typeWant, want{kinds})
 	if err == nil {
-		err = d.conn.expect(typeWaiting, nil)
+		err = d.conn.readMessage(typeWaiting, nil)
 	}
 	if err == nil {
 		waiting()
-		err = d.conn.expect(typeGive, &g)
+		err = d.conn.readMessage(typeGive, &g)
 	}
 	if err != nil {
-		return proto.Errorf(proto.Unreachable, "mesh-listen --inbox ended before a delivery came")
+		return proto.Errorf(proto.Unreachable, "mesh-listen --inbox ended before a delivery arrived")
 	}
 	if !slices.Contains(kinds, g.Kind) {
-		return proto.Errorf(proto.Protocol, "mesh-listen --inbox gives what was not asked for")
+		return proto.Errorf(proto.Protocol, "mesh-listen --inbox gave a delivery of kind %s, which was not asked for", proto.QuoteText(g.Kind))
 	}
 	d.Kind, d.Party = g.Kind, g.Party
-	if d.conn.send(typeReady, nil) != nil {
-		return errLost
+	if d.conn.writeFrame(typeReady, nil) != nil {
+		return errDaemonGone
 	}
 	return nil
 }
 
-var errLost = proto.Errorf(proto.Truncated, "mesh-listen --inbox is gone before all had come")
+var errDaemonGone = proto.Errorf(proto.Truncated, "mesh-listen --inbox ended before all had arrived")
 
-// End ends a delivery that is not taken after all.
+// End refuses a delivery with err.
 func (d *Delivery) End(err error) {
-	d.tell(files.Summary{}, err)
+	d.sendResult(files.Summary{}, err)
 	_ = d.conn.Close()
 }
 
-// Pipe writes a pipe to a sink. The receipt is that of what the sink took whole.
+// Pipe writes a pipe to a sink. It returns the receipt if the sink took all of it.
 func (d *Delivery) Pipe(ctx context.Context, sink *pipe.Sink) (*pipe.Receipt, error) {
-	stop := d.bind(ctx)
+	stop := d.closeAfter(ctx)
 	defer stop()
-	status, err := d.consume(sink)
+	status, err := d.copyTo(sink)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	d.tell(files.Summary{}, err)
+	d.sendResult(files.Summary{}, err)
 	if err != nil {
 		return nil, err
 	}
@@ -105,15 +105,15 @@ func (d *Delivery) Pipe(ctx context.Context, sink *pipe.Sink) (*pipe.Receipt, er
 	if status != 0 {
 		return r, proto.Errorf(proto.Producer, "the peer's command ended with status %d: its data is not to be trusted", status)
 	}
-	return r, d.ended()
+	return r, d.awaitResult()
 }
 
-// consume brings all to the sink, and returns the producer's exit status.
-func (d *Delivery) consume(sink *pipe.Sink) (int, error) {
+// copyTo writes all data to the sink and returns the exit status of the producer.
+func (d *Delivery) copyTo(sink *pipe.Sink) (int, error) {
 	for {
-		typ, body, err := d.conn.next()
+		typ, body, err := d.conn.readFrame()
 		if err != nil {
-			return 0, errLost
+			return 0, errDaemonGone
 		}
 		switch typ {
 		case typeData:
@@ -125,7 +125,7 @@ func (d *Delivery) consume(sink *pipe.Sink) (int, error) {
 		case typeEnd:
 			var e end
 			if err := json.Unmarshal(body, &e); err != nil {
-				return 0, errLost
+				return 0, errDaemonGone
 			}
 			if sink.Finish != nil {
 				if err := sink.Finish(e.Status); err != nil {
@@ -134,23 +134,23 @@ func (d *Delivery) consume(sink *pipe.Sink) (int, error) {
 			}
 			return e.Status, nil
 		default:
-			return 0, failure(typ, body)
+			return 0, failureOf(typ, body)
 		}
 	}
 }
 
-// failure is what a frame says that is no data.
-func failure(typ byte, body []byte) error {
+// failureOf returns the error in a frame that is not data: a result before the end.
+func failureOf(typ wire.Type, body []byte) error {
 	var r result
 	if typ != typeResult || json.Unmarshal(body, &r) != nil || r.Code == proto.OK {
-		return errLost
+		return errDaemonGone
 	}
 	return r.err()
 }
 
-// Files runs the receiving side of a transfer of files.
+// Files runs side, the receiver of a transfer of files.
 func (d *Delivery) Files(ctx context.Context, side func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)) (files.Summary, *pipe.Receipt, error) {
-	stop := d.bind(ctx)
+	stop := d.closeAfter(ctx)
 	defer stop()
 	from, to := io.Pipe()
 	done := make(chan struct{}) // closed by the goroutine
@@ -162,7 +162,7 @@ func (d *Delivery) Files(ctx context.Context, side func(ctx context.Context, fro
 	if err != nil {
 		if _, ok := errors.AsType[*files.Incomplete](err); !ok {
 			_ = from.CloseWithError(err)
-			d.tell(sum, err)
+			d.sendResult(sum, err)
 			_ = d.conn.Close()
 			<-done
 			if ctx.Err() != nil {
@@ -171,19 +171,19 @@ func (d *Delivery) Files(ctx context.Context, side func(ctx context.Context, fro
 			return sum, nil, err
 		}
 	}
-	<-done // the side has read to the end
-	if d.conn.message(typeEnd, end{}) == nil {
-		d.tell(sum, err)
+	<-done // side has read to the end
+	if d.conn.writeMessage(typeEnd, end{}) == nil {
+		d.sendResult(sum, err)
 	}
-	return sum, d.receipt(0), cmp.Or(err, d.ended())
+	return sum, d.receipt(0), cmp.Or(err, d.awaitResult())
 }
 
-// forward brings what comes to a side, up to its end.
+// forward copies the data to the receiver, up to its end.
 func (d *Delivery) forward(to io.Writer) error {
 	for {
-		typ, body, err := d.conn.next()
+		typ, body, err := d.conn.readFrame()
 		if err != nil {
-			return errLost
+			return errDaemonGone
 		}
 		switch typ {
 		case typeData:
@@ -194,13 +194,13 @@ func (d *Delivery) forward(to io.Writer) error {
 		case typeEnd:
 			return nil
 		default:
-			return failure(typ, body)
+			return failureOf(typ, body)
 		}
 	}
 }
 
-// bind closes the socket when ctx ends.
-func (d *Delivery) bind(ctx context.Context) (stop func() bool) {
+// closeAfter closes the socket when ctx ends.
+func (d *Delivery) closeAfter(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = d.conn.Close() })
 }
 
@@ -209,18 +209,18 @@ func (d *Delivery) count(p []byte) {
 	d.Counters.Received.Add(int64(len(p)))
 }
 
-// tell tells the daemon how it went here.
-func (d *Delivery) tell(sum files.Summary, err error) {
-	_ = d.conn.SetWriteDeadline(time.Now().Add(patience))
-	_ = d.conn.message(typeResult, resultOf(sum, err))
+// sendResult tells the daemon how the delivery ended here.
+func (d *Delivery) sendResult(sum files.Summary, err error) {
+	_ = d.conn.SetWriteDeadline(time.Now().Add(answerTimeout))
+	_ = d.conn.writeMessage(typeResult, resultOf(sum, err))
 }
 
-// ended waits for the end of the transfer. A daemon that is gone by then has
-// nothing to say any more: all is here, and right.
-func (d *Delivery) ended() error {
+// awaitResult waits for the daemon's result of the transfer. If the daemon has ended by
+// then, that is no error: all data arrived, and was right.
+func (d *Delivery) awaitResult() error {
 	defer d.conn.Close()
 	var r result
-	if d.conn.expect(typeResult, &r) != nil {
+	if d.conn.readMessage(typeResult, &r) != nil {
 		return nil
 	}
 	return r.err()
