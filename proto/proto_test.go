@@ -104,7 +104,7 @@ func TestCaps(t *testing.T) {
 	}
 }
 
-// What is cut, and how long the rest is, at the limit.
+// A text is cut at the limit, not before.
 func TestEscapeTextLength(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, proto.MaxTextBytes - 1, proto.MaxTextBytes, proto.MaxTextBytes + 1, 1 << 16} {
@@ -121,7 +121,7 @@ func TestEscapeTextLength(t *testing.T) {
 	}
 }
 
-// A signal is a local matter, whatever its number.
+// The number of a signal is never sent.
 func TestSignalsOnTheWire(t *testing.T) {
 	t.Parallel()
 	for _, c := range []proto.Code{128, proto.Interrupted, proto.BrokenStdout, proto.Terminated, 255} {

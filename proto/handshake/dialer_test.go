@@ -35,7 +35,7 @@ func TestWrongAnswers(t *testing.T) {
 	xtest.WantCode(t, "the answer to another HELLO", err, proto.Identity)
 }
 
-// A listener that knows the secret still grants no more than was asked for.
+// A listener with the right secret still can't grant more than was asked for.
 func TestGrants(t *testing.T) {
 	t.Parallel()
 	b := binding(1, 2, 3)
@@ -72,8 +72,8 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// A listener that does not know the secret, or plays the HELLO back, is found
-// out by each kind of dialer.
+// Each kind of dialer detects a listener that does not have the secret, or that
+// replays the P2P_HELLO.
 func TestWrongListener(t *testing.T) {
 	t.Parallel()
 	b := binding(1, 2, 3)

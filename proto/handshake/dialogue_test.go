@@ -28,9 +28,8 @@ func TestDialogue(t *testing.T) {
 	}
 }
 
-// The whole dialogue with a real registry behind it, for each credential, and
-// then on to the transfer's next link; what was said on one link is worth
-// nothing on another.
+// The whole handshake with a real registry, for each credential, and then that of the
+// transfer's next link. A message of one link is worthless on another.
 func TestWithRegistry(t *testing.T) {
 	t.Parallel()
 	key, err := identity.NewKey()

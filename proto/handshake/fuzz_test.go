@@ -28,7 +28,7 @@ func vector(f *testing.F, name string) []byte {
 	return nil
 }
 
-// Nothing that is not the vector's own P2P_HELLO gets in, or takes anything.
+// No P2P_HELLO except that of the vectors is accepted, or takes a use or a place.
 func FuzzAnswer(f *testing.F) {
 	right := vector(f, "hello")
 	f.Add(right)
@@ -58,7 +58,7 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// A dialer takes no answer that its listener has not proven.
+// A dialer accepts no answer without the right proof.
 func FuzzFinish(f *testing.F) {
 	f.Add(uint8(wire.TypeOK), vector(f, "ok"))
 	f.Add(uint8(wire.TypeDeny), []byte(`{"class":"busy"}`))

@@ -17,7 +17,7 @@ import (
 
 const window = 16 << 20
 
-// desk is a listener's guard that knows one secret, and counts.
+// desk is a guard with one secret that counts claims and places.
 type desk struct {
 	secret            []byte
 	caps              proto.Caps
@@ -72,8 +72,8 @@ func dial(t *testing.T, b handshake.Binding, method string, secret []byte) *hand
 	return d
 }
 
-// prove is the formula of package proto, written once more: HMAC-SHA-256 under
-// HKDF's key of the role, over both ids and the parts.
+// prove implements the formula of package proto a second time: HMAC-SHA-256 with the
+// role's key from HKDF, over both ids and the parts.
 func prove(t *testing.T, b handshake.Binding, label string, secret []byte, parts ...[]byte) []byte {
 	t.Helper()
 	key, err := hkdf.Key(sha256.New, secret, b.Exporter, label, 32)
@@ -96,7 +96,7 @@ func answer(t *testing.T, b handshake.Binding, secret, hello []byte, m wire.OKMe
 	return wire.AppendBody(nil, &m)
 }
 
-// guard says the same of every credential.
+// guard gives the same answer for every credential.
 type guard struct {
 	found token.Admission
 	err   error

@@ -13,8 +13,8 @@ import (
 	"mesh/proto/xtest"
 )
 
-// Nothing but the right secret, on this TLS session, between these two nodes,
-// said by the dialer, gets in; and nothing is taken for a wrong proof.
+// Only a proof with the right secret, for this TLS session and these two nodes, and in
+// the dialer's role, is accepted. A wrong proof takes neither a use nor a place.
 func TestWrongProofs(t *testing.T) {
 	t.Parallel()
 	b := binding(1, 2, 3)
@@ -94,8 +94,8 @@ func TestRefusals(t *testing.T) {
 	xtest.WantCode(t, "another version at the dialer", err, proto.Version)
 }
 
-// What happens when the last claim is gone, or our own files are broken: the
-// peer hears no more than that it is denied, and its place is free again.
+// If the token is used up or a file of the listener is broken, the peer only learns
+// that it is denied, and no place stays taken.
 func TestFailsAfterTheProof(t *testing.T) {
 	t.Parallel()
 	b := binding(1, 2, 3)

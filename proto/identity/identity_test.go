@@ -243,7 +243,8 @@ func TestKeyFolder(t *testing.T) {
 	}
 }
 
-// What Add takes, Known reads: one bad address must not cost the whole book.
+// Known reads every entry that Add accepts: one bad address would make the whole file
+// unreadable.
 func TestAddedIsRead(t *testing.T) {
 	t.Parallel()
 	id := xtest.NewKey(t).ID()

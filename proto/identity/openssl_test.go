@@ -18,7 +18,7 @@ import (
 	"mesh/proto/xtest"
 )
 
-// A node key is a file as every tool reads and makes it.
+// A node key is a file that other tools can read and write.
 func TestKeyIsPKCS8(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -61,7 +61,7 @@ func TestOpenSSL(t *testing.T) {
 		}
 		return string(out)
 	}
-	// public reads the key's public half from what openssl says of it.
+	// public reads the key's public half from the output of openssl.
 	public := func(path string) string {
 		t.Helper()
 		_, after, _ := strings.Cut(openssl("pkey", "-in", path, "-noout", "-text_pub"), "pub:")
@@ -83,7 +83,7 @@ func TestOpenSSL(t *testing.T) {
 			t.Errorf("openssl reads the key %s, want %s", got, want)
 		}
 	}
-	// A key of another kind is none.
+	// A key of another kind is refused.
 	openssl("genpkey", "-algorithm", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path)
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)

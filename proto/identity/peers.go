@@ -1,18 +1,13 @@
 package identity
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"github.com/rogpeppe/go-internal/lockedfile"
 
 	"mesh/proto"
 )
@@ -182,142 +177,4 @@ func (b Book) Forget(name string) (bool, error) {
 		return words[0] == name, nil
 	})
 	return found, err
-}
-
-// Grant is an entry of authorized_peers: what a node may do here without a token.
-type Grant struct {
-	ID   ID
-	Caps proto.Caps
-}
-
-// Grants returns the entries of authorized_peers in the order of the file. If a node
-// is listed several times, its last entry counts and Grants returns no other.
-func (b Book) Grants() ([]Grant, error) {
-	var grants []Grant
-	err := eachLine(filepath.Join(b.Dir, AuthorizedPeersFile), func(words []string) error {
-		if len(words) != 2 {
-			return errors.New("want NODEID CAPABILITIES")
-		}
-		id, err := ParseID(words[0])
-		if err != nil {
-			return err
-		}
-		caps, err := proto.ParseCaps(words[1])
-		if err != nil {
-			return err
-		}
-		grants = append(grants, Grant{id, caps})
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	last := make(map[ID]int, len(grants))
-	for i, g := range grants {
-		last[g.ID] = i
-	}
-	held := grants[:0]
-	for i, g := range grants {
-		if last[g.ID] == i {
-			held = append(held, g)
-		}
-	}
-	return held, nil
-}
-
-// Authorized returns what id may do here without a token; 0 if authorized_peers does
-// not list it.
-func (b Book) Authorized(id ID) (proto.Caps, error) {
-	grants, err := b.Grants()
-	for _, g := range grants {
-		if g.ID == id {
-			return g.Caps, err
-		}
-	}
-	return 0, err
-}
-
-// Allow sets what id may do here in authorized_peers. With no capabilities it removes
-// id.
-func (b Book) Allow(id ID, caps proto.Caps) error {
-	line := ""
-	if caps != 0 {
-		line = id.String() + " " + caps.String()
-	}
-	return b.editLines(AuthorizedPeersFile, line, func(words []string) (bool, error) {
-		return words[0] == id.String(), nil
-	})
-}
-
-// eachLine calls f with the words of each line of the file, without comments and
-// empty lines. A missing file has no lines. An error has the file and the line.
-func eachLine(path string, f func(words []string) error) error {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return &proto.Error{Code: proto.Config, Err: err}
-	}
-	if !info.Mode().IsRegular() {
-		return proto.Errorf(proto.Config, "%s: not a regular file", path)
-	}
-	if info.Size() > maxPeersFileBytes {
-		return proto.Errorf(proto.Config, "%s: larger than %d bytes", path, maxPeersFileBytes)
-	}
-	text, err := lockedfile.Read(path)
-	if err != nil {
-		return &proto.Error{Code: proto.Config, Err: err}
-	}
-	for i, line := range strings.Split(string(text), "\n") {
-		words := lineWords(line)
-		if len(words) == 0 {
-			continue
-		}
-		if err := f(words); err != nil {
-			return proto.Errorf(proto.Config, "%s:%d: %w", path, i+1, err)
-		}
-	}
-	return nil
-}
-
-func lineWords(line string) []string {
-	line, _, _ = strings.Cut(line, "#")
-	return strings.Fields(line)
-}
-
-// editLines replaces the first line for which match reports true by line, or appends
-// line. It removes all other matching lines; if line is "", all matching ones. A lock
-// keeps other processes out.
-func (b Book) editLines(file, line string, match func(words []string) (bool, error)) error {
-	if err := os.MkdirAll(b.Dir, stateDirMode); err != nil {
-		return &proto.Error{Code: proto.Config, Err: err}
-	}
-	err := lockedfile.Transform(filepath.Join(b.Dir, file), func(old []byte) ([]byte, error) {
-		var out bytes.Buffer
-		for l := range strings.Lines(string(old)) {
-			if words := lineWords(l); len(words) > 0 {
-				matched, err := match(words)
-				if err != nil {
-					return nil, err
-				}
-				if matched {
-					if line != "" {
-						out.WriteString(line + "\n")
-						line = ""
-					}
-					continue
-				}
-			}
-			out.WriteString(strings.TrimSuffix(l, "\n") + "\n")
-		}
-		if line != "" {
-			out.WriteString(line + "\n")
-		}
-		return out.Bytes(), nil
-	})
-	if _, ok := errors.AsType[*proto.Error](err); err != nil && !ok {
-		return &proto.Error{Code: proto.Config, Err: err}
-	}
-	return err
 }

@@ -57,7 +57,8 @@ func readAll(r io.Reader) error {
 	return err
 }
 
-// Whatever comes, no more bytes come out than went in, and an end is an end.
+// For any input, the reader returns no more bytes than went in, and an end of the
+// stream only if there is a block for it.
 func FuzzBlocks(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x02ab\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x4d\x00"))
@@ -68,7 +69,7 @@ func FuzzBlocks(f *testing.F) {
 			t.Errorf("got %d bytes of %d", len(got), len(in))
 		}
 		if err == nil && !bytes.Contains(in, make([]byte, 8)) {
-			t.Errorf("the stream ended, and nobody said so")
+			t.Errorf("the stream ended without a block that ends it")
 		}
 	})
 }

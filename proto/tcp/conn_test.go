@@ -22,9 +22,9 @@ import (
 
 const code = proto.CodeBase + 77
 
-var errOurs = errors.New("we have closed it")
+var errLocal = errors.New("we have closed it")
 
-// shake makes both ends of a connection on sockets that are connected.
+// shake makes the TLS handshake of both ends on two connected sockets.
 func shake(t *testing.T, rawA, rawB net.Conn) (a, b *tcp.Conn) {
 	t.Helper()
 	key, err := identity.NewKey()
@@ -54,7 +54,7 @@ func shake(t *testing.T, rawA, rawB net.Conn) (a, b *tcp.Conn) {
 	return a, b
 }
 
-// dial connects two sockets.
+// dial returns two connected sockets.
 func dial(t *testing.T, l net.Listener, dialer func(ctx context.Context, network, addr string) (net.Conn, error)) (a, b net.Conn) {
 	t.Helper()
 	a, err := dialer(t.Context(), "tcp", l.Addr().String())
@@ -78,14 +78,15 @@ func loopback(t *testing.T) (a, b net.Conn) {
 	return dial(t, l, (&net.Dialer{}).DialContext)
 }
 
-// simulated connects two sockets on n.
+// simulated returns two connected sockets on n.
 func simulated(t *testing.T, n *linktest.Net) (a, b net.Conn) {
 	t.Helper()
 	n.TCP = true
 	return dial(t, n.Sockets(t).TCP, n.Sockets(t).DialTCP)
 }
 
-// overBoth runs a test over the kernel's TCP, and in virtual time.
+// overBoth runs a test over the kernel's TCP, and over a simulated network in virtual
+// time.
 func overBoth(t *testing.T, f func(t *testing.T, rawA, rawB net.Conn)) {
 	t.Helper()
 	t.Run("loopback", func(t *testing.T) {
@@ -102,7 +103,7 @@ func overBoth(t *testing.T, f func(t *testing.T, rawA, rawB net.Conn)) {
 	})
 }
 
-// readAll reads all that is to be read, and why no more is.
+// readAll reads to the end and returns the data and the reason of the end.
 func readAll(c *tcp.Conn) ([]byte, error) {
 	var got bytes.Buffer
 	_, err := got.ReadFrom(c)
@@ -126,8 +127,8 @@ func wantError(t *testing.T, what string, err, want error) {
 	}
 }
 
-// The bytes come out as they went in, whatever the parts, and behind them the
-// end of one direction only.
+// The reader gets the bytes that were sent, however they were divided into parts, and
+// then the end of this direction only.
 func TestBytes(t *testing.T) {
 	t.Parallel()
 	sizes := []int{0, 1, 4095, 4096, 16<<10 - 1, 16 << 10, 16<<10 + 1, 1<<20 - 1, 1 << 20, 1<<20 + 1, 3 << 20}
@@ -188,14 +189,14 @@ func TestHalfClosed(t *testing.T) {
 		if _, err := io.ReadFull(a, got); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("got %q (%v), want %q", got, err, want)
 		}
-		b.Close(code, errOurs)
+		b.Close(code, errLocal)
 		_, err = a.Read(got)
 		wantClosing(t, "read", err)
 	})
 }
 
-// The closing comes behind all that was written, though there is much on its
-// way in the other direction.
+// The close code arrives after everything that was written, even if much data is on
+// the way in the other direction.
 func TestClose(t *testing.T) {
 	t.Parallel()
 	data := bytes.Repeat([]byte("closing"), 10_000)
@@ -215,7 +216,7 @@ func TestClose(t *testing.T) {
 						t.Errorf("send blocked for %s", took)
 					}
 				})
-				if unread > 0 { // some is here, and nobody has asked for it
+				if unread > 0 { // some data has arrived that no Read has asked for
 					if _, err := io.ReadFull(a, make([]byte, 1)); err != nil {
 						t.Fatal(err)
 					}
@@ -224,7 +225,7 @@ func TestClose(t *testing.T) {
 					if err := a.Send(data); err != nil {
 						t.Errorf("send: %v", err)
 					}
-					a.Close(code, errOurs)
+					a.Close(code, errLocal)
 				})
 				got, err := readAll(b)
 				wantClosing(t, "read", err)
@@ -232,17 +233,17 @@ func TestClose(t *testing.T) {
 					t.Errorf("read %d bytes, want the %d that were sent before the closing", len(got), len(data))
 				}
 				wantClosing(t, "context", context.Cause(b.Context()))
-				b.Close(code, nil) // or the other end would wait for it
-				wantError(t, "our own context", context.Cause(a.Context()), errOurs)
-				wantError(t, "send", a.Send([]byte("x")), errOurs)
+				b.Close(code, nil) // or the other end would wait for this one
+				wantError(t, "our own context", context.Cause(a.Context()), errLocal)
+				wantError(t, "send", a.Send([]byte("x")), errLocal)
 				_, err = a.Read(make([]byte, 1))
-				wantError(t, "our own read", err, errOurs)
+				wantError(t, "our own read", err, errLocal)
 			})
 		})
 	}
 }
 
-// A Close ends a Read of our own that waits.
+// A Close ends a blocked Read on the same connection.
 func TestCloseWhileReading(t *testing.T) {
 	t.Parallel()
 	overBoth(t, func(t *testing.T, rawA, rawB net.Conn) {
@@ -252,16 +253,16 @@ func TestCloseWhileReading(t *testing.T) {
 		defer wg.Wait()
 		wg.Go(func() {
 			_, err := a.Read(make([]byte, 1))
-			wantError(t, "read", err, errOurs)
+			wantError(t, "read", err, errLocal)
 		})
-		wg.Go(func() { a.Close(code, errOurs) })
+		wg.Go(func() { a.Close(code, errLocal) })
 		_, err := b.Read(make([]byte, 1))
 		wantClosing(t, "read", err)
 		b.Close(code, nil)
 	})
 }
 
-// What was wrong with what came is told all the same.
+// The close code is sent even after a malformed block or a missed deadline.
 func TestCloseAfterBadBlock(t *testing.T) {
 	t.Parallel()
 	for _, why := range []string{"block", "deadline"} {
@@ -291,7 +292,7 @@ func TestCloseAfterBadBlock(t *testing.T) {
 				if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, tcp.ErrHungUp) {
 					t.Errorf("read: got %v, want what is wrong here", err)
 				}
-				c.Close(code, errOurs)
+				c.Close(code, errLocal)
 			})
 			if err := peer.Handshake(); err != nil {
 				t.Fatal(err)
@@ -328,7 +329,7 @@ func TestHungUp(t *testing.T) {
 	})
 }
 
-// After a silence the same may be a router that has forgotten us.
+// After a silence a reset may come from a router that has forgotten the connection.
 func TestResetAfterSilence(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -340,7 +341,7 @@ func TestResetAfterSilence(t *testing.T) {
 	})
 }
 
-// A peer that takes nothing keeps nobody from closing.
+// A peer that reads nothing delays Close by CloseTimeout at most.
 func TestCloseIsBounded(t *testing.T) {
 	t.Parallel()
 	overBoth(t, func(t *testing.T, rawA, rawB net.Conn) {
@@ -351,42 +352,42 @@ func TestCloseIsBounded(t *testing.T) {
 		defer wg.Wait()
 		wg.Go(func() { blocked <- a.Send(make([]byte, 64<<20)) })
 		begun := time.Now()
-		a.Close(code, errOurs)
+		a.Close(code, errLocal)
 		if took := time.Since(begun); took > tcp.CloseTimeout*3/2 {
 			t.Errorf("Close took %s, want %s at most", took, tcp.CloseTimeout)
 		}
-		wantError(t, "send", <-blocked, errOurs)
+		wantError(t, "send", <-blocked, errLocal)
 	})
 }
 
-// An Abort ends at once what waits.
+// An Abort ends blocked reads and writes at once.
 func TestAbort(t *testing.T) {
 	t.Parallel()
 	overBoth(t, func(t *testing.T, rawA, rawB net.Conn) {
 		a, b := shake(t, rawA, rawB)
 		var wg sync.WaitGroup
 		defer wg.Wait()
-		wg.Go(func() { wantError(t, "send", a.Send(make([]byte, 64<<20)), errOurs) })
+		wg.Go(func() { wantError(t, "send", a.Send(make([]byte, 64<<20)), errLocal) })
 		wg.Go(func() {
 			_, err := a.Read(make([]byte, 1))
-			wantError(t, "read", err, errOurs)
+			wantError(t, "read", err, errLocal)
 		})
 		if _, err := b.Read(make([]byte, 1)); err != nil {
 			t.Error(err)
 		}
-		a.Abort(errOurs)
-		a.Close(code, nil) // says nothing any more
+		a.Abort(errLocal)
+		a.Close(code, nil) // has no effect
 		_, err := readAll(b)
 		wantError(t, "read at the peer", err, tcp.ErrHungUp)
 	})
 }
 
-// Whoever is not being written to hears of an Abort that it is one.
+// The peer of an aborted connection gets the code of an Abort, unless a write is blocked.
 func TestAbortIsTold(t *testing.T) {
 	t.Parallel()
 	overBoth(t, func(t *testing.T, rawA, rawB net.Conn) {
 		a, b := shake(t, rawA, rawB)
-		a.Abort(errOurs)
+		a.Abort(errLocal)
 		_, err := b.Read(make([]byte, 1))
 		if e, ok := errors.AsType[*tcp.CloseError](err); !ok || e.Code != proto.CodeBroken {
 			t.Errorf("got %v, want it closed with %#x", err, proto.CodeBroken)
@@ -394,8 +395,8 @@ func TestAbortIsTold(t *testing.T) {
 	})
 }
 
-// Signs of life keep an idle connection, and fall between the blocks of one
-// that is in use.
+// Keep-alives keep an idle connection open. On a connection in use they fall between
+// the blocks.
 func TestSignsOfLife(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -430,7 +431,7 @@ func TestSignsOfLife(t *testing.T) {
 	})
 }
 
-// A silent peer is given up, also by one whose own signs of life get nowhere.
+// A silent peer is given up, also if the keep-alives to it are blocked.
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	for _, full := range []bool{false, true} {

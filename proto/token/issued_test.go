@@ -35,7 +35,7 @@ func TestExpiredTokensAreForgotten(t *testing.T) {
 		if most > 3*each {
 			t.Errorf("held up to %d tokens of %d, want at most %d: those that have not expired, and as many again", most, waves*each, 3*each)
 		}
-		// Without an end of their own, the last wave goes when others are added.
+		// The last wave is forgotten when further tokens are issued.
 		for range 4 * each {
 			tok, err := r.IssueTo(holder, proto.CapSend, time.Second)
 			if err != nil {

@@ -58,7 +58,8 @@ func TestOneUse(t *testing.T) {
 	}
 }
 
-// A hundred nodes want the one use, some through another process's registry.
+// A hundred nodes race for one use, half of them through the registry of another
+// process.
 func TestOneUseRaced(t *testing.T) {
 	t.Parallel()
 	r, key, book := newRegistry(t)
@@ -115,8 +116,7 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
-// A person may have edited the files, noted why a token is revoked, and left out
-// the last end of line.
+// A user may have edited the files, added comments, and left out the last line feed.
 func TestEditedFiles(t *testing.T) {
 	t.Parallel()
 	cut := func(path string) {
@@ -180,7 +180,7 @@ func TestFindUnknown(t *testing.T) {
 	}
 }
 
-// A token is good up to its last moment, and not in it.
+// A token is valid until just before its expiry.
 func TestExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

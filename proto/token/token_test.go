@@ -25,7 +25,7 @@ func newRegistry(t testing.TB) (*token.Registry, *identity.Key, identity.Book) {
 	return token.NewRegistry(key, book), key, book
 }
 
-// all returns tokens of every shape.
+// all returns tokens of every form.
 func all(t testing.TB) []token.Token {
 	t.Helper()
 	r, key, _ := newRegistry(t)
@@ -196,7 +196,7 @@ func TestFind(t *testing.T) {
 			t.Fatal(err)
 		}
 		find("listed key", r, &wire.Hello{Method: wire.MethodKey}, dialer, proto.OK)
-		// A bearer who makes more of his capability has no secret for it.
+		// A bearer who changes the claims of a capability does not have the secret for them.
 		for i := range capability.Credential().Public {
 			public := append([]byte{}, capability.Credential().Public...)
 			public[i] ^= 1
@@ -249,7 +249,7 @@ func TestClaims(t *testing.T) {
 			t.Errorf("%s for 2 nodes: %d claims went well and %d did not, want 4 and 76", tok, in.Load(), out.Load())
 		}
 	}
-	// What a capability has been used for outlives the process.
+	// The claims of a capability outlive the process.
 	a, err := token.NewRegistry(key, book).Find(hello(capability), xtest.NewKey(t).ID())
 	if err != nil {
 		t.Fatal(err)

@@ -171,8 +171,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// Tokens with a right checksum that say what no token says, or say it in
-// another way than the one.
+// Tokens with a right checksum are refused if a value in them is not valid, or not in
+// its one valid form.
 func TestOtherForms(t *testing.T) {
 	t.Parallel()
 	for what, change := range map[string]func(b *bearer){
@@ -223,7 +223,7 @@ func TestOtherForms(t *testing.T) {
 	}
 }
 
-// fill makes addresses of those that are empty.
+// fill replaces empty addresses by a valid one.
 func fill(addrs []string) {
 	for i := range addrs {
 		if addrs[i] == "" {
@@ -232,7 +232,7 @@ func fill(addrs []string) {
 	}
 }
 
-// No one character of a token can be another, and no error shows a piece of it.
+// A token with any one character changed, or cut at any place, is refused.
 func TestEachWrongCharacter(t *testing.T) {
 	t.Parallel()
 	for _, b := range bearers(t)[:4] {

@@ -19,10 +19,10 @@ import (
 	"mesh/proto/udp"
 )
 
-// quic-go takes its fast path only for this.
+// quic-go uses its fast path only for a connection with these methods.
 var _ quic.OOBCapablePacketConn = (*udp.Conn)(nil)
 
-// loopbacks are the addresses to test with: IPv6 only where there is any.
+// loopbacks are the addresses to test with: IPv6 only if the machine has it.
 func loopbacks(t *testing.T) []string {
 	t.Helper()
 	list := []string{"127.0.0.1:0"}

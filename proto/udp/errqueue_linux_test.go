@@ -12,7 +12,7 @@ import (
 	"mesh/proto/udp"
 )
 
-// deadPort returns an address where nobody listens.
+// deadPort returns an address at which no process listens.
 func deadPort(t *testing.T, addr string) *net.UDPAddr {
 	t.Helper()
 	pc := sender(t, addr)
@@ -39,7 +39,7 @@ func TestUnreachable(t *testing.T) {
 			t.Run(addr+" from "+own, func(t *testing.T) {
 				c, dead, live := listen(t, own), deadPort(t, addr), listen(t, addr)
 				told := unreachable(c)
-				// Waiting in a read is the case that an idle peer is in.
+				// An idle end is blocked in a read.
 				read := make(chan error, 1)
 				go func() {
 					_, _, err := c.ReadFrom(make([]byte, 8))
@@ -64,8 +64,8 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// Another peer's error must not cost a packet: the kernel returns it from the
-// next send, which it then does not do.
+// The error of one peer must not cost a packet to another: the kernel returns it from
+// the next send, which it then does not execute.
 func TestErrorsOfOthersLoseNothing(t *testing.T) {
 	t.Parallel()
 	for _, addr := range loopbacks(t) {
@@ -146,8 +146,8 @@ func TestPassingErrorsAreLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Without this option a broadcast is refused with EACCES, or with
-	// ENETUNREACH where there is no network: as by a firewall or a link down.
+	// Without SO_BROADCAST a broadcast fails with EACCES, or without a network with
+	// ENETUNREACH: the same errors as from a firewall or a link that is down.
 	raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 0) })
 	n, oobn, err := c.WriteMsgUDP([]byte("four"), segments(1), &net.UDPAddr{IP: net.IPv4bcast, Port: 9})
 	if n != 4 || oobn != len(segments(1)) || err != nil || c.Lost() != 1 {

@@ -2,8 +2,8 @@
 
 package udp
 
-// SetYield does nothing where there is nothing to set.
+// SetYield has no effect on this system.
 func SetYield(*Conn, int) {}
 
-// DisableGRO does nothing where there is nothing to set.
+// DisableGRO has no effect on this system.
 func DisableGRO(*Conn) {}

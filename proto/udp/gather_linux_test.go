@@ -12,10 +12,10 @@ import (
 	"mesh/proto/udp"
 )
 
-// fullBatch is what quic-go makes of 20 KiB.
+// fullBatch is the size of a batch that quic-go packs into 20 KiB.
 var fullBatch = train{14 * packetBytes, packetBytes}
 
-// Whatever is gathered, each datagram arrives once, in order and unchanged.
+// However batches are gathered, each datagram arrives once, in order and unchanged.
 func TestGather(t *testing.T) {
 	t.Parallel()
 	const seg = packetBytes
@@ -55,7 +55,7 @@ func TestGather(t *testing.T) {
 	}
 }
 
-// Only full batches wait, and only for what may go along.
+// Only full batches wait, and only for batches that can be sent together with them.
 func TestHeld(t *testing.T) {
 	t.Parallel()
 	full, size := fullBatch, fullBatch.bytes
@@ -94,8 +94,8 @@ func TestHeld(t *testing.T) {
 	read(t, c, sent)
 }
 
-// A batch that the kernel refuses behind our back is lost, and the next one
-// brings the error.
+// A held batch that the kernel refuses counts as lost, and the next one returns the
+// error.
 func TestHeldError(t *testing.T) {
 	t.Parallel()
 	c := listen(t, "127.0.0.1:0")

@@ -11,7 +11,7 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// tlsConfigs returns the two ends of TLS with a certificate of the moment.
+// tlsConfigs returns the TLS configurations of both ends, with a new certificate.
 func tlsConfigs() (server, client *tls.Config) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

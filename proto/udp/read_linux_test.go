@@ -35,7 +35,7 @@ func segments(size int) []byte {
 	return cmsg(unix.IPPROTO_UDP, unix.UDP_SEGMENT, binary.NativeEndian.AppendUint16(nil, uint16(size)))
 }
 
-// pattern returns n bytes that no other train has at the same place.
+// pattern returns n bytes that differ from those of other trains at the same offset.
 func pattern(train, n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -44,7 +44,7 @@ func pattern(train, n int) []byte {
 	return b
 }
 
-// train is one send: data whole, or in segments if segment is not 0.
+// train is one send of data, in segments if segment is not 0.
 type train struct{ bytes, segment int }
 
 func (tr train) datagrams(i int) (all [][]byte) {
@@ -65,7 +65,7 @@ func (tr train) send(t *testing.T, i int, from quic.OOBCapablePacketConn, to *ne
 	}
 }
 
-// datagram is one of what ReadBatch has read.
+// datagram is a datagram as ReadBatch returns it.
 type datagram struct {
 	data, oob []byte
 	flags     int
@@ -242,8 +242,8 @@ func TestControlMessagesStay(t *testing.T) {
 	}
 }
 
-// checkControl wants the ECN bits and the destination in oob, but no size of
-// segments, which is no more true of a datagram cut out.
+// checkControl checks that oob has the ECN bits and the destination, but no segment
+// size, which does not apply to a single datagram.
 func checkControl(t *testing.T, oob []byte, ecn byte) {
 	t.Helper()
 	list, err := unix.ParseSocketControlMessage(oob)
@@ -295,7 +295,7 @@ func TestReadBatchDoesNotAllocate(t *testing.T) {
 func TestEINVALStays(t *testing.T) {
 	t.Parallel()
 	c := listen(t, "127.0.0.1:0")
-	// 200 segments are more than the kernel makes: that is not for waiting.
+	// 200 segments are more than the kernel accepts: such a send must not be held.
 	_, _, err := c.WriteMsgUDP(make([]byte, 200), segments(1), addrOf(c))
 	if !errors.Is(err, unix.EINVAL) || c.Lost() != 0 {
 		t.Errorf("too many segments: %v, %d lost; want EINVAL", err, c.Lost())

@@ -10,7 +10,7 @@ import (
 	"mesh/proto/wire"
 )
 
-// TestEntryForm wants an entry to have the form that package json gives it.
+// The encoder for entries produces the same bytes as package json.
 func TestEntryForm(t *testing.T) {
 	t.Parallel()
 	digest := wire.Digest{1, 2, 255}

@@ -9,8 +9,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// Every field of a terminal's messages at its edges: what is beyond is neither
-// sent nor taken.
+// Every field of a terminal's messages at its limits: a value beyond them is neither
+// encoded nor decoded.
 func TestTermLimits(t *testing.T) {
 	t.Parallel()
 	long := func(n int) string { return strings.Repeat("x", n) }
@@ -181,8 +181,7 @@ func TestTermIn(t *testing.T) {
 	}
 }
 
-// What a terminal's frames may not be longer than is known before their body is
-// read.
+// A terminal's frame that is too long is refused before its body is read.
 func TestTermFrameLimits(t *testing.T) {
 	t.Parallel()
 	for typ, limit := range map[wire.Type]int{

@@ -186,7 +186,7 @@ func FuzzParseBody(f *testing.F) {
 		if again := wire.AppendBody(nil, m); !bytes.Equal(again, body) {
 			t.Errorf("got %q again, want %q", again, body)
 		}
-		// Entries are also read by hand; it is what package json reads.
+		// Entries have a parser of their own; its result is that of package json.
 		want := empty(wire.Type(typ))
 		if err := json.Unmarshal(body, want); err != nil || !reflect.DeepEqual(m, want) {
 			t.Errorf("%q: got %+v, json %+v (%v)", body, m, want, err)
@@ -211,7 +211,7 @@ func TestEachTypesLimit(t *testing.T) {
 			t.Errorf("%s of %d bytes: got %+v (%v), want it taken", typ, limit, got, err)
 		}
 		for _, n := range []int{limit + 1, 0xffffffff} {
-			// The reader has no body: nothing may be asked of it.
+			// The reader has no body: an attempt to read one fails with another error.
 			_, _, err := wire.ReadFrame(bytes.NewReader(wire.AppendHeader(nil, wire.Header{Type: typ, Bytes: n})), typ)
 			if got := proto.CodeOf(err); got != proto.Protocol {
 				t.Errorf("%s of %d bytes: got %v (%v), want %v", typ, n, got, err, proto.Protocol)
@@ -225,8 +225,8 @@ func TestEachTypesLimit(t *testing.T) {
 	}
 }
 
-// Frames come whole out of a stream that gives a byte at a time, and a broken
-// stream's error comes out as it is.
+// ReadFrame reads whole frames from a stream that returns one byte at a time, and
+// returns the error of a broken stream unchanged.
 func TestFramesInAStream(t *testing.T) {
 	t.Parallel()
 	var stream []byte
@@ -252,7 +252,7 @@ func TestFramesInAStream(t *testing.T) {
 	}
 }
 
-// Each body is refused as soon as one byte is put in, taken out, or follows.
+// A body with one byte inserted, removed or appended is refused.
 func TestNoOtherForm(t *testing.T) {
 	t.Parallel()
 	for _, m := range samples() {
@@ -276,7 +276,7 @@ func TestNoOtherForm(t *testing.T) {
 	}
 }
 
-// A message that breaks the rules is never sent: the limits, from both sides.
+// A message with a value out of its range is neither encoded nor decoded.
 func TestNotSent(t *testing.T) {
 	t.Parallel()
 	hello := func(change func(h *wire.Hello)) wire.Message {
