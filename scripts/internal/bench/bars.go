@@ -3,7 +3,6 @@
 package main
 
 import (
-	"math"
 	"slices"
 
 	"mesh/scripts/internal/measure"
@@ -39,11 +38,7 @@ func bars(tasks []task, tools []*tool) (list []measure.Bar) {
 		if t.family != "mesh" || t.compared || !slices.ContainsFunc(tasks, t.does) {
 			continue
 		}
-		peak := math.NaN()
-		if len(t.results) > 0 {
-			peak = max(t.peaks()).MiB()
-		}
-		list = append(list, measure.Bar{What: "peak MiB of " + t.Name, Got: peak, Op: "<", Limit: maxPeakMiB})
+		list = append(list, measure.Bar{What: "peak MiB of " + t.Name, Got: t.peak(0, peak), Op: "<", Limit: maxPeakMiB})
 	}
 	return list
 }

@@ -55,10 +55,17 @@ func commandLine(cmd *exec.Cmd, dir string) string {
 	return strings.Join(words, " ")
 }
 
-// Figures of one result.
-func wall(r result) float64  { return r.wall.Seconds() }
-func start(r result) float64 { return r.start.Seconds() }
-func cpu(r result) float64   { return r.send.CPU.Seconds() + r.recv.CPU.Seconds() }
+// Peaks of memory of one result.
+func sendPeak(r result) measure.Size { return r.send.Peak }
+func recvPeak(r result) measure.Size { return r.recv.Peak }
+func peak(r result) measure.Size     { return max(r.send.Peak, r.recv.Peak) }
+
+// Figures of one result, in seconds.
+func wall(r result) float64    { return r.wall.Seconds() }
+func start(r result) float64   { return r.start.Seconds() }
+func sendCPU(r result) float64 { return r.send.CPU.Seconds() }
+func recvCPU(r result) float64 { return r.recv.CPU.Seconds() }
+func cpu(r result) float64     { return sendCPU(r) + recvCPU(r) }
 
 // figures returns one figure of each run of k.
 func (t *tool) figures(k task, of func(result) float64) (list measure.Figures) {
@@ -74,130 +81,104 @@ func (t *tool) median(k task, of func(result) float64) float64 { return t.figure
 // faster returns how many times as fast as other t is, NaN if that is not known.
 func (t *tool) faster(other *tool, k task) float64 { return other.median(k, wall) / t.median(k, wall) }
 
-// peaks returns the most memory that each end has used in any task.
-func (t *tool) peaks() (send, recv measure.Size) {
+// peak returns the most memory in MiB that an end has used in any task, NaN if it
+// is not above floor.
+func (t *tool) peak(floor measure.Size, of func(result) measure.Size) float64 {
+	var above measure.Figures
 	for _, results := range t.results {
 		for _, r := range results {
-			send, recv = max(send, r.send.Peak), max(recv, r.recv.Peak)
+			if peak := of(r); peak > floor {
+				above = append(above, peak.MiB())
+			}
 		}
 	}
-	return send, recv
+	return above.Quantile(1)
 }
 
-// rates turns the times of k into MiB/s.
-func (k task) rates(times measure.Figures) (list measure.Figures) {
-	for _, seconds := range times {
-		list = append(list, k.size.MiB()/seconds)
+// columns is a report's list of columns.
+type columns []measure.Column[*tool]
+
+func (c *columns) add(head string, digits int, of func(*tool) float64) {
+	*c = append(*c, measure.Column[*tool]{Head: head, Digits: digits, Of: of})
+}
+
+// addTask adds the figures of one task, in all detail.
+func (c *columns) addTask(k task, ssh *tool, floor measure.Size) {
+	if k.bulk() {
+		rate := func(q float64) func(*tool) float64 {
+			return func(t *tool) float64 { return k.size.MiB() / t.figures(k, wall).Quantile(q) }
+		}
+		perGiB := func(of func(result) float64) func(*tool) float64 {
+			return func(t *tool) float64 { return t.median(k, of) * 1024 / k.size.MiB() }
+		}
+		c.add("MiB/s", 0, func(t *tool) float64 { return k.size.MiB() / t.median(k, wall) })
+		c.add("least", 0, rate(1))
+		c.add("most", 0, rate(0))
+		c.add("CPU s/GiB sender", 2, perGiB(sendCPU))
+		c.add("receiver", 2, perGiB(recvCPU))
+		c.add("both", 2, perGiB(cpu))
+		c.add("peak MiB sender", 0, func(t *tool) float64 { return t.peak(floor, sendPeak) })
+		c.add("receiver", 0, func(t *tool) float64 { return t.peak(floor, recvPeak) })
+	} else {
+		c.add("ms", 1, func(t *tool) float64 { return 1000 * t.median(k, wall) })
+		c.add("least", 1, func(t *tool) float64 { return 1000 * t.figures(k, wall).Quantile(0) })
+		c.add("most", 1, func(t *tool) float64 { return 1000 * t.figures(k, wall).Quantile(1) })
+		c.add("receiver's own start, ms", 1, func(t *tool) float64 { return 1000 * t.median(k, start) })
 	}
-	return list
+	c.add("× ssh", 2, func(t *tool) float64 { return t.faster(ssh, k) })
 }
 
-// report prints a table for each task and, if all ran, one of all.
+// summary has the main figures of all tasks.
+func summary(s settings, ssh *tool, floor measure.Size) (c columns) {
+	for _, k := range allTasks(s, places{}) {
+		switch {
+		case k.bulk():
+			c.add(k.title+", MiB/s", 0, func(t *tool) float64 { return k.size.MiB() / t.median(k, wall) })
+		case k.tree != "":
+			c.add(k.title+", s", 2, func(t *tool) float64 { return t.median(k, wall) })
+		default:
+			c.add(k.title+", ms", 1, func(t *tool) float64 { return 1000 * t.median(k, wall) })
+		}
+		c.add("× ssh", 2, func(t *tool) float64 { return t.faster(ssh, k) })
+		if k.name == "bulk" {
+			c.add("CPU s/GiB", 2, func(t *tool) float64 { return t.median(k, cpu) * 1024 / k.size.MiB() })
+			c.add("peak MiB", 0, func(t *tool) float64 { return t.peak(floor, peak) })
+		}
+	}
+	return c
+}
+
+// report prints a table for each task, and one of all.
 func report(s settings, tasks []task, tools []*tool) error {
 	floor, err := measure.PeakFloor()
 	if err != nil {
 		return err
 	}
+	ssh := find(tools, "ssh")
 	for _, k := range tasks {
-		title := bulkRow
-		if k.tree != "" || k.name == "small" {
-			title = timeRow
-		}
-		taskTable(s, k, tools, title, floor)
+		var c columns
+		c.addTask(k, ssh, floor)
+		write(k.title, c, tools, func(t *tool) bool { return t.results[k.name] != nil })
 	}
-	summary(s, tools, floor)
+	if len(tasks) > 1 {
+		write("", summary(s, ssh, floor), tools, func(t *tool) bool { return len(t.results) > 0 })
+	}
 	fmt.Printf("\nPeaks up to %.0f MiB can't be told apart here and are shown as –.\n", floor.MiB())
 	return nil
 }
 
-// taskTable prints the results of one task. A row without a tool is the head.
-func taskTable(s settings, k task, tools []*tool, row func(*tool, task, measure.Size) []string, floor measure.Size) {
-	head := append([]string{k.title}, row(nil, k, floor)...)
-	rows := [][]string{append(head, "× ssh")}
-	if s.Against != "" {
-		rows[0] = append(rows[0], "× against")
-	}
-	ssh := find(tools, "ssh")
+// write prints a table of the tools that have results.
+func write(title string, c columns, tools []*tool, has func(*tool) bool) {
+	var rows []measure.Row[*tool]
 	for _, t := range tools {
-		if len(t.results[k.name]) == 0 {
+		if !has(t) {
 			continue
 		}
-		cells := append([]string{t.Name}, row(t, k, floor)...)
-		rows = append(rows, append(cells, t.ratios(s, k, ssh)...))
-	}
-	measure.WriteTable(os.Stdout, rows)
-}
-
-// ratios returns the speed of t relative to ssh and, with --against, to the
-// other binary.
-func (t *tool) ratios(s settings, k task, ssh *tool) []string {
-	cells := []string{measure.Number(t.faster(ssh, k), 2)}
-	if s.Against == "" {
-		return cells
-	}
-	other := t.against
-	if other == nil {
-		other = &tool{}
-	}
-	return append(cells, measure.Number(t.faster(other, k), 2))
-}
-
-// bulkRow is for a task that sends much from memory.
-func bulkRow(t *tool, k task, floor measure.Size) []string {
-	if t == nil {
-		return []string{"MiB/s", "range", "CPU s/GiB sender", "receiver", "both", "peak MiB sender", "receiver"}
-	}
-	perGiB := func(of func(result) float64) string {
-		return measure.Number(t.median(k, of)*1024/k.size.MiB(), 2)
-	}
-	rates := k.rates(t.figures(k, wall))
-	send, recv := t.peaks()
-	return []string{
-		measure.Number(rates.Median(), 0), rates.Range(0),
-		perGiB(func(r result) float64 { return r.send.CPU.Seconds() }),
-		perGiB(func(r result) float64 { return r.recv.CPU.Seconds() }),
-		perGiB(cpu), above(send, floor), above(recv, floor),
-	}
-}
-
-// timeRow is for a task of which only the time counts.
-func timeRow(t *tool, k task, _ measure.Size) []string {
-	if t == nil {
-		return []string{"ms", "range", "receiver's own start, ms"}
-	}
-	times := t.figures(k, func(r result) float64 { return measure.MS(r.wall) })
-	return []string{measure.Number(times.Median(), 1), times.Range(1), measure.Number(1000*t.median(k, start), 1)}
-}
-
-// summary prints all tasks in one table.
-func summary(s settings, tools []*tool, floor measure.Size) {
-	all := allTasks(s, places{})
-	bulk, file, folder, small := all[0], all[1], all[2], all[3]
-	ssh := find(tools, "ssh")
-	rows := [][]string{{
-		"", s.size.String() + ", MiB/s", "× ssh", "CPU s/GiB", "peak MiB", "to a file, MiB/s", "× ssh",
-		fmt.Sprintf("%d files, s", s.files), "× ssh", "1 KiB, ms",
-	}}
-	for _, t := range tools {
-		if len(t.results) == 0 {
-			continue
+		row := measure.Row[*tool]{Name: t.Name, Result: t}
+		if t.against != nil && has(t.against) {
+			row.Against = &t.against
 		}
-		rows = append(rows, []string{
-			t.Name,
-			measure.Number(bulk.size.MiB()/t.median(bulk, wall), 0), measure.Number(t.faster(ssh, bulk), 2),
-			measure.Number(t.median(bulk, cpu)*1024/bulk.size.MiB(), 2), above(max(t.peaks()), floor),
-			measure.Number(file.size.MiB()/t.median(file, wall), 0), measure.Number(t.faster(ssh, file), 2),
-			measure.Number(t.median(folder, wall), 2), measure.Number(t.faster(ssh, folder), 2),
-			measure.Number(1000*t.median(small, wall), 1),
-		})
+		rows = append(rows, row)
 	}
-	measure.WriteTable(os.Stdout, rows)
-}
-
-// above prints a peak in MiB, or a dash if it is too low to be measured.
-func above(peak, floor measure.Size) string {
-	if peak <= floor {
-		return "–"
-	}
-	return fmt.Sprintf("%.0f", peak.MiB())
+	measure.WriteReport(os.Stdout, title, c, rows)
 }

@@ -120,15 +120,12 @@ func (r *runner) time(ctx context.Context, k task, ends measure.Ends, out string
 		defer unpack.Stop()
 	}
 	defer stdout.Close()
-	recv, err := measure.Start(ctx, ends.Recv, nil, stdout)
+	recv, err := measure.StartReady(ctx, ends.Recv, stdout, ends.Ready)
 	if err != nil {
 		return res, err
 	}
 	defer recv.Stop()
 	stdout.Close()
-	if err := recv.Await(ctx, func() bool { return ends.Ready(recv) }); err != nil {
-		return res, err
-	}
 	res.start = time.Since(recv.Began)
 
 	stdin, source, err := r.source(ctx, k, ends)

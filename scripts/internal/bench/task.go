@@ -38,6 +38,9 @@ type task struct {
 	check func(ctx context.Context, out string) error // compares the destination; may be nil
 }
 
+// bulk reports whether k sends much from memory.
+func (k task) bulk() bool { return k.name == "bulk" || k.name == "file" }
+
 // places are the folders for data.
 type places struct {
 	disk string
@@ -63,20 +66,19 @@ func (p places) remove() {
 
 // allTasks returns the tasks in the order in which they run.
 func allTasks(s settings, p places) []task {
-	rounds := int(s.rounds)
 	size := s.size.String()
 	bulk := task{
-		name: "bulk", title: size + " to /dev/null", runs: rounds, size: s.size,
+		name: "bulk", title: size + " to /dev/null", runs: s.rounds, size: s.size,
 		limit: 30*time.Second + time.Duration(s.size.MiB())*200*time.Millisecond,
 	}
 	file := bulk
 	file.name, file.title, file.place = "file", size+" to a file", p.disk
 	return []task{bulk, file, {
-		name: "files", title: fmt.Sprintf("%d files of %d KiB", s.files, treeFile>>10), runs: rounds,
+		name: "files", title: fmt.Sprintf("%d files of %d KiB", s.files, treeFile>>10), runs: s.rounds,
 		limit: 30*time.Second + time.Duration(s.files)*20*time.Millisecond,
 		tree:  filepath.Join(p.tree, "tree"), place: p.tree,
 	}, {
-		name: "small", title: fmt.Sprintf("%d bytes", smallBytes), runs: rounds * smallPerBulk,
+		name: "small", title: fmt.Sprintf("%d bytes", smallBytes), runs: s.rounds * smallPerBulk,
 		limit: 30 * time.Second, size: smallBytes,
 	}}
 }
@@ -88,7 +90,7 @@ func chosenTasks(s settings, p places) ([]task, error) {
 	})
 	for _, k := range tasks {
 		if k.tree != "" {
-			return tasks, makeTree(k.tree, int(s.files))
+			return tasks, makeTree(k.tree, s.files)
 		}
 	}
 	return tasks, nil

@@ -38,7 +38,7 @@ func available(ctx context.Context, dir string, binaries []measure.Mesh, chosen 
 		{family: "rsync", Tool: rsyncTool(ssh)},
 		{family: "scp", Tool: scpTool(ssh)},
 		{family: "socat", Tool: socatTool()},
-		{family: "nc", Tool: ncTool()},
+		{family: "nc", Tool: measure.NC("nc (plain TCP)")},
 	}
 	all = append(meshTools(binaries), all...)
 	for _, t := range all {
@@ -155,30 +155,6 @@ func socatTool() *measure.Tool {
 				Ready: func(recv *measure.Process) bool { return measure.Listens(recv, port) },
 				Send: j.On("a", "socat", "-u", "-b131072", "STDIN",
 					"OPENSSL:"+j.Addr+":"+port+",commonname=localhost,cafile="+cert+options),
-			}, err
-		},
-	}
-}
-
-func ncTool() *measure.Tool {
-	return &measure.Tool{
-		Name: "nc (plain TCP)",
-		Setup: func(ctx context.Context, _ string) error {
-			if err := measure.Need("nc"); err != nil {
-				return err
-			}
-			usage, _ := exec.CommandContext(ctx, "nc", "-h").CombinedOutput()
-			if !strings.HasPrefix(string(usage), "OpenBSD") {
-				return measure.Missing{What: "it is not OpenBSD's nc, the only one whose flags are known here"}
-			}
-			return nil
-		},
-		Open: func(j measure.Job) (measure.Ends, error) {
-			port, err := measure.FreePort()
-			return measure.Ends{
-				Recv:  j.On("b", "nc", "-d", "-l", j.Addr, port),
-				Ready: func(recv *measure.Process) bool { return measure.Listens(recv, port) },
-				Send:  j.On("a", "nc", "-N", j.Addr, port),
 			}, err
 		},
 	}

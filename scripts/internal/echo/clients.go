@@ -43,46 +43,20 @@ func (s settings) pick(binaries []measure.Mesh) (tools []*tool) {
 }
 
 func openAlone(_ context.Context, _ measure.Job, child string) (client, error) {
-	return client{command: []string{"sh", "-c", child}, close: func() {}}, nil
-}
-
-// share starts mesh-tty --share of the child and waits for its token.
-func share(ctx context.Context, m measure.Mesh, j measure.Job, flags, child string) (*measure.Process, error) {
-	line := "mesh-tty --share --headless --control --size 80x24 --token-file TOKEN " + flags + " --"
-	p, err := measure.Start(ctx, m.Command(j, "b", line, "sh", "-c", child), nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.Await(ctx, func() bool { return measure.Exists(j.Token() + ".control")(p) }); err != nil {
-		p.Stop()
-		return nil, fmt.Errorf("mesh-tty --share: %w", err)
-	}
-	return p, nil
+	return client{Cmd: exec.Command("sh", "-c", child)}, nil
 }
 
 func openUnseen(m measure.Mesh) opener {
 	return func(ctx context.Context, j measure.Job, child string) (client, error) {
-		p, err := share(ctx, m, j, "--listen HOST:0", child)
-		if err != nil {
-			return client{}, err
-		}
-		return client{close: p.Stop}, nil
+		p, err := m.Share(ctx, j, "--listen HOST:0", "sh", "-c", child)
+		return client{server: p}, err
 	}
-}
-
-// view is the client of a shared terminal.
-func view(m measure.Mesh, j measure.Job, via string, stop func()) client {
-	cmd := m.Command(j, "a", "mesh-tty --via "+via+" PEER.control")
-	return client{command: cmd.Args, env: cmd.Env, close: stop}
 }
 
 func openMesh(m measure.Mesh, via string) opener {
 	return func(ctx context.Context, j measure.Job, child string) (client, error) {
-		p, err := share(ctx, m, j, "--listen HOST:0", child)
-		if err != nil {
-			return client{}, err
-		}
-		return view(m, j, via, p.Stop), nil
+		p, err := m.Share(ctx, j, "--listen HOST:0", "sh", "-c", child)
+		return client{Cmd: m.Command(j, "a", "mesh-tty --via "+via+" PEER.control"), server: p}, err
 	}
 }
 
@@ -97,12 +71,8 @@ func openMeshSlow(m measure.Mesh) opener {
 		if err != nil {
 			return client{}, err
 		}
-		p, err := share(ctx, m, j, "--listen HOST:"+port+" --addr "+r.addr(), child)
-		if err != nil {
-			r.close()
-			return client{}, err
-		}
-		return view(m, j, "quic", func() { p.Stop(); r.close() }), nil
+		p, err := m.Share(ctx, j, "--listen HOST:"+port+" --addr "+r.addr(), "sh", "-c", child)
+		return client{Cmd: m.Command(j, "a", "mesh-tty --via quic PEER.control"), server: p, close: r.close}, err
 	}
 }
 
@@ -116,15 +86,8 @@ func openSSH(ctx context.Context, j measure.Job, child string) (client, error) {
 	if err != nil {
 		return client{}, err
 	}
-	p, err := measure.Start(ctx, e.Recv, nil, nil)
-	if err != nil {
-		return client{}, err
-	}
-	if err := p.Await(ctx, func() bool { return e.Ready(p) }); err != nil {
-		p.Stop()
-		return client{}, fmt.Errorf("sshd: %w", err)
-	}
-	return client{command: []string{"ssh", "-F", config, "-tt", "-e", "none", "peer", child}, close: p.Stop}, nil
+	p, err := measure.StartReady(ctx, e.Recv, nil, e.Ready)
+	return client{Cmd: j.On("a", "ssh", "-F", config, "-tt", "-e", "none", "peer", child), server: p}, err
 }
 
 // openMosh starts a mosh-server for the mosh-client that is measured, without the
@@ -134,9 +97,8 @@ func openMosh(ctx context.Context, _ measure.Job, child string) (client, error) 
 	if err := measure.Need("mosh-server", "mosh-client"); err != nil {
 		return client{}, err
 	}
-	env := []string{"LC_ALL=C.UTF-8"}
 	cmd := exec.CommandContext(ctx, "mosh-server", "new", "-i", "127.0.0.1", "-c", "256", "--", "sh", "-c", child)
-	cmd.Env = append(cmd.Environ(), env...)
+	cmd.Env = append(cmd.Environ(), "LC_ALL=C.UTF-8")
 	said, err := cmd.CombinedOutput() // it continues in the background
 	if err != nil {
 		return client{}, fmt.Errorf("mosh-server: %w", err)
@@ -149,9 +111,7 @@ func openMosh(ctx context.Context, _ measure.Job, child string) (client, error) 
 	if err != nil {
 		return client{}, err
 	}
-	return client{
-		command: []string{"mosh-client", "127.0.0.1", string(words[1])},
-		env:     append(env, "MOSH_KEY="+string(words[2]), "MOSH_PREDICTION_DISPLAY=never"),
-		close:   func() { _ = syscall.Kill(pid, syscall.SIGTERM) },
-	}, nil
+	view := exec.Command("mosh-client", "127.0.0.1", string(words[1]))
+	view.Env = append(cmd.Env, "MOSH_KEY="+string(words[2]), "MOSH_PREDICTION_DISPLAY=never")
+	return client{Cmd: view, close: func() { _ = syscall.Kill(pid, syscall.SIGTERM) }}, nil
 }

@@ -12,11 +12,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"time"
 
 	"mesh/scripts/internal/measure"
 )
@@ -42,8 +40,8 @@ var families = []string{"alone", "mesh", "ssh", "mosh"}
 // settings are the flags.
 type settings struct {
 	measure.Settings
-	keys, rounds measure.Count
-	tools        measure.Names
+	keys, rounds int
+	tools        []string
 }
 
 // The bars of --check: what mesh-tty may add to a terminal alone when idle, what a
@@ -65,16 +63,11 @@ func run(ctx context.Context, args []string) error {
 	s := settings{keys: 500, rounds: 3, tools: slices.Clone(families)}
 	flags := measure.NewFlags(help)
 	s.AllFlags(flags)
-	flags.Var(&s.keys, "keys", "press `N` keys in each round")
-	flags.Var(&s.rounds, "rounds", "run each tool `N` times")
-	flags.Var(&s.tools, "tools", "measure only these tools, a `LIST` with commas")
+	flags.Count(&s.keys, "keys", "press `N` keys in each round")
+	flags.Count(&s.rounds, "rounds", "run each tool `N` times")
+	flags.Names(&s.tools, families, "tools", "measure only these tools, a `LIST` with commas")
 	if err := flags.ParseAll(args); err != nil {
 		return err
-	}
-	for _, name := range s.tools {
-		if !slices.Contains(families, name) {
-			return measure.UsageError{Err: fmt.Errorf("unknown tool %q, want some of %v", name, families)}
-		}
 	}
 	dir, err := os.MkdirTemp("", "mesh-echo-")
 	if err != nil {
@@ -87,12 +80,12 @@ func run(ctx context.Context, args []string) error {
 	}
 	machine := measure.Machine()
 	tools := s.pick(binaries)
-	for round := range int(s.rounds) {
+	for round := range s.rounds {
 		for n := range tools {
 			t := tools[(n+round)%len(tools)]
 			measure.Say("round %d of %d, %s", round+1, s.rounds, t.name)
 			if t.failed == nil {
-				t.failed = t.measure(ctx, int(s.keys), dir)
+				t.failed = t.measure(ctx, s.keys, dir)
 			}
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -106,59 +99,35 @@ func run(ctx context.Context, args []string) error {
 	return nil
 }
 
-// figure is one column of the report.
-type figure struct {
-	head   string
-	digits int
-	of     func(*tool) float64
-}
-
-func figures() []figure {
-	return []figure{
-		{"idle p50", 2, func(t *tool) float64 { return t.idle.Quantile(0.5) }},
-		{"p99", 2, func(t *tool) float64 { return t.idle.Quantile(0.99) }},
-		{"max", 2, func(t *tool) float64 { return t.idle.Quantile(1) }},
-		{"in a flood p50", 2, func(t *tool) float64 { return t.flooded.Quantile(0.5) }},
-		{"p99", 2, func(t *tool) float64 { return t.flooded.Quantile(0.99) }},
-		{"max", 2, func(t *tool) float64 { return t.flooded.Quantile(1) }},
-		{"the flood, MB/s", 1, func(t *tool) float64 { return t.speed.Median() / 1e6 }},
-		{"ends a flood at 100 kB/s p50", 2, func(t *tool) float64 { return t.slow.Quantile(0.5) }},
-		{"max", 2, func(t *tool) float64 { return t.slow.Quantile(1) }},
-	}
+// columns are the figures of the report.
+var columns = []measure.Column[*tool]{
+	{Head: "idle p50", Digits: 2, Of: func(t *tool) float64 { return t.idle.Quantile(0.5) }},
+	{Head: "p99", Digits: 2, Of: func(t *tool) float64 { return t.idle.Quantile(0.99) }},
+	{Head: "max", Digits: 2, Of: func(t *tool) float64 { return t.idle.Quantile(1) }},
+	{Head: "in a flood p50", Digits: 2, Of: func(t *tool) float64 { return t.flooded.Quantile(0.5) }},
+	{Head: "p99", Digits: 2, Of: func(t *tool) float64 { return t.flooded.Quantile(0.99) }},
+	{Head: "max", Digits: 2, Of: func(t *tool) float64 { return t.flooded.Quantile(1) }},
+	{Head: "the flood, MB/s", Digits: 1, Of: func(t *tool) float64 { return t.speed.Median() / 1e6 }},
+	{Head: "ends a flood at 100 kB/s p50", Digits: 2, Of: func(t *tool) float64 { return t.slow.Quantile(0.5) }},
+	{Head: "max", Digits: 2, Of: func(t *tool) float64 { return t.slow.Quantile(1) }},
 }
 
 func report(s settings, machine string, tools []*tool) {
 	fmt.Printf("# Keys through a shared terminal, on loopback\n\n- Machine: %s.\n- %d keys for each figure, in %d rounds; milliseconds.\n",
 		machine, s.keys*s.rounds, s.rounds)
+	var rows []measure.Row[*tool]
 	for _, t := range tools {
 		if t.failed != nil {
 			fmt.Printf("- Not measured: %s: %v.\n", t.name, t.failed)
-		}
-	}
-	rows, ratios := [][]string{{""}}, [][]string{{"÷ against"}}
-	for _, f := range figures() {
-		rows[0], ratios[0] = append(rows[0], f.head), append(ratios[0], f.head)
-	}
-	for _, t := range tools {
-		if t.failed != nil {
 			continue
 		}
-		row, ratio := []string{t.name}, []string{t.name}
-		for _, f := range figures() {
-			row = append(row, measure.Number(f.of(t), f.digits))
-			if t.against != nil {
-				ratio = append(ratio, measure.Number(f.of(t)/f.of(t.against), 2))
-			}
+		row := measure.Row[*tool]{Name: t.name, Result: t}
+		if t.against != nil {
+			row.Against = &t.against
 		}
 		rows = append(rows, row)
-		if t.against != nil {
-			ratios = append(ratios, ratio)
-		}
 	}
-	measure.WriteTable(os.Stdout, rows)
-	if s.Against != "" {
-		measure.WriteTable(os.Stdout, ratios)
-	}
+	measure.WriteReport(os.Stdout, "", columns, rows)
 }
 
 // bars returns the bars of mesh-tty.
@@ -174,7 +143,7 @@ func bars(tools []*tool) (list []measure.Bar) {
 		bar("p50 added, ms", t.idle.Quantile(0.5)-alone.idle.Quantile(0.5), "≤", maxAddedP50)
 		bar("p99 added, ms", t.idle.Quantile(0.99)-alone.idle.Quantile(0.99), "≤", maxAddedP99)
 		bar("p99 in a flood, ms", t.flooded.Quantile(0.99), "≤", maxFloodP99)
-		if t.slow != nil || t.openSlow != nil {
+		if t.openSlow != nil {
 			bar("p99 to end a flood over a slow link, ms", t.slow.Quantile(0.99), "≤", maxSlowP99)
 		}
 		bar("speed of the flood ÷ without viewers", t.speed.Median()/unseen.speed.Median(), "≥", minSpeed)
@@ -190,14 +159,4 @@ func find(tools []*tool, name string) *tool {
 		}
 	}
 	return &tool{}
-}
-
-// wait waits until done returns true, for measure.ScreenTimeout at most.
-func wait(ctx context.Context, what string, done func() bool) error {
-	for end := time.Now().Add(measure.ScreenTimeout); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) || ctx.Err() != nil {
-			return errors.New("wait for " + what + ": not in time")
-		}
-	}
-	return nil
 }

@@ -4,9 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -40,11 +42,22 @@ type tool struct {
 // child is a command line for a shell.
 type opener func(ctx context.Context, j measure.Job, child string) (client, error)
 
-// client is a client's command line. Without one, the terminal has no viewer.
+// client is a client that is not yet started. Without a command, the terminal has
+// no viewer.
 type client struct {
-	command []string
-	env     []string
-	close   func() // ends what the opener has started
+	*exec.Cmd
+	server *measure.Process // nil if there is none
+	close  func()           // ends what else the opener has started; may be nil
+}
+
+// stop ends what the opener has started.
+func (c client) stop() {
+	if c.server != nil {
+		c.server.Stop()
+	}
+	if c.close != nil {
+		c.close()
+	}
 }
 
 // measure does one round.
@@ -73,11 +86,13 @@ func (t *tool) measure(ctx context.Context, keys int, parent string) error {
 		return err
 	}
 	n, err := readSpeed(ctx, speed)
-	if err != nil || t.openSlow == nil {
-		t.speed = append(t.speed, n)
+	if err != nil {
 		return err
 	}
 	t.speed = append(t.speed, n)
+	if t.openSlow == nil {
+		return nil
+	}
 	for range slowRuns {
 		if err := visit(ctx, dir, t.openSlow, child+" flood", func(screen *measure.Screen) error {
 			time.Sleep(floodTime)
@@ -90,16 +105,14 @@ func (t *tool) measure(ctx context.Context, keys int, parent string) error {
 }
 
 // readSpeed waits for the figure that the child writes at its end.
-func readSpeed(ctx context.Context, file string) (n float64, err error) {
-	err = wait(ctx, "the child's end", func() bool {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return false
+func readSpeed(ctx context.Context, file string) (float64, error) {
+	for end := time.Now().Add(measure.ScreenTimeout); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		text, _ := os.ReadFile(file)
+		if n, err := strconv.ParseFloat(string(text), 64); err == nil {
+			return n, nil
 		}
-		n, err = strconv.ParseFloat(string(text), 64)
-		return err == nil
-	})
-	return n, err
+	}
+	return 0, errors.New("the child did not report its speed")
 }
 
 // visit opens a client, waits until the child has printed, lets act press keys,
@@ -110,15 +123,15 @@ func visit(ctx context.Context, parent string, open opener, child string, act fu
 		return err
 	}
 	c, err := open(ctx, measure.LocalJob(dir), child)
+	defer c.stop()
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	if c.command == nil {
+	if c.Cmd == nil {
 		time.Sleep(floodTime)
 		return nil
 	}
-	screen, err := measure.OpenScreen(append(os.Environ(), c.env...), c.command...)
+	screen, err := measure.OpenScreen(c.Cmd)
 	if err != nil {
 		return err
 	}

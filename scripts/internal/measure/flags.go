@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -101,52 +102,60 @@ func (s *Size) String() string {
 // MiB is s in mebibytes.
 func (s Size) MiB() float64 { return float64(s) / (1 << 20) }
 
-// Count is a flag's value that is 1 or more.
-type Count int
+// value is a flag's value of any type, with its parser.
+type value[T any] struct {
+	to    *T
+	parse func(text string) (T, error)
+}
 
-// Set parses text; the flag package calls it.
-func (c *Count) Set(text string) error {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return errors.New("want a whole number, 1 or more")
+func (v value[T]) Set(text string) (err error) {
+	*v.to, err = v.parse(text)
+	return err
+}
+
+func (v value[T]) String() string {
+	if v.to == nil { // the flag package asks a zero value
+		return ""
 	}
-	*c = Count(n)
-	return nil
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(*v.to), "[]"), " ", ",")
 }
 
-func (c *Count) String() string { return strconv.Itoa(int(*c)) }
-
-// Names is a flag's value: words with commas between them.
-type Names []string
-
-// Set parses text; the flag package calls it.
-func (l *Names) Set(text string) error {
-	*l = strings.Split(text, ",")
-	return nil
-}
-
-func (l *Names) String() string { return strings.Join(*l, ",") }
-
-// Numbers is a flag's value: numbers, none negative, with commas between them.
-type Numbers []float64
-
-// Set parses text; the flag package calls it.
-func (l *Numbers) Set(text string) error {
-	*l = nil
-	for word := range strings.SplitSeq(text, ",") {
-		n, err := strconv.ParseFloat(word, 64)
-		if err != nil || !(n >= 0) {
-			return errors.New("want numbers from 0, with commas between them")
+// Count adds a flag for a whole number, 1 or more. Its default is *n.
+func (f *Flags) Count(n *int, name, usage string) {
+	f.Var(value[int]{n, func(text string) (int, error) {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return 0, errors.New("want a whole number, 1 or more")
 		}
-		*l = append(*l, n)
-	}
-	return nil
+		return n, nil
+	}}, name, usage)
 }
 
-func (l *Numbers) String() string {
-	words := make([]string, len(*l))
-	for i, n := range *l {
-		words[i] = strconv.FormatFloat(n, 'f', -1, 64)
-	}
-	return strings.Join(words, ",")
+// Names adds a flag for words with commas between them. Its default is *list. Each
+// word must be one of known, unless that is nil.
+func (f *Flags) Names(list *[]string, known []string, name, usage string) {
+	f.Var(value[[]string]{list, func(text string) ([]string, error) {
+		words := strings.Split(text, ",")
+		for _, word := range words {
+			if known != nil && !slices.Contains(known, word) {
+				return nil, fmt.Errorf("want some of %s", strings.Join(known, ","))
+			}
+		}
+		return words, nil
+	}}, name, usage)
+}
+
+// Numbers adds a flag for numbers from 0 with commas between them. Its default is
+// *list.
+func (f *Flags) Numbers(list *[]float64, name, usage string) {
+	f.Var(value[[]float64]{list, func(text string) (numbers []float64, err error) {
+		for word := range strings.SplitSeq(text, ",") {
+			n, err := strconv.ParseFloat(word, 64)
+			if err != nil || !(n >= 0) {
+				return nil, errors.New("want numbers from 0, with commas between them")
+			}
+			numbers = append(numbers, n)
+		}
+		return numbers, nil
+	}}, name, usage)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"slices"
+	"strings"
 	"testing"
 
 	"mesh/scripts/internal/measure"
@@ -47,26 +48,40 @@ func TestSize(t *testing.T) {
 
 func TestLists(t *testing.T) {
 	t.Parallel()
-	var numbers measure.Numbers
-	if err := numbers.Set("0,0.01,200"); err != nil || !slices.Equal(numbers, measure.Numbers{0, 0.01, 200}) {
-		t.Errorf("got %v and %v, want 0, 0.01 and 200", numbers, err)
-	}
-	if got := numbers.String(); got != "0,0.01,200" {
-		t.Errorf("got %q, want the text that was set", got)
-	}
-	for _, text := range []string{"", "1,", "-1", "NaN", "x"} {
-		if err := numbers.Set(text); err == nil {
-			t.Errorf("numbers %q: got %v, want an error", text, numbers)
+	for _, test := range []struct {
+		arg  string
+		held bool
+	}{
+		{"--numbers=0,0.01,200", true},
+		{"--numbers=", false},
+		{"--numbers=1,", false},
+		{"--numbers=-1", false},
+		{"--numbers=NaN", false},
+		{"--count=1", true},
+		{"--count=0", false},
+		{"--count=-1", false},
+		{"--count=1.5", false},
+		{"--names=b", true},
+		{"--names=a,b", true},
+		{"--names=a,c", false},
+		{"--names=", false},
+		{"--words=x,y", true},
+	} {
+		flags := measure.NewFlags("usage: test")
+		count, numbers, names, words := 7, []float64{7}, []string{"a"}, []string{"w"}
+		flags.Count(&count, "count", "")
+		flags.Numbers(&numbers, "numbers", "")
+		flags.Names(&names, []string{"a", "b"}, "names", "")
+		flags.Names(&words, nil, "words", "")
+		if err := flags.ParseAll([]string{test.arg}); (err == nil) != test.held {
+			t.Errorf("%s: got error %v, want one: %v", test.arg, err, !test.held)
+		} else if err != nil {
+			continue
 		}
-	}
-	var count measure.Count
-	for _, text := range []string{"0", "-1", "", "1.5"} {
-		if err := count.Set(text); err == nil {
-			t.Errorf("count %q: got %v, want an error", text, count)
+		name, text, _ := strings.Cut(strings.TrimPrefix(test.arg, "--"), "=")
+		if got := flags.Lookup(name).Value.String(); got != text {
+			t.Errorf("%s: got the value %q", test.arg, got)
 		}
-	}
-	if err := count.Set("1"); err != nil || count != 1 {
-		t.Errorf("got %v and %v, want 1", count, err)
 	}
 }
 

@@ -4,6 +4,7 @@ package measure
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -140,6 +141,13 @@ func (m Mesh) Tool(name, send, recv string) *Tool {
 		}, nil
 	}
 	return t
+}
+
+// Share starts mesh-tty --share with more flags and a command, and waits for its
+// tokens: PEER to view, PEER.control to type as well.
+func (m Mesh) Share(ctx context.Context, j Job, flags string, command ...string) (*Process, error) {
+	line := "mesh-tty --share --headless --size 80x24 --control --token-file TOKEN " + flags + " --"
+	return StartReady(ctx, m.Command(j, "b", line, command...), nil, Exists(j.Token()+".control"))
 }
 
 // Event is the part of a line of --events that the programs use.

@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -115,23 +116,28 @@ func (p *Process) Stop() {
 	<-p.Done
 }
 
-// Await waits until ready returns true. It fails when p ends before that, when
-// ctx ends, and after ReadyTimeout.
-func (p *Process) Await(ctx context.Context, ready func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, ReadyTimeout)
-	defer cancel()
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	for !ready() {
+// StartReady starts cmd and waits until ready returns true, for ReadyTimeout at
+// most. It stops a command that does not get ready.
+func StartReady(ctx context.Context, cmd *exec.Cmd, stdout *os.File, ready func(*Process) bool) (*Process, error) {
+	p, err := Start(ctx, cmd, nil, stdout)
+	if err != nil {
+		return nil, err
+	}
+	timeout := time.After(ReadyTimeout)
+	for err == nil && !ready(p) {
 		select {
 		case <-p.Done:
-			return fmt.Errorf("ended before it was ready: %w", p.Err)
-		case <-ctx.Done():
-			return fmt.Errorf("not ready in %v", ReadyTimeout)
-		case <-tick.C:
+			err = fmt.Errorf("ended before it was ready: %w", p.Err)
+		case <-timeout:
+			err = fmt.Errorf("not ready in %v", ReadyTimeout)
+		case <-time.After(pollInterval):
 		}
 	}
-	return nil
+	if err != nil {
+		p.Stop()
+		return nil, fmt.Errorf("%s: %w", filepath.Base(cmd.Args[0]), err)
+	}
+	return p, nil
 }
 
 // Output runs cmd, for 10 s at most, and returns its stdout.

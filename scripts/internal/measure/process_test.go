@@ -53,9 +53,6 @@ func TestProcessStopsWithItsContext(t *testing.T) {
 	if p.Wait(); p.Status() != 128+9 {
 		t.Errorf("got status %d, want that of SIGKILL", p.Status())
 	}
-	if err := p.Await(t.Context(), func() bool { return false }); err == nil {
-		t.Error("got no error from Await on a process that has ended")
-	}
 }
 
 func TestOutput(t *testing.T) {
@@ -75,5 +72,22 @@ func TestNeed(t *testing.T) {
 	}
 	if _, ok := errors.AsType[measure.Missing](measure.Need("sh", "no-such-program")); !ok {
 		t.Error("got no Missing error for a program that is not installed")
+	}
+}
+
+func TestStartReady(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	ready := func(*measure.Process) bool { asked++; return asked == 3 }
+	p, err := measure.StartReady(t.Context(), exec.Command("sleep", "1000"), nil, ready)
+	if err != nil || asked != 3 {
+		t.Fatalf("got error %v after %d questions, want none after 3", err, asked)
+	}
+	if p.Stop(); p.Status() != 128+15 {
+		t.Errorf("got status %d after Stop, want that of SIGTERM", p.Status())
+	}
+	_, err = measure.StartReady(t.Context(), exec.Command("sh", "-c", "echo why >&2; exit 1"), nil, func(*measure.Process) bool { return false })
+	if err == nil || !strings.Contains(err.Error(), "why") {
+		t.Errorf("got error %v from a command that ends before it is ready, want one with its stderr", err)
 	}
 }

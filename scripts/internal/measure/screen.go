@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"sync"
 	"time"
@@ -35,10 +36,10 @@ type Screen struct {
 	changed chan struct{} // follow sends after each change; never closed
 }
 
-// OpenScreen starts a command on a screen of 80 columns and 24 rows. The caller
+// OpenScreen starts cmd on a screen of 80 columns and 24 rows. The caller
 // must call Close.
-func OpenScreen(env []string, command ...string) (*Screen, error) {
-	p, err := pty.Start(pty.Options{Command: command, Env: env, Cols: screenCols, Rows: screenRows})
+func OpenScreen(cmd *exec.Cmd) (*Screen, error) {
+	p, err := pty.Start(pty.Options{Command: cmd.Args, Env: cmd.Environ(), Cols: screenCols, Rows: screenRows})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strings"
 )
 
 // Tool is one way to send a pipe or a folder to another process.
@@ -50,4 +51,29 @@ type Ends struct {
 	Daemon     bool                     // Recv does not end by itself
 	Stores     bool                     // Recv, or its child, writes Job.Out; else Recv's stdout is the data
 	Walks      bool                     // Send reads Job.Tree; else it reads data from stdin
+}
+
+// NC is nc, which neither encrypts nor authenticates: one plain TCP connection.
+func NC(name string) *Tool {
+	return &Tool{
+		Name: name,
+		Setup: func(ctx context.Context, _ string) error {
+			if err := Need("nc"); err != nil {
+				return err
+			}
+			usage, _ := exec.CommandContext(ctx, "nc", "-h").CombinedOutput()
+			if !strings.HasPrefix(string(usage), "OpenBSD") {
+				return Missing{What: "it is not OpenBSD's nc, the only one whose flags are known here"}
+			}
+			return nil
+		},
+		Open: func(j Job) (Ends, error) {
+			port, err := FreePort()
+			return Ends{
+				Recv:  j.On("b", "nc", "-d", "-l", j.Addr, port),
+				Ready: func(recv *Process) bool { return Listens(recv, port) },
+				Send:  j.On("a", "nc", "-N", j.Addr, port),
+			}, err
+		},
+	}
 }

@@ -60,13 +60,13 @@ func walls() (all []wall) {
 // blocking is the flags of blocked.
 type blocking struct {
 	rtt    time.Duration
-	rounds measure.Count
+	rounds int
 }
 
 func blocked(flags *measure.Flags) func(context.Context, env) error {
 	b := &blocking{rounds: 5}
 	flags.DurationVar(&b.rtt, "rtt", 20*time.Millisecond, "round-trip `TIME`")
-	flags.Var(&b.rounds, "rounds", "send `N` messages each")
+	flags.Count(&b.rounds, "rounds", "send `N` messages each")
 	return b.run
 }
 
@@ -117,7 +117,7 @@ func (b *blocking) measure(ctx context.Context, e env, w wall) (before, after fl
 // median sends short messages and returns their median time in ms.
 func (b *blocking) median(ctx context.Context, e env, l *lab) (ms float64, via string, err error) {
 	var took measure.Figures
-	for range int(b.rounds) {
+	for range b.rounds {
 		s, err := sendShort(ctx, e, e.mesh(), l, "auto")
 		if err != nil {
 			return 0, "", err

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -19,28 +20,28 @@ const maxBehind = 0.2
 // firstBytes is the flags of firstbyte.
 type firstBytes struct {
 	rtt    time.Duration
-	rounds measure.Count
+	rounds int
 }
 
 // way is one --via of one binary, and its figures in round trips.
 type way struct {
-	m       measure.Mesh
-	via     string
-	first   measure.Figures
-	wall    measure.Figures
-	arrived string // the transport of the last message
+	m     measure.Mesh
+	via   string
+	first measure.Figures
+	wall  measure.Figures
+	over  string // the transport of the last message
 }
 
 func firstByte(flags *measure.Flags) func(context.Context, env) error {
 	f := &firstBytes{rounds: 11}
 	flags.DurationVar(&f.rtt, "rtt", 100*time.Millisecond, "round-trip `TIME`")
-	flags.Var(&f.rounds, "rounds", "send `N` messages in each way")
+	flags.Count(&f.rounds, "rounds", "send `N` messages in each way")
 	return f.run
 }
 
 func (f *firstBytes) run(ctx context.Context, e env) error {
 	if f.rtt <= 0 {
-		return measure.UsageError{Err: fmt.Errorf("--rtt: want more than 0")}
+		return measure.UsageError{Err: errors.New("--rtt: want more than 0")}
 	}
 	fmt.Printf(`# mesh over a WAN: the first byte of a short message
 
@@ -54,7 +55,7 @@ func (f *firstBytes) run(ctx context.Context, e env) error {
 	}
 	defer l.close()
 	ways := allWays(e.binaries)
-	for range int(f.rounds) {
+	for range f.rounds {
 		for _, w := range ways {
 			s, err := sendShort(ctx, e, w.m, l, w.via)
 			if err != nil {
@@ -62,7 +63,7 @@ func (f *firstBytes) run(ctx context.Context, e env) error {
 			}
 			w.first = append(w.first, float64(s.first)/float64(f.rtt))
 			w.wall = append(w.wall, float64(s.wall)/float64(f.rtt))
-			w.arrived = s.via
+			w.over = s.via
 			measure.Say("%s: first byte after %.2f round trips over %s", w, float64(s.first)/float64(f.rtt), s.via)
 		}
 	}
@@ -70,7 +71,7 @@ func (f *firstBytes) run(ctx context.Context, e env) error {
 	if err != nil {
 		return err
 	}
-	f.report(ways, e.Against != "")
+	report(ways)
 	fmt.Printf("\n(%s)\n", health)
 	if !e.Check {
 		return nil
@@ -111,20 +112,20 @@ func behind(ways []*way) float64 {
 	return auto - best
 }
 
-func (f *firstBytes) report(ways []*way, against bool) {
-	rows := [][]string{{"", "first byte, round trips", "range", "both exits, round trips", "over"}}
-	if against {
-		rows[0] = append(rows[0], "first byte ÷ against", "exits ÷ against")
+func report(ways []*way) {
+	columns := []measure.Column[*way]{
+		{Head: "first byte, round trips", Digits: 2, Of: func(w *way) float64 { return w.first.Median() }},
+		{Head: "least", Digits: 2, Of: func(w *way) float64 { return w.first.Quantile(0) }},
+		{Head: "most", Digits: 2, Of: func(w *way) float64 { return w.first.Quantile(1) }},
+		{Head: "both exits", Digits: 2, Of: func(w *way) float64 { return w.wall.Median() }},
 	}
+	var rows []measure.Row[*way]
 	for i, w := range ways {
-		row := []string{w.String(), measure.Number(w.first.Median(), 2), w.first.Range(2), measure.Number(w.wall.Median(), 2), w.arrived}
-		if against && w.m.Compared() {
-			row = append(row, "–", "–")
-		} else if against {
-			other := ways[i+1]
-			row = append(row, measure.Number(w.first.Median()/other.first.Median(), 2), measure.Number(w.wall.Median()/other.wall.Median(), 2))
+		row := measure.Row[*way]{Name: fmt.Sprintf("%s (over %s)", w, w.over), Result: w}
+		if i+1 < len(ways) && ways[i+1].m.Compared() {
+			row.Against = &ways[i+1]
 		}
 		rows = append(rows, row)
 	}
-	measure.WriteTable(os.Stdout, rows)
+	measure.WriteReport(os.Stdout, "", columns, rows)
 }

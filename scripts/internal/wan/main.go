@@ -25,8 +25,8 @@ usage: scripts/wan PART [FLAG...]
 
 Measures and tests mesh over an emulated wide-area network, in these parts:
 
-  matrix     goodput of mesh, its two transports, ssh and iperf3, for each round
-             trip, loss and rate, on hosts with CUBIC and BBR (60 minutes; with
+  matrix     goodput of mesh, its two transports, ssh and plain TCP (nc), for each
+             round trip, loss and rate, on hosts with CUBIC and BBR (60 minutes; with
              --quick 4 minutes)
   firstbyte  when the first byte of a short message arrives over 100 ms (1 minute)
   survive    one pipe through cuts and changes of address, with loss, reordering,
@@ -39,7 +39,8 @@ Measures and tests mesh over an emulated wide-area network, in these parts:
   all        all of these, with the flags --mesh and --wanlab only
 
 scripts/wan PART --help lists the flags of a part. It needs root, ip and the
-emulator wanlab; matrix also ssh, sshd and iperf3; blocked also nft. If something
+emulator wanlab; matrix also ssh, sshd and OpenBSD's nc; blocked also
+nft. If something
 is missing, it says so and exits with 77.`
 
 // part is one thing that wan measures or tests.
@@ -55,7 +56,7 @@ type part struct {
 
 func parts() []part {
 	return []part{
-		{"matrix", "Measures goodput for each combination of path and tool.", []string{"ssh", "ssh-keygen", "sshd", "iperf3"}, true, matrix},
+		{"matrix", "Measures goodput for each combination of path and tool.", []string{"ssh", "ssh-keygen", "sshd", "nc"}, true, matrix},
 		{"firstbyte", "Measures when the first byte of a short message arrives, for each --via.", nil, true, firstByte},
 		{"survive", "Sends one pipe through cuts and changes of address.", nil, false, survive},
 		{"blocked", "Measures what it costs when a firewall blocks UDP or TCP.", []string{"nft"}, false, blocked},
@@ -82,7 +83,7 @@ func main() {
 // wan runs the part that args name, or all.
 func wan(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		args = []string{"--help"}
+		return measure.UsageError{Err: errors.New("which part? --help lists the parts")}
 	}
 	name, args := args[0], args[1:]
 	if strings.HasPrefix(name, "-") || name == "help" {

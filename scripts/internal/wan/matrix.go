@@ -40,8 +40,8 @@ func (c cell) queue() int { return max(1000, int(c.bits*c.rtt.Seconds()/12000)) 
 
 // grid is all cells and tools of a matrix.
 type grid struct {
-	ccs, rates, names measure.Names
-	rtts, losses      measure.Numbers // ms, percent
+	ccs, rates, names []string
+	rtts, losses      []float64 // ms, percent
 	span              time.Duration
 	seed              int
 	tools             []tool
@@ -49,18 +49,18 @@ type grid struct {
 
 func matrix(flags *measure.Flags) func(context.Context, env) error {
 	g := &grid{
-		ccs: measure.Names{"cubic", "bbr"}, rates: measure.Names{"100mbit", "1gbit"},
-		names: measure.Names{"mesh", "tcp", "quic", "ssh", "iperf3"},
-		rtts:  measure.Numbers{0, 20, 100, 200}, losses: measure.Numbers{0, 0.01, 0.1, 1},
+		ccs: []string{"cubic", "bbr"}, rates: []string{"100mbit", "1gbit"},
+		names: toolNames,
+		rtts:  []float64{0, 20, 100, 200}, losses: []float64{0, 0.01, 0.1, 1},
 	}
-	seconds := measure.Count(6)
-	flags.Var(&g.rtts, "rtt", "round-trip times, a `LIST` in ms")
-	flags.Var(&g.losses, "loss", "losses in each direction, a `LIST` in percent")
-	flags.Var(&g.rates, "rate", "rates, a `LIST`")
-	flags.Var(&g.ccs, "cc", "congestion controls of the hosts, a `LIST`")
-	flags.Var(&g.names, "tools", "a `LIST`; mesh is --via auto, tcp and quic are mesh with that --via")
+	seconds := 6
+	flags.Numbers(&g.rtts, "rtt", "round-trip times, a `LIST` in ms")
+	flags.Numbers(&g.losses, "loss", "losses in each direction, a `LIST` in percent")
+	flags.Names(&g.rates, nil, "rate", "rates, a `LIST`")
+	flags.Names(&g.ccs, nil, "cc", "congestion controls of the hosts, a `LIST`")
+	flags.Names(&g.names, toolNames, "tools", "a `LIST`; mesh is --via auto, tcp and quic are mesh with that --via")
 	flags.IntVar(&g.seed, "seed", 1, "`N` selects the losses, which are the same for each tool of a cell")
-	flags.Var(&seconds, "seconds", "measure `N` seconds in each run")
+	flags.Count(&seconds, "seconds", "measure `N` seconds in each run")
 	quick := flags.Bool("quick", false, "--rtt 100 --loss 0,1 --cc cubic --seconds 4, where these are not given")
 	return func(ctx context.Context, e env) error {
 		if *quick {
@@ -186,7 +186,7 @@ func (g *grid) header(machine string, runs int) {
   bandwidth-delay product, at least 1000 packets. Each run has new hosts. tcp_rmem and tcp_wmem up to 64 MiB, for all.
 - Mesh runs as root, which may choose BBR for its own TCP sockets where the kernel has it, whatever congestion control
   the hosts have. mesh is --via auto, with the transport that it chose; tcp and quic are mesh with that --via. ssh uses
-  aes128-gcm; iperf3 has one TCP stream and encrypts nothing.
+  aes128-gcm; nc has one TCP connection and encrypts nothing.
 - Figures are Mbit/s of payload at the receiver: the whole run, from the first byte on, / its second half. × compares
   whole runs. The rate counts IP bytes: headers leave 96 %% of it to TCP, 95 %% to QUIC.
 - A figure with ! is not to be trusted: the emulator lost packets of its own or was late by more than %d µs.

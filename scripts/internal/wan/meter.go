@@ -58,14 +58,11 @@ func pump(ctx context.Context, e measure.Ends, out string, sink *os.File, span t
 		}
 		defer stdout.Close()
 	}
-	recv, err := measure.Start(ctx, e.Recv, nil, stdout)
+	recv, err := measure.StartReady(ctx, e.Recv, stdout, e.Ready)
 	if err != nil {
-		return g, err
-	}
-	defer recv.Stop()
-	if err := recv.Await(ctx, func() bool { return e.Ready(recv) }); err != nil {
 		return g, fmt.Errorf("receiver: %w", err)
 	}
+	defer recv.Stop()
 	input, feed, err := os.Pipe()
 	if err != nil {
 		return g, err

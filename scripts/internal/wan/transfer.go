@@ -81,14 +81,9 @@ func startTransfer(ctx context.Context, m measure.Mesh, j measure.Job, size meas
 		return nil, err
 	}
 	t := &transfer{job: j, size: int64(size), seen: &arrivals{wrong: -1}, out: out}
-	t.recv, err = measure.Start(ctx, ends.Recv, nil, stdout)
+	t.recv, err = measure.StartReady(ctx, ends.Recv, stdout, ends.Ready)
 	stdout.Close()
 	if err != nil {
-		out.Close()
-		return nil, err
-	}
-	if err := t.recv.Await(ctx, func() bool { return ends.Ready(t.recv) }); err != nil {
-		t.recv.Stop()
 		out.Close()
 		return nil, fmt.Errorf("mesh-recv: %w", err)
 	}

@@ -83,14 +83,10 @@ func (p printing) start(ctx context.Context, e env) (*lab, *transfer, error) {
 }
 
 func (p printing) join(ctx context.Context, m measure.Mesh, t *transfer, self string) (err error) {
-	share := m.Command(t.job, "b", "mesh-tty --share --headless --listen HOST:0 --token-file TOKEN --",
+	t.send, err = m.Share(ctx, t.job, "--listen HOST:0",
 		"sh", "-c", `stty raw -echo; exec "$0" print "$1" "$2"`, self, strconv.FormatInt(t.size, 10), strconv.Itoa(p.pace))
-	if t.send, err = measure.Start(ctx, share, nil, nil); err != nil {
+	if err != nil {
 		return err
-	}
-	if err := t.send.Await(ctx, func() bool { return measure.Exists(t.job.Token())(t.send) }); err != nil {
-		t.send.Stop()
-		return fmt.Errorf("mesh-tty --share: %w", err)
 	}
 	out, stdout, err := os.Pipe()
 	if err == nil {

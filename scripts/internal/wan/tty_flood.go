@@ -30,18 +30,14 @@ func interrupts(ctx context.Context, e env, via string, rtt time.Duration, times
 	}
 	defer l.close()
 	job, m := l.job(dir), e.mesh()
-	share := m.Command(job, "b", "mesh-tty --share --headless --size 80x24 --control --listen HOST:0 --token-file TOKEN --",
-		"sh", "-c", "PS1='"+prompt+"' exec bash --norc --noprofile")
-	sharer, err := measure.Start(ctx, share, nil, nil)
+	sharer, err := m.Share(ctx, job, "--listen HOST:0", "sh", "-c", "PS1='"+prompt+"' exec bash --norc --noprofile")
 	if err != nil {
 		return err
 	}
 	defer sharer.Stop()
-	if err := sharer.Await(ctx, func() bool { return measure.Exists(job.Token() + ".control")(sharer) }); err != nil {
-		return fmt.Errorf("mesh-tty --share: %w", err)
-	}
 	view := m.Command(job, "a", "mesh-tty --via "+via+" PEER.control")
-	screen, err := measure.OpenScreen(append(view.Env, "TERM=xterm-256color"), view.Args...)
+	view.Env = append(view.Env, "TERM=xterm-256color")
+	screen, err := measure.OpenScreen(view)
 	if err != nil {
 		return err
 	}
