@@ -20,6 +20,34 @@ func (r *Reassembly) ReleaseBefore(offset int64)                     { r.release
 func (r *Reassembly) End() int64                                     { return r.end }
 func (r *Reassembly) Highest() int64                                 { return r.highest() }
 
+// Check returns an error if an invariant of reassembly does not hold.
+func (r *Reassembly) Check() error {
+	if r.start%blockBytes != 0 || r.start > r.end || r.end > r.highest() {
+		return fmt.Errorf("start %d, end %d, highest %d: out of order", r.start, r.end, r.highest())
+	}
+	present := r.start // behind the bytes that are present without a gap
+	for i, b := range r.blocks {
+		if b == nil {
+			continue
+		}
+		offset := r.start + int64(i)*blockBytes
+		last := piece{from: -1, to: -1}
+		for _, p := range b.pieces {
+			if p.from < last.to || p.to <= p.from || p.to > blockBytes || p.from == last.to && p.present && last.present {
+				return fmt.Errorf("block at %d: pieces %v overlap, are empty or not merged", offset, b.pieces)
+			}
+			if p.present && offset+int64(p.from) == present {
+				present = offset + int64(p.to)
+			}
+			last = p
+		}
+	}
+	if present != r.end {
+		return fmt.Errorf("end is %d, and the bytes to %d are present", r.end, present)
+	}
+	return nil
+}
+
 // Blocks returns how many blocks are held, the free ones included.
 func (r *Reassembly) Blocks() int {
 	n := len(r.free)

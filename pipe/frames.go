@@ -45,20 +45,25 @@ func (w *frameWriter) writeChunk(offset int64, data []byte) error {
 	return w.link.Send(w.prefix, data)
 }
 
-// readFrame reads one frame and passes it to the transfer that it belongs to.
-func (x *exchange) readFrame(r *bufio.Reader) error {
+// frameTypes returns the types of the frames that the peer may send on a primary link.
+func (x *exchange) frameTypes() (types []wire.Type) {
+	if x.out != nil {
+		types = append(types, wire.TypeAck, wire.TypeResume)
+	}
+	if x.in != nil {
+		types = append(types, wire.TypeMeta, wire.TypeChunk, wire.TypeDone)
+	}
+	return types
+}
+
+// readFrame reads one frame of the given types and passes it to the transfer that it
+// belongs to.
+func (x *exchange) readFrame(r *bufio.Reader, types []wire.Type) error {
 	h, err := wire.ReadHeader(r)
 	if err != nil {
 		return err
 	}
-	var want []wire.Type
-	if x.out != nil {
-		want = append(want, wire.TypeAck, wire.TypeResume)
-	}
-	if x.in != nil {
-		want = append(want, wire.TypeMeta, wire.TypeChunk, wire.TypeDone)
-	}
-	if err := h.Expect(want...); err != nil {
+	if err := h.Expect(types...); err != nil {
 		return err
 	}
 	if h.Type == wire.TypeChunk {

@@ -115,9 +115,10 @@ func (g *leg) transfer() {
 func (g *leg) receive() {
 	defer close(g.received)
 	r := bufio.NewReaderSize(g.link, frameReadBytes)
+	types := g.x.frameTypes()
 	var err error
 	for err == nil {
-		err = g.x.readFrame(r)
+		err = g.x.readFrame(r, types)
 	}
 	if err := g.explainEnd(err); err != nil {
 		g.fail(err)

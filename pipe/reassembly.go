@@ -13,8 +13,9 @@ import (
 type reassembly struct {
 	blocks []*partBlock // nil where nothing has arrived yet
 	free   []*partBlock
-	// start is the offset in the transfer of the first block's first byte. All
-	// bytes from start to end are present.
+	// start is the offset in the transfer of the first block's first byte. All bytes
+	// from start to end are present, and the byte at end is not. So start ≤ end ≤
+	// highest().
 	start, end int64
 }
 

@@ -55,6 +55,9 @@ func TestReassembly(t *testing.T) {
 				got = append(got, a.BytesAt(int64(len(got)))...)
 				a.ReleaseBefore(int64(len(got)))
 			}
+			if err := a.Check(); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
 		}
 		if !bytes.Equal(got, want) || a.Highest() != int64(len(want)) {
 			t.Errorf("seed %d: got %d bytes up to %d, want the %d that were put", seed, len(got), a.Highest(), len(want))
@@ -89,6 +92,9 @@ func TestReassemblyClaims(t *testing.T) {
 	a.Commit(15, 0)
 	if got := a.Highest(); got != 15 {
 		t.Errorf("got bytes up to %d, want 15", got)
+	}
+	if err := a.Check(); err != nil {
+		t.Error(err)
 	}
 }
 
