@@ -17,7 +17,7 @@ const fifoBytes = 1 << 20
 // Pollable returns a non-blocking file for the pipe that f is an end of: the
 // runtime's poller waits for it, and its deadlines work. A read or write of a
 // blocking f would hold a thread until it returns, and could not be interrupted.
-// The pipe is opened anew, so that the flags of f, which other processes share,
+// The pipe is opened again, so that the flags of f, which other processes share,
 // stay as they are. If f is no pipe, or cannot be opened again, it returns f.
 func Pollable(f *os.File, flag int) *os.File {
 	info, err := f.Stat()

@@ -4,5 +4,5 @@ package pipe
 
 import "os"
 
-// Pollable returns f: this system has no way to open the same pipe anew.
+// Pollable returns f: this system has no way to open the same pipe again.
 func Pollable(f *os.File, _ int) *os.File { return f }

@@ -155,7 +155,7 @@ func (p *Process) Write(b []byte) (int, error) { return p.master.Write(b) }
 // Resize changes the terminal's size, and the command is notified.
 func (p *Process) Resize(cols, rows int) error { return setSize(p.master, cols, rows) }
 
-// Hides reports whether input that is typed now is not shown, such as a password: the
+// Hides reports whether input that is typed now is not shown, for example a password: the
 // command reads whole lines without echo. A full screen program, which echoes itself,
 // reads single characters.
 func (p *Process) Hides() bool {
