@@ -1,8 +1,8 @@
 // Package proto describes the mesh protocol on one page: its terms, the order of
 // its messages, and every constant and limit. The packages below it implement the
 // parts: wire (messages to bytes), identity (node keys), token, handshake (the
-// proofs), tcp and udp (sockets), transport (connections), path (which address and
-// transport to use), link (authenticated links and their sessions).
+// proofs), tcp and udp (sockets), transport (connections), candidate (addresses to
+// dial), path (which address and transport to use), link (authenticated links).
 //
 // # Terms
 //
@@ -31,6 +31,7 @@
 //	transport       what carries a link: QUIC, or TLS 1.3 over TCP [transport]
 //	connection      one QUIC connection, or one TLS connection over TCP [transport]
 //	unauthenticated a connection before the listener has verified a proof [transport]
+//	candidate       an address at which a node may be reached [candidate]
 //	path            the addresses and the transport that a link uses [path]
 //	stream          the one ordered, bidirectional byte stream of a connection [transport]
 //	block           a length-prefixed piece of a stream over TCP [tcp]

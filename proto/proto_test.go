@@ -136,3 +136,16 @@ func TestSignalsOnTheWire(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// The labels separate the uses of one key. They could not if one began another.
+func TestLabels(t *testing.T) {
+	t.Parallel()
+	labels := []string{proto.ExporterLabel, proto.LabelDialer, proto.LabelListener, proto.LabelResume, proto.LabelTransfer, proto.LabelCapability}
+	for i, a := range labels {
+		for j, b := range labels {
+			if i != j && strings.HasPrefix(a, b) {
+				t.Errorf("label %q begins with label %q", a, b)
+			}
+		}
+	}
+}

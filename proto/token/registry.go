@@ -16,7 +16,7 @@ import (
 	"mesh/proto/wire"
 )
 
-// Credential is what a dialer authenticates with.
+// Credential is a dialer's means of authentication.
 type Credential struct {
 	// Method and Public are sent in P2P_HELLO.
 	Method string

@@ -60,7 +60,7 @@ func (id ID) String() string { return hex.EncodeToString(id[:]) }
 // MarshalText implements [encoding.TextMarshaler].
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
-// ParseID reads what [ID.String] prints.
+// ParseID parses the result of [ID.String].
 func ParseID(s string) (ID, error) {
 	var id ID
 	b, err := hex.DecodeString(s)
@@ -75,7 +75,7 @@ type Claims struct {
 	// Listener is the node that issued the token. The dialer pins its key.
 	Listener identity.ID
 	ID       ID
-	// Signed tells a signed capability from a session token.
+	// Signed is true for a signed capability, false for a session token.
 	Signed bool
 	Caps   proto.Caps
 	// Expires is in whole seconds; zero means never.
