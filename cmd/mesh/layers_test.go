@@ -29,6 +29,8 @@ var below = map[string][]string{
 	"mesh/pipe/files/disk":    {"mesh/pipe", "mesh/proto/wire"},
 	"mesh/pipe/files/archive": {"mesh/pipe"},
 
+	"mesh/tools/node": {"mesh/tools/cmdline", "mesh/tools/nodeflags", "github.com/urfave/cli"},
+
 	"mesh/pipe/term/share": {"mesh/pipe/term/console", "mesh/pipe/term/pty", "mesh/pipe/term/draw", "mesh/pipe/term/view"},
 }
 
@@ -42,7 +44,7 @@ var terminal = [][]string{
 }
 
 // tests are the packages that only tests import.
-var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/pipe/term/termtest", "mesh/pipe/term/sharetest"}
+var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/pipe/term/termtest", "mesh/pipe/term/sharetest", "mesh/tools/cmdline/cmdlinetest"}
 
 // knows lists which packages may import what comes from outside.
 var knows = map[string][]string{
@@ -185,6 +187,9 @@ func TestBreach(t *testing.T) {
 		{"mesh/proto/candidate", "mesh/proto", true},
 		{"mesh/proto/candidate", "net/netip", false},
 		{"mesh/protocol", "mesh/pipe", false},
+		{"mesh/tools/node", "github.com/urfave/cli/v2", true},
+		{"mesh/tools/node", "mesh/tools/cmdline", true},
+		{"mesh/tools/node", "mesh/tools/outfile", false},
 		{"mesh/proto/link", "mesh/proto/xtest", true},
 		{"mesh/pipe/term/share", "mesh/pipe/term/console", true},
 		{"mesh/pipe/term/draw", "mesh/pipe/term/view", true},

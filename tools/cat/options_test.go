@@ -1,0 +1,103 @@
+package cat
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/xtest"
+	"mesh/tools/cmdline/cmdlinetest"
+	"mesh/tools/node"
+)
+
+// TestMain keeps the settings and the key of the user out of the tests.
+func TestMain(m *testing.M) { cmdlinetest.Main(m) }
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	peer := node.PeerText{Text: "bob", Argument: true}
+	for _, tt := range []struct {
+		args string
+		want options // of what differs from the default
+		code proto.Code
+		err  string // in the error
+	}{
+		{"", options{}, proto.OK, ""}, // PEER may be in the environment
+		{"bob", options{peer: peer}, proto.OK, ""},
+		{"--wait 3s bob", options{peer: peer, wait: 3 * time.Second}, proto.OK, ""},
+		{"bob a b", options{peer: peer, names: []string{"a", "b"}}, proto.OK, ""},
+		{"bob -- printf --wait", options{peer: peer, command: []string{"printf", "--wait"}}, proto.OK, ""},
+		{"-- printf", options{command: []string{"printf"}}, proto.OK, ""},
+		{"--archive bob a.zip", options{peer: peer, names: []string{"a.zip"}, archive: true}, proto.OK, ""},
+		{"--symlinks --skip-special --dry-run bob a", options{peer: peer, names: []string{"a"}, symlinks: true, skipSpecial: true, dryRun: true}, proto.OK, ""},
+
+		{"--archive bob", options{}, proto.Usage, "--archive goes with files"},
+		{"--symlinks bob", options{}, proto.Usage, "--symlinks goes with files"},
+		{"--skip-special bob -- ls", options{}, proto.Usage, "--skip-special goes with files"},
+		{"--dry-run", options{}, proto.Usage, "--dry-run goes with files"},
+		{"bob a -- ls", options{}, proto.Usage, "either files or a command"},
+		{"--archive bob a.zip b.zip", options{}, proto.Usage, "--archive sends one archive"},
+		{"bob --", options{}, proto.Usage, `no command after "--"`},
+		{"bob --wait 3s", options{}, proto.Usage, "flag --wait after an argument"},
+		{"--wait 0s bob", options{}, proto.Usage, "is not a positive duration"},
+		{"--flows 0 bob", options{}, proto.Usage, "is not auto or 1 to"},
+		{"--via pigeon bob", options{}, proto.Usage, "is not auto, quic or tcp"},
+		{"--resume-for -1s bob", options{}, proto.Usage, "is negative"},
+		{"--quiet --quiet bob", options{}, proto.Usage, "given twice"},
+	} {
+		o, err := cmdlinetest.Read(t, Command, optionsOf, strings.Fields(tt.args)...)
+		xtest.WantCode(t, tt.args, err, tt.code)
+		if err != nil {
+			if !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%s: got %q, want %q in it", tt.args, err, tt.err)
+			}
+			continue
+		}
+		w := tt.want
+		if o.peer != w.peer || !slices.Equal(o.names, w.names) || !slices.Equal(o.command, w.command) || o.wait != w.wait ||
+			o.archive != w.archive || o.symlinks != w.symlinks || o.skipSpecial != w.skipSpecial || o.dryRun != w.dryRun {
+			t.Errorf("%s: got %+v, want %+v", tt.args, o, w)
+		}
+	}
+}
+
+func TestNodeOptions(t *testing.T) {
+	t.Parallel()
+	o, err := cmdlinetest.Read(t, Command, optionsOf, strings.Fields("--via tcp --window 8M --spool 1G --resume-for 5s --flows 3 --events 3 -q -vv bob")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := o.node
+	got.ANSI = false // of the environment
+	want := got
+	want.Via, want.Window, want.Spool, want.ResumeFor, want.Flows = "tcp", 8<<20, 1<<30, 5*time.Second, 3
+	want.Events, want.Quiet, want.Verbose, want.Listen, want.State = "3", true, 2, "", ""
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestCheckFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	there := filepath.Join(dir, "there")
+	if err := os.WriteFile(there, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		o    options
+		code proto.Code
+	}{
+		{options{}, proto.OK},
+		{options{names: []string{there, dir}}, proto.OK},
+		{options{names: []string{there, filepath.Join(dir, "none")}}, proto.IO},
+		{options{archive: true, names: []string{filepath.Join(dir, "none.zip")}}, proto.IO},
+		{options{archive: true, names: []string{there}}, proto.Usage}, // neither zip nor tar
+	} {
+		xtest.WantCode(t, strings.Join(tt.o.names, " "), tt.o.checkFiles(), tt.code)
+	}
+}
