@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -58,42 +59,27 @@ func pump(ctx context.Context, e measure.Ends, out string, sink *os.File, span t
 		}
 		defer stdout.Close()
 	}
-	recv, err := measure.StartReady(ctx, e.Recv, stdout, e.Ready)
+	recv, send, feed, err := startEnds(ctx, e, stdout)
 	if err != nil {
-		return g, fmt.Errorf("receiver: %w", err)
+		return g, err
 	}
 	defer recv.Stop()
-	input, feed, err := os.Pipe()
-	if err != nil {
-		return g, err
-	}
-	fed := make(chan struct{}) // closed by the feeder
-	go func() {
-		defer close(fed)
-		feedUntilClosed(feed)
-	}()
-	defer func() { feed.Close(); <-fed }()
-
-	begin := time.Now()
-	send, err := measure.Start(ctx, e.Send, input, nil)
-	input.Close()
-	if err != nil {
-		return g, err
-	}
+	var wg sync.WaitGroup
+	defer func() { feed.Close(); wg.Wait() }()
+	wg.Go(func() { feedUntilClosed(feed) })
 	defer send.Stop()
-	// When an end fails, no more data arrives: the read must not wait for it.
 	counted := make(chan struct{}) // closed when the reading is over
 	defer close(counted)
-	go func() {
-		select {
+	wg.Go(func() {
+		select { // when an end has failed, no more data arrives: the read must not wait for it
 		case <-send.Done:
 		case <-recv.Done:
 		case <-ctx.Done():
 		case <-counted:
 		}
 		sink.SetReadDeadline(time.Now())
-	}()
-	g, err = count(sink, begin, span)
+	})
+	g, err = count(sink, send.Began, span)
 	select {
 	case <-send.Done:
 		err = errors.Join(err, fmt.Errorf("sender: status %d: %w", send.Status(), send.Err))

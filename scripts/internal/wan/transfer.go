@@ -81,28 +81,35 @@ func startTransfer(ctx context.Context, m measure.Mesh, j measure.Job, size meas
 		return nil, err
 	}
 	t := &transfer{job: j, size: int64(size), seen: &arrivals{wrong: -1}, out: out}
-	t.recv, err = measure.StartReady(ctx, ends.Recv, stdout, ends.Ready)
+	t.recv, t.send, t.feed, err = startEnds(ctx, ends, stdout)
 	stdout.Close()
 	if err != nil {
 		out.Close()
-		return nil, fmt.Errorf("mesh-recv: %w", err)
+		return nil, err
+	}
+	t.seen.begin = t.send.Began
+	t.wg.Go(func() { t.source = feedHashed(t.feed, t.size) })
+	t.wg.Go(func() { t.sink = readCompared(out, t.seen) })
+	return t, nil
+}
+
+// startEnds starts the receiver and, when that is ready, the sender. It returns the
+// pipe to the sender's stdin.
+func startEnds(ctx context.Context, e measure.Ends, stdout *os.File) (recv, send *measure.Process, feed *os.File, err error) {
+	if recv, err = measure.StartReady(ctx, e.Recv, stdout, e.Ready); err != nil {
+		return nil, nil, nil, fmt.Errorf("receiver: %w", err)
 	}
 	stdin, feed, err := os.Pipe()
 	if err == nil {
-		t.seen.begin = time.Now()
-		t.send, err = measure.Start(ctx, ends.Send, stdin, nil)
+		send, err = measure.Start(ctx, e.Send, stdin, nil)
 		stdin.Close()
 	}
 	if err != nil {
-		t.recv.Stop()
-		out.Close()
+		recv.Stop()
 		feed.Close()
-		return nil, err
+		return nil, nil, nil, fmt.Errorf("sender: %w", err)
 	}
-	t.feed = feed
-	t.wg.Go(func() { t.source = feedHashed(feed, t.size) })
-	t.wg.Go(func() { t.sink = readCompared(out, t.seen) })
-	return t, nil
+	return recv, send, feed, nil
 }
 
 // feedHashed writes size random bytes to w, closes it and returns their SHA-256,

@@ -1,0 +1,98 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"mesh/scripts/internal/measure"
+)
+
+func TestCounter(t *testing.T) {
+	t.Parallel()
+	const snmp = "Tcp: ActiveOpens PassiveOpens\nTcp: 7 8\nUdp: InErrors RcvbufErrors\nUdp: 0 42\n"
+	for _, test := range []struct {
+		protocol, name string
+		want           int
+	}{
+		{"Tcp:", "ActiveOpens", 7},
+		{"Tcp:", "PassiveOpens", 8},
+		{"Udp:", "RcvbufErrors", 42},
+		{"Udp:", "ActiveOpens", 0},
+		{"Icmp:", "InErrors", 0},
+	} {
+		if got := counter(snmp, test.protocol, test.name); got != test.want {
+			t.Errorf("%s %s: got %d, want %d", test.protocol, test.name, got, test.want)
+		}
+	}
+}
+
+func TestCellBars(t *testing.T) {
+	t.Parallel()
+	at := func(mbit float64) goodput { return goodput{whole: mbit * 1e6, steady: mbit * 1e6} }
+	late := at(95)
+	late.health.late = maxLate + 1
+	lossless := cell{cc: "cubic", rtt: 20 * time.Millisecond, bits: 100e6}
+	lossy := cell{cc: "cubic", rtt: lossyRTT, loss: lossyFrom, bits: 100e6}
+	far := cell{cc: "cubic", rtt: 2 * maxRateRTT, bits: 100e6}
+	for name, test := range map[string]struct {
+		cell      cell
+		mesh, ssh goodput
+		bars      int
+		missed    int
+		note      string
+	}{
+		"both bars held":                 {lossless, at(95), at(95), 2, 0, ""},
+		"the rate is missed":             {lossless, at(89), at(95), 2, 1, ""},
+		"both are missed":                {lossless, at(80), at(95), 2, 2, ""},
+		"with loss, 5 times ssh":         {lossy, at(50), at(10), 1, 0, ""},
+		"with loss, less than 5 times":   {lossy, at(49), at(10), 1, 1, ""},
+		"far away the rate is no bar":    {far, at(50), at(50), 1, 0, ""},
+		"ssh has failed":                 {far, at(50), goodput{err: errors.New("no")}, 0, 0, ""},
+		"the emulator was late":          {lossless, late, at(95), 2, 0, "not to be trusted"},
+		"mesh has failed":                {lossless, goodput{err: errors.New("no")}, at(95), 2, 2, "failed"},
+		"mesh has failed without a peer": {far, goodput{err: errors.New("no")}, goodput{err: errors.New("no")}, 1, 1, "failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.cell.got = map[string]goodput{"mesh": test.mesh, "ssh": test.ssh}
+			bars := test.cell.bars("mesh")
+			if missed := measure.Missed(bars); len(bars) != test.bars || len(missed) != test.missed {
+				t.Errorf("got %+v, want %d bars, %d of them missed", bars, test.bars, test.missed)
+			}
+			for _, b := range bars {
+				if b.Note != test.note {
+					t.Errorf("got the note %q, want %q", b.Note, test.note)
+				}
+			}
+		})
+	}
+	if bars := lossless.bars("tcp"); bars != nil {
+		t.Errorf("got %+v for a tool that was not measured, want none", bars)
+	}
+}
+
+func TestBehind(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		quic, tcp, auto measure.Figures
+		want            float64
+	}{
+		"auto is as QUIC":     {measure.Figures{1.5}, measure.Figures{2.5}, measure.Figures{1.5}, 0},
+		"auto waits for TCP":  {measure.Figures{1.5}, measure.Figures{2.5}, measure.Figures{2.5}, 1},
+		"auto is quicker":     {measure.Figures{1.5}, measure.Figures{2.5}, measure.Figures{1}, -0.5},
+		"TCP is the quicker":  {measure.Figures{2}, measure.Figures{1}, measure.Figures{1.5}, 0.5},
+		"auto has no figures": {measure.Figures{2}, measure.Figures{1}, nil, math.NaN()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := behind([]*way{{via: "quic", first: test.quic}, {via: "tcp", first: test.tcp}, {via: "auto", first: test.auto}})
+			if got != test.want && !(math.IsNaN(got) && math.IsNaN(test.want)) {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
+	}
+}
