@@ -60,7 +60,7 @@ func (v *viewer) notify() {
 }
 
 // Serve shows the session to one viewer, until either of them ends. It is a side for
-// [mesh/pipe.Join].
+// [mesh/pipe.StartDialogue].
 func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWriter, who Visitor) error {
 	if !who.Caps.Has(proto.CapTTYView) {
 		return proto.Errorf(proto.Capability, "the peer may not view")

@@ -12,15 +12,15 @@ import (
 	"mesh/proto/wire"
 )
 
-// convert writes a form that is no screen.
-func (v *view) convert(ctx context.Context) error {
+// runConverter writes a form other than [Screen].
+func (v *view) runConverter(ctx context.Context) error {
 	c, err := v.converter()
 	if err != nil {
 		return err
 	}
-	v.open(0, 0)
+	v.sendOpen(0, 0)
 	done := make(chan error, 1) // one value, from the goroutine
-	go func() { done <- v.copy(ctx, c) }()
+	go func() { done <- v.convertAll(ctx, c) }()
 	select {
 	case err = <-done:
 	case <-ctx.Done():
@@ -29,8 +29,8 @@ func (v *view) convert(ctx context.Context) error {
 	if err == nil {
 		err = context.Cause(ctx)
 	}
-	if err == nil && v.end.Missed > 0 && v.o.Strict {
-		err = proto.Errorf(proto.Truncated, "%d bytes of output were missed", v.end.Missed)
+	if err == nil && v.result.Missed > 0 && v.o.Strict {
+		err = proto.Errorf(proto.Truncated, "%d bytes of output were missed", v.result.Missed)
 	}
 	return err
 }
@@ -54,91 +54,86 @@ func (v *view) converter() (converter, error) {
 	return nil, proto.Errorf(proto.Usage, "unknown form %q", v.o.Form)
 }
 
-// copy hands messages to a converter until its end.
-func (v *view) copy(ctx context.Context, c converter) error {
+// convertAll gives messages to a converter until the end.
+func (v *view) convertAll(ctx context.Context, c converter) error {
 	in := newInput(v.sender)
 	for {
 		select {
 		case r := <-v.messages:
 			err := r.err
 			if err == nil {
-				err = v.convertOne(ctx, c, r.m, in)
+				err = v.convertMessage(ctx, c, r.msg, in)
 			}
 			if errors.Is(err, io.EOF) {
-				v.ended = r.err != nil
+				v.peerEnded = r.err != nil
 				return c.end()
 			}
 			if err != nil {
 				return errors.Join(err, c.end())
 			}
 		case chunk, ok := <-in.chunks():
-			in.take(chunk, ok)
+			in.sendChunk(chunk, ok)
 		case <-v.sender.room:
 			in.retry()
 		case <-in.settled():
 			return c.end()
 		case broken := <-v.o.Broken:
-			v.sender.hold(broken)
+			v.sender.setBroken(broken)
 		case <-ctx.Done():
 			return c.end()
 		}
 	}
 }
 
-func (v *view) convertOne(ctx context.Context, c converter, m any, in *input) error {
+func (v *view) convertMessage(ctx context.Context, c converter, m any, in *input) error {
 	switch m := m.(type) {
 	case *wire.TermSession:
-		if err := v.session(m); err != nil {
+		if err := v.takeSession(m); err != nil {
 			return err
 		}
 		if v.o.In != nil {
-			if !v.types {
+			if !v.canType {
 				return errMayNotType
 			}
 			in.start(ctx, v.o.In)
 		}
 	case wire.TermSnapshot:
-		v.jump(m)
+		v.noteMissed(m)
 	case *wire.TermCtl:
-		in.typed(m.Typed)
-		v.tell(m)
+		in.setAccepted(m.Typed)
+		if m.Notice != "" {
+			v.notify(proto.EscapeText(m.Notice))
+		}
 	case *wire.TermExit:
-		v.exit(m)
+		v.takeExit(m)
 	}
-	if err := c.take(m); err != nil {
+	if err := c.convert(m); err != nil {
 		return err
 	}
-	if seq, ok := behind(m); ok {
+	if seq, ok := positionAfter(m); ok {
 		v.pos = seq
-		v.sender.shown(seq)
-		in.heard()
+		v.sender.acknowledge(seq)
+		in.restartSettle()
 	}
 	return nil
 }
 
 var errMayNotType = proto.Errorf(proto.Capability, "the sharer does not let this viewer type")
 
-// jump takes note of what a snapshot stands for.
-func (v *view) jump(s wire.TermSnapshot) {
+// noteMissed counts the output that a snapshot replaces.
+func (v *view) noteMissed(s wire.TermSnapshot) {
 	missed := s.Seq - v.pos
-	begins := v.o.Form == Cast && !v.pictured
-	v.pictured = true
+	begins := v.o.Form == Cast && !v.hasSnapshot
+	v.hasSnapshot = true
 	if v.o.Form == Once || begins || missed <= 0 {
 		return
 	}
-	v.end.Missed += missed
-	v.notice(fmt.Sprintf("%d bytes of output were missed: the sharer no longer had them", missed))
+	v.result.Missed += missed
+	v.notify(fmt.Sprintf("%d bytes of output were missed: the sharer no longer had them", missed))
 }
 
-func (v *view) notice(text string) {
+func (v *view) notify(text string) {
 	if v.o.Notice != nil {
 		v.o.Notice(text)
-	}
-}
-
-// tell tells what a sharer wants viewers to know.
-func (v *view) tell(m *wire.TermCtl) {
-	if m.Notice != "" {
-		v.notice(proto.EscapeText(m.Notice))
 	}
 }

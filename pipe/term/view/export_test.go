@@ -9,13 +9,13 @@ import (
 // Unsent is how many bytes wait for a sharer that reads nothing, and gives the right
 // to type and takes it so often.
 func Unsent(often int) int {
-	s := &screen{view: &view{sender: newSender(io.Discard), o: Options{In: os.Stdin}}, raw: true}
+	s := &display{view: &view{sender: newSender(io.Discard), o: Options{In: os.Stdin}}, raw: true}
 	s.window.Cols, s.window.Rows = 80, 24
 	for range often {
-		s.may("tty:view,tty:control")
-		s.may("tty:view")
+		s.setRights("tty:view,tty:control")
+		s.setRights("tty:view")
 	}
-	frames, _, _ := s.sender.take()
+	frames, _, _ := s.sender.nextFrames()
 	return len(frames)
 }
 

@@ -7,14 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// filter passes raw output on to a terminal, without what makes that answer, write
-// to the clipboard, change its title, print, or run anything: of escape sequences
-// it knows those that are harmless, and the strings (OSC, DCS, APC, PM, SOS) are
-// none of them.
+// filter writes raw output to a terminal, without what makes that reply, write to the
+// clipboard, change its title, print, or run anything. Only escape sequences known to
+// be harmless pass; strings (OSC, DCS, APC, PM, SOS) do not.
+//
+// It shares no code with vt/parser.go: that executes everything it knows, and this
+// passes a list of sequences unchanged, so that an error in one does not open the
+// other.
 type filter struct {
 	w     io.Writer
 	state filterState
-	seq   []byte // of the unfinished sequence or character
+	seq   []byte // an unfinished sequence or character
 	out   []byte
 	alt   bool // the alternate screen is on
 }
@@ -23,29 +26,30 @@ type filterState int
 
 const (
 	filterText   filterState = iota
-	filterEscape             // behind ESC
-	filterCSI                // behind ESC [
+	filterEscape             // after ESC
+	filterCSI                // after ESC [
 	filterString             // in a string
-	filterEnd                // in a string, behind ESC
+	filterEnd                // in a string, after ESC
 )
 
 // maxFilterSeq bounds a sequence; longer ones are dropped.
 const maxFilterSeq = 256
 
-// passes lists the sequences that pass, by prefix and intermediates: their finals.
-var passes = map[string]string{
+// csiThatPass lists the final bytes of the CSI sequences that pass, by private prefix
+// and intermediates.
+var csiThatPass = map[string]string{
 	"":  "@ABCDEFGHIJKLMPSTXZ`abdefghlmrsu",
 	"?": "JKhl",
-	" ": "q", // the cursor's look
+	" ": "q", // the cursor's style
 	"!": "p", // soft reset
 }
 
-// modesThatPass are what CSI h and CSI l may have. Not among them are those which
-// make a terminal report anything.
+// modesThatPass are the modes of CSI h and CSI l that pass. None of them makes a terminal
+// report anything.
 var modesThatPass = []string{"4", "?1", "?5", "?6", "?7", "?12", "?25", "?47", "?1047", "?1048", "?1049", "?2026"}
 
-// escapes are those that pass, by what is between ESC and the last byte.
-var escapes = map[string]string{
+// escapesThatPass lists the final bytes of other sequences, by the bytes before.
+var escapesThatPass = map[string]string{
 	"":  "78DEHMc=>",
 	"#": "34568", "(": "012ABCEHKQRYZ456=<>`", ")": "012ABCEHKQRYZ456=<>`", "*": "012AB", "+": "012AB",
 }
@@ -54,7 +58,7 @@ var escapes = map[string]string{
 func (f *filter) Write(p []byte) (int, error) {
 	f.out = f.out[:0]
 	for _, b := range p {
-		f.byte(b)
+		f.takeByte(b)
 	}
 	if len(f.out) == 0 {
 		return len(p), nil
@@ -65,13 +69,13 @@ func (f *filter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (f *filter) byte(b byte) {
+func (f *filter) takeByte(b byte) {
 	if f.state == filterString || f.state == filterEnd {
-		f.inString(b)
+		f.takeStringByte(b)
 		return
 	}
 	if f.state == filterText && len(f.seq) > 0 { // a character
-		f.character(b)
+		f.takeCharacterByte(b)
 		return
 	}
 	switch {
@@ -85,22 +89,22 @@ func (f *filter) byte(b byte) {
 		}
 	case b == 0x7f:
 	case f.state == filterEscape:
-		f.escape(b)
+		f.takeEscapeByte(b)
 	case f.state == filterCSI:
-		f.csi(b)
+		f.takeCSIByte(b)
 	case b < utf8.RuneSelf:
 		f.out = append(f.out, b)
 	default:
-		f.character(b)
+		f.takeCharacterByte(b)
 	}
 }
 
-// character takes a byte of a character that is not ASCII.
-func (f *filter) character(b byte) {
-	if len(f.seq) > 0 && utf8.RuneStart(b) { // the one before was cut off
+// takeCharacterByte handles a byte of a character that is not ASCII.
+func (f *filter) takeCharacterByte(b byte) {
+	if len(f.seq) > 0 && utf8.RuneStart(b) { // the previous one was cut off
 		f.out = utf8.AppendRune(f.out, utf8.RuneError)
 		f.seq = f.seq[:0]
-		f.byte(b)
+		f.takeByte(b)
 		return
 	}
 	f.seq = append(f.seq, b)
@@ -109,13 +113,13 @@ func (f *filter) character(b byte) {
 	}
 	r, _ := utf8.DecodeRune(f.seq)
 	f.seq = f.seq[:0]
-	if r >= 0x80 && r < 0xa0 { // control characters, to some terminals
+	if r >= 0x80 && r < 0xa0 { // C1 control characters
 		r = utf8.RuneError
 	}
 	f.out = utf8.AppendRune(f.out, r)
 }
 
-func (f *filter) escape(b byte) {
+func (f *filter) takeEscapeByte(b byte) {
 	switch {
 	case len(f.seq) == 0 && b == '[':
 		f.state = filterCSI
@@ -124,15 +128,15 @@ func (f *filter) escape(b byte) {
 	case b < '0' && len(f.seq) < maxFilterSeq:
 		f.seq = append(f.seq, b)
 	default:
-		if finals, ok := escapes[string(f.seq)]; ok && strings.IndexByte(finals, b) >= 0 {
-			f.pass("\x1b", b)
+		if finals, ok := escapesThatPass[string(f.seq)]; ok && strings.IndexByte(finals, b) >= 0 {
+			f.emit("\x1b", b)
 			f.alt = f.alt && b != 'c'
 		}
 		f.state, f.seq = filterText, f.seq[:0]
 	}
 }
 
-func (f *filter) csi(b byte) {
+func (f *filter) takeCSIByte(b byte) {
 	if b < '@' || b > '~' {
 		if len(f.seq) < maxFilterSeq {
 			f.seq = append(f.seq, b)
@@ -140,12 +144,12 @@ func (f *filter) csi(b byte) {
 		return
 	}
 	if len(f.seq) < maxFilterSeq && b < utf8.RuneSelf && f.csiPasses(string(f.seq), b) {
-		f.pass("\x1b[", b)
+		f.emit("\x1b[", b)
 	}
 	f.state, f.seq = filterText, f.seq[:0]
 }
 
-func (f *filter) pass(introducer string, final byte) {
+func (f *filter) emit(introducer string, final byte) {
 	f.out = append(f.out, introducer...)
 	f.out = append(f.out, f.seq...)
 	f.out = append(f.out, final)
@@ -157,7 +161,7 @@ func (f *filter) csiPasses(params string, final byte) bool {
 		return false
 	}
 	around := strings.Replace(params, numbers, "", 1)
-	finals, ok := passes[around]
+	finals, ok := csiThatPass[around]
 	if !ok || strings.IndexByte(finals, final) < 0 {
 		return false
 	}
@@ -175,7 +179,7 @@ func (f *filter) csiPasses(params string, final byte) bool {
 	return true
 }
 
-func (f *filter) inString(b byte) {
+func (f *filter) takeStringByte(b byte) {
 	switch {
 	case b == '\a' || b == 0x18 || b == 0x1a || f.state == filterEnd && b == '\\':
 		f.state, f.seq = filterText, f.seq[:0]
@@ -183,6 +187,6 @@ func (f *filter) inString(b byte) {
 		f.state = filterEnd
 	case f.state == filterEnd: // ESC has ended the string and begins another sequence
 		f.state, f.seq = filterEscape, f.seq[:0]
-		f.byte(b)
+		f.takeByte(b)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"mesh/proto/wire"
 )
 
-// A Form is what a viewer makes of a shared terminal.
+// A Form is what a view writes.
 type Form string
 
 // The forms.
@@ -24,7 +24,7 @@ const (
 	Once   Form = "once"   // the screen as text, once
 )
 
-// mode is how the sharer is asked to send what the form needs.
+// mode returns the mode of TERM_OPEN that the form needs.
 func (f Form) mode() string {
 	switch f {
 	case Raw, Plain, JSON:
@@ -35,23 +35,23 @@ func (f Form) mode() string {
 	return wire.TermScreen
 }
 
-// converter writes a form that is no screen. take gets all messages in order, as
-// [receiver.next] returns them; io.EOF ends the view. end is called after the
-// last.
+// converter writes a form other than [Screen]. convert gets all messages in order, as
+// [receiver.readMessage] returns them; if it returns io.EOF, the view ends. end is
+// called last.
 type converter interface {
-	take(m any) error
+	convert(m any) error
 	end() error
 }
 
-// raw writes the bytes as they are.
+// raw writes the output as it is.
 type raw struct{ w io.Writer }
 
-func (r *raw) take(m any) error {
+func (r *raw) convert(m any) error {
 	var err error
 	switch m := m.(type) {
 	case output:
 		_, err = r.w.Write(m.data)
-	case wire.TermSnapshot: // in place of what was missed
+	case wire.TermSnapshot: // stands for missed output
 		_, err = r.w.Write(m.Repaint)
 	}
 	return err
@@ -59,7 +59,7 @@ func (r *raw) take(m any) error {
 
 func (r *raw) end() error { return nil }
 
-// filtered is raw on a terminal.
+// filtered writes the output to a terminal, through a filter.
 type filtered struct {
 	raw
 	f *filter
@@ -75,8 +75,8 @@ func newFiltered(terminal *os.File) (*filtered, error) {
 	return &filtered{raw: raw{w: f}, f: f, c: c}, nil
 }
 
-func (f *filtered) take(m any) error {
-	err := f.raw.take(m)
+func (f *filtered) convert(m any) error {
+	err := f.raw.convert(m)
 	if f.f.alt {
 		f.c.SetLeave(console.Reset + console.Main)
 	} else {
@@ -87,10 +87,10 @@ func (f *filtered) take(m any) error {
 
 func (f *filtered) end() error { return f.c.Close() }
 
-// once writes the screen as text, and ends.
+// once writes the screen as text, and ends the view.
 type once struct{ w io.Writer }
 
-func (o *once) take(m any) error {
+func (o *once) convert(m any) error {
 	s, ok := m.(wire.TermSnapshot)
 	if !ok {
 		return nil

@@ -8,32 +8,32 @@ import (
 	"mesh/proto"
 )
 
-// How long nothing must come of piped input, when it has ended, until its echo is
-// taken to be over: when the sharer has said that the terminal took all of it, and
-// when it has not.
+// When piped input has ended, and no output arrives for this long, its echo counts as
+// over: settleTime if the sharer has confirmed that the terminal accepted all of it,
+// settleUnsureTime if not.
 const (
 	settleTime       = 300 * time.Millisecond
 	settleUnsureTime = 5 * time.Second
 )
 
-// input is what is typed, or piped in. It is used by one goroutine, but for the one
-// that reads.
+// input is what is typed, or piped in. One goroutine reads it; all else is used by
+// another one alone.
 type input struct {
-	s      *sender
-	read   chan []byte // the reading goroutine sends, and closes it at the end
-	kept   []byte      // read, but there is no room to send it
-	ended  bool
-	taken  int64 // what the sharer's terminal has taken
-	settle *time.Timer
+	sender   *sender
+	read     chan []byte // the reading goroutine sends, and closes it at the end
+	unsent   []byte      // read, but there was no room to send it
+	ended    bool
+	accepted int64 // bytes that the shared terminal has accepted
+	settle   *time.Timer
 }
 
 func newInput(s *sender) *input {
-	i := &input{s: s, settle: time.NewTimer(time.Hour)}
+	i := &input{sender: s, settle: time.NewTimer(time.Hour)}
 	i.settle.Stop()
 	return i
 }
 
-// start begins to read. The goroutine may be left in a read to the process's end.
+// start begins to read. The goroutine may stay in a read until the process ends.
 func (i *input) start(ctx context.Context, r io.Reader) {
 	read := make(chan []byte)
 	i.read = read
@@ -56,49 +56,49 @@ func (i *input) start(ctx context.Context, r io.Reader) {
 	}()
 }
 
-// chunks is where input comes from, while there is room for it.
+// chunks returns the channel of input, or nil while there is no room for more.
 func (i *input) chunks() <-chan []byte {
-	if i.ended || i.kept != nil {
+	if i.ended || i.unsent != nil {
 		return nil
 	}
 	return i.read
 }
 
-// take sends piped input; ok is false at its end.
-func (i *input) take(chunk []byte, ok bool) {
+// sendChunk sends a chunk of piped input; ok is false at its end.
+func (i *input) sendChunk(chunk []byte, ok bool) {
 	i.ended = !ok
-	if ok && !i.s.typing(chunk) {
-		i.kept = chunk
+	if ok && !i.sender.queueKeys(chunk) {
+		i.unsent = chunk
 	}
-	i.heard()
+	i.restartSettle()
 }
 
-// retry sends what there was no room for.
+// retry sends the chunk for which there was no room.
 func (i *input) retry() {
-	if i.kept != nil && i.s.typing(i.kept) {
-		i.kept = nil
+	if i.unsent != nil && i.sender.queueKeys(i.unsent) {
+		i.unsent = nil
 	}
-	i.heard()
+	i.restartSettle()
 }
 
-// typed hears how much the sharer's terminal has taken.
-func (i *input) typed(n int64) {
-	i.taken = max(i.taken, n)
-	i.heard()
+// setAccepted sets how many bytes the shared terminal has accepted.
+func (i *input) setAccepted(n int64) {
+	i.accepted = max(i.accepted, n)
+	i.restartSettle()
 }
 
-// heard hears that something came of the input.
-func (i *input) heard() {
+// restartSettle restarts the wait for the end of the echo: something has changed.
+func (i *input) restartSettle() {
 	if !i.ended {
 		return
 	}
-	waiting, sent := i.s.waiting()
-	if waiting == 0 && i.taken >= sent {
+	waiting, sent := i.sender.keyCounts()
+	if waiting == 0 && i.accepted >= sent {
 		i.settle.Reset(settleTime)
 	} else {
 		i.settle.Reset(settleUnsureTime)
 	}
 }
 
-// settled is when the echo of all input is over.
+// settled returns a channel that fires when the echo of all input is over.
 func (i *input) settled() <-chan time.Time { return i.settle.C }

@@ -9,102 +9,104 @@ import (
 	"mesh/proto/wire"
 )
 
-// typed takes what was read of the input, and reports whether the viewer leaves.
-func (s *screen) typed(chunk []byte, ok bool) (leaves bool) {
-	if !s.raw {
-		s.in.take(chunk, ok)
+// takeInput handles a chunk of the input, and reports whether the viewer leaves.
+func (d *display) takeInput(chunk []byte, ok bool) (leaves bool) {
+	if !d.raw {
+		d.in.sendChunk(chunk, ok)
 		return false
 	}
 	if !ok {
 		return true // the terminal is gone
 	}
-	m := s.t.Modes()
-	s.finder.DropMarks, s.finder.DropText = s.types && !m.Paste, draw.AddsText(m)
+	m := d.t.Modes()
+	d.finder.DropMarks, d.finder.DropText = d.canType && !m.Paste, draw.AddsText(m)
 	for len(chunk) > 0 {
-		send, c, n := s.finder.Next(chunk)
-		if s.help && s.finder.Pressed() {
-			s.help, s.dirty = false, true
+		send, c, n := d.finder.Next(chunk)
+		if d.help && d.finder.Pressed() {
+			d.help, d.dirty = false, true
 		}
-		if s.send(send) {
+		if d.takeKeys(send) {
 			return true
 		}
 		switch c {
 		case keys.Detach:
 			return true
 		case keys.Suspend:
-			go func() { _ = s.console.Suspend() }()
+			go func() { _ = d.console.Suspend() }()
 		case keys.Help:
-			s.help, s.dirty = true, true
+			d.help, d.dirty = true, true
 		case keys.Status:
-			s.say(s.about())
+			d.showNotice(d.summary())
 		case keys.Ask:
-			s.ask()
+			d.ask()
 		case keys.PanUp, keys.PanDown, keys.PanLeft, keys.PanRight:
-			s.pan(c)
-			s.dirty = true
+			d.pan(c)
+			d.dirty = true
 		}
 		chunk = chunk[n:]
 	}
-	if s.finder.Withholds() {
-		s.flush.Reset(flushTime)
+	if d.finder.Withholds() {
+		d.flushTimer.Reset(flushTime)
 	} else {
-		s.flush.Stop()
+		d.flushTimer.Stop()
 	}
 	return false
 }
 
-// send sends keys, or takes them for what a viewer who may not type wants.
-func (s *screen) send(keys []byte) (leaves bool) {
+// takeKeys sends keys, or executes them if this viewer may not type. It reports
+// whether the viewer leaves.
+func (d *display) takeKeys(keys []byte) (leaves bool) {
 	switch {
 	case len(keys) == 0:
 		return false
-	case !s.opened:
-		return keys[0] == 'C'-'@' // what else may be typed is not known yet
-	case !s.types:
-		return s.look(keys)
+	case !d.answered:
+		return keys[0] == 'C'-'@' // whether the viewer may type is not known yet
+	case !d.canType:
+		return d.readOnlyKeys(keys)
 	}
-	if keys = s.scroll(keys); len(keys) == 0 {
+	if keys = d.takeScrollKeys(keys); len(keys) == 0 {
 		return false
 	}
-	if s.window.Moved() {
-		s.window.FollowCursor()
-		s.dirty = true
+	if d.window.Moved() {
+		d.window.FollowCursor()
+		d.dirty = true
 	}
-	if !s.sender.typing(keys) {
-		s.say("what was typed is not sent: too much waits for the link")
+	if !d.sender.queueKeys(keys) {
+		d.showNotice("input dropped: too much is waiting for the link")
 	}
 	return false
 }
 
 // ask asks the sharer for the right to type.
-func (s *screen) ask() {
+func (d *display) ask() {
 	switch {
-	case s.types:
-		s.say("you may type already")
-	case s.o.ReadOnly || !s.raw:
-		s.say("this view types nothing")
-	case s.opened:
-		s.sender.message(&wire.TermCtl{Ask: true})
-		s.say("the sharer is asked to let you type")
+	case d.canType:
+		d.showNotice("you may type already")
+	case d.o.ReadOnly || !d.raw:
+		d.showNotice("this view types nothing")
+	case d.answered:
+		d.sender.send(&wire.TermCtl{Ask: true})
+		d.showNotice("the sharer is asked to let you type")
 	}
 }
 
-// howToAsk is what a line says of that, if it can be done.
-func (s *screen) howToAsk(format string) string {
-	if s.o.ReadOnly || !s.raw || s.o.Escape == 0 {
+// howToAsk formats a hint on how to ask for the right to type, or "" if that is
+// impossible.
+func (d *display) howToAsk(format string) string {
+	if d.o.ReadOnly || !d.raw || d.o.Escape == 0 {
 		return ""
 	}
-	return fmt.Sprintf(format, s.o.Escape)
+	return fmt.Sprintf(format, d.o.Escape)
 }
 
-// may takes what the sharer lets this viewer do from now on.
-func (s *screen) may(rights string) {
-	types := s.mayType(rights)
-	if rights == "" || types == s.types || !s.raw {
+// setRights sets what the sharer allows from now on.
+func (d *display) setRights(rights string) {
+	types := d.allowsTyping(rights)
+	if rights == "" || types == d.canType || !d.raw {
 		return
 	}
-	s.types, s.turned = types, time.Now()
-	s.finder.Anywhere = !types
-	s.sender.drop()
-	s.tellSize()
+	d.canType, d.rightsChanged = types, time.Now()
+	d.finder.Anywhere = !types
+	d.sender.dropKeys()
+	d.sendSize()
 }

@@ -7,18 +7,19 @@ import (
 	"mesh/pipe/term/keys"
 )
 
-// scrollback is how many of the lines above the screen the sharer is asked for, and
-// history how many are kept.
+// scrollback is how many lines above the screen a viewer asks for, history how many it
+// keeps.
 const (
 	scrollback = 1000
 	history    = 5000
 )
 
-// look takes the keys of who may only look.
-func (s *screen) look(input []byte) (leaves bool) {
+// readOnlyKeys executes the keys of a viewer that may not type. It reports whether the
+// viewer leaves.
+func (d *display) readOnlyKeys(input []byte) (leaves bool) {
 	for len(input) > 0 {
 		n, _ := keys.Scan(input)
-		if s.looks(string(input[:n])) {
+		if d.readOnlyKey(string(input[:n])) {
 			return true
 		}
 		input = input[n:]
@@ -26,41 +27,41 @@ func (s *screen) look(input []byte) (leaves bool) {
 	return false
 }
 
-// looks takes one key of who may only look. Who typed until a moment ago did not mean
-// to leave.
-func (s *screen) looks(key string) (leaves bool) {
-	w, page := &s.window, s.window.Page(s.t)
+// readOnlyKey executes one key. Just after the right to type was revoked it executes
+// none: they were meant for the shared terminal.
+func (d *display) readOnlyKey(key string) (leaves bool) {
+	w, page := &d.window, d.window.Page(d.t)
 	switch {
-	case time.Since(s.turned) < noticeTime:
-		s.say("you may not type here any more")
+	case time.Since(d.rightsChanged) < noticeTime:
+		d.showNotice("you may not type here any more")
 		return false
 	case key == "q" || key == "\x03":
 		return true
 	}
-	s.dirty = true
+	d.dirty = true
 	switch key {
 	case "\x1a":
-		go func() { _ = s.console.Suspend() }()
+		go func() { _ = d.console.Suspend() }()
 	case "?":
-		s.help = true
+		d.help = true
 	case "f", "\x1b[F", "\x1bOF", "\x1b[4~": // End
 		w.FollowCursor()
 	case "\x1b[H", "\x1bOH", "\x1b[1~": // Home
-		w.Move(s.t, -history-page, 0)
-	case "\x1b[A", "\x1bOA": // Up; many terminals send it for the wheel, too
-		w.Move(s.t, -1, 0)
+		w.Move(d.t, -history-page, 0)
+	case "\x1b[A", "\x1bOA": // Up; many terminals also send it for the wheel
+		w.Move(d.t, -1, 0)
 	case "\x1b[B", "\x1bOB":
-		w.Move(s.t, 1, 0)
+		w.Move(d.t, 1, 0)
 	case "\x1b[C", "\x1bOC":
-		s.pan(keys.PanRight)
+		d.pan(keys.PanRight)
 	case "\x1b[D", "\x1bOD":
-		s.pan(keys.PanLeft)
+		d.pan(keys.PanLeft)
 	case pageUp, shiftPageUp:
-		w.Move(s.t, -page, 0)
+		w.Move(d.t, -page, 0)
 	case pageDown, shiftPageDown:
-		w.Move(s.t, page, 0)
+		w.Move(d.t, page, 0)
 	default:
-		s.say("this view is read-only: q leaves, " + s.howToAsk("%cr asks to type, ") + "? helps")
+		d.showNotice("this view is read-only: q leaves, " + d.howToAsk("%cr asks to type, ") + "? helps")
 	}
 	return false
 }
@@ -70,12 +71,12 @@ const (
 	pageDown, shiftPageDown = "\x1b[6~", "\x1b[6;2~"
 )
 
-// scroll takes the keys of who types that scroll, from the front of keys: those with
-// which a terminal scrolls by itself, where it does so, on the main screen. It returns
-// the rest.
-func (s *screen) scroll(keys []byte) []byte {
-	for !s.t.Modes().AltScreen {
-		down := s.window.Page(s.t)
+// takeScrollKeys executes the keys at the front of keys with which a viewer that may
+// type scrolls, and returns the rest. They are those with which terminals scroll
+// themselves, on the main screen only.
+func (d *display) takeScrollKeys(keys []byte) []byte {
+	for !d.t.Modes().AltScreen {
+		down := d.window.Page(d.t)
 		rest, ok := bytes.CutPrefix(keys, []byte(shiftPageDown))
 		if !ok {
 			down = -down
@@ -84,22 +85,22 @@ func (s *screen) scroll(keys []byte) []byte {
 		if !ok {
 			break
 		}
-		s.window.Move(s.t, down, 0)
-		keys, s.dirty = rest, true
+		d.window.Move(d.t, down, 0)
+		keys, d.dirty = rest, true
 	}
 	return keys
 }
 
-// pan moves the window by half of it.
-func (s *screen) pan(c keys.Command) {
+// pan moves the window by half its size.
+func (d *display) pan(c keys.Command) {
 	switch c {
 	case keys.PanUp:
-		s.window.MoveHalf(s.t, -1, 0)
+		d.window.MoveHalf(d.t, -1, 0)
 	case keys.PanDown:
-		s.window.MoveHalf(s.t, 1, 0)
+		d.window.MoveHalf(d.t, 1, 0)
 	case keys.PanLeft:
-		s.window.MoveHalf(s.t, 0, -1)
+		d.window.MoveHalf(d.t, 0, -1)
 	case keys.PanRight:
-		s.window.MoveHalf(s.t, 0, 1)
+		d.window.MoveHalf(d.t, 0, 1)
 	}
 }

@@ -9,37 +9,36 @@ import (
 	"mesh/proto/wire"
 )
 
-// plain writes the output as lines of text, each when it is complete: what was
-// overwritten in a line is gone, and so are colours and all that programs do on
-// the alternate screen. The line is that of a terminal with one very long line,
-// and what scrolls out of that is complete.
+// plain writes the output as lines of text, each when it is complete. It drops what was
+// overwritten, colours, and everything on the alternate screen. It uses an emulator
+// with one very long line: what scrolls out of that is complete.
 type plain struct {
 	w     io.Writer
 	t     *vt.Terminal
-	line  bytes.Buffer // its parts that were longer than the terminal is wide
-	begun bool         // parts before those are written
+	line  bytes.Buffer // the parts of the line that have scrolled out
+	begun bool         // parts of the line are written already
 	out   bytes.Buffer
 }
 
-// plainStep is how much output at most comes between two looks at the terminal:
-// so much less than its width that few lines scroll away at a time.
+// plainStep is how much output the emulator gets at once: so much less than its width
+// that few lines scroll out at a time.
 const (
 	plainStep    = 256
 	plainHistory = 64
-	// maxPlainLine bounds what is held of a line: what nothing can overwrite any
-	// more is written without waiting for its end.
+	// maxPlainLine bounds the memory for a line. Parts that nothing can overwrite any
+	// more are then written before the line ends.
 	maxPlainLine = 64 << 10
 )
 
-// newPlain begins each line at its beginning, also after a line feed alone (LNM), as
-// a stream has it that came from no terminal.
+// newPlain sets LNM, so that a line feed alone begins a new line: a shared stream may
+// come from no terminal.
 func newPlain(w io.Writer) *plain {
 	p := &plain{w: w, t: vt.New(vt.MaxCols, 1, plainHistory)}
 	_, _ = p.t.Write([]byte("\x1b[20h")) // never fails
 	return p
 }
 
-func (p *plain) take(m any) error {
+func (p *plain) convert(m any) error {
 	switch m := m.(type) {
 	case output:
 		for data := m.data; len(data) > 0; {
@@ -50,17 +49,17 @@ func (p *plain) take(m any) error {
 			p.write(data[:n])
 			data = data[n:]
 		}
-	case wire.TermSnapshot: // what came before is unknown
+	case wire.TermSnapshot: // the output before it is missing
 		p.line.Reset()
 		if p.begun {
-			p.complete()
+			p.endLine()
 		}
 		p.write([]byte("\x1b\\\x1bc"))
 	}
 	return p.flush()
 }
 
-// write takes output with at most one newline, at its end.
+// write interprets output with at most one newline, at its end.
 func (p *plain) write(data []byte) {
 	_, _ = p.t.Write(data)
 	n := p.t.HistoryLen()
@@ -71,22 +70,23 @@ func (p *plain) write(data []byte) {
 		p.line.WriteString(draw.Text(p.t.History(i)))
 	}
 	if data[len(data)-1] == '\n' {
-		p.complete()
+		p.endLine()
 	} else if p.line.Len() > maxPlainLine {
 		p.begun = true
-		p.pass()
+		p.emitLine()
 	}
-	_, _ = p.t.Write([]byte("\x1b[3J")) // forgets the history
+	_, _ = p.t.Write([]byte("\x1b[3J")) // clears the scrolled lines
 }
 
-func (p *plain) complete() {
+// endLine writes the line, which is complete.
+func (p *plain) endLine() {
 	p.line.WriteByte('\n')
 	p.begun = false
-	p.pass()
+	p.emitLine()
 }
 
-// pass passes on what there is of the line.
-func (p *plain) pass() {
+// emitLine moves the line, as far as it is known, to the output.
+func (p *plain) emitLine() {
 	p.out.Write(p.line.Bytes())
 	p.line.Reset()
 }
@@ -100,13 +100,13 @@ func (p *plain) flush() error {
 	return err
 }
 
-// end writes the line that is not complete.
+// end writes the last line, which has no newline.
 func (p *plain) end() error {
 	if !p.t.Modes().AltScreen {
 		p.line.WriteString(draw.Text(p.t.Line(0)))
 	}
 	if p.line.Len() > 0 || p.begun {
-		p.complete()
+		p.endLine()
 	}
 	return p.flush()
 }

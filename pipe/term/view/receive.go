@@ -15,7 +15,7 @@ type output struct {
 	data []byte
 }
 
-// receiver reads the sharer's frames and holds them to their order.
+// receiver reads the sharer's frames and checks their order.
 type receiver struct {
 	r     *bufio.Reader
 	seq   int64 // of the next byte
@@ -25,10 +25,10 @@ type receiver struct {
 
 func newReceiver(r io.Reader) *receiver { return &receiver{r: bufio.NewReaderSize(r, 64<<10)} }
 
-// next returns the next message: a *wire.TermSession first, then an output, a
+// readMessage returns the next message: a *wire.TermSession first, then an output, a
 // wire.TermSnapshot, *wire.TermResize, *wire.TermMark, *wire.TermCtl or
-// *wire.TermExit. [io.EOF] comes only after the last.
-func (r *receiver) next() (any, error) {
+// *wire.TermExit. It returns [io.EOF] only after the last one.
+func (r *receiver) readMessage() (any, error) {
 	h, err := wire.ReadHeader(r.r)
 	switch {
 	case errors.Is(err, io.EOF) && r.ended:
@@ -63,7 +63,7 @@ func (r *receiver) parse(t wire.Type, body []byte) (any, error) {
 	case wire.TypeTermOut:
 		seq, data, err := wire.ParseTermOut(body)
 		if err == nil {
-			err = r.at(t, seq)
+			err = r.checkPosition(t, seq)
 			r.seq += int64(len(data))
 		}
 		return output{seq, data}, err
@@ -82,11 +82,11 @@ func (r *receiver) parse(t wire.Type, body []byte) (any, error) {
 	case wire.TypeTermResize:
 		m := new(wire.TermResize)
 		err := wire.ParseBody(body, m)
-		return m, errors.Join(err, r.at(t, m.Seq))
+		return m, errors.Join(err, r.checkPosition(t, m.Seq))
 	case wire.TypeTermMark:
 		m := new(wire.TermMark)
 		err := wire.ParseBody(body, m)
-		return m, errors.Join(err, r.at(t, m.Seq))
+		return m, errors.Join(err, r.checkPosition(t, m.Seq))
 	case wire.TypeTermCtl:
 		m := new(wire.TermCtl)
 		return m, wire.ParseBody(body, m)
@@ -94,12 +94,12 @@ func (r *receiver) parse(t wire.Type, body []byte) (any, error) {
 		m := new(wire.TermExit)
 		err := wire.ParseBody(body, m)
 		r.ended = true
-		return m, errors.Join(err, r.at(t, m.Seq))
+		return m, errors.Join(err, r.checkPosition(t, m.Seq))
 	}
 }
 
-// at wants a message to be where the output is.
-func (r *receiver) at(t wire.Type, seq int64) error {
+// checkPosition checks that a message has the position of the output so far.
+func (r *receiver) checkPosition(t wire.Type, seq int64) error {
 	if seq == r.seq {
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 	"mesh/proto/wire"
 )
 
-// recording writes a recording, which begins with the screen as it is.
+// recording writes a recording that begins with the current screen.
 type recording struct {
 	w          io.Writer
 	name       string
@@ -17,7 +17,7 @@ type recording struct {
 	c          *cast.Writer // nil before the first snapshot
 }
 
-func (r *recording) take(m any) error {
+func (r *recording) convert(m any) error {
 	now := time.Now()
 	switch m := m.(type) {
 	case *wire.TermSession:
@@ -42,7 +42,7 @@ func (r *recording) take(m any) error {
 	return nil
 }
 
-// snapshot begins the recording, or sets it to a snapshot's size.
+// snapshot begins the recording, or changes its size to that of a snapshot.
 func (r *recording) snapshot(now time.Time, s wire.TermSnapshot) error {
 	if r.c != nil {
 		return r.resize(now, s.Cols, s.Rows)
@@ -74,9 +74,9 @@ type objects struct {
 	data cast.UTF8
 }
 
-// object is one of them. Event is session, output, snapshot, resize, mark, status
-// or exit, and says which fields there are. Data is output that was made valid
-// UTF-8: a character comes whole with the event in which it ends.
+// object is one of them. Event is session, output, snapshot, resize, mark, status or
+// exit, and determines the other fields. Data is output as valid UTF-8: a character is
+// in the event in which it ends.
 type object struct {
 	Event   string    `json:"event"`
 	Time    time.Time `json:"time"`
@@ -95,7 +95,7 @@ type object struct {
 	Signal  int       `json:"signal,omitempty"`
 }
 
-func (o *objects) take(m any) error {
+func (o *objects) convert(m any) error {
 	e := object{Time: time.Now().UTC()}
 	switch m := m.(type) {
 	case *wire.TermSession:

@@ -9,24 +9,24 @@ import (
 	"mesh/proto/wire"
 )
 
-// Bounds of the keys that wait to be sent. While the link is broken few do: what a
-// person types without seeing what comes of it is better not typed at all.
+// Bounds of the keys that wait to be sent. While the link is broken the bound is small:
+// keys that a person types without seeing their effect are better not typed at all.
 const (
 	maxWaiting       = 64 << 10
 	maxWaitingBroken = 256
 )
 
-// sender sends the viewer's frames, so that nobody else waits for the link.
+// sender sends the viewer's frames, so that no other goroutine waits for the link.
 type sender struct {
 	to   io.Writer
-	wake chan struct{} // a value is there while there may be something to send; never closed
-	room chan struct{} // a value is there after keys were sent; never closed
+	wake chan struct{} // has a value while there may be something to send; never closed
+	room chan struct{} // gets a value when keys were sent; never closed
 
 	mu       sync.Mutex
-	frames   []byte           // whole ones, that come first
-	size     *wire.TermResize // the newest, behind them; nil for none
+	frames   []byte           // whole ones, sent first
+	size     *wire.TermResize // the newest size, sent after them; nil for none
 	keys     []byte
-	typed    int64 // bytes of keys that were sent
+	sentKeys int64 // bytes of keys that were sent
 	broken   bool
 	finished bool
 	ack      int64
@@ -37,10 +37,10 @@ func newSender(to io.Writer) *sender {
 	return &sender{to: to, wake: make(chan struct{}, 1), room: make(chan struct{}, 1), acked: -1, ack: -1}
 }
 
-// run sends until a write fails, the context ends, or after finish all is sent.
+// run sends until a write fails, ctx ends, or everything is sent after finish.
 func (s *sender) run(ctx context.Context) error {
 	for {
-		frames, keys, last := s.take()
+		frames, keys, last := s.nextFrames()
 		if len(frames) == 0 {
 			if last {
 				return nil
@@ -57,16 +57,16 @@ func (s *sender) run(ctx context.Context) error {
 		}
 		if keys > 0 {
 			s.mu.Lock()
-			s.typed += int64(keys)
+			s.sentKeys += int64(keys)
 			s.mu.Unlock()
 			signal(s.room)
 		}
 	}
 }
 
-// take returns the next frames, how many bytes of keys they have, and whether they
-// are the last.
-func (s *sender) take() (frames []byte, keys int, last bool) {
+// nextFrames returns the next frames, how many bytes of keys they have, and whether
+// they are the last.
+func (s *sender) nextFrames() (frames []byte, keys int, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	frames = s.frames
@@ -87,7 +87,7 @@ func (s *sender) take() (frames []byte, keys int, last bool) {
 	return frames, keys, s.finished
 }
 
-// finish says that nothing more is to be sent.
+// finish makes run return once everything is sent.
 func (s *sender) finish() {
 	s.mu.Lock()
 	s.finished = true
@@ -95,33 +95,33 @@ func (s *sender) finish() {
 	signal(s.wake)
 }
 
-// message sends a message.
-func (s *sender) message(m wire.Message) {
+// send queues a message.
+func (s *sender) send(m wire.Message) {
 	s.mu.Lock()
 	s.frames = wire.AppendFrame(s.frames, m)
 	s.mu.Unlock()
 	signal(s.wake)
 }
 
-// resize sends a size, and none before that waits still: a sharer may ask for one
-// again and again, and not read it.
-func (s *sender) resize(m *wire.TermResize) {
+// sendSize queues a size in place of one that still waits: otherwise a sharer that
+// changes the rights again and again, and reads nothing, would fill the memory.
+func (s *sender) sendSize(m *wire.TermResize) {
 	s.mu.Lock()
 	s.size = m
 	s.mu.Unlock()
 	signal(s.wake)
 }
 
-// shown acknowledges all output before seq.
-func (s *sender) shown(seq int64) {
+// acknowledge acknowledges all output before seq.
+func (s *sender) acknowledge(seq int64) {
 	s.mu.Lock()
 	s.ack = max(s.ack, seq)
 	s.mu.Unlock()
 	signal(s.wake)
 }
 
-// typing sends keys, and reports whether there was room for them.
-func (s *sender) typing(keys []byte) bool {
+// queueKeys queues keys, and reports whether there was room for them.
+func (s *sender) queueKeys(keys []byte) bool {
 	s.mu.Lock()
 	limit := maxWaiting
 	if s.broken {
@@ -136,23 +136,23 @@ func (s *sender) typing(keys []byte) bool {
 	return fits
 }
 
-// waiting is how many bytes of keys are not sent yet, sent how many are.
-func (s *sender) waiting() (waiting int, sent int64) {
+// keyCounts returns how many bytes of keys wait, and how many were sent.
+func (s *sender) keyCounts() (waiting int, sent int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.keys), s.typed
+	return len(s.keys), s.sentKeys
 }
 
-// hold holds keys back while the link is broken.
-func (s *sender) hold(broken bool) {
+// setBroken sets whether the link is broken. Then keys are not sent.
+func (s *sender) setBroken(broken bool) {
 	s.mu.Lock()
 	s.broken = broken
 	s.mu.Unlock()
 	signal(s.wake)
 }
 
-// drop forgets keys that wait, and returns how many bytes they were.
-func (s *sender) drop() int {
+// dropKeys drops the keys that wait, and returns how many bytes they had.
+func (s *sender) dropKeys() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(s.keys)

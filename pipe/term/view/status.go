@@ -8,103 +8,103 @@ import (
 	"mesh/proto"
 )
 
-// link takes that the link is broken, or back.
-func (s *screen) link(broken bool) {
-	s.expire(time.Now())
-	s.sender.hold(broken)
-	s.broken, s.dropped = time.Time{}, false
+// setBroken sets whether the link is broken.
+func (d *display) setBroken(broken bool) {
+	d.dropExpiredKeys(time.Now())
+	d.sender.setBroken(broken)
+	d.brokenSince, d.dropped = time.Time{}, false
 	if broken {
-		s.broken = time.Now()
+		d.brokenSince = time.Now()
 	}
-	s.dirty = true
+	d.dirty = true
 }
 
-// say shows a line for a moment.
-func (s *screen) say(text string) {
-	s.notes, s.noted = text, time.Now().Add(noticeTime)
-	s.dirty = true
+// showNotice shows a line for noticeTime.
+func (d *display) showNotice(text string) {
+	d.notice, d.noticeUntil = text, time.Now().Add(noticeTime)
+	d.dirty = true
 }
 
-// line sets the status line.
-func (s *screen) line(now time.Time) {
-	s.expire(now)
-	w := &s.window
+// updateStatus sets the status line.
+func (d *display) updateStatus(now time.Time) {
+	d.dropExpiredKeys(now)
+	w := &d.window
 	w.Urgent = true
 	switch {
-	case s.help && s.types:
-		w.Status = fmt.Sprintf("after a newline, %c and: %s", s.o.Escape, keys.CommandHelp)
-	case s.help:
-		w.Status = "q leave, ^Z stop, " + s.howToAsk("%cr ask to type, ") + "arrows PgUp PgDn move, f follow"
-	case !s.broken.IsZero():
-		w.Status = s.offline(now)
-		s.note.Reset(time.Second)
-	case !s.began:
+	case d.help && d.canType:
+		w.Status = fmt.Sprintf("after a newline, %c and: %s", d.o.Escape, keys.CommandHelp)
+	case d.help:
+		w.Status = "q leave, ^Z stop, " + d.howToAsk("%cr ask to type, ") + "arrows PgUp PgDn move, f follow"
+	case !d.brokenSince.IsZero():
+		w.Status = d.offlineStatus(now)
+		d.noticeTimer.Reset(time.Second)
+	case !d.hasPicture:
 		w.Status = "waiting for the sharer's screen"
-	case now.Before(s.noted):
-		w.Status = s.notes
-		s.note.Reset(s.noted.Sub(now))
+	case now.Before(d.noticeUntil):
+		w.Status = d.notice
+		d.noticeTimer.Reset(d.noticeUntil.Sub(now))
 	case w.Scrolled():
-		w.Status = s.scrolled()
-	case s.ctl.Paused:
-		w.Status = "the sharer holds the output back"
+		w.Status = d.scrolledStatus()
+	case d.ctl.Paused:
+		w.Status = "the sharer has paused the output"
 	default:
-		w.Status, w.Urgent = s.about(), false
+		w.Status, w.Urgent = d.summary(), false
 	}
 }
 
-// expire drops what was typed, when the link has been broken for too long.
-func (s *screen) expire(now time.Time) {
-	if !s.broken.IsZero() && now.Sub(s.broken) > typedTime && s.sender.drop() > 0 {
-		s.dropped = true
+// dropExpiredKeys drops keys that wait, when the link has been broken for too long.
+func (d *display) dropExpiredKeys(now time.Time) {
+	if !d.brokenSince.IsZero() && now.Sub(d.brokenSince) > typedTime && d.sender.dropKeys() > 0 {
+		d.dropped = true
 	}
 }
 
-// offline is what is shown while the link is broken.
-func (s *screen) offline(now time.Time) string {
-	since := now.Sub(s.broken)
+// offlineStatus returns the status line for the time of a broken link.
+func (d *display) offlineStatus(now time.Time) string {
+	since := now.Sub(d.brokenSince)
 	text := fmt.Sprintf("the link is broken, waiting for it (%d s)", int(since.Seconds()))
-	n, sent := s.sender.waiting()
-	if way := sent - s.in.taken; way > 0 {
-		text += fmt.Sprintf(", %d bytes on their way", way)
+	n, sent := d.sender.keyCounts()
+	if way := sent - d.in.accepted; way > 0 {
+		text += fmt.Sprintf(", %d bytes not confirmed", way)
 	}
 	if n > 0 {
 		text += fmt.Sprintf(", %d bytes typed", n)
-	} else if s.dropped {
-		text += ", what was typed is dropped"
+	} else if d.dropped {
+		text += ", input dropped"
 	}
 	return text
 }
 
-// scrolled says how far back what is shown is.
-func (s *screen) scrolled() string {
-	lines, all := s.window.Above(s.t)
+// scrolledStatus returns the status line for lines above the screen.
+func (d *display) scrolledStatus() string {
+	lines, all := d.window.Above(d.t)
 	how := "f goes back"
-	if s.types {
+	if d.canType {
 		how = "typing goes back"
 	}
 	return fmt.Sprintf("%d of %d lines up, %s", lines, all, how)
 }
 
-// about says what is viewed.
-func (s *screen) about() string {
-	cols, rows := s.t.Size()
+// summary describes the shared terminal.
+func (d *display) summary() string {
+	cols, rows := d.t.Size()
 	text := fmt.Sprintf("%dx%d", cols, rows)
-	if s.info.Name != "" {
-		text = proto.EscapeText(s.info.Name) + " " + text
+	if d.session.Name != "" {
+		text = proto.EscapeText(d.session.Name) + " " + text
 	}
-	if cols != s.window.Cols || rows != s.window.Rows {
-		text += fmt.Sprintf(" (you %dx%d)", s.window.Cols, s.window.Rows)
+	if cols != d.window.Cols || rows != d.window.Rows {
+		text += fmt.Sprintf(" (you %dx%d)", d.window.Cols, d.window.Rows)
 	}
-	if !s.types {
+	if !d.canType {
 		text += ", read-only"
 	}
-	if s.ctl.Ask {
+	if d.ctl.Ask {
 		text += " (asked to type)"
 	}
-	if s.ctl.Viewers > 1 {
-		text += fmt.Sprintf(", %d viewers", s.ctl.Viewers)
+	if d.ctl.Viewers > 1 {
+		text += fmt.Sprintf(", %d viewers", d.ctl.Viewers)
 	}
-	for i, name := range s.ctl.Writers {
+	for i, name := range d.ctl.Writers {
 		s := ", "
 		if i == 0 {
 			s = ", typing: "

@@ -1,10 +1,10 @@
-// Package view is the viewer's side of a shared terminal: it makes of the sharer's
-// frames a picture on the person's own terminal, or bytes, text, a recording or
+// Package view is the viewer's side of a shared terminal. It turns the sharer's frames
+// into a picture on the viewer's own terminal, or into bytes, text, a recording or JSON
 // objects for a pipeline, and sends what is typed.
 //
-// The picture is drawn from a terminal emulator (package vt). So nothing that the
-// shared programs print gets to the person's terminal but text, colours and
-// places.
+// The picture is drawn from a terminal emulator (package vt) by package draw. So
+// nothing that the shared programs print reaches the viewer's terminal but text,
+// styles, the cursor, checked links and the title.
 package view
 
 import (
@@ -19,68 +19,68 @@ import (
 	"mesh/proto/wire"
 )
 
-// Options say how to view.
+// Options are the settings of a view.
 type Options struct {
 	Form Form
-	// Out is where the form goes to; for [Screen] it is a terminal. What [Raw]
-	// writes to a terminal is filtered.
+	// Out gets the form; for [Screen] it must be a terminal. What [Raw] writes to a
+	// terminal is filtered.
 	Out io.Writer
-	// In is what is typed; nil for nothing. For [Screen], if it is a terminal, its
-	// keys are taken raw and Escape finds commands among them; of anything else
-	// all bytes are sent, and its end is the end of the view.
+	// In is the input to type; nil for none. If it is a terminal, and Form is [Screen], it
+	// is put into raw mode, and commands are found by Escape. Otherwise all its bytes are
+	// sent, and its end ends the view.
 	In *os.File
 	// Escape is the escape character; 0 for none.
 	Escape byte
-	// Term is the kind of terminal that Out is, as TERM in the environment has it.
+	// Term is the kind of terminal that Out is, as in the environment variable TERM.
 	Term string
-	// Peer is whose terminal it is: the title of Out is that, and the shared
-	// terminal's title. "" leaves the title alone.
+	// Peer is the sharer's name. The title of Out is set to it and the shared terminal's
+	// title; "" leaves the title alone.
 	Peer string
-	// ReadOnly types nothing, even where it is allowed.
+	// ReadOnly means that nothing is typed, even if it is allowed.
 	ReadOnly bool
-	// Name is how the viewer calls itself.
+	// Name is the viewer's name for others.
 	Name string
-	// History asks for all output that the sharer still has, with [Raw], [Plain]
-	// and [JSON].
+	// History asks for all output that the sharer still holds, with [Raw], [Plain] and
+	// [JSON].
 	History bool
-	// Strict makes output that was missed an error, [proto.Truncated], in the end.
+	// Strict makes Run fail with [proto.Truncated] in the end if output was missed.
 	Strict bool
-	// Broken, if it is set, tells when the link breaks (true) and when it is back.
-	// Whoever runs the exchange sends; it is never closed.
+	// Broken, if set, receives true when the link breaks, and false when it is back. The
+	// caller sends; it is never closed.
 	Broken <-chan bool
-	// Session is the session that this process runs in, if it does: to view that
-	// on a terminal is declined, because what is drawn would be drawn again.
+	// Session is the id of the session that this process runs in, if any. To view that
+	// one on a terminal fails with [ErrInside]: the picture would contain itself.
 	Session string
-	// Notice is told what a person should know, a line at a time, by forms other
-	// than Screen; nil for nobody. What of it is the sharer's is escaped.
+	// Notice is called with lines for the person, by all forms but Screen; nil to drop
+	// them. Text of the sharer in them is escaped.
 	Notice func(string)
 }
 
-// End says how a view ended, if not by an error.
+// End is how a view ended, if not by an error.
 type End struct {
-	// Exited is set when the shared command ended, with Code its exit status, or
-	// 128 and the Signal. Else the viewer left.
+	// Exited means that the shared command ended: Code is its exit status, or 128 plus the
+	// Signal. Otherwise the viewer left.
 	Exited       bool
 	Code, Signal int
-	// Missed is how many bytes of output were left out, because the sharer no
-	// longer had them when there was room for them: of all forms but Screen and Once.
+	// Missed is how many bytes of output are missing, because the sharer no longer held
+	// them when the viewer could take them; always 0 for Screen and Once.
 	Missed int64
 }
 
-// ErrLeft is how [Run] ends when the viewer leaves and the sharer cannot be told of
-// it, because the link is broken. It is no failure of the view.
+// ErrLeft is the error of [Run] if the viewer leaves while the link is broken, so that
+// the sharer does not know. It is no failure of the view.
 var ErrLeft = proto.Errorf(proto.Truncated, "the viewer has left")
 
-// Run views until the shared command or the context ends, or the viewer leaves.
-// The two pipes are those of an exchange of kind "tty" (see [pipe.StartDialogue]): from has
-// the sharer's frames, to takes the viewer's, and Run ends it. An error has a code
-// of [proto]; what the context's cause is, if it ended.
+// Run views until the shared command or ctx ends, or the viewer leaves. The two pipes
+// are those of an exchange of kind "tty" (see [pipe.StartDialogue]): Run reads the
+// sharer's frames from one, and writes the viewer's to the other, which it closes. Its
+// errors have codes of [proto]; if ctx ends, the error is the cause.
 //
-// A read of In and a write to Out may go on after Run has returned.
+// A read of In and a write to Out may continue after Run has returned.
 func Run(ctx context.Context, from io.Reader, to io.WriteCloser, o Options) (End, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	v := &view{o: o, sender: newSender(to), receiver: newReceiver(from), messages: make(chan received)}
+	v := &view{o: o, sender: newSender(to), receiver: newReceiver(from), messages: make(chan incoming)}
 	sent := make(chan error, 1) // one value, from the goroutine
 	go func() {
 		err := v.sender.run(ctx)
@@ -89,25 +89,25 @@ func Run(ctx context.Context, from io.Reader, to io.WriteCloser, o Options) (End
 		}
 		sent <- err
 	}()
-	go v.receive(ctx)
+	go v.readMessages(ctx)
 	var err error
 	if o.Form == Screen {
-		err = v.screen(ctx)
+		err = v.runScreen(ctx)
 	} else {
-		err = v.convert(ctx)
+		err = v.runConverter(ctx)
 	}
 	if err != nil {
-		return v.end, err
+		return v.result, err
 	}
 	v.sender.finish()
-	return v.end, v.leave(ctx, to, sent)
+	return v.result, v.closePipes(ctx, to, sent)
 }
 
-// leave ends our pipe and waits for the end of the sharer's.
-func (v *view) leave(ctx context.Context, to io.Closer, sent <-chan error) error {
+// closePipes closes the viewer's pipe, and waits for the end of the sharer's.
+func (v *view) closePipes(ctx context.Context, to io.Closer, sent <-chan error) error {
 	late := time.NewTimer(proto.CloseTimeout)
 	defer late.Stop()
-	for closed := false; !closed || !v.ended; {
+	for closed := false; !closed || !v.peerEnded; {
 		select {
 		case err := <-sent:
 			if err == nil {
@@ -118,8 +118,8 @@ func (v *view) leave(ctx context.Context, to io.Closer, sent <-chan error) error
 			}
 			closed = true
 		case r := <-v.messages:
-			v.ended = errors.Is(r.err, io.EOF) || errors.Is(r.err, errCut) && !v.end.Exited
-			if r.err != nil && !v.ended {
+			v.peerEnded = errors.Is(r.err, io.EOF) || errors.Is(r.err, errCut) && !v.result.Exited
+			if r.err != nil && !v.peerEnded {
 				return r.err
 			}
 		case <-late.C:
@@ -131,31 +131,31 @@ func (v *view) leave(ctx context.Context, to io.Closer, sent <-chan error) error
 	return nil
 }
 
-// view is one run of [Run].
+// view is the state of one [Run].
 type view struct {
 	o        Options
 	sender   *sender
 	receiver *receiver
-	messages chan received // receive sends, an error last; never closed
+	messages chan incoming // readMessages sends, an error last; never closed
 
-	ended    bool  // the sharer's pipe has
-	types    bool  // this viewer may type
-	pictured bool  // a snapshot has come
-	pos      int64 // all output before it was taken
-	end      End
+	peerEnded   bool  // the sharer's pipe has ended
+	canType     bool  // this viewer may type
+	hasSnapshot bool  // a snapshot has arrived
+	pos         int64 // all output before it was handled
+	result      End
 }
 
-// received is a message, or why there are no more.
-type received struct {
-	m   any
+// incoming is a message, or the error after the last one.
+type incoming struct {
+	msg any
 	err error
 }
 
-func (v *view) receive(ctx context.Context) {
+func (v *view) readMessages(ctx context.Context) {
 	for {
-		m, err := v.receiver.next()
+		m, err := v.receiver.readMessage()
 		select {
-		case v.messages <- received{m, err}:
+		case v.messages <- incoming{m, err}:
 		case <-ctx.Done():
 			return
 		}
@@ -165,45 +165,44 @@ func (v *view) receive(ctx context.Context) {
 	}
 }
 
-// open sends the first frame.
-func (v *view) open(cols, rows int) {
+// sendOpen sends the first frame.
+func (v *view) sendOpen(cols, rows int) {
 	lines := 0
 	if v.o.Form == Screen {
 		lines = scrollback
 	}
-	v.sender.message(&wire.TermOpen{
+	v.sender.send(&wire.TermOpen{
 		Scrollback: lines,
 		Mode:       v.o.Form.mode(), History: v.o.History && v.o.Form.mode() == wire.TermRaw,
 		Cols: min(cols, proto.MaxTermCols), Rows: min(rows, proto.MaxTermRows), Name: v.o.Name,
 	})
 }
 
-// ErrInside ends a view of the session that the viewer runs in, which would show
-// itself.
+// ErrInside is the error of a view of the session that the viewer itself runs in.
 var ErrInside = proto.Errorf(proto.Declined, "this is the session that mesh-tty runs in")
 
-// session takes the sharer's first frame.
-func (v *view) session(m *wire.TermSession) error {
+// takeSession handles the sharer's first frame.
+func (v *view) takeSession(m *wire.TermSession) error {
 	if v.o.Session == m.Session.String() && term.IsTerminal(v.o.Out) {
 		return ErrInside
 	}
-	v.types = v.mayType(m.Rights)
+	v.canType = v.allowsTyping(m.Rights)
 	return nil
 }
 
-// mayType reports whether the view types with these rights.
-func (v *view) mayType(rights string) bool {
-	caps, _ := proto.ParseCaps(rights) // which the decoder has checked
+// allowsTyping reports whether this view types with the given rights.
+func (v *view) allowsTyping(rights string) bool {
+	caps, _ := proto.ParseCaps(rights) // the decoder has checked them
 	return v.o.In != nil && !v.o.ReadOnly && caps.Has(proto.CapTTYControl)
 }
 
-// exit takes the sharer's last frame.
-func (v *view) exit(m *wire.TermExit) {
-	v.end.Exited, v.end.Code, v.end.Signal = true, m.Code, m.Signal
+// takeExit handles the sharer's last frame.
+func (v *view) takeExit(m *wire.TermExit) {
+	v.result.Exited, v.result.Code, v.result.Signal = true, m.Code, m.Signal
 }
 
-// behind returns the position behind a message that is a part of the output.
-func behind(m any) (seq int64, ok bool) {
+// positionAfter returns the position after a message that is a part of the output.
+func positionAfter(m any) (seq int64, ok bool) {
 	switch m := m.(type) {
 	case *wire.TermSession:
 		return m.Seq, true
