@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Foreground reports whether the terminal listens to this process group, or has
-// no such thing.
+// Foreground reports whether this process is in the foreground process group of the
+// terminal, or the terminal has none.
 func Foreground(terminal *os.File) bool {
 	group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
 	return err != nil || group == unix.Getpgrp()

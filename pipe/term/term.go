@@ -1,4 +1,4 @@
-// Package term is what there is to know of terminals.
+// Package term answers what tools ask about their own terminals.
 package term
 
 import (
@@ -13,13 +13,13 @@ func IsTerminal(v any) bool {
 	return ok && f != nil && term.IsTerminal(int(f.Fd()))
 }
 
-// The size of a terminal that does not say one.
+// The size of a terminal that does not report one.
 const (
 	DefaultCols = 80
 	DefaultRows = 24
 )
 
-// Size returns a terminal's size.
+// Size returns a terminal's size, or the default one if it does not report it.
 func Size(f *os.File) (cols, rows int) {
 	cols, rows, err := term.GetSize(int(f.Fd()))
 	if err != nil || cols <= 0 || rows <= 0 {
