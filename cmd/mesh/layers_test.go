@@ -43,12 +43,22 @@ var terminal = [][]string{
 	{"mesh/pipe/term/host"},
 }
 
+// toolFloors lists the packages in mesh/tools by floor. Each imports only those of lower
+// floors, so one tool never imports another one.
+var toolFloors = [][]string{
+	{"mesh/tools/outfile", "mesh/tools/config", "mesh/tools/command"},
+	{"mesh/tools/cmdline", "mesh/tools/node"},
+	{"mesh/tools/handoff", "mesh/tools/nodeflags", "mesh/tools/sharing"},
+	{"mesh/tools/cat", "mesh/tools/recv", "mesh/tools/listen", "mesh/tools/tty", "mesh/tools/token", "mesh/tools/sum"},
+}
+
 // tests are the packages that only tests import.
 var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/pipe/term/termtest", "mesh/pipe/term/sharetest", "mesh/tools/cmdline/cmdlinetest"}
 
 // knows lists which packages may import what comes from outside.
 var knows = map[string][]string{
-	"github.com/urfave/cli":          {"mesh/cmd", "mesh/tools"},
+	"github.com/urfave/cli": append(
+		[]string{"mesh/cmd", "mesh/tools/cmdline", "mesh/tools/nodeflags", "mesh/tools/sharing"}, toolFloors[len(toolFloors)-1]...),
 	"github.com/quic-go/quic-go":     {"mesh/proto/transport", "mesh/proto/tcp", "mesh/proto/udp", "mesh/proto/linktest"},
 	"github.com/coder/websocket":     {"mesh/proto/hub"},
 	"github.com/zeebo/blake3":        {"mesh/pipe"},
@@ -102,8 +112,10 @@ func breach(pkg, imported string) string {
 	if withinAny(imported, tests) && !withinAny(pkg, tests) {
 		return "only tests may import it"
 	}
-	if f := floor(imported); f >= 0 && floor(pkg) >= 0 && f >= floor(pkg) {
-		return "it is not on a lower floor"
+	for _, floors := range [][][]string{terminal, toolFloors} {
+		if at, f := floor(floors, pkg), floor(floors, imported); at >= 0 && f >= at {
+			return "it is not on a lower floor"
+		}
 	}
 	for what, who := range knows {
 		if strings.HasPrefix(imported, what) && !withinAny(pkg, who) {
@@ -113,9 +125,9 @@ func breach(pkg, imported string) string {
 	return ""
 }
 
-// floor returns the floor of a package of shared terminals, and -1 for any other.
-func floor(pkg string) int {
-	return slices.IndexFunc(terminal, func(pkgs []string) bool { return slices.Contains(pkgs, pkg) })
+// floor returns the floor of a package, and -1 for a package that is not listed.
+func floor(floors [][]string, pkg string) int {
+	return slices.IndexFunc(floors, func(pkgs []string) bool { return slices.Contains(pkgs, pkg) })
 }
 
 func within(pkg, folder string) bool { return pkg == folder || strings.HasPrefix(pkg, folder+"/") }
@@ -190,6 +202,11 @@ func TestBreach(t *testing.T) {
 		{"mesh/tools/node", "github.com/urfave/cli/v2", true},
 		{"mesh/tools/node", "mesh/tools/cmdline", true},
 		{"mesh/tools/node", "mesh/tools/outfile", false},
+		{"mesh/tools/cmdline", "mesh/tools/node", true},
+		{"mesh/tools/command", "mesh/tools/cmdline", true},
+		{"mesh/tools/handoff", "github.com/urfave/cli/v2", true},
+		{"mesh/tools/sharing", "mesh/tools/cmdline", false},
+		{"mesh/tools/tty", "mesh/tools/token", true},
 		{"mesh/proto/link", "mesh/proto/xtest", true},
 		{"mesh/pipe/term/share", "mesh/pipe/term/console", true},
 		{"mesh/pipe/term/draw", "mesh/pipe/term/view", true},
