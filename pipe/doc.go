@@ -15,9 +15,9 @@
 //
 // The end. The receiver compares the digest of FILE_DONE with that of the bytes its
 // sink took, lets the sink finish, and sends the final FILE_ACK with the digest. The
-// sender's transfer has ended when that has come. So both ends know of success, and
-// a cut is never taken for an end. A consumer may leave earlier; its final FILE_ACK
-// then says how many bytes it took.
+// sender's transfer has ended when that has come. So success means the same at both
+// ends, and a broken link is never mistaken for an end. A consumer may leave earlier;
+// its final FILE_ACK then says how many bytes it took.
 //
 // Resuming. An exchange crosses a primary link; when that breaks, another link
 // replaces it, and the exchange begins a new leg. The sender keeps every byte until
