@@ -35,8 +35,8 @@ machine over the loopback interface. Without a task, all four run:
   files   a folder of 10,000 files of 4 KiB, through tar and as a folder
   small   1 KiB: the time from the sender's start to the exit of both ends
 
-It prints Markdown tables. With the defaults all tasks take about 6 minutes on two
-cores, --against adds about 3, and small alone takes half a minute. Tools that are
+It prints Markdown tables. With the defaults all tasks take about 5 minutes on two
+cores, --against adds about 2, and small alone takes half a minute. Tools that are
 not installed are left out. Run it on a machine that does nothing else.`
 
 // settings are the flags.

@@ -26,22 +26,25 @@ usage: scripts/wan PART [FLAG...]
 Measures and tests mesh over an emulated wide-area network, in these parts:
 
   matrix     goodput of mesh, its two transports, ssh and plain TCP (nc), for each
-             round trip, loss and rate, on hosts with CUBIC and BBR (60 minutes; with
-             --quick 4 minutes)
-  firstbyte  when the first byte of a short message arrives over 100 ms (1 minute)
+             round trip, loss and rate, on hosts with CUBIC and BBR (45
+             minutes; with --quick 2 minutes)
+  firstbyte  when the first byte of a short message arrives over 100 ms (half a
+             minute)
   survive    one pipe through cuts and changes of address, with loss, reordering,
-             duplication and an MTU of 1280 (10 minutes)
-  blocked    UDP or TCP is blocked by a firewall (1 minute)
+             duplication and an MTU of 1280 (8 minutes)
+  blocked    UDP or TCP is blocked by a firewall (half a minute)
   corrupt    wrong bits, also behind correct checksums: no wrong byte comes out
              (3 minutes)
   tty        a shared terminal through a cut and changes of address; the end of a
-             flood over 100 kB/s (3 minutes)
+             flood over 100 kB/s (2 minutes)
   all        all of these, with the flags --mesh and --wanlab only
 
 scripts/wan PART --help lists the flags of a part. It needs root, ip and the
-emulator wanlab; matrix also ssh, sshd and OpenBSD's nc; blocked also
-nft. If something
-is missing, it says so and exits with 77.`
+emulator wanlab; matrix also ssh, sshd and OpenBSD's nc; blocked also nft. If
+something is missing, it says so and exits with 77.
+
+matrix compares congestion controls. It leaves out those that the machine does not
+allow, and prints how to allow them.`
 
 // part is one thing that wan measures or tests.
 type part struct {

@@ -41,7 +41,11 @@ func (g *grid) pick(ctx context.Context, e env) error {
 			}
 			g.tools = append(g.tools, tool{name: name, measure: piped(ssh.Tool(name))})
 		case "nc":
-			g.tools = append(g.tools, tool{name: name, measure: piped(measure.NC(name))})
+			nc := measure.NC(name)
+			if err := nc.Setup(ctx, e.dir); err != nil {
+				return err
+			}
+			g.tools = append(g.tools, tool{name: name, measure: piped(nc)})
 		}
 	}
 	return nil
