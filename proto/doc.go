@@ -30,7 +30,7 @@
 //	listener        the end that accepts it; it decides what the dialer may do [link]
 //	transport       what carries a link: QUIC, or TLS 1.3 over TCP [transport]
 //	connection      one QUIC connection, or one TLS connection over TCP [transport]
-//	unauthenticated a connection before the listener has verified a proof [transport]
+//	half-open       a connection whose dialer is not yet authenticated [transport]
 //	candidate       an address at which a node may be reached [candidate]
 //	path            the addresses and the transport that a link uses [path]
 //	stream          the one ordered, bidirectional byte stream of a connection [transport]

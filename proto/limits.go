@@ -33,8 +33,8 @@ const (
 
 	// FrameHeaderBytes is the size of the length and the type before each body.
 	FrameHeaderBytes = 5
-	// MaxUnprovenFrameBytes bounds P2P_HELLO, P2P_OK and P2P_DENY.
-	MaxUnprovenFrameBytes = 4 << 10
+	// MaxHandshakeFrameBytes bounds P2P_HELLO, P2P_OK and P2P_DENY.
+	MaxHandshakeFrameBytes = 4 << 10
 	// MaxControlFrameBytes bounds every other JSON body.
 	MaxControlFrameBytes = 64 << 10
 	// ChunkHeaderBytes is the size of a FILE_CHUNK's offset; MaxChunkBytes bounds
@@ -99,7 +99,7 @@ const (
 	// a slow consumer; a sender keeps that much until it is acknowledged.
 	WindowBytes = 16 << 20
 	// MaxFirstBytes bounds the data that a dialer sends with P2P_HELLO. It is less
-	// than UnprovenWindowBytes, so that the dialer need not wait.
+	// than HandshakeWindowBytes, so that the dialer need not wait.
 	MaxFirstBytes = 32 << 10
 	// MaxBlockBytes bounds a block of the stream over TCP.
 	MaxBlockBytes = 1 << 20
@@ -109,8 +109,8 @@ const (
 	// AckEveryBytes is what a consumer takes between two FILE_ACKs, or a quarter of
 	// the window if that is less.
 	AckEveryBytes = 1 << 20
-	// UnprovenWindowBytes is the QUIC window before the proof.
-	UnprovenWindowBytes = 64 << 10
+	// HandshakeWindowBytes is the QUIC window before the proof.
+	HandshakeWindowBytes = 64 << 10
 	// HelloTimeout bounds the TLS handshake and P2P_HELLO of a connection together.
 	HelloTimeout = 5 * time.Second
 	// DialTimeout is how long a dialer waits for an answer.
@@ -128,11 +128,11 @@ const (
 	RedialPause   = 200 * time.Millisecond
 	// CloseTimeout bounds the wait for the peer to close the connection.
 	CloseTimeout = 2 * time.Second
-	// MaxUnproven and MaxUnprovenPerSource bound the unauthenticated connections.
-	// A source is an IPv4 address or an IPv6 network of 64 bits. While there are
-	// RetryUnproven or more, the listener validates the addresses of new ones
-	// first (QUIC Retry, RFC 9000 section 8.1.2).
-	MaxUnproven          = 256
-	MaxUnprovenPerSource = 128
-	RetryUnproven        = 32
+	// MaxHalfOpen and MaxHalfOpenPerSource bound the half-open connections, whose
+	// dialers are not yet authenticated. A source is an IPv4 address or an IPv6
+	// network of 64 bits. While there are RetryHalfOpen or more, the listener
+	// validates the addresses of new ones first (QUIC Retry, RFC 9000 section 8.1.2).
+	MaxHalfOpen          = 256
+	MaxHalfOpenPerSource = 128
+	RetryHalfOpen        = 32
 )

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"mesh/proto"
@@ -142,18 +143,19 @@ func transcripts(t *testing.T) []*transcript {
 func TestVectors(t *testing.T) {
 	t.Parallel()
 	all := transcripts(t)
-	got := vectorsHeader
+	var got strings.Builder
+	got.WriteString(vectorsHeader)
 	for _, tr := range all {
-		got += tr.entry(t)
+		got.WriteString(tr.entry(t))
 	}
 	if *update {
-		if err := os.WriteFile(vectorsFile, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(vectorsFile, []byte(got.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want, err := os.ReadFile(vectorsFile)
-	if err != nil || got != string(want) {
-		t.Errorf("proofs differ from %s (%v); got\n%s", vectorsFile, err, got)
+	if err != nil || got.String() != string(want) {
+		t.Errorf("proofs differ from %s (%v); got\n%s", vectorsFile, err, got.String())
 	}
 	for _, tr := range all {
 		l := (&desk{secret: tr.secret, caps: proto.AllCaps}).listener()

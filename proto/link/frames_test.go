@@ -32,10 +32,10 @@ func badFrames() map[string][]byte {
 		"chunk first":      whole(wire.TypeChunk, make([]byte, proto.ChunkHeaderBytes+100)),
 		"ok first":         whole(wire.TypeOK, []byte("{}")),
 		"garbage":          whole(wire.TypeHello, []byte("\x00\xff{[garbage")),
-		"deep JSON":        whole(wire.TypeHello, bytes.Repeat([]byte("["), proto.MaxUnprovenFrameBytes)),
+		"deep JSON":        whole(wire.TypeHello, bytes.Repeat([]byte("["), proto.MaxHandshakeFrameBytes)),
 		"empty":            whole(wire.TypeHello, nil),
-		"4 KiB and 1":      whole(wire.TypeHello, bytes.Repeat([]byte(" "), proto.MaxUnprovenFrameBytes+1)),
-		"4 KiB and no end": header(proto.MaxUnprovenFrameBytes, wire.TypeHello, '{'),
+		"4 KiB and 1":      whole(wire.TypeHello, bytes.Repeat([]byte(" "), proto.MaxHandshakeFrameBytes+1)),
+		"4 KiB and no end": header(proto.MaxHandshakeFrameBytes, wire.TypeHello, '{'),
 	}
 }
 

@@ -138,11 +138,11 @@ func TestUnprovenWindow(t *testing.T) {
 			t.Fatal(err)
 		}
 		took, err := stream.Write(append(frame, make([]byte, 1<<20)...))
-		if err == nil || took > proto.UnprovenWindowBytes {
-			t.Errorf("listener took %d bytes (%v), want at most %d", took, err, proto.UnprovenWindowBytes)
+		if err == nil || took > proto.HandshakeWindowBytes {
+			t.Errorf("listener took %d bytes (%v), want at most %d", took, err, proto.HandshakeWindowBytes)
 		}
-		if got := crossed.Load(); got < proto.UnprovenWindowBytes/2 || got > proto.UnprovenWindowBytes*5/4 {
-			t.Errorf("%d bytes crossed the network, want about %d", got, proto.UnprovenWindowBytes)
+		if got := crossed.Load(); got < proto.HandshakeWindowBytes/2 || got > proto.HandshakeWindowBytes*5/4 {
+			t.Errorf("%d bytes crossed the network, want about %d", got, proto.HandshakeWindowBytes)
 		}
 		close(s.hold) // it was a valid P2P_HELLO: from here on, the window is large
 		s.accept(t)

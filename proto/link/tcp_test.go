@@ -228,7 +228,7 @@ func TestTCPTooManyUnproven(t *testing.T) {
 			}
 			return conns
 		}
-		conns := fill(one, proto.MaxUnprovenPerSource)
+		conns := fill(one, proto.MaxHalfOpenPerSource)
 		wantHungUp(t, "one more from one host", connect(t, one, s), latency)
 		same := n.EndpointOn(t, xtest.NewKey(t), one)
 		_, err := same.Dial(t.Context(), s.target(cred, proto.CapSend))
@@ -237,7 +237,7 @@ func TestTCPTooManyUnproven(t *testing.T) {
 		dl2, ll2 := s.dial(t, second, cred, proto.CapSend)
 		echo(t, dl2, ll2)
 
-		conns = append(conns, fill(n.Sockets(t), proto.MaxUnproven-proto.MaxUnprovenPerSource)...)
+		conns = append(conns, fill(n.Sockets(t), proto.MaxHalfOpen-proto.MaxHalfOpenPerSource)...)
 		wantHungUp(t, "one more from any host", connect(t, n.Sockets(t), s), latency)
 		_, err = second.Dial(t.Context(), s.target(cred, proto.CapSend))
 		xtest.WantCode(t, "dial from another host", err, proto.Busy)

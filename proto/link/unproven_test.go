@@ -72,16 +72,16 @@ func TestTooManyUnproven(t *testing.T) {
 		dl, ll := s.dial(t, first, cred, proto.CapSend)
 
 		one, two, three := transport(t, n), transport(t, n), transport(t, n)
-		conns := silent(t, one, s, proto.RetryUnproven)
+		conns := silent(t, one, s, proto.RetryHalfOpen)
 		if got := retries.Load(); got != 0 {
-			t.Errorf("%d addresses validated among the first %d, want none", got, proto.RetryUnproven)
+			t.Errorf("%d addresses validated among the first %d, want none", got, proto.RetryHalfOpen)
 		}
-		conns = append(conns, silent(t, one, s, proto.MaxUnprovenPerSource-proto.RetryUnproven)...)
-		if got := retries.Load(); got < proto.MaxUnprovenPerSource-proto.RetryUnproven {
-			t.Errorf("%d addresses validated, want all from the %dnd on", got, proto.RetryUnproven)
+		conns = append(conns, silent(t, one, s, proto.MaxHalfOpenPerSource-proto.RetryHalfOpen)...)
+		if got := retries.Load(); got < proto.MaxHalfOpenPerSource-proto.RetryHalfOpen {
+			t.Errorf("%d addresses validated, want all from the %dnd on", got, proto.RetryHalfOpen)
 		}
 		wantRefused(t, "one more from one host", one, s)
-		conns = append(conns, silent(t, two, s, proto.MaxUnproven-proto.MaxUnprovenPerSource)...)
+		conns = append(conns, silent(t, two, s, proto.MaxHalfOpen-proto.MaxHalfOpenPerSource)...)
 		wantRefused(t, "one more from any host", three, s)
 		second, _ := n.Endpoint(t)
 		_, err := second.Dial(t.Context(), s.target(cred, proto.CapSend))
@@ -108,10 +108,10 @@ func TestProvenDoNotCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := &linktest.Net{Latency: latency}
-		s := newSite(t, n, proto.AllCaps, proto.MaxUnprovenPerSource+2)
+		s := newSite(t, n, proto.AllCaps, proto.MaxHalfOpenPerSource+2)
 		cred, _ := s.issue(t, proto.CapSend, 0, 0)
 		e, _ := n.Endpoint(t)
-		for range proto.MaxUnprovenPerSource + 1 {
+		for range proto.MaxHalfOpenPerSource + 1 {
 			s.dial(t, e, cred, proto.CapSend)
 		}
 		other, _ := n.Endpoint(t)
@@ -136,7 +136,7 @@ func TestForgedAddresses(t *testing.T) {
 			tr := transport(t, n)
 			forged.Store(tr.Conn.LocalAddr().String(), true)
 			conf := tlsConf(certificate(t, xtest.NewKey(t)))
-			for range proto.MaxUnprovenPerSource {
+			for range proto.MaxHalfOpenPerSource {
 				wg.Go(func() {
 					if _, err := tr.Dial(ctx, s.endpoint.Addr(), conf, rawConf()); err == nil {
 						t.Error("connected, want no answer")

@@ -124,11 +124,11 @@ func (c *Conn) Heard() uint64 { return c.socket.heard.Load() }
 // SetDeadline makes reads and writes fail at t.
 func (c *Conn) SetDeadline(t time.Time) error { return c.socket.SetDeadline(t) }
 
-// Prove is called once, when the peer is authenticated and nothing but the
+// SetAuthenticated is called once, when the peer is authenticated and nothing but the
 // handshake's messages was read or written. From then on the connection has large
 // buffers and sends keep-alives, and it ends with [ErrIdle] if nothing comes from
 // the peer while Read waits.
-func (c *Conn) Prove() {
+func (c *Conn) SetAuthenticated() {
 	c.socket.enlargeBuffer()
 	go c.sendKeepAlives()
 	go c.watchIdle()

@@ -134,8 +134,8 @@ func TestBytes(t *testing.T) {
 	sizes := []int{0, 1, 4095, 4096, 16<<10 - 1, 16 << 10, 16<<10 + 1, 1<<20 - 1, 1 << 20, 1<<20 + 1, 3 << 20}
 	overBoth(t, func(t *testing.T, rawA, rawB net.Conn) {
 		a, b := shake(t, rawA, rawB)
-		a.Prove()
-		b.Prove()
+		a.SetAuthenticated()
+		b.SetAuthenticated()
 		var all []byte
 		var sends [][][]byte
 		for _, size := range sizes {
@@ -248,7 +248,7 @@ func TestCloseWhileReading(t *testing.T) {
 	t.Parallel()
 	overBoth(t, func(t *testing.T, rawA, rawB net.Conn) {
 		a, b := shake(t, rawA, rawB)
-		a.Prove()
+		a.SetAuthenticated()
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		wg.Go(func() {
@@ -346,7 +346,7 @@ func TestCloseIsBounded(t *testing.T) {
 	t.Parallel()
 	overBoth(t, func(t *testing.T, rawA, rawB net.Conn) {
 		a, _ := shake(t, rawA, rawB)
-		a.Prove()
+		a.SetAuthenticated()
 		blocked := make(chan error, 1)
 		var wg sync.WaitGroup
 		defer wg.Wait()
@@ -402,8 +402,8 @@ func TestSignsOfLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rawA, rawB := simulated(t, &linktest.Net{})
 		a, b := shake(t, rawA, rawB)
-		a.Prove()
-		b.Prove()
+		a.SetAuthenticated()
+		b.SetAuthenticated()
 		part := bytes.Repeat([]byte("0123456789"), 7_001)
 		var wg sync.WaitGroup
 		defer wg.Wait()
@@ -441,8 +441,8 @@ func TestIdle(t *testing.T) {
 				n := &linktest.Net{}
 				rawA, rawB := simulated(t, n)
 				a, b := shake(t, rawA, rawB)
-				a.Prove()
-				b.Prove()
+				a.SetAuthenticated()
+				b.SetAuthenticated()
 				n.Cut()
 				if full { // to the last byte: a record has 22 more than its content, and a block 4
 					const room, each = 256 << 10, 1000 + 26

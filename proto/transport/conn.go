@@ -111,7 +111,6 @@ func (c *quicConn) Close(code uint64, reason string, _ error) {
 type tcpConn struct{ *tcp.Conn }
 
 func (c *tcpConn) Via() string           { return proto.ViaTCP }
-func (c *tcpConn) SetAuthenticated()     { c.Prove() }
 func (c *tcpConn) Drain(context.Context) {} // TCP keeps the order: the closing comes last
 
 func (c *tcpConn) Close(code uint64, _ string, err error) {

@@ -61,7 +61,7 @@ func Open(key *identity.Key, sockets Sockets, log *slog.Logger) (*Endpoint, erro
 	if sockets.UDP != nil {
 		e.quic = &quic.Transport{
 			Conn:                sockets.UDP,
-			VerifySourceAddress: func(net.Addr) bool { return e.halfOpen.count() >= proto.RetryUnproven },
+			VerifySourceAddress: func(net.Addr) bool { return e.halfOpen.count() >= proto.RetryHalfOpen },
 			ConnContext:         e.halfOpen.admitQUIC,
 		}
 	}

@@ -44,7 +44,7 @@ func (h *halfOpen) admit(addr net.Addr) (admission, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.total >= proto.MaxUnproven || h.source[source] >= proto.MaxUnprovenPerSource {
+	if h.total >= proto.MaxHalfOpen || h.source[source] >= proto.MaxHalfOpenPerSource {
 		return admission{}, proto.Errorf(proto.Busy, "too many unauthenticated connections")
 	}
 	if h.source == nil {

@@ -49,8 +49,8 @@ func (e *Endpoint) Listen(verify func(identity.ID) error) (*Listener, error) {
 	}
 	conf := e.quicConfig()
 	conf.MaxIncomingStreams = 1
-	conf.InitialStreamReceiveWindow = proto.UnprovenWindowBytes
-	conf.InitialConnectionReceiveWindow = proto.UnprovenWindowBytes
+	conf.InitialStreamReceiveWindow = proto.HandshakeWindowBytes
+	conf.InitialConnectionReceiveWindow = proto.HandshakeWindowBytes
 	conf.HandshakeIdleTimeout = proto.HelloTimeout / 2 // quic-go gives a handshake twice that in all
 	var err error
 	if l.quic, err = e.quic.Listen(l.tls, conf); err != nil {

@@ -34,9 +34,9 @@ var types = map[Type]struct {
 	name     string
 	maxBytes uint32
 }{
-	TypeHello:  {"P2P_HELLO", proto.MaxUnprovenFrameBytes},
-	TypeOK:     {"P2P_OK", proto.MaxUnprovenFrameBytes},
-	TypeDeny:   {"P2P_DENY", proto.MaxUnprovenFrameBytes},
+	TypeHello:  {"P2P_HELLO", proto.MaxHandshakeFrameBytes},
+	TypeOK:     {"P2P_OK", proto.MaxHandshakeFrameBytes},
+	TypeDeny:   {"P2P_DENY", proto.MaxHandshakeFrameBytes},
 	TypeMeta:   {"FILE_META", proto.MaxControlFrameBytes},
 	TypeResume: {"FILE_RESUME", proto.MaxControlFrameBytes},
 	TypeChunk:  {"FILE_CHUNK", proto.ChunkHeaderBytes + proto.MaxChunkBytes},

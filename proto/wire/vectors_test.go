@@ -238,12 +238,13 @@ func entry(t *testing.T, frame []byte) string {
 // The encoders produce the vectors, and the decoders read them.
 func TestVectors(t *testing.T) {
 	t.Parallel()
-	encoded := vectorsHeader
+	var encoded strings.Builder
+	encoded.WriteString(vectorsHeader)
 	for _, frame := range frames() {
-		encoded += entry(t, frame)
+		encoded.WriteString(entry(t, frame))
 	}
 	if *update {
-		if err := os.WriteFile(vectorsFile, []byte(encoded), 0o644); err != nil {
+		if err := os.WriteFile(vectorsFile, []byte(encoded.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -251,8 +252,8 @@ func TestVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if encoded != string(want) {
-		t.Errorf("the frames differ from %s; got\n%s", vectorsFile, encoded)
+	if encoded.String() != string(want) {
+		t.Errorf("the frames differ from %s; got\n%s", vectorsFile, encoded.String())
 	}
 	decoded, types := vectorsHeader, map[wire.Type]bool{}
 	for line := range strings.Lines(string(want)) {

@@ -87,7 +87,7 @@ func TestHeaderLimits(t *testing.T) {
 		t   wire.Type
 		max int
 	}{
-		{wire.TypeHello, proto.MaxUnprovenFrameBytes},
+		{wire.TypeHello, proto.MaxHandshakeFrameBytes},
 		{wire.TypeMeta, proto.MaxControlFrameBytes},
 		{wire.TypeChunk, proto.ChunkHeaderBytes + proto.MaxChunkBytes},
 	} {
@@ -197,9 +197,9 @@ func FuzzParseBody(f *testing.F) {
 func TestEachTypesLimit(t *testing.T) {
 	t.Parallel()
 	for typ, limit := range map[wire.Type]int{
-		wire.TypeHello:  proto.MaxUnprovenFrameBytes,
-		wire.TypeOK:     proto.MaxUnprovenFrameBytes,
-		wire.TypeDeny:   proto.MaxUnprovenFrameBytes,
+		wire.TypeHello:  proto.MaxHandshakeFrameBytes,
+		wire.TypeOK:     proto.MaxHandshakeFrameBytes,
+		wire.TypeDeny:   proto.MaxHandshakeFrameBytes,
 		wire.TypeMeta:   proto.MaxControlFrameBytes,
 		wire.TypeResume: proto.MaxControlFrameBytes,
 		wire.TypeChunk:  proto.ChunkHeaderBytes + proto.MaxChunkBytes,
