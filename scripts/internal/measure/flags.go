@@ -54,13 +54,15 @@ func (f *Flags) ParseAll(args []string) error {
 }
 
 func (f *Flags) help(w io.Writer) {
-	fmt.Fprintf(w, "%s\n\nFlags:\n", f.text)
+	fmt.Fprintln(w, f.text)
+	head := "\nFlags:\n"
 	f.VisitAll(func(one *flag.Flag) {
 		value, usage := flag.UnquoteUsage(one)
 		if one.DefValue != "" && one.DefValue != "false" {
 			usage += " (default " + one.DefValue + ")"
 		}
-		fmt.Fprintf(w, "  --%-20s %s\n", strings.TrimSpace(one.Name+" "+value), usage)
+		fmt.Fprintf(w, "%s  --%-20s %s\n", head, strings.TrimSpace(one.Name+" "+value), usage)
+		head = ""
 	})
 }
 
