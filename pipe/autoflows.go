@@ -5,11 +5,15 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/link"
+	"mesh/proto/wire"
 )
 
 const (
 	// minTunerPeriod is the shortest useful measurement.
 	minTunerPeriod = 400 * time.Millisecond
+	// bulkReceivedBytes is how much a dialer has received when it takes the transfer
+	// for bulk.
+	bulkReceivedBytes = 512 << 10
 	// farRTT is the round trip time from which on the path may limit a transfer;
 	// nearer peers are limited by their processors.
 	farRTT = 5 * time.Millisecond
@@ -29,7 +33,8 @@ type autoFlows struct {
 // down (BBR) fills the path alone.
 func (a *autoFlows) wanted(x *exchange, primary *link.Link) (n int, via string) {
 	bulk := x.out != nil && x.out.backlogged()
-	if a.wantTCP = a.wantTCP || bulk && primary.Via() == proto.ViaQUIC; a.wantTCP && !a.noTCP {
+	received := primary.Kind != wire.KindTTY && x.counters.Received.Load() >= bulkReceivedBytes
+	if a.wantTCP = a.wantTCP || (bulk || received) && primary.Via() == proto.ViaQUIC; a.wantTCP && !a.noTCP {
 		return 2, proto.ViaTCP
 	}
 	worth := primary.RTT >= farRTT && (x.out == nil || bulk && primary.LossBound())

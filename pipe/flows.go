@@ -16,8 +16,11 @@ import (
 const AutoFlows = 0
 
 const (
-	// flowInterval is how often the dialer compares its flows with those wanted.
-	flowInterval = 250 * time.Millisecond
+	// flowInterval is how often the dialer compares its flows with those wanted. At
+	// first it does so sooner, after firstFlowInterval and then twice as long each
+	// time: bulk that begins over QUIC needs its flow over TCP soon.
+	flowInterval      = 250 * time.Millisecond
+	firstFlowInterval = 8 * time.Millisecond
 	// flowPause is how long it waits after a flow could not be made, at first; then
 	// twice as long each time.
 	flowPause = time.Second
@@ -67,7 +70,8 @@ type attempt struct {
 // dial keeps as many flows as are wanted, the primary link among them, until ctx
 // ends: it makes new ones in place of those that are lost.
 func (s *flowSet) dial(ctx context.Context) {
-	tick := time.NewTicker(flowInterval)
+	interval := firstFlowInterval
+	tick := time.NewTimer(interval)
 	defer tick.Stop()
 	var next time.Time // no attempt is made before
 	pause := flowPause
@@ -81,6 +85,8 @@ func (s *flowSet) dial(ctx context.Context) {
 		}
 		select {
 		case <-tick.C:
+			interval = min(2*interval, flowInterval)
+			tick.Reset(interval)
 		case <-ctx.Done():
 			for range pending {
 				<-attempts

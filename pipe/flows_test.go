@@ -191,3 +191,50 @@ func TestFlowsEnd(t *testing.T) {
 		})
 	}
 }
+
+// Far away QUIC connects first. Bulk gets a flow over TCP beside it, whichever end
+// sends; a short message does not.
+func TestFlowOverTCPFarAway(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		bytes int
+		caps  proto.Caps
+		want  string
+	}{
+		{40 << 20, proto.CapSend, "quic+tcp"},
+		{40 << 20, proto.CapRecv, "quic+tcp"},
+		{1 << 10, proto.CapSend, proto.ViaQUIC},
+		{1 << 10, proto.CapRecv, proto.ViaQUIC},
+	} {
+		t.Run(fmt.Sprint(c.bytes, " ", c.caps), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := &linktest.Net{Latency: 50 * time.Millisecond, Both: true, SlowStreams: true}
+				data := xtest.Random(c.bytes)
+				var dialer, listener end
+				sender, receiver := &dialer, &listener
+				if c.caps == proto.CapRecv {
+					sender, receiver = receiver, sender
+				}
+				sender.source = from(data)
+				receiver.sink = &pipe.Sink{Writer: writerFunc(func(p []byte) (int, error) {
+					<-time.After(10 * time.Millisecond)
+					return receiver.got.Write(p)
+				})}
+				both(t, n, c.caps, &dialer, &listener)
+				xtest.WantCode(t, "dialer", dialer.err, proto.OK)
+				xtest.WantCode(t, "listener", listener.err, proto.OK)
+				if !bytes.Equal(receiver.got.Bytes(), data) {
+					t.Errorf("got %d bytes, want exactly the %d that were sent", receiver.got.Len(), len(data))
+				}
+				r := dialer.result.Sent
+				if r == nil {
+					r = dialer.result.Received
+				}
+				if r == nil || r.Via != c.want {
+					t.Errorf("got receipt %+v, want a transfer over %s", r, c.want)
+				}
+			})
+		})
+	}
+}
