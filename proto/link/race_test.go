@@ -48,6 +48,12 @@ func overPath(t *testing.T, f func(t *testing.T, p *network)) {
 // dialer returns an endpoint of a new host.
 func (p *network) dialer(t *testing.T) *link.Endpoint {
 	t.Helper()
+	return p.dialerOver(t, true, true)
+}
+
+// dialerOver returns an endpoint of a new host with the given transports.
+func (p *network) dialerOver(t *testing.T, quic, tcp bool) *link.Endpoint {
+	t.Helper()
 	s := p.net.Sockets(t)
 	dial := s.DialTCP
 	s.DialTCP = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -64,6 +70,12 @@ func (p *network) dialer(t *testing.T) *link.Endpoint {
 			return nil, ctx.Err()
 		}
 		return dial(ctx, network, addr)
+	}
+	if !tcp {
+		s.DialTCP = nil
+	}
+	if !quic {
+		s.UDP = nil
 	}
 	return p.net.EndpointOn(t, xtest.NewKey(t), s)
 }

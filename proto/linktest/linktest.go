@@ -36,6 +36,12 @@ type Net struct {
 	// TCP makes endpoints that have TCP and no QUIC, Both such that have both,
 	// at one address. Streams arrive at once.
 	TCP, Both bool
+	// SlowStreams makes what is written to a stream arrive after Latency, as packets
+	// do. Without it only the making of a stream takes its time.
+	SlowStreams bool
+	// Routed puts each host into a subnet of its own, made before. Without it, all
+	// are in one.
+	Routed bool
 	// Dialed, if it is set, is told of the dialer's end of every stream.
 	Dialed func(net.Conn)
 
@@ -125,8 +131,12 @@ func (n *Net) Sockets(t testing.TB) link.Sockets {
 	t.Helper()
 	var s link.Sockets
 	host := n.host()
+	bits := 24
+	if n.Routed {
+		bits = 32
+	}
 	s.Interfaces = func() ([]netip.Prefix, error) {
-		return []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte(host)), 24)}, nil
+		return []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte(host)), bits)}, nil
 	}
 	if n.TCP || n.Both {
 		l := n.listenTCP(host)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -83,8 +84,8 @@ func (l *streamListener) dial(ctx context.Context, _, addr string) (net.Conn, er
 	}
 	from := &net.TCPAddr{IP: l.addr.IP, Port: 40000}
 	a, b := &half{}, &half{}
-	to.conns <- &stream{l.net, from, to.addr, a, b}
-	dialed := &stream{l.net, to.addr, from, b, a}
+	to.conns <- &stream{net: l.net, remote: from, local: to.addr, in: a, out: b}
+	dialed := &stream{net: l.net, remote: to.addr, local: from, in: b, out: a}
 	if l.net.Dialed != nil {
 		l.net.Dialed(dialed)
 	}
@@ -95,8 +96,47 @@ func (l *streamListener) dial(ctx context.Context, _, addr string) (net.Conn, er
 type half struct {
 	data          []byte
 	ended, reset  bool
+	transit       []arrival // the next first
+	transitBytes  int
 	rline, wline  time.Time // deadlines of who reads and who writes
 	rtimer, timer *time.Timer
+}
+
+// arrival is what changes at the reader's end at a time.
+type arrival struct {
+	at           time.Time
+	data         []byte
+	ended, reset bool
+}
+
+// sendLocked lets a change arrive at the other end of the stream. It is called with
+// the net's mutex held.
+func (s *stream) sendLocked(a arrival) {
+	a.at = time.Now()
+	if s.net.SlowStreams {
+		a.at = a.at.Add(s.net.Latency)
+		time.AfterFunc(s.net.Latency, func() {
+			s.net.mu.Lock()
+			defer s.net.mu.Unlock()
+			s.out.arriveLocked()
+			s.net.changed.Broadcast()
+		})
+	}
+	s.out.transit = append(s.out.transit, a)
+	s.out.transitBytes += len(a.data)
+	s.out.arriveLocked()
+	s.net.changed.Broadcast()
+}
+
+// arriveLocked applies the changes that are due.
+func (h *half) arriveLocked() {
+	for len(h.transit) > 0 && !h.transit[0].at.After(time.Now()) {
+		a := h.transit[0]
+		h.transit = h.transit[1:]
+		h.transitBytes -= len(a.data)
+		h.data = append(h.data, a.data...)
+		h.ended, h.reset = h.ended || a.ended, h.reset || a.reset
+	}
 }
 
 // stream is one end of a connection that is as reliable as TCP: while the net
@@ -105,6 +145,7 @@ type stream struct {
 	net           *Net
 	remote, local net.Addr
 	in, out       *half
+	closed        bool // this end's direction
 }
 
 func over(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
@@ -136,16 +177,15 @@ func (s *stream) Write(p []byte) (int, error) {
 	defer s.net.mu.Unlock()
 	done := 0
 	for {
-		switch room := streamBytes - len(s.out.data); {
+		switch room := streamBytes - len(s.out.data) - s.out.transitBytes; {
 		case over(s.out.wline):
 			return done, os.ErrDeadlineExceeded
-		case s.out.reset || s.out.ended:
+		case s.closed || s.out.reset || s.out.ended:
 			return done, syscall.EPIPE
 		case room > 0:
 			n := min(room, len(p)-done)
-			s.out.data = append(s.out.data, p[done:done+n]...)
+			s.sendLocked(arrival{data: slices.Clone(p[done : done+n])})
 			done += n
-			s.net.changed.Broadcast()
 			if done == len(p) {
 				return done, nil
 			}
@@ -159,8 +199,8 @@ func (s *stream) Write(p []byte) (int, error) {
 func (s *stream) CloseWrite() error {
 	s.net.mu.Lock()
 	defer s.net.mu.Unlock()
-	s.out.ended = true
-	s.net.changed.Broadcast()
+	s.closed = true
+	s.sendLocked(arrival{ended: true})
 	return nil
 }
 
@@ -169,11 +209,8 @@ func (s *stream) CloseWrite() error {
 func (s *stream) Close() error {
 	s.net.mu.Lock()
 	defer s.net.mu.Unlock()
-	if len(s.in.data) > 0 && !s.net.held.Load() {
-		s.out.reset = true
-	}
-	s.out.ended, s.in.reset = true, true
-	s.net.changed.Broadcast()
+	s.closed, s.in.reset = true, true
+	s.sendLocked(arrival{ended: true, reset: len(s.in.data) > 0 && !s.net.held.Load()})
 	return nil
 }
 

@@ -30,7 +30,8 @@ type race struct {
 	over      bool // there is a winner
 	stopped   bool // ctx has ended: nothing more is dialled
 	won       transport.Conn
-	held      transport.Conn // over QUIC, while TCP is still preferred
+	held      transport.Conn // over QUIC, while TCP to the same address is preferred
+	heldRoute *route
 	heldUntil time.Time
 	left      bool // failed is ErrLeft
 	failed    error
@@ -93,7 +94,7 @@ func (r *race) run(ctx context.Context, found <-chan lookup, candidates <-chan c
 	done := ctx.Done()
 	for {
 		r.dialDue(ctx)
-		if r.held != nil && (r.running[proto.ViaTCP] == 0 || !time.Now().Before(r.heldUntil)) {
+		if r.held != nil && (r.heldRoute.via[proto.ViaTCP] != begun || !time.Now().Before(r.heldUntil)) {
 			r.settle(r.held)
 		}
 		if r.over || r.stopped {
@@ -247,7 +248,7 @@ func (r *race) noteResult(got result) {
 	case r.over || got.via == proto.ViaQUIC && r.held != nil:
 		closeUnused(got.conn)
 	case r.holds(got):
-		r.held, r.heldUntil = got.conn, time.Now().Add(max(graceTime, got.took))
+		r.held, r.heldRoute, r.heldUntil = got.conn, got.route, time.Now().Add(max(graceTime, got.took))
 	default:
 		r.settle(got.conn)
 	}
@@ -256,7 +257,7 @@ func (r *race) noteResult(got result) {
 // holds reports whether a QUIC connection waits for TCP: the path is near, and TCP
 // may still come.
 func (r *race) holds(got result) bool {
-	return got.via == proto.ViaQUIC && r.leader == proto.ViaTCP && r.running[proto.ViaTCP] > 0 &&
+	return got.via == proto.ViaQUIC && r.leader == proto.ViaTCP && got.route.via[proto.ViaTCP] == begun &&
 		(got.route.near || got.took < nearTime)
 }
 

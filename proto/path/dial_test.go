@@ -1,0 +1,242 @@
+package path_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/candidate"
+	"mesh/proto/identity"
+	"mesh/proto/linktest"
+	"mesh/proto/path"
+	"mesh/proto/transport"
+	"mesh/proto/xtest"
+)
+
+// peer is a listener that accepts every connection, at the address addr.
+type peer struct {
+	id   identity.ID
+	addr string
+}
+
+func newPeer(t *testing.T, n *linktest.Net) peer {
+	t.Helper()
+	key := xtest.NewKey(t)
+	e := open(t, key, n.Sockets(t))
+	l, err := e.Listen(func(identity.ID) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = l.Serve(ctx, func(ctx context.Context, in transport.Incoming) {
+			defer in.Release()
+			if c, err := in.Accept(ctx); err == nil {
+				_, _ = io.Copy(io.Discard, c)
+				c.Close(proto.OK.Wire(), "", net.ErrClosed)
+			}
+		})
+	})
+	t.Cleanup(func() {
+		stop()
+		wg.Wait()
+	})
+	return peer{key.ID(), e.Addr().String()}
+}
+
+func open(t *testing.T, key *identity.Key, s transport.Sockets) *transport.Endpoint {
+	t.Helper()
+	e, err := transport.Open(key, s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+// dial dials, and returns the transport of the connection and how long that took.
+func dial(t *testing.T, e *transport.Endpoint, target path.Target) (via string, took time.Duration, err error) {
+	t.Helper()
+	begun := time.Now()
+	c, err := path.Dial(t.Context(), e, target)
+	if err != nil {
+		return "", time.Since(begun), err
+	}
+	defer c.Close(proto.OK.Wire(), "", net.ErrClosed)
+	return c.Via(), time.Since(begun), nil
+}
+
+// Names are looked up together, and the first address that is known is dialled
+// without the others.
+func TestDialWhileLookingUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: time.Millisecond, Both: true}
+		p := newPeer(t, n)
+		at := netip.MustParseAddrPort(p.addr)
+		var names []string
+		for i := range 20 {
+			names = append(names, fmt.Sprintf("host%d.example:%d", i, at.Port()))
+		}
+		var mu sync.Mutex
+		asked, most := 0, 0
+		target := path.Target{ID: p.id, Addrs: names, Lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			mu.Lock()
+			asked++
+			most = max(most, asked)
+			mu.Unlock()
+			defer func() {
+				mu.Lock()
+				asked--
+				mu.Unlock()
+			}()
+			wait := time.Hour
+			if host == "host3.example" {
+				wait = 100 * time.Millisecond
+			}
+			if host == "host4.example" {
+				return nil, &net.DNSError{Err: "no such host", Name: host}
+			}
+			select {
+			case <-time.After(wait):
+				return []netip.Addr{at.Addr()}, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}}
+		// The order of lookups is not fixed, and 8 slow ones take all slots: so ask for
+		// few enough names that host3 has a slot.
+		target.Addrs = names[:8]
+		via, took, err := dial(t, open(t, xtest.NewKey(t), n.Sockets(t)), target)
+		if err != nil || via != proto.ViaTCP || took > 150*time.Millisecond {
+			t.Errorf("got %s after %s (%v), want tcp soon after the first lookup", via, took, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		target.Addrs = slices.DeleteFunc(names, func(s string) bool { return s[:6] == "host3." })
+		if _, err := path.Dial(ctx, open(t, xtest.NewKey(t), n.Sockets(t)), target); err == nil {
+			t.Error("got a connection, want an error")
+		}
+		if most > 8 || most < 7 {
+			t.Errorf("%d names were looked up at the same time, want 8", most)
+		}
+	})
+}
+
+func TestDialErrors(t *testing.T) {
+	t.Parallel()
+	noHost := func(_ context.Context, host string) ([]netip.Addr, error) {
+		return nil, &net.DNSError{Err: "no such host", Name: host}
+	}
+	for _, c := range []struct {
+		addr string
+		want proto.Code
+		text string
+	}{
+		{"192.0.2.1", proto.Usage, "address 192.0.2.1: missing port in address"},
+		{"192.0.2.1:no-such-port", proto.Usage, "lookup udp/no-such-port: unknown port"},
+		{"peer.example:4600", proto.Unreachable, "look up peer.example: no such host"},
+		{"", proto.Unreachable, "no address is known for the peer"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &linktest.Net{Both: true}
+			target := path.Target{Lookup: noHost}
+			if c.addr != "" {
+				target.Addrs = []string{c.addr}
+			}
+			_, _, err := dial(t, open(t, xtest.NewKey(t), n.Sockets(t)), target)
+			xtest.WantCode(t, c.addr, err, c.want)
+			if err != nil && err.Error() != c.text {
+				t.Errorf("%q: got %q, want %q", c.addr, err, c.text)
+			}
+		})
+	}
+}
+
+// A candidate that arrives during the dial is dialled, over its own protocol alone.
+func TestDialCandidates(t *testing.T) {
+	t.Parallel()
+	for via, protocol := range map[string]candidate.Proto{proto.ViaQUIC: candidate.UDP, proto.ViaTCP: candidate.TCP} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &linktest.Net{Latency: time.Millisecond, Both: true}
+			p := newPeer(t, n)
+			arriving := make(chan candidate.Candidate)
+			go func() {
+				defer close(arriving)
+				time.Sleep(3 * time.Second)
+				arriving <- candidate.Candidate{Type: candidate.Relay, Proto: candidate.TCP, Addr: "hub.example:443"}
+				arriving <- candidate.At(candidate.Host, protocol, netip.MustParseAddrPort(p.addr), 0)
+			}()
+			target := path.Target{ID: p.id, Addrs: []string{"192.0.2.250:4600"}, Candidates: arriving}
+			got, took, err := dial(t, open(t, xtest.NewKey(t), n.Sockets(t)), target)
+			if err != nil || got != via {
+				t.Fatalf("got %q (%v), want %s", got, err, via)
+			}
+			if took < 3*time.Second || took > 3020*time.Millisecond {
+				t.Errorf("took %s, want a little more than the 3s until the candidate arrived", took)
+			}
+		})
+	}
+}
+
+// Candidates that never end do not keep a dial beyond its context.
+func TestDialCandidatesEndless(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: time.Millisecond, Both: true}
+		cause := errors.New("enough")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, cause)
+		defer cancel()
+		target := path.Target{Candidates: make(chan candidate.Candidate)}
+		if _, err := path.Dial(ctx, open(t, xtest.NewKey(t), n.Sockets(t)), target); !errors.Is(err, cause) {
+			t.Errorf("got %v, want %v", err, cause)
+		}
+	})
+}
+
+// At most 16 addresses are dialled, however many there are.
+func TestDialMaxAddrs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Both: true}
+		s := n.Sockets(t)
+		var mu sync.Mutex
+		dialled := map[string]int{}
+		s.DialTCP = func(ctx context.Context, _, addr string) (net.Conn, error) {
+			mu.Lock()
+			dialled[addr]++
+			mu.Unlock()
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		var addrs []string
+		for i := range 40 {
+			addrs = append(addrs, fmt.Sprintf("192.0.2.%d:4600", 100+i%20))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_, err := path.Dial(ctx, open(t, xtest.NewKey(t), s), path.Target{Addrs: addrs})
+		if err == nil {
+			t.Fatal("got a connection, want an error")
+		}
+		if len(dialled) != path.MaxAddrs {
+			t.Errorf("%d addresses were dialled, want %d", len(dialled), path.MaxAddrs)
+		}
+		for addr, n := range dialled {
+			if n != 1 {
+				t.Errorf("%s was dialled %d times, want once", addr, n)
+			}
+		}
+	})
+}
