@@ -23,7 +23,7 @@ const (
 	deadlineName = "deadline"
 )
 
-// Verbose is -v, --verbose. [Logger] reads it.
+// Verbose is -v, --verbose, for [NewLogger]. It may be repeated.
 func Verbose() cli.Flag {
 	return &cli.BoolFlag{
 		Name: verboseName, Aliases: []string{"v"}, Count: new(int), DisableDefaultText: true,
@@ -232,14 +232,8 @@ func positive(name string) func(time.Duration) error {
 	}
 }
 
-// Logger returns the log of the tool on stderr: silent without -v, level info with
-// -v, level debug with -vv.
-func Logger(c *cli.Context) *slog.Logger {
-	return NewLogger(c.App.ErrWriter, c.Count(verboseName))
-}
-
-// NewLogger is [Logger] on w for a tool that has -v verbose times; less than 1 is
-// none.
+// NewLogger returns the log of a tool on w, for -v given verbose times: level info for
+// once, debug for more, silent for less.
 func NewLogger(w io.Writer, verbose int) *slog.Logger {
 	level := slog.LevelInfo
 	switch {

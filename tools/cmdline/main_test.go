@@ -149,7 +149,7 @@ func TestReport(t *testing.T) {
 		{"full", failing(cmdline.WriteError(syscall.ENOSPC)), 41, "mesh-probe: error: no space left on device\n"},
 		{"panic", func(*cli.Context) error { panic("at\nonce") }, 70, `mesh-probe: error: internal: at\nonce` + "\n"},
 		{"exit coder", failing(cli.Exit("out", 3)), 1, "mesh-probe: error: out\n"},
-		{"complain", func(c *cli.Context) error { cmdline.Complain(c, base); return nil }, 0, "mesh-probe: error: no entry\n"},
+		{"complain", func(c *cli.Context) error { cmdline.StreamsOf(c).Complain(base); return nil }, 0, "mesh-probe: error: no entry\n"},
 	} {
 		status, out, stderr := call(t, tt.action, "mesh", "probe")
 		if status != tt.status || out != "" || stderr != tt.err {
@@ -267,7 +267,7 @@ func TestFlags(t *testing.T) {
 func TestLogger(t *testing.T) {
 	t.Parallel()
 	log := func(c *cli.Context) error {
-		l := cmdline.Logger(c)
+		l := cmdline.NewLogger(c.App.ErrWriter, c.Count("verbose"))
 		l.Info("peer connected", "peer", "x")
 		l.Debug("frame")
 		return nil

@@ -31,10 +31,6 @@ type silent struct{ error }
 
 func (s *silent) Unwrap() error { return s.error }
 
-// Complain prints err, and its hints, as the tool's last error would be, for a
-// tool that goes on after it.
-func Complain(c *cli.Context, err error) { StreamsOf(c).Complain(err) }
-
 // Name returns the name of the tool in messages: mesh-cat, also for "mesh cat".
 func Name(c *cli.Context) string {
 	if r, ok := c.App.Metadata[runKey].(*run); ok {
