@@ -17,14 +17,14 @@ import (
 	"mesh/proto/token"
 )
 
-// field reads a field of the last JSON object in FILE, one a line, whose event
-// is EVENT, or of the last object there for EVENT "-". It becomes the value of
-// ENVVAR, or what the commands stdout and cmp see:
+// field reads a field of the last JSON object in FILE, one a line, whose event is
+// EVENT; for EVENT "-", of the last object. It sets ENVVAR to the value, or without
+// ENVVAR prints it for the commands stdout and cmp:
 //
 //	field FILE EVENT NAME [ENVVAR]
 //
-// A string is given as it is, anything else as JSON. With "!", there must be no
-// such event or no such field.
+// A string is printed as it is, any other value as JSON. With "!", the event or the
+// field must be missing.
 func field(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 3 || len(args) > 4 || neg && len(args) == 4 {
 		ts.Fatalf("usage: [!] field FILE EVENT NAME [ENVVAR]")
@@ -54,8 +54,8 @@ func field(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// hides requires that none of the files has six letters in a row of the last N
-// letters of the token that the file TOKEN holds; 0 is all behind the prefix:
+// hides requires that no file contains six letters in a row of the last N letters of
+// the token in the file TOKEN; 0 stands for all letters after the prefix:
 //
 //	hides N TOKEN FILE...
 func hides(ts *testscript.TestScript, neg bool, args []string) {
@@ -79,8 +79,8 @@ func hides(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// started are the processes of one script, by name, and the variables that
-// their environment is made of.
+// started holds the background processes of one script by name, and the variables of
+// their environment.
 type started struct {
 	processes map[string]*process
 	variables []string
@@ -88,7 +88,7 @@ type started struct {
 
 type startedKey struct{}
 
-// process is one that runs beside the script.
+// process is a background process of a script.
 type process struct {
 	cmd   *exec.Cmd
 	held  *os.File      // the end of its input that feed writes to, or nil
@@ -104,12 +104,12 @@ func newStarted(env *testscript.Env) {
 	env.Values[startedKey{}] = s
 }
 
-// start starts a command that runs beside the script, until end:
+// start starts a command in the background; end waits for it:
 //
 //	start NAME [VAR=VALUE...] [<FILE | <-] command [args...]
 //
-// Its output is in NAME.out and NAME.err at once. Its input is /dev/null, FILE,
-// or for <- a pipe, which feed writes to.
+// Its output is written to NAME.out and NAME.err without a buffer. Its input is
+// /dev/null, FILE, or for <- a pipe that feed writes to.
 func start(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: start NAME [VAR=VALUE...] [<FILE | <-] command [args...]")
@@ -166,7 +166,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// running finds what start has started.
+// running returns a process of start.
 func running(ts *testscript.TestScript, name string) *process {
 	p := ts.Value(startedKey{}).(*started).processes[name]
 	if p == nil {
@@ -175,8 +175,8 @@ func running(ts *testscript.TestScript, name string) *process {
 	return p
 }
 
-// end waits for what start has started, and requires its exit status, 128+n if
-// signal n has killed it: end NAME STATUS. With "!", it must still run.
+// end waits for a process of start and requires its exit status, 128+n if signal n
+// killed it: end NAME STATUS. With "!", the process must still run.
 func end(ts *testscript.TestScript, neg bool, args []string) {
 	if neg && len(args) == 1 {
 		select {
@@ -207,7 +207,7 @@ func end(ts *testscript.TestScript, neg bool, args []string) {
 	delete(ts.Value(startedKey{}).(*started).processes, args[0])
 }
 
-// feed writes FILE to the input of what was started with <-, and without FILE
+// feed writes FILE to the input of a process that was started with <-. Without FILE it
 // ends that input: feed NAME [FILE].
 func feed(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
@@ -226,7 +226,7 @@ func feed(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// sendSignal signals what start has started: signal NAME TERM.
+// sendSignal sends a signal to a process of start: signal NAME TERM.
 func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]syscall.Signal{
 		"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM,

@@ -16,7 +16,7 @@ import (
 	"mesh/proto"
 )
 
-// delivery is a folder to send from and one to store in, and what is to arrive.
+// delivery is a folder to send, a folder to store it in, and the files expected there.
 type delivery struct {
 	dir, from, in string
 	target        string // of mesh-recv
@@ -34,7 +34,7 @@ func newDelivery(t *testing.T) *delivery {
 	return d
 }
 
-// mount mounts a small disk where is to be stored.
+// mount mounts a small disk at the folder to store in.
 func (d *delivery) mount(t *testing.T, options string) {
 	t.Helper()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", d.in).CombinedOutput(); err != nil {
@@ -59,9 +59,9 @@ func (d *delivery) remove(t *testing.T, path string) {
 	}
 }
 
-// fails sends the tree to a mesh-recv that a shell begins with what is before it,
-// and wants both ends to end so, without a trace. It returns how many files are
-// there then.
+// fails sends the tree to a mesh-recv that a shell starts after running some commands.
+// Both ends must fail with these codes and leave nothing unfinished behind. It returns
+// the number of files that were stored.
 func (d *delivery) fails(t *testing.T, before string, want proto.Code) int {
 	t.Helper()
 	id := begin(t, d.dir, nil, "mesh-token", "id") // a key is made durable, too
@@ -90,14 +90,14 @@ func (d *delivery) fails(t *testing.T, before string, want proto.Code) int {
 	return n
 }
 
-// TestFullDisk stores onto a disk that is full, or fills up: both ends say so, and
-// what was complete stays.
+// TestFullDisk stores onto a disk that is full, or fills up. Both ends report it, and
+// complete files stay.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	d := newDelivery(t)
 	d.mount(t, "size=8m")
 	d.put(t, "tree/a", 1<<20)
-	d.put(t, "tree/b", 16<<20) // told before a byte of it is taken
+	d.put(t, "tree/b", 16<<20) // refused before its first byte
 	if got := d.fails(t, "exec", proto.Space); got != 1 {
 		t.Errorf("got %d files, want the first", got)
 	}
@@ -114,8 +114,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestFullArchive writes an archive to a disk that fills up: there is none, in part
-// or whole.
+// TestFullArchive writes an archive to a disk that fills up. No archive may be there,
+// neither a part nor the whole.
 func TestFullArchive(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"tar", "zip"} {
@@ -138,7 +138,7 @@ func TestFullArchive(t *testing.T) {
 	}
 }
 
-// TestFullAtSync is told that the disk is full when the files are to reach it.
+// TestFullAtSync gets the error of a full disk only when it syncs the files.
 func TestFullAtSync(t *testing.T) {
 	t.Parallel()
 	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
@@ -156,7 +156,7 @@ func TestFullAtSync(t *testing.T) {
 	}
 }
 
-// TestFileLimit stores files that are larger than a process may write.
+// TestFileLimit stores files that are larger than the limit of the process.
 func TestFileLimit(t *testing.T) {
 	t.Parallel()
 	d := newDelivery(t)
@@ -167,8 +167,8 @@ func TestFileLimit(t *testing.T) {
 	}
 }
 
-// TestReadOnlyTarget stores where nothing can be written: that is told before there
-// is a token, or if it is so later, at both ends.
+// TestReadOnlyTarget stores where nothing can be written. The tool reports that before
+// it makes a token; if the target becomes read-only later, both ends report it.
 func TestReadOnlyTarget(t *testing.T) {
 	t.Parallel()
 	t.Run("disk", func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestReadOnlyTarget(t *testing.T) {
 	})
 }
 
-// refused wants mesh-recv and an inbox not to begin.
+// refused wants mesh-recv and an inbox not to start.
 func (d *delivery) refused(t *testing.T) {
 	t.Helper()
 	for _, words := range [][]string{{"mesh-recv", "-C", "in"}, {"mesh-listen", "--inbox", "in"}} {
@@ -212,7 +212,7 @@ func (d *delivery) refused(t *testing.T) {
 	}
 }
 
-// TestFewDescriptors stores more small files at once than there may be open ones.
+// TestFewDescriptors stores more small files at once than the process may have open.
 func TestFewDescriptors(t *testing.T) {
 	t.Parallel()
 	d := newDelivery(t)

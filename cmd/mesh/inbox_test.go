@@ -12,8 +12,8 @@ import (
 	"mesh/proto"
 )
 
-// TestInboxSameName sends many files of one name at once. What is stored is whole,
-// and one sender's: without --rename one of them, with it all.
+// TestInboxSameName sends many files with the same name at once. Each stored file must
+// be the whole file of one sender: one file without --rename, all of them with it.
 func TestInboxSameName(t *testing.T) {
 	t.Parallel()
 	const senders = 6
@@ -70,5 +70,5 @@ func TestInboxSameName(t *testing.T) {
 	}
 }
 
-// aSame is what the file of sender i holds; all are of one size.
+// aSame returns the content of the file of sender i. All have the same size.
 func aSame(i int) []byte { return bytes.Repeat([]byte{byte('a' + i)}, 3<<20) }

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the files that cmp compares with in testdata/script")
 
-// waitLimit bounds waitfile; it is only reached when a test fails.
+// waitLimit limits waitfile. It is only reached when a test fails.
 const waitLimit = 60 * time.Second
 
 // TestMain makes the test binary mesh and every mesh-TOOL in the scripts.
@@ -48,7 +48,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MESH_HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_STATE_HOME", "")
-			// Alice is another node, and its tools are where PATH does not say.
+			// Alice is another node. Scripts that change PATH find the tools by these variables.
 			alice, err := identity.LoadKey(filepath.Join(env.WorkDir, "alice"))
 			if err != nil {
 				return err

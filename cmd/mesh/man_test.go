@@ -21,7 +21,7 @@ var flagMacro = regexp.MustCompile(`\bFl (Fl )?(-?)([A-Za-z0-9][A-Za-z0-9-]*)`)
 // exitItem is a line of EXIT STATUS: ".It 30 integrity".
 var exitItem = regexp.MustCompile(`^\.It (\d+) (\S+)$`)
 
-// TestManPages holds every tool and its page together, both ways.
+// TestManPages wants every tool and its page to have the same flags.
 func TestManPages(t *testing.T) {
 	t.Parallel()
 	for _, construct := range tools {
@@ -57,9 +57,9 @@ func TestManPages(t *testing.T) {
 	}
 }
 
-// swallowed is mdoc that mandoc takes without a warning and renders as nobody means
-// it: a quotation or an option that reaches over what follows, a heading that begins
-// with the name of a macro.
+// swallowed matches mdoc that mandoc accepts without a warning and renders wrongly: a
+// quotation or an option that extends over the words after it, and a heading that
+// begins with the name of a macro.
 var swallowed = regexp.MustCompile(`(?m)^.*\bQl .* (No|Ql) .*$|^.*\bOp Ar \S+ \| Cm \S+ \| .*$|^\.S[sh] (An|At|In|No|So)\b.*$`)
 
 func TestManQuotes(t *testing.T) {
@@ -75,7 +75,7 @@ func TestManQuotes(t *testing.T) {
 	}
 }
 
-// TestManExit wants all codes, with their meanings, on the page of mesh itself.
+// TestManExit wants the page of mesh to have all codes with their meanings.
 func TestManExit(t *testing.T) {
 	t.Parallel()
 	page := readPage(t, "mesh.1")
@@ -116,7 +116,7 @@ func collectFlags(c *cli.Command, flags map[string]bool) {
 	}
 }
 
-// exitCodes are the codes that the page lists, each checked against the table.
+// exitCodes returns the codes that the page lists. It checks each against the table.
 func exitCodes(t *testing.T, name, page string) []proto.Code {
 	t.Helper()
 	_, section, _ := strings.Cut(page, "\n.Sh EXIT STATUS\n")

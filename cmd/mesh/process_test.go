@@ -17,16 +17,15 @@ import (
 	"mesh/proto"
 )
 
-// aTool is a tool that runs, with a home in dir.
+// aTool is a running tool with its state folder in dir.
 type aTool struct {
 	*exec.Cmd
 	stderr bytes.Buffer
 	ended  chan struct{} // closed when it was waited for
 }
 
-// begin starts a tool, which PATH has as [TestMain] has put it there. It is
-// killed at the end of the test if it still runs. Its standard input and output
-// are what prepare sets.
+// begin starts a tool, which [TestMain] has put into PATH. The tool is killed at the
+// end of the test if it still runs. prepare sets its standard input and output.
 func begin(t *testing.T, dir string, prepare func(*exec.Cmd), name string, args ...string) *aTool {
 	t.Helper()
 	p := &aTool{Cmd: exec.Command(name, args...), ended: make(chan struct{})}
@@ -49,7 +48,7 @@ func begin(t *testing.T, dir string, prepare func(*exec.Cmd), name string, args 
 	return p
 }
 
-// code waits for the tool's end and returns its exit status, -1 for a signal's.
+// code waits for the end of the tool and returns its exit status, -1 for a signal.
 func (p *aTool) code(t *testing.T) proto.Code {
 	t.Helper()
 	select {
@@ -74,7 +73,7 @@ func poll(t *testing.T, what string, f func() bool) {
 	}
 }
 
-// await waits for a file that is not empty.
+// await waits until a file exists and is not empty.
 func await(t *testing.T, path string) {
 	t.Helper()
 	poll(t, path+" is there", func() bool {
@@ -83,8 +82,8 @@ func await(t *testing.T, path string) {
 	})
 }
 
-// procStatus is a number in /proc/PID/status, such as VmHWM in KiB; -1 if it is not
-// there.
+// procStatus returns a number in /proc/PID/status, for example VmHWM in KiB; -1 if it
+// is not there.
 func procStatus(p *aTool, name string) int {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
 	m := regexp.MustCompile(`(?m)^` + name + `:\s*(\d+)`).FindSubmatch(text)
@@ -95,7 +94,7 @@ func procStatus(p *aTool, name string) int {
 	return n
 }
 
-// descriptors counts the open files of a process; -1 where /proc is not there.
+// descriptors returns the number of open files of a process; -1 without /proc.
 func descriptors(p *aTool) int {
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.Process.Pid))
 	if err != nil {
@@ -104,8 +103,8 @@ func descriptors(p *aTool) int {
 	return len(entries)
 }
 
-// goroutines ends a tool with SIGQUIT, which makes the Go runtime print them,
-// and counts them.
+// goroutines ends a tool with SIGQUIT, so that the Go runtime prints its goroutines,
+// and returns their number.
 func goroutines(p *aTool) int {
 	_ = p.Process.Signal(syscall.SIGQUIT)
 	<-p.ended

@@ -2,6 +2,6 @@
 
 package main
 
-// raceDetector tells that the tools are built with the race detector, which
-// needs many times the memory and the time.
+// raceDetector is true if the tools are built with the race detector, which needs many
+// times the memory and the time.
 const raceDetector = true

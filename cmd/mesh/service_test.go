@@ -24,7 +24,7 @@ const services = "../../scripts/service"
 
 var execStart = regexp.MustCompile(`(?m)^ExecStart=(\S+)/(mesh-listen)\b(.*)$`)
 
-// TestUnits lets systemd judge its units, and mesh-listen their command lines.
+// TestUnits checks the units with systemd, and their command lines with mesh-listen.
 func TestUnits(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{"mesh-inbox.service": nil, "user/mesh-inbox.service": {"--user"}} {
@@ -59,8 +59,8 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// wantStarts runs mesh-listen with the arguments of a unit, but with an inbox of
-// its own and for a moment: that nobody comes must be all that is wrong with them.
+// wantStarts runs mesh-listen for a moment with the arguments of a unit, but with an
+// inbox of its own. The only error must be that no peer came.
 func wantStarts(t *testing.T, name, dir string, args []string) {
 	t.Helper()
 	for i := range args {
@@ -77,13 +77,13 @@ func wantStarts(t *testing.T, name, dir string, args []string) {
 	}
 }
 
-// notified is a service manager that hears a tool.
+// notified is a service manager that receives the messages of a tool.
 type notified struct {
 	t     *testing.T
 	heard chan string // sent and closed by listen
 }
 
-// listen hears until the socket is closed.
+// listen receives messages until the socket is closed.
 func (n notified) listen(conn *net.UnixConn) {
 	defer close(n.heard)
 	buf := make([]byte, 256)
@@ -99,7 +99,7 @@ func (n notified) listen(conn *net.UnixConn) {
 	}
 }
 
-// wait waits for a message that begins so.
+// wait waits for a message with this prefix.
 func (n notified) wait(want string) {
 	n.t.Helper()
 	limit := time.After(waitLimit)
@@ -115,8 +115,9 @@ func (n notified) wait(want string) {
 	}
 }
 
-// TestNotify runs an inbox as systemd would: it says when it is ready, lives,
-// reads its settings and stops, and its command does not get to speak for it.
+// TestNotify runs an inbox as systemd would. It reports when it is ready, that it is
+// alive, when it reloads its settings and when it stops. Its command cannot report for
+// it.
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -161,7 +162,7 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// TestPlist reads launchd's file as far as it is XML: a dict is keys and values.
+// TestPlist checks the XML of launchd's file: a dict has keys and values.
 func TestPlist(t *testing.T) {
 	t.Parallel()
 	f, err := os.Open(filepath.Join(services, "mesh-inbox.plist"))

@@ -13,7 +13,7 @@ import (
 	"mesh/tools/config"
 )
 
-// unset are the flags that no setting is for: they say what one call is to do.
+// unset lists the flags without a setting: they describe one call.
 var unset = map[string][]string{
 	"cat": {"archive", "symlinks", "skip-special", "dry-run"},
 	"recv": {
@@ -27,8 +27,8 @@ var unset = map[string][]string{
 	},
 }
 
-// TestSettings holds the flags of all tools that link and the table of settings
-// together: a new flag needs a key, or a word above why not.
+// TestSettings compares the flags of all tools that link with the table of settings. A
+// new flag needs a key, or an entry in unset.
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

@@ -20,8 +20,8 @@ import (
 	"mesh/proto"
 )
 
-// aTree makes a folder of small files and some large ones, and returns what they
-// hold by their path.
+// aTree makes a folder with small files and some large ones, and returns their
+// contents by path.
 func aTree(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	r := mathrand.NewChaCha8([32]byte{5})
@@ -44,8 +44,8 @@ func aTree(t *testing.T, dir string) map[string][]byte {
 	return holds
 }
 
-// stored counts the files below a folder and what they hold, and fails for one
-// that is not what it should be. What is not finished has a name of ours.
+// stored returns the number of files below a folder and their total size. It fails for a
+// file with other content than expected. Unfinished files have temporary names.
 func stored(t *testing.T, dir string, holds map[string][]byte) (files int, held int64) {
 	t.Helper()
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -75,9 +75,9 @@ func sendTree(t *testing.T, dir, from, events string) (recv, cat *aTool) {
 	return recv, cat
 }
 
-// TestKilledFiles ends either end of a transfer of files with SIGKILL at a random
-// point, up to three times. What is stored must be exact each time, and the same
-// commands once more must complete the rest and move less than the whole.
+// TestKilledFiles kills one end of a transfer of files with SIGKILL at a random point,
+// up to three times. Stored files must be exact each time. The same commands, run once
+// more, must complete the rest and send less than the whole.
 func TestKilledFiles(t *testing.T) {
 	t.Parallel()
 	runs := int(torture(t, "TORTURE_RUNS", 4, 12, 200))
@@ -111,7 +111,7 @@ func TestKilledFiles(t *testing.T) {
 					if r.IntN(2) == 0 {
 						victim, other = cat, recv
 					}
-					// A point in what is stored, the beginning and the end included.
+					// At a random number of stored bytes, from the first to the last.
 					goal := had + r.IntN(len(holds)-had+1)
 					poll(t, "the point to kill at", func() bool {
 						select {
@@ -166,7 +166,7 @@ func TestKilledFiles(t *testing.T) {
 	}
 }
 
-// sentBytes is the bytes of the receipt among the events.
+// sentBytes returns the bytes of the receipt in the events.
 func sentBytes(t *testing.T, events string) int64 {
 	t.Helper()
 	text, err := os.ReadFile(events)
@@ -189,8 +189,8 @@ func sentBytes(t *testing.T, events string) int64 {
 	return 0
 }
 
-// TestLargeFile sends a large sparse file, once more, and a part of it. Neither
-// end needs more than 64 MiB.
+// TestLargeFile sends a large sparse file, the same again, and a part of it. Neither end
+// may need more than 64 MiB.
 func TestLargeFile(t *testing.T) {
 	t.Parallel()
 	size := torture(t, "TORTURE_FILE", 32<<20, 128<<20, 8<<30)

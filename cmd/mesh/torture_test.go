@@ -26,10 +26,9 @@ import (
 	"mesh/proto"
 )
 
-// torture is how much these tests do: with TORTURE=full, as scripts/torture
-// sets it, what the project promises; otherwise a part that takes seconds.
-// TORTURE_RUNS and TORTURE_BYTES set the number of kills and the size of the
-// large transfer.
+// torture says how much these tests do. With TORTURE=full, which scripts/torture sets,
+// it is what the project promises; else it is a part that takes seconds. TORTURE_RUNS
+// and TORTURE_BYTES set the number of kills and the size of the large transfer.
 func torture(t *testing.T, variable string, short, normal, full int64) int64 {
 	t.Helper()
 	if n, err := strconv.ParseInt(os.Getenv(variable), 10, 64); err == nil {
@@ -44,8 +43,8 @@ func torture(t *testing.T, variable string, short, normal, full int64) int64 {
 	return normal
 }
 
-// echo starts mesh-listen -- cat, and returns what sends some bytes through it
-// and wants them back.
+// echo starts mesh-listen -- cat. It returns a function that sends bytes through it and
+// expects them back.
 func echo(t *testing.T) (listen *aTool, send func(data []byte)) {
 	t.Helper()
 	dir := t.TempDir()
@@ -60,8 +59,8 @@ func echo(t *testing.T) (listen *aTool, send func(data []byte)) {
 	}
 }
 
-// TestTransfers sends through one mesh-listen -- cat, in a row and at once. Each
-// comes back exact, and nothing is left over in the listener.
+// TestTransfers sends many transfers through one mesh-listen -- cat, one by one and at
+// once. Each must come back exact, and the listener must release what it used.
 func TestTransfers(t *testing.T) {
 	t.Parallel()
 	row := int(torture(t, "TORTURE_TRANSFERS", 50, 200, 1000))
@@ -95,13 +94,13 @@ func TestTransfers(t *testing.T) {
 	}
 	poll(t, fmt.Sprintf("%d open files", before), func() bool { return descriptors(listen) <= before })
 	after, peak := descriptors(listen), procStatus(listen, "VmHWM")
-	// A packet that came again, late, has begun a handshake that nobody goes on
-	// with: it ends by itself.
+	// A late duplicate of a packet may have started a handshake that no dialer
+	// continues. It times out.
 	<-time.After(proto.HelloTimeout + time.Second)
 	fresh, once1 := echo(t)
 	once1(data)
 	want := goroutines(fresh)
-	// A few may still be on their way out. A leak would leave one for each transfer.
+	// A few may still be ending. A leak would leave one for each transfer.
 	if got := goroutines(listen); got > want+10 {
 		t.Errorf("got %d goroutines, want the %d of a listener that has served one peer:\n%s", got, want, listen.stderr.Bytes())
 	} else {
@@ -109,8 +108,8 @@ func TestTransfers(t *testing.T) {
 	}
 }
 
-// fedFrom makes a pipe, and gives its other end to the command as its standard
-// input. Call started when it has started.
+// fedFrom makes a pipe and gives its reading end to the command as standard input. Call
+// started when the command has started.
 func fedFrom(t *testing.T) (w *os.File, stdin func(*exec.Cmd), started func()) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -121,9 +120,9 @@ func fedFrom(t *testing.T) (w *os.File, stdin func(*exec.Cmd), started func()) {
 	return w, func(c *exec.Cmd) { c.Stdin = r }, func() { r.Close() }
 }
 
-// TestKilled ends the sender, the receiver or the producing command with
-// SIGKILL at a random point. The others must end with a code that says so, and
-// FILE must be absent, or exact after a success.
+// TestKilled kills the sender, the receiver or the producing command with SIGKILL at a
+// random point. The others must end with a matching code. FILE must be absent, or exact
+// after a success.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	runs := int(torture(t, "TORTURE_RUNS", 6, 21, 201))
@@ -159,9 +158,9 @@ func killed(t *testing.T, data []byte, victim string, r *mathrand.Rand) (proto.C
 	cat := begin(t, dir, stdin, "mesh-cat", args...)
 	started()
 
-	// The point is where so much has gone into the sender, more than a pipe holds
-	// and than is read ahead of a link, that it must have one: not all of it was
-	// sent. One in four is at the very end.
+	// The kill comes after so many bytes were written to the sender. They are more
+	// than a pipe holds and than the sender reads before it has a link, so it must have
+	// one. One kill in four comes at the very end.
 	const linked = 3 << 19
 	point := linked + r.IntN(len(data)-linked)
 	if r.IntN(4) == 0 {
@@ -229,7 +228,7 @@ func killed(t *testing.T, data []byte, victim string, r *mathrand.Rand) (proto.C
 	return code, took
 }
 
-// endless is reproducible data: r gives size bytes of it.
+// endless is reproducible data. r returns size bytes of it.
 func endless(size int64) io.Reader {
 	block := make([]byte, 1<<20)
 	_, _ = mathrand.NewChaCha8([32]byte{4}).Read(block)
@@ -251,8 +250,8 @@ func (r *repeating) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestLarge sends much more than fits into memory, to a consumer that first
-// takes nothing. It arrives exact, both ends say so, and neither has needed
+// TestLarge sends much more than fits into memory, to a consumer that reads nothing at
+// first. The data must arrive exact, both ends must report that, and neither may need
 // more than 64 MiB.
 func TestLarge(t *testing.T) {
 	t.Parallel()
@@ -329,7 +328,7 @@ func (c counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// receipt is the digest in the receipt in a file that --events wrote.
+// receipt returns the digest of the receipt in a file that --events wrote.
 func receipt(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -348,7 +347,7 @@ func receipt(t *testing.T, file string) string {
 	return ""
 }
 
-// TestTree sends a real folder through tar at both ends.
+// TestTree sends a real folder, with tar at both ends.
 func TestTree(t *testing.T) {
 	t.Parallel()
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()

@@ -20,12 +20,12 @@ import (
 	"mesh/proto"
 )
 
-// TestTTYFlood shares a command that prints as fast as it can, with a viewer that
-// takes everything, one that takes lines of text, and one that is stopped. None of
-// them needs more and more memory, none holds the command up, and the stopped one
-// shows the newest screen when it goes on.
+// TestTTYFlood shares a command that prints as fast as it can. One viewer takes every
+// byte, one takes lines of text, and one is stopped. No viewer may need more and more
+// memory or slow the command down. The stopped one must show the newest screen once it
+// continues.
 //
-// It has the machine for itself, as far as that is ours: a speed is compared.
+// It does not run in parallel with other tests, because it compares speeds.
 func TestTTYFlood(t *testing.T) {
 	span := time.Duration(torture(t, "TORTURE_FLOOD", 3, 10, 600)) * time.Second
 	const (
@@ -33,7 +33,7 @@ func TestTTYFlood(t *testing.T) {
 		minSpeed  = 0.3      // the promise is 0.8: a busy machine gives each process less
 	)
 	dir := t.TempDir()
-	// Stopped is as good as gone to the sharer, so that its link breaks.
+	// To the sharer a stopped viewer looks like a lost one, so its link breaks.
 	sharer := begin(t, dir, nil, "mesh-tty", "--share", "--headless", "--listen", "127.0.0.1:0", "--token-file", "tok",
 		"--audit", "audit", "--resume-for", "1h", "--", "sh", "-c", "yes; echo the flood is over; exec cat")
 	await(t, filepath.Join(dir, "tok"))
@@ -106,8 +106,8 @@ func TestTTYFlood(t *testing.T) {
 		span, speed/1e6, speed/(before+after)*200, before/1e6, after/1e6, memory.String(), again.Round(time.Millisecond))
 }
 
-// TestTTYManyViewers has many processes view a screen that changes ten times a
-// second. All see the same in the end, and none is lost.
+// TestTTYManyViewers lets many processes view a screen that changes ten times a second.
+// All must show the same in the end, and none may lose its link.
 func TestTTYManyViewers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -164,8 +164,8 @@ func TestTTYManyViewers(t *testing.T) {
 	t.Logf("torture: %d viewers, processes on terminals of their own, see %v of top -d 0.1: all the same in the end, none lost; the sharer has %d MiB", n, ran.Round(100*time.Millisecond), most>>10)
 }
 
-// TestTTYFresh looks at how old a viewer's screen gets in a flood of lines that all
-// differ. A busy machine is late: the promise is 200 ms.
+// TestTTYFresh measures how old the screen of a viewer is during a flood of lines that
+// all differ. The promise is 200 ms; the limit is higher, for a busy machine.
 func TestTTYFresh(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -201,8 +201,8 @@ func TestTTYFresh(t *testing.T) {
 		gaps[len(gaps)/2].Round(time.Millisecond), gaps[len(gaps)*99/100].Round(time.Millisecond), gaps[len(gaps)-1].Round(time.Millisecond))
 }
 
-// floodSpeed is how many bytes a second a process writes for a while. It calls
-// look, if there is one, ten times a second.
+// floodSpeed returns how many bytes a second a process writes. Meanwhile it calls look,
+// unless that is nil, ten times a second.
 func floodSpeed(t *testing.T, pid int, span time.Duration, look func()) float64 {
 	t.Helper()
 	begun, before := time.Now(), written(t, pid)
@@ -217,7 +217,7 @@ func floodSpeed(t *testing.T, pid int, span time.Duration, look func()) float64 
 	return float64(written(t, pid)-before) / time.Since(begun).Seconds()
 }
 
-// written is how many bytes a process has written.
+// written returns how many bytes a process has written.
 func written(t *testing.T, pid int) int64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
@@ -235,7 +235,7 @@ func written(t *testing.T, pid int) int64 {
 	return n
 }
 
-// procState is the state of a process, such as S or T, and nothing if there is no
+// procState returns the state of a process, for example S or T, and "" if there is no
 // such process.
 func procState(pid int) string {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -245,7 +245,7 @@ func procState(pid int) string {
 	return ""
 }
 
-// descendant finds a process by its name below another one, 0 if it is not there.
+// descendant returns the number of a process with this name below another one, or 0.
 func descendant(pid int, name string) int {
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, task := range tasks {
@@ -263,8 +263,8 @@ func descendant(pid int, name string) int {
 	return 0
 }
 
-// ptyViewer is a mesh-tty on a terminal of its own. Under tmux none can be stopped
-// for long: that continues what it has started.
+// ptyViewer is a mesh-tty on a terminal of its own. Under tmux a viewer cannot stay
+// stopped: tmux continues its children.
 type ptyViewer struct {
 	*pty.Process
 
@@ -276,10 +276,10 @@ type ptyViewer struct {
 	drawn   func() // if there is one, called after each read
 }
 
-// maxWritten is how much is kept of what a viewer writes.
+// maxWritten limits how much of the output of a viewer is kept.
 const maxWritten = 4 << 20
 
-// rest waits for the viewer's end and returns what it has written.
+// rest waits for the end of the viewer and returns its output.
 func (v *ptyViewer) rest() []byte {
 	<-v.ended
 	v.mu.Lock()
@@ -343,7 +343,7 @@ func (v *ptyViewer) has(text string) bool {
 	return strings.Contains(strings.Join(v.screen.Text(), "\n"), text)
 }
 
-// picture is all that is to be seen, with the colours and the cursor.
+// picture returns the whole screen, with colours and cursor.
 func (v *ptyViewer) picture() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"mesh/proto"
 )
 
-// One screen as text is what tmux has of it.
+// --once prints the screen as tmux shows it.
 func TestTTYOnce(t *testing.T) {
 	t.Parallel()
 	s := share(t, 100, 30)
@@ -33,8 +33,8 @@ func TestTTYOnce(t *testing.T) {
 	})
 }
 
-// A file that is printed on the shared terminal is the same for who takes the output
-// as it is, and a recording of it, played, too.
+// A file that is printed on the shared terminal arrives unchanged with --raw, and when
+// a recording of it is played.
 func TestTTYForms(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -81,7 +81,7 @@ func TestTTYForms(t *testing.T) {
 	}
 }
 
-// play is what Debian's asciinema prints of a recording. It wants a terminal.
+// play returns what asciinema prints of a recording. asciinema needs a terminal.
 func play(t *testing.T, dir string, recording []byte) []byte {
 	t.Helper()
 	for _, program := range []string{"asciinema", "script"} {

@@ -9,16 +9,17 @@ import (
 	"testing"
 )
 
-// viewerMay is all that a viewer's tool ever writes to its terminal: text, colours,
-// the cursor's place and look, erasing, modes of the keyboard and mouse, a title behind
-// the peer's name, links to the web and to mail, and to leave, the reset of what it has set.
+// viewerMay matches everything that mesh-tty may write to the terminal of a viewer: text,
+// colours, cursor position and shape, erasing, modes of keyboard and mouse, a title after
+// the name of the peer, links to the web and to mail, and at the end the reset of what it
+// has set.
 var viewerMay = regexp.MustCompile(`^(?:[\t\r\n\x20-\x7e]|[^\x00-\x{9f}\x{ad}\x{200b}-\x{200f}\x{2028}-\x{202e}\x{2060}-\x{206f}\x{feff}\x{fff9}-\x{fffb}\x{e0000}-\x{e007f}]` +
 	`|\x{200d}|\x1b\[[0-9;:]*[mHKJr]|\x1b\[[0-6]? q|\x1b\[[0-9;]*l|\x1b\[\?[0-9;]*[hl]|\x1b\[[<>]0?u|\x1b\[=[0-9]+;1u|\x1b\[>4(?:;[0-2])?m|\x1b[>=78]|\x1b\(B|\x0f` +
 	`|\x1b\[2[23];2t|\x1b\]2;mk1[0-9a-z…]+(?:: [^\x00-\x1f\x7f-\x{9f}\x{ad}\x{200b}-\x{200f}\x{2028}-\x{202e}\x{2060}-\x{206f}\x{feff}\x{fff9}-\x{fffb}\x{e0000}-\x{e007f}]{0,250})?\x07` +
 	`|\x1b\]8;;\x1b\\|\x1b\]8;id=[0-9a-f]+;(?:https?://|mailto:)[!-~]+\x1b\\)`)
 
-// Nothing that a hostile command prints reaches a viewer's terminal but what it looks
-// like, and its viewers' memory stays bounded.
+// Of the output of a hostile command only its appearance reaches the terminal of a
+// viewer, and the memory of viewers stays bounded.
 func TestTTYHostile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

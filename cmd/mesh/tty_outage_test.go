@@ -15,7 +15,7 @@ import (
 	"mesh/pipe/term/termtest"
 )
 
-// wire is a way to an address over TCP that can be cut.
+// wire is a TCP proxy to an address. It can be cut.
 type wire struct {
 	net.Listener
 
@@ -50,7 +50,7 @@ func newWire(t *testing.T) *wire {
 	return w
 }
 
-// carry carries one connection, until it ends or is cut.
+// carry copies one connection until it ends or is cut.
 func (w *wire) carry(near net.Conn) {
 	defer near.Close()
 	w.mu.Lock()
@@ -74,7 +74,7 @@ func (w *wire) carry(near net.Conn) {
 	_ = near.Close()
 }
 
-// set cuts the wire, or heals it.
+// set cuts the wire, or repairs it.
 func (w *wire) set(cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -85,7 +85,7 @@ func (w *wire) set(cut bool) {
 	w.conns = nil
 }
 
-// freeAddr is an address that nobody has.
+// freeAddr returns an address that is not in use.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -96,8 +96,8 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// A link that was cut while the sharer's terminal changed its size and went on comes
-// back by itself, and shows the same then.
+// While a link is cut, the sharer's terminal changes its size and its content. The link
+// resumes by itself, and the viewer then shows the same as the sharer.
 func TestTTYOutage(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

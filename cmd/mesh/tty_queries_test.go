@@ -13,9 +13,9 @@ import (
 	"mesh/pipe/term/termtest"
 )
 
-// queries is what a program asks of a terminal, and the answers that it gets, as
-// cat -v shows them: of what kind it is, twice, where the cursor is, and whether it
-// is well. A terminal of ours answers more.
+// queries are sequences that a program sends to a terminal, with the answers as cat -v
+// shows them: its kind (twice), the position of the cursor, and its status. The
+// emulator answers more of them than tmux.
 const (
 	queries  = `\033[c\033[>c\033[6n\033[5n`
 	answers  = `\^\[\[\?[0-9;]+c\^\[\[>[0-9;]+c\^\[\[\d+;\d+R\^\[\[0n`
@@ -23,8 +23,8 @@ const (
 	answers2 = `\^\[\[\?2004;2\$y\^\[\]11;rgb:[0-9a-f/]+\^\[\\`
 )
 
-// What the shared command asks is answered once: by the sharer's terminal, or by
-// the sharer if it has none; by none of those who view and may type.
+// A query of the shared command is answered once: by the sharer's terminal, or by the
+// sharer if it has no terminal. The terminals of viewers never answer.
 func TestTTYQueries(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

@@ -13,14 +13,14 @@ import (
 	"mesh/pipe/term/termtest"
 )
 
-// shared is a shell that is shared in one pane of tmux and viewed in others.
+// shared is a shell that is shared from one pane of tmux and viewed in others.
 type shared struct {
 	t      *testing.T
 	dir    string
 	sharer *termtest.Pane
 }
 
-// share starts to share a shell, at a prompt, with both tokens in files.
+// share shares a shell, waits for its prompt, and has both tokens in files.
 func share(t *testing.T, cols, rows int, flags ...string) *shared {
 	t.Helper()
 	s := shareCommand(t, cols, rows, "bash --norc --noprofile", flags...)
@@ -29,7 +29,7 @@ func share(t *testing.T, cols, rows int, flags ...string) *shared {
 	return s
 }
 
-// shareCommand starts to share a command.
+// shareCommand shares a command.
 func shareCommand(t *testing.T, cols, rows int, command string, flags ...string) *shared {
 	t.Helper()
 	if testing.Short() {
@@ -39,7 +39,7 @@ func shareCommand(t *testing.T, cols, rows int, command string, flags ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What runs in the panes may still write when tmux has ended.
+	// The processes in the panes may still write after the end of tmux.
 	t.Cleanup(func() { termtest.Wait(t, func() error { return os.RemoveAll(dir) }) })
 	s := &shared{t: t, dir: dir}
 	s.sharer = s.pane("bash", cols, rows)
@@ -48,7 +48,7 @@ func shareCommand(t *testing.T, cols, rows int, command string, flags ...string)
 	return s
 }
 
-// pane starts a shell in a pane, with the test's folders.
+// pane starts a shell in a pane, with the folders of the test.
 func (s *shared) pane(shell string, cols, rows int) *termtest.Pane {
 	s.t.Helper()
 	p := termtest.Shell(s.t, shell, cols, rows, "MESH_HOME="+filepath.Join(s.dir, "home"), "HOME="+s.dir, "LC_ALL=C.UTF-8", "SHELL=/bin/sh")
@@ -64,7 +64,7 @@ func (s *shared) waitFile(name string) {
 	})
 }
 
-// view joins in a pane of its own; token is tok or tok.control.
+// view starts a viewer in a pane of its own. token is tok or tok.control.
 func (s *shared) view(token string, cols, rows int, flags ...string) *termtest.Pane {
 	s.t.Helper()
 	p := s.pane("bash", cols, rows)
@@ -72,14 +72,14 @@ func (s *shared) view(token string, cols, rows int, flags ...string) *termtest.P
 	return p
 }
 
-// state is what can be seen of a pane, and its modes. A cursor behind the last
-// column is seen in it.
+// state returns the visible part of a pane and its modes. A cursor beyond the last column
+// is in the last column.
 func state(p *termtest.Pane) string {
 	return p.Look() + "\n" + strings.Replace(p.Format("cursor #{?#{==:#{cursor_x},#{pane_width}},end,#{cursor_x}},#{cursor_y} #{cursor_flag} alternate #{alternate_on} mouse #{mouse_any_flag} #{mouse_button_flag} #{mouse_sgr_flag} keypad #{keypad_flag} #{keypad_cursor_flag}"), "cursor end", fmt.Sprint("cursor ", p.Format("#{e|-:#{pane_width},1}")), 1)
 }
 
-// wantSame waits until two panes show the same. A viewer is always on the
-// alternate screen, so that this may differ.
+// wantSame waits until two panes show the same. They may differ in the use of the
+// alternate screen: a viewer is always on it.
 func wantSame(t *testing.T, what string, sharer, viewer *termtest.Pane) {
 	t.Helper()
 	termtest.Wait(t, func() error {
@@ -96,7 +96,7 @@ func wantSame(t *testing.T, what string, sharer, viewer *termtest.Pane) {
 	})
 }
 
-// Who joins late sees what the sharer sees, with every program; and goes on to.
+// A viewer that joins late shows what the sharer shows, for every program, from then on.
 func TestLateJoin(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

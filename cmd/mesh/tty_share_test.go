@@ -17,8 +17,8 @@ import (
 	"mesh/proto"
 )
 
-// The sharer's tool ends with the command's status, and the terminal is as it was
-// after every end that the tool can see.
+// mesh-tty --share ends with the status of the command, and restores the terminal
+// after every end that it can notice.
 func TestTTYShareEnds(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -55,8 +55,8 @@ func TestTTYShareEnds(t *testing.T) {
 	}
 }
 
-// A sharer that is suspended gives its terminal back, and takes it again with fg,
-// with all that is on it.
+// A sharer that is suspended restores its terminal. After fg it shows the shared one
+// again, complete.
 func TestTTYShareSuspended(t *testing.T) {
 	t.Parallel()
 	s := share(t, 80, 24)
@@ -86,7 +86,7 @@ func TestTTYShareSuspended(t *testing.T) {
 	wantSame(t, "typed after fg", s.sharer, v)
 }
 
-// A sharer that is killed takes its command along, and its viewers hear of it.
+// When a sharer is killed, its command ends too, and its viewers report that.
 func TestTTYShareKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -112,7 +112,7 @@ func TestTTYShareKilled(t *testing.T) {
 	await(t, filepath.Join(dir, "hup"))
 }
 
-// pid finds the sharer's process.
+// pid returns the number of the sharer's process.
 func (s *shared) pid() int {
 	s.t.Helper()
 	var pid int
@@ -133,7 +133,7 @@ func (s *shared) kill(sig syscall.Signal) {
 	}
 }
 
-// waitViewers waits until so many view.
+// waitViewers waits until there are n viewers.
 func (s *shared) waitViewers(n int) {
 	s.t.Helper()
 	want := fmt.Sprintf("shared: %d viewers", n)
@@ -149,8 +149,8 @@ func (s *shared) waitViewers(n int) {
 	})
 }
 
-// A viewer without the right to type types nothing, whatever it presses or pastes,
-// and an ordinary viewer's tool does not even try.
+// Keys and pastes of a viewer without the right to type have no effect. mesh-tty does
+// not even send them.
 func TestTTYReadOnly(t *testing.T) {
 	t.Parallel()
 	s := shareCommand(t, 80, 24, "cat -v")
@@ -169,7 +169,7 @@ func TestTTYReadOnly(t *testing.T) {
 	})
 }
 
-// With the second token a viewer types, and the sharer sees who does.
+// With the second token a viewer can type, and the sharer sees which one does.
 func TestTTYControl(t *testing.T) {
 	t.Parallel()
 	s := share(t, 80, 24, "--name", "demo")
@@ -204,8 +204,8 @@ func TestTTYControl(t *testing.T) {
 	p.WaitText("status 23")
 }
 
-// A viewer whose token only lets it view asks, and types when the sharer lets it; not
-// any more when that is taken back.
+// A viewer whose token only allows viewing asks for the right to type. It types once the
+// sharer grants that, and no longer after the sharer has revoked it.
 func TestTTYGrant(t *testing.T) {
 	t.Parallel()
 	s := share(t, 100, 24)
@@ -236,8 +236,8 @@ func TestTTYGrant(t *testing.T) {
 	}
 }
 
-// A shared terminal of another size than the sharer's own is drawn on that: smaller
-// with an edge, larger cut around the cursor; and the own one is as it was in the end.
+// A shared terminal of another size is drawn on the sharer's own: a smaller one with an
+// edge, a larger one cropped around the cursor. In the end the own terminal is restored.
 func TestTTYOtherSize(t *testing.T) {
 	t.Parallel()
 	s := share(t, 100, 24, "--size", "writer")

@@ -13,8 +13,8 @@ import (
 	"mesh/pipe/term/termtest"
 )
 
-// A session of tmux that is shared read-only keeps its own size, and is what its
-// viewers see; who sits in a shared terminal can't view that.
+// A session of tmux that is shared read-only keeps its size, and viewers see it. A shared
+// terminal cannot be viewed from inside itself.
 func TestTTYShareTmux(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

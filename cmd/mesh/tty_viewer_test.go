@@ -15,12 +15,12 @@ import (
 	"mesh/pipe/term/termtest"
 )
 
-// modes are those of a terminal that a viewer who may type shares.
+// modes are the modes of the terminal that viewers with the right to type share.
 func modes(p *termtest.Pane) string {
 	return p.Format("cursor #{cursor_flag} mouse #{mouse_any_flag} #{mouse_button_flag} #{mouse_sgr_flag} keypad #{keypad_flag} #{keypad_cursor_flag}")
 }
 
-// What a viewer types does what it would at the sharer's, and both see the same.
+// Keys of a viewer have the same effect as keys of the sharer, and both see the same.
 func TestTTYViewerTypes(t *testing.T) {
 	t.Parallel()
 	source, err := filepath.Abs("main.go")
@@ -55,8 +55,7 @@ func TestTTYViewerTypes(t *testing.T) {
 	}
 }
 
-// Who comes late can read what was printed before, and what comes meanwhile does not
-// move it.
+// A viewer that joins late can read earlier output. New output does not scroll it away.
 func TestTTYScrollback(t *testing.T) {
 	t.Parallel()
 	s := shareCommand(t, 80, 24, "sh -c 'seq 2000; exec cat'")
@@ -85,8 +84,8 @@ func TestTTYScrollback(t *testing.T) {
 	v.WaitText("more\nmore")
 }
 
-// Keys that only a protocol can tell come from a viewer as from the sharer, ~. leaves
-// all the same, and the viewer's terminal has no protocol then.
+// Keys that need a keyboard protocol arrive from a viewer as from the sharer. ~. still
+// leaves the view, and then the protocol is off in the viewer's terminal.
 func TestTTYKeyProtocols(t *testing.T) {
 	t.Parallel()
 	s := shareCommand(t, 80, 24, `sh -c 'printf "\033[>4;2mready\n"; stty -icanon; exec cat >/dev/null'`)
@@ -115,7 +114,7 @@ func TestTTYKeyProtocols(t *testing.T) {
 	}
 }
 
-// A viewer of another size sees what it has room for, and changes nothing for the
+// A viewer with a smaller or larger terminal sees what fits, and changes nothing for the
 // sharer.
 func TestTTYSizes(t *testing.T) {
 	t.Parallel()
@@ -159,7 +158,7 @@ func TestTTYSizes(t *testing.T) {
 	}
 }
 
-// The first command of who types runs at that viewer's size.
+// With --size writer the first command that a viewer types runs at that viewer's size.
 func TestTTYWriterSize(t *testing.T) {
 	t.Parallel()
 	s := share(t, 120, 40, "--size", "writer")
@@ -171,8 +170,8 @@ func TestTTYWriterSize(t *testing.T) {
 	s.sharer.WaitText("stty size\n40 120")
 }
 
-// A viewer that is killed, or suspended, leaves its terminal sane, and the others
-// alone.
+// A viewer that is killed or suspended leaves its terminal restored, and does not affect
+// the other viewers.
 func TestTTYViewerEnds(t *testing.T) {
 	t.Parallel()
 	s := shareCommand(t, 80, 24, "bash --norc --noprofile")
@@ -227,8 +226,7 @@ func TestTTYViewerEnds(t *testing.T) {
 	other.WaitText("on 42")
 }
 
-// A link that breaks is told of on the status line, and the view goes on when it is
-// back.
+// The status line shows that a link is broken. The view continues when the link resumes.
 func TestTTYBrokenLink(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -275,7 +273,7 @@ func TestTTYBrokenLink(t *testing.T) {
 	v.WaitText("status 0")
 }
 
-// waitEvents waits until a file of --events tells of these, in this order.
+// waitEvents waits until a file of --events has these events in this order.
 func (s *shared) waitEvents(file, want string) {
 	s.t.Helper()
 	termtest.Wait(s.t, func() error {
@@ -298,8 +296,8 @@ func (s *shared) waitEvents(file, want string) {
 	})
 }
 
-// A viewer's terminal has the shared one's title behind the peer's name, gets its own
-// back, and shows links. With all keys encoded ~. still leaves.
+// The title of a viewer's terminal is the peer's name and the shared title, and is
+// restored in the end. Links are shown. ~. leaves even if the terminal encodes all keys.
 func TestTTYTitleLinkKeys(t *testing.T) {
 	t.Parallel()
 	s := shareCommand(t, 80, 24, `sh -c 'stty raw -echo; printf "\033]2;build\007\033]8;;https://example.org/x\033\\\\link\033]8;;\033\\\\ \033]8;;file:///x\033\\\\no\033]8;;\033\\\\\033[>9u"; exec cat -v'`)
