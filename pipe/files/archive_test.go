@@ -9,13 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"mesh/pipe/files"
 	"mesh/proto"
@@ -515,30 +513,4 @@ func FuzzArchive(f *testing.F) {
 			t.Errorf("the sender ended with %v, the receiver with %v (%v)", got, want, r.recvErr)
 		}
 	})
-}
-
-// Times that no zip can hold become the nearest one that it can.
-func TestZipTimes(t *testing.T) {
-	t.Parallel()
-	for mtime, want := range map[time.Time]string{
-		time.Unix(0, 0):                      "1980-01-01T00:00:00Z",
-		time.Unix(-1<<32, 0):                 "1980-01-01T00:00:00Z",
-		time.Unix(1234567890, 5):             "2009-02-13T23:31:30Z",
-		time.Unix(1<<32, 0):                  "2106-02-07T06:28:15Z",
-		time.Unix(0, math.MaxInt64).Round(1): "2106-02-07T06:28:15Z",
-	} {
-		e := frame(&wire.Entry{ID: 1, Path: "a", Kind: wire.EntryFolder, Mode: 0o755, Mtime: mtime.UnixNano(), Now: true})
-		var out bytes.Buffer
-		_, err := files.ReceiveArchive(t.Context(), files.Zip, &out, nil, bytes.NewReader(join(e, frame(&wire.Total{Entries: 1}))), io.Discard, files.ReceiveOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		z, err := zip.NewReader(bytes.NewReader(out.Bytes()), int64(out.Len()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := z.File[0].Modified.UTC().Format(time.RFC3339); got != want {
-			t.Errorf("%v: got %s, want %s", mtime, got, want)
-		}
-	}
 }

@@ -42,8 +42,14 @@ func (r *receiver) handleEntry(ctx context.Context, m *wire.Entry) error {
 	if err != nil || m.Now {
 		return err
 	}
-	answer.ID = m.ID
-	return r.w.writeMessage(&answer)
+	return r.answer(m, answer)
+}
+
+// answer answers an entry that waits for an answer. It takes a value, so that an entry
+// with "now" allocates none.
+func (r *receiver) answer(m *wire.Entry, a wire.Answer) error {
+	a.ID = m.ID
+	return r.w.writeMessage(&a)
 }
 
 // placeEntry checks the path of an entry, and goes to the folder that it is in.
@@ -267,7 +273,7 @@ func (r *receiver) refuseEntry(m *wire.Entry, reason error) error {
 	r.problems.addRefused(proto.EscapeText(m.Path), reason)
 	code := proto.CodeOf(reason)
 	if !m.Now {
-		return r.w.writeMessage(&wire.Answer{ID: m.ID, Code: code})
+		return r.answer(m, wire.Answer{Code: code})
 	}
 	if err := r.w.writeMessage(&wire.Refused{Path: m.Path, Code: code}); err != nil || m.Kind != wire.EntryFile {
 		return err
