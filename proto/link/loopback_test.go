@@ -11,13 +11,74 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/linktest"
+	"mesh/proto/path"
 	"mesh/proto/token"
 	"mesh/proto/udp"
 	"mesh/proto/xtest"
 )
 
-// The one test that has a real network: what the kernel says of a port that
-// nobody has open.
+// A real endpoint listens and dials at once on one UDP port and one TCP port, over
+// each transport.
+func TestLoopbackBothWays(t *testing.T) {
+	t.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "1")
+	type node struct {
+		endpoint *link.Endpoint
+		listener *link.Listener
+		id       identity.ID
+	}
+	open := func(via string) node {
+		t.Helper()
+		var s link.Sockets
+		var err error
+		if via == proto.ViaQUIC {
+			s.UDP, err = udp.Listen("127.0.0.1:0")
+		} else {
+			s.TCP, err = net.Listen("tcp", "127.0.0.1:0")
+			s.DialTCP = new(net.Dialer).DialContext
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := xtest.NewKey(t)
+		n := node{id: key.ID()}
+		if n.endpoint, err = link.Open(key, s, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { n.endpoint.Close() })
+		if n.listener, err = n.endpoint.Listen(link.ListenOptions{Guard: linktest.Anyone{}, Offer: proto.AllCaps, Max: 2}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { n.listener.Close() })
+		return n
+	}
+	for _, via := range []string{proto.ViaQUIC, proto.ViaTCP} {
+		a, b := open(via), open(via)
+		var links []*link.Link
+		for _, ends := range [][2]node{{a, b}, {b, a}, {a, b}} {
+			dl, err := ends[0].endpoint.Dial(t.Context(), link.Target{
+				ID: ends[1].id, Addrs: []string{ends[1].endpoint.Addr().String()}, Credential: token.KeyCredential(), Want: proto.CapSend,
+			})
+			if err != nil {
+				t.Fatalf("%s: %v", via, err)
+			}
+			ll, err := ends[1].listener.Accept(t.Context())
+			if err != nil {
+				t.Fatalf("%s: %v", via, err)
+			}
+			if got, want := ll.Path().Kind, path.LAN; got != want {
+				t.Errorf("%s: got path %s, want %s", via, got, want)
+			}
+			links = append(links, dl, ll)
+		}
+		for i := 0; i < len(links); i += 2 {
+			echo(t, links[i], links[i+1])
+			links[i].Close(nil)
+			links[i+1].Close(nil)
+		}
+	}
+}
+
+// What the kernel reports about a port that nobody has open.
 func TestLoopback(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells of closed ports")
