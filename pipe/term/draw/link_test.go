@@ -10,7 +10,7 @@ import (
 	"mesh/pipe/term/vt"
 )
 
-// linksOf are the links of a line, each with the cells that have it.
+// linksOf returns the links of a line, each with its cells.
 func linksOf(t *vt.Terminal, y int) string {
 	var b strings.Builder
 	last := ""
@@ -24,7 +24,7 @@ func linksOf(t *vt.Terminal, y int) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-// A link that may be followed is the viewer's, too, however its cells are drawn.
+// A safe link reaches the viewer's terminal, however its cells are drawn.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	long := "https://a.example/" + strings.Repeat("x", 1024-len("https://a.example/"))
@@ -51,8 +51,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// The cells of a link stay one when parts of it are drawn again, and the same text
-// without the link, or with another, is drawn.
+// The cells of a link stay one link when parts of it are drawn again. Text whose link
+// changes or ends is drawn again.
 func TestLinksChange(t *testing.T) {
 	t.Parallel()
 	const a, b, end = "\x1b]8;;https://a.example/\x1b\\", "\x1b]8;id=1;https://b.example/\x1b\\", "\x1b]8;;\x1b\\"
@@ -88,7 +88,7 @@ func TestLinksChange(t *testing.T) {
 	}
 }
 
-// Who has many links does not make a viewer's terminal draw without end.
+// Many links do not make the painted bytes grow without bound.
 func TestManyLinks(t *testing.T) {
 	t.Parallel()
 	p := newPair(200, 50)

@@ -17,8 +17,8 @@ import (
 	"mesh/pipe/term/vt"
 )
 
-// allowed says what of a painter's output may not reach a terminal, or nothing. It
-// knows nothing but what the painter may do.
+// allowed returns what must not reach a terminal in a painter's output, or "". It accepts
+// only what a painter may write.
 func allowed(p []byte, types bool) string {
 	for len(p) > 0 {
 		if p[0] != 0x1b {
@@ -91,10 +91,10 @@ func allowed(p []byte, types bool) string {
 // links begin a link, or end one.
 var links = regexp.MustCompile(`^\x1b\]8;(;|id=[0-9a-f]{16};((?i:https?)://[!-"$-.0->A-~]+([/?#][!-~]*)?|(?i:mailto):[!->@-~]+))\x1b\\`)
 
-// keyFlags set the flags of kitty's protocol.
+// keyFlags set the flags of the kitty keyboard protocol.
 var keyFlags = regexp.MustCompile(`^=([0-9]|[12][0-9]|3[01]);1$`)
 
-// peer is whose terminal it is in these tests.
+// peer is the sharer's name in these tests.
 const peer = "bob"
 
 // pair is a shared terminal, and what a viewer's terminal shows of it.
@@ -111,7 +111,7 @@ func newPair(cols, rows int) *pair {
 	return &pair{shared: vt.New(cols, rows, 0), own: own, screen: screen}
 }
 
-// feed gives the shared terminal output and has it painted.
+// feed writes output to the shared terminal, and paints it.
 func (p *pair) feed(t *testing.T, out string, types bool) []byte {
 	t.Helper()
 	_, _ = p.shared.Write([]byte(out))
@@ -142,7 +142,7 @@ func TestSameSize(t *testing.T) {
 	}
 }
 
-// Pictures in any order, each painted over the last.
+// Random pictures, each painted over the last.
 func TestRandom(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -163,7 +163,7 @@ func TestRandom(t *testing.T) {
 	}
 }
 
-// Other sizes show the part of it that there is room for.
+// Terminals of other sizes show the part for which there is room.
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	shared := vt.New(120, 40, 0)
@@ -256,8 +256,8 @@ func TestPanning(t *testing.T) {
 	}
 }
 
-// What has scrolled off the shared screen can be read: it stays where it is, whatever
-// is printed, until it is forgotten; and at the end of it the screen is followed again.
+// Scrolled lines can be read. They stay in place while more is printed, until the terminal
+// forgets them. At their end the window follows the screen again.
 func TestScrolling(t *testing.T) {
 	t.Parallel()
 	shared := vt.New(10, 4, 20)
@@ -316,8 +316,8 @@ func TestScrolling(t *testing.T) {
 	want("in a small window", "lin", false)
 }
 
-// Who reads what is forgotten meanwhile, or above an alternate screen that is left, is
-// back at the cursor of a shared screen that is larger than the window.
+// When the lines in the window are forgotten, or the alternate screen below them is left,
+// the window returns to the cursor, also on a larger screen.
 func TestScrollingForgotten(t *testing.T) {
 	t.Parallel()
 	for what, ends := range map[string]string{
@@ -346,8 +346,8 @@ func TestScrollingForgotten(t *testing.T) {
 	}
 }
 
-// Modes of keys and mouse are those of the shared terminal for who may type, and
-// for nobody else.
+// A viewer that may type has the key and mouse modes of the shared terminal, and no other
+// viewer has.
 func TestModes(t *testing.T) {
 	t.Parallel()
 	const modes = "\x1b[?1h\x1b=\x1b[?1003h\x1b[?1006h\x1b[?2004h\x1b[?1004h"
@@ -367,8 +367,8 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// The protocols of the keyboard are those of the shared terminal's screen, for who
-// may type. Where all keys are told by numbers they have their text, too.
+// A viewer that may type has the keyboard protocols of the shared terminal's screen. If
+// all keys are reported as numbers, they have their text, too.
 func TestKeyProtocols(t *testing.T) {
 	t.Parallel()
 	p := newPair(80, 24)
@@ -406,8 +406,8 @@ func TestKeyProtocols(t *testing.T) {
 	}
 }
 
-// What the viewer's terminal had on before is on again in the end, also where both
-// screens have the same flags.
+// The flags that the viewer's terminal had before are restored, also if both screens share
+// them.
 func TestKeyFlagsRestored(t *testing.T) {
 	t.Parallel()
 	for _, same := range []bool{false, true} {

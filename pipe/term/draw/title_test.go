@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A title says whose it is, and has nothing that could end it or disguise it.
+// A title begins with the peer, and has no character that could end or disguise it.
 func TestTitle(t *testing.T) {
 	t.Parallel()
 	p := newPair(20, 4)

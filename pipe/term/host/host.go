@@ -1,6 +1,6 @@
 // Package host runs a command on a terminal of its own, or reads a stream, and shares
 // it: a session of package share with its input, its files, its socket, and the
-// terminal of the person who shares.
+// sharer's own terminal.
 package host
 
 import (

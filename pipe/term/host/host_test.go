@@ -105,7 +105,7 @@ func TestHostEnds(t *testing.T) {
 	}
 }
 
-// The environment tells the command what it is shared in, and nothing that lets in.
+// The environment tells the command the session, and no token.
 func TestHostEnvironment(t *testing.T) {
 	t.Setenv("MESH_PEER", "mesh1secret")
 	t.Setenv("MESH_CONTROL_TOKEN", "mesh1secret")
@@ -128,8 +128,8 @@ func TestHostEnvironment(t *testing.T) {
 	}
 }
 
-// A recording has what was printed; a password that is typed is in none of the
-// files, nor its length, whichever way it is asked for.
+// A recording has what was printed. A typed password is in none of the files, nor its
+// length, however the program asks for it.
 func TestHostFiles(t *testing.T) {
 	t.Parallel()
 	for shell, ask := range map[string]string{
@@ -178,7 +178,7 @@ func testHostFiles(t *testing.T, shell, ask string) {
 	}
 }
 
-// A stream is shared to its end, and goes on.
+// A stream is shared to its end, and copied to Next.
 func TestHostStream(t *testing.T) {
 	t.Parallel()
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
@@ -205,8 +205,8 @@ func TestHostStream(t *testing.T) {
 	}
 }
 
-// A flood with three viewers, one of whom takes nothing: memory stays flat, and
-// the others see something new all the time.
+// During a flood, with one of three viewers taking nothing, memory stays flat, and the
+// others get news all the time.
 func TestFlood(t *testing.T) { // alone, since it looks at the memory
 	const total = 12 << 20
 	h := newHosted(t, host.Options{}, fmt.Sprintf("read go; yes | head -c %d; echo; echo end", total))
@@ -260,7 +260,7 @@ func TestFlood(t *testing.T) { // alone, since it looks at the memory
 	}
 }
 
-// What ends a flood is seen soon over a slow link: little is on its way.
+// Over a slow link, what ends a flood is seen soon: little output is in flight.
 func TestSlowLink(t *testing.T) {
 	t.Parallel()
 	h := newHosted(t, host.Options{}, `trap 'printf "\033[2J\033[Hprompt"; exec cat' INT; echo begin; while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done`)
@@ -279,7 +279,7 @@ func TestSlowLink(t *testing.T) {
 	}
 }
 
-// A session's socket is made where nobody else can get at it, or not at all.
+// A session's socket is made in a private folder, or not at all.
 func TestSocketFolderIsPrivate(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "tty")

@@ -36,8 +36,8 @@ type terminal struct {
 	mu         sync.Mutex
 	gone       bool   // writes fail: the session goes on for the viewers
 	statusLine string // the newest status
-	title      string // to be written; "" when it has been
-	bell       bool   // to be rung with the title
+	title      string // not written yet; "" if there is none
+	bell       bool   // ring it with the title
 	alt        bool   // the alternate screen is on
 }
 

@@ -68,8 +68,7 @@ func (t *terminal) setTitle(title string, ring bool) {
 	}
 }
 
-// writeTitle writes the title that is to be written, unless the command's output is
-// within a sequence. It is called with mu held.
+// writeTitle writes a new title, unless the command's output is within a sequence. It is called with mu held.
 func (t *terminal) writeTitle() {
 	if t.title == "" || t.session.Over() {
 		return

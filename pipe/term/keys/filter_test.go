@@ -9,8 +9,8 @@ import (
 	"mesh/pipe/term/keys"
 )
 
-// What a keyboard sends goes through as it is, wherever it is cut; what only a
-// terminal sends in answer does not.
+// What a keyboard sends passes unchanged, wherever it is cut; replies of terminals do
+// not.
 func TestFilter(t *testing.T) {
 	t.Parallel()
 	pass := []string{
@@ -49,8 +49,8 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// Whatever comes, what is held is bounded, and nothing is made up: what goes
-// through is what came, less whole sequences.
+// For any input, what is held is bounded, and what passes is the input without some whole
+// sequences.
 func FuzzFilter(f *testing.F) {
 	for _, s := range []string{"abc\x1b[A", "\x1b[200~x\x1b[201~", "\x1b]11;rgb:", "\x1b[?62;22c", "\x1b\x1b\x1b[", "\x1bP" + strings.Repeat("x", 100)} {
 		f.Add([]byte(s), 3)

@@ -8,7 +8,7 @@ import (
 	"mesh/pipe/term/keys"
 )
 
-// trace is what became of keys: what is sent, with commands in their place.
+// trace is the result for some keys: what is sent, with commands in their places.
 type trace struct {
 	strings.Builder
 }
@@ -31,8 +31,8 @@ func (t *trace) feed(k *keys.Finder, p []byte) {
 	}
 }
 
-// cuts returns what becomes of keys whole, and when they come in two reads cut
-// anywhere, and byte by byte.
+// cuts returns the results for keys in one read, in two reads cut anywhere, and byte by
+// byte.
 func cuts(k keys.Finder, in string) map[string]string {
 	all := map[string]string{}
 	try := func(name string, parts ...string) {
@@ -119,7 +119,7 @@ func TestFinder(t *testing.T) {
 	}
 }
 
-// A key that begins as a sequence does is sent when nothing follows it.
+// The beginning of a sequence is sent as keys when nothing follows.
 func TestFlush(t *testing.T) {
 	t.Parallel()
 	long := "\x1b[" + strings.Repeat("1", 254)
@@ -155,21 +155,21 @@ func TestFlush(t *testing.T) {
 	}
 }
 
-// A terminal's mode for keys has no say in what is a command.
+// Commands are found in every keyboard protocol.
 func TestProtocols(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ in, want, noText string }{
-		// kitty, text as ever: only what could be mistaken is encoded
+		// kitty, flag 1: only ambiguous keys are encoded
 		{in: "~\x1b[122;5u", want: "<suspend>"},
 		{in: "a\x1b[27u~.", want: "a\x1b[27u~."},
 		{in: "a\x1b[13u~.", want: "a\x1b[13u<detach>"},
 		{in: "a\x1b[57414u~.", want: "a\x1b[57414u<detach>"},
 		{in: "a\x1b[106;5u~.", want: "a\x1b[106;5u<detach>"},
 		{in: "a\x1b[13;5u~.", want: "a\x1b[13;5u~."},
-		// and what is released
+		// with releases
 		{in: "\r\x1b[13;1:3u~\x1b[96;2:3u.\x1b[46;1:3u", want: "\r\x1b[13;1:3u<detach>"},
 		{in: "~\x1b[96;2:3ux\x1b[120;1:3u", want: "~\x1b[96;2:3ux\x1b[120;1:3u"},
-		// all keys encoded, with those that are released, and the text of each
+		// all keys encoded, with releases and text
 		{
 			in:     "\x1b[13;;13u\x1b[13;1:3u\x1b[57441;2u\x1b[96:126;2;126u\x1b[96;2:3u\x1b[57441;1:3u\x1b[46;;46u\x1b[46;1:3u",
 			want:   "\x1b[13;;13u\x1b[13;1:3u\x1b[57441;2u<detach>",
@@ -195,9 +195,9 @@ func TestProtocols(t *testing.T) {
 		{in: "\x1b[126;2u.", want: "<detach>"},
 		{in: "\x1b[27;5;97~", want: "\x1b[27;5;97~"},
 		{in: "~\x1b[27;2;63~", want: "<help>"},
-		// pasted text is nobody's keys
+		// pasted text has no commands
 		{in: "\x1b[200~\x1b[97;;97u\x1b[126u\x1b[46u\x1b[201~", want: "\x1b[200~\x1b[97;;97u\x1b[126u\x1b[46u\x1b[201~"},
-		// nothing that a keyboard sends
+		// not from a keyboard
 		{in: "\x1b[u~.\x1b[99999999999u", want: "\x1b[u~.\x1b[99999999999u"},
 		{in: "\x1b[;;u\x1b[::;::;::u", want: "\x1b[;;u\x1b[::;::;::u", noText: "\x1b[u\x1b[::;::u"},
 		{in: "\x1b[<64;1;1M\x1b[M ~.~.", want: "\x1b[<64;1;1M\x1b[M ~.~."},
@@ -226,7 +226,7 @@ func TestFunctionKeys(t *testing.T) {
 	}
 }
 
-// A key that is released, or only modifies others, is not pressed.
+// Releases and modifiers do not count as pressed.
 func TestPressed(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]bool{"a": true, "\x1b[97u": true, "\x1b[97;1:3u": false, "\x1b[57441u": false, "~": true, "": false} {
@@ -261,7 +261,7 @@ func FuzzFinder(f *testing.F) {
 	})
 }
 
-// A person with 80 columns reads all of the help.
+// The help fits 80 columns.
 func TestNamesFit(t *testing.T) {
 	const line = "after a newline, ~ and: " + keys.CommandHelp
 	if len(line) > 80 {

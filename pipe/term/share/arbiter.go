@@ -22,7 +22,7 @@ const (
 	floodQueue = 4 << 10
 )
 
-// arbiter orders what several typists type. Whoever types has the terminal alone for
+// arbiter orders what several typists type. A typist has the terminal alone for
 // the time of a lease, and for the whole of a paste. The sharer's own keyboard waits
 // for nobody.
 type arbiter struct {

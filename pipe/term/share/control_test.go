@@ -46,7 +46,7 @@ func refused(t *testing.T, r *sharetest.Room, who share.Visitor) error {
 	return r.Serve(t.Context(), from, to, who)
 }
 
-// Who may not type any more is not heard, but stays.
+// A viewer whose right was revoked is ignored, and stays connected.
 func TestRevoke(t *testing.T) {
 	t.Parallel()
 	for _, one := range []bool{true, false} {
@@ -80,7 +80,8 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// A command that ends during a pause ends for its viewers too, where they are.
+// If the command ends during a pause, viewers get the end at the position that they
+// have reached.
 func TestExitDuringPause(t *testing.T) {
 	t.Parallel()
 	r := sharetest.NewRoom(t, share.Options{})
@@ -107,8 +108,8 @@ func TestExitDuringPause(t *testing.T) {
 	}
 }
 
-// What is printed during a pause nobody ever gets, but for what is on the screen
-// then; not from the history, and not from the scrollback.
+// No viewer gets what is printed during a pause, except what is on the screen at its
+// end: neither from the history, nor from the scrollback.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
@@ -152,8 +153,8 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// A viewer whose snapshot is due when the pause begins does not get it any more, not
-// even when the pause is over before it is sent.
+// A snapshot that is due when a pause begins is not sent, not even if the pause is over
+// before that.
 func TestPauseBeforeSnapshot(t *testing.T) {
 	t.Parallel()
 	s := share.New(share.Options{Cols: 80, Rows: 24})
@@ -170,7 +171,7 @@ func TestPauseBeforeSnapshot(t *testing.T) {
 	}
 }
 
-// The socket answers who asks properly.
+// The socket replies to valid requests.
 func TestControl(t *testing.T) {
 	t.Parallel()
 	r := sharetest.NewRoom(t, share.Options{Input: new(typed)})
@@ -219,7 +220,7 @@ func TestControl(t *testing.T) {
 	}
 }
 
-// The audit says who did what, and never what was typed.
+// The audit has who did what, and never what was typed.
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	var b safeBuffer
@@ -252,7 +253,7 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// Who does what is in the audit with node id and address.
+// Events of viewers are in the audit with node id and address.
 func TestAuditNames(t *testing.T) {
 	t.Parallel()
 	var b safeBuffer
@@ -289,7 +290,7 @@ func TestAuditNames(t *testing.T) {
 	}
 }
 
-// fullFile has no room, until it has.
+// fullFile fails until there is room.
 type fullFile struct {
 	safeBuffer
 	room atomic.Bool
@@ -302,8 +303,8 @@ func (f *fullFile) Write(p []byte) (int, error) {
 	return f.safeBuffer.Write(p)
 }
 
-// A full disk ends no session: who shares is told at once, the gap is marked, and the
-// end tells of it.
+// A full disk does not end the session: the sharer is told at once, the gap is marked,
+// and reported at the end.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	var audit, record fullFile

@@ -12,8 +12,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// The end of a session does not wait long for a viewer that says again and again
-// that it takes nothing, nor for good for one that takes a byte at a time.
+// The end of a session does not wait long for a viewer that acknowledges the same
+// position again and again, nor forever for one that takes a byte at a time.
 func TestDrainOfHostileViewer(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

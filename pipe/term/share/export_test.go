@@ -6,8 +6,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// Held is how many frames a viewer's pace remembers after n that it was sent and
-// has acknowledged, every apart.
+// Held returns how many frames a pace remembers after n frames that were sent and
+// acknowledged, one in each interval.
 func Held(raw bool, n int, every time.Duration) (held int, err error) {
 	p := pace{fixed: raw}
 	now := time.Now()
@@ -21,14 +21,14 @@ func Held(raw bool, n int, every time.Duration) (held int, err error) {
 	return len(p.frames) + len(p.taken), nil
 }
 
-// Queued is how many bytes wait for the terminal to take them.
+// Queued returns how many bytes the terminal has not accepted yet.
 func Queued(s *Session) int {
 	s.arbiter.mu.Lock()
 	defer s.arbiter.mu.Unlock()
 	return s.arbiter.queued
 }
 
-// Find is the node id of the viewer that who stands for.
+// Find returns the node id of the viewer that who names.
 func Find(s *Session, who string) (string, error) {
 	n, err := s.findViewer(who)
 	for _, v := range s.List() {
@@ -42,10 +42,10 @@ func Find(s *Session, who string) (string, error) {
 // Picture takes a snapshot.
 func Picture(s *Session, lines int) { s.output.snapshot(lines, place{}) }
 
-// FairMutex is a fairMutex that tells whether somebody waits.
+// FairMutex is a fairMutex that reports whether a goroutine waits.
 type FairMutex struct{ fairMutex }
 
-// Waited reports whether somebody waits to get in.
+// Waited reports whether a goroutine waits for the lock.
 func (t *FairMutex) Waited() bool {
 	if t.next.TryLock() {
 		t.next.Unlock()
@@ -54,8 +54,8 @@ func (t *FairMutex) Waited() bool {
 	return true
 }
 
-// Painted is the snapshot that a new viewer gets which has found out just before that
-// one is due.
+// Painted returns the snapshot frame that a new viewer gets if it has found out before
+// the call that one is due.
 func Painted(s *Session, who Visitor) ([]byte, error) {
 	v, err := s.join(who, wire.TermOpen{Mode: wire.TermScreen}, func(error) {})
 	if err != nil {

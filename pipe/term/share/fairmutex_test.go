@@ -7,7 +7,7 @@ import (
 	"mesh/pipe/term/share"
 )
 
-// Who gives the lock back and wants it again at once is behind who waits.
+// A goroutine that unlocks and locks again at once comes after one that waits.
 func TestFairMutex(t *testing.T) {
 	t.Parallel()
 	var lock share.FairMutex

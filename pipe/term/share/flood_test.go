@@ -14,8 +14,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// Of a flood a viewer gets pictures, evenly, and hardly any output between them,
-// which would have them wait. What comes when it is over is seen at once.
+// During a flood a viewer gets snapshots at even intervals, and hardly any output in
+// between, which would delay them. It sees the end of the flood at once.
 func TestFloodIsSeenInPictures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

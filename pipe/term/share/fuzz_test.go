@@ -11,8 +11,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// Whatever a viewer sends, its session ends with a code of the table, goes on for
-// others, and who may only view types nothing and changes no size.
+// Whatever a viewer sends, Serve returns a documented code, and the session goes on for
+// others. A viewer that may only view types nothing and changes no size.
 func FuzzViewer(f *testing.F) {
 	open := wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermScreen, Cols: 90, Rows: 30})
 	for _, frames := range [][]byte{

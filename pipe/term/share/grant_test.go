@@ -12,8 +12,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// Who asks is seen to ask; who is granted the right types, on all links of its node,
-// also on one that comes later, and on no other's.
+// A request is shown to the sharer. A grant holds for all links of a node, also for
+// later ones, and for no other node.
 func TestGrant(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
@@ -46,7 +46,7 @@ func TestGrant(t *testing.T) {
 	other.TypeKeys("b")
 	other.WantEnd(proto.Capability)
 
-	// Taken back, and given again.
+	// Revoke it, and grant it again.
 	if err := r.Revoke(1); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestGrant(t *testing.T) {
 	}
 }
 
-// A new session knows of no grant.
+// A grant is not valid in another session.
 func TestGrantEndsWithSession(t *testing.T) {
 	t.Parallel()
 	for range 2 {
@@ -99,7 +99,7 @@ func TestGrantEndsWithSession(t *testing.T) {
 	v.Wait("an answer", func() bool { return fmt.Sprint(v.Notices) == "[nobody can type here]" })
 }
 
-// A TERM_CTL of a viewer asks for the right to type, and is nothing else.
+// A TERM_CTL of a viewer may only ask for the right to type.
 func TestHostileAsking(t *testing.T) {
 	t.Parallel()
 	var audit safeBuffer
@@ -129,7 +129,8 @@ func TestHostileAsking(t *testing.T) {
 	}
 }
 
-// Viewers that come and go in a loop, ask, and send their sizes leave nothing behind.
+// Viewers that join and leave in a loop, ask, and send their sizes leave no state
+// behind.
 func TestComeAndGo(t *testing.T) { // alone, since it looks at the memory
 	r := sharetest.NewRoom(t, share.Options{Input: new(typed)})
 	heap := func() int64 {
@@ -170,8 +171,8 @@ func TestComeAndGo(t *testing.T) { // alone, since it looks at the memory
 	}
 }
 
-// The commands name a viewer by number, by the name that all see, or by its id; what
-// stands for several nodes stands for none.
+// A viewer is named by its number, by the label that others see, or by its node id. A
+// name of several nodes is an error.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	r := sharetest.NewRoom(t, share.Options{Input: new(typed)})

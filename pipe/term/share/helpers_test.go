@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// ioPipe returns a viewer's pipes: what it says, and what nobody reads.
+// ioPipe returns the pipes of a viewer that sends the given bytes, and discards what it
+// receives.
 func ioPipe(says []byte) (*io.PipeReader, *io.PipeWriter) {
 	from, w := io.Pipe()
 	go func() { _, _ = w.Write(says) }()
@@ -15,7 +16,7 @@ func ioPipe(says []byte) (*io.PipeReader, *io.PipeWriter) {
 	return from, to
 }
 
-// safeBuffer is a buffer for many.
+// safeBuffer is a buffer for several goroutines.
 type safeBuffer struct {
 	mu sync.Mutex
 	b  strings.Builder

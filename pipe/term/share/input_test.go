@@ -14,7 +14,7 @@ import (
 	"mesh/proto/wire"
 )
 
-// eventually waits until is says so.
+// eventually waits until is returns true.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(sharetest.Patience); !is(); <-time.After(time.Millisecond) {
@@ -24,8 +24,8 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// Who may only view is cut off at the first key, and at a size; none of it
-// reaches the terminal.
+// A viewer that may only view is disconnected at its first key or size. Neither reaches
+// the terminal.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	for what, frame := range map[string][]byte{
@@ -55,7 +55,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// What several type at once stays whole: keys, sequences and pastes.
+// Keys, sequences and pastes stay whole when several viewers type at once.
 func TestWriters(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
@@ -90,8 +90,8 @@ func TestWriters(t *testing.T) {
 	}
 }
 
-// The sharer's keyboard waits for nobody: a paste of somebody else is ended, and
-// its rest dropped.
+// The sharer's keyboard does not wait: a paste of another typist is ended, and its rest
+// dropped.
 func TestSharerWins(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
@@ -109,8 +109,8 @@ func TestSharerWins(t *testing.T) {
 	}
 }
 
-// A program that reads nothing holds nobody's frames up for good, and what the
-// sharer types then is not behind what flooded it.
+// A program that reads nothing does not block viewers forever, and the sharer's keys are
+// not queued behind the flood.
 func TestFloodOfKeys(t *testing.T) {
 	t.Parallel()
 	stuck := &stuckTerminal{go1: make(chan struct{})}
@@ -132,7 +132,7 @@ func TestFloodOfKeys(t *testing.T) {
 	}
 }
 
-// stuckTerminal takes nothing until it may.
+// stuckTerminal accepts nothing until go1 is closed.
 type stuckTerminal struct {
 	typed
 	go1  chan struct{}
@@ -156,7 +156,7 @@ func (s *stuckTerminal) Write(p []byte) (int, error) {
 	return s.typed.Write(p)
 }
 
-// The size of who types is the terminal's before the first key of it.
+// With SizeWriter the terminal has the size of the typist before the first key.
 func TestWriterSize(t *testing.T) {
 	t.Parallel()
 	var log typed
@@ -181,7 +181,7 @@ func TestWriterSize(t *testing.T) {
 	a.Wait("its own size", func() bool { cols, rows := a.Screen.Size(); return cols == 61 && rows == 22 })
 }
 
-// With the default nobody changes the sharer's size.
+// By default no viewer changes the size.
 func TestSharerSize(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
@@ -196,8 +196,8 @@ func TestSharerSize(t *testing.T) {
 	}
 }
 
-// Only a headless session answers, once however many view, and no viewer's
-// terminal does.
+// Only a headless session replies to queries, once for any number of viewers. Replies of
+// viewers' terminals are dropped.
 func TestQueries(t *testing.T) {
 	t.Parallel()
 	const queries = "\x1b[c\x1b[6n\x1b[5n"
@@ -223,8 +223,8 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// A viewer that sends one size after the other has the command see few of them, and
-// holds up nobody but itself.
+// If a viewer sends many sizes, the command sees few of them, and only that viewer is
+// delayed.
 func TestFloodOfSizes(t *testing.T) {
 	t.Parallel()
 	var sizes atomic.Int64

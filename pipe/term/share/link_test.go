@@ -19,8 +19,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// A link that is cut for a while costs a raw viewer no byte, as long as the
-// sharer remembers; beyond that the viewer knows what it missed.
+// A raw viewer loses no byte to a link that is cut for a while, as long as the sharer
+// holds the output. Beyond that the viewer knows how much it missed.
 func TestCutLink(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -78,7 +78,7 @@ func TestCutLink(t *testing.T) {
 	}
 }
 
-// pair views a session over a link, and returns how that ended for the viewer.
+// pair views a session over a link, and returns how the view ended.
 func pair(t *testing.T, n *linktest.Net, s *share.Session, side func(context.Context, *io.PipeReader, *io.PipeWriter) error) <-chan error {
 	t.Helper()
 	dialer, listener := n.Pair(t, proto.CapTTYView)
@@ -105,8 +105,8 @@ func pair(t *testing.T, n *linktest.Net, s *share.Session, side func(context.Con
 	return ended
 }
 
-// A right that was granted outlives the link, and one that was taken while the link
-// was broken is gone when it is back.
+// A granted right outlives a broken link. A right that is revoked while the link is
+// broken is gone when it is back.
 func TestCutLinkKeepsGrant(t *testing.T) {
 	t.Parallel()
 	for name, revoked := range map[string]bool{"granted": false, "revoked": true} {

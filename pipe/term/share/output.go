@@ -29,7 +29,7 @@ type output struct {
 	order        fairMutex
 	emulator     *vt.Terminal
 	replies      []byte    // of the emulator to the program
-	purge        bool      // the emulator's scrollback is to be deleted
+	purge        bool      // delete the emulator's scrollback as soon as possible
 	screen       snapshot  // the last one of the screen alone
 	scrolled     snapshot  // the last one with lines above the screen
 	nextScrolled time.Time // when another one with lines above may be taken

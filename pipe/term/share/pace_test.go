@@ -7,9 +7,8 @@ import (
 	"mesh/pipe/term/share"
 )
 
-// A viewer that looks on for days is remembered no longer than its last moment,
-// also when it is never asked how much more it may be sent: always raw, or always
-// behind.
+// A pace does not grow with the time of a view, also if room is never called: for a raw
+// viewer, or one that is always behind.
 func TestPaceForgets(t *testing.T) {
 	t.Parallel()
 	for _, raw := range []bool{true, false} {

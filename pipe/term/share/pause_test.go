@@ -9,9 +9,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// A pause in the middle of a viewer's paste ends that, takes back what the terminal
-// has not taken, and drops the rest up to its end; after the pause the viewer types
-// again.
+// A pause within a viewer's paste ends the paste, drops the input that the terminal has
+// not accepted, and the rest of the paste. After the pause the viewer types again.
 func TestPauseWithinPaste(t *testing.T) {
 	t.Parallel()
 	for what, during := range map[string][]string{

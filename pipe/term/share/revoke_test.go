@@ -13,8 +13,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// What somebody typed who may not any more does not reach the terminal, though it
-// came before; only what the terminal is taking can't be taken back.
+// After a revocation, input that was queued before does not reach the terminal either,
+// except what is already being written.
 func TestRevokeTakesBack(t *testing.T) {
 	t.Parallel()
 	for what, act := range map[string]func(*sharetest.Room, *sharetest.Viewer) error{
@@ -45,7 +45,7 @@ func TestRevokeTakesBack(t *testing.T) {
 	}
 }
 
-// Who may not type any more does not choose the size either.
+// A viewer whose right was revoked does not set the size either.
 func TestRevokedSize(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
@@ -64,7 +64,7 @@ func TestRevokedSize(t *testing.T) {
 	}
 }
 
-// A writer whose link ends while the terminal takes nothing leaves.
+// A typist whose link ends while the terminal accepts nothing leaves.
 func TestGoneWriterLeaves(t *testing.T) {
 	t.Parallel()
 	stuck := &stuckTerminal{go1: make(chan struct{})}
@@ -91,8 +91,8 @@ func TestGoneWriterLeaves(t *testing.T) {
 	close(stuck.go1)
 }
 
-// A paste that floods a terminal is ended for the sharer's keys, too: they are not
-// a part of it.
+// A paste that floods the terminal is ended when the sharer types: the sharer's keys are
+// not a part of it.
 func TestSharerEndsFloodingPaste(t *testing.T) {
 	t.Parallel()
 	stuck := &stuckTerminal{go1: make(chan struct{})}

@@ -17,8 +17,8 @@ import (
 	"mesh/proto/wire"
 )
 
-// Who comes late sees what who was there sees: also in the middle of a sequence
-// or of a character.
+// A viewer that joins late sees the same as the others, also if it joins within a
+// sequence or a character.
 func TestLateJoin(t *testing.T) {
 	t.Parallel()
 	r := sharetest.NewRoom(t, share.Options{})
@@ -45,7 +45,7 @@ func TestLateJoin(t *testing.T) {
 	}
 }
 
-// Scrollback comes with the first snapshot, as much as is wanted.
+// The first snapshot has as many lines of scrollback as the viewer asks for.
 func TestScrollback(t *testing.T) {
 	t.Parallel()
 	r := sharetest.NewRoom(t, share.Options{})
@@ -61,7 +61,7 @@ func TestScrollback(t *testing.T) {
 	}
 }
 
-// A raw viewer gets every byte, and sizes and marks in their places.
+// A raw viewer gets every byte, and sizes and marks at their positions.
 func TestRaw(t *testing.T) {
 	t.Parallel()
 	var sizes [][2]int
@@ -129,8 +129,8 @@ func TestManyViewers(t *testing.T) {
 	}
 }
 
-// A viewer that takes nothing holds nobody up; when it goes on it sees what there
-// is then.
+// A viewer that takes nothing delays no other. When it continues, it sees the current
+// screen.
 func TestStalledViewer(t *testing.T) {
 	t.Parallel()
 	r := sharetest.NewRoom(t, share.Options{})
@@ -163,8 +163,8 @@ func TestStalledViewer(t *testing.T) {
 	}
 }
 
-// A viewer that has missed many sizes and no output gets a snapshot that it does not
-// acknowledge, since it has all output. It goes on.
+// A viewer that has missed many sizes and no output gets a snapshot. It does not
+// acknowledge that, since it has all output, and continues.
 func TestStalledWhileResized(t *testing.T) {
 	t.Parallel()
 	r := sharetest.NewRoom(t, share.Options{})
@@ -188,8 +188,7 @@ func TestStalledWhileResized(t *testing.T) {
 	v.WantScreen(ref)
 }
 
-// A viewer that wants all the scrollback costs its memory once, and not for as long
-// as it views.
+// The memory for all the scrollback is freed after the first snapshot.
 func TestScrollbackIsNotKept(t *testing.T) {
 	r := sharetest.NewRoom(t, share.Options{Cols: 200, Rows: 24})
 	r.Output([]byte(strings.Repeat(strings.Repeat("x", 198)+"\r\n", proto.MaxTermScrollback)))
@@ -214,7 +213,7 @@ func TestScrollbackIsNotKept(t *testing.T) {
 	}
 }
 
-// The sharer's end is told to all, and nobody is waited for who takes nothing.
+// All viewers get the end, and it does not wait for one that takes nothing.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	r := sharetest.NewRoom(t, share.Options{})
@@ -250,7 +249,7 @@ func TestAcknowledgeWhatWasNotSent(t *testing.T) {
 	}
 }
 
-// Frames that no viewer sends end its link.
+// Frames that a viewer must not send end its link.
 func TestHostileFrames(t *testing.T) {
 	t.Parallel()
 	for what, frame := range map[string][]byte{
@@ -270,7 +269,7 @@ func TestHostileFrames(t *testing.T) {
 	}
 }
 
-// typed is a terminal that takes what is typed.
+// typed is a terminal that collects what is typed.
 type typed struct {
 	mu  sync.Mutex
 	b   []byte
@@ -291,8 +290,8 @@ func (w *typed) String() string {
 	return string(w.b)
 }
 
-// Viewers that come for all the scrollback again and again take little of the
-// session's time, and see the screen as it is all the same.
+// Viewers that join again and again for all the scrollback take little of the session's
+// time, and still see the current screen.
 func TestScrollbackIsBounded(t *testing.T) { // alone, since it looks at the time
 	const lines, each = 2000, 200
 	r := sharetest.NewRoom(t, share.Options{Cols: 200, Rows: 24})
@@ -305,7 +304,7 @@ func TestScrollbackIsBounded(t *testing.T) { // alone, since it looks at the tim
 		r.Output(fmt.Appendf(nil, "\r\x1b[Kline %d", i))
 		share.Picture(r.Session, lines-i)
 	}
-	// An unbounded one takes each*one.
+	// Without a limit it would take each*one.
 	if took := time.Since(begun); took > 20*one+each*5*time.Millisecond {
 		t.Errorf("%d joins took %s, one without a bound %s", each, took, one)
 	}

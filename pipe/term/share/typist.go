@@ -21,7 +21,7 @@ type typist struct {
 	// Guarded by arbiter.mu.
 	filter    keys.Filter
 	inputs    int  // how many inputs filter has followed
-	dropPaste bool // the rest of a paste is to be dropped
+	dropPaste bool // drop the rest of a paste
 
 	mu         sync.Mutex // a leaf; guards what follows
 	cols, rows int        // of its own terminal; 0 if unknown
@@ -29,7 +29,7 @@ type typist struct {
 	seq        int64      // the position of the output then
 }
 
-// ignored reports whether its input is to be dropped.
+// ignored reports whether its input is dropped.
 func (t *typist) ignored() bool { return t.muted.Load() || t.gone.Load() }
 
 // inPaste reports whether its input ends within a paste that is not dropped.

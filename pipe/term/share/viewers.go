@@ -189,7 +189,7 @@ func (vs *viewers) grant(number int) (*viewer, error) {
 
 // revoke takes the right to type from the node of a viewer, which it returns, and
 // declines its request for it. Number 0 means everybody, also those who join later. The
-// input of the muted typists is to be dropped.
+// caller drops the input of the typists that are muted now.
 func (vs *viewers) revoke(number int) (v *viewer, muted []*typist, err error) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"mesh/proto/wire"
 )
 
-// converted returns what a form makes of output that comes n bytes at a time.
+// converted returns what a form writes if the output arrives n bytes at a time.
 func converted(t *testing.T, form view.Form, out string, n int) string {
 	t.Helper()
 	v := start(t, view.Options{Form: form})
@@ -79,7 +79,7 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// Each line is there as soon as it is complete.
+// Each line is written as soon as it is complete.
 func TestPlainLines(t *testing.T) {
 	t.Parallel()
 	v := start(t, view.Options{Form: view.Plain})
@@ -97,7 +97,7 @@ func TestPlainLines(t *testing.T) {
 	}
 }
 
-// A line without an end is not held until it has one, and what is missed ends it.
+// A line without an end is written in parts, and missed output ends it.
 func TestPlainEndlessLine(t *testing.T) {
 	t.Parallel()
 	v := start(t, view.Options{Form: view.Plain})
@@ -200,8 +200,8 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// What a person may well look at on a terminal has no control characters, and says
-// all the same which they were.
+// JSON output, which a person may look at on a terminal, has control characters only as
+// escapes.
 func TestTextHasNoControls(t *testing.T) {
 	t.Parallel()
 	const out = "\u009b6n\u009d0;x\u009c é\u00a0\u0085\u0080\u009f\x1b[6n"
@@ -248,7 +248,7 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-// What was missed is told, and with Strict an error in the end.
+// Missed output is reported, and with Strict it is an error in the end.
 func TestMissed(t *testing.T) {
 	t.Parallel()
 	for _, strict := range []bool{false, true} {
@@ -278,8 +278,8 @@ func TestMissed(t *testing.T) {
 	}
 }
 
-// Input that is piped in is typed in frames of bounded size, and its end is the end
-// of the view, when the terminal has taken it and said all there is to say.
+// Piped input is sent in frames of bounded size. Its end ends the view once the terminal
+// has accepted it and its echo is over.
 func TestInput(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
@@ -363,7 +363,7 @@ func TestWriteFails(t *testing.T) {
 	}
 }
 
-// What a sharer must not send ends the view with its code.
+// Frames that a sharer must not send end the view with the code for that.
 func TestBadSharer(t *testing.T) {
 	t.Parallel()
 	session := wire.AppendFrame(nil, &wire.TermSession{Session: wire.TransferID{1}, Rights: viewOnly, Seq: 10, Cols: 80, Rows: 24})

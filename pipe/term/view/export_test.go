@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// Unsent is how many bytes wait for a sharer that reads nothing, and gives the right
-// to type and takes it so often.
+// Unsent returns how many bytes wait for a sharer that reads nothing, after it has given
+// and revoked the right to type so often.
 func Unsent(often int) int {
 	s := &display{view: &view{sender: newSender(io.Discard), o: Options{In: os.Stdin}}, raw: true}
 	s.window.Cols, s.window.Rows = 80, 24
@@ -19,8 +19,8 @@ func Unsent(often int) int {
 	return len(frames)
 }
 
-// Filter returns what of raw output gets to a terminal, when it comes n bytes at a
-// time, and whether the alternate screen is on then.
+// Filter returns what passes of raw output that arrives n bytes at a time, and whether
+// the alternate screen is on then.
 func Filter(out []byte, n int) ([]byte, bool) {
 	var b bytes.Buffer
 	f := &filter{w: &b}

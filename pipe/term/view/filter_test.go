@@ -10,7 +10,7 @@ import (
 	"mesh/pipe/term/vt"
 )
 
-// What is ordinary passes, and looks the same.
+// Ordinary output passes, and looks the same.
 func TestFilterPasses(t *testing.T) {
 	t.Parallel()
 	for _, s := range append([]string{"\x1b[?1049h\x1b[2;5r\x1b[?6h\x1bM\x1b7\x1b[3S\x1b8\x1b[?2026h\x1b[4h\x1b[1;2Hx\x1b[!p\x1b(0q\x1b(B\x1b#8\x1bc"}, termtest.Streams...) {
@@ -27,7 +27,7 @@ func TestFilterPasses(t *testing.T) {
 	}
 }
 
-// bad says what of filtered output would make a terminal do what it must not.
+// bad returns what is dangerous in filtered output, or "".
 func bad(out []byte) string {
 	terminal := vt.New(80, 24, 0)
 	answer := ""

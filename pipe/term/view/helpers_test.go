@@ -17,7 +17,8 @@ import (
 // limit bounds every wait; it is only reached when a test fails.
 const limit = 20 * time.Second
 
-// sharer is the other side of a view: what the test says, and what the viewer did.
+// sharer is the other side of a view: it sends what the test says, and collects what the
+// viewer sends.
 type sharer struct {
 	t    *testing.T
 	w    io.WriteCloser
@@ -87,7 +88,7 @@ func (s *sharer) read(r io.Reader) {
 	}
 }
 
-// wait waits until what is asked for, with the lock held, is so.
+// wait waits until is, which is called with the lock held, returns true.
 func (s *sharer) wait(what string, is func() bool) {
 	s.t.Helper()
 	late := time.After(limit)
@@ -113,7 +114,7 @@ func (s *sharer) waitAcked() {
 	s.wait("acknowledgement", func() bool { return s.acked == s.seq })
 }
 
-// wantNothing wants the viewer to have typed nothing and asked for no size, yet.
+// wantNothing checks that the viewer has sent no keys and no size yet.
 func (s *sharer) wantNothing(while string) {
 	s.t.Helper()
 	s.mu.Lock()
@@ -175,7 +176,7 @@ type viewing struct {
 	err    error
 }
 
-// buffer is a writer that may be read at the same time.
+// buffer is a writer that may be read concurrently.
 type buffer struct {
 	mu sync.Mutex
 	bytes.Buffer
@@ -193,7 +194,7 @@ func (b *buffer) String() string {
 	return b.Buffer.String()
 }
 
-// start begins a view; what it writes is in out, unless o says where to.
+// start begins a view, which writes to out unless o has another writer.
 func start(t *testing.T, o view.Options) *viewing {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())

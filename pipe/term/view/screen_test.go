@@ -23,7 +23,7 @@ import (
 	"mesh/proto/wire"
 )
 
-// toolSocket has the test binary be a viewer of the sharer that is there.
+// toolSocket makes the test binary a viewer of the sharer at that socket.
 const toolSocket = "VIEW_TEST_SOCKET"
 
 func TestMain(m *testing.M) {
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// tool views, as its arguments say, and returns an exit status.
+// tool views as its arguments say, and returns an exit status.
 func tool(socket string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -116,7 +116,7 @@ func see(t *testing.T, shell string, cols, rows int, env []string, args ...strin
 	return s
 }
 
-// wantSane waits until the terminal is as it was, and the shell takes commands.
+// wantSane waits until the terminal is restored and the shell accepts commands.
 func (s *seen) wantSane(text string) {
 	s.t.Helper()
 	if text != "" {
@@ -139,7 +139,7 @@ func (s *seen) wantSane(text string) {
 	}
 }
 
-// wantScreen waits until the pane shows what a terminal of its size would.
+// wantScreen waits until the pane shows what a terminal of its size would show.
 func (s *seen) wantScreen(lines ...string) {
 	s.t.Helper()
 	termtest.Wait(s.t, func() error {
@@ -152,7 +152,7 @@ func (s *seen) wantScreen(lines ...string) {
 
 const everything = "\x1b[?1003;1006h\x1b[?2004h\x1b[?1004h\x1b[?1h\x1b=\x1b[?25l\x1b[31m"
 
-// Each way to end leaves the terminal sane.
+// The terminal is restored after each way to end.
 func TestEnds(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -202,7 +202,7 @@ func (s *seen) kill(sig syscall.Signal) {
 	}
 }
 
-// Keys arrive as they were typed, but for commands; a size is asked for.
+// Keys arrive as they were typed, without commands, and the size is sent.
 func TestTyping(t *testing.T) {
 	t.Parallel()
 	s := see(t, "dash", 80, 24, nil)
@@ -244,8 +244,8 @@ func TestTyping(t *testing.T) {
 	s.wantSane("exited=true")
 }
 
-// Whatever protocol the shared program has for keys, what it gets is as it wants
-// it, and ~. leaves.
+// Whatever keyboard protocol the shared program uses, it gets keys in that form, and ~.
+// leaves.
 func TestTypingProtocols(t *testing.T) {
 	t.Parallel()
 	s := see(t, "dash", 80, 24, nil)
@@ -271,7 +271,7 @@ func TestTypingProtocols(t *testing.T) {
 	s.waitTyped(all + "\x1b[97u\x1b[13u\x1b[13;1:3u\x1b[97u\x1b[13u")
 }
 
-// Pasted text has no commands, and marks only where the program wants them.
+// Pasted text has no commands, and has marks only if the program wants them.
 func TestPaste(t *testing.T) {
 	t.Parallel()
 	s := see(t, "dash", 80, 24, nil)
@@ -289,7 +289,7 @@ func TestPaste(t *testing.T) {
 	s.wantSane("exited=true")
 }
 
-// A view without the right to type sends nothing, and leaves by q, Ctrl-C or ~.
+// A view without the right to type sends nothing, and leaves with q, Ctrl-C or ~.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	for _, leave := range []string{"q", "C-c", "~."} {
@@ -327,8 +327,8 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// Who only views asks for the right to type; it types when it has that, and nothing
-// when it is taken. What was meant for the shell does not leave the view then.
+// A viewer asks for the right to type, types when it has it, and types nothing after a
+// revocation. Keys that were meant for the shell do not leave the view then.
 func TestAsk(t *testing.T) {
 	t.Parallel()
 	s := see(t, "dash", 80, 24, nil)
@@ -361,8 +361,8 @@ func TestAsk(t *testing.T) {
 	s.wantSane("exited=true")
 }
 
-// A sharer that gives the right to type and takes it, again and again, and reads
-// nothing of what that brings, costs no memory.
+// A sharer that gives and revokes the right to type again and again, and reads nothing,
+// costs no memory.
 func TestRightsFlap(t *testing.T) {
 	t.Parallel()
 	once, often := view.Unsent(1), view.Unsent(1000)
@@ -371,7 +371,7 @@ func TestRightsFlap(t *testing.T) {
 	}
 }
 
-// A pane shows the same as tmux itself does with the same output.
+// A pane with a view shows the same as a pane with the output itself.
 func TestSameAsTmux(t *testing.T) {
 	t.Parallel()
 	for i, out := range termtest.Streams {
@@ -401,7 +401,7 @@ func TestSameAsTmux(t *testing.T) {
 	}
 }
 
-// Larger and smaller terminals: the status line, the edge, and moving.
+// Larger and smaller terminals: the status line, the edge, and moving the view.
 func TestOtherSizes(t *testing.T) {
 	t.Parallel()
 	s := see(t, "dash", 20, 5, nil)
@@ -421,8 +421,8 @@ func TestOtherSizes(t *testing.T) {
 	s.wantScreen("h", "h          <", "bob 14x6 (yo")
 }
 
-// Who may not type reads what has scrolled away with the keys of a pager, and gets
-// back to what is there by now.
+// A viewer that may not type reads scrolled lines with the keys of a pager, and returns
+// to the current screen.
 func TestReadBack(t *testing.T) {
 	t.Parallel()
 	s := see(t, "dash", 30, 4, nil)
@@ -445,8 +445,8 @@ func TestReadBack(t *testing.T) {
 	s.wantScreen("7", "8", "9", "10")
 }
 
-// Who types reads back as on a terminal of their own, and what they type comes out
-// where it should.
+// A viewer that types reads scrolled lines as on its own terminal, and typing returns to
+// the cursor.
 func TestReadBackAndType(t *testing.T) {
 	t.Parallel()
 	s := see(t, "dash", 40, 4, nil)
@@ -466,7 +466,7 @@ func TestReadBackAndType(t *testing.T) {
 	s.waitTyped("x\x1b[5;2~")
 }
 
-// A broken link is told of; few keys wait for it, and not for long.
+// A broken link is shown. Few keys wait for it, and not for long.
 func TestBrokenLink(t *testing.T) {
 	t.Parallel()
 	s := see(t, "dash", 80, 24, nil, "broken")
@@ -493,7 +493,7 @@ func TestBrokenLink(t *testing.T) {
 	s.wantSane("ended exited=false")
 }
 
-// A viewer that cannot draw holds up neither keys nor its end.
+// A terminal that accepts no output delays neither keys nor the end of the view.
 func TestTerminalStops(t *testing.T) {
 	t.Parallel()
 	s := see(t, "bash", 80, 24, nil)
@@ -510,7 +510,7 @@ func TestTerminalStops(t *testing.T) {
 	s.wantSane("exited=true")
 }
 
-// Raw output on a terminal is filtered, and what it has set is undone.
+// Raw output on a terminal is filtered, and its modes are reset in the end.
 func TestRawOnTerminal(t *testing.T) {
 	t.Parallel()
 	s := see(t, "dash", 80, 24, nil, "raw")
@@ -528,7 +528,7 @@ func TestRawOnTerminal(t *testing.T) {
 	}
 }
 
-// To view on a terminal the session that one is in is declined.
+// A view on a terminal of the session that it runs in is declined.
 func TestOwnSession(t *testing.T) {
 	t.Parallel()
 	s := see(t, "dash", 80, 24, []string{"VIEW_TEST_SESSION=" + wire.TransferID{1}.String()})
@@ -536,14 +536,14 @@ func TestOwnSession(t *testing.T) {
 	s.wantSane("error=declined")
 }
 
-// A child that was started without a terminal says so.
+// A view without a terminal fails and says so.
 func TestNoTerminal(t *testing.T) {
 	t.Parallel()
 	v := start(t, view.Options{Form: view.Screen})
 	v.wantEnd(view.End{}, proto.Usage)
 }
 
-// Input that is piped in while the screen is drawn.
+// Piped input while the screen is drawn.
 func TestPipedInput(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("printf"); err != nil {
