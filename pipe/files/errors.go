@@ -10,18 +10,18 @@ import (
 	"mesh/proto/wire"
 )
 
-// ErrIsThere says that a file is not stored because other content has its name.
-var ErrIsThere = proto.Errorf(proto.Unsafe, "there is something of that name already")
+// ErrIsThere says that a file is not stored, because something else has its name.
+var ErrIsThere = proto.Errorf(proto.Unsafe, "the name is already taken")
 
 var (
-	errCut       = proto.Errorf(proto.Truncated, "the peer's frames ended before their end")
+	errCut       = proto.Errorf(proto.Truncated, "the peer stopped before the end of the transfer")
 	errMore      = proto.Errorf(proto.Protocol, "the peer sends more of a file than it announced")
-	errDigest    = proto.Errorf(proto.Integrity, "digest mismatch: a file is not what was sent")
-	errCollision = proto.Errorf(proto.Unsafe, "some systems take its name for that of another that was sent")
+	errDigest    = proto.Errorf(proto.Integrity, "digest mismatch: a file did not arrive as it was sent")
+	errCollision = proto.Errorf(proto.Unsafe, "on some systems it has the name of another entry that was sent")
 )
 
 // errCollisionHere is errCollision for the sender's own files.
-var errCollisionHere = proto.Errorf(proto.Unsafe, "some systems take its name for that of another here")
+var errCollisionHere = proto.Errorf(proto.Unsafe, "on some systems it has the name of another entry here")
 
 // errSpecial is in the chain of the error of an item that is neither a file nor a
 // folder, nor a link if those are sent.

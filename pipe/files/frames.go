@@ -87,7 +87,7 @@ func (f *frameReader) buffered() bool { return f.r.Buffered() > 0 }
 func (f *frameReader) wantEnd() error {
 	switch _, err := f.r.ReadByte(); err {
 	case nil:
-		return proto.Errorf(proto.Protocol, "the peer goes on behind the end")
+		return proto.Errorf(proto.Protocol, "the peer sends more after the end of the transfer")
 	case io.EOF:
 		return nil
 	default:

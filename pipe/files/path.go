@@ -24,9 +24,9 @@ func CheckPath(path string, portable bool) error {
 	case path == "":
 		why = "it is empty"
 	case len(path) > proto.MaxPathBytes:
-		why = "it is too long"
+		why = fmt.Sprintf("it is longer than %d bytes", proto.MaxPathBytes)
 	case strings.Count(path, "/") >= proto.MaxDepth:
-		why = "it is too deep"
+		why = fmt.Sprintf("it has more than %d components", proto.MaxDepth)
 	case path[0] == '.' || path[0] == '-':
 		why = "it begins with a dot or a dash"
 	}
@@ -58,14 +58,19 @@ func CheckTarget(name string) error {
 // the path of the link.
 func checkLinkTarget(at, target string) error {
 	bad := func(why string) error {
-		return proto.Errorf(proto.Unsafe, "a link to %s is not kept: %s", proto.QuoteText(target), why)
+		return proto.Errorf(proto.Unsafe, "a link to %s is not allowed: %s", proto.QuoteText(target), why)
 	}
-	if target == "" || path.IsAbs(target) || len(target) > proto.MaxPathBytes {
+	switch {
+	case target == "":
+		return bad("it leads nowhere")
+	case path.IsAbs(target):
 		return bad("it is not relative")
+	case len(target) > proto.MaxPathBytes:
+		return bad(fmt.Sprintf("it is longer than %d bytes", proto.MaxPathBytes))
 	}
 	up, down := strings.Count(at, "/"), false
 	if up == 0 {
-		return bad("it is in no folder")
+		return bad("it is in no folder that is sent")
 	}
 	for name := range strings.SplitSeq(target, "/") {
 		if name == ".." {
@@ -92,17 +97,17 @@ func checkName(name string) string {
 	case name == "":
 		return "it has an empty component"
 	case name == "." || name == "..":
-		return "it leads elsewhere"
+		return `. and .. lead elsewhere`
 	case len(name) > proto.MaxNameBytes:
-		return "a component is too long"
+		return fmt.Sprintf("a component is longer than %d bytes", proto.MaxNameBytes)
 	case !utf8.ValidString(name):
 		return "it is not UTF-8"
 	case strings.HasPrefix(fold(name), disk.TempPrefix):
-		return "mesh uses such names itself"
+		return "names like " + disk.TempPrefix + "… are for temporary files"
 	}
 	for _, r := range name {
 		if r == '\\' || isHidden(r) {
-			return "it has a character that no name may have"
+			return "it has a backslash or an invisible character"
 		}
 	}
 	return ""
@@ -121,28 +126,32 @@ func isHidden(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Noncharacter_Code_Point)
 }
 
+// windowsReserved are the characters that no name has on Windows, in addition to
+// those that no name has anywhere.
+const windowsReserved = `<>:"|?*`
+
 // reserved are names that stand for a device in every folder of Windows, whatever
 // follows them after a dot.
 var reserved = []string{"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
 
 // checkPortable says why some system cannot store a name, "" if all can.
 func checkPortable(name string) string {
-	if strings.ContainsAny(name, `<>:"|?*`) {
-		return "Windows has no such characters in names"
+	if strings.ContainsAny(name, windowsReserved) {
+		return "on Windows a name has none of " + windowsReserved
 	}
 	if last := name[len(name)-1]; last == '.' || last == ' ' {
-		return "Windows has no names that end so"
+		return "on Windows a name does not end in a dot or a space"
 	}
 	base, _, _ := strings.Cut(fold(name), ".")
 	base = strings.TrimRight(base, " ")
 	if slices.Contains(reserved, base) {
-		return "Windows has a device of that name"
+		return "on Windows it is the name of a device"
 	}
 	if rest, ok := strings.CutPrefix(base, "com"); ok && isPort(rest) {
-		return "Windows has a device of that name"
+		return "on Windows it is the name of a device"
 	}
 	if rest, ok := strings.CutPrefix(base, "lpt"); ok && isPort(rest) {
-		return "Windows has a device of that name"
+		return "on Windows it is the name of a device"
 	}
 	return ""
 }

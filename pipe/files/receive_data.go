@@ -55,7 +55,7 @@ func (in *incoming) writeData(body []byte) error {
 func (in *incoming) complete(want wire.Digest) (*part, error) {
 	if in.part == nil {
 		if want != in.wanted.hash.Sum() {
-			return nil, proto.Errorf(proto.Integrity, "digest mismatch: a file that is there is not what the peer has")
+			return nil, proto.Errorf(proto.Integrity, "digest mismatch: a file that is there already differs from the peer's")
 		}
 	} else if err := in.part.complete(want); err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func (r *receiver) storeEntry(ctx context.Context, m *wire.Entry, in *folder, at
 		return wire.Answer{}, refuse(errCollision)
 	case r.o.As == "":
 	case m.ID > 1 || m.Kind != wire.EntryFile:
-		return wire.Answer{}, refuse(proto.Errorf(proto.Unsafe, "one file was to come, and nothing else"))
+		return wire.Answer{}, refuse(proto.Errorf(proto.Unsafe, "only one file was expected"))
 	default:
 		name = r.o.As
 	}

@@ -49,7 +49,7 @@ func (q *queue) pushFile(w *wanted) error {
 // pushFolder adds a folder, closed, to the end. The queue is not empty.
 func (q *queue) pushFolder(f *folder) error {
 	if len(q.waiting) >= maxQueue {
-		return proto.Errorf(proto.Protocol, "more than %d entries wait for a file", maxQueue)
+		return proto.Errorf(proto.Protocol, "more than %d entries wait for the data of a file", maxQueue)
 	}
 	q.waiting = append(q.waiting, queued{folder: f})
 	return nil
