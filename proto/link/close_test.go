@@ -18,8 +18,8 @@ import (
 	"mesh/proto/xtest"
 )
 
-// wantTold checks that a peer's end came with a code that says what to do: it
-// may be there later, or it has left.
+// wantTold checks that a peer was told how its link ended: the other end may be there
+// later, or it has left.
 func wantTold(t *testing.T, what string, err error) {
 	t.Helper()
 	want := []proto.Code{proto.Unreachable, proto.Busy, proto.Truncated}
@@ -28,8 +28,8 @@ func wantTold(t *testing.T, what string, err error) {
 	}
 }
 
-// A listener that is closed at any moment of its peers' handshakes leaves none
-// of them waiting, and no link that nobody holds.
+// A listener that is closed at any moment of its peers' handshakes leaves no peer
+// waiting, and no link open.
 func TestListenerClosesWhilePeersConnect(t *testing.T) {
 	t.Parallel()
 	for step := range 12 {
@@ -59,8 +59,7 @@ func TestListenerClosesWhilePeersConnect(t *testing.T) {
 	}
 }
 
-// Links that were accepted live on without their listener, until they are
-// closed themselves.
+// The links that a listener has accepted outlive it.
 func TestLinkOutlivesListener(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
@@ -92,7 +91,7 @@ func TestAcceptCanceled(t *testing.T) {
 	})
 }
 
-// An endpoint that is closed ends what goes on there, at once.
+// Closing an endpoint ends its links and dials at once.
 func TestEndpointClosed(t *testing.T) {
 	t.Parallel()
 	for _, dialer := range []bool{true, false} {
@@ -122,7 +121,7 @@ func TestEndpointClosed(t *testing.T) {
 				t.Errorf("read of a link whose endpoint is closed: got %v, want an error", err)
 			}
 			begun := time.Now()
-			_, err = ll.Read(make([]byte, 1)) // nobody has told it
+			_, err = ll.Read(make([]byte, 1)) // the dialer did not close it
 			xtest.WantCode(t, "read at the other end", err, proto.Timeout)
 			if took := time.Since(begun); took > 30*time.Second {
 				t.Errorf("the other end noticed after %s, want at most 30s", took)
@@ -133,8 +132,8 @@ func TestEndpointClosed(t *testing.T) {
 	}
 }
 
-// Who is still at his P2P_HELLO is told why he must go.
-func TestListenerClosesOnUnproven(t *testing.T) {
+// A peer in the middle of its handshake is told that the listener is closed.
+func TestListenerClosesOnHalfOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := &linktest.Net{Latency: latency}
@@ -188,7 +187,7 @@ func TestCloseTellsCode(t *testing.T) {
 	})
 }
 
-// A listener whose socket is gone does not wait for peers that cannot come.
+// Accept ends when the listener's socket is closed.
 func TestSocketOfListenerCloses(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {

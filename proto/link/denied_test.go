@@ -21,8 +21,8 @@ import (
 	"mesh/proto/xtest"
 )
 
-// Where the claims of a capability have what a bearer would like to change:
-// see mesh-protocol(7).
+// Offsets of the claims of a capability that a bearer would like to change: see
+// mesh-protocol(7).
 const (
 	capsAt    = 1 + 32 + 8
 	expiresAt = capsAt + 1
@@ -30,8 +30,8 @@ const (
 	holderAt  = usesAt + 2
 )
 
-// Whatever is wrong with a token, its bearer hears "denied", and who has a good
-// one gets in afterwards.
+// Whatever is wrong with a token, its bearer is told "denied" and nothing else. A good
+// token is accepted afterwards.
 func TestDeniedTokens(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
@@ -116,8 +116,8 @@ func TestDeniedTokens(t *testing.T) {
 	})
 }
 
-// A thief who has seen all that crossed the wire, of a dialer who got in, and
-// who comes back with the same bytes: denied, the token's life or uses aside.
+// An attacker that replays all bytes of an accepted dialer is denied, even if the
+// token is still valid.
 func TestReplayOfSuccess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -144,15 +144,14 @@ func TestReplayOfSuccess(t *testing.T) {
 	})
 }
 
-// sessionCache counts the tickets that a listener gives out.
+// sessionCache counts the TLS session tickets that a listener sends.
 type sessionCache struct{ puts atomic.Int32 }
 
 func (c *sessionCache) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
 
 func (c *sessionCache) Put(string, *tls.ClientSessionState) { c.puts.Add(1) }
 
-// Nothing that was said can be said again: there are no session tickets, so
-// there is no early data.
+// There are no session tickets, so there is no 0-RTT data to replay.
 func TestNoTickets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -182,7 +181,7 @@ func TestNoTickets(t *testing.T) {
 	})
 }
 
-// What crosses the network shows nothing of what is in it.
+// The packets show no secret, node id or data.
 func TestNothingInTheClear(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -72,7 +72,7 @@ func TestCredentials(t *testing.T) {
 		s := newSite(t, n, proto.AllCaps, 9)
 		e, key := n.Endpoint(t)
 		_, err := e.Dial(t.Context(), s.target(token.KeyCredential(), proto.CapSend))
-		xtest.WantCode(t, "dial with a key nobody knows", err, proto.Denied)
+		xtest.WantCode(t, "dial with an unknown key", err, proto.Denied)
 		if err := (identity.Book{Dir: s.dir}).Allow(key.ID(), proto.CapSend); err != nil {
 			t.Fatal(err)
 		}
@@ -93,8 +93,7 @@ func TestCredentials(t *testing.T) {
 	})
 }
 
-// Of several addresses the one with the right key wins, whatever the others
-// answer.
+// Of several addresses the one with the right key wins, whatever the others answer.
 func TestSeveralAddrs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -123,7 +122,7 @@ func TestSeveralAddrs(t *testing.T) {
 	})
 }
 
-// silentAddr returns the address of a host that takes packets and says nothing.
+// silentAddr returns the address of a host that answers no packet.
 func silentAddr(t *testing.T, n *linktest.Net) string {
 	t.Helper()
 	conn := n.Conn(t)
@@ -202,7 +201,7 @@ func TestDialCanceled(t *testing.T) {
 	}
 }
 
-// A name that could not be looked up in time is not one that does not exist.
+// A lookup that takes too long is not reported as a name that does not exist.
 func TestDialLookUpEnds(t *testing.T) {
 	t.Parallel()
 	n := &linktest.Net{TCP: true}

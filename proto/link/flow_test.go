@@ -33,8 +33,8 @@ func addFlow(t *testing.T, dialer, listener *link.Link) (df, lf *link.Link) {
 	return df, lf
 }
 
-// A flow is a link of the same transfer that takes no place and whose end ends
-// nothing else.
+// A flow belongs to the transfer of its link. It takes no place at the listener, and
+// closing it ends nothing else.
 func TestAddFlow(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
@@ -67,7 +67,7 @@ func TestAddFlow(t *testing.T) {
 	})
 }
 
-// There are so many flows and no more, whether the listener takes them or not.
+// The number of flows is limited, whether or not the listener accepts them.
 func TestMaxFlows(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
@@ -101,8 +101,7 @@ func TestMaxFlows(t *testing.T) {
 	})
 }
 
-// Nobody but the node that began a transfer gets a flow of it, and not without
-// its secret.
+// Only the node that began a transfer can add a flow, and only with its secret.
 func TestFlowByOthers(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {

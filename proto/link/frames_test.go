@@ -39,7 +39,7 @@ func badFrames() map[string][]byte {
 	}
 }
 
-// It is not parallel, to measure what is allocated.
+// The test is not parallel, because it measures allocations.
 func TestBadFirstFrame(t *testing.T) {
 	for name, frame := range badFrames() {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestBadFirstFrame(t *testing.T) {
 	}
 }
 
-// The same from a listener: a dialer takes no more from it.
+// The same from a listener: the dialer breaks off too.
 func TestBadFirstAnswer(t *testing.T) {
 	t.Parallel()
 	answers := badFrames()

@@ -18,8 +18,7 @@ import (
 	"mesh/proto/xtest"
 )
 
-// Neither silence nor a P2P_HELLO that comes a byte at a time keeps a
-// connection open.
+// Neither silence nor a P2P_HELLO sent byte by byte keeps a connection open.
 func TestHelloTimeout(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"silence", "dribble", "stream and nothing"} {
@@ -59,7 +58,7 @@ func TestHelloTimeout(t *testing.T) {
 	}
 }
 
-// A dialer has one bidirectional stream and nothing else.
+// A dialer may open one bidirectional stream and nothing else.
 func TestOneStream(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -110,8 +109,8 @@ func TestOneStream(t *testing.T) {
 	})
 }
 
-// Before the proof a listener takes little, however much is sent.
-func TestUnprovenWindow(t *testing.T) {
+// A half-open connection accepts few bytes, however many are sent.
+func TestHalfOpenWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var listening atomic.Pointer[string]
@@ -150,7 +149,8 @@ func TestUnprovenWindow(t *testing.T) {
 	})
 }
 
-// Ends before there is a whole P2P_HELLO. None of them is a bug of ours.
+// Connections that end in the middle of P2P_HELLO. The listener reports none of them
+// as a bug.
 func TestHelloCut(t *testing.T) {
 	t.Parallel()
 	frame := wire.AppendFrame(nil, &wire.Hello{

@@ -25,8 +25,8 @@ import (
 
 const latency = 5 * time.Millisecond
 
-// site is a node that listens, with a registry in a folder of its own. It is
-// its own guard, to count what it is asked.
+// site is a node that listens, with a registry in a folder of its own. It is the
+// listener's guard, so that it can count and delay the calls.
 type site struct {
 	endpoint *link.Endpoint
 	listener *link.Listener
@@ -35,7 +35,7 @@ type site struct {
 	dir      string
 	asked    atomic.Int32
 	hold     chan struct{}          // if not nil, answers wait until it is closed
-	checks   atomic.Pointer[func()] // if not nil, called when it is asked whether somebody must go
+	checks   atomic.Pointer[func()] // if not nil, called in AccessRevoked
 	finds    atomic.Pointer[func()] // if not nil, called before each answer
 }
 
@@ -109,7 +109,7 @@ func newSite(t *testing.T, n *linktest.Net, offer proto.Caps, places int) *site 
 	return newSiteOf(t, n, offer, places, 0)
 }
 
-// newSiteOf is newSite with so many places for one node.
+// newSiteOf is newSite with a number of places for each node.
 func newSiteOf(t *testing.T, n *linktest.Net, offer proto.Caps, places, perPeer int) *site {
 	t.Helper()
 	e, key := n.Endpoint(t)
@@ -155,8 +155,8 @@ func certificate(t *testing.T, key *identity.Key) tls.Certificate {
 	return cert
 }
 
-// tlsConf is what a stranger uses who speaks mesh/1 with the given certificate
-// and checks nothing.
+// tlsConf is the TLS configuration of a foreign program that offers mesh/1 with the
+// given certificate and verifies nothing.
 func tlsConf(certs ...tls.Certificate) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS13,
@@ -167,7 +167,8 @@ func tlsConf(certs ...tls.Certificate) *tls.Config {
 	}
 }
 
-// rawConf lets a stranger's connection live as long as the other end wants.
+// rawConf is the QUIC configuration of a foreign program, whose connections never time
+// out.
 func rawConf() *quic.Config {
 	return &quic.Config{MaxIdleTimeout: time.Hour, KeepAlivePeriod: time.Second, EnableDatagrams: true}
 }
@@ -184,7 +185,7 @@ func transport(t *testing.T, n *linktest.Net) *quic.Transport {
 	return tr
 }
 
-// dialRaw makes a QUIC connection from a new host that is not ours.
+// dialRaw makes a QUIC connection from a new host that runs a foreign program.
 func dialRaw(t *testing.T, n *linktest.Net, s *site, conf *tls.Config) *quic.Conn {
 	t.Helper()
 	conn, err := transport(t, n).Dial(t.Context(), s.endpoint.Addr(), conf, rawConf())
@@ -194,8 +195,8 @@ func dialRaw(t *testing.T, n *linktest.Net, s *site, conf *tls.Config) *quic.Con
 	return conn
 }
 
-// serveRaw runs f for each connection to a new host that is not ours, and
-// returns its address.
+// serveRaw runs f for each connection to a new host that runs a foreign program, and
+// returns the host's address.
 func serveRaw(t *testing.T, n *linktest.Net, conf *tls.Config, f func(context.Context, *quic.Conn)) string {
 	t.Helper()
 	tr := transport(t, n)
@@ -222,7 +223,7 @@ func serveRaw(t *testing.T, n *linktest.Net, conf *tls.Config, f func(context.Co
 	return tr.Conn.LocalAddr().String()
 }
 
-// bindingOf is what a stranger who dialled with key knows of his connection.
+// bindingOf returns the binding of a foreign program's connection.
 func bindingOf(t *testing.T, conn *quic.Conn, dialer, listener identity.ID) handshake.Binding {
 	t.Helper()
 	state := conn.ConnectionState().TLS

@@ -78,10 +78,11 @@ func TestLoopbackBothWays(t *testing.T) {
 	}
 }
 
-// What the kernel reports about a port that nobody has open.
+// The kernel reports that a port is closed, to a dialer and to the peer of a process
+// that ends.
 func TestLoopback(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells of closed ports")
+		t.Skip("only Linux reports closed ports")
 	}
 	t.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "1")
 	open := func() (*link.Endpoint, *identity.Key, *udp.Conn) {

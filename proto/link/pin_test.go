@@ -46,7 +46,7 @@ func TestOwnKey(t *testing.T) {
 	})
 }
 
-// A listener with the right key who does not know the secret, or never answers.
+// A listener that has the right key but does not know the secret, or never answers.
 func TestListenerWithoutSecret(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

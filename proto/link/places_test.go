@@ -40,7 +40,7 @@ func TestBusy(t *testing.T) {
 	})
 }
 
-// A peer that leaves before anybody accepts it leaves its place too.
+// A peer that leaves before Accept returns its link gives its place back.
 func TestPlaceOfUnaccepted(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
@@ -60,7 +60,7 @@ func TestPlaceOfUnaccepted(t *testing.T) {
 	})
 }
 
-// One node can't take all places, and its own are free again when they are.
+// One node cannot take all places, and can take its places again once they are free.
 func TestPlacesOfOnePeer(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {

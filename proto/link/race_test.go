@@ -20,8 +20,8 @@ import (
 	"mesh/proto/xtest"
 )
 
-// network is what lies between a dialer with both carriers and a listener with
-// both.
+// network is the path between a dialer and a listener that both have both
+// transports.
 type network struct {
 	net     linktest.Net
 	packets atomic.Int32  // were sent
@@ -31,7 +31,7 @@ type network struct {
 	delay   time.Duration // of TCP's dials
 }
 
-// overPath runs a test in virtual time, with both carriers.
+// overPath runs a test in virtual time, with both transports.
 func overPath(t *testing.T, f func(t *testing.T, p *network)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -80,7 +80,7 @@ func (p *network) dialerOver(t *testing.T, quic, tcp bool) *link.Endpoint {
 	return p.net.EndpointOn(t, xtest.NewKey(t), s)
 }
 
-// wantVia checks what carries a link, at both ends, and that it does.
+// wantVia checks the transport of a link at both ends, and that it carries bytes.
 func wantVia(t *testing.T, dl, ll *link.Link, want string) {
 	t.Helper()
 	if dl.Via() != want || ll.Via() != want {
@@ -89,8 +89,8 @@ func wantVia(t *testing.T, dl, ll *link.Link, want string) {
 	echo(t, dl, ll)
 }
 
-// TCP is taken where it is there, and QUIC soon where it is not. Whatever has
-// lost takes no place: the listener has one.
+// On a near path TCP wins if it is there, and QUIC soon if it is not. The connections
+// that lose take no place at the listener, which has one.
 func TestRace(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -145,7 +145,7 @@ func TestRace(t *testing.T) {
 	}
 }
 
-// A terminal is rather over QUIC, and over TCP soon where that is not there.
+// A terminal prefers QUIC, and uses TCP soon if QUIC is not there.
 func TestRaceForTerminal(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -191,7 +191,7 @@ func TestRaceForTerminal(t *testing.T) {
 	}
 }
 
-// Where neither is there, the error says what is most to the point.
+// If both transports fail, the error is that of the one that says more.
 func TestRaceLost(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -228,7 +228,7 @@ func TestRaceLost(t *testing.T) {
 	}
 }
 
-// resume waits until both ends of a link have broken, and for the next.
+// resume waits until both ends of a link have broken, and returns the next link.
 func resume(t *testing.T, dl, ll *link.Link) (dn, ln *link.Link) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -259,7 +259,7 @@ func resume(t *testing.T, dl, ll *link.Link) (dn, ln *link.Link) {
 	return dn, ln
 }
 
-// A transfer goes on over the other carrier when its own is blocked, and back.
+// A transfer goes on over the other transport when its own is blocked, and back.
 func TestResumeOverOther(t *testing.T) {
 	t.Parallel()
 	overPath(t, func(t *testing.T, p *network) {
@@ -289,8 +289,8 @@ func TestResumeOverOther(t *testing.T) {
 	})
 }
 
-// A firewall that refuses TCP says nothing of the end of a transfer over QUIC,
-// however long the path is cut.
+// A firewall that refuses TCP does not end a transfer over QUIC, however long the path
+// is cut.
 func TestResumeWhereTCPIsRefused(t *testing.T) {
 	t.Parallel()
 	overPath(t, func(t *testing.T, p *network) {
@@ -308,8 +308,8 @@ func TestResumeWhereTCPIsRefused(t *testing.T) {
 	})
 }
 
-// Nor does one that begins to refuse TCP in the middle of a transfer, as long
-// as QUIC is there.
+// A firewall that begins to refuse TCP in the middle of a transfer over TCP does not
+// end it either, as long as QUIC is there.
 func TestResumeWhereTCPIsRefusedSince(t *testing.T) {
 	t.Parallel()
 	overPath(t, func(t *testing.T, p *network) {
@@ -326,7 +326,7 @@ func TestResumeWhereTCPIsRefusedSince(t *testing.T) {
 	})
 }
 
-// Nor does another address of the peer's, where somebody else refuses.
+// Nor does a refusal by a host at another of the peer's addresses.
 func TestResumeWhereAnotherAddressRefuses(t *testing.T) {
 	t.Parallel()
 	overPath(t, func(t *testing.T, p *network) {
@@ -355,8 +355,8 @@ func TestResumeWhereAnotherAddressRefuses(t *testing.T) {
 	})
 }
 
-// A listener that is gone is known to be when its address refuses the carrier
-// that the transfer had.
+// The dialer knows that the listener is gone when its address refuses the transport of
+// the broken link.
 func TestResumeWhereNobodyListens(t *testing.T) {
 	t.Parallel()
 	overPath(t, func(t *testing.T, p *network) {

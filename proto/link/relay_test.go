@@ -17,7 +17,7 @@ import (
 	"mesh/proto/xtest"
 )
 
-// Somebody between the two who ends QUIC at both sides shows his own key.
+// A man in the middle that terminates QUIC on both sides can only show its own key.
 func TestManInTheMiddle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -92,9 +92,9 @@ func TestManInTheMiddle(t *testing.T) {
 	})
 }
 
-// Even a dialer who was given the pin of a relay reveals nothing that the relay
+// Even a dialer that was given the pin of a man in the middle sends it nothing that it
 // can use at the listener.
-func TestManInTheMiddleWithHisPin(t *testing.T) {
+func TestManInTheMiddleWithItsPin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := &linktest.Net{Latency: latency}
@@ -148,8 +148,8 @@ func TestManInTheMiddleWithHisPin(t *testing.T) {
 	})
 }
 
-// The exact bytes of a valid dialer's P2P_HELLO are worth nothing on any other
-// connection, not even one with the dialer's own key.
+// A valid P2P_HELLO is denied on any other connection, even on one with the same
+// dialer's key.
 func TestStolenProof(t *testing.T) {
 	t.Parallel()
 	for _, sameKey := range []bool{false, true} {

@@ -14,8 +14,8 @@ import (
 	"mesh/proto/linktest"
 )
 
-// A try to come back whose answer is late ends at the dialer when the listener
-// has let it in already. That is the end of the try, not of the transfer.
+// The dialer gives up an attempt to resume whose answer is late, although the listener
+// has accepted it. That ends the attempt, not the transfer.
 func TestResumeAnsweredTooLate(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
@@ -28,7 +28,7 @@ func TestResumeAnsweredTooLate(t *testing.T) {
 			t.Fatalf("read of a link that was given up: got %v, want %v", err, link.ErrBroken)
 		}
 
-		// No link is live, so whoever asks is the one that wants to go on.
+		// No link is live, so the only call of AccessRevoked is that of the resume.
 		var once sync.Once
 		late := func() {
 			once.Do(func() {
@@ -71,8 +71,8 @@ func TestResumeAnsweredTooLate(t *testing.T) {
 	})
 }
 
-// Word that nobody listens where the dialer was, and nothing heard on that link
-// since, ends no transfer that has gone on over another.
+// A message that nobody listens at the dialer's old address ends no transfer that has
+// gone on over another link.
 func TestResumeAfterUnreachable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -44,7 +44,7 @@ func connect(t *testing.T, from link.Sockets, s *site) net.Conn {
 	return raw
 }
 
-// connectTLS is connect for a stranger who speaks blocks as he likes.
+// connectTLS is connect with TLS, for a foreign program that sends blocks of its own.
 func connectTLS(t *testing.T, from link.Sockets, s *site, conf *tls.Config) *tls.Conn {
 	t.Helper()
 	conn := tls.Client(connect(t, from, s), conf)
@@ -54,7 +54,7 @@ func connectTLS(t *testing.T, from link.Sockets, s *site, conf *tls.Config) *tls
 	return conn
 }
 
-// connectBlocks is connect for a stranger who speaks blocks as we do.
+// connectBlocks is connect with TLS and valid blocks.
 func connectBlocks(t *testing.T, from link.Sockets, s *site, conf *tls.Config) *tcp.Conn {
 	t.Helper()
 	conn, err := tcp.Client(t.Context(), connect(t, from, s), conf)
@@ -65,8 +65,8 @@ func connectBlocks(t *testing.T, from link.Sockets, s *site, conf *tls.Config) *
 	return conn
 }
 
-// serveTCP runs f for each connection to a new host that is not ours, closes it
-// then, and returns its address.
+// serveTCP runs f for each connection to a new host that runs a foreign program, closes
+// it afterwards, and returns the host's address.
 func serveTCP(t *testing.T, n *linktest.Net, f func(net.Conn)) string {
 	t.Helper()
 	l := n.Sockets(t).TCP
@@ -108,8 +108,7 @@ func sayBlocks(conn *tcp.Conn, frame []byte) (wire.Type, []byte, error) {
 	return wire.ReadFrame(conn, wire.TypeOK, wire.TypeDeny)
 }
 
-// wantHungUp checks that the listener ends a connection, whatever it says
-// before.
+// wantHungUp checks that the listener ends a connection, whatever it sends before.
 func wantHungUp(t *testing.T, what string, conn net.Conn, within time.Duration) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(within)); err != nil {
@@ -132,7 +131,7 @@ func wantClosing(t *testing.T, what string, err error, want proto.Code) {
 	}
 }
 
-// Nothing that a stranger does slowly keeps his connection open.
+// Nothing that a foreign program does slowly keeps its connection open.
 func TestTCPHelloTimeout(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"silence", "TLS dribble", "silence after TLS", "dribble", "signs of life"} {
@@ -203,7 +202,7 @@ func TestTCPHelloTimeout(t *testing.T) {
 	})
 }
 
-// split cuts bytes into single ones.
+// split returns each byte as a slice.
 func split(p []byte) [][]byte {
 	out := make([][]byte, len(p))
 	for i := range p {
@@ -212,7 +211,7 @@ func split(p []byte) [][]byte {
 	return out
 }
 
-func TestTCPTooManyUnproven(t *testing.T) {
+func TestTCPTooManyHalfOpen(t *testing.T) {
 	t.Parallel()
 	overTCP(t, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 3)
@@ -259,7 +258,7 @@ func TestTCPTooManyUnproven(t *testing.T) {
 	})
 }
 
-// What a dialer makes of what is no listener of ours.
+// The errors of a dialer that reaches a foreign program.
 func TestTCPStrangeServers(t *testing.T) {
 	t.Parallel()
 	type stranger struct {
@@ -324,7 +323,7 @@ func TestTCPStrangeServers(t *testing.T) {
 	}
 }
 
-// flipping is a path that changes a bit of each write.
+// flipping corrupts one bit of each write.
 type flipping struct{ net.Conn }
 
 func (f flipping) Write(p []byte) (int, error) {
@@ -333,7 +332,7 @@ func (f flipping) Write(p []byte) (int, error) {
 	return f.Conn.Write(p)
 }
 
-// A host that takes connections and says nothing.
+// A host accepts connections and sends nothing.
 func TestTCPSilentServer(t *testing.T) {
 	t.Parallel()
 	overTCP(t, func(t *testing.T, n *linktest.Net) {
@@ -348,8 +347,7 @@ func TestTCPSilentServer(t *testing.T) {
 	})
 }
 
-// What a listener makes of what is no dialer of ours: it ends that connection
-// and no other.
+// A listener ends the connection of a foreign program, and no other.
 func TestTCPStrangeClients(t *testing.T) {
 	t.Parallel()
 	key := xtest.NewKey(t)
@@ -415,8 +413,8 @@ func TestTCPStrangeClients(t *testing.T) {
 	})
 }
 
-// Somebody between the two who ends TLS at both sides shows his own key, and
-// who does not sees nothing.
+// A man in the middle that terminates TLS on both sides can only show its own key, and
+// one that forwards TLS sees nothing.
 func TestTCPManInTheMiddle(t *testing.T) {
 	t.Parallel()
 	overTCP(t, func(t *testing.T, n *linktest.Net) {
@@ -443,8 +441,8 @@ func TestTCPManInTheMiddle(t *testing.T) {
 	})
 }
 
-// With the pin of a relay, a proof is worth nothing at the listener either.
-func TestTCPManInTheMiddleWithHisPin(t *testing.T) {
+// A proof for the pin of a man in the middle is denied by the listener.
+func TestTCPManInTheMiddleWithItsPin(t *testing.T) {
 	t.Parallel()
 	overTCP(t, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
@@ -506,7 +504,7 @@ func TestTCPStolenProof(t *testing.T) {
 	}
 }
 
-// taps remembers the sockets that an endpoint has dialled.
+// taps collects the sockets that an endpoint has dialled.
 type taps struct {
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
@@ -527,7 +525,7 @@ func (p *taps) on(s link.Sockets) link.Sockets {
 	return s
 }
 
-// kill closes them as a kernel does whose process is gone.
+// kill closes the sockets as the kernel does when their process ends.
 func (p *taps) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -536,7 +534,7 @@ func (p *taps) kill() {
 	}
 }
 
-// A dialer whose process is gone is not waited for.
+// The listener's end of a link knows soon that the dialer's process is gone.
 func TestTCPDialerGone(t *testing.T) {
 	t.Parallel()
 	overTCP(t, func(t *testing.T, n *linktest.Net) {
@@ -564,7 +562,7 @@ func TestTCPDialerGone(t *testing.T) {
 	})
 }
 
-// A dialer who was not heard for a while is.
+// The listener's end waits for a dialer that is only silent.
 func TestTCPDialerComesBack(t *testing.T) {
 	t.Parallel()
 	for _, watches := range []bool{false, true} {
@@ -609,7 +607,7 @@ func TestTCPDialerComesBack(t *testing.T) {
 	}
 }
 
-// spoiler flips a bit of what is written or read next, once it is told to.
+// spoiler corrupts one bit of the next write or read, once it is armed.
 type spoiler struct {
 	net.Conn
 	write, read *atomic.Bool
@@ -631,7 +629,7 @@ func (s spoiler) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A wrong bit that no checksum has found breaks a link, at both ends: the
+// A corrupted bit that no checksum has found breaks a link at both ends, and the
 // transfer goes on over another.
 func TestTCPWrongBit(t *testing.T) {
 	t.Parallel()

@@ -36,7 +36,7 @@ func selfSigned(t *testing.T, key crypto.Signer) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// strangeCertificates are those that no node shows.
+// strangeCertificates are certificates that no node has.
 func strangeCertificates(t *testing.T) map[string][]tls.Certificate {
 	t.Helper()
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -149,7 +149,7 @@ func TestOtherALPN(t *testing.T) {
 			conf.NextProtos = protocols
 			_, err := transport(t, n).Dial(t.Context(), s.endpoint.Addr(), conf, rawConf())
 			if e, ok := errors.AsType[*quic.TransportError](err); !ok || !e.ErrorCode.IsCryptoError() {
-				t.Errorf("stranger who speaks %v got %v, want a TLS alert", protocols, err)
+				t.Errorf("a foreign program that offers %v got %v, want a TLS alert", protocols, err)
 			}
 		}
 		s.acceptNone(t)

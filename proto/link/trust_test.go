@@ -17,7 +17,7 @@ import (
 	"mesh/proto/xtest"
 )
 
-// A single-use token lets in exactly one of a hundred nodes.
+// A single-use token admits exactly one of a hundred nodes.
 func TestRaceForOneToken(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
@@ -47,8 +47,8 @@ func TestRaceForOneToken(t *testing.T) {
 	})
 }
 
-// A key that is taken off the list, or may less than its link was granted, ends
-// its link and cannot come back to its transfer.
+// When a key is removed, or allowed less than its link was granted, the listener ends
+// the link, and the node cannot resume the transfer.
 func TestRevokedKeyEndsItsLinks(t *testing.T) {
 	t.Parallel()
 	for name, left := range map[string]proto.Caps{"off the list": 0, "may less": proto.CapRecv} {
@@ -69,7 +69,7 @@ func TestRevokedKeyEndsItsLinks(t *testing.T) {
 				broken.Break(io.ErrClosedPipe)
 				allow(proto.CapSend | proto.CapTTYView)
 				<-time.After(5 * time.Second)
-				echo(t, d, l) // who may more stays
+				echo(t, d, l) // a peer that may do more stays
 				allow(left)
 				begun := time.Now()
 				_, err := d.Read(make([]byte, 1))
@@ -106,7 +106,7 @@ func TestRevokedTokenEndsItsLinks(t *testing.T) {
 	})
 }
 
-// resumed brings both ends of a broken link together again.
+// resumed returns both ends of the link after a broken one.
 func resumed(t *testing.T, d, l *link.Link) (d2, l2 *link.Link) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -155,8 +155,7 @@ func TestResumeAfterCut(t *testing.T) {
 	})
 }
 
-// Nobody but the node that began a transfer goes on with it, whatever he knows
-// of it; and that node not without the secret.
+// Only the node that began a transfer can resume it, and only with its secret.
 func TestResumeByOthers(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
@@ -182,7 +181,7 @@ func TestResumeByOthers(t *testing.T) {
 			_, err := c.from.Dial(t.Context(), s.target(token.Credential{Method: wire.MethodResume, Public: c.public, Secret: c.secret}, proto.CapSend))
 			xtest.WantCode(t, c.who, err, proto.Denied)
 		}
-		echo(t, d, l) // nobody was disturbed
+		echo(t, d, l) // the link is undisturbed
 		d.Break(io.ErrClosedPipe)
 		if err := token.Revoke(s.dir, tok.ID); err != nil {
 			t.Fatal(err)

@@ -12,8 +12,8 @@ import (
 	"mesh/proto/xtest"
 )
 
-// unanswered dials a site whose answer is lost: whom it has let in, the dialer does
-// not know. It returns when the network is whole again, and the site's end.
+// unanswered dials a site whose answer is lost, so that the dialer does not know that
+// it was accepted. It returns the site's end when the network is whole again.
 func unanswered(t *testing.T, n *linktest.Net, s *site, e *link.Endpoint, target link.Target) *link.Link {
 	t.Helper()
 	var once sync.Once
@@ -46,8 +46,8 @@ func unanswered(t *testing.T, n *linktest.Net, s *site, e *link.Endpoint, target
 	return <-accepted
 }
 
-// A dialer that was let in and has not heard of it comes back to the transfer that
-// it has begun, with a token that is used up.
+// A dialer whose P2P_OK was lost goes on with the transfer that has begun, although its
+// token is used up.
 func TestDialUnanswered(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
@@ -81,8 +81,8 @@ func TestDialUnanswered(t *testing.T) {
 	})
 }
 
-// When the listener has given up what was begun, the next dial begins anew: whoever
-// has used the token may come again.
+// When the listener has given that transfer up, the next dial begins a new one: the
+// node that has used the token may use it again.
 func TestDialUnansweredAnew(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
@@ -109,8 +109,9 @@ func TestDialUnansweredAnew(t *testing.T) {
 	})
 }
 
-// Try bounds the wait for somebody to be there, but not for the answer of who is.
-func TestDialTry(t *testing.T) {
+// AttemptTimeout limits the wait for a connection, but not for the answer to
+// P2P_HELLO.
+func TestDialAttemptTimeout(t *testing.T) {
 	t.Parallel()
 	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 		s := newSite(t, n, proto.AllCaps, 1)
@@ -121,9 +122,9 @@ func TestDialTry(t *testing.T) {
 		n.Cut()
 		begun := time.Now()
 		_, err := e.Dial(t.Context(), target)
-		xtest.WantCode(t, "nobody there", err, proto.Unreachable)
+		xtest.WantCode(t, "no peer", err, proto.Unreachable)
 		if took := time.Since(begun); took != target.AttemptTimeout {
-			t.Errorf("the try took %s, want %s", took, target.AttemptTimeout)
+			t.Errorf("the attempt took %s, want %s", took, target.AttemptTimeout)
 		}
 		n.Heal()
 		s.hold = make(chan struct{})

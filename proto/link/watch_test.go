@@ -16,8 +16,8 @@ import (
 	"mesh/proto/linktest"
 )
 
-// A link over TCP whose own address has gone from the host breaks soon; one whose
-// address the host never knew, as where a whole network is local, stays.
+// A link over TCP breaks soon when the host loses the link's local address. A link
+// whose local address was never one of the host's stays.
 func TestWatchAddress(t *testing.T) {
 	t.Parallel()
 	for _, known := range []bool{true, false} {
@@ -78,8 +78,8 @@ func TestWatchAddress(t *testing.T) {
 	}
 }
 
-// Whoever has slept for so long that the peer has given up does not wait for a sign
-// of it; whoever has not does, and not shorter than awake.
+// An end that has slept past the peer's idle timeout breaks the link at once. After a
+// shorter sleep it waits as long for the peer as if it had been awake.
 func TestWatchClock(t *testing.T) {
 	t.Parallel()
 	begun := time.Unix(1e9, 0)

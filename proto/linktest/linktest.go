@@ -1,6 +1,6 @@
-// Package linktest makes real links over a simulated network, for everybody's
-// tests. Its functions are called inside a [testing/synctest] bubble, where
-// time is virtual: a link that hears nothing for a minute costs nothing.
+// Package linktest makes real links over a simulated network, for tests. Its functions
+// are called inside a [testing/synctest] bubble, where time is virtual, so that a test
+// may wait for minutes.
 package linktest
 
 import (
@@ -21,7 +21,7 @@ import (
 	"mesh/proto/wire"
 )
 
-// Packet is a datagram on its way.
+// Packet is a datagram of the network.
 type Packet = simnet.Packet
 
 // Net is a simulated network. It delivers every packet after its latency, in
@@ -29,20 +29,20 @@ type Packet = simnet.Packet
 type Net struct {
 	// Latency is from any host to any other.
 	Latency time.Duration
-	// Pass, if it is set before the first endpoint is made, sees every packet
-	// and tells whether it is delivered.
+	// Pass, if it is set, is called for every packet and returns whether the packet
+	// is delivered. It is set before the first endpoint is made.
 	Pass func(Packet) bool
 
-	// TCP makes endpoints that have TCP and no QUIC, Both such that have both,
-	// at one address. Streams arrive at once.
+	// TCP makes endpoints with TCP alone, and Both with QUIC and TCP at one address.
+	// The default is QUIC alone.
 	TCP, Both bool
-	// SlowStreams makes what is written to a stream arrive after Latency, as packets
-	// do. Without it only the making of a stream takes its time.
+	// SlowStreams delays the bytes of a stream by Latency. Without it only connecting
+	// takes time.
 	SlowStreams bool
-	// Routed puts each host into a subnet of its own, made before. Without it, all
-	// are in one.
+	// Routed puts each host into a subnet of its own, so that paths are direct. Without
+	// it all hosts are in one LAN.
 	Routed bool
-	// Dialed, if it is set, is told of the dialer's end of every stream.
+	// Dialed, if it is set, is called with the dialer's end of every stream.
 	Dialed func(net.Conn)
 
 	router simnet.PerfectRouter
@@ -66,10 +66,10 @@ func (n *Net) SendPacket(p Packet) error {
 // AddNode implements [simnet.Router].
 func (n *Net) AddNode(addr net.Addr, r simnet.PacketReceiver) { n.router.AddNode(addr, r) }
 
-// Cut loses every packet until Heal, and holds every stream up.
+// Cut drops every packet and stops every stream until Heal.
 func (n *Net) Cut() { n.setCut(true, true) }
 
-// CutTCP only holds every stream up.
+// CutTCP stops every stream until Heal.
 func (n *Net) CutTCP() { n.setCut(false, true) }
 
 // Heal ends a Cut.
@@ -126,7 +126,7 @@ func (n *Net) EndpointFor(t testing.TB, key *identity.Key) *link.Endpoint {
 	return n.EndpointOn(t, key, n.Sockets(t))
 }
 
-// Sockets returns those of a new host.
+// Sockets returns the sockets of a new host.
 func (n *Net) Sockets(t testing.TB) link.Sockets {
 	t.Helper()
 	var s link.Sockets
@@ -148,7 +148,7 @@ func (n *Net) Sockets(t testing.TB) link.Sockets {
 	return s
 }
 
-// EndpointOn returns an endpoint of the given sockets.
+// EndpointOn returns an endpoint with the given sockets.
 func (n *Net) EndpointOn(t testing.TB, key *identity.Key, s link.Sockets) *link.Endpoint {
 	t.Helper()
 	e, err := link.Open(key, s, slog.New(slog.DiscardHandler))
@@ -163,7 +163,7 @@ func (n *Net) EndpointOn(t testing.TB, key *identity.Key, s link.Sockets) *link.
 	return e
 }
 
-// Anyone is a guard that lets every node key do everything.
+// Anyone is a guard that allows every node key everything.
 type Anyone struct{}
 
 // Find implements the guard.
@@ -174,14 +174,13 @@ func (Anyone) Find(*wire.Hello, identity.ID) (token.Admission, error) {
 // AccessRevoked implements the guard.
 func (Anyone) AccessRevoked(identity.ID, *token.ID, proto.Caps) bool { return false }
 
-// Pair returns the two ends of one link on n, whose dialer may do what caps
-// says.
+// Pair returns the two ends of a link whose dialer is granted caps.
 func (n *Net) Pair(t testing.TB, caps proto.Caps) (dialer, listener *link.Link) {
 	t.Helper()
 	return n.PairFirst(t, caps, nil)
 }
 
-// PairFirst is Pair with frames that ride along with P2P_HELLO.
+// PairFirst is Pair with early data: see [link.Target].
 func (n *Net) PairFirst(t testing.TB, caps proto.Caps, first func(wire.TransferID) []byte) (dialer, listener *link.Link) {
 	t.Helper()
 	dialing, _ := n.Endpoint(t)

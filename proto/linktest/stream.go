@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// streamBytes is what a stream holds between its ends, as a kernel does.
+// streamBytes bounds the bytes of a stream that were written and not read, as a
+// kernel's buffers do.
 const streamBytes = 256 << 10
 
-// listenTCP returns a new host's TCP.
+// listenTCP returns the TCP of a new host.
 func (n *Net) listenTCP(host net.IP) *streamListener {
 	l := &streamListener{
 		net:   n,
@@ -31,7 +32,7 @@ func (n *Net) listenTCP(host net.IP) *streamListener {
 	return l
 }
 
-// streamListener is a host's TCP: it listens until it is closed, and dials.
+// streamListener is the TCP of a host. It dials, and listens until it is closed.
 type streamListener struct {
 	net   *Net
 	addr  *net.TCPAddr
@@ -98,19 +99,19 @@ type half struct {
 	ended, reset  bool
 	transit       []arrival // the next first
 	transitBytes  int
-	rline, wline  time.Time // deadlines of who reads and who writes
+	rline, wline  time.Time // deadlines of the reader and of the writer
 	rtimer, timer *time.Timer
 }
 
-// arrival is what changes at the reader's end at a time.
+// arrival is a change at the reader's end of a stream.
 type arrival struct {
 	at           time.Time
 	data         []byte
 	ended, reset bool
 }
 
-// sendLocked lets a change arrive at the other end of the stream. It is called with
-// the net's mutex held.
+// sendLocked delivers a change to the other end of the stream. The caller holds the
+// net's mutex.
 func (s *stream) sendLocked(a arrival) {
 	a.at = time.Now()
 	if s.net.SlowStreams {
@@ -139,8 +140,8 @@ func (h *half) arriveLocked() {
 	}
 }
 
-// stream is one end of a connection that is as reliable as TCP: while the net
-// is cut nothing arrives, and nothing is lost.
+// stream is one end of a connection that is as reliable as TCP: while the net is cut
+// no byte arrives, and none is lost.
 type stream struct {
 	net           *Net
 	remote, local net.Addr
@@ -195,7 +196,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	}
 }
 
-// CloseWrite ends one direction.
+// CloseWrite ends this end's direction.
 func (s *stream) CloseWrite() error {
 	s.net.mu.Lock()
 	defer s.net.mu.Unlock()
@@ -204,8 +205,8 @@ func (s *stream) CloseWrite() error {
 	return nil
 }
 
-// Close ends both. As with TCP, what was not read here takes with it what was
-// not read there.
+// Close ends both directions. As with TCP, the other end is reset if this end has
+// unread bytes, and loses the bytes that it has not read.
 func (s *stream) Close() error {
 	s.net.mu.Lock()
 	defer s.net.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"mesh/proto/xtest"
 )
 
-// silent makes connections from one host that say nothing more.
+// silent makes connections from one host that send nothing.
 func silent(t *testing.T, tr *quic.Transport, s *site, count int) []*quic.Conn {
 	t.Helper()
 	conf := tlsConf(certificate(t, xtest.NewKey(t)))
@@ -39,7 +39,7 @@ func silent(t *testing.T, tr *quic.Transport, s *site, count int) []*quic.Conn {
 	return conns
 }
 
-// wantRefused checks that the listener takes no connection from a host.
+// wantRefused checks that the listener refuses a connection from a host.
 func wantRefused(t *testing.T, what string, tr *quic.Transport, s *site) {
 	t.Helper()
 	conn, err := tr.Dial(t.Context(), s.endpoint.Addr(), tlsConf(certificate(t, xtest.NewKey(t))), rawConf())
@@ -54,9 +54,9 @@ func wantRefused(t *testing.T, what string, tr *quic.Transport, s *site) {
 // isRetry reports whether p is a Retry packet (RFC 9000, section 17.2.5).
 func isRetry(p linktest.Packet) bool { return len(p.Data) > 0 && p.Data[0]&0xf0 == 0xf0 }
 
-// Who connects and says nothing keeps others out for no longer than the time
-// for a P2P_HELLO, and never who is in already.
-func TestTooManyUnproven(t *testing.T) {
+// Half-open connections keep others out for no longer than the time for P2P_HELLO, and
+// do not disturb links.
+func TestTooManyHalfOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var retries atomic.Int32
@@ -103,8 +103,8 @@ func TestTooManyUnproven(t *testing.T) {
 	})
 }
 
-// Proven links don't count, however many there are.
-func TestProvenDoNotCount(t *testing.T) {
+// Authenticated links do not count as half-open, however many there are.
+func TestLinksAreNotHalfOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := &linktest.Net{Latency: latency}
@@ -119,8 +119,8 @@ func TestProvenDoNotCount(t *testing.T) {
 	})
 }
 
-// Packets from addresses that are not their sender's take few places: from the
-// 32nd on, an address must answer first.
+// Packets with forged source addresses take few places: from the 32nd on, the address
+// must answer a Retry first.
 func TestForgedAddresses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
