@@ -135,6 +135,17 @@ func Given(c *cli.Context, flag string) bool {
 	return ok && r.settings != nil && r.settings.given[flag]
 }
 
+// GivenFlags returns the flags for which [Given] is true, by their first names.
+func GivenFlags(c *cli.Context) map[string]bool {
+	given := make(map[string]bool)
+	for _, f := range c.Command.Flags {
+		if name := f.Names()[0]; Given(c, name) {
+			given[name] = true
+		}
+	}
+	return given
+}
+
 // PeerSettings returns the tables [peers.NAME]. The word of each is NAME.
 func PeerSettings(c *cli.Context) []config.Value {
 	if r, ok := c.App.Metadata[runKey].(*run); ok && r.settings != nil {

@@ -41,7 +41,7 @@ type options struct {
 	// hangups makes SIGHUP a request to read the settings again.
 	hangups func() (<-chan os.Signal, func())
 
-	given     map[string]bool // the flags on the command line, by their first name
+	given     map[string]bool // the flags on the command line, by their first names
 	wantInbox bool            // --inbox, or the settings, name a folder
 	wantTTY   bool
 }
@@ -53,7 +53,7 @@ func optionsOf(c *cli.Context) (options, error) {
 	}
 	o := options{
 		node: nodeflags.Read(c), offer: nodeflags.Offer(c), command: cmd, once: c.Bool("once"),
-		inbox: readInbox(c), wantInbox: c.String("inbox") != "", wantTTY: c.Bool("tty"), given: make(map[string]bool),
+		inbox: readInbox(c), wantInbox: c.String("inbox") != "", wantTTY: c.Bool("tty"), given: cmdline.GivenFlags(c),
 		reread: func(ctx context.Context) (inboxFlags, error) {
 			now, err := cmdline.Reread(c)
 			if err != nil {
@@ -64,10 +64,6 @@ func optionsOf(c *cli.Context) (options, error) {
 		hangups: func() (<-chan os.Signal, func()) { return cmdline.Hangups(c) },
 	}
 	o.node.Listen, o.offer.Max = c.String("listen"), c.Int("max")
-	for _, f := range c.Command.Flags {
-		name := f.Names()[0]
-		o.given[name] = cmdline.Given(c, name)
-	}
 	switch {
 	case o.wantTTY:
 		o.mode = terminal

@@ -6,59 +6,58 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 )
 
-// service tells the service manager, if there is one, how we are. That a message
-// does not get through is its own matter.
+// service reports the state of the daemon to the service manager (sd_notify(3)), if
+// there is one. A message that does not get through is ignored.
 type service struct {
-	// due ticks twice in the time that the manager waits for a sign of life; nil
-	// when it waits for none.
-	due   <-chan time.Time
-	ticks *time.Ticker
-	signs chan struct{} // sent by alive, closed by stop
-	done  chan struct{} // closed when no sign is being given any more
+	// due ticks twice in each watchdog period; nil without a watchdog.
+	due    <-chan time.Time
+	ticker *time.Ticker
+	pings  chan struct{} // sent by alive, closed by stop
+	done   chan struct{} // closed when the goroutine that sends pings has ended
 }
 
 func newService() *service {
-	s := &service{signs: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &service{pings: make(chan struct{}, 1), done: make(chan struct{})}
 	if every, err := systemd.SdWatchdogEnabled(false); err == nil && every > 0 {
-		s.ticks = time.NewTicker(every / 2)
-		s.due = s.ticks.C
+		s.ticker = time.NewTicker(every / 2)
+		s.due = s.ticker.C
 	}
 	go func() {
 		defer close(s.done)
-		for range s.signs {
-			s.tell(systemd.SdNotifyWatchdog)
+		for range s.pings {
+			s.notify(systemd.SdNotifyWatchdog)
 		}
 	}()
 	return s
 }
 
-// stop ends the signs of life. One that the manager does not take is left to the
-// process's end.
+// stop ends the watchdog pings. It does not wait longer than a second for a manager
+// that does not take one.
 func (s *service) stop() {
-	if s.ticks != nil {
-		s.ticks.Stop()
+	if s.ticker != nil {
+		s.ticker.Stop()
 	}
-	close(s.signs)
+	close(s.pings)
 	select {
 	case <-s.done:
 	case <-time.After(time.Second):
 	}
 }
 
-func (s *service) tell(state string) { _, _ = systemd.SdNotify(false, state) }
+func (s *service) notify(state string) { _, _ = systemd.SdNotify(false, state) }
 
-// alive gives a sign of life, and does not wait for a manager that is slow.
+// alive sends a watchdog ping. It does not wait for a slow manager.
 func (s *service) alive() {
 	select {
-	case s.signs <- struct{}{}:
+	case s.pings <- struct{}{}:
 	default:
 	}
 }
 
-func (s *service) ready()    { s.tell(systemd.SdNotifyReady) }
-func (s *service) stopping() { s.tell(systemd.SdNotifyStopping) }
+func (s *service) ready()    { s.notify(systemd.SdNotifyReady) }
+func (s *service) stopping() { s.notify(systemd.SdNotifyStopping) }
 
-// reloading is followed by ready.
+// reloading must be followed by ready.
 func (s *service) reloading() {
-	s.tell(systemd.SdNotifyReloading + "\n" + systemd.SdNotifyMonotonicUsec())
+	s.notify(systemd.SdNotifyReloading + "\n" + systemd.SdNotifyMonotonicUsec())
 }

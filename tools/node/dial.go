@@ -45,7 +45,7 @@ type Request struct {
 // it, or the time is over. The link lives until [Node.Close] at the latest.
 func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) {
 	if !p.Caps.Has(r.Need) {
-		return nil, proto.Errorf(proto.Capability, "the token allows %s, and we need %s", p.Caps, r.Need)
+		return nil, proto.Errorf(proto.Capability, "the token allows %s, and this needs %s", p.Caps, r.Need)
 	}
 	e, err := n.endpointFor(p)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"mesh/proto"
-	"mesh/proto/handshake"
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/token"
@@ -96,16 +95,7 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if len(tokens) > 0 {
 		w.expires = tokens[0].Expires
 	}
-	var guard handshake.Guard = n.Tokens
-	if o.Limit != nil {
-		guard = limited{n.Tokens, o.Limit}
-	}
-	if o.Once {
-		o.Max = 1
-	}
-	if w.listener, err = e.Listen(link.ListenOptions{
-		Guard: guard, Offer: o.Caps, Takes: o.Takes, Max: o.Max, MaxPerPeer: o.MaxPerPeer,
-	}); err != nil {
+	if w.listener, err = n.listen(e, o); err != nil {
 		return nil, err
 	}
 	if err := n.announce(o, e.Addr().String(), tokens); err != nil {
@@ -113,6 +103,18 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 		return nil, err
 	}
 	return w, nil
+}
+
+// listen begins to accept the peers of an offer.
+func (n *Node) listen(e *link.Endpoint, o Offer) (*link.Listener, error) {
+	lo := link.ListenOptions{Guard: n.Tokens, Offer: o.Caps, Takes: o.Takes, Max: o.Max, MaxPerPeer: o.MaxPerPeer}
+	if o.Limit != nil {
+		lo.Guard = limited{n.Tokens, o.Limit}
+	}
+	if o.Once {
+		lo.Max = 1
+	}
+	return e.Listen(lo)
 }
 
 // issue makes the tokens of an offer.
@@ -156,14 +158,14 @@ type limited struct {
 	limit func(identity.ID) proto.Caps
 }
 
-// Find implements [handshake.Guard].
+// Find implements [mesh/proto/handshake.Guard].
 func (g limited) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) {
 	a, err := g.Registry.Find(h, dialer)
 	a.Caps &= g.limit(dialer)
 	return a, err
 }
 
-// AccessRevoked implements [handshake.Guard].
+// AccessRevoked implements [mesh/proto/handshake.Guard].
 func (g limited) AccessRevoked(dialer identity.ID, id *token.ID, granted proto.Caps) bool {
 	return g.Registry.AccessRevoked(dialer, id, granted) || !g.limit(dialer).Has(granted)
 }

@@ -23,7 +23,7 @@ type options struct {
 	next, gc  bool
 	store     files.ReceiveOptions
 
-	given map[string]bool // the flags that are set, by their first name
+	given map[string]bool // the flags on the command line, by their first names
 }
 
 func optionsOf(c *cli.Context) (options, error) {
@@ -35,11 +35,7 @@ func optionsOf(c *cli.Context) (options, error) {
 		node: nodeflags.Read(c), offer: nodeflags.Offer(c),
 		output: c.String("output"), directory: c.String("directory"), name: c.String("name"), archive: c.String("archive"),
 		next: c.Bool("next"), gc: c.Bool("gc"), store: cmdline.StoreOptions(c),
-		given: make(map[string]bool),
-	}
-	for _, f := range c.Command.Flags {
-		name := f.Names()[0]
-		o.given[name] = c.IsSet(name)
+		given: cmdline.GivenFlags(c),
 	}
 	if len(args) > 0 { // mesh-recv does not read MESH_PEER: that is for mesh-cat
 		peer := node.PeerOf(args, "")

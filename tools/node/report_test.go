@@ -1,0 +1,144 @@
+package node_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"mesh/pipe"
+	"mesh/pipe/files"
+	"mesh/proto"
+	"mesh/proto/xtest"
+	"mesh/tools/node"
+)
+
+// Both sides of a transfer report the same peer, transfer, bytes, digest and path.
+func TestReports(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ via, path string }{{proto.ViaTCP, "lan tcp4"}, {proto.ViaQUIC, "lan udp4"}} {
+		receipts := func(o *node.Options) { o.Via, o.Receipts = tt.via, true }
+		listener, dialer := newNode(t, receipts), newNode(t, receipts)
+		w := listener.wait(t, oneToken())
+		var got bytes.Buffer
+		ended := make(chan error, 1) // sent once
+		go func() {
+			l, err := w.Accept(t.Context())
+			if err == nil {
+				err = listener.Exchange(t.Context(), l, &pipe.Source{Reader: strings.NewReader("")}, &pipe.Sink{Writer: &got})
+			}
+			ended <- err
+		}()
+		l, err := dialer.Dial(t.Context(), listener.peer(t, 0, dialer), send)
+		if err != nil {
+			t.Fatal(err)
+		}
+		env := dialer.Party(l).Env()
+		for _, want := range []string{"MESH_VIA=" + tt.via, "MESH_PATH=" + tt.path, "MESH_PEER_ID=" + listener.Key.ID().String(), "MESH_PEER_NAME="} {
+			if !slices.Contains(env, want) {
+				t.Errorf("%s: got %q, want %s in it", tt.via, env, want)
+			}
+		}
+		if err := dialer.Exchange(t.Context(), l, &pipe.Source{Reader: strings.NewReader("some words")}, &pipe.Sink{Writer: io.Discard}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; err != nil || got.String() != "some words" {
+			t.Fatalf("got %q, %v", got.String(), err)
+		}
+		out := receipt(t, dialer, "sent")
+		in := receipt(t, listener, "received")
+		for _, field := range []string{"transfer", "via", "path", "bytes", "blake3", "status"} {
+			if out[field] != in[field] || out[field] == nil {
+				t.Errorf("%s: got %s %v and %v, want the same", tt.via, field, out[field], in[field])
+			}
+		}
+		if out["path"] != tt.path || out["via"] != tt.via || out["bytes"] != 10. || out["peer_id"] != listener.Key.ID().String() {
+			t.Errorf("%s: got %v", tt.via, out)
+		}
+		line := regexp.MustCompile(`(?m)^mesh-test: sent 10 bytes to mk1\S+ over ` + tt.via + ` in \d+\.\d s, blake3 [0-9a-f]{64}$`)
+		if !line.MatchString(dialer.stderr.String()) {
+			t.Errorf("%s: got %q on standard error", tt.via, dialer.stderr.String())
+		}
+	}
+}
+
+// receipt returns the event of one direction.
+func receipt(t *testing.T, n *testNode, direction string) map[string]any {
+	t.Helper()
+	for _, e := range n.events.events(t, "receipt") {
+		if e["direction"] == direction {
+			return e
+		}
+	}
+	t.Fatalf("got no receipt of what was %s in %s", direction, n.events.String())
+	return nil
+}
+
+func TestStoredFiles(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		sum  files.Summary
+		want string
+	}{
+		{files.Summary{}, "received 0 files, 7 bytes from bob over tcp (3 flows) in"},
+		{files.Summary{Files: 1}, "received 1 file, 7 bytes"},
+		{files.Summary{Files: 2, Skipped: 1}, "received 2 files (1 was there already), 7 bytes"},
+		{files.Summary{Files: 2, Skipped: 3}, "received 2 files (3 were there already), 7 bytes"},
+	} {
+		n := newNode(t, func(o *node.Options) { o.Receipts = true })
+		p := node.Party{ID: xtest.NewKey(t).ID(), Name: "bob", Via: "quic", Path: "direct udp4"}
+		n.Follow(p, new(pipe.Counters), nil)(&pipe.Receipt{Bytes: 7, Via: "tcp", Flows: 3}, &tt.sum)
+		if got := n.stderr.String(); !strings.Contains(got, tt.want) {
+			t.Errorf("got %q, want %q in it", got, tt.want)
+		}
+		e := receipt(t, n, "received")
+		if e["files"] != float64(tt.sum.Files) || e["skipped"] != float64(tt.sum.Skipped) || e["path"] != "direct udp4" || e["flows"] != 3. {
+			t.Errorf("got %v", e)
+		}
+	}
+}
+
+// failing fails once it has written a line.
+type failing struct{ lines int }
+
+var errFull = errors.New("no room")
+
+// Write implements [io.Writer].
+func (f *failing) Write(p []byte) (int, error) {
+	if f.lines++; f.lines > 1 {
+		return 0, errFull
+	}
+	return len(p), nil
+}
+
+// Close implements [io.Closer].
+func (f *failing) Close() error { return nil }
+
+// Close returns the tool's error, or the first error in writing events.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	own := proto.Errorf(proto.Busy, "full")
+	for _, tt := range []struct {
+		err    error
+		events io.WriteCloser
+		code   proto.Code
+	}{
+		{nil, new(buffer), proto.OK},
+		{own, new(buffer), proto.Busy},
+		{nil, &failing{lines: 1}, proto.IO},
+		{own, &failing{lines: 1}, proto.Busy},
+		{nil, nil, proto.OK},
+	} {
+		n := node.New(node.Options{Key: xtest.NewKey(t), State: t.TempDir(), Events: tt.events})
+		xtest.WantCode(t, "Close", n.Close(tt.err), tt.code)
+		if b, ok := tt.events.(*buffer); ok {
+			e := b.events(t, "end")
+			if len(e) != 1 || e[0]["code"] != float64(tt.code) || e[0]["name"] != tt.code.String() {
+				t.Errorf("got %v, want one end with %v", e, tt.code)
+			}
+		}
+	}
+}
