@@ -136,19 +136,15 @@ func (r *reporter) receipt(p Party, d direction, receipt *pipe.Receipt, sum *fil
 	}
 }
 
-// storedWords says how many files were stored, and how many of them were there
+// storedWords says how many files were stored, and how many more the receiver had
 // already.
 func storedWords(sum *files.Summary) string {
 	words := fmt.Sprintf("%d files", sum.Files)
 	if sum.Files == 1 {
 		words = "1 file"
 	}
-	switch sum.Skipped {
-	case 0:
-	case 1:
-		words += " (1 was there already)"
-	default:
-		words += fmt.Sprintf(" (%d were there already)", sum.Skipped)
+	if sum.Skipped > 0 {
+		words += fmt.Sprintf(" (%d more already there)", sum.Skipped)
 	}
 	return words + ", "
 }

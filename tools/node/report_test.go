@@ -85,8 +85,8 @@ func TestStoredFiles(t *testing.T) {
 	}{
 		{files.Summary{}, "received 0 files, 7 bytes from bob over tcp (3 flows) in"},
 		{files.Summary{Files: 1}, "received 1 file, 7 bytes"},
-		{files.Summary{Files: 2, Skipped: 1}, "received 2 files (1 was there already), 7 bytes"},
-		{files.Summary{Files: 2, Skipped: 3}, "received 2 files (3 were there already), 7 bytes"},
+		{files.Summary{Files: 2, Skipped: 1}, "received 2 files (1 more already there), 7 bytes"},
+		{files.Summary{Files: 2, Skipped: 3}, "received 2 files (3 more already there), 7 bytes"},
 	} {
 		n := newNode(t, func(o *node.Options) { o.Receipts = true })
 		p := node.Party{ID: xtest.NewKey(t).ID(), Name: "bob", Via: "quic", Path: "direct udp4"}
