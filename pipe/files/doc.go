@@ -11,8 +11,8 @@
 // otherwise.
 //
 //	frame       frames.go            readFrames, parseEntry: the bytes are one valid
-//	                                 FILES_ENTRY (31); its path is UTF-8, not empty and not
-//	                                 too long (42, ends the transfer)
+//	                                 FILES_ENTRY (31; 12 if they end); its path is UTF-8, not
+//	                                 empty and not too long (42, ends the transfer)
 //	order       receive_entry.go     receiver.handleEntry: an entry may come now (31)
 //	            receive_order.go     order.countEntry: ids count up (31); entries and bytes
 //	                                 are within the limits (41)
@@ -23,7 +23,7 @@
 //	                                 comes in its order there (31), without a collision (42)
 //	folders     receive_entry.go     receiver.placeEntry leaves the folders before;
 //	                                 receiver.storeEntry stores nothing in a refused one (its
-//	                                 code)
+//	                                 code), and with As only one file (42)
 //	            receive_folder.go    makeFolder: only a real folder is entered (42)
 //	            store_folder.go      folder.open: it is the same folder as before, and no link
 //	                                 (42; ends the transfer when data comes for it later)

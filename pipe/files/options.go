@@ -4,7 +4,7 @@ import "errors"
 
 // SendOptions are the options of [Send]. The zero value will do.
 type SendOptions struct {
-	// Symlinks also sends symbolic links, those that lead to something else that is
+	// Symlinks sends symbolic links too, if they cannot lead out of the folder that is
 	// sent.
 	Symlinks bool
 	// SkipSpecial leaves out what is neither a file nor a folder. Without it, that is

@@ -15,27 +15,31 @@
 //  5. [Folder.Sync], or [Folder.SyncDisk]: the name survives a power cut. Only
 //     now may the caller acknowledge the file.
 //
-// A transfer can do without the conveniences in this table, and cannot do
-// without what is needed. Each has one place in which to handle a file system
-// that lacks it:
+// A transfer needs some of what the systems offer, and the rest is a convenience.
+// Each has one place in which to handle a file system that lacks it:
 //
-//	what                    place                   Linux                 other Unix    Windows     kind
-//	file below a folder     Folder (os.Root)        openat                openat        NtCreate    needed
-//	data is durable         Temp.Sync               fsync                 fsync         Flush       needed
-//	names are durable       syncFolder              fsync of the folder   the same      nothing     needed
-//	publish, no replacing   renameNew               RENAME_NOREPLACE,     link and      link and    needed; falls back
-//	                                                else link and remove  remove        remove      to linkAndRemove
-//	replace                 Temp.Replace            rename                rename        rename      needed for --force
-//	one writer of a part    lock                    flock                 flock         nothing     needed to resume
-//	part belongs to us      isOwnedAlone            owner, one link       the same      never       needed to resume
-//	time of a file          Temp.SetTime,           utimensat             the same      SetFileTime needed today
-//	                        small_*.go
-//	anonymous file          SmallWriter             O_TMPFILE, linkat     none          none        convenience; falls
-//	                                                                                                back to a temporary
-//	sync of a whole disk    Folder.SyncDisk         syncfs                none          none        convenience; see
-//	                                                                                                Folder.SameDisk
-//	early write-back        Temp.StartSync          sync_file_range       nothing       nothing     convenience
-//	free space              Folder.Free             statfs                statfs        unknown     convenience
+//	what                   place                     Linux                other Unix       Windows
+//	file below a folder    Folder, os.Root           openat               openat           NtCreateFile
+//	durable data           Temp.Sync                 fsync                fsync (macOS:    FlushFileBuffers
+//	                                                                      F_FULLFSYNC)
+//	durable names          syncFolder                fsync of the folder  the same         nothing to do
+//	publish, replace none  renameNew, linkAndRemove  RENAME_NOREPLACE     link and remove  link and remove
+//	replace                Temp.Replace              rename               rename           rename
+//	modes                  restrictMode,             fchmod               fchmod           read-only or not
+//	                       restrictDescriptor
+//	modification times     setTime, setTimeAt        utimensat            utimensat        SetFileTime
+//	lock of a part         lock                      flock                flock            nothing
+//	owner of a part        isOwnedAlone              owner, link count    the same         never ours
+//	anonymous file         SmallWriter               O_TMPFILE, linkat    none             none
+//	sync of a whole disk   SameDisk, SyncDisk        syncfs               none             none
+//	early write-back       startSync                 sync_file_range      nothing          nothing
+//	free space             freeBytes                 statfs               statfs           unknown
+//
+// Needed are the first five, and today also modes, times and the lock: where one of
+// them fails, the file is not stored. Publishing falls back from RENAME_NOREPLACE to
+// a link and a remove; without hard links it fails. Without an owner check no part is
+// resumed. The others fall back: small files get a temporary name, each file is synced
+// alone, and a full disk is noticed when a write fails.
 //
 // After a crash a file has its old content, if it had any, or its new content.
 // What may stay behind is a temporary file ([RemoveAbandoned] removes it) and,

@@ -124,7 +124,7 @@ func (f *Folder) Symlink(target, name string) error { return f.root.Symlink(targ
 func (f *Folder) RestrictMode(perm fs.FileMode) error { return restrictMode(f.dir, perm) }
 
 // SetTime sets the modification time of the folder itself.
-func (f *Folder) SetTime(mtime time.Time) error { return f.root.Chtimes(".", time.Time{}, mtime) }
+func (f *Folder) SetTime(mtime time.Time) error { return setTime(f.root, ".", mtime) }
 
 // Free returns how many bytes can still be stored in the folder, and whether
 // that is known.

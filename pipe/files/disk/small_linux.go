@@ -26,7 +26,7 @@ func writeNamed(in *Folder, name string, perm fs.FileMode, mtime int64, data []b
 			err = cerr
 		}
 		if err == nil {
-			err = unix.UtimesNanoAt(int(at), name, timesOf(mtime), unix.AT_SYMLINK_NOFOLLOW)
+			err = setTimeAt(int(at), name, mtime, unix.AT_SYMLINK_NOFOLLOW)
 		}
 		if err != nil {
 			_ = unix.Unlinkat(int(at), name, 0)
@@ -35,10 +35,10 @@ func writeNamed(in *Folder, name string, perm fs.FileMode, mtime int64, data []b
 	})
 }
 
-// timesOf returns the argument of utimensat for a modification time in
-// nanoseconds since 1970. It leaves the access time alone.
-func timesOf(mtime int64) []unix.Timespec {
-	return []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(mtime)}
+// setTimeAt is setTime by descriptor, with utimensat. The time is in nanoseconds
+// since 1970.
+func setTimeAt(fd int, name string, mtime int64, flags int) error {
+	return unix.UtimesNanoAt(fd, name, []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(mtime)}, flags)
 }
 
 func writeAll(fd int, data []byte) error {

@@ -22,7 +22,7 @@ func writeNamed(in *Folder, name string, perm fs.FileMode, mtime int64, data []b
 		err = restrictMode(f, perm)
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = in.root.Chtimes(name, time.Time{}, time.Unix(0, mtime))
+		err = setTime(in.root, name, time.Unix(0, mtime))
 	}
 	if err != nil {
 		_ = in.root.Remove(name)

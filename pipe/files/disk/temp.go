@@ -143,7 +143,7 @@ func (t *Temp) RestrictMode(perm fs.FileMode) error {
 
 // SetTime sets the modification time of the file with a temporary name.
 func (t *Temp) SetTime(mtime time.Time) error {
-	return t.in.root.Chtimes(t.name, time.Time{}, mtime)
+	return setTime(t.in.root, t.name, mtime)
 }
 
 // StartSync begins to write the open file to the disk and does not wait, so that
