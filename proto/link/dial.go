@@ -23,8 +23,8 @@ type Target struct {
 	// ID is the pin: the peer must have this key.
 	ID identity.ID
 	// Addrs are HOST:PORT, and Candidates further addresses, which may arrive during
-	// the dial. The sender closes the channel after the last one. All are dialled at
-	// the same time: see [path.Dial].
+	// the dial. The sender closes the channel after the last one; the next dial needs a
+	// channel of its own. All addresses are dialled at the same time: see [path.Dial].
 	Addrs      []string
 	Candidates <-chan candidate.Candidate
 	// Prefer says which transport suits the transfer.

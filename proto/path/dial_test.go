@@ -240,3 +240,30 @@ func TestDialMaxAddrs(t *testing.T) {
 		}
 	})
 }
+
+// A host near by that is not the peer does not hold up the peer far away.
+func TestDialStrangerNearby(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: 50 * time.Millisecond, Both: true, SlowStreams: true}
+		p := newPeer(t, n)
+		s := n.Sockets(t)
+		dialTCP := s.DialTCP
+		const nearby = "192.0.2.250:4600"
+		s.DialTCP = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr != nearby {
+				return dialTCP(ctx, network, addr)
+			}
+			local, remote := net.Pipe()
+			go func() {
+				_, _ = remote.Read(make([]byte, 1))
+				remote.Close()
+			}()
+			return local, nil
+		}
+		via, took, err := dial(t, open(t, xtest.NewKey(t), s), path.Target{ID: p.id, Addrs: []string{nearby, p.addr}})
+		if err != nil || via != proto.ViaQUIC || took > 120*time.Millisecond {
+			t.Errorf("got %q after %s (%v), want quic after a round trip of 100ms and the head start of TCP", via, took, err)
+		}
+	})
+}

@@ -21,9 +21,16 @@ type Kind string
 
 // The kinds, the best first.
 const (
-	LAN    Kind = "lan"    // between two machines of one network, or within one machine
-	Direct Kind = "direct" // through routers
-	Relay  Kind = "relay"  // through a relay, which both ends connect to
+	// LAN is a path within one machine or one network: the peer's address is loopback
+	// (127/8, ::1), link-local (169.254/16, fe80::/10), private (10/8, 172.16/12,
+	// 192.168/16 of RFC 1918; fc00::/7 of RFC 4193), or in the subnet of one of this
+	// host's interfaces. A private address at the far end of a VPN counts too; an
+	// address of a carrier-grade NAT (100.64/10) does not.
+	LAN Kind = "lan"
+	// Direct is any other path without a relay.
+	Direct Kind = "direct"
+	// Relay is a path through a relay, which both ends connect to.
+	Relay Kind = "relay"
 )
 
 // String returns the text in receipts and events: "lan tcp4", "direct udp6",
@@ -64,11 +71,7 @@ func network(via string) string {
 	return "tcp"
 }
 
-// isLAN reports whether an address is in a network of this host: loopback (127/8,
-// ::1), link-local (169.254/16, fe80::/10), private (RFC 1918: 10/8, 172.16/12,
-// 192.168/16; RFC 4193: fc00::/7), or in the subnet of one of the host's
-// interfaces. A private address at the far end of a VPN counts too; an address of
-// a carrier-grade NAT (100.64/10) does not.
+// isLAN reports whether the path to an address is of kind [LAN].
 func isLAN(addr netip.Addr, interfaces func() ([]netip.Prefix, error)) bool {
 	if addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() {
 		return true

@@ -93,9 +93,9 @@ func (r *race) run(ctx context.Context, found <-chan lookup, candidates <-chan c
 	defer timer.Stop()
 	done := ctx.Done()
 	for {
-		r.dialDue(ctx)
+		r.startDue(ctx)
 		if r.held != nil && (r.heldRoute.via[proto.ViaTCP] != begun || !time.Now().Before(r.heldUntil)) {
-			r.settle(r.held)
+			r.settleWinner(r.held)
 		}
 		if r.over || r.stopped {
 			candidates = nil
@@ -147,20 +147,20 @@ func (r *race) nextEvent() (next time.Time, ok bool) {
 	return next, ok
 }
 
-// dialDue begins the attempts that are due. The leader's is at once, the follower's
+// startDue begins the attempts that are due. The leader's is at once, the follower's
 // when the head start is over or the leader has nothing left to try.
-func (r *race) dialDue(ctx context.Context) {
+func (r *race) startDue(ctx context.Context) {
 	if r.over || r.stopped {
 		return
 	}
 	for _, p := range r.routes {
 		if p.via[r.leader] == waiting {
-			r.dial(ctx, p, r.leader)
+			r.startAttempt(ctx, p, r.leader)
 		}
 	}
 	for _, p := range r.routes {
 		if p.via[r.follower] == waiting && (p.via[r.leader] == failed || r.running[r.leader] == 0 || !time.Now().Before(r.followsAt(p))) {
-			r.dial(ctx, p, r.follower)
+			r.startAttempt(ctx, p, r.follower)
 		}
 	}
 }
@@ -179,8 +179,8 @@ func (r *race) addLookup(l lookup) {
 		r.notFound = l.err
 	}
 	for _, addr := range l.addrs {
-		r.add(addr, proto.ViaTCP)
-		r.add(addr, proto.ViaQUIC)
+		r.addRoute(addr, proto.ViaTCP)
+		r.addRoute(addr, proto.ViaQUIC)
 	}
 }
 
@@ -194,12 +194,12 @@ func (r *race) addCandidate(c candidate.Candidate) {
 	if c.Proto == candidate.UDP {
 		via = proto.ViaQUIC
 	}
-	r.add(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), via)
+	r.addRoute(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), via)
 }
 
-// add adds an address, unless the endpoint lacks the transport, the address is
+// addRoute adds an address, unless the endpoint lacks the transport, the address is
 // known, or there are [MaxAddrs].
-func (r *race) add(addr netip.AddrPort, via string) {
+func (r *race) addRoute(addr netip.AddrPort, via string) {
 	if via != r.leader && via != r.follower {
 		return
 	}
@@ -219,8 +219,8 @@ func (r *race) add(addr netip.AddrPort, via string) {
 	r.routes = append(r.routes, p)
 }
 
-// dial begins an attempt. It sends one result.
-func (r *race) dial(ctx context.Context, p *route, via string) {
+// startAttempt begins an attempt. It sends one result.
+func (r *race) startAttempt(ctx context.Context, p *route, via string) {
 	p.via[via] = begun
 	r.running[via]++
 	go func() {
@@ -247,16 +247,16 @@ func (r *race) noteResult(got result) {
 		r.noteFailure(got)
 	case r.over || got.via == proto.ViaQUIC && r.held != nil:
 		closeUnused(got.conn)
-	case r.holds(got):
+	case r.shouldHold(got):
 		r.held, r.heldRoute, r.heldUntil = got.conn, got.route, time.Now().Add(max(graceTime, got.took))
 	default:
-		r.settle(got.conn)
+		r.settleWinner(got.conn)
 	}
 }
 
-// holds reports whether a QUIC connection waits for TCP: the path is near, and TCP
+// shouldHold reports whether a QUIC connection waits for TCP: the path is near, and TCP
 // may still come.
-func (r *race) holds(got result) bool {
+func (r *race) shouldHold(got result) bool {
 	return got.via == proto.ViaQUIC && r.leader == proto.ViaTCP && got.route.via[proto.ViaTCP] == begun &&
 		(got.route.near || got.took < nearTime)
 }
@@ -271,8 +271,8 @@ func (r *race) noteFailure(got result) {
 	}
 }
 
-// settle ends the race with a winner.
-func (r *race) settle(won transport.Conn) {
+// settleWinner ends the race with a winner.
+func (r *race) settleWinner(won transport.Conn) {
 	r.over, r.won = true, won
 	r.cancel()
 	if r.held != nil && r.held != won {
