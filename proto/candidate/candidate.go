@@ -76,7 +76,7 @@ func (c Candidate) AddrPort() (netip.AddrPort, bool) {
 func (c Candidate) String() string { return string(c.AppendText(nil)) }
 
 // AppendText appends the text form: type, protocol, address and priority with a
-// space between them, such as
+// space between them. For example:
 //
 //	host udp 192.0.2.7:4600 2130706431
 func (c Candidate) AppendText(b []byte) []byte {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -264,6 +265,30 @@ func TestDialStrangerNearby(t *testing.T) {
 		via, took, err := dial(t, open(t, xtest.NewKey(t), s), path.Target{ID: p.id, Addrs: []string{nearby, p.addr}})
 		if err != nil || via != proto.ViaQUIC || took > 120*time.Millisecond {
 			t.Errorf("got %q after %s (%v), want quic after a round trip of 100ms and the head start of TCP", via, took, err)
+		}
+	})
+}
+
+// A path within this machine is near, even if the machine is too busy to connect
+// quickly.
+func TestDialBusyLoopback(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var packets atomic.Int32
+		n := &linktest.Net{Latency: time.Millisecond, Both: true, Pass: func(linktest.Packet) bool {
+			packets.Add(1)
+			return true
+		}}
+		p := newPeer(t, n)
+		s := n.Sockets(t)
+		dialTCP := s.DialTCP
+		s.DialTCP = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			time.Sleep(40 * time.Millisecond)
+			return dialTCP(ctx, network, p.addr)
+		}
+		via, _, err := dial(t, open(t, xtest.NewKey(t), s), path.Target{ID: p.id, Addrs: []string{"127.0.0.1:4600"}})
+		if err != nil || via != proto.ViaTCP || packets.Load() != 0 {
+			t.Errorf("got %q (%v) and %d UDP packets, want tcp and none", via, err, packets.Load())
 		}
 	})
 }

@@ -44,7 +44,7 @@ type route struct {
 	added     time.Time
 	headStart time.Duration // of the leader, unless the path is near
 	via       map[string]progress
-	near      bool // TCP was answered within nearTime
+	near      bool // TCP was answered within nearTime, or the address is loopback
 }
 
 // progress is how far the attempt over one transport is.
@@ -120,7 +120,7 @@ func (r *race) run(ctx context.Context, found <-chan lookup, candidates <-chan c
 			}
 			r.addCandidate(c)
 		case a := <-r.answers:
-			a.route.near = a.took < nearTime
+			a.route.near = a.route.near || a.took < nearTime
 		case got := <-r.results:
 			r.noteResult(got)
 		case <-timer.C:
@@ -212,7 +212,10 @@ func (r *race) addRoute(addr netip.AddrPort, via string) {
 	if len(r.routes) == MaxAddrs {
 		return
 	}
-	p := &route{addr: addr, added: time.Now(), headStart: directStart, via: map[string]progress{via: waiting}}
+	p := &route{
+		addr: addr, added: time.Now(), headStart: directStart, via: map[string]progress{via: waiting},
+		near: addr.Addr().IsLoopback(), // however busy this machine is
+	}
 	if to(r.endpoint, via, addr.Addr()).Kind == LAN {
 		p.headStart = nearTime
 	}
