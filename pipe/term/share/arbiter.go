@@ -224,37 +224,3 @@ func (t *typist) afterPaste(out []byte) []byte {
 	}
 	return nil
 }
-
-// followSize gives the terminal the size of t's own one, if the policy is to do so. It
-// is called with mu held.
-func (a *arbiter) followSize(t *typist) {
-	if a.options.Size != SizeWriter {
-		return
-	}
-	if cols, rows := t.ownSize(); cols > 0 {
-		a.output.resize(t, cols, rows)
-	}
-}
-
-// resizeLocal sets the size of the sharer's own terminal.
-func (a *arbiter) resizeLocal(cols, rows int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.sharer.setOwnSize(cols, rows)
-	if a.options.Size == SizeSharer || a.options.Size == SizeWriter && (a.holder == nil || a.holder == a.sharer) {
-		a.output.resize(a.sharer, cols, rows)
-	}
-}
-
-// resizeRemote sets the size of a viewer's own terminal.
-func (a *arbiter) resizeRemote(t *typist, cols, rows int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if t.ignored() {
-		return
-	}
-	t.setOwnSize(cols, rows)
-	if a.holder == t && a.options.Size == SizeWriter {
-		a.output.resize(t, cols, rows)
-	}
-}

@@ -71,7 +71,7 @@ func (o *output) resize(by *typist, cols, rows int) {
 	cols, rows = ClampSize(cols, rows)
 	o.order.Lock()
 	defer o.order.Unlock()
-	if c, r := o.stream.size(); c == cols && r == rows || o.stream.isOver() {
+	if o.stream.keepsSize(cols, rows) {
 		return
 	}
 	if o.options.Resize != nil {

@@ -38,9 +38,6 @@ import (
 // DefaultHistory is how many bytes of output a session keeps by default.
 const DefaultHistory = 2 << 20
 
-// SizeTime is the least time between two sizes that a viewer sets.
-const SizeTime = 50 * time.Millisecond
-
 // Options are the settings of a session.
 type Options struct {
 	Name       string
@@ -73,17 +70,6 @@ type Options struct {
 	// Log gets failures that do not end the session; nil means no log.
 	Log *slog.Logger
 }
-
-// SizePolicy says whose size the terminal has.
-type SizePolicy int
-
-// The policies: the size of the sharer's own terminal, that of the last one who typed,
-// or a fixed size.
-const (
-	SizeSharer SizePolicy = iota
-	SizeWriter
-	SizeFixed
-)
 
 // Status describes the session to the sharer.
 type Status struct {
@@ -123,11 +109,6 @@ func New(o Options) *Session {
 	s.viewers = newViewers(o.Input != nil, &s.output.stream)
 	s.arbiter = newArbiter(&s.o, s.output, s.statusChanged)
 	return s
-}
-
-// ClampSize limits a size to what a terminal and its messages can have.
-func ClampSize(cols, rows int) (int, int) {
-	return min(max(cols, vt.MinCols), proto.MaxTermCols), min(max(rows, vt.MinRows), proto.MaxTermRows)
 }
 
 // Begin writes the audit's first line.

@@ -42,6 +42,14 @@ func (s *stream) resize(cols, rows int) {
 	s.wakeIdle()
 }
 
+// keepsSize reports whether the terminal has this size already, or the command has
+// ended.
+func (s *stream) keepsSize(cols, rows int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cols == s.cols && rows == s.rows || s.exit != nil
+}
+
 // mark adds a mark, unless the command has ended.
 func (s *stream) mark(text string) {
 	s.mu.Lock()
