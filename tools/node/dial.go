@@ -72,11 +72,11 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 func (n *Node) endpointFor(p Peer) (*link.Endpoint, error) {
 	switch {
 	case p.ID != n.Key.ID():
-		return n.dialing()
+		return n.dialEndpoint()
 	case p.Token == nil:
 		return nil, proto.Errorf(proto.Identity, "%s is this node itself", p.label())
 	}
-	return n.aliased()
+	return n.aliasEndpoint()
 }
 
 // redial dials once, or with wait, until the peer is there.

@@ -18,24 +18,24 @@ import (
 // portAttempts is how many free UDP ports are tried until one is free for TCP too.
 const portAttempts = 16
 
-// dialing returns the endpoint for dialling. A process that has not waited gets one
+// dialEndpoint returns the endpoint for dialling. A process that has not waited gets one
 // without a TCP listener.
-func (n *Node) dialing() (*link.Endpoint, error) {
+func (n *Node) dialEndpoint() (*link.Endpoint, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.endpoint != nil {
 		return n.endpoint, nil
 	}
 	var err error
-	n.endpoint, err = n.dialer(n.Key, n.listenAddr())
+	n.endpoint, err = n.openDialer(n.Key, n.listenAddr())
 	return n.endpoint, err
 }
 
-// aliased returns the endpoint for dialling this node itself: with a second key,
+// aliasEndpoint returns the endpoint for dialling this node itself: with a second key,
 // which lives as long as the process, on a socket of its own. The two ends of a link
 // always have two keys; with a token, whose secret is proof enough, two processes of
 // one user on one machine can link all the same.
-func (n *Node) aliased() (*link.Endpoint, error) {
+func (n *Node) aliasEndpoint() (*link.Endpoint, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.alias != nil {
@@ -45,11 +45,12 @@ func (n *Node) aliased() (*link.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.alias, err = n.dialer(key, ":0")
+	n.alias, err = n.openDialer(key, ":0")
 	return n.alias, err
 }
 
-func (n *Node) dialer(key *identity.Key, addr string) (*link.Endpoint, error) {
+// openDialer opens an endpoint without a TCP listener.
+func (n *Node) openDialer(key *identity.Key, addr string) (*link.Endpoint, error) {
 	s := link.Sockets{DialTCP: n.dialTCP()}
 	if n.options.Via != proto.ViaTCP {
 		var err error
@@ -60,9 +61,9 @@ func (n *Node) dialer(key *identity.Key, addr string) (*link.Endpoint, error) {
 	return n.openEndpoint(key, s)
 }
 
-// listening returns the endpoint for waiting, with UDP and TCP on one port if both
+// listenEndpoint returns the endpoint for waiting, with UDP and TCP on one port if both
 // are wanted. If a dial has opened the UDP socket already, TCP must have that port.
-func (n *Node) listening() (*link.Endpoint, error) {
+func (n *Node) listenEndpoint() (*link.Endpoint, error) {
 	addr := n.listenAddr()
 	host, port, err := splitListen(addr)
 	if err != nil {

@@ -75,7 +75,7 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if o.TokenFile == "-" {
 		return nil, proto.Hint(proto.Errorf(proto.Usage, `--token-file takes a file, and no "-"`), "without it the token is shown on standard error")
 	}
-	e, err := n.listening()
+	e, err := n.listenEndpoint()
 	if err != nil {
 		return nil, err
 	}

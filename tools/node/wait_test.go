@@ -137,6 +137,38 @@ func TestOnePort(t *testing.T) {
 	_ = c.Close()
 }
 
+// A node that has stopped to wait can wait again, at the same port.
+func TestWaitAgain(t *testing.T) {
+	t.Parallel()
+	for _, via := range []string{"", proto.ViaTCP, proto.ViaQUIC} {
+		dialer, n := newNode(t, nil), newNode(t, func(o *node.Options) { o.Via = via })
+		var addr string
+		for i := range 2 {
+			o := oneToken()
+			o.Max = 1
+			w, err := n.Wait(o)
+			if i > 0 && proto.CodeOf(err) == proto.IO {
+				break // another process has taken the TCP port
+			}
+			if err != nil {
+				t.Fatalf("%q: %v", via, err)
+			}
+			got := n.events.events(t, "listening")[i]["addr"].(string)
+			if addr != "" && got != addr && via != proto.ViaTCP { // which has no socket in between
+				t.Errorf("%q: got %s and then %s", via, addr, got)
+			}
+			addr = got
+			links := accept(t, w)
+			l, err := dialer.Dial(t.Context(), n.peer(t, i, dialer), send)
+			if err != nil {
+				t.Fatalf("%q: %v", via, err)
+			}
+			closeBoth(l, <-links)
+			w.Stop()
+		}
+	}
+}
+
 func TestAcceptEnds(t *testing.T) {
 	t.Parallel()
 	stopped := errors.New("stopped")
