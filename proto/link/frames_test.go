@@ -84,7 +84,9 @@ func TestBadFirstAnswer(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := &linktest.Net{Latency: latency}
 				key := xtest.NewKey(t)
+				served := make(chan struct{})
 				addr := serveRaw(t, n, tlsConf(certificate(t, key)), func(ctx context.Context, conn *quic.Conn) {
+					defer close(served)
 					stream, err := conn.AcceptStream(ctx)
 					if err != nil {
 						t.Error(err)
@@ -96,6 +98,7 @@ func TestBadFirstAnswer(t *testing.T) {
 				e, _ := n.Endpoint(t)
 				_, err := e.Dial(t.Context(), link.Target{ID: key.ID(), Addrs: []string{addr}, Credential: token.KeyCredential(), Want: proto.CapSend})
 				xtest.WantCode(t, "dial", err, proto.Protocol)
+				<-served // before the network ends, which may lose the close
 			})
 		})
 	}
