@@ -141,6 +141,11 @@ func (x *exchange) startReceiving(ctx context.Context, l *link.Link, sink *Sink)
 			x.fail(err)
 		}
 	}()
+	sink.WatchLoss(ctx, func(err error) {
+		if !in.isOver() {
+			x.fail(err)
+		}
+	})
 	if sink.Gone != nil {
 		go func() {
 			select {

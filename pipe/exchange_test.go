@@ -3,6 +3,7 @@ package pipe_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"syscall"
@@ -222,6 +223,43 @@ func TestProducerStatus(t *testing.T) {
 		xtest.WantCode(t, "receiver", listener.err, proto.Producer)
 		if status != 3 || listener.got.Len() != 1000 {
 			t.Errorf("sink got %d bytes and status %d, want 1000 and 3", listener.got.Len(), status)
+		}
+	})
+}
+
+// A consumer that is lost fails the exchange, even while nothing arrives. Once it has
+// all bytes, it is no longer needed.
+func TestConsumerLost(t *testing.T) {
+	t.Parallel()
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+		open, w := io.Pipe() // a silent producer
+		defer w.Close()
+		lost := proto.Errorf(proto.BrokenStdout, "lost")
+		var dialer, listener end
+		dialer.source = &pipe.Source{Reader: open}
+		listener.sink = &pipe.Sink{Writer: &listener.got, AwaitLoss: func(context.Context) error { return lost }}
+		both(t, n, proto.CapSend, &dialer, &listener)
+		xtest.WantCode(t, "sender", dialer.err, proto.Truncated)
+		if !errors.Is(listener.err, lost) {
+			t.Errorf("receiver: got %v, want %v", listener.err, lost)
+		}
+	})
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+		var dialer, listener end
+		complete, watched := make(chan struct{}), make(chan struct{})
+		dialer.source = from([]byte("all"))
+		listener.sink = &pipe.Sink{
+			Writer: &listener.got,
+			Finish: func(int) error { close(complete); <-watched; return nil },
+			AwaitLoss: func(context.Context) error {
+				<-complete
+				close(watched)
+				return errors.New("lost")
+			},
+		}
+		both(t, n, proto.CapSend, &dialer, &listener)
+		if dialer.err != nil || listener.err != nil || listener.got.String() != "all" {
+			t.Errorf("got %q, sender %v, receiver %v, want all and no error", listener.got.String(), dialer.err, listener.err)
 		}
 	})
 }

@@ -88,6 +88,13 @@ func (in *incoming) leave() {
 	in.changed.Broadcast()
 }
 
+// isOver reports whether the sink needs no more bytes.
+func (in *incoming) isOver() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.over
+}
+
 // handleMeta takes the FILE_META that begins the transfer.
 func (in *incoming) handleMeta(m *wire.Meta) error {
 	in.mu.Lock()

@@ -1,11 +1,13 @@
 package pipe
 
 import (
+	"context"
 	"io"
 	"sync/atomic"
 	"time"
 
 	"mesh/pipe/digest"
+	"mesh/proto"
 	"mesh/proto/wire"
 )
 
@@ -42,6 +44,26 @@ type Sink struct {
 	// failure: a command may end before its input does. A failed Write then means
 	// the same.
 	Gone <-chan struct{}
+	// AwaitLoss, if set, blocks until the consumer is lost and returns why. It returns
+	// nil when ctx ends, or when the consumer cannot be watched. A lost consumer fails
+	// the exchange even while nothing arrives, when no Write could find out.
+	AwaitLoss func(ctx context.Context) error
+}
+
+// WatchLoss calls fail once the consumer of s is lost, as [Sink.AwaitLoss] tells. It
+// stops watching when ctx ends or stop is called.
+func (s *Sink) WatchLoss(ctx context.Context, fail context.CancelCauseFunc) (stop func()) {
+	if s.AwaitLoss == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		if err := s.AwaitLoss(ctx); err != nil {
+			fail(proto.IOError(err))
+		}
+	}()
+	return cancel
 }
 
 // Receipt describes one transfer at its end.

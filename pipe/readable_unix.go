@@ -26,3 +26,17 @@ func ReadableWithin(f *os.File, d time.Duration) bool {
 	})
 	return err == nil && ready
 }
+
+// ReaderGone reports whether the reader of f, a pipe or a socket, has closed it, so
+// that a write to f would fail. It does not block.
+func ReaderGone(f *os.File) bool {
+	gone := false
+	err := rawfd.Control(f, func(fd uintptr) error {
+		// Not every system reports the errors of a descriptor that it is asked nothing about.
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		n, err := unix.Poll(fds, 0)
+		gone = n == 1 && fds[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+		return err
+	})
+	return err == nil && gone
+}

@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -93,9 +95,43 @@ func remaining(f *os.File) int64 {
 // code: see [WriteError].
 func (s Streams) Sink() *pipe.Sink {
 	if f, ok := s.Out.(*os.File); ok {
-		return &pipe.Sink{Writer: stdout{pipe.Pollable(f, os.O_WRONLY)}}
+		return &pipe.Sink{Writer: stdout{pipe.Pollable(f, os.O_WRONLY)}, AwaitLoss: s.AwaitReaderLoss}
 	}
 	return &pipe.Sink{Writer: stdout{s.Out}}
+}
+
+// The reader of standard output is lost once it was gone at lossChecks checks in a
+// row. By then a transfer whose last bytes it has read has ended, and so it should: a
+// consumer may leave when it has read all. A FIFO may have its next reader.
+const (
+	lossCheckEvery = 500 * time.Millisecond
+	lossChecks     = 3
+)
+
+// AwaitReaderLoss blocks until the reader of standard output is gone for good, and
+// returns an error with code [proto.BrokenStdout]. It returns nil when ctx ends, and at
+// once if standard output is neither a pipe nor a socket.
+func (s Streams) AwaitReaderLoss(ctx context.Context) error {
+	f, ok := s.Out.(*os.File)
+	if !ok {
+		return nil
+	}
+	if info, err := f.Stat(); err != nil || info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) == 0 {
+		return nil
+	}
+	tick := time.NewTicker(lossCheckEvery)
+	defer tick.Stop()
+	for gone := 0; gone < lossChecks; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if gone++; !pipe.ReaderGone(f) {
+			gone = 0
+		}
+	}
+	return fmt.Errorf("write to standard output: %w", WriteError(syscall.EPIPE))
 }
 
 // stdout gives failed writes their codes: a full disk is [proto.Space], a full

@@ -91,9 +91,13 @@ func (d *Delivery) End(err error) {
 
 // Pipe writes a pipe to a sink. It returns the receipt if the sink took all of it.
 func (d *Delivery) Pipe(ctx context.Context, sink *pipe.Sink) (*pipe.Receipt, error) {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	stop := d.closeAfter(ctx)
 	defer stop()
+	stopWatch := sink.WatchLoss(ctx, fail)
 	status, err := d.copyTo(sink)
+	stopWatch()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}

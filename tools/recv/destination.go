@@ -1,6 +1,7 @@
 package recv
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 // destination is where the transfer goes.
 type destination struct {
 	kinds []string       // of transfers that are taken
-	sink  *pipe.Sink     // of a pipe, and of an archive
+	sink  *pipe.Sink     // of a pipe, and of an archive; nil with -C
 	file  *files.Pending // behind sink; nil for standard output
 }
 
@@ -33,7 +34,7 @@ func openDestination(o options, s cmdline.Streams) (*destination, error) {
 		output = filepath.Join(o.directory, o.name)
 		d.kinds = append(d.kinds, wire.KindFiles)
 	case o.directory != "":
-		d.kinds = []string{wire.KindFiles}
+		d.kinds, d.sink = []string{wire.KindFiles}, nil
 		return d, cmdline.CheckFolder(o.directory)
 	case output != "":
 		d.kinds = append(d.kinds, wire.KindFiles)
@@ -56,6 +57,15 @@ func openDestination(o options, s cmdline.Streams) (*destination, error) {
 		return file.Commit()
 	}}
 	return d, nil
+}
+
+// watchReader calls fail once the reader of standard output is lost, if that is the
+// destination, until stop is called.
+func (d *destination) watchReader(ctx context.Context, fail context.CancelCauseFunc) (stop func()) {
+	if d.sink == nil {
+		return func() {}
+	}
+	return d.sink.WatchLoss(ctx, fail)
 }
 
 // discard removes the file, unless it is published. It may be called more than once.

@@ -48,7 +48,10 @@ func storeFiles(ctx context.Context, t transfer, o options, s cmdline.Streams) e
 // writeArchive writes files and folders as one archive.
 func writeArchive(ctx context.Context, t transfer, o options, d *destination) error {
 	limits := files.ReceiveOptions{Portable: o.store.Portable, MaxBytes: o.store.MaxBytes, MaxEntries: o.store.MaxEntries}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	return t.files(ctx, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+		defer d.watchReader(ctx, fail)()
 		return files.ReceiveArchive(ctx, o.archive, d.sink.Writer, d.commit(), from, to, limits)
 	})
 }

@@ -58,7 +58,11 @@ func receive(ctx context.Context, n *node.Node, o options, s cmdline.Streams) er
 		return err
 	}
 	defer d.discard()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	stopWatch := d.watchReader(ctx, fail)
 	t, done, err := openTransfer(ctx, n, o, d.kinds)
+	stopWatch()
 	if err != nil {
 		return err
 	}
