@@ -30,7 +30,7 @@ func (r *run) toolbox(typed string) *cli.App {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "list", Usage: "print the names of the tools, one a line", DisableDefaultText: true},
 		},
-		Action: r.bare,
+		Action: r.runToolbox,
 	}
 	for _, construct := range r.tools {
 		c := construct()
@@ -58,8 +58,8 @@ func single(c *cli.Command, typed string) *cli.App {
 	}
 }
 
-// bare is the action of the toolbox without a tool.
-func (r *run) bare(c *cli.Context) error {
+// runToolbox is the action of the toolbox without a tool.
+func (r *run) runToolbox(c *cli.Context) error {
 	if c.Args().Present() {
 		return unknownTool(c.Args().First())
 	}
@@ -86,7 +86,7 @@ func (r *run) overrideDefaults(app *cli.App) {
 	app.OnUsageError = usageError
 	app.Flags = append(app.Flags, helpFlag(), versionFlag())
 	app.Before = r.before(app.Before)
-	app.Action = r.guard(orSubcommand(app.Action, app.Commands))
+	app.Action = r.wrapAction(orSubcommand(app.Action, app.Commands))
 	for _, c := range app.Commands {
 		r.overrideCommandDefaults(c)
 	}
@@ -112,7 +112,7 @@ func (r *run) overrideCommandDefaults(c *cli.Command) {
 	} else {
 		c.Before = inner
 	}
-	c.Action = r.guard(orSubcommand(c.Action, c.Subcommands))
+	c.Action = r.wrapAction(orSubcommand(c.Action, c.Subcommands))
 	for _, s := range c.Subcommands {
 		r.overrideCommandDefaults(s)
 	}
@@ -152,10 +152,10 @@ func (r *run) before(next cli.BeforeFunc) cli.BeforeFunc {
 	}
 }
 
-// guard returns an action that catches the panics of another one, refuses a flag
+// wrapAction returns an action that catches the panics of another one, refuses a flag
 // given twice, applies the settings and --deadline, and replaces an error that a
 // cancelled context has caused by the cause.
-func (r *run) guard(action cli.ActionFunc) cli.ActionFunc {
+func (r *run) wrapAction(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) (err error) {
 		defer func() {
 			if v := recover(); v != nil {

@@ -17,7 +17,7 @@ func gcPercent() uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// What the environment says of the runtime comes first.
+// The variables of the Go runtime take precedence.
 func TestBulk(t *testing.T) {
 	procs, percent := runtime.GOMAXPROCS(0), debug.SetGCPercent(100)
 	defer func() {

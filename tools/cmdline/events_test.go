@@ -42,15 +42,15 @@ func TestOpenEvents(t *testing.T) {
 	}
 	want(path)
 
-	// One that others could read does not stay so: an event may hold a token.
+	// An existing file gets mode 0600: an event may hold a token.
 	if err := os.Chmod(path, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, stderr := call(t, write, "mesh-probe", "--events", path); status != 0 {
-		t.Errorf("a file that is there: got %d, %s", status, stderr)
+		t.Errorf("an existing file: got %d, %s", status, stderr)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("a file that is there: got mode %v, %v, want 0600", info.Mode(), err)
+		t.Errorf("an existing file: got mode %v, %v, want 0600", info.Mode(), err)
 	}
 
 	path += "2"
@@ -59,8 +59,8 @@ func TestOpenEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	// As a child has it: a descriptor that does not close on exec. OpenEvents
-	// owns and closes this one.
+	// A child inherits a descriptor that does not close on exec. OpenEvents owns and
+	// closes this one.
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD, 100)
 	if err != nil {
 		t.Fatal(err)

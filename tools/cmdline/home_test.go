@@ -23,7 +23,7 @@ func TestHome(t *testing.T) {
 		{mesh: "m", want: filepath.Join(dir, "m")},
 		{home: "/h", want: "/h/.local/state/mesh"},
 		{state: "/s", home: "/h", want: "/s/mesh"},
-		{state: "/s", want: "/s/mesh"}, // all that a service may have
+		{state: "/s", want: "/s/mesh"}, // a service may have no HOME
 		{state: "s", home: "/h", want: "/h/.local/state/mesh"},
 		{state: "s", code: proto.Config},
 		{home: "h", code: proto.Config},

@@ -105,7 +105,7 @@ func TestDispatch(t *testing.T) {
 	}
 }
 
-// What somebody gives in a wrong place may be a token.
+// A word in a wrong place may be a token.
 func TestTokenIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	text := token.Prefix + strings.Repeat("a2", 60)

@@ -10,8 +10,8 @@ import (
 	"mesh/tools/cmdline"
 )
 
-// What a tool is told by the settings counts as if it were on its command line,
-// but is not given there.
+// Settings set the flags of a tool as the command line does, but Given tells the two
+// apart.
 func TestSettingsOfATool(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("MESH_HOME", home)
@@ -30,7 +30,7 @@ func TestSettingsOfATool(t *testing.T) {
 					t.Errorf("got %d, %t, %v, %q", c.Count("verbose"), c.Bool("quiet"), c.Duration("ttl"), c.StringSlice("addr"))
 				}
 				if cmdline.Given(c, "ttl") || !cmdline.Given(c, "wait") {
-					t.Error("what is given is not what is on the command line")
+					t.Error("Given does not report the flags on the command line")
 				}
 				if p := cmdline.PeerSettings(c); len(p) != 1 || p[0].Words[0] != "bob" {
 					t.Errorf("got peers %v", p)

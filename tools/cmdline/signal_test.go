@@ -13,8 +13,8 @@ import (
 	"mesh/tools/cmdline"
 )
 
-// A tool that hangs after the first signal is ended by the second. It runs in a
-// process of its own, which is this test again.
+// The second signal ends a tool that hangs after the first one. The tool runs in a
+// process of its own: this test binary, started again.
 func TestSecondSignal(t *testing.T) {
 	const child = "CMDLINE_TEST_STUBBORN"
 	if os.Getenv(child) != "" {

@@ -30,7 +30,7 @@ func shell(t *testing.T, script, dir string, o command.Options) *command.Process
 	return p
 }
 
-// gone waits until no process has the number, or only a dead one.
+// gone waits until the process with the number has ended, or is a zombie.
 func gone(t *testing.T, pid int) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -104,11 +104,11 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// keep takes its input to the end, and only then gives it its name.
+// keep reads its input to the end, and only then creates the file with it.
 const keep = `cat >"$1/part" && mv "$1/part" "$1/whole"`
 
-// A command sees the end of its input when all arrived from a producer that
-// ended well. Else it is stopped before.
+// A command sees the end of its input if all of it arrived and the producer succeeded.
+// Else it is stopped first.
 func TestInputEnds(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{0, 1, 143} {
@@ -132,7 +132,7 @@ func TestInputEnds(t *testing.T) {
 	}
 }
 
-// Stopped without Finish, a command gets no end of its input either.
+// A command that is stopped without Finish does not see an end of its input either.
 func TestInputBreaks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -167,7 +167,7 @@ func TestInputNotTaken(t *testing.T) {
 	}
 }
 
-// The sender to a command whose output goes nowhere learns how it ended.
+// The sender gets the failure of a command whose output is discarded.
 func TestLastSink(t *testing.T) {
 	t.Parallel()
 	for script, want := range map[string]proto.Code{
@@ -191,7 +191,7 @@ func TestLastSink(t *testing.T) {
 	}
 }
 
-// Stop also ends what the command has started, and what does not listen.
+// Stop also ends the children of the command, and a command that ignores SIGTERM.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	for what, script := range map[string]string{
@@ -231,8 +231,8 @@ func firstNumber(s *pipe.Source) (int, error) {
 	return strconv.Atoi(line)
 }
 
-// A command that is ended because its producer failed is still read to the end
-// of what it printed: that its pipe was closed here would be an error of ours.
+// The output of a command that is ended because its producer failed is still read to
+// its end. To close the pipe here would be an error of this side.
 func TestFailedProducerLeavesOutput(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

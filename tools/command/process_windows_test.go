@@ -6,7 +6,7 @@ import (
 	"mesh/tools/command"
 )
 
-// A status of more than a byte is never taken for 0; that of Ctrl-C is 130.
+// A status above 255 never becomes 0. The status of Ctrl-C is 130.
 func TestStatusBeyondByte(t *testing.T) {
 	t.Parallel()
 	for arg, want := range map[string]int{"0": 0, "1": 1, "255": 255, "256": 255, "-1073741824": 255, "-1073741510": 130} {

@@ -123,7 +123,7 @@ func TestLoad(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if os.Chown(path, 12345, -1) == nil { // root alone may
+	if os.Chown(path, 12345, -1) == nil { // only root may
 		if _, err = config.Load(path, keys); proto.CodeOf(err) != proto.Config || !strings.Contains(err.Error(), "user 12345") {
 			t.Errorf("a file of another user: got %v", err)
 		}
@@ -140,7 +140,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// FuzzParse wants each error to be of one line and one code.
+// FuzzParse wants each error to have one line and the code config.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"[inbox]\ndir = 'a'", "peers.a = {via='tcp'}", "[[peers.a]]\nvia=1", "a.b.c = [1,{x=1}]"} {
 		f.Add([]byte(seed))

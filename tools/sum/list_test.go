@@ -7,7 +7,7 @@ import (
 	"mesh/pipe/digest"
 )
 
-// The printed forms are those of b3sum 1.2.0; sum.txtar compares with it live.
+// The lines are those of b3sum 1.2.0. sum.txtar compares with the installed b3sum.
 func TestLine(t *testing.T) {
 	t.Parallel()
 	d := digest.Sum(nil)
@@ -52,7 +52,7 @@ func TestParseLine(t *testing.T) {
 	}
 }
 
-// FuzzParseLine: what is read from a list is printed so that it reads the same.
+// FuzzParseLine: a parsed line is printed as a line that parses to the same.
 func FuzzParseLine(f *testing.F) {
 	d := digest.Sum(nil)
 	for _, name := range []string{"a", `a\b`, "a\nb"} {
