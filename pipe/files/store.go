@@ -12,7 +12,7 @@ import "mesh/pipe/files/disk"
 //
 // The methods of store belong to the receiver's goroutine.
 type store struct {
-	announces bool // somebody wants to know arrivals
+	announces bool // the caller wants to know of arrivals
 	next      *batch
 	jobs      chan *batch // sent and closed by the receiver
 	writers   writers

@@ -29,13 +29,13 @@ type committer struct {
 	force, number bool // what publishPart does about a name that is taken
 	results       *storeResults
 	arrivals      arrivals
-	// namesPending says that some published names are not durable yet. The next
-	// group's sync of the disk, or finish, makes them durable.
+	// namesPending says that some published names are not durable yet. announce makes
+	// them durable.
 	namesPending bool
 }
 
-// commitBatches commits what batches delivers, to its end. After a failure it only
-// releases.
+// commitBatches commits the batches until their channel is closed. After a failure it
+// only releases them.
 func (c *committer) commitBatches(batches <-chan *batch) {
 	for first := range batches {
 		group := gatherGroup(first, batches)
