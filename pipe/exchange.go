@@ -135,6 +135,9 @@ func (x *exchange) startSending(l *link.Link, source *Source) error {
 // exchange in a write.
 func (x *exchange) startReceiving(ctx context.Context, l *link.Link, sink *Sink) {
 	in := newIncoming(l.Transfer, l.Kind, sink, l.Window, ackInterval(min(l.PeerWindow, l.Window)), l.Striped)
+	if l.Dialed && x.out != nil { // a listener's command is at both ends of the pipe; a dialer's only sends
+		in.fed = x.out.begun
+	}
 	x.in = in
 	go func() {
 		if err := in.writeSink(x.counters.Received.Store, x.reportReceived); err != nil {

@@ -30,6 +30,9 @@ type incoming struct {
 	// chunks may come in any order.
 	striped func() bool
 	hash    *digest.Hasher // used by writeSink alone
+	// fed, if set, reports whether we have sent data to the command that this transfer
+	// comes from.
+	fed func() bool
 
 	mu      sync.Mutex
 	changed sync.Cond // on mu

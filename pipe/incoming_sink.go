@@ -87,7 +87,11 @@ func (in *incoming) finish(report func(*Receipt, error)) error {
 		}
 	}
 	var err error
-	if r.Status != 0 {
+	switch {
+	case r.Status == 0:
+	case r.Bytes == 0 && in.fed != nil && in.fed():
+		err = proto.Errorf(proto.Consumer, "the peer's command took the data and ended with status %d", r.Status)
+	default:
 		err = proto.Errorf(proto.Producer, "the peer's command ended with status %d: do not trust its data", r.Status)
 	}
 	report(r, err)

@@ -237,6 +237,13 @@ func (o *outgoing) backlogged() bool {
 	return !o.eof && (o.buffer.end-o.state.acked > o.keep/2 || o.buffer.end-o.state.next > readAheadBytes/2)
 }
 
+// begun reports whether the source has given any bytes.
+func (o *outgoing) begun() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buffer.end > 0
+}
+
 func (o *outgoing) digestLocked() wire.Digest { return o.hash.Sum() }
 
 // receipt returns the outcome of the transfer after its final FILE_ACK. It may

@@ -28,6 +28,7 @@ const (
 	Protocol     Code = 31
 	Version      Code = 32
 	Producer     Code = 33
+	Consumer     Code = 34
 	IO           Code = 40
 	Space        Code = 41
 	Unsafe       Code = 42
@@ -66,6 +67,7 @@ var Codes = []CodeInfo{
 	{Protocol, "protocol", "malformed, oversized or out of order", "it can't make sense of what it was sent"},
 	{Version, "version", "no common protocol version", "it speaks no version that we do"},
 	{Producer, "producer", "the sending command failed; its data is not to be trusted", "the sending command failed"},
+	{Consumer, "consumer", "the command that took the data failed; the data itself arrived whole", "the command that took the data failed"},
 	{IO, "io", "read or write failed here", "it could not read or write"},
 	{Space, "space", "disk full or size limit", "its disk is full, or this is more than it takes"},
 	{Unsafe, "unsafe", "a name or a target that may not be written", "a name or a target may not be written there"},

@@ -92,7 +92,7 @@ func sendCommand(ctx context.Context, n *node.Node, peer node.Peer, o options, s
 	}
 	defer p.Stop()
 	err = n.Exchange(ctx, l, p.Source(), s.Sink())
-	if status := p.OwnStatus(); status != 0 && proto.CodeOf(err) == proto.Producer {
+	if status := p.OwnStatus(); status != 0 && command.Failed(err) {
 		// The peer may have ended a command of its own because of this one, and then
 		// it reports the status of that.
 		return proto.Errorf(proto.Producer, "the command ended with status %d", status)

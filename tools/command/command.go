@@ -162,6 +162,12 @@ func (p *Process) OwnStatus() int {
 	return 0
 }
 
+// Failed reports whether err says that a command failed, at either end.
+func Failed(err error) bool {
+	code := proto.CodeOf(err)
+	return code == proto.Producer || code == proto.Consumer
+}
+
 // Source returns the output of the command as a source. Its status is the exit status.
 func (p *Process) Source() *pipe.Source { return &pipe.Source{Reader: p.stdout, Status: p.Status} }
 
@@ -190,7 +196,7 @@ func (p *Process) LastSink() *pipe.Sink {
 	finish := sink.Finish
 	sink.Leave = func() error {
 		if status := p.Status(); status != 0 {
-			return proto.Errorf(proto.Producer, "the command ended with status %d", status)
+			return proto.Errorf(proto.Consumer, "the command ended with status %d", status)
 		}
 		return nil
 	}

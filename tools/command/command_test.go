@@ -172,7 +172,7 @@ func TestLastSink(t *testing.T) {
 	t.Parallel()
 	for script, want := range map[string]proto.Code{
 		"cat >/dev/null": proto.OK, "cat": proto.OK, "head -c 300000 /dev/zero; cat": proto.OK,
-		"cat; exit 3": proto.Producer, "cat; kill -KILL $$": proto.Producer,
+		"cat; exit 3": proto.Consumer, "cat; kill -KILL $$": proto.Consumer,
 	} {
 		sink := shell(t, script, "", command.Options{}).LastSink()
 		if _, err := sink.Write([]byte("data")); err != nil {
@@ -180,7 +180,7 @@ func TestLastSink(t *testing.T) {
 		}
 		xtest.WantCode(t, script, sink.Finish(0), want)
 	}
-	for script, want := range map[string]proto.Code{"exit 0": proto.OK, "exit 3": proto.Producer} {
+	for script, want := range map[string]proto.Code{"exit 0": proto.OK, "exit 3": proto.Consumer} {
 		sink := shell(t, script, "", command.Options{}).LastSink()
 		xtest.WantCode(t, script, sink.Leave(), want)
 	}

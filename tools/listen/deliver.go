@@ -219,7 +219,7 @@ func (d *delivery) arrived(ctx context.Context, a files.Arrival) error {
 		return context.Cause(ctx)
 	}
 	if err == nil && status != 0 {
-		err = proto.Errorf(proto.Producer, "the command ended with status %d", status)
+		err = proto.Errorf(proto.Consumer, "the command ended with status %d", status)
 	}
 	if err != nil {
 		d.streams.Complain(fmt.Errorf("on-receive for %s: %w", proto.EscapeText(path), err))

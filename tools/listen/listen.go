@@ -140,7 +140,7 @@ func runFor(ctx context.Context, n *node.Node, l *link.Link, o options, s cmdlin
 		sink = p.LastSink()
 	}
 	err = n.Exchange(ctx, l, p.Source(), sink)
-	if status := p.OwnStatus(); o.once && status != 0 && proto.CodeOf(err) == proto.Producer {
+	if status := p.OwnStatus(); o.once && status != 0 && command.Failed(err) {
 		return cmdline.Silent(proto.Errorf(proto.Code(status), "%w", err))
 	}
 	return err

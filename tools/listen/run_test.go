@@ -128,8 +128,8 @@ func TestOnce(t *testing.T) {
 		cat, code proto.Code
 	}{
 		{"exit 0", proto.OK, proto.OK},
-		{"exit 7", proto.Producer, 7},
-		{"kill -KILL $$", proto.Producer, 137},
+		{"exit 7", proto.Consumer, 7},
+		{"kill -KILL $$", proto.Consumer, 137},
 	} {
 		l := start(t, "", options{mode: serve, once: true, command: []string{"sh", "-c", "cat >/dev/null; " + tt.command}})
 		if got := l.cat(t, "x"); got.Status != int(tt.cat) {
