@@ -251,3 +251,14 @@ func TestFloodOfSizes(t *testing.T) {
 	}
 	v.WantEnd(proto.Declined)
 }
+
+// Each key is confirmed to its typist without anything else to wake it.
+func TestKeysAreConfirmed(t *testing.T) {
+	t.Parallel()
+	r := sharetest.NewRoom(t, share.Options{Input: new(typed)})
+	v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+	for n := int64(1); n <= 15; n++ {
+		v.TypeKeys("k")
+		v.Wait("confirmation of a key", func() bool { return v.Ctl.Typed == n })
+	}
+}

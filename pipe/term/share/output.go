@@ -30,7 +30,7 @@ type output struct {
 	emulator     *vt.Terminal
 	replies      []byte    // of the emulator to the program
 	purge        bool      // delete the emulator's scrollback as soon as possible
-	screen       snapshot  // the last one of the screen alone
+	latest       snapshot  // the last one of the screen alone
 	scrolled     snapshot  // the last one with lines above the screen
 	nextScrolled time.Time // when another one with lines above may be taken
 	newlines     newlines  // for the recording
@@ -110,7 +110,7 @@ func (o *output) pause(paused bool) (changed bool) {
 		return false
 	}
 	if !paused {
-		o.screen, o.scrolled = snapshot{}, snapshot{}
+		o.latest, o.scrolled = snapshot{}, snapshot{}
 		o.purge = true
 		o.purgeScrollback()
 	}

@@ -48,10 +48,10 @@ func (o *output) snapshot(lines int, seen place) snapshot {
 			return o.scrolled // the viewer gets the output since then, too
 		}
 	}
-	if !o.isFresh(o.screen, seen) {
-		o.screen = o.takeSnapshot(0)
+	if !o.isFresh(o.latest, seen) {
+		o.latest = o.takeSnapshot(0)
 	}
-	return o.screen
+	return o.latest
 }
 
 // canFollow reports whether a viewer that has seen everything before a place can
