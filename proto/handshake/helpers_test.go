@@ -37,7 +37,7 @@ func (d *desk) claim() error {
 	return nil
 }
 
-func (d *desk) AccessRevoked(identity.ID, *token.ID, proto.Caps) bool { return false }
+func (d *desk) CheckAccess(identity.ID, *token.ID, proto.Caps) error { return nil }
 
 func (d *desk) listener() *handshake.Listener {
 	return &handshake.Listener{
@@ -104,4 +104,4 @@ type guard struct {
 
 func (g guard) Find(*wire.Hello, identity.ID) (token.Admission, error) { return g.found, g.err }
 
-func (g guard) AccessRevoked(identity.ID, *token.ID, proto.Caps) bool { return false }
+func (g guard) CheckAccess(identity.ID, *token.ID, proto.Caps) error { return nil }

@@ -17,9 +17,9 @@ type Guard interface {
 	// Find returns what is known about a credential that dialer has named but not
 	// yet proven to have. See [token.Registry.Find].
 	Find(h *wire.Hello, dialer identity.ID) (token.Admission, error)
-	// AccessRevoked reports whether a dialer that was admitted must be
-	// disconnected. See [token.Registry.AccessRevoked].
-	AccessRevoked(dialer identity.ID, id *token.ID, granted proto.Caps) bool
+	// CheckAccess returns why a dialer that was admitted must be disconnected, or
+	// nil. See [token.Registry.CheckAccess].
+	CheckAccess(dialer identity.ID, id *token.ID, granted proto.Caps) error
 }
 
 // Listener is the listener's side of any number of handshakes. Its fields are set
@@ -51,6 +51,9 @@ type Verdict struct {
 	// is the one to close with. It is for the listener's own log: it may say more
 	// than the peer may learn.
 	Err error
+	// Fault, if set, is what failed here: no decision about the dialer was made. For
+	// example, a file of the registry can't be read.
+	Fault error
 
 	// The rest is set for P2P_OK only.
 	Granted  proto.Caps
@@ -82,8 +85,8 @@ func (l *Listener) Answer(b Binding, body []byte) Verdict {
 	case proto.Declined:
 		class = wire.ClassKind
 	case proto.Denied, proto.Protocol:
-	default: // a local failure: a file of the registry that can't be read
-		err = proto.Errorf(proto.Denied, "%w", err)
+	default: // not the dialer's fault: it may come again
+		return Verdict{Answer: &wire.Deny{Class: wire.ClassBusy}, Err: proto.Errorf(proto.Busy, "%w", err), Fault: err}
 	}
 	return Verdict{Answer: &wire.Deny{Class: class}, Err: err}
 }

@@ -94,28 +94,39 @@ func TestRefusals(t *testing.T) {
 	xtest.WantCode(t, "another version at the dialer", err, proto.Version)
 }
 
-// If the token is used up or a file of the listener is broken, the peer only learns
-// that it is denied, and no place stays taken.
+// A peer whose token is used up is denied. What fails at the listener itself is no
+// decision about the peer: that is told that the listener is busy, and may come again.
+// No place stays taken.
 func TestFailsAfterTheProof(t *testing.T) {
 	t.Parallel()
 	b := binding(1, 2, 3)
-	for what, err := range map[string]error{
-		"used up":      proto.Errorf(proto.Denied, "used up"),
-		"broken file":  proto.Errorf(proto.Config, "broken"),
-		"without code": errors.New("broken"),
+	for what, c := range map[string]struct {
+		err   error
+		code  proto.Code
+		class string
+		fault bool
+	}{
+		"used up":      {proto.Errorf(proto.Denied, "used up"), proto.Denied, wire.ClassDenied, false},
+		"broken file":  {proto.Errorf(proto.Config, "broken"), proto.Busy, wire.ClassBusy, true},
+		"full disk":    {proto.Errorf(proto.Space, "full"), proto.Busy, wire.ClassBusy, true},
+		"without code": {errors.New("broken"), proto.Busy, wire.ClassBusy, true},
 	} {
+		err := c.err
 		l := (&desk{}).listener()
 		l.Guard = guard{token.Admission{Secret: secret, Caps: proto.AllCaps, Claim: func() error { return err }}, nil}
 		places := 0
 		l.Reserve = func(identity.ID) bool { places++; return true }
 		l.Release = func(identity.ID) { places-- }
 		v := l.Answer(b, dial(t, b, wire.MethodToken, secret).Hello)
-		xtest.WantCode(t, what, v.Err, proto.Denied)
-		if deny, ok := v.Answer.(*wire.Deny); !ok || deny.Class != wire.ClassDenied || places != 0 {
-			t.Errorf("%s: answered with %+v and %d places taken, want a plain denial and none", what, v.Answer, places)
+		xtest.WantCode(t, what, v.Err, c.code)
+		if deny, ok := v.Answer.(*wire.Deny); !ok || deny.Class != c.class || places != 0 {
+			t.Errorf("%s: answered with %+v and %d places taken, want class %s and none", what, v.Answer, places, c.class)
+		}
+		if (v.Fault != nil) != c.fault {
+			t.Errorf("%s: got fault %v, want one: %v", what, v.Fault, c.fault)
 		}
 		l.Guard = guard{err: err}
 		v = l.Answer(b, dial(t, b, wire.MethodToken, secret).Hello)
-		xtest.WantCode(t, what+" before the proof", v.Err, proto.Denied)
+		xtest.WantCode(t, what+" before the proof", v.Err, c.code)
 	}
 }

@@ -156,6 +156,7 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 		return accepted{}, transport.HandshakeError(ctx, err)
 	}
 	l, v := e.judgeHello(b, body)
+	e.Fail(v.Fault)
 	if s := e.sessions.find(v.Transfer); v.Flow && s != nil {
 		s.setStriped() // before the dialer can know that it has a flow
 	}

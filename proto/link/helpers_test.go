@@ -35,7 +35,7 @@ type site struct {
 	dir      string
 	asked    atomic.Int32
 	hold     chan struct{}          // if not nil, answers wait until it is closed
-	checks   atomic.Pointer[func()] // if not nil, called in AccessRevoked
+	checks   atomic.Pointer[func()] // if not nil, called in CheckAccess
 	finds    atomic.Pointer[func()] // if not nil, called before each answer
 }
 
@@ -50,11 +50,11 @@ func (s *site) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) 
 	return s.registry.Find(h, dialer)
 }
 
-func (s *site) AccessRevoked(dialer identity.ID, id *token.ID, granted proto.Caps) bool {
+func (s *site) CheckAccess(dialer identity.ID, id *token.ID, granted proto.Caps) error {
 	if f := s.checks.Load(); f != nil {
 		(*f)()
 	}
-	return s.registry.AccessRevoked(dialer, id, granted)
+	return s.registry.CheckAccess(dialer, id, granted)
 }
 
 func (s *site) addr() string { return s.endpoint.Addr().String() }

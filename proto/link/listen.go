@@ -167,21 +167,26 @@ func (l *Listener) checkAccess() {
 		case <-l.done:
 			return
 		}
-		for _, link := range l.revokedLinks() {
-			what := "the key"
-			if link.Token != nil {
-				what = "token " + link.Token.String()
+		for link, err := range l.revokedLinks() {
+			if proto.CodeOf(err) != proto.Denied {
+				l.endpoint.Fail(err)
+				err = proto.Errorf(proto.Busy, "%w", err)
 			}
-			l.wg.Go(func() { link.Close(proto.Errorf(proto.Denied, "%s is revoked", what)) }) // may block for a while
+			l.wg.Go(func() { link.Close(err) }) // may block for a while
 		}
 	}
 }
 
-func (l *Listener) revokedLinks() []*Link {
+// revokedLinks returns the links to close, and why.
+func (l *Listener) revokedLinks() map[*Link]error {
 	l.mu.Lock()
 	live := slices.Collect(maps.Keys(l.live))
 	l.mu.Unlock()
-	return slices.DeleteFunc(live, func(link *Link) bool {
-		return !l.judge.Guard.AccessRevoked(link.Peer, link.Token, link.Granted)
-	})
+	revoked := make(map[*Link]error)
+	for _, link := range live {
+		if err := l.judge.Guard.CheckAccess(link.Peer, link.Token, link.Granted); err != nil {
+			revoked[link] = err
+		}
+	}
+	return revoked
 }

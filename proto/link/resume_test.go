@@ -28,7 +28,7 @@ func TestResumeAnsweredTooLate(t *testing.T) {
 			t.Fatalf("read of a link that was given up: got %v, want %v", err, link.ErrBroken)
 		}
 
-		// No link is live, so the only call of AccessRevoked is that of the resume.
+		// No link is live, so the only call of CheckAccess is that of the resume.
 		var once sync.Once
 		late := func() {
 			once.Do(func() {

@@ -97,8 +97,9 @@ func (l *Listener) beginSession(link *Link, secret []byte) {
 func (e *Endpoint) findSession(transfer []byte, dialer identity.ID) (token.Admission, error) {
 	if len(transfer) == len(wire.TransferID{}) {
 		s := e.sessions.find(wire.TransferID(transfer))
-		if s != nil && s.peer == dialer && !s.listener.judge.Guard.AccessRevoked(dialer, s.token, s.granted) {
-			return token.Admission{Secret: s.secret, Caps: s.granted, Token: s.token}, nil
+		if s != nil && s.peer == dialer {
+			err := s.listener.judge.Guard.CheckAccess(dialer, s.token, s.granted)
+			return token.Admission{Secret: s.secret, Caps: s.granted, Token: s.token}, err
 		}
 	}
 	return token.Admission{}, proto.Errorf(proto.Denied, "no such transfer of this node")

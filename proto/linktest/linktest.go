@@ -171,8 +171,8 @@ func (Anyone) Find(*wire.Hello, identity.ID) (token.Admission, error) {
 	return token.Admission{Caps: proto.AllCaps}, nil
 }
 
-// AccessRevoked implements the guard.
-func (Anyone) AccessRevoked(identity.ID, *token.ID, proto.Caps) bool { return false }
+// CheckAccess implements the guard.
+func (Anyone) CheckAccess(identity.ID, *token.ID, proto.Caps) error { return nil }
 
 // Pair returns the two ends of a link whose dialer is granted caps.
 func (n *Net) Pair(t testing.TB, caps proto.Caps) (dialer, listener *link.Link) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -113,9 +114,13 @@ func (r *Registry) Find(h *wire.Hello, dialer identity.ID) (Admission, error) {
 			err = fmt.Errorf("%w: key is not in %s", errDenied, identity.AuthorizedPeersFile)
 		}
 		return Admission{Caps: caps}, err
-	case wire.MethodToken:
-		return r.findIssued(h.Token, dialer)
-	case wire.MethodCapability:
+	case wire.MethodToken, wire.MethodCapability:
+		if _, err := r.revoked.has(ID{}); err != nil { // says nothing about the token
+			return Admission{}, err
+		}
+		if h.Method == wire.MethodToken {
+			return r.findIssued(h.Token, dialer)
+		}
 		return r.findCapability(h.Token, dialer)
 	}
 	return Admission{}, fmt.Errorf("%w: unknown method", errDenied)
@@ -171,22 +176,37 @@ func addClaim(claims []identity.ID, dialer identity.ID, uses uint16) ([]identity
 	return append(claims, dialer), nil
 }
 
-// AccessRevoked reports whether a dialer that was admitted must be disconnected:
-// the token that it came with is revoked, or, if id is nil, its key is no longer
-// in authorized_peers with everything that was granted. An unreadable
-// authorized_peers revokes nothing; it admits nobody either.
-func (r *Registry) AccessRevoked(dialer identity.ID, id *ID, granted proto.Caps) bool {
-	if id != nil {
-		return r.Revoked(*id)
+// CheckAccess returns why a dialer that was admitted must be disconnected, or nil:
+// with code [proto.Denied] if the token that it came with is revoked, or, if id is nil,
+// its key is no longer in authorized_peers with everything that was granted; with
+// another code if the list of revoked tokens can't be read. An unreadable
+// authorized_peers, and a process without a free file descriptor, revoke nothing; they
+// admit nobody either.
+func (r *Registry) CheckAccess(dialer identity.ID, id *ID, granted proto.Caps) error {
+	if id == nil {
+		caps, err := r.book.Authorized(dialer)
+		if err == nil && !caps.Has(granted) {
+			return proto.Errorf(proto.Denied, "the key is revoked")
+		}
+		return nil
 	}
-	caps, err := r.book.Authorized(dialer)
-	return err == nil && !caps.Has(granted)
+	revoked, err := r.revoked.has(*id)
+	switch {
+	case revoked:
+		return proto.Errorf(proto.Denied, "token %s is revoked", id)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return nil
+	}
+	return err
 }
 
 // Revoked reports whether the token with the given id is revoked. It reads the
 // file again when its size or time has changed. A file that exists but can't be
 // read revokes every token, since nobody knows which ones it lists.
-func (r *Registry) Revoked(id ID) bool { return r.revoked.has(id) }
+func (r *Registry) Revoked(id ID) bool {
+	revoked, err := r.revoked.has(id)
+	return revoked || err != nil
+}
 
 // editFile transforms a file of the registry. A lock keeps other processes out.
 func editFile(path string, f func(old []byte) ([]byte, error)) error {

@@ -3,6 +3,7 @@ package token
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
+
+	"mesh/proto"
 )
 
 // RevokedFile is the file in the state folder that lists revoked tokens, one id
@@ -49,20 +52,25 @@ type revokedTokens struct {
 	stat fs.FileInfo // of the file when it was read; nil before
 }
 
-func (r *revokedTokens) has(id ID) bool {
+// has reports whether the list has a token. It fails if the list cannot be read: then
+// nobody knows.
+func (r *revokedTokens) has(id ID) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	info, err := os.Stat(r.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false
+		return false, nil
 	}
-	if err != nil || !info.Mode().IsRegular() { // reading a FIFO would wait for its writer
-		return true
+	if err == nil && !info.Mode().IsRegular() { // reading a FIFO would wait for its writer
+		err = fmt.Errorf("%s: not a regular file", r.path)
+	}
+	if err != nil {
+		return false, &proto.Error{Code: proto.Config, Err: err}
 	}
 	if r.stat == nil || info.Size() != r.stat.Size() || !info.ModTime().Equal(r.stat.ModTime()) {
 		text, err := lockedfile.Read(r.path)
 		if err != nil {
-			return true
+			return false, &proto.Error{Code: proto.Config, Err: err}
 		}
 		r.ids = make(map[ID]bool)
 		for line := range strings.Lines(string(text)) {
@@ -72,5 +80,5 @@ func (r *revokedTokens) has(id ID) bool {
 		}
 		r.stat = info
 	}
-	return r.ids[id]
+	return r.ids[id], nil
 }

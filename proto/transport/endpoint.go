@@ -36,6 +36,10 @@ type Endpoint struct {
 	// of a transfer it may have to hold. 0 means [proto.WindowBytes]. It is set
 	// before the first connection.
 	Window int64
+	// Fault, if set, is called when this node fails to take a peer because of itself,
+	// for example without a free file descriptor. Strangers may cause any number of
+	// calls. It is set before the first connection.
+	Fault func(error)
 
 	cert     tls.Certificate
 	sockets  Sockets
@@ -66,6 +70,14 @@ func Open(key *identity.Key, sockets Sockets, log *slog.Logger) (*Endpoint, erro
 		}
 	}
 	return e, nil
+}
+
+// Fail reports that this node failed to take a peer because of itself. A nil err is not
+// reported.
+func (e *Endpoint) Fail(err error) {
+	if err != nil && e.Fault != nil {
+		e.Fault(err)
+	}
 }
 
 // Addr returns the address of the UDP socket, or without one that of the TCP

@@ -117,6 +117,7 @@ func (l *Listener) serveTCP(ctx context.Context, wg *sync.WaitGroup, handle func
 		}
 		if err != nil {
 			l.endpoint.log.Warn("connection not accepted", "err", err)
+			l.endpoint.Fail(err)
 			select {
 			case <-time.After(acceptPause):
 			case <-ctx.Done():

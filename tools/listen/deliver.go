@@ -28,6 +28,9 @@ func (d *daemon) takeDelivery(ctx context.Context, l *link.Link, party node.Part
 	}
 	settings := d.settings.Load()
 	peer, err := settings.of(d.node.Book, l.Peer)
+	if err != nil {
+		err = proto.Errorf(proto.IO, "%w", err) // for the peer it is no question of trust or settings
+	}
 	if err == nil && l.Kind == wire.KindPipe && settings.name == "" {
 		err = proto.Errorf(proto.Declined, "a pipe has no name to be stored under")
 	}

@@ -92,7 +92,9 @@ func (d *daemon) takes(kind string) bool {
 	return kind == wire.KindFiles || kind == wire.KindPipe && d.settings.Load().name != "" || d.queue.Accepts(kind)
 }
 
-func (d *daemon) limit(id identity.ID) proto.Caps { return d.settings.Load().limitOf(d.node.Book, id) }
+func (d *daemon) limit(id identity.ID) (proto.Caps, error) {
+	return d.settings.Load().limitOf(d.node.Book, id)
+}
 
 // serve takes deliveries until ctx ends or the listener fails. The loop is also the
 // service manager's sign that the daemon is alive.

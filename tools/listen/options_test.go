@@ -202,7 +202,7 @@ func TestLimitOf(t *testing.T) {
 		{"no settings", two, new(settings), proto.AllCaps, 0},
 	} {
 		p, err := tt.s.of(book, tt.id)
-		if caps := tt.s.limitOf(book, tt.id); caps != tt.caps || p.maxBytes != tt.most || err != nil {
+		if caps, lerr := tt.s.limitOf(book, tt.id); caps != tt.caps || p.maxBytes != tt.most || err != nil || lerr != nil {
 			t.Errorf("%s: got %v and %d bytes, %v, want %v and %d", tt.what, caps, p.maxBytes, err, tt.caps, tt.most)
 		}
 	}

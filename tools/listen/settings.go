@@ -174,15 +174,15 @@ func namesOf(book identity.Book, id identity.ID) (names []string, err error) {
 	return names, err
 }
 
-// limitOf returns the most that a node may do: what each of its names allows. It is
-// nothing while the address book can't be read.
-func (s *settings) limitOf(book identity.Book, id identity.ID) proto.Caps {
+// limitOf returns the most that a node may do: what each of its names allows. It fails
+// while the address book can't be read.
+func (s *settings) limitOf(book identity.Book, id identity.ID) (proto.Caps, error) {
 	if len(s.peers) == 0 {
-		return proto.AllCaps
+		return proto.AllCaps, nil
 	}
 	names, err := namesOf(book, id)
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	caps := proto.AllCaps
 	for _, name := range names {
@@ -190,7 +190,7 @@ func (s *settings) limitOf(book identity.Book, id identity.ID) proto.Caps {
 			caps &= p.allow
 		}
 	}
-	return caps
+	return caps, nil
 }
 
 // of returns the settings of one node: of the first of its names that has some.

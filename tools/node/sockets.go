@@ -187,7 +187,7 @@ func (n *Node) openEndpoint(key *identity.Key, s link.Sockets) (*link.Endpoint, 
 	if err != nil {
 		return nil, err
 	}
-	e.Window = n.options.Window
+	e.Window, e.Fault = n.options.Window, (&faults{node: n}).report
 	return e, nil
 }
 

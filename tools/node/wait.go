@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"mesh/proto"
@@ -45,8 +46,8 @@ type Offer struct {
 	// Takes reports whether a kind of transfer is taken; nil for pipes alone.
 	Takes func(kind string) bool
 	// Limit, if it is set, returns the most that a node may do, whatever its token
-	// says.
-	Limit func(id identity.ID) proto.Caps
+	// says. A node whose limit cannot be read is told that this one is busy.
+	Limit func(id identity.ID) (proto.Caps, error)
 }
 
 // TokenOffer is a token to make.
@@ -137,8 +138,8 @@ func (n *Node) issue(o Offer) ([]token.Token, error) {
 // announce tells the user and other tools where the node is and which tokens it has.
 func (n *Node) announce(o Offer, at string, tokens []token.Token) error {
 	if !o.Once && !o.Temporary {
-		if err := writeAddrs(n.Book.Dir, o.Addrs); err != nil {
-			return err
+		if err := writeAddrs(n.Book.Dir, o.Addrs); err != nil { // nothing of this process needs it
+			n.warn(fmt.Errorf("mesh-token new needs --addr: %w", err))
 		}
 	}
 	if len(tokens) == 0 {
@@ -155,19 +156,27 @@ func (n *Node) announce(o Offer, at string, tokens []token.Token) error {
 // limited is the registry, with a limit for each node.
 type limited struct {
 	*token.Registry
-	limit func(identity.ID) proto.Caps
+	limit func(identity.ID) (proto.Caps, error)
 }
 
 // Find implements [mesh/proto/handshake.Guard].
 func (g limited) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) {
+	most, err := g.limit(dialer)
+	if err != nil {
+		return token.Admission{}, err
+	}
 	a, err := g.Registry.Find(h, dialer)
-	a.Caps &= g.limit(dialer)
+	a.Caps &= most
 	return a, err
 }
 
-// AccessRevoked implements [mesh/proto/handshake.Guard].
-func (g limited) AccessRevoked(dialer identity.ID, id *token.ID, granted proto.Caps) bool {
-	return g.Registry.AccessRevoked(dialer, id, granted) || !g.limit(dialer).Has(granted)
+// CheckAccess implements [mesh/proto/handshake.Guard]. A limit that cannot be read
+// revokes nothing.
+func (g limited) CheckAccess(dialer identity.ID, id *token.ID, granted proto.Caps) error {
+	if most, err := g.limit(dialer); err == nil && !most.Has(granted) {
+		return proto.Errorf(proto.Denied, "the node's rights are now less")
+	}
+	return g.Registry.CheckAccess(dialer, id, granted)
 }
 
 // Accept blocks until the next peer has come. It fails when ctx ends, when the time

@@ -207,11 +207,11 @@ func TestLimit(t *testing.T) {
 	var limit atomic.Value // of proto.Caps
 	limit.Store(proto.AllCaps)
 	o := oneToken()
-	o.Limit = func(id identity.ID) proto.Caps {
+	o.Limit = func(id identity.ID) (proto.Caps, error) {
 		if id != dialer.Key.ID() {
 			t.Errorf("asked for %s", id.Short())
 		}
-		return limit.Load().(proto.Caps)
+		return limit.Load().(proto.Caps), nil
 	}
 	listener := newNode(t, nil)
 	w := listener.wait(t, o)

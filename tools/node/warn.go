@@ -1,0 +1,34 @@
+package node
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"mesh/proto"
+)
+
+// faultEvery is the time between two warnings about this node's own faults. Strangers
+// can cause faults, so they must not decide how many lines the log gets.
+const faultEvery = time.Minute
+
+// warn prints a line about what is not as it should be, and ends nothing.
+func (n *Node) warn(err error) {
+	fmt.Fprintf(n.options.Stderr, "%s: warning: %s\n", n.options.Name, proto.EscapeText(err.Error()))
+}
+
+// faults warns of what keeps this node from taking peers, at most once in faultEvery.
+type faults struct {
+	node *Node
+	mu   sync.Mutex
+	last time.Time
+}
+
+func (f *faults) report(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now := time.Now(); f.last.IsZero() || now.Sub(f.last) >= faultEvery {
+		f.last = now
+		f.node.warn(fmt.Errorf("peers are turned away for now: %w", err))
+	}
+}
