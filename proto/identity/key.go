@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"mesh/proto"
+	"mesh/proto/statefile"
 )
 
 // KeyFile is the name of the file in the state folder with the node key, as PKCS #8
@@ -23,10 +24,8 @@ import (
 const KeyFile = "node.key"
 
 const (
-	keyPEMType   = "PRIVATE KEY"
-	maxKeyBytes  = 4 << 10
-	keyFileMode  = 0o600
-	stateDirMode = 0o700
+	keyPEMType  = "PRIVATE KEY"
+	maxKeyBytes = 4 << 10
 )
 
 // ErrExposed is the reason to refuse a node key that other users may read.
@@ -47,8 +46,9 @@ func NewKey() (*Key, error) {
 }
 
 // LoadKey reads the node key in the folder dir. If there is none it creates the
-// folder and a key. Errors have code [proto.Config]; a key that other users may read
-// is [ErrExposed].
+// folder and a key. Errors have code [proto.Config], or that of a failing disk. A key
+// that other users may read is [ErrExposed]; one that they may write or replace is
+// refused too: see [statefile.Find].
 func LoadKey(dir string) (*Key, error) {
 	path := filepath.Join(dir, KeyFile)
 	k, err := readKey(path)
@@ -56,36 +56,18 @@ func LoadKey(dir string) (*Key, error) {
 		return k, err
 	}
 	if k, err = createKey(path); err != nil {
-		return nil, proto.Errorf(proto.Config, "make node key: %w", err)
+		return nil, proto.Errorf(proto.CodeOf(statefile.Failed(err)), "make node key: %w", err)
 	}
 	return k, nil
 }
 
 func readKey(path string) (*Key, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, configError(err)
-	}
-	if !info.Mode().IsRegular() { // opening a FIFO would wait for its writer
-		return nil, proto.Errorf(proto.Config, "node key %s: not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, configError(err)
-	}
-	defer f.Close()
-	if info, err = f.Stat(); err != nil {
-		return nil, configError(err)
-	}
-	if privateModes && info.Mode().Perm()&0o077 != 0 {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && privateModes && info.Mode().Perm()&0o077 != 0 {
 		return nil, proto.Errorf(proto.Config, "node key %s: %w (mode %04o, want 0600)", path, ErrExposed, info.Mode().Perm())
 	}
-	if info.Size() > maxKeyBytes {
-		return nil, proto.Errorf(proto.Config, "node key %s: too large", path)
-	}
-	text := make([]byte, info.Size())
-	if _, err := f.ReadAt(text, 0); err != nil {
-		return nil, configError(fmt.Errorf("node key %s: %w", path, err))
+	text, err := statefile.Read(path, maxKeyBytes)
+	if err != nil {
+		return nil, err
 	}
 	// The parsers' own errors could contain a part of the file.
 	block, _ := pem.Decode(text)
@@ -112,7 +94,7 @@ func createKey(path string) (*Key, error) {
 		return nil, err
 	}
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, stateDirMode); err != nil {
+	if err := statefile.MakeFolder(dir); err != nil {
 		return nil, err
 	}
 	tmp, err := os.CreateTemp(dir, KeyFile+".*") // mode 0600
@@ -126,14 +108,10 @@ func createKey(path string) (*Key, error) {
 	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	return readKey(path)
-}
-
-func configError(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return err
+	if err := statefile.SyncFolder(dir); err != nil {
+		return nil, err
 	}
-	return &proto.Error{Code: proto.Config, Err: err}
+	return readKey(path)
 }
 
 // ID returns the node id.

@@ -4,34 +4,22 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/lockedfile"
-
 	"mesh/proto"
+	"mesh/proto/statefile"
 )
 
 // eachLine calls f with the words of each line of the file, without comments and
 // empty lines. A missing file has no lines. An error has the file and the line.
 func eachLine(path string, f func(words []string) error) error {
-	info, err := os.Stat(path)
+	text, err := statefile.Read(path, maxPeersFileBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return &proto.Error{Code: proto.Config, Err: err}
-	}
-	if !info.Mode().IsRegular() {
-		return proto.Errorf(proto.Config, "%s: not a regular file", path)
-	}
-	if info.Size() > maxPeersFileBytes {
-		return proto.Errorf(proto.Config, "%s: larger than %d bytes", path, maxPeersFileBytes)
-	}
-	text, err := lockedfile.Read(path)
-	if err != nil {
-		return &proto.Error{Code: proto.Config, Err: err}
+		return err
 	}
 	for i, line := range strings.Split(string(text), "\n") {
 		words := lineWords(line)
@@ -51,13 +39,10 @@ func lineWords(line string) []string {
 }
 
 // editLines replaces the first line for which match reports true by line, or appends
-// line. It removes all other matching lines; if line is "", all matching ones. A lock
-// keeps other processes out.
+// line. It removes all other matching lines; if line is "", all matching ones. It
+// writes the file as [statefile.Edit] does.
 func (b Book) editLines(file, line string, match func(words []string) (bool, error)) error {
-	if err := os.MkdirAll(b.Dir, stateDirMode); err != nil {
-		return &proto.Error{Code: proto.Config, Err: err}
-	}
-	err := lockedfile.Transform(filepath.Join(b.Dir, file), func(old []byte) ([]byte, error) {
+	return statefile.Edit(filepath.Join(b.Dir, file), maxPeersFileBytes, func(old []byte) ([]byte, error) {
 		var out bytes.Buffer
 		for l := range strings.Lines(string(old)) {
 			if words := lineWords(l); len(words) > 0 {
@@ -80,8 +65,4 @@ func (b Book) editLines(file, line string, match func(words []string) (bool, err
 		}
 		return out.Bytes(), nil
 	})
-	if _, ok := errors.AsType[*proto.Error](err); err != nil && !ok {
-		return &proto.Error{Code: proto.Config, Err: err}
-	}
-	return err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mesh/proto/identity"
+	"mesh/proto/statefile"
 )
 
 // ClaimedFile is the file in the state folder with the nodes that have used
@@ -18,7 +19,7 @@ const ClaimedFile = "claimed_tokens"
 // claimCapability counts dialer as a user of a signed capability. The record is
 // a file because a capability outlives the process.
 func claimCapability(path string, c Claims, dialer identity.ID) error {
-	return editFile(path, func(old []byte) ([]byte, error) {
+	return statefile.Edit(path, maxListBytes, func(old []byte) ([]byte, error) {
 		var claims []identity.ID
 		var out bytes.Buffer
 		now := time.Now().Unix()

@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
-
-	"github.com/rogpeppe/go-internal/lockedfile"
 
 	"mesh/proto"
 	"mesh/proto/identity"
@@ -208,14 +205,5 @@ func (r *Registry) Revoked(id ID) bool {
 	return revoked || err != nil
 }
 
-// editFile transforms a file of the registry. A lock keeps other processes out.
-func editFile(path string, f func(old []byte) ([]byte, error)) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return &proto.Error{Code: proto.Config, Err: err}
-	}
-	err := lockedfile.Transform(path, f)
-	if _, ok := errors.AsType[*proto.Error](err); err != nil && !ok {
-		return &proto.Error{Code: proto.Config, Err: err}
-	}
-	return err
-}
+// maxListBytes bounds the files of the registry.
+const maxListBytes = 16 << 20

@@ -3,16 +3,13 @@ package token
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 
-	"github.com/rogpeppe/go-internal/lockedfile"
-
-	"mesh/proto"
+	"mesh/proto/statefile"
 )
 
 // RevokedFile is the file in the state folder that lists revoked tokens, one id
@@ -23,7 +20,7 @@ const RevokedFile = "revoked_tokens"
 // No listener of that node admits the token from then on. Within seconds a
 // running listener also disconnects the nodes that came with it.
 func Revoke(dir string, id ID) error {
-	return editFile(filepath.Join(dir, RevokedFile), func(old []byte) ([]byte, error) {
+	return statefile.Edit(filepath.Join(dir, RevokedFile), maxListBytes, func(old []byte) ([]byte, error) {
 		for line := range strings.Lines(string(old)) {
 			if revokedID(line) == id.String() {
 				return old, nil
@@ -57,20 +54,17 @@ type revokedTokens struct {
 func (r *revokedTokens) has(id ID) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	info, err := os.Stat(r.path)
+	_, info, err := statefile.Find(r.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err == nil && !info.Mode().IsRegular() { // reading a FIFO would wait for its writer
-		err = fmt.Errorf("%s: not a regular file", r.path)
-	}
 	if err != nil {
-		return false, &proto.Error{Code: proto.Config, Err: err}
+		return false, err
 	}
-	if r.stat == nil || info.Size() != r.stat.Size() || !info.ModTime().Equal(r.stat.ModTime()) {
-		text, err := lockedfile.Read(r.path)
+	if r.stat == nil || !os.SameFile(info, r.stat) || info.Size() != r.stat.Size() || !info.ModTime().Equal(r.stat.ModTime()) {
+		text, err := statefile.Read(r.path, maxListBytes)
 		if err != nil {
-			return false, &proto.Error{Code: proto.Config, Err: err}
+			return false, err
 		}
 		r.ids = make(map[ID]bool)
 		for line := range strings.Lines(string(text)) {

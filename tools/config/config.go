@@ -6,9 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"mesh/proto"
+	"mesh/proto/statefile"
 )
 
 // maxBytes limits the size of the file.
@@ -82,14 +81,14 @@ func (f *File) Tables(in string) []Value {
 
 // Load reads the file at path as [Parse] does. A file that does not exist has no
 // values. A file that other users may write is refused, because it may name commands
-// to run.
+// to run: see [statefile.Read].
 func Load(path string, keys map[string]Kind) (*File, error) {
-	text, err := read(path)
+	text, err := statefile.Read(path, maxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return new(File), nil
 	}
 	if err != nil {
-		return nil, &proto.Error{Code: proto.Config, Err: err}
+		return nil, err
 	}
 	return Parse(path, text, keys)
 }
@@ -110,32 +109,6 @@ func Parse(path string, text []byte, keys map[string]Kind) (*File, error) {
 		return nil, err
 	}
 	return l.file, nil
-}
-
-func read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() { // opening a FIFO would wait for a writer
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err = f.Stat(); err != nil {
-		return nil, err
-	}
-	if why := othersMayWrite(info); why != "" {
-		return nil, fmt.Errorf("%s: %s", path, why)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	if err == nil && len(text) > maxBytes {
-		err = fmt.Errorf("%s: larger than %d bytes", path, maxBytes)
-	}
-	return text, err
 }
 
 // loader is one run of [Parse]. The values come from the tree. The walk over the

@@ -5,19 +5,21 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"mesh/proto"
 	"mesh/proto/identity"
+	"mesh/proto/statefile"
 	"mesh/tools/outfile"
 )
 
 // addrsFile in the state folder holds the addresses of the listener that was started
 // last, one a line. mesh-token new puts them into its tokens.
 const addrsFile = "listener_addrs"
+
+const maxAddrsBytes = 64 << 10
 
 func writeAddrs(dir string, addrs []string) error {
 	return outfile.Write(filepath.Join(dir, addrsFile), []byte(strings.Join(addrs, "\n")+"\n"), 0o600)
@@ -26,12 +28,12 @@ func writeAddrs(dir string, addrs []string) error {
 // ListenerAddrs returns the addresses of the mesh-listen that was started last with
 // this state folder, or none.
 func ListenerAddrs(book identity.Book) ([]string, error) {
-	text, err := os.ReadFile(filepath.Join(book.Dir, addrsFile))
+	text, err := statefile.Read(filepath.Join(book.Dir, addrsFile), maxAddrsBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, &proto.Error{Code: proto.Config, Err: err}
+		return nil, err
 	}
 	return strings.Fields(string(text)), nil
 }

@@ -18,6 +18,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/proto/link"
+	"mesh/proto/statefile"
 	"mesh/proto/token"
 )
 
@@ -86,8 +87,15 @@ func New(o Options) *Node {
 	}
 }
 
-// LoadKey is [identity.LoadKey], which makes the key at the first use, with hints.
+// stateFiles are the files in the state folder that say whom this node trusts.
+var stateFiles = []string{identity.KnownPeersFile, identity.AuthorizedPeersFile, token.RevokedFile, token.ClaimedFile}
+
+// LoadKey is [identity.LoadKey], which makes the key at the first use, with hints. It
+// refuses a state folder with a file that other users may write.
 func LoadKey(dir string) (*identity.Key, error) {
+	if err := statefile.Check(dir, stateFiles...); err != nil {
+		return nil, err
+	}
 	key, err := identity.LoadKey(dir)
 	switch {
 	case errors.Is(err, identity.ErrExposed):

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package config
+package statefile
 
 import (
 	"fmt"
@@ -9,8 +9,11 @@ import (
 	"syscall"
 )
 
-// othersMayWrite returns why users other than this one and root may write the file,
-// and what to do about it. It returns "" if they may not.
+// foldersSync says that a folder can be opened and synced.
+const foldersSync = true
+
+// othersMayWrite returns why users other than this one and root may write the file or
+// folder, and what to do about it. It returns "" if they may not.
 func othersMayWrite(info fs.FileInfo) string {
 	if perm := info.Mode().Perm(); perm&0o022 != 0 {
 		return fmt.Sprintf("other users may write it (mode %04o): run chmod go-w on it", perm)
