@@ -64,6 +64,14 @@ func TokenFile() cli.Flag {
 	}
 }
 
+// ShowToken is --show-token, for every tool that makes a token.
+func ShowToken() cli.Flag {
+	return &cli.BoolFlag{
+		Name: "show-token", DisableDefaultText: true,
+		Usage: "print the token on stderr, also where it may get into a log",
+	}
+}
+
 // TTL is --ttl DUR, for every tool that makes a token.
 func TTL() *cli.GenericFlag {
 	return durationFlag("ttl", "let the token expire after `DUR`", DefaultTTL, positive("ttl"))

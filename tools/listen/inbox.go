@@ -70,7 +70,7 @@ func (d *daemon) offer(o node.Offer) node.Offer {
 	o.Caps, o.Takes, o.Limit = proto.CapSend, d.takes, d.limit
 	o.MaxPerPeer = (o.Max + 1) / 2
 	o.Command, o.Operand = "mesh-cat", "FILE…"
-	if o.TokenFile != "" || term.IsTerminal(d.streams.Err) {
+	if o.TokenFile != "" || o.ShowToken || term.IsTerminal(d.streams.Err) {
 		o.Tokens = []node.TokenOffer{{Caps: o.Caps}}
 	}
 	return o

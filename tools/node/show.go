@@ -2,14 +2,40 @@ package node
 
 import (
 	"fmt"
+	"slices"
 
+	"mesh/pipe/term"
 	"mesh/proto"
+	"mesh/proto/identity"
 	"mesh/proto/token"
 	"mesh/tools/outfile"
 )
 
-// showToken writes a token to the token file, or prints the command that uses it.
-// What is printed is for people: scripts read the file, or the event.
+// showsTokens reports whether the tokens of an offer are printed. If they are not and
+// the user may miss them, withheld says why.
+func (n *Node) showsTokens(o Offer) (shows bool, withheld string) {
+	switch {
+	case len(o.Tokens) == 0, o.ShowToken, o.Once:
+		return o.ShowToken || o.TokenFile == "", ""
+	case o.TokenFile != "":
+		return false, ""
+	}
+	grants, _ := n.Book.Grants() // a list that cannot be read admits nobody
+	byKey := slices.ContainsFunc(grants, func(g identity.Grant) bool { return g.Caps&o.Caps != 0 })
+	terminal := term.IsTerminal(n.options.Stderr)
+	switch {
+	case terminal && (!byKey || o.Temporary):
+		return true, ""
+	case n.options.Events != nil, byKey && !terminal:
+		return false, ""
+	case byKey:
+		return false, "nodes that mesh-token allow lists may come; --show-token prints a token for others"
+	}
+	return false, "the token is not printed, since this may be a log: --token-file FILE writes it, --show-token prints it"
+}
+
+// showToken writes a token to the token file, and prints the command that uses it if
+// the offer says so. What is printed is for people: scripts read the file, or the event.
 func (n *Node) showToken(o Offer, offered TokenOffer, at string, t token.Token) error {
 	text, err := t.Encode()
 	if err != nil {
@@ -17,7 +43,12 @@ func (n *Node) showToken(o Offer, offered TokenOffer, at string, t token.Token) 
 	}
 	n.reporter.listening(at, t, text)
 	if o.TokenFile != "" {
-		return outfile.Write(o.TokenFile+offered.Suffix, []byte(text+"\n"), 0o600)
+		if err := outfile.Write(o.TokenFile+offered.Suffix, []byte(text+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	if !o.ShowToken {
+		return nil
 	}
 	where := offered.Where
 	if where == "" {

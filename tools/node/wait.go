@@ -24,8 +24,12 @@ type Offer struct {
 	Addrs []string
 	// TTL is how long the tokens live; 0: as long as the process.
 	TTL time.Duration
-	// TokenFile is where the tokens are written; "" prints them on standard error.
+	// TokenFile is where the tokens are written; "" shows them on standard error. One
+	// for many uses is shown only on a terminal, and not for a listener that nodes may
+	// use without it: logs are read by others.
 	TokenFile string
+	// ShowToken shows them on standard error in any case.
+	ShowToken bool
 	// Command is the tool to run on the other side, before the token, and Operand,
 	// if it is set, its argument after the token. They are printed with the token.
 	Command, Operand string
@@ -85,6 +89,8 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 			return nil, err
 		}
 	}
+	var withheld string
+	o.ShowToken, withheld = n.showsTokens(o)
 	tokens, err := n.issue(o)
 	if err != nil {
 		return nil, err
@@ -102,6 +108,9 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if err := n.announce(o, e.Addr().String(), tokens); err != nil {
 		w.Stop()
 		return nil, err
+	}
+	if withheld != "" {
+		n.note(withheld)
 	}
 	return w, nil
 }
@@ -123,6 +132,9 @@ func (n *Node) issue(o Offer) ([]token.Token, error) {
 	uses := uint16(0) // any number
 	if o.Once {
 		uses = 1
+	}
+	if o.TokenFile == "" && !o.ShowToken && n.options.Events == nil {
+		return nil, nil // nobody would get to know them
 	}
 	var tokens []token.Token
 	for _, offered := range o.Tokens {

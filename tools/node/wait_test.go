@@ -37,11 +37,11 @@ func TestOfferTokens(t *testing.T) {
 			caps: []proto.Caps{proto.CapSend}, uses: 1, shown: "mesh-test: on the other side, run: mesh-cat mesh1",
 		},
 		{
-			what: "many peers", offer: node.Offer{Caps: proto.CapSend, Tokens: []node.TokenOffer{{Caps: proto.CapSend}}, Command: "mesh-cat"},
+			what: "many peers", offer: node.Offer{ShowToken: true, Caps: proto.CapSend, Tokens: []node.TokenOffer{{Caps: proto.CapSend}}, Command: "mesh-cat"},
 			caps: []proto.Caps{proto.CapSend}, saved: true, shown: "run: MESH_PEER=mesh1",
 		},
 		{
-			what: "many peers with files", offer: node.Offer{Caps: proto.CapSend, Tokens: []node.TokenOffer{{Caps: proto.CapSend}}, Command: "mesh-cat", Operand: "FILE…"},
+			what: "many peers with files", offer: node.Offer{ShowToken: true, Caps: proto.CapSend, Tokens: []node.TokenOffer{{Caps: proto.CapSend}}, Command: "mesh-cat", Operand: "FILE…"},
 			caps: []proto.Caps{proto.CapSend}, saved: true, shown: ">token); mesh-cat @token FILE…",
 		},
 		{

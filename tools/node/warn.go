@@ -17,6 +17,9 @@ func (n *Node) warn(err error) {
 	fmt.Fprintf(n.options.Stderr, "%s: warning: %s\n", n.options.Name, proto.EscapeText(err.Error()))
 }
 
+// note prints a line that the user may miss something without.
+func (n *Node) note(text string) { fmt.Fprintf(n.options.Stderr, "%s: %s\n", n.options.Name, text) }
+
 // faults warns of what keeps this node from taking peers, at most once in faultEvery.
 type faults struct {
 	node *Node

@@ -22,7 +22,7 @@ func Flags(more ...cli.Flag) []cli.Flag {
 
 // ListenFlags are the flags of every tool that can wait for a peer.
 func ListenFlags() []cli.Flag {
-	return []cli.Flag{cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.TTL(), cmdline.Wait()}
+	return []cli.Flag{cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.TTL(), cmdline.Wait()}
 }
 
 // Options are the values of [Flags], and where a tool waits.
@@ -91,5 +91,8 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 
 // Offer returns what the flags of [ListenFlags] say of an offer.
 func Offer(c *cli.Context) node.Offer {
-	return node.Offer{Addrs: c.StringSlice("addr"), TTL: c.Duration("ttl"), TokenFile: c.String("token-file"), Wait: c.Duration("wait")}
+	return node.Offer{
+		Addrs: c.StringSlice("addr"), TTL: c.Duration("ttl"), Wait: c.Duration("wait"),
+		TokenFile: c.String("token-file"), ShowToken: c.Bool("show-token"),
+	}
 }
