@@ -37,7 +37,7 @@ var below = map[string][]string{
 // terminal lists the packages of shared terminals by floor. Each imports only those
 // of lower floors.
 var terminal = [][]string{
-	{"mesh/pipe/term", "mesh/pipe/term/vt", "mesh/pipe/term/keys", "mesh/pipe/term/cast", "mesh/pipe/term/pty"},
+	{"mesh/pipe/term", "mesh/pipe/term/vt", "mesh/pipe/term/keys", "mesh/pipe/term/cast", "mesh/pipe/term/pty", "mesh/pipe/term/safe"},
 	{"mesh/pipe/term/console", "mesh/pipe/term/draw"},
 	{"mesh/pipe/term/share", "mesh/pipe/term/view"},
 	{"mesh/pipe/term/host"},

@@ -15,6 +15,7 @@ import (
 
 	"mesh/pipe"
 	"mesh/pipe/term"
+	"mesh/pipe/term/safe"
 	"mesh/proto"
 )
 
@@ -92,12 +93,26 @@ func remaining(f *os.File) int64 {
 }
 
 // Sink returns standard output as the sink of a pipe. Its writes fail with an exit
-// code: see [WriteError].
+// code: see [WriteError]. On a terminal, what would control that is left out.
 func (s Streams) Sink() *pipe.Sink {
-	if f, ok := s.Out.(*os.File); ok {
-		return &pipe.Sink{Writer: stdout{pipe.Pollable(f, os.O_WRONLY)}, AwaitLoss: s.AwaitReaderLoss}
+	f, ok := s.Out.(*os.File)
+	switch {
+	case !ok:
+		return &pipe.Sink{Writer: stdout{w: s.Out}}
+	case term.IsTerminal(f):
+		return &pipe.Sink{Writer: stdout{safe.NewWriter(f), f}}
 	}
-	return &pipe.Sink{Writer: stdout{s.Out}}
+	f = pipe.Pollable(f, os.O_WRONLY)
+	return &pipe.Sink{Writer: stdout{f, f}, AwaitLoss: s.AwaitReaderLoss}
+}
+
+// FromPeer returns w for output that a peer may have a hand in: on a terminal, what
+// would control that is left out.
+func FromPeer(w io.Writer) io.Writer {
+	if term.IsTerminal(w) {
+		return safe.NewWriter(w)
+	}
+	return w
 }
 
 // The reader of standard output is lost once it was gone at lossChecks checks in a
@@ -136,10 +151,13 @@ func (s Streams) AwaitReaderLoss(ctx context.Context) error {
 
 // stdout gives failed writes their codes: a full disk is [proto.Space], a full
 // device [proto.IO], since no room can be made on that.
-type stdout struct{ w io.Writer }
+type stdout struct {
+	w io.Writer
+	f *os.File // behind w; nil for none
+}
 
 // IsTerminal reports whether a person reads what is written.
-func (s stdout) IsTerminal() bool { return term.IsTerminal(s.w) }
+func (s stdout) IsTerminal() bool { return term.IsTerminal(s.f) }
 
 // Write implements [io.Writer].
 func (s stdout) Write(p []byte) (int, error) {
@@ -151,8 +169,8 @@ func (s stdout) Write(p []byte) (int, error) {
 		err = e.Err
 	}
 	err = fmt.Errorf("write to standard output: %w", WriteError(err))
-	if f, ok := s.w.(*os.File); ok && errors.Is(err, syscall.ENOSPC) {
-		if info, serr := f.Stat(); serr == nil && !info.Mode().IsRegular() {
+	if s.f != nil && errors.Is(err, syscall.ENOSPC) {
+		if info, serr := s.f.Stat(); serr == nil && !info.Mode().IsRegular() {
 			err = proto.Errorf(proto.IO, "%w", err)
 		}
 	}

@@ -26,10 +26,10 @@ type Options struct {
 	// Stdin is the standard input. The command inherits an [*os.File] as it is. Nil
 	// makes a pipe that [Process.Sink] writes to.
 	Stdin io.Reader
-	// Stdout is the standard output, inherited likewise. Nil makes a pipe that
-	// [Process.Source] reads.
+	// Stdout is the standard output, inherited likewise. Any other writer gets it copied.
+	// Nil makes a pipe that [Process.Source] reads.
 	Stdout io.Writer
-	// Stderr is the standard error.
+	// Stderr is the standard error, inherited or copied likewise.
 	Stderr io.Writer
 	// Env is added to the environment of this process, less the variables that
 	// [child.Environ] leaves out.
@@ -49,7 +49,8 @@ type Process struct {
 	ended  chan struct{} // closed by wait
 	status int           // valid once ended is closed
 	once   sync.Once
-	killed atomic.Bool // terminate ended the command
+	killed atomic.Bool    // terminate ended the command
+	copies sync.WaitGroup // of output to writers that are no files
 }
 
 // Check returns an error if cmd cannot be found. Call it before waiting for a peer.
@@ -88,6 +89,15 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 	}
 	if err == nil && o.Stdin == nil {
 		err = pipeFor(&p.stdin, func(f *os.File) { p.cmd.Stdin = f }, true)
+	}
+	for _, to := range []*io.Writer{&p.cmd.Stdout, &p.cmd.Stderr} {
+		if err == nil && *to != nil {
+			var w *os.File
+			if w, err = p.copyTo(*to); w != nil {
+				*to = w
+				inherited = append(inherited, w)
+			}
+		}
 	}
 	if err == nil {
 		if o.Group {
@@ -136,9 +146,46 @@ func runError(cmd []string, err error) error {
 	return proto.IOError(fmt.Errorf("run %q: %w", cmd[0], err))
 }
 
+// copyTo returns the writing end of a pipe whose content is copied to a writer; nil for
+// a file, which needs none. A process that outlives the command may hold the pipe open,
+// so unlike package os/exec nothing waits for its end for long.
+func (p *Process) copyTo(to io.Writer) (*os.File, error) {
+	if _, ok := to.(*os.File); ok {
+		return nil, nil
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	p.copies.Go(func() {
+		defer r.Close()
+		_, _ = io.Copy(to, r) // a writer that fails breaks the pipe
+	})
+	return w, nil
+}
+
+// copyGrace is how long the last output of a command may take to be copied.
+const copyGrace = time.Second
+
+// awaitCopies waits until the output is copied, at most for copyGrace.
+func (p *Process) awaitCopies() {
+	done := make(chan struct{}) // closed when all is copied
+	go func() {
+		defer close(done)
+		p.copies.Wait()
+	}()
+	timer := time.NewTimer(copyGrace)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}
+
 func (p *Process) wait() {
 	defer close(p.ended)
 	_ = p.cmd.Wait() // ProcessState has the result
+	p.awaitCopies()
 	p.status = status(p.cmd.ProcessState)
 }
 

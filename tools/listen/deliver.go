@@ -15,6 +15,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/wire"
+	"mesh/tools/cmdline"
 	"mesh/tools/command"
 	"mesh/tools/handoff"
 	"mesh/tools/node"
@@ -243,7 +244,9 @@ func (d *delivery) runCommand(ctx context.Context, path string, a files.Arrival)
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, proto.Errorf(proto.Timeout, "the command took longer than %s, and was ended", limit))
 		defer cancel()
 	}
-	status, err = command.Run(ctx, shell(d.settings.onReceive), command.Options{Stdout: d.streams.Out, Stderr: d.streams.Err, Env: env, Group: true})
+	status, err = command.Run(ctx, shell(d.settings.onReceive), command.Options{
+		Stdout: cmdline.FromPeer(d.streams.Out), Stderr: cmdline.FromPeer(d.streams.Err), Env: env, Group: true,
+	})
 	if err != nil && ctx.Err() != nil {
 		status = int(proto.Terminated)
 	}

@@ -126,7 +126,7 @@ func serveAll(ctx context.Context, n *node.Node, w *node.Waiter, o options, s cm
 
 // runFor joins one peer to a run of the command.
 func runFor(ctx context.Context, n *node.Node, l *link.Link, o options, s cmdline.Streams) error {
-	p, err := command.Start(ctx, o.command, command.Options{Stderr: s.Err, Env: n.Party(l).Env(), Group: true})
+	p, err := command.Start(ctx, o.command, command.Options{Stderr: cmdline.FromPeer(s.Err), Env: n.Party(l).Env(), Group: true})
 	if err != nil {
 		l.Close(err)
 		return err

@@ -1,7 +1,6 @@
 package view
 
 import (
-	"bytes"
 	"io"
 	"os"
 )
@@ -17,17 +16,4 @@ func Unsent(often int) int {
 	}
 	frames, _, _ := s.sender.nextFrames()
 	return len(frames)
-}
-
-// Filter returns what passes of raw output that arrives n bytes at a time, and whether
-// the alternate screen is on then.
-func Filter(out []byte, n int) ([]byte, bool) {
-	var b bytes.Buffer
-	f := &filter{w: &b}
-	for len(out) > 0 {
-		n := min(n, len(out))
-		_, _ = f.Write(out[:n])
-		out = out[n:]
-	}
-	return b.Bytes(), f.alt
 }

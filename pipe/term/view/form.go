@@ -7,6 +7,7 @@ import (
 
 	"mesh/pipe/term/console"
 	"mesh/pipe/term/draw"
+	"mesh/pipe/term/safe"
 	"mesh/pipe/term/vt"
 	"mesh/proto/wire"
 )
@@ -62,7 +63,7 @@ func (r *raw) end() error { return nil }
 // filtered writes the output to a terminal, through a filter.
 type filtered struct {
 	raw
-	f *filter
+	f *safe.Writer
 	c *console.Console
 }
 
@@ -71,13 +72,13 @@ func newFiltered(terminal *os.File) (*filtered, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &filter{w: c}
+	f := safe.NewWriter(c)
 	return &filtered{raw: raw{w: f}, f: f, c: c}, nil
 }
 
 func (f *filtered) convert(m any) error {
 	err := f.raw.convert(m)
-	if f.f.alt {
+	if f.f.Alternate() {
 		f.c.SetLeave(console.Reset + console.Main)
 	} else {
 		f.c.SetLeave(console.Reset)

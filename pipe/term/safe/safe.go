@@ -1,4 +1,5 @@
-package view
+// Package safe writes the bytes of a peer to a terminal.
+package safe
 
 import (
 	"io"
@@ -7,33 +8,40 @@ import (
 	"unicode/utf8"
 )
 
-// filter writes raw output to a terminal, without what makes that reply, write to the
+// Writer writes raw output to a terminal, without what makes that reply, write to the
 // clipboard, change its title, print, or run anything. Only escape sequences known to
-// be harmless pass; strings (OSC, DCS, APC, PM, SOS) do not.
+// be harmless pass; strings (OSC, DCS, APC, PM, SOS) do not. It is not safe for more
+// than one goroutine.
 //
 // It shares no code with vt/parser.go: that executes everything it knows, and this
 // passes a list of sequences unchanged, so that an error in one does not open the
 // other.
-type filter struct {
+type Writer struct {
 	w     io.Writer
-	state filterState
+	state state
 	seq   []byte // an unfinished sequence or character
 	out   []byte
 	alt   bool // the alternate screen is on
 }
 
-type filterState int
+// NewWriter returns a writer to the terminal w.
+func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
+
+// Alternate reports whether the output has switched to the alternate screen.
+func (f *Writer) Alternate() bool { return f.alt }
+
+type state int
 
 const (
-	filterText   filterState = iota
-	filterEscape             // after ESC
-	filterCSI                // after ESC [
-	filterString             // in a string
-	filterEnd                // in a string, after ESC
+	inText         state = iota
+	inEscape             // after ESC
+	inCSI                // after ESC [
+	inString             // in a string
+	inStringEscape       // in a string, after ESC
 )
 
-// maxFilterSeq bounds a sequence; longer ones are dropped.
-const maxFilterSeq = 256
+// maxSequence bounds a sequence; longer ones are dropped.
+const maxSequence = 256
 
 // csiThatPass lists the final bytes of the CSI sequences that pass, by private prefix
 // and intermediates.
@@ -55,7 +63,7 @@ var escapesThatPass = map[string]string{
 }
 
 // Write writes what passes of p. It always takes all of it.
-func (f *filter) Write(p []byte) (int, error) {
+func (f *Writer) Write(p []byte) (int, error) {
 	f.out = f.out[:0]
 	for _, b := range p {
 		f.takeByte(b)
@@ -69,28 +77,28 @@ func (f *filter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (f *filter) takeByte(b byte) {
-	if f.state == filterString || f.state == filterEnd {
+func (f *Writer) takeByte(b byte) {
+	if f.state == inString || f.state == inStringEscape {
 		f.takeStringByte(b)
 		return
 	}
-	if f.state == filterText && len(f.seq) > 0 { // a character
+	if f.state == inText && len(f.seq) > 0 { // a character
 		f.takeCharacterByte(b)
 		return
 	}
 	switch {
 	case b == 0x1b:
-		f.state, f.seq = filterEscape, f.seq[:0]
+		f.state, f.seq = inEscape, f.seq[:0]
 	case b == 0x18 || b == 0x1a: // CAN and SUB end a sequence
-		f.state, f.seq = filterText, f.seq[:0]
+		f.state, f.seq = inText, f.seq[:0]
 	case b < ' ':
 		if strings.IndexByte("\a\b\t\n\v\f\r\x0e\x0f", b) >= 0 {
 			f.out = append(f.out, b)
 		}
 	case b == 0x7f:
-	case f.state == filterEscape:
+	case f.state == inEscape:
 		f.takeEscapeByte(b)
-	case f.state == filterCSI:
+	case f.state == inCSI:
 		f.takeCSIByte(b)
 	case b < utf8.RuneSelf:
 		f.out = append(f.out, b)
@@ -100,7 +108,7 @@ func (f *filter) takeByte(b byte) {
 }
 
 // takeCharacterByte handles a byte of a character that is not ASCII.
-func (f *filter) takeCharacterByte(b byte) {
+func (f *Writer) takeCharacterByte(b byte) {
 	if len(f.seq) > 0 && utf8.RuneStart(b) { // the previous one was cut off
 		f.out = utf8.AppendRune(f.out, utf8.RuneError)
 		f.seq = f.seq[:0]
@@ -119,43 +127,43 @@ func (f *filter) takeCharacterByte(b byte) {
 	f.out = utf8.AppendRune(f.out, r)
 }
 
-func (f *filter) takeEscapeByte(b byte) {
+func (f *Writer) takeEscapeByte(b byte) {
 	switch {
 	case len(f.seq) == 0 && b == '[':
-		f.state = filterCSI
+		f.state = inCSI
 	case len(f.seq) == 0 && strings.IndexByte("]P_^X", b) >= 0:
-		f.state = filterString
-	case b < '0' && len(f.seq) < maxFilterSeq:
+		f.state = inString
+	case b < '0' && len(f.seq) < maxSequence:
 		f.seq = append(f.seq, b)
 	default:
 		if finals, ok := escapesThatPass[string(f.seq)]; ok && strings.IndexByte(finals, b) >= 0 {
 			f.emit("\x1b", b)
 			f.alt = f.alt && b != 'c'
 		}
-		f.state, f.seq = filterText, f.seq[:0]
+		f.state, f.seq = inText, f.seq[:0]
 	}
 }
 
-func (f *filter) takeCSIByte(b byte) {
+func (f *Writer) takeCSIByte(b byte) {
 	if b < '@' || b > '~' {
-		if len(f.seq) < maxFilterSeq {
+		if len(f.seq) < maxSequence {
 			f.seq = append(f.seq, b)
 		}
 		return
 	}
-	if len(f.seq) < maxFilterSeq && b < utf8.RuneSelf && f.csiPasses(string(f.seq), b) {
+	if len(f.seq) < maxSequence && b < utf8.RuneSelf && f.csiPasses(string(f.seq), b) {
 		f.emit("\x1b[", b)
 	}
-	f.state, f.seq = filterText, f.seq[:0]
+	f.state, f.seq = inText, f.seq[:0]
 }
 
-func (f *filter) emit(introducer string, final byte) {
+func (f *Writer) emit(introducer string, final byte) {
 	f.out = append(f.out, introducer...)
 	f.out = append(f.out, f.seq...)
 	f.out = append(f.out, final)
 }
 
-func (f *filter) csiPasses(params string, final byte) bool {
+func (f *Writer) csiPasses(params string, final byte) bool {
 	numbers := strings.Trim(params, "?<=> !\"#$%&'()*+,-./")
 	if strings.Trim(numbers, "0123456789;:") != "" {
 		return false
@@ -179,14 +187,14 @@ func (f *filter) csiPasses(params string, final byte) bool {
 	return true
 }
 
-func (f *filter) takeStringByte(b byte) {
+func (f *Writer) takeStringByte(b byte) {
 	switch {
-	case b == '\a' || b == 0x18 || b == 0x1a || f.state == filterEnd && b == '\\':
-		f.state, f.seq = filterText, f.seq[:0]
+	case b == '\a' || b == 0x18 || b == 0x1a || f.state == inStringEscape && b == '\\':
+		f.state, f.seq = inText, f.seq[:0]
 	case b == 0x1b:
-		f.state = filterEnd
-	case f.state == filterEnd: // ESC has ended the string and begins another sequence
-		f.state, f.seq = filterEscape, f.seq[:0]
+		f.state = inStringEscape
+	case f.state == inStringEscape: // ESC has ended the string and begins another sequence
+		f.state, f.seq = inEscape, f.seq[:0]
 		f.takeByte(b)
 	}
 }
