@@ -55,7 +55,8 @@ type Target struct {
 // Dial makes a link to the target. It blocks for at most [proto.DialTimeout].
 //
 // The code of an error says whether another dial may help: [proto.Unreachable],
-// [proto.Busy] and an error with [ErrBroken] may pass, others will not. A dial that
+// [proto.Busy] and an error with [ErrBroken] or [ErrNotReached] may pass, others will
+// not. A dial that
 // got no answer to P2P_HELLO may have begun a transfer at the listener all the same.
 // The next Dial of this endpoint for the same target goes on with that.
 func (e *Endpoint) Dial(ctx context.Context, t Target) (*Link, error) {

@@ -32,8 +32,8 @@ func Open(key *identity.Key, sockets Sockets, log *slog.Logger) (*Endpoint, erro
 	return &Endpoint{Endpoint: e, key: key, log: log}, nil
 }
 
-// watchConn ends a link of which both ends are authenticated when the peer's process
-// is gone or the endpoint closes.
+// watchConn breaks a link of which both ends are authenticated when the peer's process
+// seems to be gone or the endpoint closes.
 func (l *Link) watchConn() {
-	l.endpoint.Authenticated(l.conn, func() { l.closeUnlessBroken(transport.ErrGone) }, l.Break)
+	l.endpoint.Authenticated(l.conn, func() { l.Break(transport.ErrGone) }, l.Break)
 }

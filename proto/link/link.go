@@ -17,6 +17,10 @@ import (
 // wanting that. Its transfer may go on over another link: see [Link.Resume].
 var ErrBroken = transport.ErrBroken
 
+// ErrNotReached is in the chain of the error of a dial that made no connection to the
+// peer's key. Something else may have answered; another dial may reach the peer.
+var ErrNotReached = path.ErrNotReached
+
 // Link is a connection whose two ends have proven to each other what they may do.
 // Read, Write and Send are those of its stream; one goroutine may read while another
 // writes. Their errors are [proto.Error]s, but Read returns [io.EOF] when the peer
@@ -98,14 +102,6 @@ func (l *Link) CloseWrite() error { return l.explain(l.conn.CloseWrite()) }
 func (l *Link) Close(err error) {
 	l.closeConn(err, proto.CodeOf(err))
 	if !l.flow {
-		l.session.end()
-	}
-}
-
-// closeUnlessBroken closes the link, but does nothing after [Link.Break]: by then the
-// transfer may go on over another link.
-func (l *Link) closeUnlessBroken(err error) {
-	if l.closeConn(err, proto.CodeOf(err)) && !l.flow {
 		l.session.end()
 	}
 }

@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"mesh/proto"
@@ -16,12 +17,16 @@ import (
 // dialer's end dials until there is one; the listener's end waits for it. It blocks
 // until then, or until ctx ends. An error with code [proto.Truncated] says that the
 // peer has ended the transfer, or that its process is gone.
+//
+// Only the peer's key proves an answer to be the peer's. Whatever else answers at its
+// addresses is tried again until ctx ends. The exception is a refusal by the peer's own
+// host that lasts: see [transport.GoneAfter].
 func (l *Link) Resume(ctx context.Context) (*Link, error) {
 	if l.Dialed {
 		return l.redial(ctx)
 	}
 	var gone <-chan time.Time
-	if transport.HungUp(l.conn) {
+	if l.hungUp() && path.OnLink(l.endpoint.Endpoint, l.Addr()) {
 		gone = time.After(transport.GoneAfter)
 	}
 	select {
@@ -34,6 +39,14 @@ func (l *Link) Resume(ctx context.Context) (*Link, error) {
 	}
 }
 
+// hungUp reports whether the link was broken by a message of the peer's host that the
+// peer's process is gone.
+func (l *Link) hungUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return transport.HungUp(l.conn) || errors.Is(l.cause, transport.ErrGone)
+}
+
 // redial dials the peer until it answers or is known to be gone. The address of the
 // broken link comes first.
 func (l *Link) redial(ctx context.Context) (*Link, error) {
@@ -43,10 +56,11 @@ func (l *Link) redial(ctx context.Context) (*Link, error) {
 	t.Credential = token.Credential{Method: wire.MethodResume, Public: l.Transfer[:], Secret: l.session.secret}
 	t.Want, t.Need = l.Granted, l.Granted
 	t.resumeVia, t.AttemptTimeout = l.Via(), 0
-	var refusedSince time.Time // zero if the last dial was not refused
+	var refused refusals
+	var seen error // of the last attempt that was not cut short
 	for attempt := 1; ; attempt++ {
 		timeout := proto.RedialTimeout
-		if attempt%3 == 0 {
+		if attempt%3 == 0 && refused.since.IsZero() {
 			timeout = proto.DialTimeout // a path may be that slow
 		}
 		begun := time.Now()
@@ -54,30 +68,63 @@ func (l *Link) redial(ctx context.Context) (*Link, error) {
 		if err == nil {
 			return next, nil
 		}
-		refused := errors.Is(err, path.ErrLeft)
-		switch {
-		case !refused:
-			refusedSince = time.Time{}
-		case refusedSince.IsZero():
-			refusedSince = begun
+		if ctx.Err() != nil {
+			return nil, notResumed(ctx, seen)
 		}
-		switch code := proto.CodeOf(err); {
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case refused && time.Since(refusedSince) >= transport.GoneAfter:
+		seen = err
+		if refused.last(begun, errors.Is(err, path.ErrLeft)) && path.OnLink(l.endpoint.Endpoint, l.Addr()) {
 			return nil, transport.ErrGone
-		case code == proto.Denied:
-			return nil, proto.Errorf(proto.Truncated, "the peer has given the transfer up")
-		case code != proto.Unreachable && code != proto.Busy && code != proto.Timeout:
+		}
+		if err := endsResume(err); err != nil {
 			return nil, err
 		}
 		l.endpoint.log.Debug("peer does not answer yet", "err", err)
 		select {
 		case <-time.After(proto.RedialPause):
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, notResumed(ctx, seen)
 		}
 	}
+}
+
+// endsResume returns the error with which a failed attempt ends a redial, nil if
+// another attempt may succeed.
+func endsResume(err error) error {
+	if errors.Is(err, path.ErrNotReached) || errors.Is(err, ErrBroken) {
+		return nil
+	}
+	switch proto.CodeOf(err) {
+	case proto.Unreachable, proto.Busy, proto.Timeout:
+		return nil
+	case proto.Denied:
+		return proto.Errorf(proto.Truncated, "the peer has given the transfer up")
+	}
+	return err
+}
+
+// notResumed returns why a redial has ended with ctx. When the time is over, that
+// includes what the last attempt met, which may be nil.
+func notResumed(ctx context.Context, seen error) error {
+	cause := context.Cause(ctx)
+	if seen == nil || proto.CodeOf(cause) != proto.Timeout {
+		return cause
+	}
+	return fmt.Errorf("%w; last attempt: %w", cause, seen)
+}
+
+// refusals is since when each attempt was refused. The zero value has none.
+type refusals struct{ since time.Time }
+
+// last notes an attempt, and reports whether the refusals have lasted for
+// [transport.GoneAfter].
+func (r *refusals) last(begun time.Time, refused bool) bool {
+	switch {
+	case !refused:
+		r.since = time.Time{}
+	case r.since.IsZero():
+		r.since = begun
+	}
+	return refused && time.Since(r.since) >= transport.GoneAfter
 }
 
 func (l *Link) redialOnce(ctx context.Context, t Target, timeout time.Duration) (*Link, error) {

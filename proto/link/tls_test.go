@@ -12,6 +12,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/big"
+	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,6 +161,48 @@ func TestOtherALPN(t *testing.T) {
 		addr := serveRaw(t, n, conf, func(context.Context, *quic.Conn) {})
 		e, _ := n.Endpoint(t)
 		_, err := e.Dial(t.Context(), link.Target{ID: key.ID(), Addrs: []string{addr}, Credential: token.KeyCredential(), Want: proto.CapSend})
-		xtest.WantCode(t, "dial", err, proto.Version)
+		xtest.WantCode(t, "dial", err, proto.Unreachable) // the answer is not authenticated
+	})
+}
+
+// A stranger that shows the certificate of another node, and does not have its key, is
+// refused as a wrong key, whoever of the two it is.
+func TestCopiedCertificate(t *testing.T) {
+	t.Parallel()
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+		s := newSite(t, n, proto.AllCaps, 1)
+		copied := certificate(t, s.key)
+		copied.PrivateKey = certificate(t, xtest.NewKey(t)).PrivateKey
+		var addr string
+		if n.TCP {
+			addr = serveTCP(t, n, func(raw net.Conn) { _ = tls.Server(raw, tlsConf(copied)).HandshakeContext(t.Context()) })
+		} else {
+			addr = serveRaw(t, n, tlsConf(copied), func(context.Context, *quic.Conn) {})
+		}
+		e, key := n.Endpoint(t)
+		_, err := e.Dial(t.Context(), link.Target{ID: s.key.ID(), Addrs: []string{addr}, Credential: token.KeyCredential(), Want: proto.CapSend})
+		xtest.WantCode(t, "dial of a listener with a copied certificate", err, proto.Identity)
+
+		copied = certificate(t, key)
+		copied.PrivateKey = certificate(t, xtest.NewKey(t)).PrivateKey
+		if n.TCP {
+			conn := tls.Client(connect(t, n.Sockets(t), s), tlsConf(copied))
+			_ = conn.Handshake() // in TLS 1.3 the client is done before its certificate is looked at
+			if _, err := conn.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "remote error: tls: error decrypting message") {
+				t.Errorf("dialer with a copied certificate got %v, want the alert decrypt_error", err)
+			}
+		} else {
+			conn, err := transport(t, n).Dial(t.Context(), s.endpoint.Addr(), tlsConf(copied), rawConf())
+			if err == nil {
+				<-conn.Context().Done()
+				err = context.Cause(conn.Context())
+			}
+			if e, ok := errors.AsType[*quic.TransportError](err); !ok || !e.Remote || e.ErrorCode != 0x100+51 {
+				t.Errorf("dialer with a copied certificate got %v, want the alert decrypt_error", err)
+			}
+		}
+		if got := s.asked.Load(); got != 0 {
+			t.Errorf("listener judged %d P2P_HELLOs, want none", got)
+		}
 	})
 }

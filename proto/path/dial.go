@@ -43,9 +43,22 @@ const (
 	graceTime = 100 * time.Millisecond
 )
 
-// ErrLeft is in the chain of an error of [Dial] when nobody listens any more where
-// the broken connection went.
-var ErrLeft = errors.New("the peer has left")
+var (
+	// ErrLeft is in the chain of an error of [Dial] when nobody listens any more where
+	// the broken connection went.
+	ErrLeft = errors.New("the peer has left")
+	// ErrNotReached is in the chain of an error of [Dial] when no connection to the
+	// right key was made. Whatever answered is not known to be the peer: a later Dial
+	// may reach the peer, so the answer must not end what can wait.
+	ErrNotReached = errors.New("the peer was not reached")
+)
+
+// notReached puts [ErrNotReached] into the chain of an error, without changing its
+// text.
+type notReached struct{ error }
+
+func (e notReached) Is(target error) bool { return target == ErrNotReached }
+func (e notReached) Unwrap() error        { return e.error }
 
 // Target says which peer to dial, and where.
 type Target struct {
@@ -86,7 +99,7 @@ func Dial(ctx context.Context, e *transport.Endpoint, t Target) (transport.Conn,
 	found := resolve(ctx, hosts, t.Lookup)
 	r.run(ctx, found, t.Candidates)
 	if r.won == nil {
-		return nil, r.failure(ctx)
+		return nil, notReached{r.failure(ctx)}
 	}
 	return r.won, nil
 }

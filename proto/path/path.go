@@ -1,6 +1,7 @@
 package path
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 
@@ -64,6 +65,17 @@ func to(e *transport.Endpoint, via string, addr netip.Addr) Path {
 	return p
 }
 
+// OnLink reports whether an address is this host's own or in the subnet of one of its
+// interfaces, so that no router is on the way to it.
+func OnLink(e *transport.Endpoint, addr net.Addr) bool {
+	ap, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return false
+	}
+	ip := ap.Addr().Unmap()
+	return ip.IsLoopback() || ip.IsLinkLocalUnicast() || inSubnet(ip, e.Interfaces)
+}
+
 func network(via string) string {
 	if via == proto.ViaQUIC {
 		return "udp"
@@ -76,6 +88,10 @@ func isLAN(addr netip.Addr, interfaces func() ([]netip.Prefix, error)) bool {
 	if addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() {
 		return true
 	}
+	return inSubnet(addr, interfaces)
+}
+
+func inSubnet(addr netip.Addr, interfaces func() ([]netip.Prefix, error)) bool {
 	subnets, err := interfaces()
 	return err == nil && slices.ContainsFunc(subnets, func(s netip.Prefix) bool { return s.Contains(addr.WithZone("")) })
 }

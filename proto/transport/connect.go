@@ -91,7 +91,7 @@ func (e *Endpoint) connectQUIC(ctx context.Context, a Attempt) (Conn, error) {
 		if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok { // of the handshake, as long as ctx lasts
 			return nil, ErrNoAnswer
 		}
-		return nil, Explain(err)
+		return nil, explainHandshake(err)
 	}
 	c, err := openQUIC(ctx, conn)
 	if err != nil {

@@ -3,8 +3,10 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -16,10 +18,14 @@ import (
 // TLS alerts (RFC 8446, section 6.2) as QUIC error codes (RFC 9001, section 4.8),
 // and QUIC's INTERNAL_ERROR (RFC 9000, section 20.1).
 const (
-	alertFirst      = 0x100
-	alertLast       = 0x1ff
-	alertNoProtocol = alertFirst + 120
-	quicInternal    = 0x1
+	alertFirst   = 0x100
+	alertLast    = 0x1ff
+	quicInternal = 0x1
+
+	alertBadCertificate = alertFirst + 42 // the first of those about certificates
+	alertUnknownCA      = alertFirst + 48 // the last
+	alertDecryptError   = alertFirst + 51 // the peer does not have the certificate's key
+	alertNoProtocol     = alertFirst + 120
 )
 
 var (
@@ -112,7 +118,22 @@ func explainTCP(err error) error {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
 		return explainAlert(e)
 	}
+	if hasWrongSignature(err) {
+		return proto.Errorf(proto.Identity, "the peer shows a certificate and does not have its key")
+	}
 	return nil
+}
+
+// hasWrongSignature reports whether a TLS handshake failed at CertificateVerify (RFC
+// 8446, section 4.4.3). The text is compared because crypto/tls has no type for that
+// error. TestCopiedCertificate in package link fails if a text changes.
+func hasWrongSignature(err error) bool {
+	for _, text := range []string{"tls: invalid signature by the server certificate", "tls: invalid signature by the client certificate"} {
+		if strings.HasPrefix(err.Error(), text) {
+			return true
+		}
+	}
+	return false
 }
 
 // explainAlert explains a TLS alert that the peer sent over TCP. The text is
@@ -140,9 +161,6 @@ func explainQUIC(err error) error {
 	if _, ok := errors.AsType[*quic.StatelessResetError](err); ok {
 		return ErrGone
 	}
-	if _, ok := errors.AsType[*quic.VersionNegotiationError](err); ok {
-		return proto.Errorf(proto.Version, "no common QUIC version")
-	}
 	e, ok := errors.AsType[*quic.TransportError](err)
 	if !ok {
 		return nil
@@ -153,11 +171,46 @@ func explainQUIC(err error) error {
 	case code == alertNoProtocol:
 		return errNoProtocol()
 	case code >= alertFirst && code <= alertLast:
-		return proto.Errorf(proto.Identity, "TLS: %w", e)
+		return proto.Errorf(proto.Identity, "TLS: %w", withoutReason(e))
 	case code == quicInternal && !e.Remote: // the socket failed
 		return Break(&proto.Error{Code: proto.Unreachable, Err: e})
 	}
-	return proto.Errorf(proto.Protocol, "QUIC: %w", e)
+	return proto.Errorf(proto.Protocol, "QUIC: %w", withoutReason(e))
+}
+
+// withoutReason returns e without the reason phrase of a peer: text of a peer is never
+// printed.
+func withoutReason(e *quic.TransportError) error {
+	if !e.Remote {
+		return e
+	}
+	return fmt.Errorf("the peer ended with error %#x", uint64(e.ErrorCode))
+}
+
+// explainHandshake explains why a QUIC handshake failed. Until it is complete, anybody
+// who sees its packets can forge others: a CONNECTION_CLOSE, a Version Negotiation, or
+// frames that are not valid (RFC 9000, section 21.1; RFC 9001, section 5.2). They say
+// nothing about the peer. What this end finds wrong with a certificate keeps its code.
+func explainHandshake(err error) error {
+	if e, ok := errors.AsType[*quic.TransportError](err); ok {
+		code := e.ErrorCode
+		aboutKey := code >= alertBadCertificate && code <= alertUnknownCA || code == alertDecryptError || code == alertNoProtocol
+		if code == quic.ConnectionRefused || !e.Remote && (code == quicInternal || aboutKey) {
+			return Explain(err)
+		}
+		return forged(uint64(code))
+	}
+	if e, ok := errors.AsType[*quic.ApplicationError](err); ok {
+		return forged(uint64(e.ErrorCode))
+	}
+	if _, ok := errors.AsType[*quic.VersionNegotiationError](err); ok {
+		return proto.Errorf(proto.Unreachable, "an unauthenticated packet says that there is no common QUIC version")
+	}
+	return Explain(err)
+}
+
+func forged(code uint64) error {
+	return proto.Errorf(proto.Unreachable, "an unauthenticated packet ended the QUIC handshake (error %#x)", code)
 }
 
 func errIdle() error {

@@ -8,10 +8,17 @@ import (
 	"time"
 )
 
-// GoneAfter is the silence after which a message that nobody listens at the peer's
-// port (ICMP port unreachable, a TCP reset) is believed. Such a message proves
-// nothing by itself: anybody can forge it, and routers send it too.
-const GoneAfter = time.Second
+// suspectTime is the silence after which a QUIC connection is given up when a message
+// says that nobody listens at the peer's port (ICMP port unreachable). Such a message
+// proves nothing by itself: anybody can forge it, and routers send it too.
+const suspectTime = time.Second
+
+// GoneAfter is how long the peer's host must refuse every connection, or how long a
+// dialer whose host has reset the connection must stay away, until the peer's process
+// counts as gone. It applies where no router is on the way; anywhere else a refusal
+// may come from a middlebox and never counts. A firewall that resets connections for a
+// moment, while its rules are loaded, must not end a transfer.
+const GoneAfter = 5 * time.Second
 
 // watchers are the QUIC connections to end when the peer's process is gone. The
 // zero value is ready to use.
@@ -52,7 +59,7 @@ func (s *watchers) suspect(addr netip.AddrPort) {
 			continue
 		}
 		before := w.heard()
-		time.AfterFunc(GoneAfter, func() {
+		time.AfterFunc(suspectTime, func() {
 			if w.heard() == before {
 				w.gone()
 			}

@@ -94,7 +94,7 @@ func (n *Node) redial(ctx context.Context, e *link.Endpoint, t link.Target, wait
 			return l, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case waiting.Err() == nil && code != proto.Unreachable && code != proto.Busy && !errors.Is(err, link.ErrBroken):
+		case waiting.Err() == nil && code != proto.Unreachable && code != proto.Busy && !errors.Is(err, link.ErrBroken) && !errors.Is(err, link.ErrNotReached):
 			return nil, err
 		}
 		n.Log.Info("peer is not there yet", "err", err)
