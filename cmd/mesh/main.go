@@ -32,5 +32,5 @@ func main() {
 		console.RunRestorer(os.Stdin, os.Stdout, os.Stderr)
 		return
 	}
-	os.Exit(cmdline.Main(tools, os.Args, os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(cmdline.Main(tools, cmdline.TakeArgs(os.Args), os.Stdin, os.Stdout, os.Stderr))
 }

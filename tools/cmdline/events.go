@@ -1,10 +1,12 @@
 package cmdline
 
 import (
+	"errors"
 	"os"
 	"strconv"
 
 	"mesh/proto"
+	"mesh/tools/outfile"
 )
 
 // OpenEvents opens the value of --events: a descriptor that the parent process left
@@ -31,15 +33,17 @@ func OpenEvents(to string) (*os.File, error) {
 }
 
 // createPrivate opens a file for writing, empty and with mode 0600. A FIFO or a
-// device keeps its mode.
+// device keeps its mode. A file of another user is refused.
 func createPrivate(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, proto.IOError(err)
 	}
 	info, err := f.Stat()
 	if err == nil && info.Mode().IsRegular() {
-		err = f.Chmod(0o600)
+		if err = outfile.CheckSecret(name, info); err == nil {
+			err = errors.Join(f.Chmod(0o600), f.Truncate(0))
+		}
 	}
 	if err != nil {
 		_ = f.Close()

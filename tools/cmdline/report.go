@@ -111,9 +111,9 @@ func complain(w io.Writer, name string, err error) {
 	if _, ok := errors.AsType[signalled](err); ok || proto.CodeOf(err) == proto.BrokenStdout {
 		return
 	}
-	fmt.Fprintf(w, "%s: error: %s\n", name, oneLine(err.Error()))
+	fmt.Fprintf(w, "%s: error: %s\n", name, proto.HideSecrets(oneLine(err.Error())))
 	for _, h := range proto.Hints(err) {
-		fmt.Fprintf(w, "%s: hint: %s\n", name, oneLine(h))
+		fmt.Fprintf(w, "%s: hint: %s\n", name, proto.HideSecrets(oneLine(h)))
 	}
 	if p, ok := errors.AsType[*panicked](err); ok {
 		w.Write(p.stack)

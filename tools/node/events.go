@@ -70,7 +70,7 @@ func ended(e event, err error) event {
 	code := proto.CodeOf(err)
 	e.Code, e.Name = &code, code.String()
 	if err != nil {
-		e.Error = err.Error()
+		e.Error = proto.HideSecrets(err.Error())
 	}
 	return e
 }

@@ -43,7 +43,7 @@ func (n *Node) showToken(o Offer, offered TokenOffer, at string, t token.Token) 
 	}
 	n.reporter.listening(at, t, text)
 	if o.TokenFile != "" {
-		if err := outfile.Write(o.TokenFile+offered.Suffix, []byte(text+"\n"), 0o600); err != nil {
+		if err := outfile.WriteSecret(o.TokenFile+offered.Suffix, []byte(text+"\n")); err != nil {
 			return err
 		}
 	}

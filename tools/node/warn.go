@@ -14,7 +14,7 @@ const faultEvery = time.Minute
 
 // warn prints a line about what is not as it should be, and ends nothing.
 func (n *Node) warn(err error) {
-	fmt.Fprintf(n.options.Stderr, "%s: warning: %s\n", n.options.Name, proto.EscapeText(err.Error()))
+	fmt.Fprintf(n.options.Stderr, "%s: warning: %s\n", n.options.Name, proto.HideSecrets(proto.EscapeText(err.Error())))
 }
 
 // note prints a line that the user may miss something without.

@@ -4,6 +4,7 @@ package outfile
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 
 	"mesh/proto"
@@ -20,6 +21,32 @@ func Write(name string, data []byte, perm os.FileMode) error {
 	}
 	if err := statefile.Write(name, data, perm); err != nil {
 		return proto.IOError(err)
+	}
+	return nil
+}
+
+// WriteSecret is [Write] for a file that other users must not read, with mode 0600. It
+// writes to nothing but a regular file of this user: what reads a FIFO or a device is
+// not known, and another user could read a file of theirs.
+func WriteSecret(name string, data []byte) error {
+	info, err := os.Lstat(name)
+	if err == nil {
+		err = CheckSecret(name, info)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return proto.IOError(err)
+	}
+	return Write(name, data, 0o600)
+}
+
+// CheckSecret returns an error with code [proto.Unsafe] unless a file is a regular one
+// of this user.
+func CheckSecret(name string, info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return proto.Errorf(proto.Unsafe, "%s is not a regular file, so other users could read the token", name)
+	}
+	if of, ok := statefile.Stranger(info); ok {
+		return proto.Errorf(proto.Unsafe, "%s belongs to user %d, who could read the token", name, of)
 	}
 	return nil
 }

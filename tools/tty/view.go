@@ -93,7 +93,7 @@ func (o viewOptions) streams(s cmdline.Streams) view.Options {
 	v := view.Options{
 		Form: o.form, Out: s.Out, ReadOnly: o.readOnly, Name: o.name, History: o.backlog, Strict: o.strict,
 		Escape: o.escape, Term: o.term, Session: o.session,
-		Notice: func(text string) { fmt.Fprintf(s.Err, "%s: %s\n", s.Name, text) },
+		Notice: func(text string) { fmt.Fprintf(s.Err, "%s: %s\n", s.Name, proto.HideSecrets(text)) },
 	}
 	terminal := term.IsTerminal(s.Out)
 	switch {

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package cmdline
+
+// argvMemory is not known here.
+func argvMemory() memory { return memory{} }
