@@ -125,7 +125,7 @@ func TestCreateNumbered(t *testing.T) {
 	dir := t.TempDir()
 	var all []*files.Pending
 	for i := range 3 {
-		p, err := files.CreateNumbered(filepath.Join(dir, "dump.tar"))
+		p, err := files.CreateNumbered(filepath.Join(dir, "dump.tar"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,6 +40,9 @@ type ReceiveOptions struct {
 	// Report, if it is set, is called for each entry that is not sent or not stored.
 	// The path is safe to print.
 	Report func(path string, err error)
+	// Warn, if it is set, is called once for each convenience that the file system lacks:
+	// what is stored is whole all the same.
+	Warn func(error)
 	// Arrived, if it is set, is called for each file, link and folder that the sender
 	// named, one after the other, once it is durable here: also for what was there
 	// already, and also if the transfer fails later. The sender hears of the end only

@@ -25,18 +25,19 @@ type Pending struct {
 // Create begins a file called name. If something has that name, the error has the
 // code [proto.Unsafe] and is [fs.ErrExist]. With force, only what is neither a
 // regular file nor a link is an error, with the same code. Force replaces a link, and
-// does not follow it. The caller ends with [Pending.Abort].
-func Create(name string, force bool) (*Pending, error) {
-	return create(&Pending{name: name, base: filepath.Base(name), force: force})
+// does not follow it. Warn is that of [ReceiveOptions]. The caller ends
+// with [Pending.Abort].
+func Create(name string, force bool, warn func(error)) (*Pending, error) {
+	return create(&Pending{name: name, base: filepath.Base(name), force: force}, warn)
 }
 
 // CreateNumbered begins a file called name. If that is taken when it is committed,
 // the file gets the next free number, as in "name (2).ext".
-func CreateNumbered(name string) (*Pending, error) {
-	return create(&Pending{name: name, base: filepath.Base(name), number: true})
+func CreateNumbered(name string, warn func(error)) (*Pending, error) {
+	return create(&Pending{name: name, base: filepath.Base(name), number: true}, warn)
 }
 
-func create(p *Pending) (*Pending, error) {
+func create(p *Pending, warn func(error)) (*Pending, error) {
 	name := p.name
 	if p.base == "." || p.base == ".." || p.base == string(filepath.Separator) || name[len(name)-1] == filepath.Separator {
 		return nil, proto.Errorf(proto.Unsafe, "%s is not the name of a file", name)
@@ -45,6 +46,7 @@ func create(p *Pending) (*Pending, error) {
 	if p.folder, err = disk.Open(filepath.Dir(name)); err != nil {
 		return nil, proto.IOError(fmt.Errorf("create %s: %w", name, err))
 	}
+	p.folder.ReportLacks(warn)
 	if err = p.checkName(); err == nil {
 		if p.temp, err = p.folder.CreateTemp(disk.RandomTempName(), 0o666); err != nil {
 			err = proto.IOError(fmt.Errorf("create %s: %w", name, err))
@@ -69,6 +71,14 @@ func (p *Pending) checkName() error {
 		return proto.Errorf(proto.Unsafe, "%s is not a regular file", p.name)
 	case !p.force:
 		return p.errExists()
+	}
+	return nil
+}
+
+// Probe fails if the folder of the file lacks something without which Commit must fail.
+func (p *Pending) Probe() error {
+	if err := p.folder.Probe(p.force); err != nil {
+		return proto.IOError(fmt.Errorf("create %s: %w", p.name, disk.Cause(err)))
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 // create begins a file and writes text to it.
 func create(t *testing.T, name string, force bool, text string) *files.Pending {
 	t.Helper()
-	p, err := files.Create(name, force)
+	p, err := files.Create(name, force, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,16 +83,16 @@ func TestNames(t *testing.T) {
 	}
 	for _, name := range []string{".", "..", "/", dir + "/", dir + "/sub", dir + "/sub/", dir + "/.", dir + "/sub/..", dir + "/new/"} {
 		for _, force := range []bool{false, true} {
-			p, err := files.Create(name, force)
+			p, err := files.Create(name, force, nil)
 			xtest.WantCode(t, name, err, proto.Unsafe)
 			if err == nil {
 				p.Abort()
 			}
 		}
 	}
-	_, err := files.Create(dir+"/missing/file", true)
+	_, err := files.Create(dir+"/missing/file", true, nil)
 	xtest.WantCode(t, "no such folder", err, proto.IO)
-	_, err = files.Create(dir+"/"+strings.Repeat("n", 256), true)
+	_, err = files.Create(dir+"/"+strings.Repeat("n", 256), true, nil)
 	xtest.WantCode(t, "too long a name", err, proto.IO)
 	wantFiles(t, dir, map[string]string{"sub": ""})
 

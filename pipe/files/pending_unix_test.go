@@ -34,7 +34,7 @@ func TestExisting(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"file", "link", "dangling", "tosub", "sub", "fifo"} {
-		_, err := files.Create(at(name), false)
+		_, err := files.Create(at(name), false, nil)
 		xtest.WantCode(t, name, err, proto.Unsafe)
 		if special := name == "sub" || name == "fifo"; errors.Is(err, fs.ErrExist) == special {
 			t.Errorf("%s: got %v, want fs.ErrExist to be %t", name, err, !special)
@@ -44,7 +44,7 @@ func TestExisting(t *testing.T) {
 		if !filepath.IsAbs(name) {
 			name = at(name)
 		}
-		_, err := files.Create(name, true)
+		_, err := files.Create(name, true, nil)
 		xtest.WantCode(t, name+" with force", err, proto.Unsafe)
 	}
 	for _, name := range []string{"file", "link", "dangling", "tosub"} {

@@ -21,6 +21,7 @@ func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o R
 		return Summary{}, err
 	}
 	defer destination.closeDestination()
+	destination.disk.ReportLacks(o.Warn)
 	w := newFrameWriter(to)
 	r := &receiver{
 		o: o, r: newFrameReader(from), w: w, problems: problems{report: o.Report},

@@ -32,6 +32,9 @@ type committer struct {
 	// namesPending says that some published names are not durable yet. announce makes
 	// them durable.
 	namesPending bool
+	// syncsDisk says that one call makes the destination's disk durable; syncsFiles,
+	// that there is no such call. At first neither is known.
+	syncsDisk, syncsFiles bool
 }
 
 // commitBatches commits the batches until their channel is closed. After a failure it
@@ -147,8 +150,15 @@ func (c *committer) publishGroup(group []job) error {
 // syncNames makes the names in folders durable, or leaves them pending.
 func (c *committer) syncNames(touched map[*folder]bool, oneDisk bool) error {
 	if oneDisk && len(touched) > fewFiles {
-		c.namesPending = true
-		return nil
+		if c.syncsDisk {
+			c.namesPending = true
+			return nil
+		}
+		if done, err := c.syncDisk(); err != nil {
+			return errStoring("", err)
+		} else if done {
+			return nil
+		}
 	}
 	for f := range touched {
 		if err := f.disk.Sync(); err != nil {
@@ -217,10 +227,11 @@ func (c *committer) syncData(group []job, oneDisk bool) error {
 		}
 	}
 	if oneDisk && len(parts) > fewFiles {
-		if err := c.destination.disk.SyncDisk(); err != nil {
+		if done, err := c.syncDisk(); err != nil {
 			return errWriting(parts[0].entry, err)
+		} else if done {
+			return nil
 		}
-		return nil
 	}
 	for _, p := range parts {
 		p.temp.StartSync()
@@ -236,10 +247,25 @@ func (c *committer) syncData(group []job, oneDisk bool) error {
 // announce makes pending names durable, and then announces what has arrived.
 func (c *committer) announce() error {
 	if c.namesPending {
-		if err := c.destination.disk.SyncDisk(); err != nil {
+		if _, err := c.syncDisk(); err != nil { // there is such a call: names would not be pending
 			return errStoring("", err)
 		}
 		c.namesPending = false
 	}
 	return c.arrivals.announceAll()
+}
+
+// syncDisk makes all durable that was written to the destination's disk. done is false
+// if there is no call for that: then each file and folder is synced alone.
+func (c *committer) syncDisk() (done bool, err error) {
+	if c.syncsFiles {
+		return false, nil
+	}
+	err = c.destination.disk.SyncDisk()
+	if !c.syncsDisk && errors.Is(err, errors.ErrUnsupported) {
+		c.syncsFiles = true
+		return false, nil
+	}
+	c.syncsDisk = err == nil
+	return true, err
 }

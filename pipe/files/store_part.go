@@ -47,7 +47,7 @@ func newPart(in *folder, owner, name string, e *wire.Entry) (*part, error) {
 	p := &part{folder: in, entry: e, name: name, hash: digest.New()}
 	if !e.Small() {
 		p.temp = createResumable(in, resumeName(owner, e), e)
-		p.keep = p.temp != nil
+		p.keep = p.temp != nil && p.temp.IsLocked()
 	}
 	if p.temp == nil {
 		var err error

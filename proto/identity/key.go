@@ -102,10 +102,14 @@ func createKey(path string) (*Key, error) {
 		return nil, err
 	}
 	defer os.Remove(tmp.Name())
-	if err := errors.Join(pem.Encode(tmp, &pem.Block{Type: keyPEMType, Bytes: der}), tmp.Sync(), tmp.Close()); err != nil {
+	if err := errors.Join(pem.Encode(tmp, &pem.Block{Type: keyPEMType, Bytes: der}), statefile.SyncData(tmp), tmp.Close()); err != nil {
 		return nil, err
 	}
-	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	err = os.Link(tmp.Name(), path)
+	if proto.IsLacking(err) {
+		err = statefile.RenameNew(tmp.Name(), path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	if err := statefile.SyncFolder(dir); err != nil {

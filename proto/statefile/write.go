@@ -7,10 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 	"github.com/rogpeppe/go-internal/robustio"
+
+	"mesh/proto"
 )
 
 const (
@@ -65,6 +68,9 @@ func lock(dir string) (unlock func(), err error) {
 		return nil, err
 	}
 	f, err := lockedfile.OpenFile(path, os.O_RDWR|os.O_CREATE, fileMode)
+	if e, ok := errors.AsType[*fs.PathError](err); ok && strings.Contains(e.Op, "ock") && proto.IsLacking(err) {
+		return func() {}, nil // the file system has no locks: two edits at once may lose one
+	}
 	if err != nil {
 		return nil, Failed(err)
 	}
@@ -122,13 +128,15 @@ func create(name string, text []byte, perm fs.FileMode, exact bool) error {
 		return err
 	}
 	if exact {
-		err = f.Chmod(perm)
+		if err = f.Chmod(perm); proto.IsLacking(err) { // the file system keeps no modes
+			err = nil
+		}
 	}
 	if err == nil {
 		_, err = f.Write(text)
 	}
 	if err == nil {
-		err = f.Sync()
+		err = SyncData(f)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		_ = os.Remove(name)
@@ -141,7 +149,16 @@ func syncFile(name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(SyncData(f), f.Close())
+}
+
+// SyncData syncs a file, where the file system can do that.
+func SyncData(f *os.File) error {
+	err := f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
 }
 
 // MakeFolder creates the folder dir, with mode 0700, and those that lead to it. Their
@@ -178,9 +195,20 @@ func SyncFolder(dir string) error {
 	if err != nil {
 		return err
 	}
-	err = f.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) { // the file system has no fsync of folders
-		err = nil
+	return errors.Join(SyncData(f), f.Close())
+}
+
+// RenameNew renames a state file where there are no hard links. If path exists, the
+// error is [fs.ErrExist]. Between two processes the lock decides; no other program
+// makes such a file.
+func RenameNew(temp, path string) error {
+	unlock, err := lock(filepath.Dir(path))
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, f.Close())
+	defer unlock()
+	if _, err := os.Lstat(path); err == nil {
+		return fs.ErrExist
+	}
+	return os.Rename(temp, path)
 }

@@ -58,6 +58,27 @@ func (s Streams) Complaints() func(path string, err error) {
 	}
 }
 
+// Warn prints a warning: the tool does what it was asked to, but not all is as it
+// should be.
+func (s Streams) Warn(err error) {
+	fmt.Fprintf(s.Err, "%s: warning: %s\n", s.Name, oneLine(err.Error()))
+}
+
+// Warnings returns [Streams.Warn] for a function that would repeat itself: it prints no
+// text twice. It may be called by many goroutines.
+func (s Streams) Warnings() func(error) {
+	var mu sync.Mutex
+	printed := make(map[string]bool)
+	return func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if line := oneLine(err.Error()); !printed[line] {
+			printed[line] = true
+			s.Warn(err)
+		}
+	}
+}
+
 // PrintLine writes one line to standard output.
 func (s Streams) PrintLine(line string) error {
 	if _, err := io.WriteString(s.Out, line+"\n"); err != nil {

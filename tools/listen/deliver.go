@@ -130,7 +130,7 @@ type delivery struct {
 
 func (d *delivery) storeFiles(ctx context.Context, l *link.Link, root *os.Root, peer peerSettings) error {
 	o := d.settings.receive
-	o.MaxBytes, o.Owner = d.maxBytes, l.Peer.String()
+	o.MaxBytes, o.Owner, o.Warn = d.maxBytes, l.Peer.String(), d.warn
 	o.Arrived = func(a files.Arrival) error { return d.arrived(ctx, a) }
 	if peer.maxNumber > 0 {
 		o.MaxEntries = peer.maxNumber
@@ -142,12 +142,17 @@ func (d *delivery) storeFiles(ctx context.Context, l *link.Link, root *os.Root, 
 	})
 }
 
+// warn prints what the file system of the folder lacks.
+func (d *delivery) warn(err error) {
+	d.streams.Warn(fmt.Errorf("%s: %w", proto.EscapeText(d.folder), err))
+}
+
 // storePipe stores a pipe as one file.
 func (d *delivery) storePipe(ctx context.Context, l *link.Link) error {
 	path := filepath.Join(d.folder, d.settings.name)
-	create := func() (*files.Pending, error) { return files.Create(path, d.settings.receive.Force) }
+	create := func() (*files.Pending, error) { return files.Create(path, d.settings.receive.Force, d.warn) }
 	if d.settings.receive.Rename {
-		create = func() (*files.Pending, error) { return files.CreateNumbered(path) }
+		create = func() (*files.Pending, error) { return files.CreateNumbered(path, d.warn) }
 	}
 	file, err := create()
 	if errors.Is(err, fs.ErrExist) {

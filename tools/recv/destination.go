@@ -18,11 +18,12 @@ type destination struct {
 	kinds []string       // of transfers that are taken
 	sink  *pipe.Sink     // of a pipe, and of an archive; nil with -C
 	file  *files.Pending // behind sink; nil for standard output
+	warn  func(error)    // prints what the file system lacks
 }
 
 // openDestination creates the file, or checks the folder, before there is a peer.
 func openDestination(o options, s cmdline.Streams) (*destination, error) {
-	d := &destination{kinds: []string{wire.KindPipe}, sink: s.Sink()}
+	d := &destination{kinds: []string{wire.KindPipe}, sink: s.Sink(), warn: s.Warnings()}
 	output := o.output
 	if output == "-" {
 		output = ""
@@ -42,11 +43,15 @@ func openDestination(o options, s cmdline.Streams) (*destination, error) {
 	if output == "" {
 		return d, nil
 	}
-	file, err := files.Create(output, o.store.Force)
+	file, err := files.Create(output, o.store.Force, d.warn)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, proto.Hint(err, "--force replaces it")
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := file.Probe(); err != nil {
+		file.Abort()
 		return nil, err
 	}
 	d.file = file

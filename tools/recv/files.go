@@ -14,7 +14,7 @@ import (
 )
 
 // storeFiles stores files below the folder of -C, or one file as the FILE of -o.
-func storeFiles(ctx context.Context, t transfer, o options, s cmdline.Streams) error {
+func storeFiles(ctx context.Context, t transfer, o options, d *destination, s cmdline.Streams) error {
 	folder, as := o.directory, ""
 	if folder == "" {
 		folder, as = filepath.Dir(o.output), filepath.Base(o.output)
@@ -29,7 +29,7 @@ func storeFiles(ctx context.Context, t transfer, o options, s cmdline.Streams) e
 	var exists atomic.Bool
 	complain := s.Complaints()
 	r := o.store
-	r.As, r.Owner = as, t.peer
+	r.As, r.Owner, r.Warn = as, t.peer, d.warn
 	r.Report = func(path string, err error) {
 		if errors.Is(err, files.ErrIsThere) {
 			exists.Store(true)

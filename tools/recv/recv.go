@@ -74,5 +74,5 @@ func receive(ctx context.Context, n *node.Node, o options, s cmdline.Streams) er
 		return writeArchive(ctx, t, o, d)
 	}
 	d.discard() // files are stored one by one
-	return storeFiles(ctx, t, o, s)
+	return storeFiles(ctx, t, o, d, s)
 }

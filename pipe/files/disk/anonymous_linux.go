@@ -51,7 +51,7 @@ func writeAnonymous(in *Folder, perm fs.FileMode, mtime int64, data []byte) (a a
 			return err
 		}
 		if err = writeAll(fd, data); err == nil {
-			err = setTimeAt(fd, "", mtime, unix.AT_EMPTY_PATH)
+			err = in.ignore(lackTime, setTimeAt(fd, "", mtime, unix.AT_EMPTY_PATH))
 		}
 		if err != nil {
 			_ = unix.Close(fd)

@@ -141,17 +141,65 @@ func TestPublish(t *testing.T) {
 // What replaces RENAME_NOREPLACE replaces nothing either.
 func TestPublishByLink(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "file"), "old")
-	f := open(t, dir)
-	temp := temps(t)["open"](f)
-	if err := disk.PublishByLink(temp, "file"); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("got %v, want %v", err, fs.ErrExist)
+	for how, publish := range map[string]func(*disk.Temp, string) error{"link": disk.PublishByLink, "empty file": disk.PublishByTaking} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "file"), "old")
+		write(t, filepath.Join(dir, "empty"), "")
+		if err := errors.Join(os.Symlink("nowhere", filepath.Join(dir, "link")), os.Mkdir(filepath.Join(dir, "folder"), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		f := open(t, dir)
+		temp := temps(t)["open"](f)
+		for _, name := range []string{"file", "empty", "link", "folder"} {
+			if err := publish(temp, name); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("%s: %s: got %v, want %v", how, name, err, fs.ErrExist)
+			}
+		}
+		if err := errors.Join(publish(temp, "free"), temp.Close()); err != nil {
+			t.Errorf("%s: %v", how, err)
+		}
+		if to, err := os.Readlink(filepath.Join(dir, "link")); to != "nowhere" || err != nil {
+			t.Errorf("%s: got a link to %q, %v", how, to, err)
+		}
+		if err := errors.Join(os.Remove(filepath.Join(dir, "link")), os.Remove(filepath.Join(dir, "folder"))); err != nil {
+			t.Errorf("%s: %v", how, err)
+		}
+		wantFiles(t, dir, map[string]string{"file": "old", "empty": "", "free": "new"})
 	}
-	if err := errors.Join(disk.PublishByLink(temp, "free"), temp.Close()); err != nil {
-		t.Error(err)
+}
+
+// Of many that publish the same name at once, one does.
+func TestPublishAtOnce(t *testing.T) {
+	t.Parallel()
+	for how, publish := range map[string]func(*disk.Temp, string) error{"link": disk.PublishByLink, "empty file": disk.PublishByTaking, "rename": (*disk.Temp).Publish} {
+		dir := t.TempDir()
+		f := open(t, dir)
+		const many = 8
+		done := make(chan error, many)
+		for range many {
+			temp := temps(t)["open"](f)
+			go func() {
+				err := publish(temp, "f")
+				if err != nil {
+					_ = temp.Remove()
+				}
+				done <- err
+			}()
+		}
+		published := 0
+		for range many {
+			switch err := <-done; {
+			case err == nil:
+				published++
+			case !errors.Is(err, fs.ErrExist):
+				t.Errorf("%s: got %v, want %v", how, err, fs.ErrExist)
+			}
+		}
+		if published != 1 {
+			t.Errorf("%s: %d have the name", how, published)
+		}
+		wantFiles(t, dir, map[string]string{"f": "new"})
 	}
-	wantFiles(t, dir, map[string]string{"file": "old", "free": "new"})
 }
 
 // A small file has its mode, less the umask, and its time in each way of writing it.

@@ -16,32 +16,40 @@
 //     now may the caller acknowledge the file.
 //
 // A transfer needs some of what the systems offer, and the rest is a convenience.
-// Each has one place in which to handle a file system that lacks it:
+// Each has one place in which a file system that lacks it is handled. "Warns" is
+// reported once for each transfer, by [Folder.ReportLacks]:
 //
-//	what                   place                     Linux                other Unix       Windows
-//	file below a folder    Folder, os.Root           openat               openat           NtCreateFile
-//	durable data           Temp.Sync                 fsync                fsync (macOS:    FlushFileBuffers
-//	                                                                      F_FULLFSYNC)
-//	durable names          syncFolder                fsync of the folder  the same         nothing to do
-//	publish, replace none  renameNew, linkAndRemove  RENAME_NOREPLACE     link and remove  link and remove
-//	replace                Temp.Replace              rename               rename           rename
-//	modes                  restrictMode,             fchmod               fchmod           read-only or not
-//	                       restrictDescriptor
-//	modification times     setTime, setTimeAt        utimensat            utimensat        SetFileTime
-//	lock of a part         lock                      flock                flock            nothing
-//	owner of a part        isOwnedAlone              owner, link count    the same         never ours
-//	anonymous file         SmallWriter               O_TMPFILE, linkat    none             none
-//	sync of a whole disk   SameDisk, SyncDisk        syncfs               none             none
-//	early write-back       startSync                 sync_file_range      nothing          nothing
-//	free space             freeBytes                 statfs               statfs           unknown
+//	what                   place                Linux               elsewhere           without it
+//	file below a folder    Folder, os.Root      openat              openat              fails
+//	durable data           Temp.Sync            fsync               fsync (macOS:       syncfs, else fails
+//	                                                                F_FULLFSYNC)
+//	replace                Temp.Replace         rename              rename              fails
+//	publish, replace none  renameNew,           RENAME_NOREPLACE    macOS: RENAME_EXCL  link and remove
+//	                       linkAndRemove        link and remove     link and remove     an empty file first; warns
+//	                       takeAndRename        O_EXCL, rename      the same            fails
+//	durable names          Folder.Sync          fsync of the folder the same; Windows:  syncfs, else warns
+//	                                                                nothing to do
+//	modes                  RestrictMode         fchmod              fchmod              warns
+//	modification times     SetTime, setTimeAt   utimensat           utimensat           warns
+//	lock of a part         Temp.Lock            flock               flock; Windows:     no resuming; warns
+//	                                                                nothing
+//	owner of a part        isOwnedAlone         owner, link count   the same; Windows:  no resuming
+//	                                                                never ours
+//	anonymous file         SmallWriter          O_TMPFILE, linkat   none                a temporary name
+//	sync of a whole disk   Folder.SyncDisk      syncfs              none                each file alone
+//	early write-back       startSync            sync_file_range     nothing             nothing
+//	free space             freeBytes            statfs              statfs; Windows:    a full disk is noticed
+//	                                                                unknown             when a write fails
 //
-// Needed are the first five, and today also modes, times and the lock: where one of
-// them fails, the file is not stored. Publishing falls back from RENAME_NOREPLACE to
-// a link and a remove; without hard links it fails. Without an owner check no part is
-// resumed. The others fall back: small files get a temporary name, each file is synced
-// alone, and a full disk is noticed when a write fails.
+// [proto.IsLacking] decides whether an error means that a convenience is missing.
+// [Folder.Probe] tries what is needed, before there is a peer.
+//
+// No way of publishing replaces a file of somebody else, and each but one shows a name
+// only with the whole file. The last one, takeAndRename, first shows the name with an
+// empty file, and a process that is killed in that moment leaves it.
 //
 // After a crash a file has its old content, if it had any, or its new content.
-// What may stay behind is a temporary file ([RemoveAbandoned] removes it) and,
-// where publishing takes a link and a remove, a second name of a whole file.
+// What may stay behind is a temporary file ([RemoveAbandoned] removes it), the empty
+// file of takeAndRename and, where publishing takes a link and a remove, a second name
+// of a whole file.
 package disk

@@ -15,9 +15,10 @@ import (
 //
 // A name below is one component of a path, unless the method says otherwise.
 type Folder struct {
-	root *os.Root
-	dir  *os.File // the same folder, for system calls that take a descriptor
-	info fs.FileInfo
+	root   *os.Root
+	dir    *os.File // the same folder, for system calls that take a descriptor
+	info   fs.FileInfo
+	*lacks // of the file system; nil if nobody wants to know
 }
 
 // ErrReplaced says that a name leads to something else than a moment before.
@@ -53,7 +54,7 @@ func newFolder(root *os.Root) (*Folder, error) {
 		_, _ = dir.Close(), root.Close()
 		return nil, err
 	}
-	return &Folder{root, dir, info}, nil
+	return &Folder{root: root, dir: dir, info: info}, nil
 }
 
 // Close closes the folder.
@@ -77,6 +78,7 @@ func (f *Folder) OpenFolder(name string, found fs.FileInfo) (*Folder, error) {
 		sub.Close()
 		return nil, ErrReplaced
 	}
+	sub.lacks = f.lacks
 	return sub, nil
 }
 
@@ -121,17 +123,27 @@ func (f *Folder) Symlink(target, name string) error { return f.root.Symlink(targ
 
 // RestrictMode takes the permissions away from the folder that perm lacks. It
 // adds none, so the umask stays in force.
-func (f *Folder) RestrictMode(perm fs.FileMode) error { return restrictMode(f.dir, perm) }
+func (f *Folder) RestrictMode(perm fs.FileMode) error {
+	return f.ignore(lackMode, restrictMode(f.dir, perm))
+}
 
 // SetTime sets the modification time of the folder itself.
-func (f *Folder) SetTime(mtime time.Time) error { return setTime(f.root, ".", mtime) }
+func (f *Folder) SetTime(mtime time.Time) error {
+	return f.ignore(lackTime, setTime(f.root, ".", mtime))
+}
 
 // Free returns how many bytes can still be stored in the folder, and whether
 // that is known.
 func (f *Folder) Free() (int64, bool) { return freeBytes(f.dir) }
 
-// Sync makes the names in the folder durable.
-func (f *Folder) Sync() error { return syncFolder(f.dir) }
+// Sync makes the names in the folder durable, as far as the file system can.
+func (f *Folder) Sync() error {
+	err := syncFolder(f.dir)
+	if proto.IsLacking(err) && syncDisk(f.dir) == nil {
+		return nil
+	}
+	return f.ignore(lackNames, err)
+}
 
 // SameDisk reports whether [Folder.SyncDisk] of one of the two folders makes
 // durable what is in the other. It is always false where there is no such call.
@@ -139,8 +151,15 @@ func (f *Folder) SameDisk(other *Folder) bool { return sameDisk(f.info, other.in
 
 // SyncDisk makes everything durable that was written to the file system of the
 // folder, by anyone. It waits for all of that. Call it only where
-// [Folder.SameDisk] is true: elsewhere it does nothing.
-func (f *Folder) SyncDisk() error { return syncDisk(f.dir) }
+// [Folder.SameDisk] is true. Where there is no such call, the error is
+// [errors.ErrUnsupported].
+func (f *Folder) SyncDisk() error {
+	err := syncDisk(f.dir)
+	if proto.IsLacking(err) {
+		return errors.ErrUnsupported
+	}
+	return err
+}
 
 // restrictMode takes the permissions away from an open file that perm lacks.
 func restrictMode(f *os.File, perm fs.FileMode) error {

@@ -20,13 +20,13 @@ func writeNamed(in *Folder, name string, perm fs.FileMode, mtime int64, data []b
 		}
 		err = writeAll(fd, data)
 		if err == nil {
-			err = restrictDescriptor(fd, perm)
+			err = in.ignore(lackMode, restrictDescriptor(fd, perm))
 		}
 		if cerr := unix.Close(fd); err == nil {
 			err = cerr
 		}
 		if err == nil {
-			err = setTimeAt(int(at), name, mtime, unix.AT_SYMLINK_NOFOLLOW)
+			err = in.ignore(lackTime, setTimeAt(int(at), name, mtime, unix.AT_SYMLINK_NOFOLLOW))
 		}
 		if err != nil {
 			_ = unix.Unlinkat(int(at), name, 0)

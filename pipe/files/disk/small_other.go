@@ -19,10 +19,10 @@ func writeNamed(in *Folder, name string, perm fs.FileMode, mtime int64, data []b
 	}
 	_, err = f.Write(data)
 	if perm&0o600 != 0o600 && err == nil {
-		err = restrictMode(f, perm)
+		err = in.ignore(lackMode, restrictMode(f, perm))
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = setTime(in.root, name, time.Unix(0, mtime))
+		err = in.ignore(lackTime, setTime(in.root, name, time.Unix(0, mtime)))
 	}
 	if err != nil {
 		_ = in.root.Remove(name)

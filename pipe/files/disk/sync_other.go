@@ -3,6 +3,7 @@
 package disk
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 )
@@ -13,5 +14,5 @@ func startSync(*os.File) {}
 // sameDisk is false, so that nobody relies on syncDisk.
 func sameDisk(_, _ fs.FileInfo) bool { return false }
 
-// syncDisk does nothing: there is no call that syncs one file system and waits.
-func syncDisk(*os.File) error { return nil }
+// syncDisk fails: there is no call that syncs one file system and waits.
+func syncDisk(*os.File) error { return errors.ErrUnsupported }

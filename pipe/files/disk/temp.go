@@ -56,6 +56,7 @@ type Temp struct {
 	in   *Folder // stays the caller's, and open as long as the Temp is used
 	name string
 	file *os.File // nil if the file was written by a [SmallWriter]
+	held bool     // file is locked
 	anon anonymous
 }
 
@@ -98,12 +99,20 @@ func (f *Folder) ReopenTemp(name string) (*Temp, error) {
 		_ = file.Close()
 		return nil, err
 	}
-	return &Temp{in: f, name: name, file: file}, nil
+	return &Temp{in: f, name: name, file: file, held: true}, nil
 }
 
-// Lock keeps other processes from reopening the open file until it is closed. It
-// fails if another process has locked it. On Windows it does nothing.
-func (t *Temp) Lock() error { return lock(t.file) }
+// Lock keeps other processes from reopening or removing the open file until it is
+// closed. It fails if another process has locked it. Where there are no locks, it does
+// nothing, and no other run can reopen the file.
+func (t *Temp) Lock() error {
+	err := lock(t.file)
+	t.held = err == nil
+	return t.in.ignore(lackLock, err)
+}
+
+// IsLocked reports whether the open file is locked, so that another run may reopen it.
+func (t *Temp) IsLocked() bool { return t.held }
 
 // IsOpen reports whether the file holds a descriptor that Write uses.
 func (t *Temp) IsOpen() bool { return t.file != nil }
@@ -138,12 +147,12 @@ func (t *Temp) RestrictMode(perm fs.FileMode) error {
 	if perm&0o600 == 0o600 {
 		return nil // the file was created with perm
 	}
-	return restrictMode(t.file, perm)
+	return t.in.ignore(lackMode, restrictMode(t.file, perm))
 }
 
 // SetTime sets the modification time of the file with a temporary name.
 func (t *Temp) SetTime(mtime time.Time) error {
-	return setTime(t.in.root, t.name, mtime)
+	return t.in.ignore(lackTime, setTime(t.in.root, t.name, mtime))
 }
 
 // StartSync begins to write the open file to the disk and does not wait, so that
@@ -156,6 +165,14 @@ func (t *Temp) StartSync() {
 
 // Sync makes durable what the file holds. Its name may still be lost.
 func (t *Temp) Sync() error {
+	err := t.sync()
+	if proto.IsLacking(err) && syncDisk(t.in.dir) == nil {
+		return nil
+	}
+	return err
+}
+
+func (t *Temp) sync() error {
 	switch {
 	case t.file != nil:
 		return t.file.Sync()
@@ -195,23 +212,49 @@ func (t *Temp) Remove() error {
 	return errors.Join(err, t.in.root.Remove(t.name))
 }
 
-// CheckWritable fails if no file can be created in the folder at a path. A full
-// disk is no failure: there may be room by the time that it is needed.
-func CheckWritable(path string) error {
-	err := func() error {
-		f, err := Open(path)
-		if err != nil {
-			return err
+// Probe fails if no file can be created, made durable and given a name in the folder,
+// with [Temp.Replace] if replace is set. A full disk is no failure: there may be room by
+// the time that it is needed.
+func (f *Folder) Probe(replace bool) error {
+	t, err := f.CreateTemp(RandomTempName(), 0o600)
+	if err == nil {
+		name := t.Publish
+		if replace {
+			name = t.Replace
 		}
-		defer f.Close()
-		t, err := f.CreateTemp(RandomTempName(), 0o600)
-		if err != nil {
-			return err
+		if err = t.probe(name, RandomTempName()); err != nil {
+			_ = t.Remove()
 		}
-		return t.Remove()
-	}()
-	if err == nil || proto.CodeOf(proto.IOError(err)) == proto.Space {
+	}
+	if proto.CodeOf(proto.IOError(err)) == proto.Space {
 		return nil
 	}
-	return proto.IOError(fmt.Errorf("store in %s: %w", path, Cause(err)))
+	return err
+}
+
+// probe stores the file under a temporary name, and removes it.
+func (t *Temp) probe(name func(string) error, as string) error {
+	if _, err := t.Write([]byte{'\n'}); err != nil {
+		return err
+	}
+	if err := errors.Join(t.Sync(), t.Close()); err != nil {
+		return err
+	}
+	if err := name(as); err != nil {
+		return err
+	}
+	return errors.Join(t.in.root.Remove(as), t.in.Sync())
+}
+
+// CheckWritable is [Folder.Probe] of the folder at a path.
+func CheckWritable(path string) error {
+	f, err := Open(path)
+	if err == nil {
+		defer f.Close()
+		err = f.Probe(false)
+	}
+	if err != nil {
+		return proto.IOError(fmt.Errorf("store in %s: %w", path, Cause(err)))
+	}
+	return nil
 }
