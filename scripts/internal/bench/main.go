@@ -1,17 +1,7 @@
 //go:build unix
 
 // Bench measures mesh-cat and mesh-recv beside ssh, rsync, scp, socat and nc on
-// one machine. scripts/bench builds and starts it.
-//
-// A feeder process keeps random data in memory and writes it into a pipe, which
-// is the sender's stdin. The receiver's stdout is /dev/null or a fresh file. The
-// clock starts when the sender is started, with the feeder and the receiver
-// ready, and stops when both ends have exited. A folder goes through tar at both
-// ends, unless the tool takes folders itself; then the clock starts with the
-// first tar and stops with the last exit.
-//
-// The tools take turns, and each round begins with another tool, so that other
-// load on the machine is shared by all.
+// one machine. scripts/bench builds and starts it. The head of its report says how.
 package main
 
 import (
@@ -19,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
+	"strings"
 
 	"mesh/scripts/internal/measure"
 )
@@ -39,93 +29,95 @@ It prints Markdown tables. With the defaults all tasks take about 5 minutes on t
 cores, --against adds about 2, and small alone takes half a minute. Tools that are
 not installed are left out. Run it on a machine that does nothing else.`
 
-// settings are the flags.
+// settings are the flags and the operands.
 type settings struct {
 	measure.Settings
-	size   measure.Size
-	files  int
-	rounds int
-	tools  []string
-	tasks  []string // names; none: all
+	size          measure.Size
+	files, rounds int
+	names         []string // of the tasks; none: all
+
+	tree string // a folder for folders of files
 }
 
 func main() {
-	measure.Main(bench, map[string]measure.Helper{"feed": feed})
-}
-
-func parse(args []string) (settings, error) {
-	s := settings{size: 1 << 30, files: 10000, rounds: 5, tools: slices.Clone(families)}
-	flags := measure.NewFlags(help)
-	s.AllFlags(flags)
-	flags.Var(&s.size, "size", "bytes in the tasks bulk and file, as a `SIZE` such as 64MiB")
-	flags.Count(&s.files, "files", "`N` files in the task files")
-	flags.Count(&s.rounds, "rounds", "run each tool `N` times, and 4 × N times in the task small")
-	flags.Names(&s.tools, families, "tools", "measure only these tools, a `LIST` with commas")
-	var err error
-	if s.tasks, err = flags.Parse(args); err != nil {
-		return s, err
-	}
-	for _, name := range s.tasks {
-		if !slices.ContainsFunc(allTasks(s, places{}), func(k task) bool { return k.name == name }) {
-			return s, measure.UsageError{Err: fmt.Errorf("unknown task %q; --help lists the tasks", name)}
-		}
-	}
-	return s, nil
+	measure.Main(bench, map[string]func([]string) error{"feed": feed})
 }
 
 // bench runs the tools and prints the report. It returns an error if a tool
 // failed or, with --check, if a bar was missed.
-func bench(ctx context.Context, args []string) error {
-	s, err := parse(args)
+func bench(ctx context.Context, args []string) (err error) {
+	s := settings{size: 1 << 30}
+	families := []string{"mesh", "ssh", "rsync", "scp", "socat", "nc"}
+	chosen := measure.List{Words: families, Known: families}
+	flags := measure.NewFlags(help)
+	s.AllFlags(flags)
+	flags.Var(&s.size, "size", "bytes in the tasks bulk and file, as a `SIZE` such as 64MiB")
+	flags.IntVar(&s.files, "files", 10000, "`N` files in the task files")
+	flags.IntVar(&s.rounds, "rounds", 5, "run each tool `N` times, and 4 × N times in the task small")
+	flags.Var(&chosen, "tools", "measure only these tools, a `LIST` with commas")
+	if s.names, err = flags.Parse(args, "bulk", "file", "files", "small"); err != nil {
+		return err
+	}
+	err = s.Prepare()
+	defer os.RemoveAll(s.Dir)
 	if err != nil {
 		return err
 	}
-	p, err := newPlaces()
+	// Trees are not on the disk, because ext4 creates files up to 20 times more
+	// slowly where many were deleted in the last minutes.
+	if s.tree, err = os.MkdirTemp("/dev/shm", "mesh-bench-"); err != nil {
+		s.tree = s.Dir
+	}
+	defer os.RemoveAll(s.tree)
+	tasks, err := s.tasks()
 	if err != nil {
 		return err
 	}
-	defer p.remove()
-	binaries, err := s.Binaries(p.disk)
-	if err != nil {
-		return err
-	}
-	r, err := newRunner(p.disk)
-	if err != nil {
-		return err
-	}
-	tasks, err := chosenTasks(s, p)
-	if err != nil {
-		return err
-	}
-	tools, missing := available(ctx, p.disk, binaries, s.tools)
-	for _, k := range checks(tasks, p) {
-		measure.Say("%s", k.title)
-		for _, t := range tools {
-			t.measure(ctx, r, k)
-		}
-	}
-	header(tasks, tools, missing, p)
-	for _, k := range tasks {
-		for n := range k.runs {
-			measure.Say("%s, round %d of %d", k.name, n+1, k.runs)
-			for i := range tools {
-				tools[(n+i)%len(tools)].measure(ctx, r, k)
+	tools := measure.Pick(s.tools(), chosen.Words, s.Dir)
+	s.header(tasks, tools)
+	for _, k := range append(s.checks(tasks), tasks...) {
+		err := measure.TakeTurns(ctx, k.title, k.runs, tools, func(t *measure.Tool) error {
+			if t.Only != "" && t.Only != k.name {
+				return nil
 			}
+			return s.run(ctx, t, k)
+		})
+		if err != nil {
+			return err
 		}
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err := report(s, tasks, tools); err != nil {
-		return err
-	}
-	for _, t := range tools {
-		if t.failed != nil {
-			err = errors.Join(err, fmt.Errorf("%s could not be measured", t.Name))
-		}
-	}
+	err = measure.WriteFailures(os.Stdout, tools)
+	report(tasks, tools)
 	if s.Check {
 		err = errors.Join(err, measure.CheckBars(os.Stdout, bars(tasks, tools)))
 	}
 	return err
+}
+
+// header prints what is measured, where and how.
+func (s settings) header(tasks []task, tools []*measure.Tool) {
+	fmt.Printf("# mesh beside other tools, on loopback\n\n- Machine: %s.\n", measure.Machine())
+	for _, k := range tasks {
+		fmt.Printf("- %s: %s, medians of %d runs.\n", k.name, k.title, k.runs)
+	}
+	fmt.Printf(`- The tools take turns. All data is random. The sender's stdin is a pipe that another process fills from memory;
+  with a folder, tar fills it and another tar unpacks the output, unless the tool takes folders itself.
+- Files are new, in DIR on %s; folders, sent and received, are on %s.
+- The disk is synced before each run; during a run only mesh-recv -o and -C sync.
+- Time runs from the first start on the sender's side, with the receiver waiting, to the last exit (ssh, rsync, scp:
+  to the client's exit).
+- CPU time and memory are those that the kernel counts for each end and its child processes (ssh's receiver: sshd, its
+  children and cat); memory is the highest of all runs.
+`, measure.FileSystem(s.Dir), measure.FileSystem(s.tree))
+	for _, t := range tools {
+		job := measure.LocalJob(s.Dir)
+		job.Out = "OUT"
+		if t.Only == "files" {
+			job.Tree = "TREE"
+		}
+		if e, err := t.Open(job); err == nil && t.Failed == nil {
+			text := fmt.Sprintf("- %s: `%s`, `%s`\n", t.Name, strings.Join(e.Recv.Args, " "), strings.Join(e.Send.Args, " "))
+			fmt.Print(strings.ReplaceAll(text, s.Dir, "DIR"))
+		}
+	}
 }

@@ -7,78 +7,44 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strconv"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// Keys with a meaning for the child; it shows the others as they are.
 const (
-	keyEnd    = 0x04 // ends the child
-	keyStop   = 0x03 // ends the flood, and the corner shows shownStop
-	shownStop = '!'
+	keyEnd     = 0x04 // ends the child, which shows the other keys as they are
+	blockLines = 1000 // lines of a flood that are written at once
 )
 
-// blockLines is how many lines of a flood are written at once.
-const blockLines = 1000
-
-// stdout lets two goroutines write whole blocks.
-type stdout struct {
-	mu sync.Mutex
-}
-
-func (s *stdout) write(p []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, _ = os.Stdout.Write(p) // if the terminal is gone, the next read fails too
-}
-
-// child is the command on the measured terminal, which is raw: child FILE shows
-// each key in the upper left corner, child FILE flood also prints lines all the
-// time. At its end FILE gets the number of bytes a second that the flood printed.
+// child is the command on the measured terminal, which is raw: it shows each key in
+// the upper left corner, and if args[0] is flood, it also prints lines all the
+// time. At its end the file args[1] gets the number of bytes a second that the
+// flood printed. The two goroutines may write at once: one Write of an os.File
+// waits for the other.
 func child(args []string) error {
-	var out stdout
-	var printed atomic.Int64
-	var flooding atomic.Bool
-	flooding.Store(len(args) > 1)
-	out.write([]byte("\x1b[2J\x1b[2;24r\x1b[2;1Hready\r\n"))
+	ended := make(chan os.Signal, 2) // gets a SIGHUP from the terminal, or from the reading of keys
+	signal.Notify(ended, syscall.SIGHUP)
+	fmt.Print("\x1b[2J\x1b[2;24r\x1b[2;1Hready\r\n")
 	begun := time.Now()
-	var stopped time.Time
-	flooded := make(chan struct{}) // closed when the flood has ended
+	var printed atomic.Int64
 	go func() {
-		defer close(flooded)
 		block := bytes.Repeat([]byte("y\r\n"), blockLines)
-		for flooding.Load() {
-			out.write(block)
-			printed.Add(int64(len(block)))
+		for args[0] == flood {
+			n, _ := os.Stdout.Write(block)
+			printed.Add(int64(n))
 		}
-		stopped = time.Now()
 	}()
-	endFlood := func() { flooding.Store(false); <-flooded }
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	ended := make(chan struct{}) // closed when no more keys come
-	go func() {                  // after a SIGHUP it stays blocked in a read until the process exits
-		defer close(ended)
-		key := make([]byte, 1)
-		for {
+	go func() { // after a SIGHUP it stays blocked in a read until the process exits
+		defer func() { ended <- syscall.SIGHUP }()
+		for key := make([]byte, 1); ; {
 			if _, err := os.Stdin.Read(key); err != nil || key[0] == keyEnd {
 				return
 			}
-			if key[0] == keyStop {
-				endFlood()
-				key[0] = shownStop
-			}
-			out.write(fmt.Appendf(nil, "\x1b7\x1b[1;1H%c\x1b8", key[0]))
+			fmt.Printf("\x1b7\x1b[1;1H%c\x1b8", key[0])
 		}
 	}()
-	select {
-	case <-hangup:
-	case <-ended:
-	}
-	endFlood()
-	speed := float64(printed.Load()) / stopped.Sub(begun).Seconds()
-	return os.WriteFile(args[0], strconv.AppendFloat(nil, speed, 'f', 0, 64), 0o600)
+	<-ended
+	speed := float64(printed.Load()) / time.Since(begun).Seconds()
+	return os.WriteFile(args[1], fmt.Appendf(nil, "%.0f", speed), 0o600)
 }

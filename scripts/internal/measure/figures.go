@@ -11,30 +11,20 @@ import (
 // figures is NaN, which Number prints as a dash and no Bar accepts.
 type Figures []float64
 
-// Quantile returns the figure below which the share q of the others lies: 0 is
-// the least, 1 the greatest.
+// Quantile returns the figure below which the share q of the others lies: 0 is the
+// least, 0.5 the median, 1 the greatest. Between two figures it interpolates.
 func (f Figures) Quantile(q float64) float64 {
 	if len(f) == 0 {
 		return math.NaN()
 	}
 	sorted := slices.Sorted(slices.Values(f))
-	return sorted[min(int(q*float64(len(f))), len(f)-1)]
+	below, part := math.Modf(q * float64(len(f)-1))
+	i := int(below)
+	return sorted[i] + part*(sorted[min(i+1, len(f)-1)]-sorted[i])
 }
 
 // Median returns the middle figure, or the mean of the two in the middle.
-func (f Figures) Median() float64 {
-	n := len(f)
-	if n == 0 {
-		return math.NaN()
-	}
-	sorted := slices.Sorted(slices.Values(f))
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
-
-// Range returns the least and the greatest figure.
-func (f Figures) Range(digits int) string {
-	return Number(f.Quantile(0), digits) + "–" + Number(f.Quantile(1), digits)
-}
+func (f Figures) Median() float64 { return f.Quantile(0.5) }
 
 // Number prints a figure, or a dash for NaN and the infinities.
 func Number(f float64, digits int) string {
@@ -46,3 +36,20 @@ func Number(f float64, digits int) string {
 
 // MS returns d in milliseconds.
 func MS(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// Bar is a figure and the limit that --check holds it to.
+type Bar struct {
+	What  string
+	Got   float64 // NaN: there is no figure, and the bar is missed
+	Op    string  // how Got must compare with Limit: ≥, ≤ or <
+	Limit float64
+	Note  string // why Got may be wrong, if it may
+}
+
+// Held reports whether the figure keeps the limit.
+func (b Bar) Held() bool {
+	return b.Op == "≥" && b.Got >= b.Limit || b.Op == "≤" && b.Got <= b.Limit || b.Op == "<" && b.Got < b.Limit
+}
+
+// Missed returns the bars that are not held.
+func Missed(bars []Bar) []Bar { return slices.DeleteFunc(slices.Clone(bars), Bar.Held) }

@@ -26,9 +26,9 @@ func NewFlags(text string) *Flags {
 	return f
 }
 
-// Parse reads args and returns the operands, which may stand among the flags.
-// A request for help prints it and returns flag.ErrHelp.
-func (f *Flags) Parse(args []string) (operands []string, err error) {
+// Parse reads args and returns the operands, which may stand among the flags and
+// must be among known. A request for help prints it and returns flag.ErrHelp.
+func (f *Flags) Parse(args []string, known ...string) (operands []string, err error) {
 	for {
 		if err := f.FlagSet.Parse(args); errors.Is(err, flag.ErrHelp) {
 			f.help(os.Stdout)
@@ -40,17 +40,11 @@ func (f *Flags) Parse(args []string) (operands []string, err error) {
 		if f.NArg() == 0 {
 			return operands, nil
 		}
+		if !slices.Contains(known, f.Arg(0)) {
+			return nil, UsageError{fmt.Errorf("unexpected argument %q; --help shows the usage", f.Arg(0))}
+		}
 		operands, args = append(operands, f.Arg(0)), f.Args()[1:]
 	}
-}
-
-// ParseAll is Parse for a program without operands.
-func (f *Flags) ParseAll(args []string) error {
-	operands, err := f.Parse(args)
-	if err == nil && len(operands) > 0 {
-		err = UsageError{fmt.Errorf("unexpected argument %q; --help shows the usage", operands[0])}
-	}
-	return err
 }
 
 func (f *Flags) help(w io.Writer) {
@@ -104,60 +98,22 @@ func (s *Size) String() string {
 // MiB is s in mebibytes.
 func (s Size) MiB() float64 { return float64(s) / (1 << 20) }
 
-// value is a flag's value of any type, with its parser.
-type value[T any] struct {
-	to    *T
-	parse func(text string) (T, error)
+// List is a flag's value: words with commas between them.
+type List struct {
+	Words []string
+	Known []string // if it is set, each word must be one of these
 }
 
-func (v value[T]) Set(text string) (err error) {
-	*v.to, err = v.parse(text)
-	return err
-}
-
-func (v value[T]) String() string {
-	if v.to == nil { // the flag package asks a zero value
-		return ""
+// Set parses text; the flag package calls it.
+func (l *List) Set(text string) error {
+	words := strings.Split(text, ",")
+	for _, word := range words {
+		if l.Known != nil && !slices.Contains(l.Known, word) {
+			return fmt.Errorf("want some of %s", strings.Join(l.Known, ","))
+		}
 	}
-	return strings.ReplaceAll(strings.Trim(fmt.Sprint(*v.to), "[]"), " ", ",")
+	l.Words = words
+	return nil
 }
 
-// Count adds a flag for a whole number, 1 or more. Its default is *n.
-func (f *Flags) Count(n *int, name, usage string) {
-	f.Var(value[int]{n, func(text string) (int, error) {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			return 0, errors.New("want a whole number, 1 or more")
-		}
-		return n, nil
-	}}, name, usage)
-}
-
-// Names adds a flag for words with commas between them. Its default is *list. Each
-// word must be one of known, unless that is nil.
-func (f *Flags) Names(list *[]string, known []string, name, usage string) {
-	f.Var(value[[]string]{list, func(text string) ([]string, error) {
-		words := strings.Split(text, ",")
-		for _, word := range words {
-			if known != nil && !slices.Contains(known, word) {
-				return nil, fmt.Errorf("want some of %s", strings.Join(known, ","))
-			}
-		}
-		return words, nil
-	}}, name, usage)
-}
-
-// Numbers adds a flag for numbers from 0 with commas between them. Its default is
-// *list.
-func (f *Flags) Numbers(list *[]float64, name, usage string) {
-	f.Var(value[[]float64]{list, func(text string) (numbers []float64, err error) {
-		for word := range strings.SplitSeq(text, ",") {
-			n, err := strconv.ParseFloat(word, 64)
-			if err != nil || !(n >= 0) {
-				return nil, errors.New("want numbers from 0, with commas between them")
-			}
-			numbers = append(numbers, n)
-		}
-		return numbers, nil
-	}}, name, usage)
-}
+func (l *List) String() string { return strings.Join(l.Words, ",") }

@@ -2,7 +2,6 @@ package measure_test
 
 import (
 	"errors"
-	"flag"
 	"slices"
 	"strings"
 	"testing"
@@ -52,15 +51,6 @@ func TestLists(t *testing.T) {
 		arg  string
 		held bool
 	}{
-		{"--numbers=0,0.01,200", true},
-		{"--numbers=", false},
-		{"--numbers=1,", false},
-		{"--numbers=-1", false},
-		{"--numbers=NaN", false},
-		{"--count=1", true},
-		{"--count=0", false},
-		{"--count=-1", false},
-		{"--count=1.5", false},
 		{"--names=b", true},
 		{"--names=a,b", true},
 		{"--names=a,c", false},
@@ -68,12 +58,11 @@ func TestLists(t *testing.T) {
 		{"--words=x,y", true},
 	} {
 		flags := measure.NewFlags("usage: test")
-		count, numbers, names, words := 7, []float64{7}, []string{"a"}, []string{"w"}
-		flags.Count(&count, "count", "")
-		flags.Numbers(&numbers, "numbers", "")
-		flags.Names(&names, []string{"a", "b"}, "names", "")
-		flags.Names(&words, nil, "words", "")
-		if err := flags.ParseAll([]string{test.arg}); (err == nil) != test.held {
+		names := measure.List{Words: []string{"a"}, Known: []string{"a", "b"}}
+		words := measure.List{Words: []string{"w"}}
+		flags.Var(&names, "names", "")
+		flags.Var(&words, "words", "")
+		if _, err := flags.Parse([]string{test.arg}); (err == nil) != test.held {
 			t.Errorf("%s: got error %v, want one: %v", test.arg, err, !test.held)
 		} else if err != nil {
 			continue
@@ -98,6 +87,7 @@ func TestFlagsParse(t *testing.T) {
 		"flag last":           {[]string{"a", "b", "--n=2"}, []string{"a", "b"}, 2, false},
 		"flag between":        {[]string{"a", "--n", "3", "b"}, []string{"a", "b"}, 3, false},
 		"unknown flag":        {[]string{"a", "--m"}, nil, 7, true},
+		"unknown operand":     {[]string{"a", "c"}, nil, 7, true},
 		"value is missing":    {[]string{"--n"}, nil, 7, true},
 		"value of other type": {[]string{"--n", "x"}, nil, 7, true},
 	} {
@@ -105,7 +95,7 @@ func TestFlagsParse(t *testing.T) {
 			t.Parallel()
 			flags := measure.NewFlags("usage: test")
 			n := flags.Int("n", 7, "a `NUMBER`")
-			operands, err := flags.Parse(test.args)
+			operands, err := flags.Parse(test.args, "a", "b")
 			if _, usage := errors.AsType[measure.UsageError](err); usage != test.usage || (err != nil) != test.usage {
 				t.Fatalf("got error %v, want one: %v", err, test.usage)
 			}
@@ -113,17 +103,5 @@ func TestFlagsParse(t *testing.T) {
 				t.Errorf("got %q and %d, want %q and %d", operands, *n, test.operands, test.n)
 			}
 		})
-	}
-}
-
-func TestErrors(t *testing.T) {
-	t.Parallel()
-	a, b, c := errors.New("a"), errors.New("b"), errors.New("c")
-	got := measure.Errors(errors.Join(errors.Join(a, b), flag.ErrHelp, c))
-	if !slices.Equal(got, []error{a, b, c}) {
-		t.Errorf("got %v, want a, b and c", got)
-	}
-	if got := measure.Errors(nil); got != nil {
-		t.Errorf("got %v, want nothing", got)
 	}
 }

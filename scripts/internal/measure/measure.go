@@ -1,6 +1,6 @@
 // Package measure is the library of the measuring programs bench, echo and wan:
-// the mesh binaries under test and ssh as a peer, processes with their CPU time
-// and memory, flags, statistics, bars and Markdown tables.
+// the mesh binaries under test and the tools beside them, processes with their
+// CPU time and memory, flags, statistics, bars and Markdown tables.
 package measure
 
 import (
@@ -11,8 +11,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"syscall"
 )
 
@@ -34,52 +37,50 @@ type UsageError struct{ Err error }
 
 func (e UsageError) Error() string { return e.Err.Error() }
 
-// Helper is a second role of the same program: it starts itself with the
-// helper's name as the first argument.
-type Helper func(args []string) error
-
 // Main runs a measuring program, reports its errors on stderr and exits. The
-// context of run ends with SIGINT, SIGTERM and SIGHUP.
-func Main(run func(ctx context.Context, args []string) error, helpers map[string]Helper) {
-	if len(os.Args) > 1 && helpers[os.Args[1]] != nil {
-		os.Exit(report(helpers[os.Args[1]](os.Args[2:])))
-	}
+// context of run ends with SIGINT, SIGTERM and SIGHUP. If the first argument
+// names a helper, that runs instead: a second role of the same program.
+func Main(run func(ctx context.Context, args []string) error, helpers map[string]func(args []string) error) {
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin") // sshd is there, but not in every user's PATH
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := run(ctx, os.Args[1:])
+	args := os.Args[1:]
+	if len(args) > 0 && helpers[args[0]] != nil {
+		stop()
+		os.Exit(status(helpers[args[0]](args[1:])))
+	}
+	err := run(ctx, args)
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
 	stop()
-	os.Exit(report(err))
+	os.Exit(status(err))
 }
 
-// report prints the errors that err joins, and returns the exit status: that of
-// the last error.
-func report(err error) (status int) {
-	for _, err := range Errors(err) {
-		status = statusFailed
-		if _, ok := errors.AsType[Missing](err); ok {
-			status = statusSkipped
-		}
-		if _, ok := errors.AsType[UsageError](err); ok {
-			status = statusUsage
-		}
-		Say("error: %v", err)
+// status prints err, which may have a line for each of several errors, and returns
+// the exit status. A request for help is no error.
+func status(err error) int {
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return 0
 	}
-	return status
+	for line := range strings.Lines(err.Error()) {
+		Say("error: %s", strings.TrimSpace(line))
+	}
+	if _, ok := errors.AsType[UsageError](err); ok {
+		return statusUsage
+	}
+	if _, ok := errors.AsType[Missing](err); ok {
+		return statusSkipped
+	}
+	return statusFailed
 }
 
-// Errors returns the errors that errors.Join has joined into err. A request for
-// help is no error.
-func Errors(err error) (all []error) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, err := range joined.Unwrap() {
-			all = append(all, Errors(err)...)
-		}
-	} else if err != nil && !errors.Is(err, flag.ErrHelp) {
-		all = []error{err}
+// Self is the path of this program.
+func Self() string {
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
 	}
-	return all
+	return path
 }
 
 // Say prints a line of progress on stderr, after the program's name.
@@ -89,3 +90,18 @@ func Say(format string, args ...any) {
 
 // Random returns the bytes that the measurements send, the same in every run.
 func Random() io.Reader { return rand.NewChaCha8([32]byte{'m', 'e', 's', 'h'}) }
+
+// Machine describes this machine and how busy it is. The load is the average of
+// the last minute: if it is not near 0, other programs share in the figures.
+func Machine() string {
+	return runtime.Version() + " on " + shell(`echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)," \
+		"$(getconf _NPROCESSORS_ONLN) cores, $(uname -srm); load $(cut -d ' ' -f 1 /proc/loadavg) before the start"`)
+}
+
+// FileSystem returns the type of the file system that holds dir.
+func FileSystem(dir string) string { return shell(`stat -f -c %T "$0" || echo unknown`, dir) }
+
+func shell(script string, args ...string) string {
+	text, _ := exec.Command("sh", append([]string{"-c", script}, args...)...).Output()
+	return strings.TrimSpace(string(text))
+}

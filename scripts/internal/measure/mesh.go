@@ -3,22 +3,24 @@
 package measure
 
 import (
-	"bufio"
-	"context"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
-// Settings are the flags that all measuring programs have.
+// Settings are the flags that all measuring programs have, and what follows from
+// them.
 type Settings struct {
-	Mesh    string
-	Against string
-	Check   bool
+	Mesh, Against string
+	Check         bool
+
+	Dir      string // for temporary files
+	Binaries []Mesh // the one under test, then that of --against, if there is one
 }
 
 // MeshFlag adds --mesh.
@@ -33,98 +35,83 @@ func (s *Settings) AllFlags(f *Flags) {
 	f.BoolVar(&s.Check, "check", false, "compare the figures with the bars; exit with 1 if one is missed")
 }
 
-// Mesh is a mesh binary under test.
-type Mesh struct {
-	label string
-	dir   string // has a link for each tool
-}
-
-// Binaries returns the binary under test, and that of --against if it is given.
-// It makes links to them in dir. Without --mesh, the binary is the file mesh in
-// the folder of this program, where the scripts build it.
-func (s Settings) Binaries(dir string) (all []Mesh, err error) {
+// Prepare makes Dir, which the caller must remove, and Binaries. Without --mesh,
+// the binary under test is the file mesh in the folder of this program, where the
+// scripts build it.
+func (s *Settings) Prepare() (err error) {
 	if s.Mesh == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
-		s.Mesh = filepath.Join(filepath.Dir(self), "mesh")
+		s.Mesh = filepath.Join(filepath.Dir(Self()), "mesh")
+	}
+	if s.Dir, err = os.MkdirTemp("", "mesh-measure-"); err != nil {
+		return err
 	}
 	for i, path := range []string{s.Mesh, s.Against} {
 		if path == "" {
 			continue
 		}
-		m := Mesh{label: []string{"", "against: "}[i], dir: filepath.Join(dir, []string{"mesh", "against"}[i])}
-		if err := m.link(path); err != nil {
-			return nil, err
-		}
-		all = append(all, m)
-	}
-	return all, nil
-}
-
-func (m Mesh) link(path string) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	if _, err := exec.LookPath(path); err != nil {
-		return UsageError{fmt.Errorf("mesh binary: %w", err)}
-	}
-	if err := os.Mkdir(m.dir, 0o700); err != nil {
-		return err
-	}
-	for _, tool := range []string{"cat", "recv", "tty"} {
-		if err := os.Symlink(path, filepath.Join(m.dir, "mesh-"+tool)); err != nil {
+		path, err := filepath.Abs(path)
+		if err != nil {
 			return err
 		}
+		if _, err := exec.LookPath(path); err != nil {
+			return UsageError{fmt.Errorf("mesh binary: %w", err)}
+		}
+		m := Mesh{dir: filepath.Join(s.Dir, []string{"mesh", "against"}[i]), compared: i > 0}
+		err = os.Mkdir(m.dir, 0o700)
+		for _, tool := range []string{"cat", "recv", "tty"} {
+			err = errors.Join(err, os.Symlink(path, filepath.Join(m.dir, "mesh-"+tool)))
+		}
+		if err != nil {
+			return err
+		}
+		s.Binaries = append(s.Binaries, m)
 	}
 	return nil
 }
 
-// Label returns name, marked if m is the binary of --against.
-func (m Mesh) Label(name string) string { return m.label + name }
+// Tools returns the tool that open returns for each binary.
+func (s *Settings) Tools(open func(Mesh) *Tool) (tools []*Tool) {
+	for _, m := range s.Binaries {
+		t := open(m)
+		t.Family = "mesh"
+		if m.compared {
+			t.Name, t.Compared, tools[0].Against = "against: "+t.Name, true, t
+		}
+		tools = append(tools, t)
+	}
+	return tools
+}
 
-// Compared reports whether m is the binary of --against.
-func (m Mesh) Compared() bool { return m.label != "" }
-
-// Path returns the path of a tool such as "mesh-cat".
-func (m Mesh) Path(tool string) string { return filepath.Join(m.dir, tool) }
+// Mesh is a mesh binary under test.
+type Mesh struct {
+	dir      string // has a link for each tool
+	compared bool   // is the binary of --against
+}
 
 // Command returns a command line for a host of j: line, split at spaces, and
 // args. The words of line may contain TOKEN, a file in Dir; PEER, the argument
 // that names that file; EVENTS, a file in Dir for each host; and HOST, TREE and
 // OUT for the fields of j.
 func (m Mesh) Command(j Job, host, line string, args ...string) *exec.Cmd {
-	names := strings.NewReplacer("PEER", "@"+j.Token(), "TOKEN", j.Token(), "EVENTS", j.events(host),
+	token := filepath.Join(j.Dir, "token")
+	names := strings.NewReplacer("PEER", "@"+token, "TOKEN", token, "EVENTS", j.events(host),
 		"HOST", j.Addr, "TREE", j.Tree, "OUT", j.Out)
 	words := strings.Fields(line)
 	for i := range words {
 		words[i] = names.Replace(words[i])
 	}
-	cmd := j.On(host, m.Path(words[0]), append(words[1:], args...)...)
-	cmd.Env = append(cmd.Env, "MESH_HOME="+filepath.Join(j.Home, host))
+	cmd := j.On(host, filepath.Join(m.dir, words[0]), append(words[1:], args...)...)
+	cmd.Env = append(cmd.Environ(), "MESH_HOME="+filepath.Join(j.Home, host))
 	return cmd
 }
 
-// Token is the file in which the listener leaves its token.
-func (j Job) Token() string { return filepath.Join(j.Dir, "token") }
-
 func (j Job) events(host string) string { return filepath.Join(j.Dir, "events-"+host) }
-
-// Exists returns a function that reports whether a file exists.
-func Exists(name string) func(*Process) bool {
-	return func(*Process) bool {
-		_, err := os.Stat(name)
-		return err == nil
-	}
-}
 
 // Tool returns a pair of command lines, as Command reads them, as a tool. The
 // receiver's line gets --listen and --token-file. A line with OUT is for the
 // task file alone, one with TREE for the task files alone.
 func (m Mesh) Tool(name, send, recv string) *Tool {
-	t := &Tool{Name: m.Label(name)}
+	t := &Tool{Name: name}
 	stores, walks := strings.Contains(recv, "OUT"), strings.Contains(send, "TREE")
 	switch {
 	case walks:
@@ -135,7 +122,7 @@ func (m Mesh) Tool(name, send, recv string) *Tool {
 	t.Open = func(j Job) (Ends, error) {
 		return Ends{
 			Recv:   m.Command(j, "b", recv+" --listen HOST:0 --token-file TOKEN"),
-			Ready:  Exists(j.Token()),
+			Ready:  Exists(filepath.Join(j.Dir, "token")),
 			Send:   m.Command(j, "a", send),
 			Stores: stores, Walks: walks,
 		}, nil
@@ -143,17 +130,21 @@ func (m Mesh) Tool(name, send, recv string) *Tool {
 	return t
 }
 
-// Share starts mesh-tty --share with more flags and a command, and waits for its
-// tokens: PEER to view, PEER.control to type as well.
-func (m Mesh) Share(ctx context.Context, j Job, flags string, command ...string) (*Process, error) {
-	line := "mesh-tty --share --headless --size 80x24 --control --token-file TOKEN " + flags + " --"
-	return StartReady(ctx, m.Command(j, "b", line, command...), nil, Exists(j.Token()+".control"))
+// Terminal returns the two ends of a shared terminal: mesh-tty --share with the
+// command of j, and a viewer with the flags and the PEER of view: PEER to view,
+// PEER.control to type as well.
+func (m Mesh) Terminal(j Job, view string) Ends {
+	return Ends{
+		Recv: m.Command(j, "b", "mesh-tty --share --headless --size 80x24 --control --token-file TOKEN --listen HOST:0 --",
+			"sh", "-c", j.Shell),
+		Ready: Exists(filepath.Join(j.Dir, "token.control")),
+		Send:  m.Command(j, "a", "mesh-tty "+view),
+	}
 }
 
 // Event is the part of a line of --events that the programs use.
 type Event struct {
 	Event  string
-	Time   time.Time
 	Via    string
 	BLAKE3 string
 	Bytes  int64
@@ -161,14 +152,10 @@ type Event struct {
 
 // Events returns the whole lines of the file EVENTS of a host.
 func (j Job) Events(host string) (events []Event) {
-	f, err := os.Open(j.events(host))
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
+	text, _ := os.ReadFile(j.events(host))
+	for line := range bytes.Lines(text) {
 		var e Event
-		if json.Unmarshal(lines.Bytes(), &e) == nil {
+		if json.Unmarshal(line, &e) == nil {
 			events = append(events, e)
 		}
 	}

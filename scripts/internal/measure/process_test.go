@@ -57,10 +57,10 @@ func TestProcessStopsWithItsContext(t *testing.T) {
 
 func TestOutput(t *testing.T) {
 	t.Parallel()
-	if got, err := measure.Output(t.Context(), exec.Command("echo", "text")); got != "text\n" || err != nil {
+	if got, err := measure.Output(exec.Command("echo", "text")); got != "text\n" || err != nil {
 		t.Errorf("got %q and %v, want a line", got, err)
 	}
-	if _, err := measure.Output(t.Context(), exec.Command("false")); err == nil {
+	if _, err := measure.Output(exec.Command("false")); err == nil {
 		t.Error("got no error from a command that fails")
 	}
 }

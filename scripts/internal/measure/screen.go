@@ -39,7 +39,7 @@ type Screen struct {
 // OpenScreen starts cmd on a screen of 80 columns and 24 rows. The caller
 // must call Close.
 func OpenScreen(cmd *exec.Cmd) (*Screen, error) {
-	p, err := pty.Start(pty.Options{Command: cmd.Args, Env: cmd.Environ(), Cols: screenCols, Rows: screenRows})
+	p, err := pty.Start(pty.Options{Command: cmd.Args, Env: append(cmd.Environ(), "TERM=xterm-256color"), Cols: screenCols, Rows: screenRows})
 	if err != nil {
 		return nil, err
 	}
@@ -103,9 +103,6 @@ func (s *Screen) text() string {
 func Contains(text string) func(*vt.Terminal) bool {
 	return func(t *vt.Terminal) bool { return strings.Contains(strings.Join(t.Text(), "\n"), text) }
 }
-
-// Pid is the process id of the command.
-func (s *Screen) Pid() int { return s.pty.Pid() }
 
 // Close ends the command and waits until its output has been read.
 func (s *Screen) Close() {

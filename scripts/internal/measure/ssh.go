@@ -3,8 +3,6 @@
 package measure
 
 import (
-	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
@@ -15,17 +13,16 @@ import (
 // sshCipher is the fastest cipher of OpenSSH on processors with AES instructions.
 const sshCipher = "aes128-gcm@openssh.com"
 
-// SSH is an sshd with keys of its own that accepts the current user, and its
-// clients: what ssh, rsync and scp share.
+// SSH is an sshd with a key of its own, which is also the only key that it accepts
+// for the current user, and its clients: what ssh, rsync and scp share.
 type SSH struct {
-	path             string // sshd must be called by its full path
-	login            string
-	hostKey, userKey string // files of the keys; the public halves end in .pub
-	knownHosts       string
+	path  string // sshd must be called by its full path
+	login string
+	key   string // a file; the public half ends in .pub
 }
 
-// Setup finds sshd and ssh and makes, in dir, keys that do not exist yet.
-func (s *SSH) Setup(ctx context.Context, dir string) error {
+// Setup finds sshd and makes the key in dir, if that has not been done.
+func (s *SSH) Setup(dir string) error {
 	if s.path != "" {
 		return nil
 	}
@@ -36,29 +33,12 @@ func (s *SSH) Setup(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if me.Uid == "0" { // Debian's sshd, started by root, needs it for privilege separation
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-			return err
-		}
-	}
-	s.login, s.knownHosts = me.Username, filepath.Join(dir, "known_hosts")
-	s.hostKey, s.userKey = filepath.Join(dir, "host"), filepath.Join(dir, "user")
-	for _, key := range []string{s.hostKey, s.userKey} {
-		if _, err := os.Stat(key); err == nil {
-			continue
-		}
-		if _, err := Output(ctx, exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)); err != nil {
-			return err
-		}
-	}
-	key, err := os.ReadFile(s.hostKey + ".pub")
-	if err != nil {
+	_ = os.MkdirAll("/run/sshd", 0o755) // needed by Debian's sshd if root starts it, and only root can make it
+	s.login, s.key = me.Username, filepath.Join(dir, "key")
+	if _, err := Output(exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", s.key)); err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.knownHosts, append([]byte("peer "), key...), 0o600); err != nil {
-		return err
-	}
-	s.path, err = Find("sshd")
+	s.path, err = exec.LookPath("sshd")
 	return err
 }
 
@@ -71,7 +51,7 @@ func (s *SSH) Open(j Job) (e Ends, config string, err error) {
 	}
 	server, config := filepath.Join(j.Dir, "sshd_config"), filepath.Join(j.Dir, "ssh_config")
 	err = writeLines(server,
-		"ListenAddress "+j.Addr+":"+port, "HostKey "+s.hostKey, "AuthorizedKeysFile "+s.userKey+".pub",
+		"ListenAddress "+j.Addr+":"+port, "HostKey "+s.key, "AuthorizedKeysFile "+s.key+".pub",
 		"PidFile none", "UsePAM no", "UseDNS no", "StrictModes no", "LogLevel ERROR", "LoginGraceTime 60",
 		"PermitRootLogin prohibit-password", "PasswordAuthentication no", "PrintMotd no", "PrintLastLog no",
 		"Compression no", "Ciphers "+sshCipher, "Subsystem sftp internal-sftp", // scp needs sftp
@@ -81,29 +61,29 @@ func (s *SSH) Open(j Job) (e Ends, config string, err error) {
 	}
 	err = writeLines(config,
 		"Host peer", "HostName "+j.Addr, "Port "+port, "User "+s.login,
-		"IdentityFile "+s.userKey, "IdentitiesOnly yes", "IdentityAgent none",
-		"HostKeyAlias peer", "UserKnownHostsFile "+s.knownHosts,
+		"IdentityFile "+s.key, "IdentitiesOnly yes", "IdentityAgent none",
+		"StrictHostKeyChecking no", "UserKnownHostsFile /dev/null",
 		"BatchMode yes", "LogLevel ERROR", "Compression no", "Ciphers "+sshCipher)
-	return Ends{
-		Recv:   j.On("b", s.path, "-D", "-e", "-f", server),
-		Ready:  func(recv *Process) bool { return Listens(recv, port) },
-		Daemon: true, Stores: true,
-	}, config, err
+	return Ends{Recv: j.On("b", s.path, "-D", "-e", "-f", server), Ready: Listens(port), Daemon: true, Stores: true}, config, err
 }
 
-// Tool returns ssh with a command at the other end that writes the data.
+// Tool returns ssh with a command at the other end: one on a terminal, or one that
+// writes the data.
 func (s *SSH) Tool(name string) *Tool {
-	return &Tool{Name: name, Setup: s.Setup, Open: func(j Job) (Ends, error) {
+	return &Tool{Name: name, Family: "ssh", Setup: s.Setup, Open: func(j Job) (Ends, error) {
 		e, config, err := s.Open(j)
-		command := "exec cat >" + j.Out
-		if j.Tree != "" {
-			command = "exec tar xC " + j.Out
+		switch {
+		case j.Shell != "":
+			e.Send = j.On("a", "ssh", "-F", config, "-tt", "-e", "none", "peer", j.Shell)
+		case j.Tree != "":
+			e.Send = j.On("a", "ssh", "-T", "-F", config, "peer", "exec tar xC "+j.Out)
+		default:
+			e.Send = j.On("a", "ssh", "-T", "-F", config, "peer", "exec cat >"+j.Out)
 		}
-		e.Send = j.On("a", "ssh", "-T", "-F", config, "peer", command)
 		return e, err
 	}}
 }
 
 func writeLines(name string, lines ...string) error {
-	return os.WriteFile(name, fmt.Appendln(nil, strings.Join(lines, "\n")), 0o600)
+	return os.WriteFile(name, []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"mesh/scripts/internal/measure"
 )
@@ -22,107 +21,68 @@ const (
 	maxTCPBlocked = 200.0
 )
 
-// wall is a firewall that blocks one protocol.
-type wall struct {
-	proto string // udp, tcp
-	how   string // a verdict of nft
-	host  string // a: the dialer's, for output; b: the listener's, for input
-}
-
-func (w wall) String() string {
-	where := "listener's input"
-	if w.host == "a" {
-		where = "dialer's output"
-	}
-	return fmt.Sprintf("%s %s, %s", strings.ToUpper(w.proto), w.how, where)
-}
-
-// build sets the firewall up.
-func (w wall) build(ctx context.Context, l *lab) error {
-	hook, device := "input", "iifname"
-	if w.host == "a" {
-		hook, device = "output", "oifname"
-	}
-	rules := fmt.Sprintf("add table inet wall; add chain inet wall c { type filter hook %s priority 0; };"+
-		" add rule inet wall c %s != lo meta l4proto %s %s", hook, device, w.proto, w.how)
-	_, err := measure.Output(ctx, l.on(w.host, "nft", rules))
-	return err
-}
-
-func walls() (all []wall) {
-	for _, host := range []string{"b", "a"} {
-		all = append(all, wall{"udp", "drop", host}, wall{"udp", "reject", host},
-			wall{"tcp", "drop", host}, wall{"tcp", "reject", host}, wall{"tcp", "reject with tcp reset", host})
-	}
-	return all
-}
-
-// blocking is the flags of blocked.
-type blocking struct {
-	rtt    time.Duration
-	rounds int
-}
-
-func blocked(flags *measure.Flags) func(context.Context, env) error {
-	b := &blocking{rounds: 5}
-	flags.DurationVar(&b.rtt, "rtt", 20*time.Millisecond, "round-trip `TIME`")
-	flags.Count(&b.rounds, "rounds", "send `N` messages each")
-	return b.run
-}
-
-func (b *blocking) run(ctx context.Context, e env) error {
+func blocked(ctx context.Context, e env) error {
 	fmt.Printf(`# mesh over a WAN: one transport blocked
 
 - producer | mesh-cat @token, mesh-recv, without --via; %d bytes, from mesh-cat's start to both exits; medians of %d;
   RTT %v. nft blocks. Bars: blocked UDP costs less than %.0f ms, blocked TCP less than %.0f ms.
-`, shortBytes, b.rounds, b.rtt, maxUDPBlocked, maxTCPBlocked)
+`, shortBytes, e.rounds, e.rtt, maxUDPBlocked, maxTCPBlocked)
 	rows := [][]string{{"blocked", "ms unblocked", "ms blocked", "delay ms", "via"}}
+	var bars []measure.Bar
 	var errs []error
-	for _, w := range walls() {
-		before, after, via, err := b.measure(ctx, e, w)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%v: %w", w, err))
-			continue
-		}
-		delay := after - before
-		measure.Say("%v: %.1f ms, %.1f ms blocked, over %s", w, before, after, via)
-		rows = append(rows, []string{w.String(), measure.Number(before, 1), measure.Number(after, 1), measure.Number(delay, 1), via})
-		bar := map[string]float64{"udp": maxUDPBlocked, "tcp": maxTCPBlocked}[w.proto]
-		if delay >= bar {
-			errs = append(errs, fmt.Errorf("%v: a delay of %.1f ms, the bar is %.0f ms", w, delay, bar))
+	for _, host := range []string{"b", "a"} {
+		for _, wall := range []string{"udp drop", "udp reject", "tcp drop", "tcp reject", "tcp reject with tcp reset"} {
+			name := wall + ", " + map[string]string{"a": "dialer's output", "b": "listener's input"}[host]
+			before, after, via, err := measureBlocked(ctx, e, host, wall)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+				continue
+			}
+			measure.Say("%s: %.1f ms, %.1f ms blocked, over %s", name, before, after, via)
+			rows = append(rows, []string{name, measure.Number(before, 1), measure.Number(after, 1), measure.Number(after-before, 1), via})
+			limit := maxUDPBlocked
+			if strings.HasPrefix(wall, "tcp") {
+				limit = maxTCPBlocked
+			}
+			bars = append(bars, measure.Bar{What: name + ", ms", Got: after - before, Op: "<", Limit: limit})
 		}
 	}
 	measure.WriteTable(os.Stdout, rows)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, measure.CheckBars(os.Stdout, bars))...)
 }
 
-// measure returns the median times in ms without and with the firewall, and the
-// transport of the last message.
-func (b *blocking) measure(ctx context.Context, e env, w wall) (before, after float64, via string, err error) {
-	l, err := openLab(ctx, e, "--delay", (b.rtt / 2).String(), "--rate", "100mbit", "--seed", "1")
+// measureBlocked returns the median times in ms without and with a firewall, and
+// the transport of the last message. The wall is a protocol and a verdict of nft,
+// for the output of the dialer's host a or the input of the listener's host b.
+func measureBlocked(ctx context.Context, e env, host, wall string) (before, after float64, via string, err error) {
+	l, err := openLab(ctx, e, "--delay", (e.rtt / 2).String(), "--rate", "100mbit", "--seed", "1")
 	if err != nil {
 		return 0, 0, "", err
 	}
 	defer l.close()
-	if before, _, err = b.median(ctx, e, l); err != nil {
+	if before, _, err = l.shortMedian(ctx); err != nil {
 		return 0, 0, "", fmt.Errorf("not blocked: %w", err)
 	}
-	if err := w.build(ctx, l); err != nil {
+	hook := map[string]string{"a": "output", "b": "input"}[host]
+	device := map[string]string{"a": "oifname", "b": "iifname"}[host]
+	rules := fmt.Sprintf("add table inet wall; add chain inet wall c { type filter hook %s priority 0; };"+
+		" add rule inet wall c %s != lo meta l4proto %s", hook, device, wall)
+	if _, err := measure.Output(l.on(host, "nft", rules)); err != nil {
 		return 0, 0, "", err
 	}
-	after, via, err = b.median(ctx, e, l)
+	after, via, err = l.shortMedian(ctx)
 	return before, after, via, err
 }
 
-// median sends short messages and returns their median time in ms.
-func (b *blocking) median(ctx context.Context, e env, l *lab) (ms float64, via string, err error) {
+// shortMedian sends short messages and returns their median time in ms.
+func (l *lab) shortMedian(ctx context.Context) (ms float64, via string, err error) {
 	var took measure.Figures
-	for range b.rounds {
-		s, err := sendShort(ctx, e, e.mesh(), l, "auto")
+	for range l.e.rounds {
+		t, err := l.sendShort(ctx, meshTool(l.e.mesh(), "auto", "", ""))
 		if err != nil {
 			return 0, "", err
 		}
-		took, via = append(took, measure.MS(s.wall)), s.via
+		took, via = append(took, measure.MS(t.wall())), t.job.Via()
 	}
 	return took.Median(), via, nil
 }

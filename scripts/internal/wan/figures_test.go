@@ -11,25 +11,6 @@ import (
 	"mesh/scripts/internal/measure"
 )
 
-func TestCounter(t *testing.T) {
-	t.Parallel()
-	const snmp = "Tcp: ActiveOpens PassiveOpens\nTcp: 7 8\nUdp: InErrors RcvbufErrors\nUdp: 0 42\n"
-	for _, test := range []struct {
-		protocol, name string
-		want           int
-	}{
-		{"Tcp:", "ActiveOpens", 7},
-		{"Tcp:", "PassiveOpens", 8},
-		{"Udp:", "RcvbufErrors", 42},
-		{"Udp:", "ActiveOpens", 0},
-		{"Icmp:", "InErrors", 0},
-	} {
-		if got := counter(snmp, test.protocol, test.name); got != test.want {
-			t.Errorf("%s %s: got %d, want %d", test.protocol, test.name, got, test.want)
-		}
-	}
-}
-
 func TestCellBars(t *testing.T) {
 	t.Parallel()
 	at := func(mbit float64) goodput { return goodput{whole: mbit * 1e6, steady: mbit * 1e6} }
@@ -89,7 +70,13 @@ func TestBehind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := behind([]*way{{via: "quic", first: test.quic}, {via: "tcp", first: test.tcp}, {via: "auto", first: test.auto}})
+			var ways []*measure.Tool
+			for via, figures := range map[string]measure.Figures{"quic": test.quic, "tcp": test.tcp, "auto": test.auto} {
+				compared := map[string]measure.Figures{first: {100}}
+				ways = append(ways, &measure.Tool{Name: "--via " + via, Figures: map[string]measure.Figures{first: figures}},
+					&measure.Tool{Name: "against: --via " + via, Compared: true, Figures: compared})
+			}
+			got := behind(ways)
 			if got != test.want && !(math.IsNaN(got) && math.IsNaN(test.want)) {
 				t.Errorf("got %v, want %v", got, test.want)
 			}

@@ -12,10 +12,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"mesh/scripts/internal/measure"
 )
@@ -27,7 +27,7 @@ Measures and tests mesh over an emulated wide-area network, in these parts:
 
   matrix     goodput of mesh, its two transports, ssh and plain TCP (nc), for each
              round trip, loss and rate, on hosts with CUBIC and BBR (45
-             minutes; with --quick 2 minutes)
+             minutes; with --rtt 100 --loss 0,1 --cc cubic --seconds 4: 2 minutes)
   firstbyte  when the first byte of a short message arrives over 100 ms (half a
              minute)
   survive    one pipe through cuts and changes of address, with loss, reordering,
@@ -37,9 +37,8 @@ Measures and tests mesh over an emulated wide-area network, in these parts:
              (3 minutes)
   tty        a shared terminal through a cut and changes of address; the end of a
              flood over 100 kB/s (2 minutes)
-  all        all of these, with the flags --mesh and --wanlab only
 
-scripts/wan PART --help lists the flags of a part. It needs root, ip and the
+scripts/wan PART --help lists the flags of a part. It needs root, ip, nstat and the
 emulator wanlab; matrix also ssh, sshd and OpenBSD's nc; blocked also nft. If
 something is missing, it says so and exits with 77.
 
@@ -49,106 +48,123 @@ allow, and prints how to allow them.`
 // part is one thing that wan measures or tests.
 type part struct {
 	name     string
-	does     string   // the first sentence of its help
-	needs    []string // programs, besides ip and wanlab
-	compares bool     // takes --against and --check
-	// prepare adds the flags of the part. The function that it returns runs the
-	// part when they have been parsed.
-	prepare func(*measure.Flags) func(context.Context, env) error
+	run      func(context.Context, env) error
+	does     string // the first sentence of its help
+	needs    string // programs, besides those that all parts need
+	compares bool   // takes --against and --check
+	defaults env    // of its flags; it has no flag whose default is zero
 }
 
 func parts() []part {
 	return []part{
-		{"matrix", "Measures goodput for each combination of path and tool.", []string{"ssh", "ssh-keygen", "sshd", "nc"}, true, matrix},
-		{"firstbyte", "Measures when the first byte of a short message arrives, for each --via.", nil, true, firstByte},
-		{"survive", "Sends one pipe through cuts and changes of address.", nil, false, survive},
-		{"blocked", "Measures what it costs when a firewall blocks UDP or TCP.", []string{"nft"}, false, blocked},
-		{"corrupt", "Sends pipes over a path that flips bits.", nil, false, corrupt},
-		{"tty", "Views a shared terminal through a cut and changes of address.", []string{"bash"}, false, tty},
+		{"matrix", matrix, "Measures goodput for each combination of path and tool.", "ssh ssh-keygen sshd nc", true, env{grid: newGrid()}},
+		{
+			"firstbyte", firstByte, "Measures when the first byte of a short message arrives, for each --via.", "", true,
+			env{rtt: 100 * time.Millisecond, rounds: 11},
+		},
+		{
+			"survive", survive, "Sends one pipe through cuts and changes of address.", "", false,
+			env{size: 2 << 30, cuts: 20, moves: 10, cut: 30 * time.Second, via: "auto"},
+		},
+		{
+			"blocked", blocked, "Measures what it costs when a firewall blocks UDP or TCP.", "nft", false,
+			env{rtt: 20 * time.Millisecond, rounds: 5},
+		},
+		{"corrupt", corrupt, "Sends pipes over a path that flips bits.", "", false, env{size: 256 << 20}},
+		{
+			"tty", tty, "Views a shared terminal through a cut and changes of address.", "bash", false,
+			env{size: 5 << 20, cut: 20 * time.Second, rounds: 5, via: "auto"},
+		},
 	}
 }
 
-// env is what all parts work with.
+// env is what the parts work with: the flags and what follows from them.
 type env struct {
 	measure.Settings
-	dir      string // for temporary files
-	wanlab   string
-	binaries []measure.Mesh // the one under test, then that of --against
+	wanlab string
+
+	size                measure.Size
+	rounds, cuts, moves int
+	rtt, cut            time.Duration
+	via                 string
+	grid                *grid
+}
+
+// addFlags adds the flags whose defaults are set.
+func (e *env) addFlags(flags *measure.Flags) {
+	flags.StringVar(&e.wanlab, "wanlab", "wanlab", "the emulator, a `PATH` or a name")
+	if e.size != 0 {
+		flags.Var(&e.size, "size", "`SIZE` of the data, such as 64MiB")
+	}
+	if e.rounds != 0 {
+		flags.IntVar(&e.rounds, "rounds", e.rounds, "measure everything `N` times")
+	}
+	if e.cuts != 0 {
+		flags.IntVar(&e.cuts, "cuts", e.cuts, "cut the path `N` times")
+		flags.IntVar(&e.moves, "moves", e.moves, "change host a's address `N` times: ip, nat, port in turn")
+	}
+	if e.cut != 0 {
+		flags.DurationVar(&e.cut, "cut", e.cut, "`TIME` of the cut, or of the longest cut if there are several")
+	}
+	if e.rtt != 0 {
+		flags.DurationVar(&e.rtt, "rtt", e.rtt, "round-trip `TIME`")
+	}
+	if e.via != "" {
+		flags.StringVar(&e.via, "via", e.via, "`TRANSPORT`, as for mesh-cat")
+	}
+	if e.grid != nil {
+		e.grid.addFlags(flags)
+	}
 }
 
 // mesh is the binary under test.
-func (e env) mesh() measure.Mesh { return e.binaries[0] }
+func (e env) mesh() measure.Mesh { return e.Binaries[0] }
 
 func main() {
-	measure.Main(wan, map[string]measure.Helper{"hold": hold, "print": printPaced})
+	measure.Main(wan, map[string]func([]string) error{"print": printPaced})
 }
 
-// wan runs the part that args name, or all.
+// wan runs the part that args name.
 func wan(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return measure.UsageError{Err: errors.New("which part? --help lists the parts")}
 	}
-	name, args := args[0], args[1:]
-	if strings.HasPrefix(name, "-") || name == "help" {
-		_, err := measure.NewFlags(help).Parse([]string{name})
-		return err
-	}
-	var errs []error
-	known := false
 	for _, p := range parts() {
-		if name != p.name && name != "all" || ctx.Err() != nil {
-			continue
-		}
-		known = true
-		for _, err := range measure.Errors(p.run(ctx, args)) {
-			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
+		if p.name == args[0] {
+			return p.start(ctx, args[1:])
 		}
 	}
-	if !known {
-		return measure.UsageError{Err: fmt.Errorf("unknown part %q; --help lists the parts", name)}
-	}
-	return errors.Join(errs...)
+	_, err := measure.NewFlags(help).Parse(args)
+	return err
 }
 
-// run parses the flags of p and runs it in a folder of its own.
-func (p part) run(ctx context.Context, args []string) error {
-	var e env
+// start parses the flags of p and runs it in a folder of its own.
+func (p part) start(ctx context.Context, args []string) error {
+	e := p.defaults
 	flags := measure.NewFlags("usage: scripts/wan " + p.name + " [FLAG...]\n\n" + p.does)
 	if p.compares {
 		e.AllFlags(flags)
 	} else {
 		e.MeshFlag(flags)
 	}
-	flags.StringVar(&e.wanlab, "wanlab", "wanlab", "the emulator, a `PATH` or a name")
-	run := p.prepare(flags)
-	if err := flags.ParseAll(args); err != nil {
+	e.addFlags(flags)
+	if _, err := flags.Parse(args); err != nil {
 		return err
 	}
-	if err := e.find(p.needs); err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "mesh-wan-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	e.dir = dir
-	if e.binaries, err = e.Binaries(dir); err != nil {
-		return err
-	}
-	return run(ctx, e)
-}
-
-// find looks for the emulator and for other programs.
-func (e *env) find(programs []string) (err error) {
 	if os.Geteuid() != 0 {
 		return measure.Missing{What: "needs root, for network namespaces"}
 	}
+	var err error
 	if e.wanlab, err = exec.LookPath(e.wanlab); err != nil {
 		return measure.Missing{What: "needs the emulator wanlab, in PATH or named by --wanlab"}
 	}
-	return measure.Need(append([]string{"ip"}, programs...)...)
+	if err := measure.Need(strings.Fields("ip nstat " + p.needs)...); err != nil {
+		return err
+	}
+	err = e.Prepare()
+	defer os.RemoveAll(e.Dir)
+	if err != nil {
+		return err
+	}
+	return p.run(ctx, e)
 }
-
-// runDir makes a folder for one run.
-func (e env) runDir() (string, error) { return os.MkdirTemp(e.dir, "run-") }

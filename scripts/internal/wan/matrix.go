@@ -4,7 +4,7 @@ package main
 
 import (
 	"context"
-	"flag"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -16,8 +16,10 @@ import (
 	"mesh/scripts/internal/measure"
 )
 
-// tcpBuffers suffice for 1 Gbit/s over 200 ms, for all tools alike.
-const tcpBuffers = 64 << 20
+const (
+	tcpBuffers   = 64 << 20         // suffice for 1 Gbit/s over 200 ms, for all tools alike
+	firstTimeout = 25 * time.Second // ssh makes a dozen round trips before its first byte
+)
 
 // cell is one path, with one congestion control on both hosts.
 type cell struct {
@@ -38,70 +40,105 @@ func (c cell) String() string {
 // product, and at least what Linux gives to a device.
 func (c cell) queue() int { return max(1000, int(c.bits*c.rtt.Seconds()/12000)) }
 
-// grid is all cells and tools of a matrix.
+// goodput is what arrived at a receiver, in bits of payload a second.
+type goodput struct {
+	whole  float64 // from the first byte to the end
+	steady float64 // in the second half of that
+	via    string  // the transport that mesh --via auto chose
+	health health
+	err    error
+}
+
+func (g goodput) String() string {
+	text := fmt.Sprintf("%.1f / %.1f", g.whole/1e6, g.steady/1e6)
+	if g.via != "" {
+		text += " " + g.via
+	}
+	switch {
+	case g.err != nil:
+		return "failed"
+	case !g.health.trusted():
+		return text + " !"
+	}
+	return text
+}
+
+// grid is the flags of matrix.
 type grid struct {
-	ccs, rates, names []string
-	rtts, losses      []float64 // ms, percent
-	span              time.Duration
-	seed              int
-	tools             []tool
+	ccs, rates, rtts, losses, names measure.List
+	seconds                         int
 }
 
-func matrix(flags *measure.Flags) func(context.Context, env) error {
+func newGrid() *grid {
+	list := func(words ...string) measure.List { return measure.List{Words: words} }
 	g := &grid{
-		ccs: []string{"cubic", "bbr"}, rates: []string{"100mbit", "1gbit"},
-		names: toolNames,
-		rtts:  []float64{0, 20, 100, 200}, losses: []float64{0, 0.01, 0.1, 1},
+		ccs: list("cubic", "bbr"), rates: list("100mbit", "1gbit"), rtts: list("0", "20", "100", "200"),
+		losses: list("0", "0.01", "0.1", "1"), names: list("mesh", "tcp", "quic", "ssh", "nc"),
 	}
-	seconds := 6
-	flags.Numbers(&g.rtts, "rtt", "round-trip times, a `LIST` in ms")
-	flags.Numbers(&g.losses, "loss", "losses in each direction, a `LIST` in percent")
-	flags.Names(&g.rates, nil, "rate", "rates, a `LIST`")
-	flags.Names(&g.ccs, nil, "cc", "congestion controls of the hosts, a `LIST`")
-	flags.Names(&g.names, toolNames, "tools", "a `LIST`; mesh is --via auto, tcp and quic are mesh with that --via")
-	flags.IntVar(&g.seed, "seed", 1, "`N` selects the losses, which are the same for each tool of a cell")
-	flags.Count(&seconds, "seconds", "measure `N` seconds in each run")
-	quick := flags.Bool("quick", false, "--rtt 100 --loss 0,1 --cc cubic --seconds 4, where these are not given")
-	return func(ctx context.Context, e env) error {
-		if *quick {
-			given := map[string]bool{}
-			flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-			for name, value := range map[string]string{"rtt": "100", "loss": "0,1", "cc": "cubic", "seconds": "4"} {
-				if !given[name] {
-					flags.Set(name, value)
-				}
-			}
-		}
-		g.span = time.Duration(seconds) * time.Second
-		return g.run(ctx, e)
-	}
+	g.names.Known = g.names.Words
+	return g
 }
 
-func (g *grid) run(ctx context.Context, e env) error {
-	machine := measure.Machine()
+func (g *grid) addFlags(flags *measure.Flags) {
+	flags.Var(&g.rtts, "rtt", "round-trip times, a `LIST` in ms")
+	flags.Var(&g.losses, "loss", "losses in each direction, a `LIST` in percent")
+	flags.Var(&g.rates, "rate", "rates, a `LIST`")
+	flags.Var(&g.ccs, "cc", "congestion controls of the hosts, a `LIST`")
+	flags.Var(&g.names, "tools", "a `LIST`; mesh is --via auto, tcp and quic are mesh with that --via")
+	flags.IntVar(&g.seconds, "seconds", 6, "measure `N` seconds in each run")
+}
+
+func matrix(ctx context.Context, e env) error {
+	g := e.grid
 	cells, err := g.cells()
 	if err != nil {
 		return err
 	}
-	if err := g.pick(ctx, e); err != nil {
-		return err
+	tools := measure.Pick(e.tools(), []string{"mesh", "ssh", "nc"}, e.Dir)
+	for _, t := range tools {
+		if t.Failed != nil {
+			return t.Failed
+		}
 	}
-	g.header(machine, len(cells)*len(g.tools))
-	for i := range cells {
-		for _, t := range g.tools {
+	g.header(len(cells) * len(tools))
+	for _, c := range cells {
+		for _, t := range tools {
+			got, err := c.measure(ctx, e, t)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			got := cells[i].measure(ctx, e, t, g)
-			cells[i].got[t.name] = got
-			measure.Say("%v: %s: %s", cells[i], t.name, got)
+			got.err = err
+			c.got[t.Name] = got
+			measure.Say("%v: %s: %s Mbit/s; %s", c, t.Name, got, got.health)
+			if err != nil {
+				measure.Say("error: %v", err)
+			}
 		}
 	}
-	g.tables(cells)
+	g.tables(cells, tools)
 	if e.Check {
-		return g.checkBars(cells)
+		return checkBars(cells)
 	}
 	return nil
+}
+
+// tools returns the tools of the matrix. Each tool of mesh is followed by the same
+// one with the binary of --against, if there is one.
+func (e env) tools() (tools []*measure.Tool) {
+	for _, name := range e.grid.names.Words {
+		switch name {
+		case "ssh":
+			tools = append(tools, (&measure.SSH{}).Tool(name))
+		case "nc":
+			tools = append(tools, measure.NC(name))
+		default:
+			via := strings.Replace(name, "mesh", "auto", 1)
+			tools = append(tools, e.Tools(func(m measure.Mesh) *measure.Tool {
+				return meshTool(m, name, "--via "+via, "")
+			})...)
+		}
+	}
+	return tools
 }
 
 // available returns the congestion controls in ccs that the hosts can use, and
@@ -128,60 +165,97 @@ func available(ccs []string) (allowed []string, err error) {
 
 // cells returns the combinations of paths.
 func (g *grid) cells() (cells []cell, err error) {
-	if g.ccs, err = available(g.ccs); err != nil {
+	if g.ccs.Words, err = available(g.ccs.Words); err != nil {
 		return nil, err
 	}
 	units := map[string]float64{"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
-	for _, cc := range g.ccs {
-		for _, rate := range g.rates {
-			n := strings.TrimRight(rate, "kmgbit")
-			bits, err := strconv.ParseFloat(n, 64)
-			bits *= units[rate[len(n):]]
-			if err != nil || bits <= 0 {
-				return nil, measure.UsageError{Err: fmt.Errorf("--rate: %q is no rate such as 100mbit", rate)}
+	for _, cc := range g.ccs.Words {
+		for _, rate := range g.rates.Words {
+			bits := number("rate", strings.TrimRight(rate, "kmgbit"), &err) * units[strings.TrimLeft(rate, "0123456789.")]
+			if bits == 0 {
+				err = fmt.Errorf("--rate: %q is no rate such as 100mbit", rate)
 			}
-			for _, rtt := range g.rtts {
-				for _, loss := range g.losses {
-					d := time.Duration(rtt * float64(time.Millisecond))
-					cells = append(cells, cell{cc, rate, d, loss, bits, map[string]goodput{}})
+			for _, rtt := range g.rtts.Words {
+				for _, loss := range g.losses.Words {
+					delay := time.Duration(number("rtt", rtt, &err) * float64(time.Millisecond))
+					cells = append(cells, cell{cc, rate, delay, number("loss", loss, &err), bits, map[string]goodput{}})
 				}
 			}
 		}
 	}
-	return cells, nil
+	if err != nil {
+		err = measure.UsageError{Err: err}
+	}
+	return cells, err
+}
+
+// number parses a number of a flag, which must not be negative, or sets err.
+func number(flag, text string, err *error) float64 {
+	n, wrong := strconv.ParseFloat(text, 64)
+	if wrong != nil || !(n >= 0) {
+		*err = fmt.Errorf("--%s: %q is no number from 0", flag, text)
+	}
+	return n
 }
 
 // measure runs t once, with new hosts and a new path, so that no state of earlier
 // runs matters. The n-th packet has the same fate for every tool.
-func (c cell) measure(ctx context.Context, e env, t tool, s *grid) (g goodput) {
-	dir, err := e.runDir()
-	if err != nil {
-		return goodput{err: err}
-	}
-	defer os.RemoveAll(dir)
+func (c cell) measure(ctx context.Context, e env, tool *measure.Tool) (g goodput, err error) {
 	buffers := func(name string, size int) string {
 		return fmt.Sprintf("net.ipv4.%s=4096 %d %d", name, size, tcpBuffers)
 	}
+	seed := 1000000 + int(c.rtt.Milliseconds()) + int(math.Round(c.loss*1000))
 	l, err := openLab(ctx, e, "--delay", (c.rtt / 2).String(), "--rate", c.rate, "--loss", fmt.Sprintf("%g%%", c.loss),
-		"--queue", strconv.Itoa(c.queue()), "--seed", strconv.Itoa(1000000*s.seed+int(c.rtt.Milliseconds())+int(math.Round(c.loss*1000))),
+		"--queue", strconv.Itoa(c.queue()), "--seed", strconv.Itoa(seed),
 		"--sysctl", "net.ipv4.tcp_congestion_control="+c.cc, "--sysctl", "net.ipv4.tcp_no_metrics_save=1",
 		"--sysctl", buffers("tcp_rmem", 131072), "--sysctl", buffers("tcp_wmem", 65536))
 	if err != nil {
-		return goodput{err: err}
+		return g, err
 	}
 	defer l.close()
-	if g, err = t.measure(ctx, l, dir, s.span); err != nil {
-		g.err = err
-		return g
+	t, err := l.start(ctx, tool, 0)
+	if err != nil {
+		return g, err
 	}
-	g.health, g.err = l.health(ctx)
-	return g
+	err = g.count(ctx, t, time.Duration(e.grid.seconds)*time.Second)
+	ctx, cancel := context.WithCancel(ctx)
+	cancel() // the ends are stopped in the middle of the stream
+	t.stop(ctx)
+	if strings.HasSuffix(tool.Name, "mesh") {
+		g.via = t.job.Via()
+	}
+	var unread error
+	g.health, unread = l.health()
+	return g, errors.Join(err, unread)
 }
 
-func (g *grid) header(machine string, runs int) {
+// count measures what arrives for span from the first byte on. A stall counts too:
+// time without a byte is part of span.
+func (g *goodput) count(ctx context.Context, t *transfer, span time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, firstTimeout+span)
+	defer cancel()
+	if err := t.reach(ctx, 1); err != nil {
+		return err
+	}
+	first := time.Now()
+	after := func(d time.Duration) (seconds, bits float64, err error) {
+		err = t.await(ctx, func() bool { return time.Since(first) >= d })
+		total, _ := t.arrived()
+		return time.Since(first).Seconds(), float64(total) * 8, err
+	}
+	half, halfBits, err := after(span / 2)
+	if err != nil {
+		return err
+	}
+	end, bits, err := after(span)
+	g.whole, g.steady = bits/end, (bits-halfBits)/(end-half)
+	return err
+}
+
+func (g *grid) header(runs int) {
 	fmt.Printf(`# mesh over a WAN: goodput
 
-- Machine: %s. %d runs of %v.
+- Machine: %s. %d runs of %d s.
 - Path: wanlab, MTU 1500; loss in each direction; half the RTT in each direction; a drop-tail queue of one
   bandwidth-delay product, at least 1000 packets. Each run has new hosts. tcp_rmem and tcp_wmem up to 64 MiB, for all.
 - Mesh runs as root, which may choose BBR for its own TCP sockets where the kernel has it, whatever congestion control
@@ -190,24 +264,25 @@ func (g *grid) header(machine string, runs int) {
 - Figures are Mbit/s of payload at the receiver: the whole run, from the first byte on, / its second half. × compares
   whole runs. The rate counts IP bytes: headers leave 96 %% of it to TCP, 95 %% to QUIC.
 - A figure with ! is not to be trusted: the emulator lost packets of its own or was late by more than %d µs.
-`, machine, runs, g.span, maxLate)
+`, measure.Machine(), runs, g.seconds, maxLate)
 }
 
 // tables prints one table for each congestion control and rate.
-func (g *grid) tables(cells []cell) {
-	for _, cc := range g.ccs {
-		for _, rate := range g.rates {
+func (g *grid) tables(cells []cell, tools []*measure.Tool) {
+	for _, cc := range g.ccs.Words {
+		for _, rate := range g.rates.Words {
 			fmt.Printf("\n## Hosts with %s, %s\n", cc, rate)
+			pairs := ratios(tools)
 			rows := [][]string{{"RTT ms", "loss %"}}
-			for _, t := range g.tools {
-				rows[0] = append(rows[0], t.name)
+			for _, t := range tools {
+				rows[0] = append(rows[0], t.Name)
 			}
-			for _, r := range g.ratios() {
-				rows[0] = append(rows[0], r[0]+" × "+strings.TrimSuffix(r[1], ": "+r[0]))
+			for _, pair := range pairs {
+				rows[0] = append(rows[0], pair[0]+" × "+strings.TrimSuffix(pair[1], ": "+pair[0]))
 			}
 			for _, c := range cells {
 				if c.cc == cc && c.rate == rate {
-					rows = append(rows, c.row(g))
+					rows = append(rows, c.row(tools, pairs))
 				}
 			}
 			measure.WriteTable(os.Stdout, rows)
@@ -216,38 +291,25 @@ func (g *grid) tables(cells []cell) {
 }
 
 // ratios returns the pairs of tools whose goodput is compared.
-func (g *grid) ratios() (pairs [][2]string) {
-	has := func(name string) bool {
-		return slices.ContainsFunc(g.tools, func(t tool) bool { return t.name == name })
-	}
-	for _, t := range g.tools {
-		if t.mesh && has("ssh") {
-			pairs = append(pairs, [2]string{t.name, "ssh"})
+func ratios(tools []*measure.Tool) (pairs [][2]string) {
+	ssh := measure.Find(tools, "ssh")
+	for _, t := range tools {
+		if t.Family == "mesh" && !t.Compared && ssh.Name != "" {
+			pairs = append(pairs, [2]string{t.Name, ssh.Name})
 		}
-		if t.against != "" {
-			pairs = append(pairs, [2]string{t.name, t.against})
+		if t.Against != nil {
+			pairs = append(pairs, [2]string{t.Name, t.Against.Name})
 		}
 	}
 	return pairs
 }
 
-func (c cell) row(g *grid) []string {
+func (c cell) row(tools []*measure.Tool, pairs [][2]string) []string {
 	row := []string{fmt.Sprint(c.rtt.Milliseconds()), fmt.Sprintf("%g", c.loss)}
-	for _, t := range g.tools {
-		got := c.got[t.name]
-		text := fmt.Sprintf("%.1f / %.1f", got.whole/1e6, got.steady/1e6)
-		if got.via != "" {
-			text += " " + got.via
-		}
-		switch {
-		case got.err != nil:
-			text = "failed"
-		case !got.trusted():
-			text += " !"
-		}
-		row = append(row, text)
+	for _, t := range tools {
+		row = append(row, c.got[t.Name].String())
 	}
-	for _, pair := range g.ratios() {
+	for _, pair := range pairs {
 		row = append(row, measure.Number(c.got[pair[0]].whole/c.got[pair[1]].whole, 2))
 	}
 	return row

@@ -11,8 +11,10 @@ import (
 	"mesh/scripts/internal/measure"
 )
 
-// settleTime is a pause after each outage, so that they are measured one by one.
-const settleTime = 3 * time.Second
+const (
+	settleTime = 3 * time.Second // a pause after each outage, so that they are measured one by one
+	failGrace  = 5 * time.Second // for one end to exit when the other has failed
+)
 
 // outage is something that happens to the path during a transfer.
 type outage struct {
@@ -32,9 +34,8 @@ func (o outage) String() string {
 }
 
 // plan returns cuts from 1 s to longest, and moves of the three kinds, in an order
-// that depends on seed.
-func plan(cuts, moves int, longest time.Duration, seed uint64) []outage {
-	var all []outage
+// that is the same in every run.
+func plan(cuts, moves int, longest time.Duration) (all []outage) {
 	for i := range cuts {
 		d := longest
 		if cuts > 1 {
@@ -45,35 +46,40 @@ func plan(cuts, moves int, longest time.Duration, seed uint64) []outage {
 	for i := range moves {
 		all = append(all, outage{move: []string{"ip", "nat", "port"}[i%3]})
 	}
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := rand.New(rand.NewPCG(1, 0))
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
 }
 
 // endure makes the outages happen one after another, spread evenly over the bytes
-// of t, and returns those that have happened.
-func endure(ctx context.Context, l *lab, t *transfer, all []outage) (done []outage, err error) {
+// of t, ends t, and returns those that have happened.
+func (t *transfer) endure(ctx context.Context, l *lab, all []outage, end func(context.Context) error) (done []outage, err error) {
 	for i := range all {
-		if err := t.reach(ctx, t.size*int64(i+1)/int64(len(all)+2)); err != nil {
-			return done, err
+		if err = t.reach(ctx, t.size*int64(i+1)/int64(len(all)+2)); err != nil {
+			break
 		}
 		o := &all[i]
-		if err := o.happen(ctx, l, t); err != nil {
-			return done, fmt.Errorf("outage %d, %v at byte %d: %w", i+1, o, o.at, err)
+		if err = o.happen(ctx, l, t); err != nil {
+			err = fmt.Errorf("outage %d, %v at byte %d: %w", i+1, o, o.at, err)
+			break
 		}
 		done = all[:i+1]
-		o.recovery = recoveryAfter(t.seen.all(), o.healed)
 		measure.Say("outage %d of %d: %v at %d MiB, after %.0f s: recovery %.2f s", i+1, len(all), o, o.at>>20, o.healed.Seconds(), o.recovery.Seconds())
 	}
-	return done, nil
+	if err == nil {
+		return done, end(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, failGrace)
+	defer cancel()
+	return done, fmt.Errorf("%w; then: %v", err, end(ctx))
 }
 
 // happen makes o happen to t, and returns when bytes have arrived again for a
 // while.
 func (o *outage) happen(ctx context.Context, l *lab, t *transfer) error {
-	o.at, _ = t.seen.now()
+	o.at, _ = t.arrived()
 	if o.cut > 0 {
-		if _, err := l.ctl(ctx, "cut"); err != nil {
+		if err := l.ctl("cut"); err != nil {
 			return err
 		}
 		select {
@@ -81,29 +87,21 @@ func (o *outage) happen(ctx context.Context, l *lab, t *transfer) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if _, err := l.ctl(ctx, "heal"); err != nil {
+		if err := l.ctl("heal"); err != nil {
 			return err
 		}
-	} else if _, err := l.ctl(ctx, "rebind", o.move); err != nil {
+	} else if err := l.ctl("rebind", o.move); err != nil {
 		return err
 	}
-	o.healed = time.Since(t.seen.begin)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		total, last := t.seen.now()
-		now := time.Since(t.seen.begin)
-		if total == t.size || now > o.healed+settleTime && last > o.healed+time.Second && now-last < time.Second {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-t.recv.Done:
-			return fmt.Errorf("the receiver ended with %d: %w", t.recv.Status(), t.recv.Err)
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %s", context.Cause(ctx), t.progress())
-		}
-	}
+	o.healed = time.Since(t.begin)
+	err := t.await(ctx, func() bool {
+		total, times := t.arrived()
+		now, last := time.Since(t.begin), times[len(times)-1] // reach has waited for the first
+		return total == t.size || now > o.healed+settleTime && last > o.healed+time.Second && now-last < time.Second
+	})
+	_, times := t.arrived()
+	o.recovery = recoveryAfter(times, o.healed)
+	return err
 }
 
 // recoveryAfter returns how long after healed bytes flowed again, given the times

@@ -38,7 +38,7 @@ func TestRecoveryAfter(t *testing.T) {
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	cuts, moves := 0, 0
-	for _, o := range plan(20, 10, 30*time.Second, 1) {
+	for _, o := range plan(20, 10, 30*time.Second) {
 		switch {
 		case o.move != "":
 			moves++

@@ -5,174 +5,176 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"mesh/scripts/internal/measure"
 )
 
-// arrivals records what the receiver has put out.
-type arrivals struct {
-	begin time.Time
+const blockBytes = 256 << 10
+
+// transfer is a stream of random bytes from a sender to a receiver, which writes
+// it into a named pipe.
+type transfer struct {
+	job        measure.Job
+	size       int64 // every byte is compared with what was sent; 0: endless, not compared
+	send, recv *measure.Process
+	begin      time.Time
+
+	feed *os.File // the sender's stdin; nil if the sender makes the data itself
+	out  *os.File // the reading end of the named pipe
+	pipe *os.File // its writing end, open until stop: before that the reader sees no end
+	wg   sync.WaitGroup
 
 	mu    sync.Mutex
-	total int64
+	total int64           // what has arrived
 	times []time.Duration // since begin, when bytes arrived; at least 1 ms apart
 	wrong int64           // the offset of the first block that differs from what was sent, or -1
 }
 
-// add counts n bytes that have just arrived.
-func (a *arrivals) add(n int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.total += int64(n)
-	now := time.Since(a.begin)
-	if k := len(a.times); n > 0 && (k == 0 || now-a.times[k-1] >= time.Millisecond) {
-		a.times = append(a.times, now)
-	}
-}
-
-// now returns how much has arrived, and when the last of it did.
-func (a *arrivals) now() (total int64, last time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if k := len(a.times); k > 0 {
-		last = a.times[k-1]
-	}
-	return a.total, last
-}
-
-// all returns a copy of the times.
-func (a *arrivals) all() []time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return append([]time.Duration(nil), a.times...)
-}
-
-// transfer is one pipe from host a to host b. Every byte is compared with what was
-// sent.
-type transfer struct {
-	job        measure.Job
-	size       int64
-	send, recv *measure.Process
-	seen       *arrivals
-	wg         sync.WaitGroup // of the feeder and the reader
-
-	source, sink string // SHA-256 of input and output, valid after wg
-	feed, out    *os.File
-}
-
-// startTransfer starts mesh-cat and mesh-recv with more flags, and returns when
-// both run. The transfer must be ended by end.
-func startTransfer(ctx context.Context, m measure.Mesh, j measure.Job, size measure.Size, sendFlags, recvFlags string) (*transfer, error) {
-	tool := m.Tool("", "mesh-cat --events EVENTS "+sendFlags+" PEER", "mesh-recv --events EVENTS "+recvFlags)
-	ends, err := tool.Open(j)
+// newTransfer returns a transfer of size bytes that is not yet started.
+func (l *lab) newTransfer(size int64) (t *transfer, err error) {
+	dir, err := os.MkdirTemp(l.e.Dir, "run-")
 	if err != nil {
 		return nil, err
 	}
-	out, stdout, err := os.Pipe()
-	if err != nil {
+	job := measure.Job{Dir: dir, Home: dir, Out: filepath.Join(dir, "sink"), Addr: hostB, On: l.on}
+	t = &transfer{job: job, size: size, wrong: -1}
+	if err := syscall.Mkfifo(job.Out, 0o600); err != nil {
 		return nil, err
 	}
-	t := &transfer{job: j, size: int64(size), seen: &arrivals{wrong: -1}, out: out}
-	t.recv, t.send, t.feed, err = startEnds(ctx, ends, stdout)
-	stdout.Close()
-	if err != nil {
-		out.Close()
+	if t.out, err = os.OpenFile(job.Out, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
 		return nil, err
 	}
-	t.seen.begin = t.send.Began
-	t.wg.Go(func() { t.source = feedHashed(t.feed, t.size) })
-	t.wg.Go(func() { t.sink = readCompared(out, t.seen) })
+	if t.pipe, err = os.OpenFile(job.Out, os.O_WRONLY, 0); err != nil {
+		t.out.Close()
+		return nil, err
+	}
 	return t, nil
 }
 
-// startEnds starts the receiver and, when that is ready, the sender. It returns the
-// pipe to the sender's stdin.
-func startEnds(ctx context.Context, e measure.Ends, stdout *os.File) (recv, send *measure.Process, feed *os.File, err error) {
-	if recv, err = measure.StartReady(ctx, e.Recv, stdout, e.Ready); err != nil {
-		return nil, nil, nil, fmt.Errorf("receiver: %w", err)
+// start starts the ends of a tool, the receiver first, and feeds the sender. The
+// transfer must be ended by stop or end.
+func (l *lab) start(ctx context.Context, tool *measure.Tool, size measure.Size) (*transfer, error) {
+	t, err := l.newTransfer(int64(size))
+	if err != nil {
+		return nil, err
+	}
+	ends, err := tool.Open(t.job)
+	if err != nil {
+		return nil, err
+	}
+	stdout := t.pipe
+	if ends.Stores {
+		stdout = nil
+	}
+	if t.recv, err = measure.StartReady(ctx, ends.Recv, stdout, ends.Ready); err != nil {
+		return nil, fmt.Errorf("receiver: %w", err)
 	}
 	stdin, feed, err := os.Pipe()
 	if err == nil {
-		send, err = measure.Start(ctx, e.Send, stdin, nil)
+		t.send, err = measure.Start(ctx, ends.Send, stdin, nil)
 		stdin.Close()
 	}
 	if err != nil {
-		recv.Stop()
-		feed.Close()
-		return nil, nil, nil, fmt.Errorf("sender: %w", err)
+		t.recv.Stop()
+		return nil, fmt.Errorf("sender: %w", err)
 	}
-	return recv, send, feed, nil
+	t.feed, t.begin = feed, t.send.Began
+	t.wg.Go(t.write)
+	t.wg.Go(t.read)
+	return t, nil
 }
 
-// feedHashed writes size random bytes to w, closes it and returns their SHA-256,
-// or nothing if the writing failed.
-func feedHashed(w *os.File, size int64) string {
-	defer w.Close()
-	h := sha256.New()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, h)}, io.LimitReader(measure.Random(), size), make([]byte, blockBytes)); err != nil {
-		return ""
-	}
-	return hex.EncodeToString(h.Sum(nil))
+// meshTool is mesh-cat and mesh-recv with more flags.
+func meshTool(m measure.Mesh, name, sendFlags, recvFlags string) *measure.Tool {
+	return m.Tool(name, "mesh-cat --events EVENTS "+sendFlags+" PEER", "mesh-recv --events EVENTS "+recvFlags)
 }
 
-// readCompared reads r to its end and returns the SHA-256 of it.
-func readCompared(r *os.File, seen *arrivals) string {
-	h, want := sha256.New(), measure.Random()
-	got, expected := make([]byte, blockBytes), make([]byte, blockBytes)
-	var at int64
-	for {
-		n, err := r.Read(got)
-		seen.add(n)
-		h.Write(got[:n])
-		io.ReadFull(want, expected[:n]) // never fails
-		if !bytes.Equal(got[:n], expected[:n]) {
-			seen.mu.Lock()
-			if seen.wrong < 0 {
-				seen.wrong = at
-			}
-			seen.mu.Unlock()
-		}
-		at += int64(n)
-		if err != nil {
-			return hex.EncodeToString(h.Sum(nil))
-		}
+// write feeds the sender.
+func (t *transfer) write() {
+	defer t.feed.Close()
+	if t.size > 0 {
+		io.Copy(t.feed, io.LimitReader(measure.Random(), t.size))
+		return
+	}
+	data := make([]byte, 16<<20)
+	measure.Random().Read(data)
+	for err := error(nil); err == nil; {
+		_, err = t.feed.Write(data)
 	}
 }
 
-// reach waits until n bytes have arrived, or until an end has failed.
-func (t *transfer) reach(ctx context.Context, n int64) error {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if total, _ := t.seen.now(); total >= n {
-			return nil
+// read reads what the receiver puts out.
+func (t *transfer) read() {
+	random, got, want := measure.Random(), make([]byte, blockBytes), make([]byte, blockBytes)
+	for err := error(nil); err == nil; {
+		var n int
+		n, err = t.out.Read(got)
+		if t.size > 0 {
+			io.ReadFull(random, want[:n])
 		}
+		t.mu.Lock()
+		if t.size > 0 && t.wrong < 0 && !bytes.Equal(got[:n], want[:n]) {
+			t.wrong = t.total
+		}
+		t.total += int64(n)
+		now := time.Since(t.begin)
+		if k := len(t.times); n > 0 && (k == 0 || now-t.times[k-1] >= time.Millisecond) {
+			t.times = append(t.times, now)
+		}
+		t.mu.Unlock()
+	}
+}
+
+// arrived returns how much has arrived, and when, since begin.
+func (t *transfer) arrived() (total int64, times []time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.total, t.times // only appended to
+}
+
+func (t *transfer) progress() string {
+	total, times := t.arrived()
+	text := fmt.Sprintf("%d of %d bytes arrived", total, t.size)
+	if len(times) > 0 {
+		text += fmt.Sprintf(", the last of them after %.1f s", times[len(times)-1].Seconds())
+	}
+	return text
+}
+
+// await waits until done returns true. It fails if ctx ends, if the receiver ends
+// and if the sender fails. A sender that succeeds may end before the receiver.
+func (t *transfer) await(ctx context.Context, done func() bool) error {
+	for !done() {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %s", context.Cause(ctx), t.progress())
 		case <-t.recv.Done:
 			return fmt.Errorf("the receiver ended with %d: %w: %s", t.recv.Status(), t.recv.Err, t.progress())
+		case <-time.After(5 * time.Millisecond):
+		}
+		select {
 		case <-t.send.Done:
-			// After a success, the receiver may still have to put out the last bytes.
 			if t.send.Err != nil {
 				return fmt.Errorf("the sender ended with %d: %w: %s", t.send.Status(), t.send.Err, t.progress())
 			}
-		case <-tick.C:
+		default:
 		}
 	}
+	return nil
 }
 
-func (t *transfer) progress() string {
-	total, last := t.seen.now()
-	return fmt.Sprintf("%d of %d bytes arrived, the last of them after %.1f s", total, t.size, last.Seconds())
+// reach waits until n bytes have arrived.
+func (t *transfer) reach(ctx context.Context, n int64) error {
+	return t.await(ctx, func() bool { total, _ := t.arrived(); return total >= n })
 }
 
 // stop waits for both ends and for the output. It stops the ends when ctx ends
@@ -187,7 +189,8 @@ func (t *transfer) stop(ctx context.Context) (err error) {
 	}
 	t.send.Stop()
 	t.recv.Stop()
-	t.out.SetReadDeadline(time.Now().Add(time.Second)) // for what the pipe still holds
+	t.pipe.Close()
+	t.out.SetReadDeadline(time.Now().Add(time.Second)) // in case a child of the receiver still has the pipe open
 	if t.feed != nil {
 		t.feed.SetWriteDeadline(time.Now())
 	}
@@ -196,23 +199,37 @@ func (t *transfer) stop(ctx context.Context) (err error) {
 	return err
 }
 
-// end stops t and checks it: both statuses must be 0, and the bytes the same.
+// end stops t and checks it: both statuses must be 0, and the bytes the same. The
+// status 0 of either end promises that, but that of the sharer of a terminal, which
+// has no feed, promises nothing about a viewer.
 func (t *transfer) end(ctx context.Context) error {
 	late := t.stop(ctx)
-	if t.seen.wrong >= 0 {
-		return wrongBytes{fmt.Sprintf("a wrong byte came out, in the block at %d", t.seen.wrong)}
-	}
 	sent, received := t.send.Status(), t.recv.Status()
 	switch {
-	case (sent == 0 || received == 0) && (t.seen.total != t.size || t.source != t.sink):
-		return wrongBytes{fmt.Sprintf("statuses %d and %d, but %d of %d bytes arrived; SHA-256 %q and %q",
-			sent, received, t.seen.total, t.size, t.source, t.sink)}
+	case t.wrong >= 0:
+		return wrongBytes{fmt.Sprintf("a wrong byte came out, in the block at %d", t.wrong)}
+	case (received == 0 || sent == 0 && t.feed != nil) && t.total != t.size:
+		return wrongBytes{fmt.Sprintf("statuses %d and %d, but %d of %d bytes arrived", sent, received, t.total, t.size)}
 	case late != nil:
 		return late
 	case sent != 0 || received != 0:
-		return fmt.Errorf("mesh-cat ended with %d (%v), mesh-recv with %d (%v); %s", sent, t.send.Err, received, t.recv.Err, t.progress())
+		return fmt.Errorf("the sender ended with %d (%v), the receiver with %d (%v); %s", sent, t.send.Err, received, t.recv.Err, t.progress())
 	}
-	return t.compareReceipts()
+	return nil
+}
+
+// endMesh is end, and checks that both ends have reported the same digest.
+func (t *transfer) endMesh(ctx context.Context) error {
+	if err := t.end(ctx); err != nil {
+		return err
+	}
+	receipts := slices.DeleteFunc(append(t.job.Events("a"), t.job.Events("b")...), func(e measure.Event) bool {
+		return e.Event != "receipt" || e.Bytes != t.size
+	})
+	if len(receipts) != 2 || receipts[0].BLAKE3 != receipts[1].BLAKE3 {
+		return errors.New("a receipt is missing, or the two differ")
+	}
+	return nil
 }
 
 // wrongBytes is the one failure that must never happen: wrong data, or an exit
@@ -227,21 +244,5 @@ func (t *transfer) wall() time.Duration {
 	if t.recv.Ended.After(last) {
 		last = t.recv.Ended
 	}
-	return last.Sub(t.seen.begin)
-}
-
-// compareReceipts compares the digests that the two ends have reported.
-func (t *transfer) compareReceipts() error {
-	var all []measure.Event
-	for _, host := range []string{"a", "b"} {
-		for _, e := range t.job.Events(host) {
-			if e.Event == "receipt" && e.Bytes == t.size {
-				all = append(all, e)
-			}
-		}
-	}
-	if len(all) != 2 || all[0].BLAKE3 != all[1].BLAKE3 {
-		return errors.New("a receipt is missing, or the two differ")
-	}
-	return nil
+	return last.Sub(t.begin)
 }

@@ -4,16 +4,14 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
-	"strconv"
 	"time"
 
+	"mesh/pipe/term/vt"
 	"mesh/proto"
 	"mesh/scripts/internal/measure"
 )
@@ -28,157 +26,89 @@ const (
 	lostCut   = 10 * time.Second
 )
 
-func tty(flags *measure.Flags) func(context.Context, env) error {
-	size := measure.Size(5 << 20)
-	flags.Var(&size, "bytes", "`SIZE` of what the command prints, 64 KiB a second")
-	cut := flags.Duration("cut", 20*time.Second, "`TIME` of the cut")
-	via := flags.String("via", "auto", "`TRANSPORT`, as for mesh-tty")
-	rate := flags.String("rate", "10mbit", "`RATE` of the path")
-	rtt := flags.Duration("rtt", 20*time.Millisecond, "round-trip `TIME`")
-	loss := flags.String("loss", "1%", "`LOSS` in each direction")
-	floods := flags.Int("floods", 5, "end a flood over 100 kB/s `N` times")
-	return func(ctx context.Context, e env) error {
-		fmt.Printf("# mesh over a WAN: a shared terminal\n")
-		path := []string{"--delay", (*rtt / 2).String(), "--seed", "1"}
-		exact := printing{via: *via, size: size, pace: slowPrint, path: append(path, "--rate", *rate, "--loss", *loss)}
-		lossy := printing{via: *via, size: lostBytes, pace: fastPrint, path: append(path, "--rate", "100mbit")}
-		return errors.Join(
-			exact.survives(ctx, e, []outage{{cut: *cut}, {move: "ip"}, {move: "nat"}, {move: "port"}}),
-			lossy.misses(ctx, e, lostCut),
-			interrupts(ctx, e, *via, *rtt, *floods),
-		)
-	}
-}
+const (
+	maxInterrupt = 300.0 // ms: the bar, from Ctrl-C to the prompt
+	floodTime    = 2 * time.Second
+	prompt       = "PROMPT>"
+)
 
-// printing is a command that prints size random bytes, pace of them a second, on a
-// shared terminal, and a viewer whose output is compared with them.
-type printing struct {
-	via  string
-	size measure.Size
-	pace int
-	path []string
-}
-
-// start starts sharer and viewer over a path of their own. The sharer is the
-// sender of the returned transfer, which has no feeder.
-func (p printing) start(ctx context.Context, e env) (*lab, *transfer, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, nil, err
-	}
-	dir, err := e.runDir()
-	if err != nil {
-		return nil, nil, err
-	}
-	l, err := openLab(ctx, e, p.path...)
-	if err != nil {
-		return nil, nil, err
-	}
-	t := &transfer{job: l.job(dir), size: int64(p.size), seen: &arrivals{wrong: -1}}
-	if err := p.join(ctx, e.mesh(), t, self); err != nil {
-		l.close()
-		return nil, nil, err
-	}
-	return l, t, nil
-}
-
-func (p printing) join(ctx context.Context, m measure.Mesh, t *transfer, self string) (err error) {
-	t.send, err = m.Share(ctx, t.job, "--listen HOST:0",
-		"sh", "-c", `stty raw -echo; exec "$0" print "$1" "$2"`, self, strconv.FormatInt(t.size, 10), strconv.Itoa(p.pace))
-	if err != nil {
-		return err
-	}
-	out, stdout, err := os.Pipe()
-	if err == nil {
-		t.out, t.seen.begin = out, time.Now()
-		view := m.Command(t.job, "a", "mesh-tty --raw --backlog --strict --via "+p.via+" PEER")
-		t.recv, err = measure.Start(ctx, view, nil, stdout)
-		stdout.Close()
-	}
-	if err != nil {
-		t.send.Stop()
-		return err
-	}
-	t.wg.Go(func() { t.sink = readCompared(out, t.seen) })
-	return nil
-}
-
-// limit bounds the whole run: the printing, and a minute.
-func (p printing) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	d := time.Minute + time.Duration(int(p.size)/p.pace)*time.Second
-	return context.WithTimeoutCause(ctx, d, fmt.Errorf("not done in %v", d))
-}
-
-// survives makes the outages happen while the command prints. The viewer must get
-// every byte, and both ends must end with 0.
-func (p printing) survives(ctx context.Context, e env, all []outage) error {
-	ctx, cancel := p.limit(ctx)
+func tty(ctx context.Context, e env) error {
+	limit := 3*time.Minute + e.cut + time.Duration(e.size/slowPrint)*time.Second
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done in %v", limit))
 	defer cancel()
-	l, t, err := p.start(ctx, e)
+	fmt.Printf("# mesh over a WAN: a shared terminal\n")
+	return errors.Join(survivesOutages(ctx, e), reportsLoss(ctx, e), interruptsFloods(ctx, e))
+}
+
+// view starts a shared terminal whose command prints size random bytes, pace of
+// them a second, and a viewer whose output is compared with them. The sharer is
+// the sender of the returned transfer.
+func (l *lab) view(ctx context.Context, size measure.Size, pace int) (*transfer, error) {
+	t, err := l.newTransfer(int64(size))
+	if err != nil {
+		return nil, err
+	}
+	t.job.Shell = fmt.Sprintf("stty raw -echo; exec %s print %d %d", measure.Self(), size, pace)
+	ends := l.e.mesh().Terminal(t.job, "--raw --backlog --strict --via "+l.e.via+" PEER")
+	if t.send, err = measure.StartReady(ctx, ends.Recv, nil, ends.Ready); err != nil {
+		return nil, err
+	}
+	t.begin = time.Now()
+	if t.recv, err = measure.Start(ctx, ends.Send, nil, t.pipe); err != nil {
+		t.send.Stop()
+		return nil, err
+	}
+	t.wg.Go(t.read)
+	return t, nil
+}
+
+// survivesOutages makes outages happen while the command prints. The viewer must
+// get every byte, and both ends must end with 0.
+func survivesOutages(ctx context.Context, e env) error {
+	l, err := openLab(ctx, e, "--delay", "10ms", "--seed", "1", "--rate", "10mbit", "--loss", "1%")
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	fmt.Printf("\n- mesh-tty --share --headless of a command that prints %s of random bytes, %d KiB a second; mesh-tty --raw --backlog\n"+
-		"  --strict --via %s @token into a pipe; path: %v.\n", p.size.String(), p.pace>>10, p.via, p.path)
-	done, err := endure(ctx, l, t, all)
+	t, err := l.view(ctx, e.size, slowPrint)
 	if err != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, failGrace, errors.New("stopped after the failure"))
-		defer cancel()
+		return err
 	}
-	err = errors.Join(err, t.stop(ctx))
-	rows := [][]string{{"outage", "at KiB", "first byte after s"}}
-	for _, o := range done {
-		rows = append(rows, []string{o.String(), strconv.FormatInt(o.at>>10, 10), fmt.Sprintf("%.2f", o.recovery.Seconds())})
-	}
-	measure.WriteTable(os.Stdout, rows)
-	if err == nil {
-		err = t.compareViewed()
-	}
+	fmt.Printf("\n- mesh-tty --share --headless of a command that prints %s of random bytes, %d KiB a second; mesh-tty --raw --backlog\n"+
+		"  --strict --via %s @token into a pipe; path: 10 Mbit/s, RTT 20 ms, 1 %% loss in each direction.\n", e.size.String(), slowPrint>>10, e.via)
+	done, err := t.endure(ctx, l, []outage{{cut: e.cut}, {move: "ip"}, {move: "nat"}, {move: "port"}}, t.end)
+	t.writeOutages(done)
 	if err != nil {
 		fmt.Printf("\nFAILED: statuses %d and %d, %s.\n", t.send.Status(), t.recv.Status(), t.progress())
 		return err
 	}
-	fmt.Printf("\nExit 0 at both ends, %d bytes, SHA-256 %s printed and viewed. The command ended after %.1f s; alone it takes %.1f s.\n",
-		t.seen.total, t.sink, t.send.Ended.Sub(t.seen.begin).Seconds(), float64(t.size)/float64(p.pace))
+	fmt.Printf("\nExit 0 at both ends; all %d bytes were viewed exactly. The command ended after %.1f s; alone it takes %.1f s.\n",
+		t.total, t.send.Ended.Sub(t.begin).Seconds(), float64(t.size)/slowPrint)
 	return nil
 }
 
-// compareViewed checks the statuses of both ends and the viewed bytes.
-func (t *transfer) compareViewed() error {
-	h := sha256.New()
-	io.Copy(h, io.LimitReader(measure.Random(), t.size))
-	printed := hex.EncodeToString(h.Sum(nil))
-	switch sharer, viewer := t.send.Status(), t.recv.Status(); {
-	case sharer != 0 || viewer != 0:
-		return fmt.Errorf("the sharer ended with %d (%v), the viewer with %d (%v)", sharer, t.send.Err, viewer, t.recv.Err)
-	case t.sink != printed:
-		return wrongBytes{fmt.Sprintf("statuses 0, but %d of %d bytes arrived; SHA-256 %s, printed was %s", t.seen.total, t.size, t.sink, printed)}
-	}
-	return nil
-}
-
-// misses cuts the path for so long that the sharer's history loses output. The
+// reportsLoss cuts the path for so long that the sharer's history loses output. The
 // viewer must connect again, report the loss and, because of --strict, end with
 // the status Truncated.
-func (p printing) misses(ctx context.Context, e env, cut time.Duration) error {
-	ctx, cancel := p.limit(ctx)
-	defer cancel()
-	l, t, err := p.start(ctx, e)
+func reportsLoss(ctx context.Context, e env) error {
+	l, err := openLab(ctx, e, "--delay", "10ms", "--seed", "1", "--rate", "100mbit")
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	o := outage{cut: cut}
+	t, err := l.view(ctx, lostBytes, fastPrint)
+	if err != nil {
+		return err
+	}
+	o := outage{cut: lostCut}
 	if err = t.reach(ctx, t.size/8); err == nil {
 		err = o.happen(ctx, l, t)
 	}
 	err = errors.Join(err, t.stop(ctx))
 	reported := regexp.MustCompile(`\d+ bytes of output were missed`).FindString(t.recv.Said())
 	status := t.recv.Status()
-	fmt.Printf("\nBeyond the history: %s, %d KiB a second, a %v: viewer's status %d, %q; first byte after %.2f s.\n",
-		p.size.String(), p.pace>>10, o, status, reported, recoveryAfter(t.seen.all(), o.healed).Seconds())
+	fmt.Printf("\nBeyond the history: %d MiB, %d KiB a second, a %v: viewer's status %d, %q; first byte after %.2f s.\n",
+		lostBytes>>20, fastPrint>>10, o, status, reported, o.recovery.Seconds())
 	if err == nil && (status != int(proto.Truncated) || reported == "" || t.send.Status() != 0) {
 		err = fmt.Errorf("beyond the history: statuses %d and %d, want 0 and %d: %s", t.send.Status(), status, proto.Truncated, t.recv.Said())
 	}
@@ -187,21 +117,77 @@ func (p printing) misses(ctx context.Context, e env, cut time.Duration) error {
 
 // printPaced is the command on the shared terminal: print SIZE PACE.
 func printPaced(args []string) error {
-	size, err := strconv.ParseInt(args[0], 10, 64)
-	pace, err2 := strconv.ParseInt(args[1], 10, 64)
-	if err = errors.Join(err, err2); err != nil {
+	var size, pace int64
+	if _, err := fmt.Sscan(args[0]+" "+args[1], &size, &pace); err != nil {
 		return err
 	}
-	r, begin, done := io.LimitReader(measure.Random(), size), time.Now(), int64(0)
-	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
+	random, begin, done := io.LimitReader(measure.Random(), size), time.Now(), int64(0)
+	for done < size {
 		due := int64(time.Since(begin).Seconds() * float64(pace))
-		n, err := io.CopyN(os.Stdout, r, due-done)
-		done += n
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+		n, err := io.CopyN(os.Stdout, random, min(due, size)-done)
 		if err != nil {
 			return fmt.Errorf("after %d bytes: %w", done, err)
 		}
+		done += n
+		time.Sleep(10 * time.Millisecond)
 	}
+	return nil
+}
+
+// interruptsFloods ends yes with Ctrl-C over a path of 100 kB/s, and measures the
+// time until the viewer's screen shows the prompt.
+func interruptsFloods(ctx context.Context, e env) error {
+	l, err := openLab(ctx, e, "--rate", "800kbit", "--delay", "10ms", "--seed", "1")
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	dir, err := os.MkdirTemp(e.Dir, "run-")
+	if err != nil {
+		return err
+	}
+	job := measure.Job{Dir: dir, Home: dir, Addr: hostB, On: l.on, Shell: "PS1='" + prompt + "' exec bash --norc --noprofile"}
+	ends := e.mesh().Terminal(job, "--via "+e.via+" PEER.control")
+	sharer, err := measure.StartReady(ctx, ends.Recv, nil, ends.Ready)
+	if err != nil {
+		return err
+	}
+	defer sharer.Stop()
+	screen, err := measure.OpenScreen(ends.Send)
+	if err != nil {
+		return err
+	}
+	defer screen.Close()
+	var took measure.Figures
+	for i := range e.rounds {
+		d, err := interrupt(ctx, screen)
+		if err != nil {
+			return fmt.Errorf("flood %d: %w", i+1, err)
+		}
+		measure.Say("a flood ended after %.1f ms", measure.MS(d))
+		took = append(took, measure.MS(d))
+	}
+	fmt.Printf("\n`yes` over 100 kB/s, RTT 20 ms, --via %s, %d times: from ^C to the prompt %.1f ms at the median, %.1f ms at most.\n",
+		e.via, e.rounds, took.Median(), took.Quantile(1))
+	return measure.CheckBars(os.Stdout, []measure.Bar{{What: "^C, ms at most", Got: took.Quantile(1), Op: "<", Limit: maxInterrupt}})
+}
+
+// interrupt starts a flood, ends it, and returns the time until the prompt.
+func interrupt(ctx context.Context, screen *measure.Screen) (took time.Duration, err error) {
+	shown := measure.Contains(prompt)
+	press := func(keys, what string, condition func(*vt.Terminal) bool) {
+		begin := time.Now()
+		if err == nil {
+			err = screen.Press(keys)
+		}
+		if err == nil {
+			err = screen.Await(ctx, what, condition)
+		}
+		took = time.Since(begin)
+	}
+	press("", "the prompt", shown)
+	press("yes\r", "the flood", func(t *vt.Terminal) bool { return !shown(t) })
+	time.Sleep(floodTime)
+	press("\x03", "the prompt after Ctrl-C", shown)
+	return took, err
 }
