@@ -114,7 +114,8 @@ func remaining(f *os.File) int64 {
 }
 
 // Sink returns standard output as the sink of a pipe. Its writes fail with an exit
-// code: see [WriteError]. On a terminal, what would control that is left out.
+// code: see [WriteError]. On a terminal, what would control that is left out. A file is on
+// the disk before the sender hears of the end.
 func (s Streams) Sink() *pipe.Sink {
 	f, ok := s.Out.(*os.File)
 	switch {
@@ -124,7 +125,30 @@ func (s Streams) Sink() *pipe.Sink {
 		return &pipe.Sink{Writer: stdout{safe.NewWriter(f), f}}
 	}
 	f = pipe.Pollable(f, os.O_WRONLY)
-	return &pipe.Sink{Writer: stdout{f, f}, AwaitLoss: s.AwaitReaderLoss}
+	return &pipe.Sink{Writer: stdout{f, f}, Finish: syncAtEnd(f), AwaitLoss: s.AwaitReaderLoss}
+}
+
+// syncAtEnd returns what a transfer to standard output ends with. It is nil for what
+// cannot be made durable: a pipe, a socket, a character device.
+func syncAtEnd(f *os.File) func(status int) error {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() && info.Mode()&(fs.ModeDevice|fs.ModeCharDevice) != fs.ModeDevice {
+		return nil
+	}
+	return func(status int) error {
+		if status != 0 {
+			return nil // the exchange ends with 33
+		}
+		// The kernel accepts writes that the disk then refuses: that is known only now.
+		err := f.Sync()
+		if err == nil || proto.IsLacking(err) {
+			return nil
+		}
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			err = e.Err
+		}
+		return fmt.Errorf("write to standard output: %w", proto.IOError(err))
+	}
 }
 
 // FromPeer returns w for output that a peer may have a hand in: on a terminal, what

@@ -81,10 +81,11 @@ func (d *destination) discard() {
 	}
 }
 
-// commit publishes the file of an archive. It is nil for standard output.
+// commit publishes the file of an archive, or makes standard output durable. It is nil
+// if there is nothing to do.
 func (d *destination) commit() func() error {
-	if d.file == nil {
+	if d.sink.Finish == nil {
 		return nil
 	}
-	return d.file.Commit
+	return func() error { return d.sink.Finish(0) }
 }
