@@ -64,6 +64,14 @@ func TokenFile() cli.Flag {
 	}
 }
 
+// TokenOnly is --token-only, for every tool that waits for a peer.
+func TokenOnly() cli.Flag {
+	return &cli.BoolFlag{
+		Name: "token-only", DisableDefaultText: true,
+		Usage: "accept no peer without a token: nodes that mesh-token allow lists need one too",
+	}
+}
+
 // ShowToken is --show-token, for every tool that makes a token.
 func ShowToken() cli.Flag {
 	return &cli.BoolFlag{

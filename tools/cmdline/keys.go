@@ -34,6 +34,7 @@ var Settings = []Setting{
 	{"listen.addr", config.List, "addr", listens},
 	{"listen.token-file", config.Text, "token-file", listens},
 	{"listen.show-token", config.Bool, "show-token", listens},
+	{"listen.token-only", config.Bool, "token-only", listens},
 	{"listen.ttl", config.Text, "ttl", listens},
 	{"listen.wait", config.Text, "wait", listens},
 	{"listen.max", config.Number, "max", listens},

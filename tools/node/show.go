@@ -21,7 +21,7 @@ func (n *Node) showsTokens(o Offer) (shows bool, withheld string) {
 		return false, ""
 	}
 	grants, _ := n.Book.Grants() // a list that cannot be read admits nobody
-	byKey := slices.ContainsFunc(grants, func(g identity.Grant) bool { return g.Caps&o.Caps != 0 })
+	byKey := !o.TokenOnly && slices.ContainsFunc(grants, func(g identity.Grant) bool { return g.Caps&o.Caps != 0 })
 	terminal := term.IsTerminal(n.options.Stderr)
 	switch {
 	case terminal && (!byKey || o.Temporary):

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mesh/proto"
+	"mesh/proto/handshake"
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/token"
@@ -30,6 +31,8 @@ type Offer struct {
 	TokenFile string
 	// ShowToken shows them on standard error in any case.
 	ShowToken bool
+	// TokenOnly refuses nodes that come with their key alone, also authorised peers.
+	TokenOnly bool
 	// Command is the tool to run on the other side, before the token, and Operand,
 	// if it is set, its argument after the token. They are printed with the token.
 	Command, Operand string
@@ -121,6 +124,9 @@ func (n *Node) listen(e *link.Endpoint, o Offer) (*link.Listener, error) {
 	if o.Limit != nil {
 		lo.Guard = limited{n.Tokens, o.Limit}
 	}
+	if o.TokenOnly {
+		lo.Guard = tokenOnly{lo.Guard}
+	}
 	if o.Once {
 		lo.Max = 1
 	}
@@ -171,7 +177,7 @@ type limited struct {
 	limit func(identity.ID) (proto.Caps, error)
 }
 
-// Find implements [mesh/proto/handshake.Guard].
+// Find implements [handshake.Guard].
 func (g limited) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) {
 	most, err := g.limit(dialer)
 	if err != nil {
@@ -182,13 +188,24 @@ func (g limited) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error
 	return a, err
 }
 
-// CheckAccess implements [mesh/proto/handshake.Guard]. A limit that cannot be read
+// CheckAccess implements [handshake.Guard]. A limit that cannot be read
 // revokes nothing.
 func (g limited) CheckAccess(dialer identity.ID, id *token.ID, granted proto.Caps) error {
 	if most, err := g.limit(dialer); err == nil && !most.Has(granted) {
 		return proto.Errorf(proto.Denied, "the node's rights are now less")
 	}
 	return g.Registry.CheckAccess(dialer, id, granted)
+}
+
+// tokenOnly is a guard that accepts no key without a token.
+type tokenOnly struct{ handshake.Guard }
+
+// Find implements [handshake.Guard].
+func (g tokenOnly) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) {
+	if h.Method == wire.MethodKey {
+		return token.Admission{}, proto.Errorf(proto.Denied, "a key without a token, which --token-only refuses")
+	}
+	return g.Guard.Find(h, dialer)
 }
 
 // Accept blocks until the next peer has come. It fails when ctx ends, when the time

@@ -22,7 +22,7 @@ func Flags(more ...cli.Flag) []cli.Flag {
 
 // ListenFlags are the flags of every tool that can wait for a peer.
 func ListenFlags() []cli.Flag {
-	return []cli.Flag{cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.TTL(), cmdline.Wait()}
+	return []cli.Flag{cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.TokenOnly(), cmdline.TTL(), cmdline.Wait()}
 }
 
 // Options are the values of [Flags], and where a tool waits.
@@ -93,6 +93,6 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 func Offer(c *cli.Context) node.Offer {
 	return node.Offer{
 		Addrs: c.StringSlice("addr"), TTL: c.Duration("ttl"), Wait: c.Duration("wait"),
-		TokenFile: c.String("token-file"), ShowToken: c.Bool("show-token"),
+		TokenFile: c.String("token-file"), ShowToken: c.Bool("show-token"), TokenOnly: c.Bool("token-only"),
 	}
 }

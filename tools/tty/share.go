@@ -23,7 +23,7 @@ func shareFlags() []cli.Flag {
 		sharing.Flags("share"),
 		&cli.BoolFlag{Name: "headless", Usage: "share: run CMD without a terminal here", DisableDefaultText: true},
 		&cli.IntFlag{Name: "max", Value: defaultMax, Usage: "share: accept at most `N` viewers at a time"},
-		cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), ttl,
+		cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.TokenOnly(), ttl,
 	)
 }
 
