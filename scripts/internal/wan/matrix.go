@@ -237,11 +237,13 @@ func (g *goodput) count(ctx context.Context, t *transfer, span time.Duration) er
 	if err := t.reach(ctx, 1); err != nil {
 		return err
 	}
-	first := time.Now()
+	_, times := t.arrived()
+	first := t.begin.Add(times[0])
 	after := func(d time.Duration) (seconds, bits float64, err error) {
 		err = t.await(ctx, func() bool { return time.Since(first) >= d })
+		now := time.Since(first)
 		total, _ := t.arrived()
-		return time.Since(first).Seconds(), float64(total) * 8, err
+		return now.Seconds(), float64(total) * 8, err
 	}
 	half, halfBits, err := after(span / 2)
 	if err != nil {
