@@ -49,6 +49,11 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 	if o.dryRun {
 		return list(o, s)
 	}
+	if o.names == nil && o.command == nil {
+		if err := s.RequireIn(); err != nil {
+			return err
+		}
+	}
 	n, err := o.node.Open(s)
 	if err != nil {
 		return err

@@ -28,9 +28,8 @@ const toolbox = "mesh"
 // next argument is the tool. Main calls the constructors in tools anew, because the
 // flags of urfave/cli hold what they parsed.
 //
-// A standard stream that was closed when the process began is /dev/null here. The
-// Go runtime opens it before main, so that no socket becomes descriptor 1, and the
-// two cases cannot be told apart afterwards.
+// A standard stream that was closed when the process began is /dev/null here: see
+// [Streams.RequireOut].
 func Main(tools []func() *cli.Command, args []string, stdin, stdout, stderr *os.File) int {
 	ctx, signals, stop := withSignals(context.Background())
 	defer stop()

@@ -7,10 +7,31 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
 )
 
 // writeSignals end a process that writes to a broken pipe, or beyond a limit.
 var writeSignals = []os.Signal{syscall.SIGPIPE, syscall.SIGXFSZ}
+
+// seemsClosed reports whether f is /dev/null opened for reading and writing, as the Go
+// runtime opens it.
+func seemsClosed(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil {
+		return true
+	}
+	null, err := os.Stat(os.DevNull)
+	if err != nil || !os.SameFile(info, null) {
+		return false
+	}
+	mode := 0
+	err = rawfd.Control(f, func(fd uintptr) (err error) {
+		mode, err = unix.FcntlInt(fd, unix.F_GETFL, 0)
+		return err
+	})
+	return err == nil && mode&unix.O_ACCMODE == unix.O_RDWR
+}
 
 // inherited returns descriptor fd as a file that children do not inherit, or nil if
 // the parent did not leave it open for writing. A descriptor that closes on exec

@@ -65,6 +65,11 @@ func Command() *cli.Command {
 
 // run does the work of the tool.
 func run(ctx context.Context, o options, s cmdline.Streams) error {
+	if o.mode == join {
+		if err := s.RequireOut(); err != nil {
+			return err
+		}
+	}
 	n, err := o.node.Open(s)
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ func openDestination(o options, s cmdline.Streams) (*destination, error) {
 		d.kinds = append(d.kinds, wire.KindFiles)
 	}
 	if output == "" {
-		return d, nil
+		return d, s.RequireOut()
 	}
 	file, err := files.Create(output, o.store.Force, d.warn)
 	if errors.Is(err, fs.ErrExist) {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -83,7 +84,15 @@ func readOptions(c *cli.Context) (options, error) {
 // run returns early if ctx ends, and then leaves a goroutine that reads: a read of
 // standard input cannot be interrupted.
 func run(ctx context.Context, o options, s cmdline.Streams) error {
+	if len(o.files) == 0 || slices.Contains(o.files, stdinName) {
+		if err := s.RequireIn(); err != nil {
+			return err
+		}
+	}
 	if o.tee {
+		if err := s.RequireOut(); err != nil {
+			return err
+		}
 		return tee(ctx, o.digestFile, s)
 	}
 	p := &printer{s: s}
