@@ -175,7 +175,7 @@ func TestDialCandidates(t *testing.T) {
 			arriving := make(chan candidate.Candidate)
 			go func() {
 				defer close(arriving)
-				time.Sleep(3 * time.Second)
+				<-time.After(3 * time.Second)
 				arriving <- candidate.Candidate{Type: candidate.Relay, Proto: candidate.TCP, Addr: "hub.example:443"}
 				arriving <- candidate.At(candidate.Host, protocol, netip.MustParseAddrPort(p.addr), 0)
 			}()
@@ -283,7 +283,7 @@ func TestDialBusyLoopback(t *testing.T) {
 		s := n.Sockets(t)
 		dialTCP := s.DialTCP
 		s.DialTCP = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			time.Sleep(40 * time.Millisecond)
+			<-time.After(40 * time.Millisecond)
 			return dialTCP(ctx, network, p.addr)
 		}
 		via, _, err := dial(t, open(t, xtest.NewKey(t), s), path.Target{ID: p.id, Addrs: []string{"127.0.0.1:4600"}})
