@@ -54,6 +54,8 @@ type sender struct {
 	hash     *digest.Hasher
 
 	lastID  int64
+	leaves  int64 // files and links that were announced
+	unsent  int64 // of them, files that could not be sent after that
 	waiting []waiting
 	// held says that nothing more is announced until the answer to a folder at the
 	// top arrives: it decides whether what is in the folder needs answers.
@@ -108,5 +110,19 @@ func (s *sender) sendAll(ctx context.Context) (*wire.Stored, error) {
 	if err := errors.Join(s.w.writeMessage(total), s.w.flush()); err != nil {
 		return nil, err
 	}
-	return s.answers.waitStored()
+	stored, err := s.answers.waitStored()
+	if err == nil {
+		err = s.checkStored(stored)
+	}
+	return stored, err
+}
+
+// checkStored checks that the receiver accounts for every file and link. It may have
+// refused folders as well.
+func (s *sender) checkStored(m *wire.Stored) error {
+	sent := s.leaves - s.unsent
+	if m.Files > sent || m.Skipped > sent-m.Files || m.Refused < sent-m.Files-m.Skipped {
+		return proto.Errorf(proto.Protocol, "the peer stored %d files, had %d and refused %d: %d were sent", m.Files, m.Skipped, m.Refused, sent)
+	}
+	return nil
 }

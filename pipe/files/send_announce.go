@@ -45,6 +45,9 @@ func (s *sender) sendEntry(e *wire.Entry, it *item) error {
 		return err
 	}
 	s.lastID++
+	if e.Kind != wire.EntryFolder {
+		s.leaves++
+	}
 	if !e.Now {
 		it.tree = it.tree.use()
 		s.waiting = append(s.waiting, waiting{e.ID, it})

@@ -16,7 +16,8 @@ func (s *sender) handleAnswer(ctx context.Context, a *wire.Answer) error {
 	s.waiting = s.waiting[1:]
 	defer it.tree.release()
 	folder := it.kind == wire.EntryFolder
-	if a.Fresh && !folder || a.Have > 0 && it.kind != wire.EntryFile || a.Have > it.size {
+	unproven := a.Skip && it.kind == wire.EntryFile && it.size > proto.SmallFileBytes // its digest was not announced
+	if a.Fresh && !folder || a.Have > 0 && it.kind != wire.EntryFile || a.Have > it.size || unproven {
 		return proto.Errorf(proto.Protocol, "%s does not fit its entry", a.Type())
 	}
 	if folder {

@@ -108,6 +108,7 @@ func (s *sender) endFailed(ctx context.Context, id int64, it *item, err error) e
 		return context.Cause(ctx)
 	}
 	s.problems.addFailed(it.path, err)
+	s.unsent++
 	code := proto.CodeOf(err)
 	if code != proto.Changed {
 		code = proto.IO
