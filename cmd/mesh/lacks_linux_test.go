@@ -144,7 +144,7 @@ func TestLackingFileSystem(t *testing.T) {
 		{"renameat2", "EINVAL ENOSYS EPERM EOPNOTSUPP", "", publish, never},
 		{"linkat,renameat2", "EPERM ENOSYS EOPNOTSUPP EINVAL", "", publish, func(name string) bool { return !strings.Contains(name, "--force") }},
 		{"utimensat", "EPERM ENOSYS EACCES EINVAL", "", mtime, folder},
-		{"fchmod", "EPERM ENOSYS EOPNOTSUPP", "", mode, large},
+		{"fchmod", "EPERM ENOSYS EOPNOTSUPP", "", mode, folder},
 		{"flock", "ENOLCK ENOSYS EOPNOTSUPP EINVAL", "", lock, large},
 		{"fsync", "EINVAL ENOSYS", "", names, never}, // syncfs does it
 		{"fsync,syncfs", "EINVAL EOPNOTSUPP", "in", names, func(name string) bool { return name != "small -C" }},

@@ -42,7 +42,7 @@
 //	            store_commit.go      committer.syncData: the data is durable (40, 41, both end
 //	                                 the transfer)
 //	publish     store_publish.go     publishPart: nothing is replaced but a file or a link, and
-//	                                 with Force only (42)
+//	                                 with Force only (42); a folder that takes no file (40)
 //	            disk                 Temp.Publish, Temp.Replace: through the open folder
 //	durable     store_commit.go      committer.syncNames, announce: the names are durable (40,
 //	                                 41, both end the transfer)

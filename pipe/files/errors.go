@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"mesh/pipe/files/disk"
 	"mesh/proto"
@@ -53,8 +54,11 @@ func errStoring(folder string, err error) error {
 	return proto.IOError(&fs.PathError{Op: "store in", Path: proto.EscapeText(folder), Err: disk.Cause(err)})
 }
 
-// errWriting is the error of writing the file of an entry.
+// errWriting is the error of writing the file of an entry, nil if err is.
 func errWriting(e *wire.Entry, err error) error {
+	if err == nil {
+		return nil
+	}
 	return proto.IOError(fmt.Errorf("write %s: %w", proto.EscapeText(e.Path), disk.Cause(err)))
 }
 
@@ -87,4 +91,17 @@ func refuseUnlessFull(folder string, err error) error {
 		return errStoring(folder, err)
 	}
 	return refuse(err)
+}
+
+// endsTransfer reports whether an error is a fault of the disk or of this process, after
+// which nothing else could be stored either, or a folder that was replaced while it was
+// filled. Any other is a fault of one entry.
+func endsTransfer(err error) bool {
+	for _, fault := range []error{syscall.EIO, syscall.EROFS, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, fault) {
+			return true
+		}
+	}
+	code := proto.CodeOf(proto.IOError(err))
+	return code == proto.Space || code == proto.Unsafe
 }

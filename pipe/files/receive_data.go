@@ -11,6 +11,9 @@ import (
 type incoming struct {
 	wanted *wanted
 	part   *part
+	// refused says that the file cannot be stored. Its data is read over: bytes so far.
+	refused bool
+	bytes   int64
 }
 
 // begin begins with a file from an offset: 0, or w.have.
@@ -44,6 +47,12 @@ func openPart(w *wanted, offset int64, owner string) (p *part, err error) {
 
 // writeData takes a piece of the file.
 func (in *incoming) writeData(body []byte) error {
+	if in.refused {
+		if in.bytes += int64(len(body)); len(body) == 0 || in.bytes > in.wanted.entry.Size {
+			return errMore
+		}
+		return nil
+	}
 	if in.part == nil || len(body) == 0 {
 		return errTypeOrder(wire.TypeData)
 	}

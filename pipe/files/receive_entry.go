@@ -95,7 +95,7 @@ func (r *receiver) storeEntry(ctx context.Context, m *wire.Entry, in *folder, at
 			return wire.Answer{}, err
 		}
 		r.folders.push(f)
-		return wire.Answer{Fresh: f.made}, nil
+		return wire.Answer{Fresh: f.fresh}, nil
 	case wire.EntrySymlink:
 		return r.storeSymlink(m, in, name)
 	}
@@ -170,10 +170,20 @@ func (r *receiver) handleFrom(m *wire.From) error {
 	if r.incoming.wanted != nil || w == nil || w.entry.ID != m.ID || m.From != 0 && m.From != w.have {
 		return errOrder(m)
 	}
-	if err := r.incoming.begin(w, m.From, r.o.Owner); err != nil {
+	err := r.incoming.begin(w, m.From, r.o.Owner)
+	if err == nil || endsTransfer(err) {
 		return errWriting(w.entry, err)
 	}
-	return nil
+	r.incoming = incoming{wanted: w, refused: true}
+	return r.refuseLate(w.in, w.entry.Path, err)
+}
+
+// refuseLate notes and reports that an entry is not stored after all.
+func (r *receiver) refuseLate(in *folder, path string, err error) error {
+	reason := refuse(err)
+	in.top.markIncomplete()
+	r.problems.addRefused(proto.EscapeText(path), reason)
+	return r.w.writeMessage(&wire.Refused{Path: path, Code: proto.CodeOf(reason)})
 }
 
 // handleData takes a piece of the file whose data arrives.
@@ -187,6 +197,10 @@ func (r *receiver) handleEnd(m *wire.End) error {
 	}
 	if w == nil || w.entry.ID != m.ID {
 		return errOrder(m)
+	}
+	if r.incoming.refused {
+		r.incoming = incoming{}
+		return r.leaveFile(w)
 	}
 	if m.Code != 0 {
 		r.incoming.discard()
@@ -212,10 +226,17 @@ func (r *receiver) leaveFile(w *wanted) error {
 		return nil
 	}
 	for _, f := range r.queue.popFile() {
-		if err := f.open(); err != nil {
+		err := f.open()
+		switch {
+		case err == nil:
+			r.store.addFolder(f)
+		case endsTransfer(err):
 			return errStoring(f.path, err)
+		default:
+			if err := r.refuseLate(f, f.path, err); err != nil {
+				return err
+			}
 		}
-		r.store.addFolder(f)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"mesh/pipe/files/disk"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
@@ -39,6 +40,7 @@ func (s folderStack) arrivalOf(path string) *arrival {
 func (s *folderStack) closeAll() {
 	for len(*s) > 1 {
 		if f := s.pop(); f.refused == 0 {
+			f.protect()
 			f.close()
 		}
 	}
@@ -47,19 +49,24 @@ func (s *folderStack) closeAll() {
 // makeFolder makes a folder in an open one, or opens one that is there.
 func makeFolder(m *wire.Entry, in *folder, name string) (*folder, error) {
 	f := &folder{parent: in, name: name, path: m.Path, mtime: time.Unix(0, m.Mtime), perm: modeOf(m), mu: in.mu}
-	err := in.disk.Mkdir(name, modeOf(m)|0o700) // setAttributes takes the excess away
+	err := in.disk.MkdirUnfinished(name, f.perm)
 	switch {
 	case err == nil:
-		f.made = true
+		f.fresh, f.made = true, true
 	case !errors.Is(err, os.ErrExist):
 		return nil, refuseUnlessFull(m.Path, err)
 	default:
-		if info, err := in.disk.Lstat(name); err == nil && !info.IsDir() {
+		info, err := in.disk.Lstat(name)
+		if err == nil && !info.IsDir() {
 			return nil, refuse(ErrIsThere)
 		}
+		f.made = err == nil && disk.IsUnfinished(info) // by a run that was killed
 	}
 	if err := f.open(); err != nil {
 		return nil, refuse(err)
+	}
+	if f.perm&0o200 == 0 && !f.made {
+		f.made = f.disk.MakeWritable() // the sender's mode made it read-only
 	}
 	if f.top = in.top; f.top == nil {
 		f.top = &arrival{all: Arrival{Name: name, Folder: true}}

@@ -183,16 +183,19 @@ func (c *committer) publishJob(j job) error {
 	return nil
 }
 
-// publishFile gives a file its name. If other content has the name, the file is
-// refused, which ends nothing.
+// publishFile gives a file its name. If other content has the name, or the folder does
+// not take the file, that is refused, which ends nothing.
 func (c *committer) publishFile(p *part) error {
 	name, err := publishPart(p, c.force, c.number)
-	if errors.Is(err, ErrIsThere) {
+	switch {
+	case errors.Is(err, ErrIsThere):
 		p.keep = false
 		c.results.refuse(p, ErrIsThere)
 		return nil
-	}
-	if err != nil {
+	case err != nil && !endsTransfer(err):
+		c.results.refuse(p, refuse(err))
+		return nil
+	case err != nil:
 		return err
 	}
 	p.published = true

@@ -20,7 +20,10 @@ type folder struct {
 	// refused is why nothing is stored in the folder, 0 if it can be used.
 	refused proto.Code
 	found   fs.FileInfo // of the folder that was opened first
-	// made says that we have made the folder. Only then it gets perm at the end.
+	// fresh says that this run has made the folder, and made, that this or another one
+	// has and it was not finished, or that it is ours and as read-only as the sender's.
+	// Only then it gets perm and mtime at the end.
+	fresh bool
 	made  bool
 	perm  fs.FileMode
 	mtime time.Time
@@ -87,13 +90,22 @@ func (f *folder) closeLocked() {
 	}
 }
 
-// setAttributes gives the open folder its mode and its time. It must be called
-// after all in it is stored, since that changes the time.
+// setAttributes gives the open folder its mode and its time, unless it was there
+// already. It must be called after all in it is stored, since that changes the time.
 func (f *folder) setAttributes() error {
-	if f.made {
-		if err := f.disk.RestrictMode(f.perm); err != nil {
-			return err
-		}
+	if !f.made {
+		return nil
+	}
+	if err := f.disk.Finish(f.perm); err != nil {
+		return err
 	}
 	return f.disk.SetTime(f.mtime)
+}
+
+// protect makes an open folder read-only again that was so before the transfer, which
+// has failed. One that the transfer has made stays unfinished, for the next.
+func (f *folder) protect() {
+	if f.made && !f.fresh && f.perm&0o200 == 0 {
+		_ = f.disk.Finish(f.perm)
+	}
 }

@@ -29,7 +29,10 @@
 //	                       takeAndRename        O_EXCL, rename      the same            fails
 //	durable names          Folder.Sync          fsync of the folder the same; Windows:  syncfs, else warns
 //	                                                                nothing to do
-//	modes                  RestrictMode         fchmod              fchmod              warns
+//	modes                  Temp.RestrictMode,   fchmod              fchmod              warns
+//	                       Folder.Finish
+//	mark of an unfinished  MkdirUnfinished      sticky bit          none                modes and times stay
+//	folder                                                                              after a crash
 //	modification times     SetTime, setTimeAt   utimensat           utimensat           warns
 //	lock of a part         Temp.Lock            flock               flock; Windows:     no resuming; warns
 //	                                                                nothing

@@ -115,17 +115,8 @@ func (f *Folder) openRead(path string) (*os.File, error) {
 	return f.root.OpenFile(filepath.FromSlash(path), os.O_RDONLY|nonblock, 0)
 }
 
-// Mkdir makes a folder. The umask is taken away from its mode.
-func (f *Folder) Mkdir(name string, perm fs.FileMode) error { return f.root.Mkdir(name, perm) }
-
 // Symlink makes a symbolic link. The caller checks where target leads.
 func (f *Folder) Symlink(target, name string) error { return f.root.Symlink(target, name) }
-
-// RestrictMode takes the permissions away from the folder that perm lacks. It
-// adds none, so the umask stays in force.
-func (f *Folder) RestrictMode(perm fs.FileMode) error {
-	return f.ignore(lackMode, restrictMode(f.dir, perm))
-}
 
 // SetTime sets the modification time of the folder itself.
 func (f *Folder) SetTime(mtime time.Time) error {

@@ -22,5 +22,11 @@ func lock(f *os.File) error {
 // name, so that writing to it changes nothing else.
 func isOwnedAlone(info fs.FileInfo) bool {
 	s, ok := info.Sys().(*syscall.Stat_t)
-	return ok && info.Mode().IsRegular() && s.Nlink == 1 && int(s.Uid) == os.Geteuid()
+	return ok && info.Mode().IsRegular() && s.Nlink == 1 && isOwned(info)
+}
+
+// isOwned reports whether a file or folder belongs to this user.
+func isOwned(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(s.Uid) == os.Geteuid()
 }
