@@ -27,6 +27,6 @@ func (s Streams) RequireIn() error {
 	if f, ok := s.In.(*os.File); !ok || !seemsClosed(f) {
 		return nil
 	}
-	err := proto.Errorf(proto.IO, "standard input is closed, or is /dev/null opened for reading and writing: there is nothing to read")
+	err := proto.Errorf(proto.IO, "standard input is closed, or is /dev/null opened for reading and writing: there is nothing to send")
 	return proto.Hint(err, "redirect it: <FILE, or </dev/null, which opens that for reading only")
 }

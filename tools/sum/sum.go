@@ -9,7 +9,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -84,11 +83,6 @@ func readOptions(c *cli.Context) (options, error) {
 // run returns early if ctx ends, and then leaves a goroutine that reads: a read of
 // standard input cannot be interrupted.
 func run(ctx context.Context, o options, s cmdline.Streams) error {
-	if len(o.files) == 0 || slices.Contains(o.files, stdinName) {
-		if err := s.RequireIn(); err != nil {
-			return err
-		}
-	}
 	if o.tee {
 		if err := s.RequireOut(); err != nil {
 			return err
