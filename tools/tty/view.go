@@ -117,6 +117,9 @@ func runView(ctx context.Context, o viewOptions, s cmdline.Streams) error {
 	if err != nil {
 		return err
 	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	defer s.Sink().WatchLoss(ctx, fail)() // a silent session causes no write that could fail
 	end, err := viewPeer(ctx, n, o, o.streams(s))
 	if err == nil && o.exitStatus && end.Code != 0 {
 		err = cmdline.Silent(proto.Errorf(proto.Code(end.Code), "the shared command ended with status %d", end.Code))
