@@ -81,6 +81,9 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 	if receives {
 		x.startReceiving(ctx, l, sink)
 	}
+	if l.Kind == wire.KindFiles && !l.Dialed {
+		l.ReportStall(x.stalledFor)
+	}
 	err := x.run(ctx, l)
 	if err != nil {
 		x.abort(err)

@@ -3,6 +3,7 @@ package pipe
 import (
 	"io"
 	"sync"
+	"time"
 
 	"mesh/pipe/digest"
 	"mesh/proto"
@@ -38,7 +39,9 @@ type incoming struct {
 	changed sync.Cond // on mu
 	buffer  reassembly
 	taken   int64
-	begun   bool // FILE_META came over this primary link
+	begun   bool          // FILE_META came over this primary link
+	meta    chan struct{} // closed when begun is true
+	moved   time.Time     // when data came last, or the transfer began
 	done    *wire.Done
 	gone    bool // the consumer takes no more
 	over    bool
@@ -48,7 +51,7 @@ type incoming struct {
 }
 
 func newIncoming(id wire.TransferID, kind string, sink *Sink, window, every int64, striped func() bool) *incoming {
-	in := &incoming{sink: sink, id: id, kind: kind, window: window, every: every, striped: striped, hash: digest.New()}
+	in := &incoming{sink: sink, id: id, kind: kind, window: window, every: every, striped: striped, hash: digest.New(), moved: time.Now()}
 	in.changed.L = &in.mu
 	return in
 }
@@ -79,7 +82,7 @@ func (in *incoming) loseLink(err error) {
 func (in *incoming) useLink() *wire.Resume {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.lost, in.begun = nil, false
+	in.lost, in.begun, in.meta = nil, false, make(chan struct{})
 	return &wire.Resume{Transfer: in.id, Bytes: in.buffer.end}
 }
 
@@ -106,8 +109,17 @@ func (in *incoming) handleMeta(m *wire.Meta) error {
 		return proto.Errorf(proto.Protocol, "%s out of order", m.Type())
 	}
 	in.begun = true
+	close(in.meta)
 	in.changed.Broadcast()
 	return nil
+}
+
+// metaCame returns a channel that is closed when FILE_META has come over the primary
+// link.
+func (in *incoming) metaCame() <-chan struct{} {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.meta
 }
 
 // readChunk reads the body of a FILE_CHUNK, of bodyBytes, from r.
@@ -193,6 +205,7 @@ func (in *incoming) commit(offset int64, n int) {
 		return
 	}
 	in.buffer.commit(offset, n)
+	in.moved = time.Now()
 	in.changed.Broadcast()
 }
 

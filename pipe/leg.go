@@ -38,6 +38,9 @@ func (x *exchange) runLeg(ctx context.Context, l *link.Link, resumed bool) error
 	})
 	var wg sync.WaitGroup
 	wg.Go(g.receive)
+	if x.in != nil && !l.Dialed {
+		wg.Go(func() { g.awaitMeta(ctx) })
+	}
 	if x.options.ResumeFor > 0 && l.Dialed {
 		wg.Go(func() { l.Watch(ctx) })
 	}

@@ -43,6 +43,7 @@ type outgoing struct {
 	status  int
 	surplus bool      // the source gave bytes after the consumer had left
 	final   *wire.Ack // the end of the transfer; else nil
+	moved   time.Time // when the peer took data last
 	aborted error     // the exchange has failed
 }
 

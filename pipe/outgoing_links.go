@@ -1,6 +1,8 @@
 package pipe
 
 import (
+	"time"
+
 	"mesh/proto"
 	"mesh/proto/wire"
 )
@@ -95,6 +97,9 @@ func (o *outgoing) handleAck(a *wire.Ack) error {
 	// Before acked moves: at no moment may a transfer with a wrong digest look complete.
 	if a.Final && a.Bytes == o.buffer.end && *a.Digest != o.digestLocked() {
 		return proto.Errorf(proto.Integrity, "digest mismatch: the peer received other data than was sent")
+	}
+	if a.Bytes > o.state.acked {
+		o.moved = time.Now()
 	}
 	o.state.acknowledge(a.Bytes)
 	o.buffer.releaseBefore(o.state.releasable())

@@ -113,6 +113,11 @@ const (
 	HandshakeWindowBytes = 64 << 10
 	// HelloTimeout bounds the TLS handshake and P2P_HELLO of a connection together.
 	HelloTimeout = 5 * time.Second
+	// MetaTimeout is how long a dialer that sends may take from P2P_OK to FILE_META.
+	MetaTimeout = HelloTimeout
+	// StallTimeout is how long a transfer of files may make no progress before the
+	// listener gives its place to another peer.
+	StallTimeout = 5 * time.Minute
 	// DialTimeout is how long a dialer waits for an answer.
 	DialTimeout = 10 * time.Second
 	// IdleTimeout is how long a link may be silent before either end gives it up;

@@ -73,6 +73,9 @@ func (l *Link) Path() path.Path { return path.Of(l.endpoint.Endpoint, l.conn) }
 // flows may be faster than one.
 func (l *Link) LossBound() bool { return l.conn.LossBound() }
 
+// Heard counts packets (QUIC) or reads (TCP) that came from the peer.
+func (l *Link) Heard() uint64 { return l.conn.Heard() }
+
 // Read reads from the stream.
 func (l *Link) Read(p []byte) (int, error) {
 	n, err := l.conn.Read(p)

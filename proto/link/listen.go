@@ -123,15 +123,54 @@ func (l *Listener) stop(err error) {
 	})
 }
 
+// reservePlace takes a place for a peer. If there is none, the transfer that has made
+// no progress for longest loses its place, see [proto.StallTimeout].
 func (l *Listener) reservePlace(peer identity.ID) bool {
+	if l.takePlace(peer) {
+		return true
+	}
+	stalled := l.stalledLink(peer)
+	if stalled == nil {
+		return false
+	}
+	err := proto.Errorf(proto.Timeout, "no progress for %s, and another peer needs the place", proto.StallTimeout)
+	stalled.session.end()
+	go stalled.Close(err) // may block for a while
+	return l.takePlace(peer)
+}
+
+func (l *Listener) takePlace(peer identity.ID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.free == 0 || l.maxPerPeer > 0 && l.taken[peer] >= l.maxPerPeer {
+	if l.free == 0 || l.isPerPeerLimitLocked(peer) {
 		return false
 	}
 	l.free--
 	l.taken[peer]++
 	return true
+}
+
+func (l *Listener) isPerPeerLimitLocked(peer identity.ID) bool {
+	return l.maxPerPeer > 0 && l.taken[peer] >= l.maxPerPeer
+}
+
+// stalledLink returns the link whose place a peer may take, nil if there is none. A
+// peer that has as many places as one may have can take its own alone.
+func (l *Listener) stalledLink(peer identity.ID) *Link {
+	l.mu.Lock()
+	live, own := slices.Collect(maps.Keys(l.live)), l.isPerPeerLimitLocked(peer)
+	l.mu.Unlock()
+	var stalled *Link
+	longest := proto.StallTimeout
+	for _, link := range live {
+		if link.flow || own && link.Peer != peer {
+			continue
+		}
+		if d := link.session.stalledFor(); d >= longest {
+			stalled, longest = link, d
+		}
+	}
+	return stalled
 }
 
 func (l *Listener) releasePlace(peer identity.ID) {

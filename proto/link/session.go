@@ -2,6 +2,7 @@ package link
 
 import (
 	"sync"
+	"time"
 
 	"mesh/proto"
 	"mesh/proto/identity"
@@ -31,9 +32,29 @@ type session struct {
 	joined  int   // flows that live
 	striped bool  // there is a flow, or there was one
 	ended   bool
+	stalled func() time.Duration // see ReportStall; nil for none
 }
 
 var errEnded = proto.Errorf(proto.Truncated, "the transfer has ended")
+
+// ReportStall tells the listener how to find out how long the transfer has made no
+// progress for which the peer is to blame. From [proto.StallTimeout] on, the transfer
+// may be ended when another peer needs its place. Only the listener's end uses it.
+func (l *Link) ReportStall(stalled func() time.Duration) {
+	l.session.mu.Lock()
+	defer l.session.mu.Unlock()
+	l.session.stalled = stalled
+}
+
+func (s *session) stalledFor() time.Duration {
+	s.mu.Lock()
+	stalled := s.stalled
+	s.mu.Unlock()
+	if stalled == nil {
+		return 0
+	}
+	return stalled()
+}
 
 // end ends the session. The first time, it gives back the peer's place and closes
 // the links that nobody has taken.
