@@ -133,11 +133,22 @@ const (
 	RedialPause   = 200 * time.Millisecond
 	// CloseTimeout bounds the wait for the peer to close the connection.
 	CloseTimeout = 2 * time.Second
+	// HurriedHelloTimeout replaces HelloTimeout while half of the half-open
+	// connections that may be are there.
+	HurriedHelloTimeout = 2 * time.Second
 	// MaxHalfOpen and MaxHalfOpenPerSource bound the half-open connections, whose
-	// dialers are not yet authenticated. A source is an IPv4 address or an IPv6
-	// network of 64 bits. While there are RetryHalfOpen or more, the listener
-	// validates the addresses of new ones first (QUIC Retry, RFC 9000 section 8.1.2).
+	// dialers are not yet authenticated, from the ClientHello on over TCP and from the
+	// TLS handshake on over QUIC. A source is an IPv4 address or an IPv6 network of 48,
+	// 56 or 64 bits. MaxSilent bounds those before, for each transport; over QUIC a
+	// source may have MaxHalfOpenPerSource of them too, and FewSilentPerSource while
+	// half of MaxSilent are there. While there are RetryHalfOpen or more in all, the
+	// listener validates the addresses of new ones first (QUIC Retry, RFC 9000 section
+	// 8.1.2).
 	MaxHalfOpen          = 256
 	MaxHalfOpenPerSource = 128
+	MaxSilent            = 1024
+	FewSilentPerSource   = 16
 	RetryHalfOpen        = 32
+	// TallyEvery is the time between two lines of a log about strangers.
+	TallyEvery = time.Minute
 )

@@ -10,8 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -198,5 +200,54 @@ func TestOtherEndKilled(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Beside 2,000 connections that say nothing and 200 that say little, from 20 addresses,
+// callers get in at once, and the log stays short.
+func TestCallersBesideStrangers(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes 2,200 connections too slow")
+	}
+	dir := t.TempDir()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(free.Addr().String())
+	free.Close()
+	to := "127.0.0.1:" + port
+	listen := begin(t, dir, nil, "mesh-listen", "-v", "--listen", ":"+port, "--addr", to, "--token-file", "tok", "--max", "50", "--", "cat")
+	await(t, filepath.Join(dir, "tok"))
+	connect := func(i int, say string) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%20))}, Timeout: 5 * time.Second}
+		c, err := d.Dial("tcp", to)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		t.Cleanup(func() { c.Close() })
+		_, _ = io.WriteString(c, say)
+	}
+	for i := range 2000 {
+		connect(i, "")
+	}
+	for i := range 200 {
+		connect(i, "\x16\x03\x01\x02\x00\x01")
+	}
+	for i := range 5 {
+		via := []string{"tcp", "quic", "auto"}[i%3]
+		began := time.Now()
+		call := begin(t, dir, func(c *exec.Cmd) { c.Stdin = strings.NewReader("hello") }, "mesh-cat", "--via", via, "@tok")
+		if got := call.code(t); got != proto.OK {
+			t.Errorf("call %d over %s ended with %v: %s", i, via, got, call.stderr.Bytes())
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("call %d over %s took %v, want at most 2s", i, via, took)
+		}
+	}
+	_ = listen.Process.Signal(syscall.SIGTERM)
+	listen.code(t)
+	if got := bytes.Count(listen.stderr.Bytes(), []byte("turned away")); got > 3 {
+		t.Errorf("%d lines about strangers, want 3 at most: %.2000s", got, listen.stderr.Bytes())
 	}
 }

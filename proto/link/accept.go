@@ -96,7 +96,7 @@ func (e *Endpoint) refuseOwnKey(id identity.ID) error {
 func (e *Endpoint) serve(ctx context.Context, in transport.Incoming) {
 	a, err := e.acceptPeer(ctx, in)
 	if err != nil {
-		e.log.Info("peer turned away", "addr", in.Addr, "err", err)
+		e.logRefusal(in, err)
 		return
 	}
 	in.Release()
@@ -113,6 +113,17 @@ func (e *Endpoint) serve(ctx context.Context, in transport.Incoming) {
 	}
 }
 
+// logRefusal logs a connection that was turned away. Only a peer that has proven
+// something gets a line of its own.
+func (e *Endpoint) logRefusal(in transport.Incoming, err error) {
+	switch proto.CodeOf(err) {
+	case proto.Capability, proto.Declined:
+		e.log.Info("peer turned away", "addr", in.Addr, "err", err)
+	default:
+		e.TurnedAway(in.Addr.String(), err)
+	}
+}
+
 // accepted is a link at the listener's end.
 type accepted struct {
 	link     *Link
@@ -123,19 +134,28 @@ type accepted struct {
 // acceptPeer completes a connection and its handshake. If that fails, the connection
 // has been closed.
 func (e *Endpoint) acceptPeer(ctx context.Context, in transport.Incoming) (accepted, error) {
-	late := proto.Errorf(proto.Timeout, "no handshake in %s", proto.HelloTimeout)
-	ctx, cancel := context.WithDeadlineCause(ctx, in.At.Add(proto.HelloTimeout), late)
-	defer cancel()
-	conn, err := in.Accept(ctx)
+	accepting, cancel := withDue(ctx, in)
+	conn, err := in.Accept(accepting)
 	if err != nil {
-		return accepted{}, transport.HandshakeError(ctx, err)
+		err = transport.HandshakeError(accepting, err)
 	}
+	cancel()
+	if err != nil {
+		return accepted{}, err
+	}
+	ctx, cancel = withDue(ctx, in) // it may be due sooner since
+	defer cancel()
 	a, err := e.answerHello(ctx, conn)
 	if err != nil {
 		code := proto.CodeOf(err)
 		conn.Close(code.Wire(), code.String(), err)
 	}
 	return a, err
+}
+
+// withDue returns a context that ends when the peer must be authenticated.
+func withDue(ctx context.Context, in transport.Incoming) (context.Context, context.CancelFunc) {
+	return context.WithDeadlineCause(ctx, in.Due(), proto.Errorf(proto.Timeout, "no handshake in time"))
 }
 
 // answerHello is the listener's side of P2P_HELLO. It sends a peer that it refuses

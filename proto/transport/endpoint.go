@@ -45,15 +45,16 @@ type Endpoint struct {
 	sockets  Sockets
 	quic     *quic.Transport // nil without UDP
 	log      *slog.Logger
-	halfOpen halfOpen
+	halfOpen *halfOpen
+	tally    tally
 	watchers watchers
 	closers  closers
 }
 
 // Open makes an endpoint of sockets, which it closes when it is closed. It logs
-// the connections that it refuses to log.
+// the connections that it turns away to log.
 func Open(key *identity.Key, sockets Sockets, log *slog.Logger) (*Endpoint, error) {
-	e := &Endpoint{sockets: sockets, log: log}
+	e := &Endpoint{sockets: sockets, log: log, halfOpen: newHalfOpen()}
 	var err error
 	if e.cert, err = key.Certificate(); err != nil {
 		_ = e.Close()
@@ -97,6 +98,7 @@ func (e *Endpoint) AcceptTCP(l net.Listener) { e.sockets.TCP = l }
 // the connections first.
 func (e *Endpoint) Close() error {
 	e.closers.closeAll(net.ErrClosed)
+	e.tally.flush(e.log)
 	var errs []error
 	if e.quic != nil {
 		errs = append(errs, e.quic.Close())

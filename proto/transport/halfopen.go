@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -12,78 +13,224 @@ import (
 	"mesh/proto"
 )
 
-// halfOpen counts the connections whose peer has not authenticated itself yet, in
-// all and for each source (see [sourceOf]). The zero value is ready to use.
+// halfOpen holds the connections whose peer has not authenticated itself yet, in three
+// pools: TCP connections that have not sent a whole ClientHello, which costs a stranger
+// almost nothing; QUIC connections in their handshake; and both together after that. A
+// pool that is full gives up the oldest connection of the source that has the most in
+// it, so that a source with few connections keeps them whatever other sources do. A
+// QUIC connection in its handshake cannot be given up: new ones are refused, those of
+// sources that have many first.
 type halfOpen struct {
-	mu     sync.Mutex
-	total  int
-	source map[netip.Prefix]int
+	mu         sync.Mutex
+	silentTCP  pool
+	silentQUIC pool
+	handshake  pool
 }
 
-// admission is the place of one half-open connection.
-type admission struct {
-	at      time.Time
-	release func()
+func newHalfOpen() *halfOpen {
+	return &halfOpen{
+		silentTCP:  pool{max: proto.MaxSilent, maxPerSource: proto.MaxSilent, fewPerSource: proto.MaxSilent},
+		silentQUIC: pool{max: proto.MaxSilent, maxPerSource: proto.MaxHalfOpenPerSource, fewPerSource: proto.FewSilentPerSource},
+		handshake:  pool{max: proto.MaxHalfOpen, maxPerSource: proto.MaxHalfOpenPerSource, fewPerSource: proto.MaxHalfOpenPerSource},
+	}
 }
 
-// admissionKey is the context key of a connection's admission.
-type admissionKey struct{}
+// pool is the connections of one kind, the oldest first.
+type pool struct {
+	max, maxPerSource int
+	fewPerSource      int // replaces maxPerSource while half of the pool is taken
+	places            []*place
+}
+
+// place is that of one half-open connection.
+type place struct {
+	owner   *halfOpen
+	sources sources
+	// deadline is when the peer must be authenticated.
+	deadline time.Time
+	pool     *pool  // nil after release
+	giveUp   func() // ends the connection; nil while that is not possible
+}
+
+// placeKey is the context key of a QUIC connection's place.
+type placeKey struct{}
+
+var errTooMany = proto.Errorf(proto.Busy, "too many unauthenticated connections")
 
 func (h *halfOpen) count() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.total
+	return len(h.silentTCP.places) + len(h.silentQUIC.places) + len(h.handshake.places)
 }
 
-// admit takes a place for a connection from addr, or reports that there is none.
-// The place is taken until it is released.
-func (h *halfOpen) admit(addr net.Addr) (admission, error) {
-	source, err := sourceOf(addr)
+// admit takes a place in a pool for a connection from addr, or reports that there is
+// none. It is taken until it is released, or given up.
+func (h *halfOpen) admit(in *pool, addr net.Addr, giveUp func()) (*place, error) {
+	from, err := sourcesOf(addr)
 	if err != nil {
-		return admission{}, err
+		return nil, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.total >= proto.MaxHalfOpen || h.source[source] >= proto.MaxHalfOpenPerSource {
-		return admission{}, proto.Errorf(proto.Busy, "too many unauthenticated connections")
+	p := &place{owner: h, sources: from, deadline: time.Now().Add(proto.HelloTimeout), giveUp: giveUp}
+	return p, h.enterLocked(p, in)
+}
+
+// moveOn moves a connection to the pool of those that are further.
+func (p *place) moveOn() error {
+	p.owner.mu.Lock()
+	defer p.owner.mu.Unlock()
+	if p.pool == nil {
+		return errTooMany
 	}
-	if h.source == nil {
-		h.source = make(map[netip.Prefix]int)
+	p.leaveLocked()
+	return p.owner.enterLocked(p, &p.owner.handshake)
+}
+
+// canGiveUp says how to end the connection.
+func (p *place) canGiveUp(giveUp func()) {
+	p.owner.mu.Lock()
+	defer p.owner.mu.Unlock()
+	p.giveUp = giveUp
+}
+
+// due returns when the peer must be authenticated.
+func (p *place) due() time.Time {
+	p.owner.mu.Lock()
+	defer p.owner.mu.Unlock()
+	return p.deadline
+}
+
+func (p *place) release() {
+	p.owner.mu.Lock()
+	defer p.owner.mu.Unlock()
+	p.leaveLocked()
+}
+
+// enterLocked adds a place to a pool. While half of the pool is taken, connections have
+// less time.
+func (h *halfOpen) enterLocked(p *place, in *pool) error {
+	if !in.makeRoomLocked(p.sources) {
+		return errTooMany
 	}
-	h.total++
-	h.source[source]++
-	return admission{time.Now(), sync.OnceFunc(func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.total--
-		if h.source[source]--; h.source[source] == 0 {
-			delete(h.source, source)
+	if len(in.places) >= in.max/2 {
+		if soon := time.Now().Add(proto.HurriedHelloTimeout); soon.Before(p.deadline) {
+			p.deadline = soon
 		}
-	})}, nil
+	}
+	p.pool = in
+	in.places = append(in.places, p)
+	return nil
+}
+
+func (p *place) leaveLocked() {
+	if p.pool == nil {
+		return
+	}
+	for i, other := range p.pool.places {
+		if other == p {
+			p.pool.places = append(p.pool.places[:i], p.pool.places[i+1:]...)
+			break
+		}
+	}
+	p.pool = nil
+}
+
+// makeRoomLocked gives up a connection if a new one from a source would be one too
+// many, in all or for the source. It reports false if it can give up none.
+func (in *pool) makeRoomLocked(from sources) bool {
+	limit := in.maxPerSource
+	if len(in.places) >= in.max/2 {
+		limit = in.fewPerSource
+	}
+	for level := range from {
+		if in.countLocked(level, from[level]) >= limit {
+			return giveUpLocked(in.heaviestLocked(level, in.matchingLocked(level, from[level])))
+		}
+	}
+	if len(in.places) < in.max {
+		return true
+	}
+	return giveUpLocked(in.heaviestLocked(0, in.places))
+}
+
+func (in *pool) countLocked(level int, source netip.Prefix) (n int) {
+	for _, p := range in.places {
+		if p.sources[level] == source {
+			n++
+		}
+	}
+	return n
+}
+
+func (in *pool) matchingLocked(level int, source netip.Prefix) (out []*place) {
+	for _, p := range in.places {
+		if p.sources[level] == source {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// heaviestLocked returns the places of the source that has the most of them: at first
+// of the largest network, then of the largest in that.
+func (in *pool) heaviestLocked(level int, places []*place) []*place {
+	for ; level < len(sources{}); level++ {
+		of := make(map[netip.Prefix][]*place)
+		for _, p := range places {
+			of[p.sources[level]] = append(of[p.sources[level]], p)
+		}
+		var most []*place
+		for _, p := range places { // in the order of age, not of the map
+			if own := of[p.sources[level]]; len(own) > len(most) {
+				most = own
+			}
+		}
+		places = most
+	}
+	return places
+}
+
+// giveUpLocked ends the oldest of the connections that can be ended.
+func giveUpLocked(places []*place) bool {
+	for _, p := range places {
+		if p.giveUp != nil {
+			p.leaveLocked()
+			go p.giveUp() // may block
+			return true
+		}
+	}
+	return false
 }
 
 // admitQUIC is a [quic.Transport.ConnContext]. The place is released when the
 // connection ends, or before.
 func (h *halfOpen) admitQUIC(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
-	a, err := h.admit(info.RemoteAddr)
+	p, err := h.admit(&h.silentQUIC, info.RemoteAddr, nil)
 	if err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, a.release)
-	return context.WithValue(ctx, admissionKey{}, a), nil
+	context.AfterFunc(ctx, p.release)
+	return context.WithValue(ctx, placeKey{}, p), nil
 }
 
-// sourceOf returns the prefix whose connections are counted together: an IPv4
-// address, or an IPv6 network of 64 bits, in which one host has as many addresses
-// as it likes.
-func sourceOf(addr net.Addr) (netip.Prefix, error) {
+// sources are the networks whose connections are counted together, the largest first:
+// the IPv6 networks of 48, 56 and 64 bits, in which one host or one customer has as
+// many addresses as it likes; or the IPv4 address thrice.
+type sources [3]netip.Prefix
+
+func sourcesOf(addr net.Addr) (s sources, err error) {
 	ap, err := netip.ParseAddrPort(addr.String())
 	if err != nil {
-		return netip.Prefix{}, err
+		return s, err
 	}
-	ip := ap.Addr().Unmap()
-	if ip.Is6() {
-		return ip.Prefix(64)
+	ip := ap.Addr().Unmap().WithZone("")
+	for i, bits := range []int{48, 56, 64} {
+		if !ip.Is6() {
+			bits = ip.BitLen()
+		}
+		prefix, perr := ip.Prefix(bits)
+		s[i], err = prefix, errors.Join(err, perr)
 	}
-	return ip.Prefix(ip.BitLen())
+	return s, err
 }

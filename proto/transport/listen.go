@@ -24,8 +24,10 @@ const acceptPause = 100 * time.Millisecond
 // the half-open connections until Release is called or it ends.
 type Incoming struct {
 	Addr    net.Addr
-	At      time.Time // of the first packet
 	Release func()
+	// Due returns when the peer must be authenticated. That may become sooner while
+	// Accept runs.
+	Due func() time.Time
 	// Accept completes the connection. It blocks until the dialer has opened its
 	// stream or ctx ends. When it fails, the connection has been ended.
 	Accept func(ctx context.Context) (Conn, error)
@@ -93,17 +95,27 @@ func (l *Listener) serveQUIC(ctx context.Context, wg *sync.WaitGroup, handle fun
 		if err != nil {
 			return proto.Errorf(proto.IO, "wait for peers: %w", err)
 		}
-		wg.Go(func() { handle(ctx, incomingQUIC(conn)) })
+		p := conn.Context().Value(placeKey{}).(*place)
+		p.canGiveUp(func() { closeQUIC(conn, errTooMany) })
+		if err := p.moveOn(); err != nil {
+			l.endpoint.TurnedAway(conn.RemoteAddr().String(), err)
+			closeQUIC(conn, err)
+			continue
+		}
+		wg.Go(func() { handle(ctx, incomingQUIC(conn, p)) })
 	}
 }
 
-func incomingQUIC(conn *quic.Conn) Incoming {
-	a := conn.Context().Value(admissionKey{}).(admission)
-	return Incoming{Addr: conn.RemoteAddr(), At: a.at, Release: a.release, Accept: func(ctx context.Context) (Conn, error) {
+func closeQUIC(conn *quic.Conn, err error) {
+	code := proto.CodeOf(err)
+	_ = conn.CloseWithError(quic.ApplicationErrorCode(code.Wire()), code.String()) // always nil
+}
+
+func incomingQUIC(conn *quic.Conn, p *place) Incoming {
+	return Incoming{Addr: conn.RemoteAddr(), Release: p.release, Due: p.due, Accept: func(ctx context.Context) (Conn, error) {
 		c, err := acceptQUIC(ctx, conn)
 		if err != nil {
-			code := proto.CodeOf(HandshakeError(ctx, err))
-			_ = conn.CloseWithError(quic.ApplicationErrorCode(code.Wire()), code.String())
+			closeQUIC(conn, HandshakeError(ctx, err))
 		}
 		return c, err
 	}}
@@ -117,29 +129,31 @@ func (l *Listener) serveTCP(ctx context.Context, wg *sync.WaitGroup, handle func
 		}
 		if err != nil {
 			l.endpoint.log.Warn("connection not accepted", "err", err)
-			l.endpoint.Fail(err)
 			select {
 			case <-time.After(acceptPause):
 			case <-ctx.Done():
 			}
 			continue
 		}
-		a, err := l.endpoint.halfOpen.admit(conn.RemoteAddr())
+		h := l.endpoint.halfOpen
+		p, err := h.admit(&h.silentTCP, conn.RemoteAddr(), func() { conn.Close() })
 		if err != nil {
-			l.endpoint.log.Info("connection refused", "addr", conn.RemoteAddr(), "err", err)
+			l.endpoint.TurnedAway(conn.RemoteAddr().String(), err)
 			conn.Close()
 			continue
 		}
 		wg.Go(func() {
-			defer a.release()
-			handle(ctx, l.incomingTCP(conn, a))
+			defer p.release()
+			handle(ctx, l.incomingTCP(conn, p))
 		})
 	}
 }
 
-func (l *Listener) incomingTCP(conn net.Conn, a admission) Incoming {
-	return Incoming{Addr: conn.RemoteAddr(), At: a.at, Release: a.release, Accept: func(ctx context.Context) (Conn, error) {
-		c, err := tcp.Server(ctx, conn, l.tls)
+func (l *Listener) incomingTCP(conn net.Conn, p *place) Incoming {
+	return Incoming{Addr: conn.RemoteAddr(), Release: p.release, Due: p.due, Accept: func(ctx context.Context) (Conn, error) {
+		conf := l.tls.Clone()
+		conf.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, p.moveOn() }
+		c, err := tcp.Server(ctx, conn, conf)
 		if err != nil {
 			return nil, err
 		}
