@@ -210,17 +210,14 @@ func parse(text string) (Token, error) {
 	}
 	raw, err := base32Text.DecodeString(text[len(Prefix):])
 	if err != nil {
-		if at, ok := errors.AsType[base32.CorruptInputError](err); ok {
-			return t, fmt.Errorf("character %d is wrong, or the end is missing", int64(at)+int64(len(Prefix))+1)
-		}
-		return t, errors.New("it is not base32")
+		return t, damage(text)
 	}
 	if len(raw) < checkBytes {
-		return t, errors.New("it is too short")
+		return t, errors.New("it is too short: the end is missing")
 	}
 	b, sum := raw[:len(raw)-checkBytes], raw[len(raw)-checkBytes:]
 	if !bytes.Equal(checksum(b), sum) {
-		return t, errors.New("wrong checksum: a character is missing or mistyped")
+		return t, damage(text)
 	}
 	if t.Claims, b, err = parseClaims(b); err != nil {
 		return t, err

@@ -29,12 +29,16 @@ func optionsOf(c *cli.Context) (options, error) {
 	if err != nil {
 		return options{}, err
 	}
+	peer, names, err := node.PeerOf(args, os.Getenv(node.EnvPeer))
+	if err != nil {
+		return options{}, err
+	}
 	o := options{
-		node: nodeflags.Read(c), peer: node.PeerOf(args, os.Getenv(node.EnvPeer)), command: cmd, wait: c.Duration("wait"),
+		node: nodeflags.Read(c), peer: peer, command: cmd, wait: c.Duration("wait"),
 		archive: c.Bool("archive"), symlinks: c.Bool("symlinks"), skipSpecial: c.Bool("skip-special"), dryRun: c.Bool("dry-run"),
 	}
-	if len(args) > 1 {
-		o.names = args[1:]
+	if len(names) > 0 {
+		o.names = names
 	}
 	return o, o.check()
 }

@@ -11,6 +11,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/token"
+	"mesh/tools/paste"
 )
 
 // runKey is the key of App.Metadata for the [run] that the App belongs to.
@@ -65,22 +66,31 @@ func flatArgs(c *cli.Context, minimum, maximum int) ([]string, error) {
 			return nil, proto.Hint(err, "flags come before "+firstWord(c.Command.ArgsUsage))
 		}
 	}
-	usage := fmt.Sprintf("usage: %s [flags] %s", c.Command.HelpName, c.Command.ArgsUsage)
+	usage := usageLine(c)
 	switch n := len(args); {
 	case n < minimum:
 		return nil, proto.Hint(proto.Errorf(proto.Usage, "%s is missing", firstWord(c.Command.ArgsUsage)), usage)
 	case maximum == 0 && n > 0:
 		return nil, proto.Hint(proto.Errorf(proto.Usage, "no argument is allowed here"), usage)
 	case maximum >= 0 && n > maximum:
-		return nil, proto.Hint(proto.Errorf(proto.Usage, "got %d arguments, want at most %d", n, maximum), usage)
+		return nil, TooMany(c, n, maximum)
 	}
 	return args, nil
+}
+
+// TooMany is the error of a tool that got more arguments than it takes.
+func TooMany(c *cli.Context, got, want int) error {
+	return proto.Hint(proto.Errorf(proto.Usage, "got %d arguments, want at most %d", got, want), usageLine(c))
+}
+
+func usageLine(c *cli.Context) string {
+	return fmt.Sprintf("usage: %s [flags] %s", c.Command.HelpName, c.Command.ArgsUsage)
 }
 
 // quoted returns a word of the command line as an error may show it. What may be a
 // token is left out.
 func quoted(word string) string {
-	if strings.Contains(word, token.Prefix) {
+	if paste.HasToken(word) || paste.Secret(word) {
 		return token.Prefix + "…"
 	}
 	return strconv.Quote(word)

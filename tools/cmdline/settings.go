@@ -9,6 +9,7 @@ import (
 
 	"mesh/proto"
 	"mesh/tools/config"
+	"mesh/tools/paste"
 )
 
 // settings are the settings of one run.
@@ -79,12 +80,12 @@ func calledPeer(c *cli.Context) string {
 		return ""
 	}
 	if c.Args().Present() {
-		return c.Args().First()
+		return paste.PeerWord(c.Args().First())
 	}
 	if c.Command.Name == "recv" || strings.HasSuffix(c.Command.Name, "-recv") {
 		return ""
 	}
-	return os.Getenv("MESH_PEER")
+	return paste.PeerWord(os.Getenv("MESH_PEER"))
 }
 
 // fromEnv returns the value of the variable of a key, if it is not empty.

@@ -83,7 +83,7 @@ func New(o Options) *Node {
 	return &Node{
 		Key: o.Key, Book: book, Tokens: token.NewRegistry(o.Key, book), Log: o.Log,
 		options: o, reporter: newReporter(o),
-		resolvers: append([]Resolver{tokenFile{book}, tokenText{book}, addressBook{book}}, o.Resolvers...),
+		resolvers: append([]Resolver{tokens{book}, addressBook{book}}, o.Resolvers...),
 	}
 }
 

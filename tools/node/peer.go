@@ -2,13 +2,16 @@ package node
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/proto/token"
+	"mesh/tools/paste"
 )
 
 // EnvPeer is the variable that tools take PEER from when it is no argument.
@@ -33,13 +36,79 @@ type PeerText struct {
 	Argument bool
 }
 
-// PeerOf returns PEER: the tool's first argument, or without arguments the value of
-// [EnvPeer].
-func PeerOf(args []string, env string) PeerText {
-	if len(args) > 0 {
-		return PeerText{args[0], true}
+// PeerOf returns PEER and the arguments behind it. PEER is the tool's first argument, or
+// without arguments the value of [EnvPeer]. A token that a line break has cut is
+// several arguments, and a command line that was pasted whole is reduced to its PEER.
+// No error repeats an argument that may be a part of a token.
+func PeerOf(args []string, env string) (p PeerText, rest []string, err error) {
+	if len(args) == 0 {
+		return PeerText{Text: env}, nil, nil
 	}
-	return PeerText{Text: env}
+	args = paste.Unprompt(args)
+	p, rest = PeerText{args[0], true}.tidy(), args[1:]
+	if p.IsToken() {
+		var t token.Token
+		if t, rest, err = paste.Join(args); err != nil {
+			return PeerText{}, nil, proto.Hint(err, hintCopy)
+		}
+		if p.Text, err = t.Encode(); err != nil {
+			return PeerText{}, nil, err
+		}
+	}
+	for _, word := range rest {
+		if _, err := os.Stat(word); err != nil && paste.Secret(word) {
+			err := proto.Errorf(proto.Usage, "an argument behind PEER looks like a part of a token")
+			return PeerText{}, nil, proto.Hint(err, hintCopy)
+		}
+	}
+	return p, rest, nil
+}
+
+// IsToken reports whether PEER is a token itself, whole or not, and not @FILE.
+func (p PeerText) IsToken() bool {
+	_, inFile := strings.CutPrefix(p.Text, "@")
+	return paste.HasToken(p.Text) && !isTokenFile(p.Text) && (!inFile || paste.Secret(p.Text))
+}
+
+// tidy returns PEER without what copying may have added, if it is no token.
+func (p PeerText) tidy() PeerText {
+	if !paste.HasToken(p.Text) && !isTokenFile(p.Text) {
+		p.Text = paste.PeerWord(p.Text)
+	}
+	return p
+}
+
+// Token returns the token that PEER is, or that the file holds. isToken is false for
+// all other forms of PEER.
+func (p PeerText) Token() (t token.Token, isToken bool, err error) {
+	file, inFile := strings.CutPrefix(p.Text, "@")
+	switch {
+	case isTokenFile(p.Text):
+	case paste.HasToken(p.Text):
+		// also with @ before the token itself
+		if t, err = paste.Token(p.Text); err == nil || !inFile {
+			return t, true, proto.Hint(err, hintCopy)
+		}
+	case !inFile:
+		return t, false, nil
+	default:
+		file = paste.Word(file)
+	}
+	t, err = ReadToken(file)
+	return t, true, err
+}
+
+// hintCopy says how a token gets whole from one machine to the other.
+const hintCopy = "copy the whole token, or put it into a file and give @FILE"
+
+// isTokenFile reports whether text is @FILE and the file is there.
+func isTokenFile(text string) bool {
+	file, found := strings.CutPrefix(text, "@")
+	if !found {
+		return false
+	}
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // Resolver finds the peers of one form of PEER.
@@ -53,6 +122,7 @@ type Resolver interface {
 // Peer finds the listener that PEER means. It asks, in this order: @FILE that holds
 // a token, a token, a name of the address book, and then [Options.Resolvers].
 func (n *Node) Peer(ctx context.Context, p PeerText) (Peer, error) {
+	p = p.tidy()
 	if p.Text == "" {
 		return Peer{}, proto.Hint(proto.Errorf(proto.Usage, "PEER is missing"), "PEER is a token, @FILE with a token, or a name that mesh-token peer add has given")
 	}
@@ -68,7 +138,7 @@ func (n *Node) Peer(ctx context.Context, p PeerText) (Peer, error) {
 		if t == nil {
 			return peer, nil
 		}
-		if p.Argument && strings.HasPrefix(p.Text, token.Prefix) {
+		if p.Argument && p.IsToken() {
 			if err := CheckArgument(*t); err != nil {
 				return Peer{}, err
 			}
@@ -82,6 +152,12 @@ func (n *Node) Peer(ctx context.Context, p PeerText) (Peer, error) {
 // unresolved says why no resolver knows text. It repeats nothing that may be a part
 // of a token.
 func unresolved(text string) error {
+	if err := mistakenFile(text); err != nil {
+		return err
+	}
+	if paste.Secret(text) && !strings.HasPrefix(text, "mk1") {
+		return proto.Hint(proto.Errorf(proto.Usage, "PEER looks like a part of a token, which begins with "+token.Prefix), hintCopy)
+	}
 	if err := identity.CheckAddr(text); err == nil {
 		err := proto.Errorf(proto.Usage, "%s is an address, which does not say which key to expect there", text)
 		return proto.Hint(err, "PEER is a token; mesh-token peer add --addr "+text+" NAME NODEID gives the address a name and a key")
@@ -99,30 +175,26 @@ func unresolved(text string) error {
 	return proto.Hint(proto.Errorf(proto.Usage, "unknown peer %s", text), "mesh-token peer add [--addr HOST:PORT] "+text+" NODEID|TOKEN gives the name")
 }
 
-// tokenFile resolves @FILE, a file that holds a token. Book has names for listeners.
-type tokenFile struct{ book identity.Book }
-
-// Resolve implements [Resolver].
-func (r tokenFile) Resolve(_ context.Context, text string) (Peer, bool, error) {
-	file, found := strings.CutPrefix(text, "@")
-	if !found {
-		return Peer{}, false, nil
+// mistakenFile returns an error if text, which is no PEER, is a file.
+func mistakenFile(text string) error {
+	if info, err := os.Stat(text); err != nil || paste.Secret(text) && !info.Mode().IsRegular() {
+		return nil
 	}
-	t, err := ReadToken(file)
-	return bearer(r.book, t), err == nil, err
+	name := proto.EscapeText(text)
+	if paste.FileHasToken(text) {
+		return proto.Hint(proto.Errorf(proto.Usage, "PEER is missing: %s is a file that holds a token", name), "@"+name+" stands for the token in it")
+	}
+	return proto.Hint(proto.Errorf(proto.Usage, "PEER is missing: %s is a file or folder here", name), "PEER comes before the files: a token, @FILE with a token, or a name")
 }
 
-// tokenText resolves a token.
-type tokenText struct{ book identity.Book }
+// tokens resolves a token, and @FILE that holds one. Its book has names for listeners.
+type tokens struct{ book identity.Book }
 
 // Resolve implements [Resolver].
-func (r tokenText) Resolve(_ context.Context, text string) (Peer, bool, error) {
-	if !strings.HasPrefix(text, token.Prefix) {
-		return Peer{}, false, nil
-	}
-	t, err := parseToken(text)
-	if err != nil {
-		return Peer{}, false, proto.Hint(err, "copy the whole token, or put it into a file and give @FILE")
+func (r tokens) Resolve(_ context.Context, text string) (Peer, bool, error) {
+	t, found, err := PeerText{Text: text}.Token()
+	if err != nil || !found {
+		return Peer{}, false, err
 	}
 	return bearer(r.book, t), true, nil
 }
@@ -170,31 +242,44 @@ func CheckArgument(t token.Token) error {
 	return proto.Hint(err, "put it into a file and give @FILE")
 }
 
-// ReadToken reads a file that holds a token and white space only.
+// ReadToken reads the one token in a file.
 func ReadToken(file string) (token.Token, error) {
+	if file == "" {
+		return token.Token{}, proto.Hint(proto.Errorf(proto.Usage, "@ without the name of a file"), "@FILE is a file that holds a token")
+	}
 	f, err := os.Open(file)
 	if err != nil {
-		return token.Token{}, proto.IOError(err)
+		return token.Token{}, openTokenError(file, err)
 	}
 	defer f.Close()
 	t, err := ParseToken(f)
 	if err != nil {
-		return t, proto.Errorf(proto.CodeOf(err), "%s: %w", file, err)
+		return t, proto.Errorf(proto.CodeOf(err), "%s: %w", proto.EscapeText(file), err)
 	}
 	return t, nil
 }
 
-// ParseToken reads a token from r, which holds nothing else but white space.
+// openTokenError is the error for a token file that cannot be opened. It does not
+// repeat a name that may be a part of a token.
+func openTokenError(file string, err error) error {
+	switch {
+	case paste.Secret(file):
+		err = proto.Hint(proto.Errorf(proto.IO, "no such file, and @ stands before the name of a file"), "a token itself stands without @: "+hintCopy)
+	case strings.HasPrefix(file, "~"):
+		err = proto.Hint(proto.IOError(err), "no shell replaces ~ behind @: write @$HOME"+strings.TrimLeft(file, "~"))
+	case errors.Is(err, fs.ErrNotExist):
+		err = proto.Hint(proto.IOError(err), "@FILE is a file that holds a token, for example that of --token-file at the other end")
+	default:
+		err = proto.IOError(err)
+	}
+	return err
+}
+
+// ParseToken reads the one token in the text of r.
 func ParseToken(r io.Reader) (token.Token, error) {
-	text, err := io.ReadAll(io.LimitReader(r, 2*token.MaxTextBytes))
+	text, err := io.ReadAll(io.LimitReader(r, paste.MaxFileBytes))
 	if err != nil {
 		return token.Token{}, proto.IOError(err)
 	}
-	return parseToken(string(text))
-}
-
-// parseToken reads the text of a token. A mail or a terminal may have broken it into
-// lines.
-func parseToken(text string) (token.Token, error) {
-	return token.Parse(strings.Join(strings.Fields(text), ""))
+	return paste.Token(string(text))
 }

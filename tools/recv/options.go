@@ -27,9 +27,16 @@ type options struct {
 }
 
 func optionsOf(c *cli.Context) (options, error) {
-	args, err := cmdline.Args(c, 0, 1)
+	args, err := cmdline.Args(c, 0, -1)
 	if err != nil {
 		return options{}, err
+	}
+	peer, rest, err := node.PeerOf(args, "") // mesh-recv does not read MESH_PEER: that is for mesh-cat
+	if err != nil {
+		return options{}, err
+	}
+	if len(rest) > 0 {
+		return options{}, cmdline.TooMany(c, 1+len(rest), 1)
 	}
 	o := options{
 		node: nodeflags.Read(c), offer: nodeflags.Offer(c),
@@ -37,8 +44,7 @@ func optionsOf(c *cli.Context) (options, error) {
 		next: c.Bool("next"), gc: c.Bool("gc"), store: cmdline.StoreOptions(c),
 		given: cmdline.GivenFlags(c),
 	}
-	if len(args) > 0 { // mesh-recv does not read MESH_PEER: that is for mesh-cat
-		peer := node.PeerOf(args, "")
+	if len(args) > 0 {
 		o.peer = &peer
 	} else {
 		o.node.Listen = c.String("listen")

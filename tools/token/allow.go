@@ -8,6 +8,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/tools/cmdline"
+	"mesh/tools/paste"
 )
 
 // allowOptions say what a node may do here without a token.
@@ -17,12 +18,16 @@ type allowOptions struct {
 }
 
 func readAllow(c *cli.Context) (o allowOptions, err error) {
-	args, err := cmdline.Args(c, 2, 2)
+	args, err := cmdline.Args(c, 1, 2)
 	if err != nil {
 		return o, err
 	}
-	o.node = args[0]
+	o.node, o.caps = args[0], proto.CapSend
+	if len(args) == 1 {
+		return o, nil
+	}
 	if args[1] == "none" {
+		o.caps = 0
 		return o, nil
 	}
 	if o.caps, err = proto.ParseCaps(args[1]); err != nil {
@@ -45,18 +50,23 @@ func allow(home string, o allowOptions, _ cmdline.Streams) error {
 
 // findNode returns the node that text means: a node id, or a name of the address book.
 func findNode(book identity.Book, text string) (identity.ID, error) {
-	if identity.CheckName(text) != nil {
-		id, err := identity.ParseID(text)
-		if err != nil {
-			return id, usage(err)
-		}
-		return id, nil
+	if text = paste.Word(text); identity.CheckName(text) != nil {
+		return readID(text)
 	}
 	p, found, err := book.Lookup(text)
 	if err == nil && !found {
 		err = proto.Hint(proto.Errorf(proto.Usage, "unknown peer %s", text), "mesh-token peer add "+text+" NODEID adds it to the address book")
 	}
 	return p.ID, err
+}
+
+// readID reads a node id that a person has copied.
+func readID(text string) (identity.ID, error) {
+	id, err := identity.ParseID(strings.ToLower(paste.Word(text)))
+	if err != nil {
+		return id, usage(err)
+	}
+	return id, nil
 }
 
 // printAllowed prints a line for each node: its id, its capabilities and its names.

@@ -67,14 +67,19 @@ func TestOptions(t *testing.T) {
 		{isShow, []string{"show", "f"}, nil, proto.Usage},
 		{isShow, []string{"show", "@f", "@g"}, nil, proto.Usage},
 
-		{isRevoke, []string{"revoke", "0011223344556677"}, token.ID{0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77}, proto.OK},
-		{isRevoke, []string{"revoke", "12"}, nil, proto.Usage},
+		{isRevoke, []string{"revoke", "0011223344556677"}, revokeOptions{id: &token.ID{0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77}}, proto.OK},
+		{isRevoke, []string{"revoke", " \"0011223344556677\","}, revokeOptions{id: &token.ID{0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77}}, proto.OK},
+		{isRevoke, []string{"revoke", "bob"}, revokeOptions{node: "bob"}, proto.OK},
+		{isRevoke, []string{"revoke", alice.String()}, revokeOptions{node: alice.String()}, proto.OK},
+		{isRevoke, []string{"revoke", "@" + filepath.Join(dir, "none")}, nil, proto.IO},
+		{isRevoke, []string{"revoke", "bob", "al"}, nil, proto.Usage},
 		{isRevoke, []string{"revoke"}, nil, proto.Usage},
 
 		{isAllow, []string{"allow", "bob", "send,recv"}, allowOptions{"bob", proto.CapSend | proto.CapRecv}, proto.OK},
 		{isAllow, []string{"allow", "bob", "none"}, allowOptions{"bob", 0}, proto.OK},
 		{isAllow, []string{"allow", "bob", "write"}, nil, proto.Usage},
-		{isAllow, []string{"allow", "bob"}, nil, proto.Usage},
+		{isAllow, []string{"allow", "bob"}, allowOptions{"bob", proto.CapSend}, proto.OK},
+		{isAllow, []string{"allow"}, nil, proto.Usage},
 
 		{isAdd, []string{"peer", "add", "bob", alice.String()}, identity.Peer{Name: "bob", ID: alice}, proto.OK},
 		{

@@ -7,7 +7,6 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/identity"
-	"mesh/proto/token"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
 )
@@ -31,13 +30,21 @@ func peerCommand() *cli.Command {
 // readPeerAdd returns the entry to add. The node id may come from a token, which
 // gives the addresses too unless there are flags for them.
 func readPeerAdd(c *cli.Context) (p identity.Peer, err error) {
-	args, err := cmdline.Args(c, 2, 2)
+	args, err := cmdline.Args(c, 1, -1)
 	if err != nil {
 		return p, err
 	}
 	p.Name = args[0]
-	if p.ID, p.Addrs, err = readNode(args[1]); err != nil {
+	if len(args) == 1 {
+		err := proto.Errorf(proto.Usage, "a node id, a token or @FILE is missing")
+		return p, proto.Hint(err, "mesh-token id prints the node id on the other machine; peer add takes NAME and then that")
+	}
+	var rest []string
+	if p.ID, p.Addrs, rest, err = readNode(args[1:]); err != nil {
 		return p, err
+	}
+	if len(rest) > 0 {
+		return p, cmdline.TooMany(c, 2+len(rest), 2)
 	}
 	if c.IsSet("addr") {
 		p.Addrs = c.StringSlice("addr")
@@ -46,26 +53,24 @@ func readPeerAdd(c *cli.Context) (p identity.Peer, err error) {
 }
 
 // readNode reads NODEID, or takes the listener's node id and addresses from TOKEN or
-// @FILE.
-func readNode(text string) (identity.ID, []string, error) {
-	file, isFile := strings.CutPrefix(text, "@")
-	var t token.Token
-	var err error
-	switch {
-	case isFile:
-		t, err = node.ReadToken(file)
-	case strings.HasPrefix(text, token.Prefix):
-		if t, err = node.ParseToken(strings.NewReader(text)); err == nil {
-			err = node.CheckArgument(t)
-		}
-	default:
-		id, err := identity.ParseID(text)
-		if err != nil {
-			return id, nil, proto.Hint(usage(err), "mesh-token id prints it on the other machine")
-		}
-		return id, nil, nil
+// @FILE. rest is what follows.
+func readNode(args []string) (id identity.ID, addrs, rest []string, err error) {
+	p, rest, err := node.PeerOf(args, "")
+	if err != nil {
+		return id, nil, nil, err
 	}
-	return t.Listener, t.Addrs, err
+	t, isToken, err := p.Token()
+	if !isToken {
+		id, err := readID(p.Text)
+		if err != nil {
+			return id, nil, nil, proto.Hint(err, "mesh-token id prints it on the other machine")
+		}
+		return id, nil, rest, nil
+	}
+	if err == nil && p.IsToken() {
+		err = node.CheckArgument(t)
+	}
+	return t.Listener, t.Addrs, rest, err
 }
 
 func addPeer(home string, p identity.Peer, _ cmdline.Streams) error {

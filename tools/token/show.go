@@ -14,6 +14,7 @@ import (
 	"mesh/proto/token"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
+	"mesh/tools/paste"
 )
 
 func showCommand() *cli.Command {
@@ -53,9 +54,12 @@ type showOptions struct {
 }
 
 func readShow(c *cli.Context) (o showOptions, err error) {
-	args, err := cmdline.Args(c, 0, 1)
+	args, err := cmdline.Args(c, 0, -1)
 	if err != nil {
 		return o, err
+	}
+	if len(args) > 1 && !paste.HasToken(args[0]) {
+		return o, cmdline.TooMany(c, len(args), 1)
 	}
 	o.json = c.Bool("json")
 	if len(args) == 0 {
@@ -63,6 +67,10 @@ func readShow(c *cli.Context) (o showOptions, err error) {
 		return o, nil
 	}
 	file, ok := strings.CutPrefix(args[0], "@")
+	if !ok && paste.FileHasToken(args[0]) {
+		err := proto.Errorf(proto.Usage, "%s is a file that holds a token", proto.EscapeText(args[0]))
+		return o, proto.Hint(err, "mesh-token show @"+proto.EscapeText(args[0]))
+	}
 	if !ok {
 		err := proto.Errorf(proto.Usage, "a token as an argument can be read by all users of this machine")
 		return o, proto.Hint(err, "give @FILE, or the token on standard input")

@@ -7,7 +7,6 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/identity"
-	"mesh/proto/token"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
 )
@@ -23,13 +22,13 @@ func Command() *cli.Command {
 			newCommand(),
 			showCommand(),
 			{
-				Name: "revoke", ArgsUsage: "ID", Action: action(readRevoke, revoke),
-				Usage: "make a token invalid, and close the links it opened",
+				Name: "revoke", ArgsUsage: "ID|@FILE|NAME|NODEID", Action: action(readRevoke, revoke),
+				Usage: "make a token invalid, or take a node's rights, and close the links it opened",
 			},
 			peerCommand(),
 			{
-				Name: "allow", ArgsUsage: "NODEID|NAME CAPS", Action: action(readAllow, allow),
-				Usage: "let a node do CAPS here without a token; CAPS none: nothing",
+				Name: "allow", ArgsUsage: "NODEID|NAME [CAPS]", Action: action(readAllow, allow),
+				Usage: "let a node do CAPS here without a token: send if left out; none: nothing",
 			},
 			{
 				Name: "allowed", Action: action(readNothing, printAllowed),
@@ -79,23 +78,4 @@ func printID(home string, _ nothing, s cmdline.Streams) error {
 		return err
 	}
 	return s.PrintLine(key.ID().String())
-}
-
-func readRevoke(c *cli.Context) (token.ID, error) {
-	args, err := cmdline.Args(c, 1, 1)
-	if err != nil {
-		return token.ID{}, err
-	}
-	id, err := token.ParseID(args[0])
-	if err != nil {
-		return id, proto.Hint(usage(err), "mesh-token show prints a token's id")
-	}
-	return id, nil
-}
-
-func revoke(home string, id token.ID, _ cmdline.Streams) error {
-	if _, _, err := openState(home); err != nil { // creates home
-		return err
-	}
-	return token.Revoke(home, id)
 }

@@ -123,11 +123,11 @@ func TestShow(t *testing.T) {
 	if !d.Expired || d.Expires == nil || d.Holder != nil || d.Uses != 0 || !slices.Equal(d.Addrs, tokenAddrs) || !slices.Equal(d.Allows, []string{"send"}) {
 		t.Errorf("got %+v", d)
 	}
-	for in, want := range map[string]proto.Code{"": proto.Usage, "mesh1": proto.Usage, text[1:]: proto.Usage, text + text: proto.Usage} {
+	for in, want := range map[string]proto.Code{"": proto.Usage, "mesh1": proto.Usage, text[1:]: proto.Usage, text[:len(text)-1]: proto.Usage} {
 		_, err := show(showOptions{stdin: true}, in, now)
 		xtest.WantCode(t, "show "+in, err, want)
 	}
-	_, err = show(showOptions{}, "", now)
+	_, err = show(showOptions{file: "none"}, "", now)
 	xtest.WantCode(t, "no file", err, proto.IO)
 }
 
@@ -137,7 +137,7 @@ func TestRevoke(t *testing.T) {
 	var id token.ID
 	id[0] = 0xab
 	for range 2 { // the second time is not an error, and adds nothing
-		if out := must(t, revoke, home, id); out != "" {
+		if out := must(t, revoke, home, revokeOptions{id: &id}); out != "" {
 			t.Errorf("got %q, want no output", out)
 		}
 	}

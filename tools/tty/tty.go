@@ -4,11 +4,13 @@ package tty
 
 import (
 	"context"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
 	"mesh/tools/cmdline"
+	"mesh/tools/node"
 )
 
 // Command returns the tool.
@@ -42,13 +44,16 @@ type options struct {
 }
 
 func readOptions(c *cli.Context) (options, error) {
-	args, cmd, err := cmdline.SplitCommand(c, 0, 1)
+	args, cmd, err := cmdline.SplitCommand(c, 0, -1)
 	if err != nil {
 		return options{}, err
 	}
 	if c.Bool("share") {
 		if err := refuseGiven(c, viewFlags(), "cannot be combined with --share"); err != nil {
 			return options{}, err
+		}
+		if len(args) > 1 {
+			return options{}, cmdline.TooMany(c, len(args), 1)
 		}
 		o, err := readShare(c, args, cmd)
 		return options{share: &o}, err
@@ -59,7 +64,14 @@ func readOptions(c *cli.Context) (options, error) {
 	if cmd != nil {
 		return options{}, proto.Hint(proto.Errorf(proto.Usage, "a command goes with --share"), "mesh-tty --share -- CMD…")
 	}
-	o, err := readView(c, args)
+	peer, rest, err := node.PeerOf(args, os.Getenv(node.EnvPeer))
+	if err != nil {
+		return options{}, err
+	}
+	if len(rest) > 0 {
+		return options{}, cmdline.TooMany(c, 1+len(rest), 1)
+	}
+	o, err := readView(c, peer)
 	return options{view: &o}, err
 }
 

@@ -61,9 +61,9 @@ type viewOptions struct {
 	session string // the session that this process runs in
 }
 
-func readView(c *cli.Context, args []string) (viewOptions, error) {
+func readView(c *cli.Context, peer node.PeerText) (viewOptions, error) {
 	o := viewOptions{
-		node: nodeflags.Read(c).ForTerminal(), peer: node.PeerOf(args, os.Getenv(node.EnvPeer)), wait: c.Duration("wait"),
+		node: nodeflags.Read(c).ForTerminal(), peer: peer, wait: c.Duration("wait"),
 		name: c.String("name"), input: c.Bool("input"), readOnly: c.Bool("read-only"), backlog: c.Bool("backlog"),
 		strict: c.Bool("strict"), exitStatus: c.Bool("exit-status"), titles: !c.Bool("quiet"),
 		term: os.Getenv("TERM"), session: os.Getenv(host.EnvSession),
