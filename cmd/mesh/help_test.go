@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -12,28 +13,78 @@ import (
 	"mesh/tools/cmdline"
 )
 
-// TestHelpWidth wants the help of every command to fit a terminal of 80 columns.
+// TestHelpWidth wants the help of every command to fit a terminal of 80 columns, and the
+// short one to fit 24 lines.
 func TestHelpWidth(t *testing.T) {
 	t.Parallel()
 	for _, path := range commandPaths() {
-		out, err := os.Create(filepath.Join(t.TempDir(), "help"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer out.Close()
-		if status := cmdline.Main(tools, append(path, "--help"), os.Stdin, out, os.Stderr); status != 0 {
-			t.Errorf("%q: got status %d", path, status)
-		}
-		help, err := os.ReadFile(out.Name())
-		if err != nil || len(help) == 0 {
-			t.Errorf("%q: got no help, %v", path, err)
-		}
-		for line := range strings.Lines(string(help)) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n >= 80 {
-				t.Errorf("%q: got a line of %d columns, want less than 80: %s", path, n, line)
+		for _, flag := range []string{"--help", "-h"} {
+			help := helpOf(t, path, flag)
+			for line := range strings.Lines(help) {
+				if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n >= 80 {
+					t.Errorf("%q: got a line of %d columns, want less than 80: %s", path, n, line)
+				}
+			}
+			if n := strings.Count(help, "\n"); flag == "-h" && n > 24 {
+				t.Errorf("%q -h: got %d lines, want at most 24", path, n)
 			}
 		}
 	}
+}
+
+// flagLine is a flag in a help text.
+var flagLine = regexp.MustCompile(`(?m)^  (?:-., |    )--([a-z-]+)`)
+
+// TestHelpGroups wants each flag in exactly one group of --help, and in -h three
+// examples and about a dozen flags, for each tool with many flags.
+func TestHelpGroups(t *testing.T) {
+	t.Parallel()
+	grouped := 0
+	for _, construct := range tools {
+		c := construct()
+		if len(c.Flags) < 12 {
+			continue
+		}
+		grouped++
+		path := []string{"mesh", c.Name}
+		all := helpOf(t, path, "--help")
+		if strings.Contains(all, "\nother flags:") || strings.Contains(all, "\nflags:") {
+			t.Errorf("%s --help: a flag is in no group:\n%s", c.Name, all)
+		}
+		for _, f := range c.Flags {
+			if name := f.Names()[0]; len(regexp.MustCompile(`(?m)^  (-., |    )--`+name+`( |$)`).FindAllString(all, -1)) != 1 {
+				t.Errorf("%s --help: want --%s once:\n%s", c.Name, name, all)
+			}
+		}
+		short := helpOf(t, path, "-h")
+		if n := len(flagLine.FindAllString(short, -1)); n < 6 || n > 12 {
+			t.Errorf("%s -h: got %d flags, want about a dozen:\n%s", c.Name, n, short)
+		}
+		if _, examples, _ := strings.Cut(short, "\nexamples:\n"); strings.Count(strings.Split(examples, "\n\n")[0]+"\n", "\n") != 3 {
+			t.Errorf("%s -h: want three examples:\n%s", c.Name, short)
+		}
+	}
+	if grouped != 4 {
+		t.Errorf("got %d tools with groups, want 4", grouped)
+	}
+}
+
+// helpOf returns what a command prints with a flag.
+func helpOf(t *testing.T, path []string, flag string) string {
+	t.Helper()
+	out, err := os.Create(filepath.Join(t.TempDir(), "help"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	if status := cmdline.Main(tools, append(path[:len(path):len(path)], flag), os.Stdin, out, os.Stderr); status != 0 {
+		t.Errorf("%q: got status %d", path, status)
+	}
+	help, err := os.ReadFile(out.Name())
+	if err != nil || len(help) == 0 {
+		t.Errorf("%q: got no help, %v", path, err)
+	}
+	return string(help)
 }
 
 // commandPaths lists the words that call each command, mesh first.

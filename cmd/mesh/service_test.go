@@ -36,6 +36,9 @@ func TestUnits(t *testing.T) {
 		if line == nil {
 			t.Fatalf("%s starts no mesh-listen", name)
 		}
+		if !strings.Contains(string(text), "\nExecReload=sh -c 'kill -HUP $MAINPID'\n") {
+			t.Errorf("%s: want a reload by the shell's own kill: a program may be missing", name)
+		}
 		here, err := exec.LookPath(string(line[2]))
 		if err != nil {
 			t.Fatal(err)

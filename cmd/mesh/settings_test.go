@@ -20,10 +20,9 @@ var unset = map[string][]string{
 		"output", "directory", "archive", "next", "gc", "name", "force", "rename", "portable", "max-size", "max-files",
 		"listen", "addr", "token-file", "show-token", "token-only", "ttl",
 	},
-	"listen": {"tty", "record"},
 	"tty": {
 		"share", "name", "headless", "record", "max", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
-		"raw", "plain", "cast", "json", "once", "input", "read-only", "backlog", "strict", "exit-status",
+		"raw", "plain", "cast", "json", "once", "input", "read-only", "backlog", "strict", "exit-status", "as",
 	},
 }
 

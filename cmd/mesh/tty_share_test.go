@@ -173,7 +173,7 @@ func TestTTYReadOnly(t *testing.T) {
 func TestTTYControl(t *testing.T) {
 	t.Parallel()
 	s := share(t, 80, 24, "--name", "demo")
-	p := s.view("tok.control", 80, 24, "--name", "eve")
+	p := s.view("tok.control", 80, 24, "--as", "eve")
 	s.waitViewers(1)
 	p.WaitText("shared 42")
 	p.Run("echo $((6*7))")
@@ -209,7 +209,7 @@ func TestTTYControl(t *testing.T) {
 func TestTTYGrant(t *testing.T) {
 	t.Parallel()
 	s := share(t, 100, 24)
-	v := s.view("tok", 100, 24, "--name", "eve")
+	v := s.view("tok", 100, 24, "--as", "eve")
 	s.waitViewers(1)
 	v.WaitText("shared 42")
 	v.Type("~r")

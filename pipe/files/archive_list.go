@@ -45,7 +45,7 @@ func (a *archiveReader) listZip() error {
 		case mode.IsRegular():
 			m.kind = wire.EntryFile
 		default:
-			m.err = fmt.Errorf("%w: it is a %s", errSpecial, kindOf(mode))
+			m.err = errOfKind(mode)
 		}
 		if f.ExternalAttrs == 0 { // the zip has no modes
 			m.perm = 0o644
@@ -169,7 +169,7 @@ func (a *archiveReader) tarMember(h *tar.Header, at int64) member {
 	case h.Typeflag == tar.TypeLink:
 		special("hard link")
 	default:
-		special(kindOf(mode))
+		m.err = errOfKind(mode)
 	}
 	return m
 }

@@ -28,6 +28,17 @@ var errCollisionHere = proto.Errorf(proto.Unsafe, "on some systems it has the na
 // folder, nor a link if those are sent.
 var errSpecial = errors.New("not sent")
 
+// errOfKind is the error of an item that is neither a file nor a folder.
+func errOfKind(mode fs.FileMode) error {
+	if mode&fs.ModeSymlink != 0 {
+		return ErrSymlink
+	}
+	return fmt.Errorf("%w: it is a %s", errSpecial, kindOf(mode))
+}
+
+// ErrSymlink is the error of a symbolic link that is not sent.
+var ErrSymlink = fmt.Errorf("%w: it is a symbolic link", errSpecial)
+
 // errStoreFailed ends the reading of frames when the store has failed, which knows
 // the reason.
 var errStoreFailed = errors.New("the store has failed")
@@ -62,9 +73,12 @@ func errWriting(e *wire.Entry, err error) error {
 	return proto.IOError(fmt.Errorf("write %s: %w", proto.EscapeText(e.Path), disk.Cause(err)))
 }
 
+// ErrRefused is in the chain of the error of an entry that the receiver does not store.
+var ErrRefused = errors.New("the peer does not store it")
+
 // refusedByPeer is the error of an entry that the receiver does not store.
 func refusedByPeer(code proto.Code) error {
-	return proto.Errorf(code, "the peer does not store it (%s): %s", code, code.OfPeer())
+	return proto.Errorf(code, "%w (%s): %s", ErrRefused, code, code.OfPeer())
 }
 
 // refusal is the error of one entry that is not stored. The transfer goes on

@@ -83,8 +83,6 @@ func (it *item) failed(err error) *item {
 // kindOf names what is neither a file nor a folder.
 func kindOf(mode fs.FileMode) string {
 	switch {
-	case mode&fs.ModeSymlink != 0:
-		return "symbolic link"
 	case mode&fs.ModeNamedPipe != 0:
 		return "FIFO"
 	case mode&fs.ModeSocket != 0:

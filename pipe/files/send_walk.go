@@ -1,7 +1,6 @@
 package files
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -193,7 +192,7 @@ func (w *walk) classify(it *item, info fs.FileInfo, t *tree, rel string) *item {
 			return it.failed(err)
 		}
 	default:
-		return it.failed(fmt.Errorf("%w: it is a %s", errSpecial, kindOf(mode)))
+		return it.failed(errOfKind(mode))
 	}
 	it.tree = t
 	it.open = func() (body, error) { return t.root.OpenUnchanged(rel, info) }

@@ -61,6 +61,19 @@ func LoadKey(dir string) (*Key, error) {
 	return k, nil
 }
 
+// KnownID returns the node id of the key in the folder dir. It makes no key: found is
+// false if there is none.
+func KnownID(dir string) (id ID, found bool, err error) {
+	k, err := readKey(filepath.Join(dir, KeyFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return id, false, nil
+	case err != nil:
+		return id, false, err
+	}
+	return k.ID(), true, nil
+}
+
 func readKey(path string) (*Key, error) {
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && privateModes && info.Mode().Perm()&0o077 != 0 {
 		return nil, proto.Errorf(proto.Config, "node key %s: %w (mode %04o, want 0600)", path, ErrExposed, info.Mode().Perm())

@@ -23,6 +23,7 @@ func Command() *cli.Command {
 		Name:      "cat",
 		Usage:     "send standard input, files, or what CMD prints to a peer",
 		ArgsUsage: "[PEER [FILE|DIR…]] [-- CMD…]",
+		UsageText: "mesh-cat bob photos report.pdf      # into the folder of his mesh-recv -C\ntar cf - dir | mesh-cat TOKEN       # TOKEN: what the other side prints\nmesh-cat @token -- pg_dump shop     # its failure is told to the other side\n",
 		Flags: nodeflags.Flags(
 			&cli.BoolFlag{Name: "archive", Usage: "send the files in FILE, a zip or a tar", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "symlinks", Usage: "send also symbolic links that stay within the folder", DisableDefaultText: true},

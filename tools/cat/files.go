@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 
 	"mesh/pipe/files"
 	"mesh/proto"
@@ -21,12 +22,42 @@ func sendFiles(ctx context.Context, n *node.Node, peer node.Peer, o options, s c
 	if err != nil {
 		return err
 	}
-	return n.Files(ctx, l, true, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
-		return files.Send(ctx, o.names, from, to, o.sendOptions(s.Complaints()))
+	var met met
+	err = n.Files(ctx, l, true, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+		return files.Send(ctx, o.names, from, to, o.sendOptions(met.watch(s.Complaints())))
 	})
+	return met.hint(err)
+}
+
+// met are the kinds of entries that were not sent or not stored, for a hint.
+type met struct{ link, taken atomic.Bool }
+
+// watch returns a function that notes the kind of an entry and then calls report.
+func (m *met) watch(report func(path string, err error)) func(path string, err error) {
+	return func(path string, err error) {
+		switch {
+		case errors.Is(err, files.ErrSymlink):
+			m.link.Store(true)
+		case errors.Is(err, files.ErrRefused) && proto.CodeOf(err) == proto.Unsafe:
+			m.taken.Store(true)
+		}
+		report(path, err)
+	}
+}
+
+// hint adds to the error of a transfer what can be done about its entries.
+func (m *met) hint(err error) error {
+	if m.link.Load() {
+		err = proto.Hint(err, "--symlinks sends links that stay within their folder; --skip-special leaves out the others")
+	}
+	if m.taken.Load() {
+		err = proto.Hint(err, "the other side does not take that name, or has a file of that name with other content: there --force replaces it, and --rename stores beside it")
+	}
+	return err
 }
 
 // list prints the names that would be sent.
 func list(o options, s cmdline.Streams) error {
-	return files.List(o.names, o.sendOptions(s.Complaints()), s.PrintLine)
+	var met met
+	return met.hint(files.List(o.names, o.sendOptions(met.watch(s.Complaints())), s.PrintLine))
 }

@@ -61,7 +61,7 @@ func single(c *cli.Command, typed string) *cli.App {
 // runToolbox is the action of the toolbox without a tool.
 func (r *run) runToolbox(c *cli.Context) error {
 	if c.Args().Present() {
-		return unknownTool(c.Args().First())
+		return r.unknownTool(c.Args().First())
 	}
 	if c.Bool("list") {
 		var b strings.Builder
@@ -70,7 +70,7 @@ func (r *run) runToolbox(c *cli.Context) error {
 		}
 		return r.print(b.String())
 	}
-	return r.printHelp(c)
+	return r.printScreen()
 }
 
 // overrideDefaults replaces the defaults of urfave/cli that harm a pipeline, on the
@@ -84,7 +84,7 @@ func (r *run) overrideDefaults(app *cli.App) {
 	app.HideHelp, app.HideHelpCommand, app.HideVersion = true, true, true
 	ownHelp()
 	app.OnUsageError = usageError
-	app.Flags = append(app.Flags, helpFlag(), versionFlag())
+	app.Flags = append(app.Flags, briefFlag(), helpFlag(), versionFlag())
 	app.Before = r.before(app.Before)
 	app.Action = r.wrapAction(orSubcommand(app.Action, app.Commands))
 	for _, c := range app.Commands {
@@ -95,7 +95,7 @@ func (r *run) overrideDefaults(app *cli.App) {
 func (r *run) overrideCommandDefaults(c *cli.Command) {
 	c.HideHelp, c.HideHelpCommand = true, true
 	c.OnUsageError = usageError
-	c.Flags = append(c.Flags, helpFlag())
+	c.Flags = append(c.Flags, briefFlag(), helpFlag())
 	tool := toolbox + "-" + c.Name
 	inner := r.before(c.Before)
 	if c.Category == "tools" {
@@ -123,7 +123,12 @@ func (r *run) overrideCommandDefaults(c *cli.Command) {
 var ownHelp = sync.OnceFunc(func() { cli.HelpFlag = nil })
 
 func helpFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "print this help", DisableDefaultText: true}
+	return &cli.BoolFlag{Name: "help", Usage: "print all of the help; -h: one screen of it", DisableDefaultText: true}
+}
+
+// briefFlag is not listed: --help says what it is.
+func briefFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "h", Usage: "print a short help", Hidden: true, DisableDefaultText: true}
 }
 
 // versionFlag has no alias: the flag of urfave/cli takes -v, which is --verbose here.
@@ -131,13 +136,15 @@ func versionFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true}
 }
 
-// before answers --help and --version, whatever the arguments are. Else it calls next.
+// before answers --help, -h and --version, whatever the arguments are. Else it calls next.
 func (r *run) before(next cli.BeforeFunc) cli.BeforeFunc {
 	return func(c *cli.Context) error {
 		var err error
 		switch {
 		case c.Bool("help"):
 			err = r.printHelp(c)
+		case c.Bool("h"):
+			err = r.printBrief(c)
 		case c.Bool("version"):
 			err = r.print(fmt.Sprintf("%s %s\n", r.name, version()))
 		case next != nil:
@@ -210,7 +217,7 @@ func orSubcommand(action cli.ActionFunc, subs []*cli.Command) cli.ActionFunc {
 func usageError(c *cli.Context, err error, _ bool) error {
 	text := err.Error()
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
-		text = "unknown flag " + dashed(strings.TrimLeft(name, "-"))
+		return unknownFlag(c, strings.TrimLeft(name, "-"))
 	}
 	if errors.Is(err, flag.ErrHelp) {
 		text = "unknown flag --help"

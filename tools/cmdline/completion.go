@@ -102,37 +102,91 @@ func (e entry) literals() string {
 	return strings.Join(list, " ")
 }
 
-// shellCases returns the two tables that bash and zsh share: the commands that have
-// a place in the tree, and what can follow each of them.
-func shellCases(list []entry) (deeper, offers string) {
+// shellTables returns the tables that bash and zsh share: the commands that have a place
+// in the tree, what can follow each of them, and the values of flags.
+func shellTables(list []entry) (deeper, offers, values string) {
 	var steps []string
-	var b strings.Builder
+	var o, v strings.Builder
 	for _, n := range list {
 		path := strings.Join(n.path, " ")
 		if len(n.path) > 1 {
 			steps = append(steps, "'"+path+"'")
 		}
-		fmt.Fprintf(&b, "    '%s') offers='%s' ;;\n", path, n.literals())
+		fmt.Fprintf(&o, "    '%s') offers='%s' valued=' %s ' peers=%d caps=%d ;;\n",
+			path, n.literals(), strings.Join(n.valuedFlags(), " "), number(n.takesPeer()), number(n.takesCaps()))
+		for _, f := range n.flags {
+			if words := n.valuesOf(f); words != "" {
+				for _, name := range f.Names() {
+					fmt.Fprintf(&v, "    '%s %s') offers='%s' ;;\n", path, dashed(name), words)
+				}
+			}
+		}
 	}
-	return strings.Join(steps, " | "), b.String()
+	return strings.Join(steps, " | "), o.String(), v.String()
 }
 
-func bashScript(list []entry) string {
-	deeper, offers := shellCases(list)
-	return `# Completions of mesh for bash, printed by "mesh completion bash".
-_mesh() {
-  local cur=${COMP_WORDS[COMP_CWORD]} path=${COMP_WORDS[0]##*/} offers='' i
-  path=${path/#mesh-/mesh }
-  COMPREPLY=()
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    [[ ${COMP_WORDS[i]} == -- ]] && return
-    case "$path ${COMP_WORDS[i]}" in
-    ` + deeper + `) path="$path ${COMP_WORDS[i]}" ;;
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// shellScan is the part of the scripts for bash and zsh that reads the line: word(i) is
+// a word of it, the command's name is at index first, and the last index is last. It
+// sets cmd, offers, and what the word to complete is: the value of the flag flag, or
+// argument number n.
+func shellScan(list []entry, word, first, last string) string {
+	deeper, offers, values := shellTables(list)
+	return `  local offers='' valued='' peers=0 caps=0 flag='' n=0 at=$((` + first + ` + 1)) i w
+  cmd=${cmd/#mesh-/mesh }
+  for ((i = at; i < ` + last + `; i++)); do
+    w=` + word + `
+    [[ $w == -- ]] && return 1
+    case "$cmd $w" in
+    ` + deeper + `) cmd="$cmd $w" at=$((i + 1)) ;;
     esac
   done
-  case "$path" in
+  case "$cmd" in
 ` + offers + `  esac
-  # Flags are offered for a dash only, so that Tab alone completes files.
+  for ((i = at; i < ` + last + `; i++)); do
+    w=` + word + `
+    if [[ -n $flag ]]; then
+      flag=''
+    elif [[ $valued == *" $w "* ]]; then
+      flag=$w
+    elif [[ $w != -* ]]; then
+      ((n += 1))
+    fi
+  done
+  if [[ -n $flag ]]; then
+    offers=''
+    case "$cmd $flag" in
+` + values + `    esac
+  elif [[ $peers == 1 && $n == 0 ]]; then
+    offers="$offers $(_mesh_peers)"
+  elif [[ $caps == 1 && $n == 1 ]]; then
+    offers="$offers ` + capsValues + ` none"
+  fi
+`
+}
+
+// shellPeers prints the names of the address book. The shell reads the file: Tab never
+// runs mesh.
+const shellPeers = `_mesh_peers() {
+  local file=${MESH_HOME:-${XDG_STATE_HOME:-$HOME/.local/state}/mesh}/known_peers name rest
+  [[ -r $file ]] && while read -r name rest; do
+    [[ $name == [A-Za-z0-9]* && $name != *[!A-Za-z0-9._-]* ]] && printf '%s\n' "$name"
+  done <"$file"
+}
+`
+
+func bashScript(list []entry) string {
+	return `# Completions of mesh for bash, printed by "mesh completion bash".
+` + shellPeers + `_mesh() {
+  local cur=${COMP_WORDS[COMP_CWORD]} cmd=${COMP_WORDS[0]##*/}
+  COMPREPLY=()
+` + shellScan(list, "${COMP_WORDS[i]}", "0", "COMP_CWORD") + `  # Flags are offered for a dash only, so that Tab alone completes files.
   while IFS='' read -r i; do
     [[ $i == -* && $cur != -* ]] || COMPREPLY+=("$i")
   done < <(compgen -W "$offers" -- "$cur")
@@ -141,29 +195,22 @@ complete -o default -F _mesh ` + binaryNames(list) + "\n"
 }
 
 func zshScript(list []entry) string {
-	deeper, offers := shellCases(list)
 	return "#compdef " + binaryNames(list) + `
 # Completions of mesh for zsh, printed by "mesh completion zsh".
+` + shellPeers + `_mesh_offers() {
+  local cmd=${words[1]:t}
+` + shellScan(list, "${words[i]}", "1", "CURRENT") + `  compadd -- ${=offers}
+}
 _mesh() {
-  local cur=${words[CURRENT]} name=${words[1]:t} offers='' i
-  name=${name/#mesh-/mesh }
-  for ((i = 2; i < CURRENT; i++)); do
-    [[ ${words[i]} == -- ]] && { _files; return }
-    case "$name ${words[i]}" in
-    ` + deeper + `) name="$name ${words[i]}" ;;
-    esac
-  done
-  case "$name" in
-` + offers + `  esac
-  compadd -- ${=offers}
-  [[ $cur == -* ]] || _files
+  _mesh_offers
+  [[ ${words[CURRENT]} == -* ]] || _files
 }
 if [[ ${funcstack[1]} == _mesh ]]; then _mesh "$@"; else compdef _mesh ` + binaryNames(list) + "; fi\n"
 }
 
 func fishScript(list []entry) string {
 	var b strings.Builder
-	b.WriteString("# Completions of mesh for fish, printed by \"mesh completion fish\".\n")
+	b.WriteString("# Completions of mesh for fish, printed by \"mesh completion fish\".\n" + fishPeers)
 	for _, n := range list {
 		fishEntry(&b, toolbox, n.path[1:], n)
 		if len(n.path) > 1 && isTool(list, n.path[1]) {
@@ -202,6 +249,12 @@ func fishEntry(b *strings.Builder, command string, seen []string, e entry) {
 	for _, w := range e.words {
 		fmt.Fprintf(b, "%s -f -a %s -d %s\n", line, w.name, fishQuote(w.usage))
 	}
+	if e.takesPeer() {
+		fmt.Fprintf(b, "%s -a '(__mesh_peers)'\n", line)
+	}
+	if e.takesCaps() {
+		fmt.Fprintf(b, "%s -f -a '%s none'\n", line, capsValues)
+	}
 	for _, f := range e.flags {
 		b.WriteString(line)
 		for _, name := range f.Names() {
@@ -212,7 +265,9 @@ func fishEntry(b *strings.Builder, command string, seen []string, e entry) {
 			}
 		}
 		if d, ok := f.(cli.DocGenerationFlag); ok {
-			if d.TakesValue() {
+			if words := e.valuesOf(f); words != "" {
+				b.WriteString(" -x -a " + fishQuote(words))
+			} else if d.TakesValue() {
 				b.WriteString(" -r")
 			}
 			b.WriteString(" -d " + fishQuote(strings.ReplaceAll(d.GetUsage(), "`", "")))
@@ -220,6 +275,18 @@ func fishEntry(b *strings.Builder, command string, seen []string, e entry) {
 		b.WriteString("\n")
 	}
 }
+
+// fishPeers is shellPeers for fish.
+const fishPeers = `function __mesh_peers
+    set -l dir $HOME/.local/state/mesh
+    set -q XDG_STATE_HOME; and test -n "$XDG_STATE_HOME"; and set dir $XDG_STATE_HOME/mesh
+    set -q MESH_HOME; and test -n "$MESH_HOME"; and set dir $MESH_HOME
+    test -r $dir/known_peers; or return
+    while read -l -d ' ' name rest
+        string match -r '^[A-Za-z0-9][A-Za-z0-9._-]*$' -- $name
+    end <$dir/known_peers
+end
+`
 
 func fishQuote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"

@@ -51,8 +51,8 @@ func Events() cli.Flag {
 // addresses and a free port.
 func Listen() cli.Flag {
 	return &cli.StringFlag{
-		Name: "listen", DefaultText: ":0, a free port",
-		Usage: "wait for the peer at `ADDR`",
+		Name: "listen", DefaultText: "a free port; of a listener for many peers 4600",
+		Usage: "wait for the peer at `ADDR`: HOST, :PORT or HOST:PORT",
 	}
 }
 
@@ -234,7 +234,7 @@ func Via() cli.Flag {
 func Addr() cli.Flag {
 	return &cli.StringSliceFlag{
 		Name:  "addr",
-		Usage: "put `HOST:PORT` into the token, where this machine can be reached; may be repeated",
+		Usage: "put `HOST[:PORT]` into the token, where this machine can be reached; may be repeated",
 	}
 }
 

@@ -28,7 +28,7 @@ func (r *run) helpCommand() *cli.Command {
 			// The help is that of the same line with --help.
 			typed := c.App.HelpName
 			if len(args) > 0 && r.toolbox(typed).Command(args[0]) == nil {
-				return unknownTool(args[0])
+				return r.unknownTool(args[0])
 			}
 			return r.run(c.Context, append(append([]string{typed}, args...), "--help"))
 		},
@@ -44,12 +44,11 @@ func exitTable() string {
 	return b.String()
 }
 
-// printHelp prints the help of the command that c runs to standard output: the user
-// asked for it.
+// printHelp prints all of the help of the command that c runs to standard output: the
+// user asked for it.
 func (r *run) printHelp(c *cli.Context) error {
 	var b strings.Builder
-	line := strings.TrimSpace(c.Command.HelpName + " [flags] " + c.Command.ArgsUsage)
-	fmt.Fprintf(&b, "usage: %s\n\n%s\n", line, c.Command.Usage)
+	helpUsage(&b, c)
 	if d := strings.TrimSpace(c.Command.Description); d != "" {
 		fmt.Fprintf(&b, "\n%s\n", d)
 	}
@@ -59,8 +58,38 @@ func (r *run) printHelp(c *cli.Context) error {
 		title = "also"
 	}
 	helpCommands(&b, title, c.Command.Subcommands, "")
-	helpFlags(&b, c.Command.VisibleFlags())
+	flags := c.Command.VisibleFlags()
+	for _, g := range groupFlags(toolName(c), flags) {
+		helpRows(&b, g.title, flagRows(g.flags, flagUsage), widthOf(flagRows(flags, flagUsage)))
+	}
 	return r.print(b.String())
+}
+
+// printBrief prints the help that fits on one screen: usage, examples, and the flags
+// that matter. Only tools with many flags have it.
+func (r *run) printBrief(c *cli.Context) error {
+	flags := briefFlags(toolName(c), c.Command.VisibleFlags())
+	if len(flags) == 0 {
+		return r.printHelp(c)
+	}
+	var b strings.Builder
+	helpUsage(&b, c)
+	fmt.Fprintf(&b, "\nexamples:\n")
+	for example := range strings.Lines(c.Command.UsageText) {
+		b.WriteString("  " + example)
+	}
+	rows := flagRows(flags, briefUsage)
+	helpRows(&b, "flags", rows, widthOf(rows))
+	fmt.Fprintf(&b, "\nall flags: %s --help, man %s\n", c.Command.HelpName, r.name)
+	return r.print(b.String())
+}
+
+// toolName returns the name of the command that c runs: cat, also for mesh-cat.
+func toolName(c *cli.Context) string { return strings.TrimPrefix(c.Command.Name, toolbox+"-") }
+
+func helpUsage(b *strings.Builder, c *cli.Context) {
+	line := strings.TrimSpace(c.Command.HelpName + " [flags] " + c.Command.ArgsUsage)
+	fmt.Fprintf(b, "usage: %s\n\n%s\n", line, c.Command.Usage)
 }
 
 // helpCommands lists the commands of one category under a title.
@@ -71,16 +100,15 @@ func helpCommands(b *strings.Builder, title string, commands []*cli.Command, cat
 			rows = append(rows, [2]string{s.Name, s.Usage})
 		}
 	}
-	helpRows(b, title, rows)
+	helpRows(b, title, rows, widthOf(rows))
 }
 
-// helpFlags lists flags and their usage.
-func helpFlags(b *strings.Builder, flags []cli.Flag) {
-	var rows [][2]string
+// flagRows returns flags and their usage.
+func flagRows(flags []cli.Flag, usage func(cli.Flag) string) (rows [][2]string) {
 	for _, f := range flags {
-		rows = append(rows, [2]string{flagName(f), flagUsage(f)})
+		rows = append(rows, [2]string{flagName(f), usage(f)})
 	}
-	helpRows(b, "flags", rows)
+	return rows
 }
 
 const (
@@ -88,19 +116,23 @@ const (
 	nameColumns = 22 // of a name that has its usage beside it, at most
 )
 
-// helpRows prints names and their usage, wrapped, under a title. The usage of a name
-// that is wider than nameColumns begins below the name.
-func helpRows(b *strings.Builder, title string, rows [][2]string) {
-	if len(rows) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "\n%s:\n", title)
-	width := 0
+// widthOf returns the width of the column of names.
+func widthOf(rows [][2]string) (width int) {
 	for _, row := range rows {
 		if n := utf8.RuneCountInString(row[0]); n <= nameColumns {
 			width = max(width, n)
 		}
 	}
+	return width
+}
+
+// helpRows prints names and their usage, wrapped, under a title. The usage of a name
+// that is wider than the column of names begins below the name.
+func helpRows(b *strings.Builder, title string, rows [][2]string, width int) {
+	if len(rows) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s:\n", title)
 	indent := strings.Repeat(" ", width+4)
 	for _, row := range rows {
 		if utf8.RuneCountInString(row[0]) > width {
@@ -138,6 +170,16 @@ func flagUsage(f cli.Flag) string {
 	if text := d.GetDefaultText(); text != "" && d.TakesValue() {
 		usage += " (default: " + strings.Trim(text, `"`) + ")"
 	}
+	return usage
+}
+
+// briefUsage returns the usage of a flag up to the first semicolon, without a default.
+func briefUsage(f cli.Flag) string {
+	d, ok := f.(cli.DocGenerationFlag)
+	if !ok {
+		return ""
+	}
+	usage, _, _ := strings.Cut(strings.ReplaceAll(d.GetUsage(), "`", ""), ";")
 	return usage
 }
 

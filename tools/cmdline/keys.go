@@ -24,7 +24,6 @@ var (
 	bulk    = []string{"cat", "recv"}
 	calls   = append(bulk, views...)
 	views   = []string{"tty"}
-	shares  = append(listens, views...)
 )
 
 // Settings is the only list of keys. A test compares it with the flags of the tools
@@ -59,10 +58,10 @@ var Settings = []Setting{
 	{"inbox.on-receive", config.Text, "on-receive", listens},
 	{"inbox.on-receive-timeout", config.Text, "on-receive-timeout", listens},
 
-	{"tty.audit", config.Text, "audit", shares},
-	{"tty.control", config.Bool, "control", shares},
-	{"tty.history", config.Size, "history", shares},
-	{"tty.size", config.Text, "size", shares},
+	{"tty.audit", config.Text, "audit", views},
+	{"tty.control", config.Bool, "control", views},
+	{"tty.history", config.Size, "history", views},
+	{"tty.size", config.Text, "size", views},
 
 	{"call.wait", config.Text, "wait", calls},
 	{"call.via", config.Text, "via", calls},

@@ -16,8 +16,6 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-
-	"mesh/proto"
 )
 
 // toolbox is the name of the binary. Tool t is also called as toolbox-t.
@@ -94,9 +92,4 @@ func splitCommand(argv []string) (flat, cmd []string) {
 		return argv, nil
 	}
 	return argv[:i], append([]string{}, argv[i+1:]...)
-}
-
-// unknownTool is the error for a first word that is no tool.
-func unknownTool(name string) error {
-	return proto.Hint(proto.Errorf(proto.Usage, "unknown tool %s", quoted(name)), `"mesh" lists the tools`)
 }

@@ -63,8 +63,10 @@ func TestDispatch(t *testing.T) {
 		out    string // a part of stdout, or all of it if empty
 		err    string // all of stderr
 	}{
-		{"mesh", 0, "probe  do as the test says", ""},
-		{"anything", 0, "usage: anything", ""},
+		{"mesh", 0, "from machine to machine\nthis one: ", ""},
+		{"anything", 0, "from machine to machine\nthis one: ", ""},
+		{"mesh help", 0, "probe  do as the test says", ""},
+		{"anything help", 0, "usage: anything", ""},
 		{"mesh --list", 0, "probe\n", ""},
 		{"mesh probe", 0, "", ""},
 		{"mesh-probe", 0, "", ""},
@@ -79,8 +81,8 @@ func TestDispatch(t *testing.T) {
 		{"mesh-probe --version", 0, "mesh-probe ", ""},
 		{"mesh probe --version", 0, "mesh-probe ", ""},
 		{"mesh --version", 0, "mesh ", ""},
-		{"mesh foo", 2, "", "mesh: error: unknown tool \"foo\"\nmesh: hint: \"mesh\" lists the tools\n"},
-		{"mesh help foo", 2, "", "mesh: error: unknown tool \"foo\"\nmesh: hint: \"mesh\" lists the tools\n"},
+		{"mesh foo", 2, "", "mesh: error: unknown tool \"foo\"\nmesh: hint: \"mesh help\" lists the tools\n"},
+		{"mesh help foo", 2, "", "mesh: error: unknown tool \"foo\"\nmesh: hint: \"mesh help\" lists the tools\n"},
 		{"mesh --foo", 2, "", "mesh: error: unknown flag --foo\nmesh: hint: \"mesh --help\" lists the flags\n"},
 		{"mesh-probe --foo", 2, "", "mesh-probe: error: unknown flag --foo\nmesh-probe: hint: \"mesh-probe --help\" lists the flags\n"},
 		{"mesh probe -x", 2, "", "mesh-probe: error: unknown flag -x\nmesh-probe: hint: \"mesh probe --help\" lists the flags\n"},
@@ -122,8 +124,8 @@ func TestTokenIsNotRepeated(t *testing.T) {
 
 func TestNoArgv(t *testing.T) {
 	t.Parallel()
-	if status, out, _ := call(t, nothing); status != 0 || !strings.HasPrefix(out, "usage: mesh ") {
-		t.Errorf("got status %d, stdout %q, want the help of mesh", status, out)
+	if status, out, _ := call(t, nothing); status != 0 || !strings.HasPrefix(out, "mesh ") {
+		t.Errorf("got status %d, stdout %q, want the first screen of mesh", status, out)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,10 +57,29 @@ type Process struct {
 
 // Check returns an error if cmd cannot be found. Call it before waiting for a peer.
 func Check(cmd []string) error {
-	if _, err := exec.LookPath(cmd[0]); err != nil {
-		return runError(cmd, err)
+	_, err := exec.LookPath(cmd[0])
+	if err == nil {
+		return nil
 	}
-	return nil
+	name, value, assigns := strings.Cut(cmd[0], "=")
+	switch {
+	case assigns && len(cmd) > 1 && isVariable(name):
+		return proto.Hint(runError(cmd, err), "env "+name+"="+value+" "+cmd[1]+" … sets a variable")
+	case len(cmd) == 1 && strings.ContainsAny(cmd[0], " |&;<>()$*?~"):
+		return proto.Hint(runError(cmd, err), "no shell reads CMD: -- sh -c '"+strings.ReplaceAll(cmd[0], "'", `'\''`)+"'")
+	case slices.Contains(builtins, cmd[0]):
+		return proto.Hint(runError(cmd, err), "that is a command of the shell: -- sh -c '"+cmd[0]+" …'")
+	}
+	return runError(cmd, err)
+}
+
+// builtins are commands that only a shell has.
+var builtins = []string{"cd", "alias", "source", ".", "export", "ulimit", "umask", "exec", "eval", "set", "if", "for", "while", "{", "("}
+
+func isVariable(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return r != '_' && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
 }
 
 // Start starts cmd. ctx does not stop it: the caller calls [Process.Stop].

@@ -255,3 +255,26 @@ func TestFailedProducerLeavesOutput(t *testing.T) {
 		t.Errorf("its own status is %d, want 0: we have ended it", got)
 	}
 }
+
+// A command that only a shell understands is refused with the shell's command line.
+func TestCheckHints(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		cmd  []string
+		hint string // "" for none
+	}{
+		{[]string{"sort | uniq"}, "-- sh -c 'sort | uniq'"},
+		{[]string{"echo 'a'"}, `-- sh -c 'echo '\''a'\'''`},
+		{[]string{"cat >f"}, "-- sh -c 'cat >f'"},
+		{[]string{"LANG=C", "no-such-command"}, "env LANG=C no-such-command"},
+		{[]string{"source", "f"}, "-- sh -c 'source …'"},
+		{[]string{"no-such-command"}, ""},
+		{[]string{"no-such-command", "a b"}, ""},
+	} {
+		err := command.Check(tt.cmd)
+		xtest.WantCode(t, tt.cmd[0], err, proto.IO)
+		if got := strings.Join(proto.Hints(err), " "); !strings.Contains(got, tt.hint) || tt.hint == "" && got != "" {
+			t.Errorf("%q: got hint %q, want %q", tt.cmd, got, tt.hint)
+		}
+	}
+}

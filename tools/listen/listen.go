@@ -1,6 +1,6 @@
 // Package listen is mesh-listen, the listener of pipes. It joins one peer to standard
-// input and output, runs a command for each peer, shares a terminal, or is an inbox
-// that stores what peers send.
+// input and output, runs a command for each peer, or is an inbox that stores what peers
+// send.
 package listen
 
 import (
@@ -18,7 +18,6 @@ import (
 	"mesh/tools/command"
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
-	"mesh/tools/sharing"
 )
 
 // defaultMax is the value of --max.
@@ -26,12 +25,11 @@ const defaultMax = 100
 
 // Command returns the tool.
 func Command() *cli.Command {
-	store := cmdline.StoreFlags()
-	store[0].(*cli.StringFlag).Usage += "; tty: call the session so"
 	return &cli.Command{
 		Name:        "listen",
 		Usage:       "join a peer to standard input and output or to CMD, or store what peers send",
 		ArgsUsage:   "[-- CMD…]",
+		UsageText:   "mesh-listen --inbox in --by-peer    # the senders: mesh-cat TOKEN report.pdf\nmesh-listen -- sh -c 'cat >>log'    # one run of CMD for each peer\nmesh-listen <dump                   # for one peer: mesh-recv TOKEN >dump\n",
 		Description: "Flags can be set in config.toml: see mesh-config(5).",
 		Flags: nodeflags.Flags(append([]cli.Flag{
 			&cli.IntFlag{
@@ -43,13 +41,12 @@ func Command() *cli.Command {
 					return nil
 				},
 			},
-			&cli.BoolFlag{Name: "tty", Usage: "share one terminal, with CMD in it, with all peers", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "once", Usage: "run CMD for one peer, and end with its status", DisableDefaultText: true},
 			&cli.StringFlag{Name: "inbox", Usage: "store below `DIR` what peers send"},
 			&cli.BoolFlag{Name: "by-peer", Usage: "give each peer a folder of its own in DIR", DisableDefaultText: true},
 			&cli.StringFlag{Name: "on-receive", Usage: "run `CMD` in a shell for each file stored; its path is in MESH_FILE"},
 			cmdline.OnReceiveTimeout(),
-		}, slices.Concat(sharing.Flags("tty"), store, nodeflags.ListenFlags())...)...),
+		}, slices.Concat(cmdline.StoreFlags(), nodeflags.ListenFlags())...)...),
 		Action: func(c *cli.Context) error {
 			o, err := optionsOf(c)
 			if err != nil {
@@ -74,12 +71,9 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 	if err != nil {
 		return err
 	}
-	switch o.mode {
-	case terminal:
-		err = sharing.Serve(ctx, n, s, o.terminal, o.offer)
-	case inbox:
+	if o.mode == inbox {
 		err = serveInbox(ctx, n, o, s)
-	default:
+	} else {
 		err = servePipes(ctx, n, o, s)
 	}
 	return n.Close(err)

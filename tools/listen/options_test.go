@@ -13,7 +13,6 @@ import (
 	"mesh/proto/xtest"
 	"mesh/tools/cmdline/cmdlinetest"
 	"mesh/tools/config"
-	"mesh/tools/sharing"
 )
 
 // TestMain keeps the settings and the key of the user out of the tests.
@@ -34,8 +33,6 @@ func TestModes(t *testing.T) {
 		{"--once -- cat", serve, []string{"cat"}, true, defaultMax},
 		{"--inbox d", inbox, nil, false, defaultMax},
 		{"--inbox d --max 3 --by-peer --name n --force", inbox, nil, false, 3},
-		{"--tty", terminal, nil, false, defaultMax},
-		{"--tty --max 3 --control --size 80x24 -- cat", terminal, []string{"cat"}, false, 3},
 	} {
 		o, err := cmdlinetest.Read(t, Command, optionsOf, strings.Fields(tt.args)...)
 		if err != nil {
@@ -55,30 +52,23 @@ func TestCheck(t *testing.T) {
 		code proto.Code
 		want string
 	}{
-		{"--inbox d -- cat", proto.Usage, "either --inbox or a command or a terminal"},
-		{"--inbox d --tty", proto.Usage, "either --inbox or a command or a terminal"},
-		{"--tty --once", proto.Usage, "either --tty or --once"},
+		{"--inbox d -- cat", proto.Usage, "either --inbox or a command"},
 		{"--max 2", proto.Usage, "--max and --once go with a command"},
 		{"--once", proto.Usage, "--max and --once go with a command"},
 		{"--once --inbox d", proto.Usage, "--max and --once go with a command"},
-		{"--control", proto.Usage, "--control goes with --tty"},
-		{"--size 80x24 -- cat", proto.Usage, "--size goes with --tty"},
-		{"--record f --inbox d", proto.Usage, "--record goes with --tty"},
-		{"--audit f", proto.Usage, "--audit goes with --tty"},
-		{"--history 1M", proto.Usage, "--history goes with --tty"},
+		{"--tty -- cat", proto.Usage, "unknown flag --tty"},
+		{"--control", proto.Usage, "unknown flag --control"},
 		{"--by-peer", proto.Usage, "--by-peer goes with --inbox"},
 		{"--on-receive cmd -- cat", proto.Usage, "--on-receive goes with --inbox"},
-		{"--on-receive-timeout 1s --tty", proto.Usage, "--on-receive-timeout goes with --inbox"},
+		{"--on-receive-timeout 1s", proto.Usage, "--on-receive-timeout goes with --inbox"},
 		{"--force", proto.Usage, "--force goes with --inbox"},
 		{"--rename", proto.Usage, "--rename goes with --inbox"},
-		{"--portable --tty", proto.Usage, "--portable goes with --inbox"},
+		{"--portable", proto.Usage, "--portable goes with --inbox"},
 		{"--max-size 1", proto.Usage, "--max-size goes with --inbox"},
 		{"--max-files 1", proto.Usage, "--max-files goes with --inbox"},
-		{"--name n", proto.Usage, "--name goes with --inbox or --tty"},
-		{"--name n -- cat", proto.Usage, "--name goes with --inbox or --tty"},
+		{"--name n", proto.Usage, "--name goes with --inbox"},
+		{"--name n -- cat", proto.Usage, "--name goes with --inbox"},
 		{"--max 0 -- cat", proto.Usage, "--max is at least 1"},
-		{"--tty --size huge", proto.Usage, `--size: "huge"`},
-		{"--tty -- no-such-command", proto.IO, `run "no-such-command"`},
 		{"-- no-such-command", proto.IO, `run "no-such-command"`},
 		{"--", proto.Usage, `no command after "--"`},
 		{"bob", proto.Usage, "no argument is allowed here"},
@@ -88,20 +78,6 @@ func TestCheck(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %q, want %q in it", tt.args, err, tt.want)
 		}
-	}
-}
-
-func TestTerminalOptions(t *testing.T) {
-	t.Parallel()
-	o, err := cmdlinetest.Read(t, Command, optionsOf, strings.Fields("--tty --name n --size 100x30 --control --window 8M -- cat -n")...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if h := o.terminal; h.Name != "n" || !h.Control || !h.Headless || h.Size == (sharing.Size{}) || !slices.Equal(h.Command, []string{"cat", "-n"}) {
-		t.Errorf("got %+v", h)
-	}
-	if o.node.Window != proto.TermWindowBytes || o.node.Flows != 1 {
-		t.Errorf("got window %d, flows %d, want those of a terminal", o.node.Window, o.node.Flows)
 	}
 }
 

@@ -45,7 +45,12 @@ type Request struct {
 // it, or the time is over. The link lives until [Node.Close] at the latest.
 func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) {
 	if !p.Caps.Has(r.Need) {
-		return nil, proto.Errorf(proto.Capability, "the token allows %s, and this needs %s", p.Caps, r.Need)
+		err := proto.Errorf(proto.Capability, "the token allows %s, and this needs %s", p.Caps, r.Need)
+		return nil, proto.Hint(err, capsHint(p.Caps))
+	}
+	if len(p.Addrs) == 0 {
+		err := proto.Errorf(proto.Unreachable, "link to %s: %w", p.label(), errNoAddress)
+		return nil, proto.Hint(err, "make it with --addr HOST:PORT on the other side, or there while the network is up")
 	}
 	e, err := n.endpointFor(p)
 	if err != nil {
@@ -60,7 +65,7 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 	}
 	l, err := n.redial(ctx, e, t, r.Wait)
 	if err != nil {
-		return nil, n.tokenHint(p, fmt.Errorf("link to %s: %w", p.label(), err))
+		return nil, n.dialHint(p, r, fmt.Errorf("link to %s: %w", p.label(), err))
 	}
 	party := n.Party(l)
 	party.Name = p.Name
@@ -112,7 +117,11 @@ func (n *Node) redial(ctx context.Context, e *link.Endpoint, t link.Target, wait
 // tokenHint adds to the error of a dial what the token itself says about it.
 func (n *Node) tokenHint(p Peer, err error) error {
 	code := proto.CodeOf(err)
-	if p.Token == nil || code != proto.Unreachable && code != proto.Denied {
+	switch code {
+	case proto.Unreachable, proto.Denied:
+	case proto.Identity:
+		return proto.Hint(err, "another node answers at the address in the token: ask for a new token")
+	default:
 		return err
 	}
 	if p.Token.Expired(time.Now()) {

@@ -160,12 +160,12 @@ func TestDialFails(t *testing.T) {
 		code proto.Code
 		hint string
 	}{
-		{"the token does not allow it", capability(listener, proto.CapRecv, anyone, time.Hour, addrs), send, proto.Capability, ""},
+		{"the token does not allow it", capability(listener, proto.CapRecv, anyone, time.Hour, addrs), send, proto.Capability, "mesh-recv takes what its listener sends"},
 		{"the listener does not grant it", capability(listener, proto.CapTTYView, anyone, time.Hour, addrs), node.Request{Want: proto.CapTTYView, Need: proto.CapTTYView}, proto.Capability, ""},
 		{"another kind", capability(listener, proto.CapSend, anyone, time.Hour, addrs), node.Request{Want: proto.CapSend, Need: proto.CapSend, Kind: "files"}, proto.Declined, ""},
 		{"an expired token", capability(listener, proto.CapSend, anyone, time.Nanosecond, addrs), send, proto.Denied, "the token expired at"},
 		{"a token for another node", capability(listener, proto.CapSend, other.Key.ID(), time.Hour, addrs), send, proto.Denied, "alone, and this is"},
-		{"a token of another listener", capability(other, proto.CapSend, anyone, time.Hour, addrs), send, proto.Identity, ""},
+		{"a token of another listener", capability(other, proto.CapSend, anyone, time.Hour, addrs), send, proto.Identity, "ask for a new token"},
 		{"nobody is there", capability(listener, proto.CapSend, anyone, time.Hour, nobody), send, proto.Unreachable, "the listener may have ended"},
 		{"nobody comes", capability(listener, proto.CapSend, anyone, time.Hour, nobody), node.Request{Want: proto.CapSend, Need: proto.CapSend, Wait: 50 * time.Millisecond}, proto.Unreachable, "the listener may have ended"},
 	} {

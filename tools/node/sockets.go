@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 
 	"mesh/proto"
 	"mesh/proto/identity"
@@ -63,17 +65,35 @@ func (n *Node) openDialer(key *identity.Key, addr string) (*link.Endpoint, error
 
 // listenEndpoint returns the endpoint for waiting, with UDP and TCP on one port if both
 // are wanted. If a dial has opened the UDP socket already, TCP must have that port.
-func (n *Node) listenEndpoint() (*link.Endpoint, error) {
-	addr := n.listenAddr()
-	host, port, err := splitListen(addr)
+//
+// lasting says that peers come back later: then the default port is [DefaultPort], or a
+// free one if that is taken.
+func (n *Node) listenEndpoint(lasting bool) (*link.Endpoint, error) {
+	host, port, err := splitListen(n.listenAddr())
 	if err != nil {
 		return nil, err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.endpoint != nil {
-		return n.endpoint, socketError(n.addTCP(addr, host))
+		return n.endpoint, socketError(n.addTCP(n.listenAddr(), host))
 	}
+	if n.options.Listen == "" && lasting {
+		n.endpoint, err = n.openListener(host, DefaultPort)
+		if err == nil || !isInUse(err) {
+			return n.endpoint, err
+		}
+	}
+	taken := err
+	if n.endpoint, err = n.openListener(host, port); err == nil && taken != nil {
+		n.warn(fmt.Errorf("port %s is taken: this one listens at %s", DefaultPort, n.endpoint.Addr()))
+	}
+	return n.endpoint, err
+}
+
+// openListener opens the endpoint for waiting at host and port.
+func (n *Node) openListener(host, port string) (e *link.Endpoint, err error) {
+	addr := net.JoinHostPort(host, port)
 	s := link.Sockets{DialTCP: n.dialTCP()}
 	for try := 1; ; try++ {
 		if n.options.Via != proto.ViaTCP {
@@ -94,8 +114,7 @@ func (n *Node) listenEndpoint() (*link.Endpoint, error) {
 			return nil, socketError(err)
 		}
 	}
-	n.endpoint, err = n.openEndpoint(n.Key, s)
-	return n.endpoint, err
+	return n.openEndpoint(n.Key, s)
 }
 
 // addTCP gives the open endpoint a TCP listener beside its UDP socket. It is called
@@ -134,14 +153,34 @@ func (n *Node) listenAddr() string {
 	return n.options.Listen
 }
 
-// splitListen checks the form of an address to listen on.
+// DefaultPort is the port of a listener that runs until it is stopped, and of an address
+// without a port.
+const DefaultPort = "4600"
+
+// WithPort returns addr with the default port if it has none. It does not check addr.
+func WithPort(addr string) string {
+	if host := strings.Trim(addr, "[]"); host != "" && (!strings.Contains(host, ":") || isIPv6(host)) {
+		return net.JoinHostPort(host, DefaultPort)
+	}
+	return addr
+}
+
+func isIPv6(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Is6()
+}
+
+// splitListen checks the form of an address to listen on: HOST, HOST:PORT or :PORT.
 func splitListen(addr string) (host, port string, err error) {
+	if _, err = strconv.Atoi(addr); err != nil { // a port alone is no host
+		addr = WithPort(addr)
+	}
 	host, port, err = net.SplitHostPort(addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		err = proto.Errorf(proto.Usage, "listen on %q: want HOST:PORT or :PORT, a port from 0 to 65535", addr)
+		err = proto.Errorf(proto.Usage, "listen on %q: want HOST, HOST:PORT or :PORT, a port from 0 to 65535", addr)
 		return "", "", proto.Hint(err, "--listen :4600 takes all addresses of this machine")
 	}
 	return host, port, nil

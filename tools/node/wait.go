@@ -83,7 +83,7 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if o.TokenFile == "-" {
 		return nil, proto.Hint(proto.Errorf(proto.Usage, `--token-file takes a file, and no "-"`), "without it the token is shown on standard error")
 	}
-	e, err := n.listenEndpoint()
+	e, err := n.listenEndpoint(!o.Once && !o.Temporary)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +126,8 @@ func (n *Node) listen(e *link.Endpoint, o Offer) (*link.Listener, error) {
 	}
 	if o.TokenOnly {
 		lo.Guard = tokenOnly{lo.Guard}
+	} else {
+		lo.Guard = &strangers{Guard: lo.Guard, node: n, caps: o.Caps}
 	}
 	if o.Once {
 		lo.Max = 1
@@ -167,6 +169,9 @@ func (n *Node) announce(o Offer, at string, tokens []token.Token) error {
 		if err := n.showToken(o, o.Tokens[i], at, t); err != nil {
 			return err
 		}
+	}
+	if far := reach(o.Addrs, at); far != "" && o.ShowToken && len(tokens) > 0 {
+		fmt.Fprintf(n.options.Stderr, "%s: %s\n", n.options.Name, far)
 	}
 	return nil
 }

@@ -89,10 +89,18 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 	return node.New(n), nil
 }
 
+// Addrs returns the values of --addr, each with a port.
+func Addrs(c *cli.Context) (addrs []string) {
+	for _, addr := range c.StringSlice("addr") {
+		addrs = append(addrs, node.WithPort(addr))
+	}
+	return addrs
+}
+
 // Offer returns what the flags of [ListenFlags] say of an offer.
 func Offer(c *cli.Context) node.Offer {
 	return node.Offer{
-		Addrs: c.StringSlice("addr"), TTL: c.Duration("ttl"), Wait: c.Duration("wait"),
+		Addrs: Addrs(c), TTL: c.Duration("ttl"), Wait: c.Duration("wait"),
 		TokenFile: c.String("token-file"), ShowToken: c.Bool("show-token"), TokenOnly: c.Bool("token-only"),
 	}
 }

@@ -19,6 +19,7 @@ type destination struct {
 	sink  *pipe.Sink     // of a pipe, and of an archive; nil with -C
 	file  *files.Pending // behind sink; nil for standard output
 	warn  func(error)    // prints what the file system lacks
+	ask   bool           // files are stored in the current folder, if the user wants that
 }
 
 // openDestination creates the file, or checks the folder, before there is a peer.
@@ -39,6 +40,8 @@ func openDestination(o options, s cmdline.Streams) (*destination, error) {
 		return d, cmdline.CheckFolder(o.directory)
 	case output != "":
 		d.kinds = append(d.kinds, wire.KindFiles)
+	case asks(s):
+		d.kinds, d.ask = append(d.kinds, wire.KindFiles), true
 	}
 	if output == "" {
 		return d, s.RequireOut()

@@ -20,6 +20,7 @@ func Command() *cli.Command {
 		Name:      "recv",
 		Usage:     "take one transfer to standard output, a file or a folder",
 		ArgsUsage: "[PEER]",
+		UsageText: "mesh-recv -C Downloads        # the sender: mesh-cat TOKEN photos\nmesh-recv | tar xf -          # the sender: tar cf - dir | mesh-cat TOKEN\nmesh-recv -o dump.sql bob     # takes what a mesh-listen at bob sends\n",
 		Flags: nodeflags.Flags(append([]cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`, which appears once it is whole and verified"},
 			&cli.StringFlag{Name: "directory", Aliases: []string{"C"}, Usage: "store files and folders below `DIR`"},
@@ -72,6 +73,8 @@ func receive(ctx context.Context, n *node.Node, o options, s cmdline.Streams) er
 		return t.pipe(ctx, d.sink)
 	case o.archive != "":
 		return writeArchive(ctx, t, o, d)
+	case d.ask:
+		return storeHere(ctx, t, o, d, s)
 	}
 	d.discard() // files are stored one by one
 	return storeFiles(ctx, t, o, d, s)

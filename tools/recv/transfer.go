@@ -4,10 +4,12 @@ import (
 	"context"
 	"io"
 	"slices"
+	"strings"
 
 	"mesh/pipe"
 	"mesh/pipe/files"
 	"mesh/proto"
+	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/wire"
 	"mesh/tools/node"
@@ -17,6 +19,7 @@ import (
 type transfer struct {
 	kind  string
 	peer  string // node id
+	from  string // the peer's name in messages
 	pipe  func(context.Context, *pipe.Sink) error
 	files func(context.Context, filesSide) error
 	end   func(error) // in place of pipe and files
@@ -36,7 +39,7 @@ func openTransfer(ctx context.Context, n *node.Node, o options, kinds []string) 
 		return transfer{}, nil, err
 	}
 	return transfer{
-		kind: l.Kind, peer: l.Peer.String(), end: l.Close,
+		kind: l.Kind, peer: l.Peer.String(), from: n.Party(l).Label(), end: l.Close,
 		pipe:  func(ctx context.Context, sink *pipe.Sink) error { return n.Exchange(ctx, l, nil, sink) },
 		files: func(ctx context.Context, side filesSide) error { return n.Files(ctx, l, false, side) },
 	}, done, nil
@@ -47,6 +50,9 @@ func openLink(ctx context.Context, n *node.Node, o options, kinds []string) (*li
 	takesPipe := kinds[0] == wire.KindPipe
 	if o.peer != nil {
 		peer, err := n.Peer(ctx, *o.peer)
+		if proto.CodeOf(err) == proto.Usage && identity.CheckName(o.peer.Text) == nil && strings.Contains(o.peer.Text, ".") {
+			return nil, nil, proto.Hint(err, "to write to a file: mesh-recv -o "+o.peer.Text)
+		}
 		if err != nil {
 			return nil, nil, err
 		}

@@ -1,5 +1,4 @@
-// Package sharing serves a shared terminal to viewers, for mesh-tty --share and
-// mesh-listen --tty.
+// Package sharing serves a shared terminal to viewers, for mesh-tty --share.
 package sharing
 
 import (

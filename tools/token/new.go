@@ -11,6 +11,7 @@ import (
 	"mesh/proto/token"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
+	"mesh/tools/nodeflags"
 )
 
 func newCommand() *cli.Command {
@@ -41,7 +42,7 @@ type newOptions struct {
 }
 
 func readNew(c *cli.Context) (newOptions, error) {
-	o := newOptions{ttl: c.Duration("ttl"), addrs: c.StringSlice("addr")}
+	o := newOptions{ttl: c.Duration("ttl"), addrs: nodeflags.Addrs(c)}
 	if _, err := cmdline.Args(c, 0, 0); err != nil {
 		return o, err
 	}

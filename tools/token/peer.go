@@ -9,6 +9,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
+	"mesh/tools/nodeflags"
 )
 
 func peerCommand() *cli.Command {
@@ -18,7 +19,7 @@ func peerCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "add", Usage: "give a node a name, and addresses if it has any", ArgsUsage: "NAME NODEID|TOKEN|@FILE",
-				Flags:  []cli.Flag{&cli.StringSliceFlag{Name: "addr", Usage: "the peer can be reached at `HOST:PORT`; may be repeated"}},
+				Flags:  []cli.Flag{&cli.StringSliceFlag{Name: "addr", Usage: "the peer can be reached at `HOST[:PORT]`; may be repeated"}},
 				Action: action(readPeerAdd, addPeer),
 			},
 			{Name: "list", Usage: "print name, node id and addresses of each peer", Action: action(readNothing, listPeers)},
@@ -47,7 +48,7 @@ func readPeerAdd(c *cli.Context) (p identity.Peer, err error) {
 		return p, cmdline.TooMany(c, 2+len(rest), 2)
 	}
 	if c.IsSet("addr") {
-		p.Addrs = c.StringSlice("addr")
+		p.Addrs = nodeflags.Addrs(c)
 	}
 	return p, nil
 }

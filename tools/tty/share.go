@@ -21,6 +21,7 @@ func shareFlags() []cli.Flag {
 	ttl.Value, ttl.DefaultText = new(cmdline.Duration), "when the session ends"
 	return append(
 		sharing.Flags("share"),
+		&cli.StringFlag{Name: "name", Usage: "share: call the session `NAME`"},
 		&cli.BoolFlag{Name: "headless", Usage: "share: run CMD without a terminal here", DisableDefaultText: true},
 		&cli.IntFlag{Name: "max", Value: defaultMax, Usage: "share: accept at most `N` viewers at a time"},
 		cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.TokenOnly(), ttl,

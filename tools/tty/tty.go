@@ -17,7 +17,6 @@ import (
 func Command() *cli.Command {
 	flags := []cli.Flag{
 		&cli.BoolFlag{Name: "share", Usage: "share a terminal instead of viewing one", DisableDefaultText: true},
-		&cli.StringFlag{Name: "name", Usage: "call the session, or the viewer, `NAME`"},
 	}
 	flags = append(append(flags, shareFlags()...), viewFlags()...)
 	quiet := &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "leave the title of the terminal alone", DisableDefaultText: true}
@@ -25,6 +24,7 @@ func Command() *cli.Command {
 		Name:        "tty",
 		Usage:       "share a terminal, or view one",
 		ArgsUsage:   "[PEER] | --share [-] [-- CMD…]",
+		UsageText:   "mesh-tty --share                    # the viewers: mesh-tty TOKEN\nmesh-tty --share --control -- vim f # a second token allows typing\nmesh-tty --plain @token | grep err  # lines of text instead of a screen\n",
 		Flags:       append(flags, cmdline.Via(), cmdline.ResumeFor(), cmdline.Deadline(), cmdline.Events(), quiet, cmdline.Verbose()),
 		Subcommands: []*cli.Command{ctlCommand()},
 		Action: func(c *cli.Context) error {
@@ -57,6 +57,9 @@ func readOptions(c *cli.Context) (options, error) {
 		}
 		o, err := readShare(c, args, cmd)
 		return options{share: &o}, err
+	}
+	if cmdline.Given(c, "name") {
+		return options{}, proto.Hint(proto.Errorf(proto.Usage, "--name is the name of a shared session"), "--as NAME is what the sharer calls this viewer")
 	}
 	if err := refuseGiven(c, shareFlags(), "goes with --share"); err != nil {
 		return options{}, err

@@ -36,6 +36,7 @@ func viewFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "backlog", Usage: "view: begin with all output that the sharer still has; not for the screen", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "strict", Usage: "view: fail (12) if output was missed", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "exit-status", Usage: "view: end with the status of the shared command", DisableDefaultText: true},
+		&cli.StringFlag{Name: "as", Usage: "view: be called `NAME` in the sharer's list"},
 		&cli.StringFlag{Name: "escape", Aliases: []string{"e"}, Value: "~", Usage: "view: `CHAR` after a newline begins a command; none: no commands"},
 		cmdline.Wait(),
 	}
@@ -64,7 +65,7 @@ type viewOptions struct {
 func readView(c *cli.Context, peer node.PeerText) (viewOptions, error) {
 	o := viewOptions{
 		node: nodeflags.Read(c).ForTerminal(), peer: peer, wait: c.Duration("wait"),
-		name: c.String("name"), input: c.Bool("input"), readOnly: c.Bool("read-only"), backlog: c.Bool("backlog"),
+		name: c.String("as"), input: c.Bool("input"), readOnly: c.Bool("read-only"), backlog: c.Bool("backlog"),
 		strict: c.Bool("strict"), exitStatus: c.Bool("exit-status"), titles: !c.Bool("quiet"),
 		term: os.Getenv("TERM"), session: os.Getenv(host.EnvSession),
 	}

@@ -1,0 +1,52 @@
+package cmdline
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// capsValues are the values of CAPS that completion offers.
+const capsValues = "send recv send,recv"
+
+// flagValues are the words that a flag takes, where they can be listed.
+var flagValues = map[string]string{
+	"via": "auto quic tcp", "flows": auto, "archive": "zip tar", "size": "sharer writer", "escape": "none", "allow": capsValues,
+}
+
+// peerCommands are the commands whose first argument may be a name of the address book.
+// Those in capsCommands take CAPS behind it.
+var (
+	peerCommands = []string{"mesh cat", "mesh recv", "mesh tty", "mesh token allow", "mesh token revoke", "mesh token peer forget"}
+	capsCommands = []string{"mesh token allow"}
+)
+
+func (e entry) takesPeer() bool { return slices.Contains(peerCommands, strings.Join(e.path, " ")) }
+
+func (e entry) takesCaps() bool { return slices.Contains(capsCommands, strings.Join(e.path, " ")) }
+
+// valuesOf returns the values to offer for a flag, "" for none.
+func (e entry) valuesOf(f cli.Flag) string {
+	if !takesValue(f) {
+		return ""
+	}
+	return flagValues[f.Names()[0]]
+}
+
+func takesValue(f cli.Flag) bool {
+	d, ok := f.(cli.DocGenerationFlag)
+	return ok && d.TakesValue()
+}
+
+// valuedFlags returns the flags that take a value, as they are typed.
+func (e entry) valuedFlags() (list []string) {
+	for _, f := range e.flags {
+		if takesValue(f) {
+			for _, name := range f.Names() {
+				list = append(list, dashed(name))
+			}
+		}
+	}
+	return list
+}

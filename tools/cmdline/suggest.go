@@ -1,0 +1,115 @@
+package cmdline
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto"
+)
+
+// verbs are commands of other programs, and what does the same here.
+var verbs = map[string]string{
+	"send": "mesh-cat PEER FILE…", "cp": "mesh-cat PEER FILE…", "put": "mesh-cat PEER FILE…",
+	"receive": "mesh-recv -C DIR", "get": "mesh-recv -C DIR",
+	"share": "mesh-tty --share", "host": "mesh-tty --share", "ssh": "mesh-tty PEER",
+	"b3sum": "mesh-sum", "version": "mesh --version", "-V": "mesh --version",
+}
+
+// flagsElsewhere are flags that people look for in a tool, and what does it instead.
+var flagsElsewhere = map[string]string{
+	"listen tty":       "mesh-tty --share --headless [-- CMD…] shares a terminal",
+	"listen share":     "mesh-tty --share shares a terminal",
+	"listen control":   "mesh-tty --share --control shares a terminal",
+	"listen directory": "mesh-listen --inbox DIR stores what peers send",
+	"listen C":         "mesh-listen --inbox DIR stores what peers send",
+	"listen o":         "mesh-listen >FILE takes one pipe, mesh-recv -o FILE one file",
+	"listen p":         "--listen :PORT",
+	"recv p":           "--listen :PORT",
+	"cat o":            "mesh-recv -o FILE takes a file from a peer",
+	"cat C":            "mesh-recv -C DIR takes files from a peer",
+	"cat r":            "folders are sent whole: mesh-cat PEER DIR",
+	"cat listen":       "mesh-listen and mesh-recv wait for a peer",
+	"cat token-file":   "the token in a file is @FILE, in the place of PEER",
+	"recv x":           "mesh-recv | tar xf -",
+	"token token-file": "mesh-token new >FILE",
+}
+
+// unknownTool is the error for a first word that is no tool.
+func (r *run) unknownTool(name string) error {
+	err := proto.Errorf(proto.Usage, "unknown tool %s", quoted(name))
+	if instead := verbs[name]; instead != "" {
+		return proto.Hint(err, instead)
+	}
+	var names []string
+	for _, c := range r.toolbox(toolbox).Commands {
+		names = append(names, c.Name)
+	}
+	if near := nearest(strings.TrimPrefix(name, toolbox+"-"), names); near != "" {
+		return proto.Hint(err, fmt.Sprintf("did you mean %s %s?", toolbox, near))
+	}
+	return proto.Hint(err, `"mesh help" lists the tools`)
+}
+
+// unknownFlag is the error for a flag that c does not have.
+func unknownFlag(c *cli.Context, name string) error {
+	err := proto.Errorf(proto.Usage, "unknown flag %s", dashed(name))
+	if name == "V" {
+		return proto.Hint(err, "the version is printed by --version")
+	}
+	if instead := flagsElsewhere[toolName(c)+" "+name]; instead != "" {
+		return proto.Hint(err, instead)
+	}
+	var names []string
+	for _, f := range c.Command.Flags {
+		names = append(names, f.Names()...)
+	}
+	if near := nearest(name, names); near != "" {
+		return proto.Hint(err, "did you mean "+dashed(near)+"?")
+	}
+	return proto.Hint(err, fmt.Sprintf("%q lists the flags", c.Command.HelpName+" --help"))
+}
+
+// nearest returns the name that a mistyped word is most likely meant to be, or "".
+// Words of one or two letters are near to too many.
+func nearest(word string, names []string) string {
+	best, near := 1+len(word)/4, ""
+	if len(word) < 3 || len(word) > 40 {
+		return ""
+	}
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		if d := editDistance(word, name); len(name) > 1 && d <= best && (near == "" || d < best) {
+			best, near = d, name
+		}
+	}
+	return near
+}
+
+// editDistance returns how many letters must be inserted, removed, replaced or swapped
+// with the next one to make a into b.
+func editDistance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			d := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d = min(d, rows[i-2][j-2]+1)
+			}
+			rows[i][j] = d
+		}
+	}
+	return rows[len(a)][len(b)]
+}

@@ -1,0 +1,109 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/handshake"
+	"mesh/proto/identity"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// strangers is a guard that reports the nodes which came without a token and are not
+// allowed anything: their ids are what the user needs to allow them.
+type strangers struct {
+	handshake.Guard
+	node *Node
+	caps proto.Caps // that are offered here
+	mu   sync.Mutex
+	last time.Time
+}
+
+// Find implements [handshake.Guard]. Strangers decide how often it is called, so it
+// prints at most one line in faultEvery.
+func (g *strangers) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) {
+	a, err := g.Guard.Find(h, dialer)
+	if h.Method == wire.MethodKey && proto.CodeOf(err) == proto.Denied {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if now := time.Now(); g.last.IsZero() || now.Sub(g.last) >= faultEvery {
+			g.last = now
+			fmt.Fprintf(g.node.options.Stderr, "%s: a node without rights was refused; to allow it: mesh-token allow %s %s\n",
+				g.node.options.Name, dialer, firstCap(g.caps))
+		}
+	}
+	return a, err
+}
+
+// firstCap returns the capability to suggest: the least of those that are offered.
+func firstCap(caps proto.Caps) proto.Caps {
+	for _, c := range []proto.Caps{proto.CapSend, proto.CapRecv, proto.CapTTYView} {
+		if caps.Has(c) {
+			return c
+		}
+	}
+	return caps
+}
+
+// errNoAddress is the error for a token that has no address.
+var errNoAddress = errors.New("the token has no address")
+
+// dialHint adds to the error of a dial what can be done about it.
+func (n *Node) dialHint(p Peer, r Request, err error) error {
+	switch code := proto.CodeOf(err); {
+	case p.Token != nil:
+		return n.tokenHint(p, err)
+	case code == proto.Denied:
+		return proto.Hint(err, fmt.Sprintf("on the other side: mesh-token allow %s %s", n.Key.ID(), r.Need))
+	case code == proto.Capability: // allow replaces what is allowed now
+		return proto.Hint(err, fmt.Sprintf("on the other side: mesh-token allow %s CAPS, with %s among CAPS", n.Key.ID(), r.Need))
+	case code == proto.Identity && p.Name != "":
+		return proto.Hint(err, fmt.Sprintf("another node answers at this address; if %s has a new key: mesh-token peer forget %s, and add it again", p.Name, p.Name))
+	}
+	return err
+}
+
+// capsHint returns what a token with these capabilities is good for.
+func capsHint(caps proto.Caps) string {
+	switch {
+	case caps.Has(proto.CapTTYView):
+		return "mesh-tty views the terminal that it is for"
+	case caps.Has(proto.CapSend):
+		return "mesh-cat sends to the listener that it is for"
+	}
+	return "mesh-recv takes what its listener sends"
+}
+
+// reach says which machines can dial one of addrs, if those are not all: "" for all.
+// bound is where the listener waits: a user who chose an address knows how far it goes.
+func reach(addrs []string, bound string) string {
+	at, err := netip.ParseAddrPort(bound)
+	if err != nil || !at.Addr().IsUnspecified() {
+		return ""
+	}
+	loopback := true
+	for _, addr := range addrs {
+		a, err := netip.ParseAddrPort(addr)
+		if err != nil {
+			return "" // a host name
+		}
+		if ip := a.Addr().Unmap(); !ip.IsLoopback() {
+			loopback = false
+			if !ip.IsPrivate() && !ip.IsLinkLocalUnicast() && !sharedSpace.Contains(ip) {
+				return ""
+			}
+		}
+	}
+	if loopback {
+		return "this machine has no network: only its own processes can use the token"
+	}
+	return "the token is for this network only; --addr HOST[:PORT] adds an address that others reach"
+}
+
+// sharedSpace are the addresses behind the NAT of a provider (RFC 6598).
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
