@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"mesh/pipe/child"
 	"mesh/pipe/term/console"
 	"mesh/tools/cat"
 	"mesh/tools/cmdline"
@@ -28,6 +29,7 @@ var tools = []func() *cli.Command{
 }
 
 func main() {
+	child.ForbidCoreDumps()
 	if console.IsRestorer(os.Args) { // a process that restores the terminal of a killed viewer
 		console.RunRestorer(os.Stdin, os.Stdout, os.Stderr)
 		return

@@ -1,5 +1,6 @@
 // Package child holds what all commands that mesh starts have in common: the
-// environment that they get, and how their exit status on Windows reads.
+// environment and the limit for core dumps that they get, and how their exit status on
+// Windows reads.
 package child
 
 import (

@@ -124,7 +124,7 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 		if o.Group {
 			ownGroup(p.cmd)
 		}
-		err = p.cmd.Start()
+		err = child.Start(p.cmd)
 	}
 	for _, f := range inherited {
 		f.Close()

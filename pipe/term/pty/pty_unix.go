@@ -14,6 +14,7 @@ import (
 	creack "github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
+	"mesh/pipe/child"
 	"mesh/proto"
 	"mesh/proto/rawfd"
 )
@@ -49,7 +50,7 @@ func Start(o Options) (*Process, error) {
 	cmd.Env = o.Env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	err = cmd.Start()
+	err = child.Start(cmd)
 	slave.Close()
 	if err != nil {
 		master.Close()
