@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"mesh/pipe/files/disk"
 	"mesh/proto"
@@ -37,7 +38,15 @@ func CheckStore(dir string) error { return disk.CheckWritable(dir) }
 // Collect removes the temporary files below a folder that no process writes.
 // It follows no link. It goes on behind what it cannot read or remove, and
 // returns the first such error.
-func Collect(ctx context.Context, in *os.Root) error { return disk.RemoveAbandoned(ctx, in) }
+func Collect(ctx context.Context, in *os.Root) error {
+	return disk.RemoveAbandoned(ctx, in, time.Time{})
+}
+
+// CollectOld is [Collect] of what has not changed for a day: no sender is likely to
+// continue it.
+func CollectOld(ctx context.Context, in *os.Root) error {
+	return disk.RemoveAbandoned(ctx, in, time.Now().Add(-24*time.Hour))
+}
 
 // problems counts and reports the entries with which something went wrong.
 type problems struct {

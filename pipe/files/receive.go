@@ -40,6 +40,9 @@ func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o R
 	}
 	sum := Summary{Files: r.store.results.count(), Skipped: r.skipped, Failed: r.problems.failed, Refused: r.problems.refused}
 	if err != nil {
+		if o.MaxBytes > 0 {
+			_ = disk.TrimAbandoned(context.WithoutCancel(ctx), in, ownerPrefix(o.Owner), o.MaxBytes)
+		}
 		return sum, err
 	}
 	return sum, r.problems.err()

@@ -48,7 +48,7 @@ func (s *folderStack) closeAll() {
 
 // makeFolder makes a folder in an open one, or opens one that is there.
 func makeFolder(m *wire.Entry, in *folder, name string) (*folder, error) {
-	f := &folder{parent: in, name: name, path: m.Path, mtime: time.Unix(0, m.Mtime), perm: modeOf(m), mu: in.mu}
+	f := &folder{parent: in, name: name, path: m.Path, mtime: time.Unix(0, m.Mtime), perm: modeOf(m), mu: in.mu, latest: in.latest}
 	err := in.disk.MkdirUnfinished(name, f.perm)
 	switch {
 	case err == nil:

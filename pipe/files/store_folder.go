@@ -29,6 +29,8 @@ type folder struct {
 	mtime time.Time
 	top   *arrival // the folder below the destination that it is in, or is; nil for the destination
 
+	latest int64 // see takesTime
+
 	mu   *sync.Mutex // one for all folders of a transfer
 	uses int
 	disk *disk.Folder // nil while it is closed
@@ -41,8 +43,16 @@ func openDestination(root *os.Root) (*folder, error) {
 	if err != nil {
 		return nil, proto.IOError(err)
 	}
-	return &folder{disk: d, uses: 1, found: d.Info(), mu: new(sync.Mutex)}, nil
+	latest := time.Now()
+	if its := d.Info().ModTime(); its.After(latest) { // the disk may be another machine's, with its own clock
+		latest = its
+	}
+	return &folder{disk: d, uses: 1, found: d.Info(), mu: new(sync.Mutex), latest: latest.Add(24 * time.Hour).UnixNano()}, nil
 }
+
+// takesTime reports whether a modification time that a peer has sent is set, in
+// nanoseconds since 1970: one before 1970, or more than a day ahead, is not.
+func (f *folder) takesTime(mtime int64) bool { return mtime >= 0 && mtime <= f.latest }
 
 func (f *folder) closeDestination() { f.disk.Close() }
 
@@ -98,6 +108,9 @@ func (f *folder) setAttributes() error {
 	}
 	if err := f.disk.Finish(f.perm); err != nil {
 		return err
+	}
+	if !f.takesTime(f.mtime.UnixNano()) {
+		return nil
 	}
 	return f.disk.SetTime(f.mtime)
 }

@@ -37,7 +37,13 @@ type part struct {
 // on the owner and on the sender's file, so that nothing else is resumed.
 func resumeName(owner string, e *wire.Entry) string {
 	sum := digest.Sum(fmt.Appendf(nil, "%s\x00%s\x00%d\x00%d", owner, e.Path, e.Size, e.Mtime))
-	return disk.TempName(hex.EncodeToString(sum[:16]))
+	return disk.TempName(ownerPrefix(owner) + hex.EncodeToString(sum[:16]))
+}
+
+// ownerPrefix begins the ids of the parts that broken transfers of an owner leave.
+func ownerPrefix(owner string) string {
+	sum := digest.Sum([]byte(owner))
+	return hex.EncodeToString(sum[:6]) + "-"
 }
 
 // newPart begins a file in an open folder, which it takes over. A large one can be
@@ -129,10 +135,10 @@ func (p *part) complete(want wire.Digest) error {
 	if err := p.temp.RestrictMode(modeOf(p.entry)); err != nil {
 		return errWriting(p.entry, err)
 	}
-	if err := p.temp.SetTime(time.Unix(0, p.entry.Mtime)); err != nil {
-		return errWriting(p.entry, err)
+	if !p.folder.takesTime(p.entry.Mtime) {
+		return nil
 	}
-	return nil
+	return errWriting(p.entry, p.temp.SetTime(time.Unix(0, p.entry.Mtime)))
 }
 
 // isOpen reports whether the part holds a descriptor.

@@ -2,6 +2,7 @@ package files
 
 import (
 	"sync"
+	"time"
 
 	"mesh/pipe/files/disk"
 	"mesh/proto"
@@ -73,7 +74,11 @@ func (w *writers) writeBatches() {
 }
 
 func (w *writers) writePart(p *part) {
-	temp, err := w.files.Write(p.folder.disk, p.tempName, modeOf(p.entry), p.entry.Mtime, p.body)
+	mtime := p.entry.Mtime
+	if !p.folder.takesTime(mtime) {
+		mtime = time.Now().UnixNano()
+	}
+	temp, err := w.files.Write(p.folder.disk, p.tempName, modeOf(p.entry), mtime, p.body)
 	if err == nil {
 		p.temp = temp
 	}

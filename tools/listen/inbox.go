@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mesh/pipe/files"
 	"mesh/pipe/term"
 	"mesh/proto"
 	"mesh/proto/identity"
@@ -43,6 +44,7 @@ func serveInbox(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	d := &daemon{node: n, streams: s, reread: o.reread}
 	d.settings.Store(settings)
 	d.openQueue()
+	go d.collectOld(ctx, settings.dir)
 	defer d.queue.Close()
 	w, err := n.Wait(d.offer(o.offer))
 	if err != nil {
@@ -84,6 +86,18 @@ func (d *daemon) openQueue() {
 	}
 	if err != nil {
 		d.streams.Complain(fmt.Errorf("mesh-recv --next cannot take deliveries: %w", err))
+	}
+}
+
+// collectOld removes what broken deliveries have left in the inbox more than a day ago.
+func (d *daemon) collectOld(ctx context.Context, dir string) {
+	root, err := os.OpenRoot(dir)
+	if err == nil {
+		defer root.Close()
+		err = files.CollectOld(ctx, root)
+	}
+	if err != nil && ctx.Err() == nil {
+		d.streams.Warn(fmt.Errorf("what old broken deliveries have left stays: %w", err))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"mesh/pipe/files/disk"
 	"mesh/proto"
@@ -37,7 +38,7 @@ func TestRemoveAbandonedGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	if err := disk.RemoveAbandoned(t.Context(), root); proto.CodeOf(err) != proto.IO {
+	if err := disk.RemoveAbandoned(t.Context(), root, time.Time{}); proto.CodeOf(err) != proto.IO {
 		t.Errorf("got %v, want %v", err, proto.IO)
 	}
 	if _, err := os.Lstat(part); !os.IsNotExist(err) {

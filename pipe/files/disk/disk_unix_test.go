@@ -384,7 +384,7 @@ func TestRemoveAbandoned(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	if err := disk.RemoveAbandoned(t.Context(), root); err != nil {
+	if err := disk.RemoveAbandoned(t.Context(), root, time.Time{}); err != nil {
 		t.Error(err)
 	}
 	wantFiles(t, dir, map[string]string{disk.TempName("locked"): "", "file": "x", ".mesh-x": "x", "x.part": "x"})

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,4 +30,13 @@ func isOwnedAlone(info fs.FileInfo) bool {
 func isOwned(info fs.FileInfo) bool {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(s.Uid) == os.Geteuid()
+}
+
+// changedAt returns when a file was changed last. No process can set that time back.
+func changedAt(f *os.File, info fs.FileInfo) time.Time {
+	var s unix.Stat_t
+	if rawfd.Control(f, func(fd uintptr) error { return unix.Fstat(int(fd), &s) }) != nil {
+		return info.ModTime()
+	}
+	return time.Unix(s.Ctim.Unix())
 }

@@ -3,6 +3,7 @@ package disk
 import (
 	"io/fs"
 	"os"
+	"time"
 )
 
 // lock does nothing: an open file cannot be removed.
@@ -14,3 +15,6 @@ func isOwnedAlone(fs.FileInfo) bool { return false }
 
 // isOwned is false: the owner is not in what Stat returns.
 func isOwned(fs.FileInfo) bool { return false }
+
+// changedAt returns when a file was changed last.
+func changedAt(_ *os.File, info fs.FileInfo) time.Time { return info.ModTime() }
