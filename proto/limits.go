@@ -98,6 +98,9 @@ const (
 	// WindowBytes is the default window. A receiver may have to hold that much for
 	// a slow consumer; a sender keeps that much until it is acknowledged.
 	WindowBytes = 16 << 20
+	// BudgetBytes bounds the windows, in both directions, of all transfers that peers
+	// have begun at one endpoint: the window in P2P_OK shrinks with what is left.
+	BudgetBytes = 256 << 20
 	// MaxFirstBytes bounds the data that a dialer sends with P2P_HELLO. It is less
 	// than HandshakeWindowBytes, so that the dialer need not wait.
 	MaxFirstBytes = 32 << 10

@@ -36,6 +36,12 @@ type Listener struct {
 	Resume func(transfer []byte, dialer identity.ID) (token.Admission, error)
 	// Window is the window that the listener announces, in bytes.
 	Window int64
+	// BeginWindow, if it is set, returns the window of a transfer that begins instead,
+	// and takes it from a budget; ReturnWindow gives that back. ResumeWindow returns
+	// the window that a transfer began with.
+	BeginWindow  func() int64
+	ReturnWindow func(window int64)
+	ResumeWindow func(transfer []byte) int64
 	// Reserve takes a place for the dialer and reports false if there is none. It is
 	// called after the proof is verified, so that an unauthenticated peer can't
 	// tell. The receiver of the verdict gives the place back with Release.
@@ -59,6 +65,7 @@ type Verdict struct {
 	Granted  proto.Caps
 	Kind     string
 	Window   int64 // the dialer's
+	Own      int64 // the listener's window, as announced
 	Transfer wire.TransferID
 	Token    *token.ID // nil for an authorised key
 	// Secret resumes a transfer that begins here; nil if the transfer began on an
@@ -109,7 +116,7 @@ func (l *Listener) check(b Binding, body []byte) (Verdict, error) {
 	var v Verdict
 	switch h.Method {
 	case wire.MethodResume, wire.MethodFlow:
-		v, err = l.accept(b, found, found.Caps, body, wire.TransferID(h.Token))
+		v, err = l.accept(b, found, found.Caps, body, wire.TransferID(h.Token), l.resumeWindow(h.Token))
 		v.Flow = h.Method == wire.MethodFlow
 	default:
 		v, err = l.begin(b, found, &h, body)
@@ -164,26 +171,40 @@ func (l *Listener) begin(b Binding, found token.Admission, h *wire.Hello, body [
 	if !l.Reserve(b.Dialer) {
 		return Verdict{}, proto.Errorf(proto.Busy, "no place for another peer")
 	}
-	v, err := l.acceptFirst(b, found, granted, body)
+	window := l.Window
+	if l.BeginWindow != nil {
+		window = l.BeginWindow()
+	}
+	v, err := l.acceptFirst(b, found, granted, body, window)
 	if err != nil {
 		l.Release(b.Dialer)
+		if l.ReturnWindow != nil {
+			l.ReturnWindow(window)
+		}
 		return Verdict{}, err
 	}
 	return v, nil
 }
 
 // acceptFirst makes the P2P_OK of a transfer's first link.
-func (l *Listener) acceptFirst(b Binding, found token.Admission, granted proto.Caps, hello []byte) (Verdict, error) {
+func (l *Listener) acceptFirst(b Binding, found token.Admission, granted proto.Caps, hello []byte, window int64) (Verdict, error) {
 	transfer, err := b.Transfer(found.Secret)
 	if err != nil {
 		return Verdict{}, err
 	}
-	v, err := l.accept(b, found, granted, hello, transfer)
+	v, err := l.accept(b, found, granted, hello, transfer, window)
 	if err != nil {
 		return Verdict{}, err
 	}
 	v.Secret, err = b.ResumeSecret(found.Secret)
 	return v, err
+}
+
+func (l *Listener) resumeWindow(transfer []byte) int64 {
+	if l.ResumeWindow == nil {
+		return l.Window
+	}
+	return l.ResumeWindow(transfer)
 }
 
 func (l *Listener) accepts(kind string) bool {
@@ -194,8 +215,8 @@ func (l *Listener) accepts(kind string) bool {
 }
 
 // accept makes the P2P_OK.
-func (l *Listener) accept(b Binding, found token.Admission, granted proto.Caps, hello []byte, transfer wire.TransferID) (Verdict, error) {
-	ok := wire.OKMessage{Granted: granted.String(), Window: l.Window, Transfer: transfer, Nonce: make([]byte, proto.NonceBytes)}
+func (l *Listener) accept(b Binding, found token.Admission, granted proto.Caps, hello []byte, transfer wire.TransferID, window int64) (Verdict, error) {
+	ok := wire.OKMessage{Granted: granted.String(), Window: window, Transfer: transfer, Nonce: make([]byte, proto.NonceBytes)}
 	if _, err := rand.Read(ok.Nonce); err != nil {
 		return Verdict{}, err
 	}
@@ -204,5 +225,5 @@ func (l *Listener) accept(b Binding, found token.Admission, granted proto.Caps, 
 	if err != nil {
 		return Verdict{}, err
 	}
-	return Verdict{Answer: &ok, Granted: granted, Transfer: ok.Transfer, Token: found.Token}, nil
+	return Verdict{Answer: &ok, Own: window, Granted: granted, Transfer: ok.Transfer, Token: found.Token}, nil
 }

@@ -193,7 +193,7 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 		return accepted{}, context.Cause(ctx)
 	}
 	link := &Link{
-		Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: e.WindowBytes(), PeerWindow: v.Window, Token: v.Token,
+		Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: v.Own, PeerWindow: v.Window, Token: v.Token,
 		endpoint: e, conn: conn, flow: v.Flow,
 	}
 	return accepted{link, l, v.Secret}, nil
@@ -224,5 +224,6 @@ func (e *Endpoint) judgeHello(b handshake.Binding, body []byte) (*Listener, hand
 func (l *Listener) undo(peer identity.ID, v handshake.Verdict) {
 	if v.Err == nil && v.Secret != nil {
 		l.releasePlace(peer)
+		l.endpoint.budget.release(v.Own)
 	}
 }

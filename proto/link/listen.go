@@ -73,7 +73,8 @@ func (e *Endpoint) Listen(o ListenOptions) (*Listener, error) {
 	}
 	l.judge = handshake.Listener{
 		Guard: o.Guard, Offer: o.Offer, Takes: o.Takes, Window: e.WindowBytes(),
-		Resume: e.findSession, Reserve: l.reservePlace, Release: l.releasePlace,
+		BeginWindow: func() int64 { return e.budget.take(e.WindowBytes()) }, ReturnWindow: e.budget.release,
+		ResumeWindow: e.windowOf, Resume: e.findSession, Reserve: l.reservePlace, Release: l.releasePlace,
 	}
 	if err := e.addListener(l); err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ type session struct {
 	transfer  wire.TransferID
 	peer      identity.ID
 	granted   proto.Caps
+	window    int64 // of this end
 	token     *token.ID
 	successor chan *Link // sent by resumeSession, one at a time; never closed
 	flows     chan *Link // sent by addFlow; never closed
@@ -71,6 +72,7 @@ func (s *session) end() {
 	if !ended && s.listener != nil {
 		s.listener.endpoint.sessions.remove(s.transfer)
 		s.listener.releasePlace(s.peer)
+		s.listener.endpoint.budget.release(s.window)
 	}
 }
 
@@ -106,11 +108,19 @@ func (ss *sessions) remove(id wire.TransferID) {
 // beginSession makes the session of a link.
 func (l *Listener) beginSession(link *Link, secret []byte) {
 	link.session = &session{
-		secret: secret, listener: l, transfer: link.Transfer, peer: link.Peer, granted: link.Granted, token: link.Token,
+		secret: secret, listener: l, transfer: link.Transfer, peer: link.Peer, granted: link.Granted, window: link.Window, token: link.Token,
 		successor: make(chan *Link, 1), flows: make(chan *Link, proto.MaxFlows-1), primary: link,
 	}
 	l.endpoint.sessions.add(link.session)
 	l.trackLink(link)
+}
+
+// windowOf returns the window of a transfer that findSession has found.
+func (e *Endpoint) windowOf(transfer []byte) int64 {
+	if s := e.sessions.find(wire.TransferID(transfer)); s != nil {
+		return s.window
+	}
+	return proto.MinWindowBytes // it has ended since
 }
 
 // findSession is the [handshake.Listener.Resume]. Only the node that began a transfer

@@ -86,6 +86,9 @@ func servePipes(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	offer.Caps = proto.CapSend | proto.CapRecv
 	offer.Tokens = []node.TokenOffer{{Caps: offer.Caps}}
 	offer.Once, offer.Command = o.once || o.mode == join, "mesh-cat"
+	if !offer.Once {
+		offer.MaxPerPeer = (offer.Max + 1) / 2
+	}
 	w, err := n.Wait(offer)
 	if err != nil {
 		return err
