@@ -12,8 +12,8 @@ const firstScreen = `
   one side                   the other side
   mesh-recv -C Downloads     mesh-cat TOKEN photos           files and folders
   mesh-recv | tar xf -       tar cf - dir | mesh-cat TOKEN   a pipe
-  mesh-listen --inbox in     mesh-cat TOKEN report.pdf       … many times
-  mesh-tty --share           mesh-tty TOKEN                  a terminal
+  mesh-tty --share           MESH_PEER=TOKEN mesh-tty        a terminal
+  mesh-listen --inbox in     mesh-cat bob report.pdf         by name, often
 
 The left side shows TOKEN. "mesh-token peer add bob TOKEN" gives it a name:
 then mesh-cat bob photos will do. All tools: mesh help, man mesh

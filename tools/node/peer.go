@@ -139,7 +139,11 @@ func (n *Node) Peer(ctx context.Context, p PeerText) (Peer, error) {
 			return peer, nil
 		}
 		if p.Argument && p.IsToken() {
-			if err := CheckArgument(*t); err != nil {
+			err := CheckArgument(*t)
+			if err != nil && n.options.Name != "mesh-recv" { // which does not read the variable
+				err = proto.Hint(err, "or give it in the environment: "+EnvPeer+"=TOKEN "+n.options.Name)
+			}
+			if err != nil {
 				return Peer{}, err
 			}
 		}

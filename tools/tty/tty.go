@@ -24,7 +24,7 @@ func Command() *cli.Command {
 		Name:        "tty",
 		Usage:       "share a terminal, or view one",
 		ArgsUsage:   "[PEER] | --share [-] [-- CMD…]",
-		UsageText:   "mesh-tty --share                    # the viewers: mesh-tty TOKEN\nmesh-tty --share --control -- vim f # a second token allows typing\nmesh-tty --plain @token | grep err  # lines of text instead of a screen\n",
+		UsageText:   "mesh-tty --share                    # the viewers: MESH_PEER=TOKEN mesh-tty\nmesh-tty --share --control -- vim f # a second token allows typing\nmesh-tty --plain @token | grep err  # lines of text instead of a screen\n",
 		Flags:       append(flags, cmdline.Via(), cmdline.ResumeFor(), cmdline.Deadline(), cmdline.Events(), quiet, cmdline.Verbose()),
 		Subcommands: []*cli.Command{ctlCommand()},
 		Action: func(c *cli.Context) error {
