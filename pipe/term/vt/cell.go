@@ -75,12 +75,16 @@ type interned[T comparable] struct {
 	values  []T
 	numbers map[T]uint32
 	limit   int // sweep when there are this many
+	size    func(T) int
+	bytes   int // the memory of all values
 }
 
 // minSweep is how many values there must be before a first search for unused ones.
 const minSweep = 4096
 
-func (in *interned[T]) init(zero T) {
+// init prepares for values whose memory, with that of the tables, size returns.
+func (in *interned[T]) init(zero T, size func(T) int) {
+	in.size, in.bytes = size, 0
 	in.values = append(in.values[:0], zero)
 	in.numbers = map[T]uint32{zero: 0}
 	in.limit = minSweep
@@ -92,8 +96,18 @@ func (in *interned[T]) number(v T) uint32 {
 		n = uint32(len(in.values))
 		in.values = append(in.values, v)
 		in.numbers[v] = n
+		in.bytes += in.size(v)
 	}
 	return n
+}
+
+// hasRoom reports whether v has a number, or can get one with so much memory in all.
+func (in *interned[T]) hasRoom(v T, most int) bool {
+	if in.bytes+in.size(v) <= most {
+		return true
+	}
+	_, known := in.numbers[v]
+	return known
 }
 
 func (in *interned[T]) full() bool { return len(in.values) >= in.limit }
@@ -103,7 +117,8 @@ func (in *interned[T]) full() bool { return len(in.values) >= in.limit }
 func (in *interned[T]) compact(used []bool, cells int) []uint32 {
 	renumbered := make([]uint32, len(in.values))
 	kept := in.values[:0:0]
-	clear(in.numbers)
+	in.numbers = make(map[T]uint32)
+	in.bytes = 0
 	for i, v := range in.values {
 		if i > 0 && !used[i] {
 			continue
@@ -111,6 +126,7 @@ func (in *interned[T]) compact(used []bool, cells int) []uint32 {
 		renumbered[i] = uint32(len(kept))
 		in.numbers[v] = uint32(len(kept))
 		kept = append(kept, v)
+		in.bytes += in.size(v)
 	}
 	in.values = kept
 	in.limit = max(minSweep, cells/16) + 2*len(kept)

@@ -73,7 +73,7 @@ func (t *Terminal) eraseDisplay(what int, selectively bool) {
 		last = s.y - 1
 	case 2:
 	case 3:
-		s.history, s.oldest = nil, 0
+		s.clearHistory()
 		return
 	default:
 		return

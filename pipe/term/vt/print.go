@@ -157,7 +157,11 @@ func (t *Terminal) combine(r rune) {
 	if len(text)+utf8.RuneLen(r) > maxClusterBytes {
 		return
 	}
-	c.text = cluster | t.clusters.number(text+string(r))
+	number, ok := t.clusterNumber(text + string(r))
+	if !ok {
+		return
+	}
+	c.text = cluster | number
 	line.cells[x] = c
 	line.used = max(line.used, x+1)
 }

@@ -52,10 +52,11 @@ type screen struct {
 	lines []row // a ring: the line at the top is lines[first]
 	first int
 
-	history    []row // a ring once it is full: the oldest is history[oldest]
-	oldest     int
-	maxHistory int // in lines
-	pushed     int // lines that ever went to the history, those dropped since included
+	history      []row // a ring once it is full: the oldest is history[oldest]
+	oldest       int
+	maxHistory   int // in lines
+	historyBytes int // the memory of the history
+	pushed       int // lines that ever went to the history, those dropped since included
 
 	// The cursor. x may be the number of columns: the last column was written,
 	// and the next character wraps.
@@ -78,7 +79,7 @@ func (s *screen) reset() {
 	for i := range s.lines {
 		s.lines[i].clear()
 	}
-	s.history, s.oldest = nil, 0
+	s.clearHistory()
 	s.x, s.y, s.top, s.bottom = 0, 0, 0, len(s.lines)-1
 	s.saved, s.keys = saved{}, keyStack{}
 }
@@ -104,11 +105,16 @@ func (s *screen) pushHistory(r *row) {
 	}
 	s.pushed++
 	var slot *row
+	if s.historyBytes > maxHistoryBytes {
+		s.dropHistory((len(s.history) + 7) / 8)
+	}
 	if len(s.history) < s.maxHistory {
+		s.unroll()
 		s.history = append(s.history, row{})
 		slot = &s.history[len(s.history)-1]
 	} else {
 		slot = &s.history[s.oldest]
+		s.historyBytes -= slot.bytes()
 		if s.oldest++; s.oldest == len(s.history) {
 			s.oldest = 0
 		}
@@ -119,6 +125,7 @@ func (s *screen) pushHistory(r *row) {
 	}
 	slot.cells = append(slot.cells[:0], r.cells[:r.used]...)
 	slot.used, slot.wide = r.used, r.wide
+	s.historyBytes += slot.bytes()
 }
 
 // popHistory moves the newest line of the history into r.
@@ -130,6 +137,7 @@ func (s *screen) popHistory(r *row) {
 	r.trimWide(len(r.cells))
 	s.pushed--
 	s.unroll()
+	s.historyBytes -= s.history[len(s.history)-1].bytes()
 	s.history[len(s.history)-1] = row{}
 	s.history = s.history[:len(s.history)-1]
 }

@@ -81,7 +81,7 @@ func (t *Terminal) exportStyle(s style) Style {
 // penNumber returns the pen's number in styles.
 func (t *Terminal) penNumber() uint32 {
 	if !t.penKnown {
-		t.penID = t.styles.number(t.pen)
+		t.penID = t.styleNumber(t.pen)
 		t.penKnown = true
 	}
 	return t.penID
@@ -92,7 +92,7 @@ func (t *Terminal) erased() cell {
 	if t.pen.bg == 0 {
 		return cell{}
 	}
-	return cell{attr: t.styles.number(style{bg: t.pen.bg}) << 2}
+	return cell{attr: t.styleNumber(style{bg: t.pen.bg}) << 2}
 }
 
 // sweep drops styles, cluster texts and links that no cell has, so that a program
@@ -142,7 +142,7 @@ func (t *Terminal) sweepLinks() {
 	for _, p := range pens {
 		p.link = renumbered[p.link]
 	}
-	clear(t.styles.numbers)
+	t.styles.numbers = make(map[style]uint32, len(t.styles.values))
 	for i := range t.styles.values {
 		s := &t.styles.values[i]
 		s.link = renumbered[s.link]

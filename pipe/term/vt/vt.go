@@ -58,6 +58,7 @@ type Terminal struct {
 	linkBytes    int // the memory of links
 	linksRefused int
 
+	memory   memory
 	titles   titles
 	cwd      string // from OSC 7, a URL; for snapshots
 	palette  palette
@@ -71,9 +72,9 @@ func New(cols, rows, scrollback int) *Terminal {
 		cols: min(max(cols, MinCols), MaxCols),
 		rows: min(max(rows, MinRows), MaxRows),
 	}
-	t.styles.init(style{})
-	t.clusters.init("")
-	t.links.init("")
+	t.styles.init(style{}, styleSize)
+	t.clusters.init("", clusterSize)
+	t.links.init("", clusterSize)
 	t.main = newScreen(t.cols, t.rows, min(max(scrollback, 0), MaxScrollback))
 	t.alt = newScreen(t.cols, t.rows, 0)
 	t.active = t.main
@@ -88,6 +89,9 @@ func (t *Terminal) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		if t.styles.full() || t.clusters.full() {
 			t.sweep()
+		}
+		if t.memory.refused > t.memory.next {
+			t.makeRoom()
 		}
 		switch {
 		case t.partialLen > 0:
