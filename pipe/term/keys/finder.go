@@ -16,6 +16,11 @@ const (
 	PanDown
 	PanRight
 	PanLeft
+
+	// These two are no commands: their keys are sent. They are reported with
+	// [Finder.Reports], as the last of the keys to send.
+	Interrupt // Ctrl-C
+	Pasted    // the end of pasted text
 )
 
 // CommandHelp lists the commands' keys, for a help text of one line.
@@ -36,6 +41,8 @@ type Finder struct {
 	Anywhere bool
 	// DropMarks drops the marks around pasted text.
 	DropMarks bool
+	// Reports reports Interrupt and Pasted.
+	Reports bool
 	// DropText drops the text that the kitty keyboard protocol adds to keys.
 	DropText bool
 
@@ -70,6 +77,9 @@ func (f *Finder) Next(p []byte) (send []byte, c Command, n int) {
 	}
 	return f.send, None, len(p)
 }
+
+// Pasting reports whether the keys so far end within pasted text.
+func (f *Finder) Pasting() bool { return f.paste }
 
 // Withholds reports whether a sequence has begun and not ended. Then [Finder.Flush] is
 // due if nothing follows within some 20 ms: a terminal sends the bytes of a key at
@@ -132,7 +142,7 @@ func (f *Finder) takeKey(b []byte) Command {
 		if !f.DropMarks {
 			f.send = append(f.send, b...)
 		}
-		return None
+		return f.report(s == PasteEnd, Pasted)
 	case f.paste:
 		f.sendHeld()
 		f.send = append(f.send, b...)
@@ -153,6 +163,14 @@ func (f *Finder) takeKey(b []byte) Command {
 	f.send = f.appendKey(f.send, b)
 	c := key.char()
 	f.inLine = c != '\r' && c != '\n'
+	return f.report(c == interrupt, Interrupt)
+}
+
+// report returns c if it is what the keys are, and to be reported.
+func (f *Finder) report(is bool, c Command) Command {
+	if is && f.Reports {
+		return c
+	}
 	return None
 }
 

@@ -109,6 +109,28 @@ func (k key) char() int {
 	return k.text
 }
 
+// interrupt is the character of Ctrl-C.
+const interrupt = 0x03
+
+// LastInterrupt returns the key Ctrl-C with which keys end, in any encoding, or nil.
+func LastInterrupt(keys []byte) []byte {
+	if n := len(keys); n > 0 && keys[n-1] == interrupt {
+		return keys[n-1:]
+	}
+	i := bytes.LastIndexByte(keys, escape)
+	if i < 0 {
+		return nil
+	}
+	last := keys[i:]
+	if n, whole := Scan(last); n < len(last) || !whole {
+		return nil
+	}
+	if k := parse(last); k.quiet || k.char() != interrupt {
+		return nil
+	}
+	return last
+}
+
 // pan returns the command of an arrow after the escape character.
 func (k key) pan() Command {
 	if k.shift || k.ctrl || k.alt || k.code < up || k.code > left {

@@ -1,12 +1,9 @@
 package share
 
 import (
-	"bytes"
 	"slices"
 	"sync"
 	"time"
-
-	"mesh/pipe/term/keys"
 )
 
 const (
@@ -20,6 +17,9 @@ const (
 	// is more than floodQueue, it is dropped when the sharer types.
 	maxQueue   = 64 << 10
 	floodQueue = 4 << 10
+	// floodPause is the pause in a viewer's input that ends a flood, of which the sharer
+	// has dropped a part: what follows is typed again.
+	floodPause = 300 * time.Millisecond
 )
 
 // arbiter orders what several typists type. A typist has the terminal alone for
@@ -41,10 +41,12 @@ type arbiter struct {
 	closed bool
 }
 
-// piece is a part of the queue. by is nil for the emulator's replies.
+// piece is a part of the queue. by is nil for the emulator's replies. Once the piece is
+// accepted or dropped, all of the typist's input before through is settled.
 type piece struct {
-	by    *typist
-	bytes []byte
+	by      *typist
+	bytes   []byte
+	through int64
 }
 
 func newArbiter(o *Options, out *output, statusChanged func()) *arbiter {
@@ -74,7 +76,7 @@ func (a *arbiter) run() {
 			a.options.Audit.countTyped(p.by, len(p.bytes), hidden)
 		}
 		_, err := a.options.Input.Write(p.bytes)
-		a.removePiece(p)
+		p = a.removePiece(p)
 		if err == nil { // the end of the command shows elsewhere
 			a.noteAccepted(p)
 		}
@@ -94,15 +96,25 @@ func (a *arbiter) nextPiece() (p piece, ok bool) {
 	return a.queue[0], true
 }
 
-// removePiece removes the first piece, unless the queue was dropped meanwhile.
-func (a *arbiter) removePiece(p piece) {
+// removePiece removes the first piece, unless the queue was dropped meanwhile, and
+// returns it. The lease of the typist goes on from now: that the terminal was slow is no
+// pause in what is typed.
+func (a *arbiter) removePiece(p piece) piece {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.queue) > 0 && &a.queue[0].bytes[0] == &p.bytes[0] {
+		p = a.queue[0]
 		a.queue = a.queue[1:]
 		a.queued -= len(p.bytes)
+		if p.by != nil {
+			p.by.queued -= len(p.bytes)
+		}
+	}
+	if p.by != nil && p.by == a.holder {
+		a.until = time.Now().Add(leaseTime)
 	}
 	a.cond.Broadcast()
+	return p
 }
 
 // noteAccepted notes that the terminal has accepted a piece.
@@ -111,7 +123,7 @@ func (a *arbiter) noteAccepted(p piece) {
 	if t == nil {
 		return
 	}
-	t.accept(len(p.bytes), a.output.stream.position())
+	t.accept(len(p.bytes), p.through, a.output.stream.position())
 	if a.recent.note(t, time.Now()) {
 		a.statusChanged()
 	} else if t.notify != nil {
@@ -124,19 +136,51 @@ func (a *arbiter) push(by *typist, p []byte) {
 	if len(p) == 0 || a.closed || a.options.Input == nil {
 		return
 	}
-	a.queue = append(a.queue, piece{by, slices.Clone(p)})
+	added := piece{by: by, bytes: slices.Clone(p)}
+	if by != nil {
+		by.queued += len(p)
+		added.through = by.received
+	}
+	a.queue = append(a.queue, added)
 	a.queued += len(p)
 	a.cond.Broadcast()
 }
 
-// drop removes pieces from the queue. It is called with mu held.
-func (a *arbiter) drop(unwanted func(piece) bool) {
-	a.queue = slices.DeleteFunc(a.queue, unwanted)
-	a.queued = 0
-	for _, p := range a.queue {
-		a.queued += len(p.bytes)
-	}
+// drop removes pieces from the queue, and returns the typists whose pieces they are. It
+// is called with mu held.
+func (a *arbiter) drop(unwanted func(piece) bool) []*typist {
+	var dropped []*typist
+	a.queue = slices.DeleteFunc(a.queue, func(p piece) bool {
+		if !unwanted(p) {
+			return false
+		}
+		a.queued -= len(p.bytes)
+		if p.by != nil {
+			p.by.queued -= len(p.bytes)
+			p.by.settle(p.through)
+			dropped = append(dropped, p.by)
+		}
+		return true
+	})
 	a.cond.Broadcast()
+	return dropped
+}
+
+// settleInput notes that n more bytes of t's input are received, and have been queued,
+// held or dropped. It is called with mu held.
+func (a *arbiter) settleInput(t *typist, n int) {
+	t.received += int64(n)
+	t.lastInput = time.Now()
+	for i, p := range slices.Backward(a.queue) {
+		if p.by == t {
+			a.queue[i].through = t.received
+			return
+		}
+	}
+	t.settle(t.received)
+	if t.notify != nil {
+		t.notify()
+	}
 }
 
 // typeReply types what the emulator replies to the program. A reply for which there is
@@ -162,10 +206,15 @@ func (a *arbiter) typeLocal(p []byte) {
 		return
 	}
 	if a.queued > floodQueue {
-		a.drop(func(piece) bool { return true })
+		for _, by := range a.drop(func(piece) bool { return true }) {
+			if by.dropFlood = !by.local && !by.inPaste(); by.dropFlood {
+				by.lastInput = time.Now()
+				by.tell("the sharer types: the rest of your input is dropped")
+			}
+		}
 	}
 	if a.holder != t {
-		a.endPaste()
+		a.endPaste("the sharer types")
 	}
 	a.lease(t, time.Now())
 	a.followSize(t)
@@ -174,13 +223,16 @@ func (a *arbiter) typeLocal(p []byte) {
 
 // typeRemote types what a viewer sends. It blocks while others have the terminal, or
 // the terminal accepts no more. Unwanted input is not typed, but followed, so that the
-// end of a paste is known.
-func (a *arbiter) typeRemote(t *typist, p []byte, unwanted bool) {
+// end of a paste is known: it came during a pause, or before the interrupt with the
+// given number.
+func (a *arbiter) typeRemote(t *typist, p []byte, unwanted bool, interrupts int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !unwanted && !a.acquire(t) {
+	defer a.settleInput(t, len(p))
+	if !unwanted && interrupts == t.interrupts && !a.acquire(t) {
 		return
 	}
+	unwanted = unwanted || interrupts != t.interrupts || t.inFlood(time.Now())
 	t.inputs++
 	out := t.filter.Pass(p)
 	if t.dropPaste {
@@ -190,6 +242,7 @@ func (a *arbiter) typeRemote(t *typist, p []byte, unwanted bool) {
 		t.dropPaste = t.filter.Pasting()
 		return
 	}
+	t.dropFlood = false
 	if len(out) > 0 {
 		a.followSize(t)
 		a.push(t, out)
@@ -210,17 +263,4 @@ func (a *arbiter) typeHeld(t *typist, inputs int) {
 	if held := t.filter.Release(); !t.dropPaste {
 		a.push(t, held)
 	}
-}
-
-// afterPaste returns the part of out after the paste that is dropped.
-func (t *typist) afterPaste(out []byte) []byte {
-	if i := bytes.LastIndex(out, []byte(keys.PasteEnd)); i >= 0 {
-		t.dropPaste = false
-		return out[i+len(keys.PasteEnd):]
-	}
-	if !t.filter.Pasting() { // it had ended before
-		t.dropPaste = false
-		return out
-	}
-	return nil
 }

@@ -66,7 +66,7 @@ type Info struct {
 func (s *Session) List() []Info {
 	var list []Info
 	for _, v := range s.viewers.all() {
-		typed, _ := v.typist.accepted()
+		typed := v.typist.accepted()
 		cols, rows := v.typist.ownSize()
 		behind, heard := v.sub.progress()
 		list = append(list, Info{

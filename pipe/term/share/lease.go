@@ -10,18 +10,23 @@ import (
 // session ends or t may type no longer. It is called with mu held, and releases it
 // while it waits.
 func (a *arbiter) acquire(t *typist) bool {
+	t.waits = true
+	defer func() { t.waits = false }()
+	interrupts := t.interrupts
 	for {
 		now := time.Now()
 		switch {
 		case a.closed || t.ignored():
 			return false
-		case a.queued >= maxQueue:
+		case t.interrupts != interrupts: // the caller drops the input
+			return true
+		case a.queued >= maxQueue, a.holder != t && a.isBusy(a.holder):
 			a.cond.Wait()
 			continue
 		case a.holder == nil || a.holder == t || !now.Before(a.leaseEnd()):
 			if h := a.holder; h != nil && h != t && h.inPaste() { // it paused within a paste
+				a.endPaste("another viewer types")
 				h.dropPaste = !h.local
-				a.push(h, []byte(keys.PasteEnd))
 			}
 			a.lease(t, now)
 			return true
@@ -36,6 +41,33 @@ func (a *arbiter) acquire(t *typist) bool {
 	}
 }
 
+// isBusy reports whether a typist has input that the terminal has not accepted: it does
+// not pause, but the terminal is slow. It is called with mu held.
+func (a *arbiter) isBusy(t *typist) bool { return t != nil && (t.waits || t.queued > 0) }
+
+// interrupt drops the flood that t has sent before its key Ctrl-C, which follows. It
+// does nothing if there is no flood.
+func (a *arbiter) interrupt(t *typist) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t.queued <= floodQueue {
+		return
+	}
+	t.interrupts++
+	a.drop(func(p piece) bool { return p.by == t })
+	if t.inPaste() {
+		t.dropPaste = true
+		a.push(t, []byte(keys.PasteEnd))
+	}
+}
+
+// interruptsOf returns the number of the last interrupt.
+func (a *arbiter) interruptsOf(t *typist) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return t.interrupts
+}
+
 // lease gives t the terminal from now on. It is called with mu held.
 func (a *arbiter) lease(t *typist, now time.Time) { a.holder, a.until = t, now.Add(leaseTime) }
 
@@ -47,12 +79,13 @@ func (a *arbiter) leaseEnd() time.Time {
 	return a.until
 }
 
-// endPaste ends a paste of the holder, and has the rest of it dropped. It is called
-// with mu held.
-func (a *arbiter) endPaste() {
+// endPaste ends a paste of the holder, who is told why, and has the rest of it dropped.
+// It is called with mu held.
+func (a *arbiter) endPaste(why string) {
 	if h := a.holder; h != nil && h.inPaste() {
 		h.dropPaste = true
 		a.push(h, []byte(keys.PasteEnd))
+		h.tell(why + ": the rest of your paste is dropped")
 	}
 }
 
@@ -63,7 +96,7 @@ func (a *arbiter) pause() {
 	defer a.mu.Unlock()
 	a.drop(func(p piece) bool { return p.by != nil && !p.by.local })
 	if a.holder != nil && !a.holder.local {
-		a.endPaste()
+		a.endPaste("the sharer has paused the output")
 	}
 }
 

@@ -26,10 +26,13 @@ const (
 // Request is a request to a session through its socket, which only the sharing user can
 // open.
 type Request struct {
-	Do string `json:"do"` // list, grant, revoke, kick, pause, resume, mark
+	Do string `json:"do"` // list, grant, revoke, kick, pause, resume, mark, token
 	// Who is a viewer's number, name or node id; for revoke, "" means all.
 	Who  string `json:"who,omitempty"`
 	Text string `json:"text,omitempty"` // of a mark
+	// Inside says that the request comes from the shared terminal, where viewers see what
+	// is printed. Then tokens are shown to the sharer alone.
+	Inside bool `json:"inside,omitempty"`
 }
 
 // Reply is the reply to a [Request].
@@ -38,6 +41,9 @@ type Reply struct {
 	Code    proto.Code `json:"code,omitempty"`
 	Viewers []Info     `json:"viewers,omitempty"`
 	Paused  bool       `json:"paused,omitempty"`
+	Tokens  []Token    `json:"tokens,omitempty"`
+	// Closed says that a token admits no new nodes from now on.
+	Closed bool `json:"closed,omitempty"`
 }
 
 // Control serves the requests that arrive through l, one for each connection, until ctx
@@ -88,21 +94,10 @@ func (s *Session) execute(r Request) Reply {
 	switch r.Do {
 	case "list":
 		return Reply{Viewers: s.List(), Paused: s.output.stream.isPaused()}
-	case "kick", "grant":
-		var n int
-		if n, err = s.findViewer(r.Who); err == nil && r.Do == "kick" {
-			err = s.Kick(n)
-		} else if err == nil {
-			err = s.Grant(n)
-		}
-	case "revoke":
-		n := 0
-		if r.Who != "" {
-			n, err = s.findViewer(r.Who)
-		}
-		if err == nil {
-			err = s.Revoke(n)
-		}
+	case "kick", "grant", "revoke":
+		return s.executeRights(r)
+	case "token":
+		return s.executeToken(r.Inside)
 	case "pause", "resume":
 		s.Pause(r.Do == "pause")
 	case "mark":
@@ -110,10 +105,65 @@ func (s *Session) execute(r Request) Reply {
 	default:
 		err = proto.Errorf(proto.Usage, "unknown request %s", proto.QuoteText(r.Do))
 	}
+	return replyOf(err)
+}
+
+// replyOf returns the reply to a request that ended with err.
+func replyOf(err error) Reply {
 	if err != nil {
 		return Reply{Error: err.Error(), Code: proto.CodeOf(err)}
 	}
 	return Reply{}
+}
+
+// ErrShownToViewers is the error of a request for tokens from a shared terminal without
+// a terminal of the sharer.
+var ErrShownToViewers = proto.Errorf(proto.Usage, "viewers would see the token on this terminal")
+
+// executeToken returns the tokens, or shows them to the sharer alone.
+func (s *Session) executeToken(inside bool) Reply {
+	switch {
+	case s.o.Tokens == nil:
+		return replyOf(proto.Errorf(proto.Usage, "this session has no tokens"))
+	case inside && s.o.Show == nil:
+		return replyOf(ErrShownToViewers)
+	}
+	tokens, err := s.o.Tokens(s.viewers.isClosed)
+	if err != nil || !inside {
+		r := replyOf(err)
+		r.Tokens = tokens
+		return r
+	}
+	var lines []string
+	for _, t := range tokens {
+		lines = append(lines, t.Rights+": "+t.How)
+	}
+	s.o.Show(lines)
+	return Reply{}
+}
+
+// executeRights executes a request that gives or takes the rights of a viewer.
+func (s *Session) executeRights(r Request) Reply {
+	n := 0
+	if r.Who != "" || r.Do != "revoke" {
+		var err error
+		if n, err = s.findViewer(r.Who); err != nil {
+			return replyOf(err)
+		}
+	}
+	closes := s.viewers.usesToken(n) && r.Do != "grant"
+	var err error
+	switch r.Do {
+	case "kick":
+		err = s.Kick(n)
+	case "grant":
+		err = s.Grant(n)
+	default:
+		err = s.Revoke(n)
+	}
+	reply := replyOf(err)
+	reply.Closed = closes && err == nil
+	return reply
 }
 
 // findViewer returns the number of a viewer, or of one of a node, from its number, the

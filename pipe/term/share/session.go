@@ -67,8 +67,20 @@ type Options struct {
 	// Changed, if set, is called when the status changes. It must not block for long.
 	// Several calls may run at the same time.
 	Changed func(Status)
+	// Tokens, if set, returns the tokens that admit viewers, for the sharer's eyes. It
+	// replaces those for which closed, which gets a token's id, returns true.
+	Tokens func(closed func(id string) bool) ([]Token, error)
+	// Show, if set, shows lines to the sharer, but not to viewers.
+	Show func(lines []string)
 	// Log gets failures that do not end the session; nil means no log.
 	Log *slog.Logger
+}
+
+// Token is a token that admits viewers.
+type Token struct {
+	Text   string `json:"text"`   // secret
+	How    string `json:"how"`    // the command that uses it
+	Rights string `json:"rights"` // what its bearer may do
 }
 
 // Status describes the session to the sharer.

@@ -58,7 +58,7 @@ func (v *viewer) write(ctx context.Context, to io.Writer, readEnded <-chan struc
 // to wait unless woken.
 func (v *viewer) prepare(now time.Time) (do step, wait time.Duration) {
 	v.sub.frame = v.sub.frame[:0]
-	if v.ctlDue.Load() && (now.Sub(v.announced) >= ctlTime || v.session.viewers.hasNotice(v)) {
+	if v.ctlDue.Load() && (now.Sub(v.announced) >= ctlTime || v.session.viewers.hasNotice(v) || v.typist.hasNotice()) {
 		v.appendCtl(now)
 		return stepSend, 0
 	}
@@ -98,13 +98,16 @@ func (v *viewer) appendSnapshot() {
 func (v *viewer) appendCtl(now time.Time) {
 	v.ctlDue.Store(false) // before the news is read
 	s := v.session
-	typed, seq := v.typist.accepted()
+	typed, seq := v.typist.confirmed()
 	writers := s.arbiter.recent.names(now)
 	m := wire.TermCtl{
 		Writers: writers[:min(len(writers), proto.MaxTermWriters)], Rights: v.rights().String(),
 		Paused: s.output.stream.isPaused(), Typed: typed, Seq: seq,
 	}
 	m.Viewers, m.Ask, m.Notice = s.viewers.takeNews(v)
+	if m.Notice == "" {
+		m.Notice = v.typist.takeNotice()
+	}
 	v.sub.frame = wire.AppendFrame(v.sub.frame, &m)
 	v.announced = now
 }

@@ -1,6 +1,7 @@
 package share
 
 import (
+	"bytes"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,14 +20,22 @@ type typist struct {
 	gone     atomic.Bool // has left
 
 	// Guarded by arbiter.mu.
-	filter    keys.Filter
-	inputs    int  // how many inputs filter has followed
-	dropPaste bool // drop the rest of a paste
+	filter     keys.Filter
+	inputs     int       // how many inputs filter has followed
+	dropPaste  bool      // drop the rest of a paste
+	dropFlood  bool      // drop what follows without a pause
+	lastInput  time.Time // when the last input was handled
+	received   int64     // bytes of input that were handled
+	queued     int       // bytes in the queue
+	waits      bool      // for the terminal
+	interrupts int       // how often the typist has dropped its own flood
 
 	mu         sync.Mutex // a leaf; guards what follows
 	cols, rows int        // of its own terminal; 0 if unknown
 	count      int64      // bytes that the terminal accepted
+	settled    int64      // bytes of input that it accepted, or that were dropped
 	seq        int64      // the position of the output then
+	notice     string     // to show to the typist
 }
 
 // ignored reports whether its input is dropped.
@@ -47,20 +56,80 @@ func (t *typist) ownSize() (cols, rows int) {
 	return t.cols, t.rows
 }
 
-// accept notes that the terminal has accepted n bytes, when the output was at seq.
-func (t *typist) accept(n int, seq int64) {
+// inFlood reports whether input that is handled now belongs to a flood that is dropped.
+func (t *typist) inFlood(now time.Time) bool {
+	return t.dropFlood && now.Sub(t.lastInput) < floodPause
+}
+
+// accept notes that the terminal has accepted n bytes, and so all input before through,
+// when the output was at seq.
+func (t *typist) accept(n int, through, seq int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.count += int64(n)
+	t.settled = max(t.settled, through)
 	t.seq = seq
 }
 
-// accepted returns how many bytes of its input the terminal has accepted, and the
-// position of the output then.
-func (t *typist) accepted() (bytes, seq int64) {
+// settle notes that nothing of the input before through is still to be typed.
+func (t *typist) settle(through int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.count, t.seq
+	t.settled = max(t.settled, through)
+}
+
+// accepted returns how many bytes the terminal has accepted.
+func (t *typist) accepted() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.count
+}
+
+// confirmed returns how many bytes of its input the terminal has accepted, or were
+// dropped, and the position of the output when the last were accepted.
+func (t *typist) confirmed() (bytes, seq int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.settled, t.seq
+}
+
+// tell has a notice shown to a viewer.
+func (t *typist) tell(notice string) {
+	t.mu.Lock()
+	t.notice = notice
+	t.mu.Unlock()
+	if t.notify != nil {
+		t.notify()
+	}
+}
+
+// hasNotice reports whether takeNotice returns one.
+func (t *typist) hasNotice() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.notice != ""
+}
+
+// takeNotice returns and clears the notice.
+func (t *typist) takeNotice() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	notice := t.notice
+	t.notice = ""
+	return notice
+}
+
+// afterPaste returns the part of out after the paste that is dropped.
+func (t *typist) afterPaste(out []byte) []byte {
+	if i := bytes.LastIndex(out, []byte(keys.PasteEnd)); i >= 0 {
+		t.dropPaste = false
+		return out[i+len(keys.PasteEnd):]
+	}
+	if !t.filter.Pasting() { // it had ended before
+		t.dropPaste = false
+		return out
+	}
+	return nil
 }
 
 // recentTime is how long somebody counts as typing.

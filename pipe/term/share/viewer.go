@@ -9,12 +9,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mesh/pipe/term/keys"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
 
-// maxWaiting is how many TERM_INs of a viewer wait for its turn to type.
-const maxWaiting = 16
+// maxWaiting is how many TERM_INs of a viewer wait for its turn to type. A viewer sends
+// fewer bytes before they are confirmed, so that its Ctrl-C is read at once.
+const maxWaiting = 64
 
 // Visitor is a peer that asks to view.
 type Visitor struct {
@@ -22,6 +24,9 @@ type Visitor struct {
 	Name string // in our address book; may be empty
 	Addr string
 	Caps proto.Caps
+	// Token is the id of the token that admitted the peer, as text; "" if the list of
+	// authorized peers did.
+	Token string
 }
 
 // viewer is one connected viewer.
@@ -43,14 +48,18 @@ type viewer struct {
 	everAllowed bool // may type, or once did
 	asking      bool // for the right to type
 
+	filter keys.Filter // follows the input; used by read alone
+
 	sized     time.Time // the last TERM_RESIZE; used by read alone
 	announced time.Time // the last TERM_CTL; used by write alone
 }
 
-// chunk is the input of one TERM_IN, and whether it came during a pause.
+// chunk is the input of one TERM_IN, whether it came during a pause, and behind which
+// interrupt.
 type chunk struct {
-	keys   []byte
-	paused bool
+	keys       []byte
+	paused     bool
+	interrupts int
 }
 
 // notify makes a TERM_CTL due. It does not interrupt a wait for anything but output.
@@ -101,7 +110,10 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	} else {
 		_ = to.Close() // never fails
 	}
+	// A viewer that has left does not wait for a terminal that accepts nothing.
+	late := time.AfterFunc(EndTime, func() { s.arbiter.leave(v.typist) })
 	wg.Wait()
+	late.Stop()
 	if !stop() { // it has begun: wait for its end
 		s.arbiter.leave(v.typist)
 	}
@@ -139,7 +151,7 @@ func (s *Session) leave(v *viewer) {
 // that waits for its turn still sees what others do.
 func (v *viewer) typeKeys() {
 	for c := range v.keys {
-		v.session.arbiter.typeRemote(v.typist, c.keys, c.paused)
+		v.session.arbiter.typeRemote(v.typist, c.keys, c.paused, c.interrupts)
 	}
 }
 
@@ -188,13 +200,18 @@ func (v *viewer) read(ctx context.Context, r io.Reader) error {
 	}
 }
 
-// input queues keys. A viewer that never had the right to type is disconnected. After
+// input queues keys. Ctrl-C as the last one drops a flood before it. A viewer that never had the right to type is disconnected. After
 // a revocation its input is ignored, because it may not know of that yet.
-func (v *viewer) input(keys []byte) error {
+func (v *viewer) input(input []byte) error {
 	if !v.session.viewers.wasEverAllowed(v) {
 		return errCapability
 	}
-	v.keys <- chunk{keys, v.session.output.stream.isPaused()}
+	a := v.session.arbiter
+	v.filter.Pass(input)
+	if !v.filter.Pasting() && keys.LastInterrupt(input) != nil {
+		a.interrupt(v.typist)
+	}
+	v.keys <- chunk{input, v.session.output.stream.isPaused(), a.interruptsOf(v.typist)}
 	return nil
 }
 

@@ -23,13 +23,21 @@ type viewers struct {
 	// whatever their tokens allow.
 	banned, granted, muted map[string]bool
 	onlyGranted            bool // tokens allow nobody to type any more
+	// seen are the nodes that have joined; no more than maxSeen. The tokens in closed
+	// admit only those.
+	seen, closed map[string]bool
 }
+
+// maxSeen bounds the nodes that a session remembers: each peer can have any number of
+// keys. One that is not remembered counts as new.
+const maxSeen = 10_000
 
 func newViewers(canType bool, stream *stream) *viewers {
 	return &viewers{
 		canType: canType, stream: stream, left: make(chan struct{}, 1),
 		byNumber: make(map[int]*viewer),
 		banned:   make(map[string]bool), granted: make(map[string]bool), muted: make(map[string]bool),
+		seen: make(map[string]bool), closed: make(map[string]bool),
 	}
 }
 
@@ -40,6 +48,12 @@ func (vs *viewers) add(v *viewer) error {
 	if vs.banned[v.who.ID] {
 		return errSentAway
 	}
+	if vs.closed[v.who.Token] && !vs.seen[v.who.ID] {
+		return errTokenClosed
+	}
+	if len(vs.seen) < maxSeen {
+		vs.seen[v.who.ID] = true
+	}
 	vs.last++
 	v.number = vs.last
 	v.everAllowed = vs.mayType(v.who)
@@ -47,6 +61,32 @@ func (vs *viewers) add(v *viewer) error {
 	vs.stream.subscribe(&v.sub, &v.open)
 	vs.byNumber[v.number] = v
 	return nil
+}
+
+var errTokenClosed = proto.Errorf(proto.Declined, "the sharer admits no new nodes with this token")
+
+// closeToken closes the token that admitted a viewer to nodes that have not joined
+// before: otherwise the same person would come back with another key. It is called with
+// mu held.
+func (vs *viewers) closeToken(v *viewer) {
+	if v.who.Token != "" {
+		vs.closed[v.who.Token] = true
+	}
+}
+
+// usesToken reports whether a token admitted a viewer.
+func (vs *viewers) usesToken(number int) bool {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	v := vs.byNumber[number]
+	return v != nil && v.who.Token != ""
+}
+
+// isClosed reports whether a token is closed to new nodes.
+func (vs *viewers) isClosed(token string) bool {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	return vs.closed[token]
 }
 
 var errSentAway = proto.Errorf(proto.Declined, "the peer was sent away")
@@ -159,6 +199,7 @@ func (vs *viewers) ban(number int) ([]*viewer, error) {
 		return nil, errNoViewer
 	}
 	vs.banned[v.who.ID] = true
+	vs.closeToken(v)
 	return vs.sameNode(v.who.ID), nil
 }
 
@@ -203,6 +244,7 @@ func (vs *viewers) revoke(number int) (v *viewer, muted []*typist, err error) {
 		return nil, nil, errNoViewer
 	default:
 		vs.muted[v.who.ID] = true
+		vs.closeToken(v)
 		delete(vs.granted, v.who.ID)
 		list = vs.sameNode(v.who.ID)
 	}

@@ -110,6 +110,13 @@ func (p *Pane) Paste(text string) {
 	p.tmux("paste-buffer", "-p")
 }
 
+// PasteFile pastes a file, as [Pane.Paste] does.
+func (p *Pane) PasteFile(file string) {
+	p.t.Helper()
+	p.tmux("load-buffer", file)
+	p.tmux("paste-buffer", "-p")
+}
+
 // PipeTo copies the raw output of the pane to a file from now on.
 func (p *Pane) PipeTo(file string) {
 	p.t.Helper()

@@ -76,9 +76,9 @@ func (v *view) convertAll(ctx context.Context, c converter) error {
 		case <-v.sender.room:
 			in.retry()
 		case <-in.settled():
-			return c.end()
+			return errors.Join(in.unconfirmed(), c.end())
 		case broken := <-v.o.Broken:
-			v.sender.setBroken(broken)
+			v.sender.setBroken(broken, false)
 		case <-ctx.Done():
 			return c.end()
 		}

@@ -56,6 +56,9 @@ type display struct {
 	noticeUntil   time.Time // until when notice is shown
 	brokenSince   time.Time // since when the link is broken; zero if it is not
 	dropped       bool      // keys that waited for the link were dropped
+	dropping      bool      // keys are dropped, up to the end of a paste
+	dropBytes     int       // how many were dropped since then
+	keysCame      time.Time // when the last keys came
 
 	dirty      bool
 	painting   bool
@@ -79,7 +82,7 @@ func (v *view) runScreen(ctx context.Context) (err error) {
 		frames: make(chan []byte, 1), done: make(chan error, 1),
 		frameTimer: stoppedTimer(), resizeTimer: stoppedTimer(), flushTimer: stoppedTimer(), noticeTimer: stoppedTimer(), lastTimer: stoppedTimer(),
 	}
-	d.finder.Char = v.o.Escape
+	d.finder.Char, d.finder.Reports = v.o.Escape, true
 	var keyboard *os.File
 	if d.raw {
 		keyboard = v.o.In
@@ -159,7 +162,7 @@ func (d *display) loop(ctx context.Context) error {
 		case <-d.sender.room:
 			d.in.retry()
 		case <-d.in.settled():
-			return nil
+			return d.in.unconfirmed()
 		case <-d.console.Changed():
 			d.window.Cols, d.window.Rows = d.console.Size()
 			d.painter.Forget()

@@ -8,7 +8,7 @@ import (
 // Unsent returns how many bytes wait for a sharer that reads nothing, after it has given
 // and revoked the right to type so often.
 func Unsent(often int) int {
-	s := &display{view: &view{sender: newSender(io.Discard), o: Options{In: os.Stdin}}, raw: true}
+	s := &display{view: &view{sender: newSender(io.Discard, true), o: Options{In: os.Stdin}}, raw: true}
 	s.window.Cols, s.window.Rows = 80, 24
 	for range often {
 		s.setRights("tty:view,tty:control")

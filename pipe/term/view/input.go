@@ -84,6 +84,7 @@ func (i *input) retry() {
 // setAccepted sets how many bytes the shared terminal has accepted.
 func (i *input) setAccepted(n int64) {
 	i.accepted = max(i.accepted, n)
+	i.sender.confirm(n)
 	i.restartSettle()
 }
 
@@ -98,6 +99,15 @@ func (i *input) restartSettle() {
 	} else {
 		i.settle.Reset(settleUnsureTime)
 	}
+}
+
+// unconfirmed returns an error if the shared terminal may not have accepted all input.
+func (i *input) unconfirmed() error {
+	waiting, sent := i.sender.keyCounts()
+	if i.unsent == nil && waiting == 0 && i.accepted >= sent {
+		return nil
+	}
+	return proto.Errorf(proto.Truncated, "the shared terminal has accepted %d bytes of the input, not all", i.accepted)
 }
 
 // settled returns a channel that fires when the echo of all input is over.

@@ -20,17 +20,25 @@ func (d *display) takeInput(chunk []byte, ok bool) (leaves bool) {
 	}
 	m := d.t.Modes()
 	d.finder.DropMarks, d.finder.DropText = d.canType && !m.Paste, draw.AddsText(m)
+	d.noteKeys(time.Now())
 	for len(chunk) > 0 {
 		send, c, n := d.finder.Next(chunk)
 		if d.help && d.finder.Pressed() {
 			d.help, d.dirty = false, true
+		}
+		if c == keys.Interrupt && d.canType {
+			send = d.dropFlood(send)
 		}
 		if d.takeKeys(send) {
 			return true
 		}
 		switch c {
 		case keys.Detach:
+			d.sender.dropKeys(floodBytes)
 			return true
+		case keys.Pasted:
+			d.dropping = false
+			d.sender.endOfPaste()
 		case keys.Suspend:
 			go func() { _ = d.console.Suspend() }()
 		case keys.Help:
@@ -71,10 +79,48 @@ func (d *display) takeKeys(keys []byte) (leaves bool) {
 		d.window.FollowCursor()
 		d.dirty = true
 	}
-	if !d.sender.queueKeys(keys) {
-		d.showNotice("input dropped: too much is waiting for the link")
+	if d.dropping || !d.sender.queueKeys(keys) {
+		d.dropRest(len(keys))
+	}
+	if d.heldKeys() > floodBytes {
+		d.dirty = true // the status line shows them
 	}
 	return false
+}
+
+// pasteGap is the pause that ends a paste whose end the terminal does not mark.
+const pasteGap = 300 * time.Millisecond
+
+// noteKeys notes that keys have come. After a pause nothing is dropped any more, except
+// within a marked paste.
+func (d *display) noteKeys(now time.Time) {
+	if d.dropping && !d.finder.Pasting() && now.Sub(d.keysCame) > pasteGap {
+		d.dropping = false
+	}
+	d.keysCame = now
+}
+
+// dropRest drops n bytes of keys, and all that follow, to the end of the paste.
+func (d *display) dropRest(n int) {
+	if !d.dropping {
+		d.dropping, d.dropBytes = true, 0
+		d.sender.endPaste()
+	}
+	d.dropBytes += n
+	d.dropped = !d.brokenSince.IsZero()
+	d.showNotice(fmt.Sprintf("too much waits for the shared terminal: %d bytes of input dropped", d.dropBytes))
+}
+
+// dropFlood handles keys that end with Ctrl-C. If a flood waits to be sent, it drops it,
+// and the keys before. It returns the keys that are left.
+func (d *display) dropFlood(send []byte) []byte {
+	n := d.sender.dropKeys(floodBytes)
+	if n == 0 {
+		return send
+	}
+	d.dropping = false
+	d.showNotice(fmt.Sprintf("Ctrl-C: %d bytes of input dropped", n))
+	return keys.LastInterrupt(send)
 }
 
 // ask asks the sharer for the right to type.
@@ -107,6 +153,6 @@ func (d *display) setRights(rights string) {
 	}
 	d.canType, d.rightsChanged = types, time.Now()
 	d.finder.Anywhere = !types
-	d.sender.dropKeys()
+	d.sender.dropKeys(0)
 	d.sendSize()
 }

@@ -11,7 +11,10 @@ import (
 // setBroken sets whether the link is broken.
 func (d *display) setBroken(broken bool) {
 	d.dropExpiredKeys(time.Now())
-	d.sender.setBroken(broken)
+	d.sender.setBroken(broken, d.finder.Pasting())
+	if d.dropped && !broken {
+		d.showNotice("input was dropped while the link was broken")
+	}
 	d.brokenSince, d.dropped = time.Time{}, false
 	if broken {
 		d.brokenSince = time.Now()
@@ -43,6 +46,9 @@ func (d *display) updateStatus(now time.Time) {
 	case now.Before(d.noticeUntil):
 		w.Status = d.notice
 		d.noticeTimer.Reset(d.noticeUntil.Sub(now))
+	case d.heldKeys() > floodBytes:
+		w.Status = fmt.Sprintf("%d bytes of input wait for the shared terminal (^C drops them)", d.heldKeys())
+		d.noticeTimer.Reset(time.Second)
 	case w.Scrolled():
 		w.Status = d.scrolledStatus()
 	case d.ctl.Paused:
@@ -54,9 +60,15 @@ func (d *display) updateStatus(now time.Time) {
 
 // dropExpiredKeys drops keys that wait, when the link has been broken for too long.
 func (d *display) dropExpiredKeys(now time.Time) {
-	if !d.brokenSince.IsZero() && now.Sub(d.brokenSince) > typedTime && d.sender.dropKeys() > 0 {
-		d.dropped = true
+	if d.raw && !d.brokenSince.IsZero() && now.Sub(d.brokenSince) > typedTime && d.sender.dropKeys(0) > 0 {
+		d.dropped, d.dropping = true, d.finder.Pasting()
 	}
+}
+
+// heldKeys returns how many bytes of keys wait to be sent.
+func (d *display) heldKeys() int {
+	n, _ := d.sender.keyCounts()
+	return n
 }
 
 // offlineStatus returns the status line for the time of a broken link.

@@ -80,7 +80,7 @@ var ErrLeft = proto.Errorf(proto.Truncated, "the viewer has left")
 func Run(ctx context.Context, from io.Reader, to io.WriteCloser, o Options) (End, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	v := &view{o: o, sender: newSender(to), receiver: newReceiver(from), messages: make(chan incoming)}
+	v := &view{o: o, sender: newSender(to, o.Form == Screen && term.IsTerminal(o.In)), receiver: newReceiver(from), messages: make(chan incoming)}
 	sent := make(chan error, 1) // one value, from the goroutine
 	go func() {
 		err := v.sender.run(ctx)
