@@ -13,6 +13,16 @@ func IsTerminal(v any) bool {
 	return ok && f != nil && term.IsTerminal(int(f.Fd()))
 }
 
+// MakeRaw puts a terminal into raw mode, in which it gives single keys. The caller calls
+// restore.
+func MakeRaw(f *os.File) (restore func(), err error) {
+	before, err := term.MakeRaw(int(f.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = term.Restore(int(f.Fd()), before) }, nil
+}
+
 // The size of a terminal that does not report one.
 const (
 	DefaultCols = 80

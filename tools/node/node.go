@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"mesh/pipe"
@@ -67,6 +68,7 @@ type Node struct {
 	options   Options
 	reporter  *reporter
 	resolvers []Resolver
+	printed   atomic.Bool // a token, a warning or a note
 
 	mu       sync.Mutex // guards the endpoints
 	endpoint *link.Endpoint

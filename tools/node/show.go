@@ -50,6 +50,7 @@ func (n *Node) showToken(o Offer, offered TokenOffer, at string, t token.Token) 
 	if !o.ShowToken {
 		return nil
 	}
+	n.printed.Store(true)
 	where := offered.Where
 	if where == "" {
 		where = "on the other side"

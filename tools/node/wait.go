@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"mesh/proto"
@@ -11,6 +13,7 @@ import (
 	"mesh/proto/link"
 	"mesh/proto/token"
 	"mesh/proto/wire"
+	"mesh/tools/outfile"
 )
 
 // Offer says which peers a tool waits for, and what they may do.
@@ -70,10 +73,14 @@ type TokenOffer struct {
 // Waiter waits for peers.
 type Waiter struct {
 	node     *Node
+	offer    Offer
 	listener *link.Listener
 	once     bool
 	deadline time.Time // for the first peer; zero for none
 	expires  time.Time // of the tokens
+
+	mu     sync.Mutex // guards tokens
+	tokens []token.Token
 }
 
 // Wait opens the node's sockets, makes the tokens of the offer and shows them: in the
@@ -98,7 +105,7 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Waiter{node: n, once: o.Once}
+	w := &Waiter{node: n, offer: o, once: o.Once, tokens: tokens}
 	if o.Wait > 0 {
 		w.deadline = time.Now().Add(o.Wait)
 	}
@@ -116,6 +123,46 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 		n.note(withheld)
 	}
 	return w, nil
+}
+
+// Tokens returns the tokens of the offer with their texts. Those for which isClosed
+// returns true are replaced by new ones, in the token file too. Tokens that [Node.Wait]
+// did not make, because nobody would have seen them, are made now.
+func (w *Waiter) Tokens(isClosed func(id string) bool) (tokens []token.Token, texts []string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	o := w.offer
+	o.ShowToken = true
+	for i, offered := range o.Tokens {
+		if i < len(w.tokens) && !isClosed(w.tokens[i].ID.String()) {
+			continue
+		}
+		one := o
+		one.Tokens = []TokenOffer{offered}
+		made, err := w.node.issue(one)
+		if err != nil {
+			return nil, nil, err
+		}
+		w.tokens = slices.Replace(w.tokens, i, min(i+1, len(w.tokens)), made[0])
+		if o.TokenFile == "" {
+			continue
+		}
+		text, err := made[0].Encode()
+		if err == nil {
+			err = outfile.WriteSecret(o.TokenFile+offered.Suffix, []byte(text+"\n"))
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, t := range w.tokens {
+		text, err := t.Encode()
+		if err != nil {
+			return nil, nil, err
+		}
+		texts = append(texts, text)
+	}
+	return slices.Clone(w.tokens), texts, nil
 }
 
 // listen begins to accept the peers of an offer.

@@ -14,11 +14,19 @@ const faultEvery = time.Minute
 
 // warn prints a line about what is not as it should be, and ends nothing.
 func (n *Node) warn(err error) {
+	n.printed.Store(true)
 	fmt.Fprintf(n.options.Stderr, "%s: warning: %s\n", n.options.Name, proto.HideSecrets(proto.EscapeText(err.Error())))
 }
 
 // note prints a line that the user may miss something without.
-func (n *Node) note(text string) { fmt.Fprintf(n.options.Stderr, "%s: %s\n", n.options.Name, text) }
+func (n *Node) note(text string) {
+	n.printed.Store(true)
+	fmt.Fprintf(n.options.Stderr, "%s: %s\n", n.options.Name, text)
+}
+
+// HasPrinted reports whether the node has printed a token, a warning or a note: a tool
+// that takes the screen lets the user read it before.
+func (n *Node) HasPrinted() bool { return n.printed.Load() }
 
 // faults warns of what keeps this node from taking peers, at most once in faultEvery.
 type faults struct {

@@ -24,12 +24,21 @@ import (
 // exit status, or when ctx ends. The offer says how many viewers there may be and how
 // they find this node; Serve sets what they may do. o must have passed [Options.Check].
 func Serve(ctx context.Context, n *node.Node, s cmdline.Streams, o Options, offer node.Offer) error {
-	h, err := host.New(o.host(s))
+	var waiter *node.Waiter // set before the session begins
+	ho := o.host(s)
+	ho.Tokens = func(isClosed func(id string) bool) ([]share.Token, error) { return tokensOf(waiter, isClosed) }
+	h, err := host.New(ho)
 	if err != nil {
 		return err
 	}
 	offer.Tokens = tokens(o.Control)
-	err = serve(ctx, n, h, offer)
+	err = serve(ctx, n, h, offer, func(w *node.Waiter) error {
+		waiter = w
+		if n.HasPrinted() && o.takesScreen(s) {
+			return waitForKey(ctx, s, ho.In, ho.Command[0])
+		}
+		return nil
+	})
 	cerr := h.Close()
 	if err == nil {
 		return cerr
@@ -50,7 +59,21 @@ func tokens(control bool) []node.TokenOffer {
 	return []node.TokenOffer{view, {Caps: proto.CapTTYView | proto.CapTTYControl, Suffix: ".control", Where: "to type there too"}}
 }
 
-func serve(ctx context.Context, n *node.Node, h *host.Host, offer node.Offer) error {
+// tokensOf returns the tokens of a waiter, each with the command that uses it.
+func tokensOf(w *node.Waiter, isClosed func(id string) bool) ([]share.Token, error) {
+	tokens, texts, err := w.Tokens(isClosed)
+	if err != nil {
+		return nil, err
+	}
+	var list []share.Token
+	for i, t := range tokens {
+		list = append(list, share.Token{Text: texts[i], How: node.EnvPeer + "=" + texts[i] + " mesh-tty", Rights: t.Caps.String()})
+	}
+	return list, nil
+}
+
+// serve calls begun with the waiter, before the session begins.
+func serve(ctx context.Context, n *node.Node, h *host.Host, offer node.Offer, begun func(*node.Waiter) error) error {
 	offer.Caps = proto.CapTTYView | proto.CapTTYControl
 	offer.Takes = func(kind string) bool { return kind == wire.KindTTY }
 	offer.Command = "mesh-tty"
@@ -59,6 +82,9 @@ func serve(ctx context.Context, n *node.Node, h *host.Host, offer node.Offer) er
 		return err
 	}
 	defer w.Stop()
+	if err := begun(w); err != nil {
+		return err
+	}
 	exit, err := h.Run(ctx, func(ctx context.Context) { acceptViewers(ctx, n, w, h.Session) })
 	if err == nil && exit.Code != 0 {
 		return cmdline.Silent(proto.Errorf(proto.Code(exit.Code), "the command ended with status %d", exit.Code))
@@ -93,6 +119,9 @@ func acceptViewers(ctx context.Context, n *node.Node, w *node.Waiter, s *share.S
 
 func serveViewer(ctx context.Context, n *node.Node, l *link.Link, s *share.Session) error {
 	viewer := share.Visitor{ID: l.Peer.String(), Name: n.Book.NameOf(l.Peer), Addr: l.Addr().String(), Caps: l.Granted}
+	if l.Token != nil {
+		viewer.Token = l.Token.String()
+	}
 	return n.Dialogue(ctx, l, nil, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
 		return s.Serve(ctx, from, to, viewer)
 	})

@@ -25,10 +25,11 @@ var requests = []struct {
 	{"list", "", "print a line for each viewer", 0, 0},
 	{"grant", "VIEWER", "let a viewer type", 1, 1},
 	{"revoke", "[VIEWER]", "take the right to type from a viewer, or from all", 0, 1},
-	{"kick", "VIEWER", "disconnect a viewer, and refuse its node from now on", 1, 1},
+	{"kick", "VIEWER", "disconnect a viewer, and refuse it from now on", 1, 1},
 	{"pause", "", "show viewers no new output", 0, 0},
 	{"resume", "", "show viewers the output again", 0, 0},
 	{"mark", "[TEXT]", "put a mark into the recording", 0, 1},
+	{"token", "", "show the tokens to the sharer, but not to viewers", 0, 0},
 }
 
 // ctlCommand is mesh-tty ctl, for use inside a shared terminal.
@@ -61,7 +62,7 @@ type controlOptions struct {
 }
 
 func readControl(c *cli.Context, name string, least, most int) (controlOptions, error) {
-	o := controlOptions{socket: os.Getenv(host.EnvSocket), request: share.Request{Do: name}}
+	o := controlOptions{socket: os.Getenv(host.EnvSocket), request: share.Request{Do: name, Inside: name == "token" && os.Getenv(host.EnvSession) != ""}}
 	operands, err := cmdline.Args(c, least, most)
 	if err != nil {
 		return o, err
@@ -88,10 +89,24 @@ func control(ctx context.Context, o controlOptions, s cmdline.Streams) error {
 	if o.request.Who != "" && proto.CodeOf(err) == proto.Usage {
 		return proto.Hint(err, "VIEWER is the number or the name that mesh-tty ctl list prints")
 	}
-	if err != nil || o.request.Do != "list" {
+	switch {
+	case proto.CodeOf(err) == proto.Usage && o.request.Do == "token":
+		return proto.Hint(err, "in another terminal, run: "+host.EnvSocket+"="+proto.EscapeText(o.socket)+" mesh-tty ctl token")
+	case err != nil:
 		return err
+	case reply.Closed:
+		fmt.Fprintf(s.Err, "%s: the token of this viewer admits no new nodes any more; for others, mesh-tty ctl token makes another one\n", s.Name)
 	}
-	if _, err := io.WriteString(s.Out, viewerLines(reply.Viewers, time.Now())); err != nil {
+	var lines string
+	switch o.request.Do {
+	case "list":
+		lines = viewerLines(reply.Viewers, time.Now())
+	case "token":
+		for _, t := range reply.Tokens {
+			lines += t.Rights + "\t" + t.Text + "\n"
+		}
+	}
+	if _, err := io.WriteString(s.Out, lines); err != nil {
 		return fmt.Errorf("write to standard output: %w", cmdline.WriteError(err))
 	}
 	return nil

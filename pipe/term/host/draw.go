@@ -46,6 +46,9 @@ func (t *terminal) drawLoop(ctx context.Context) {
 func (t *terminal) draw() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.private {
+		return nil
+	}
 	cols, rows := t.console.Size()
 	var painted []byte
 	t.session.Screen(func(shared *vt.Terminal) { painted = t.drawing.paint(shared, cols, rows, t.statusLine) })

@@ -30,7 +30,7 @@ const (
 var EmulatedEnv = []string{"TERM=xterm-256color", "COLORTERM=truecolor"}
 
 // Options say what is shared. Of the session's options, [New] sets Input, Hides,
-// Resize, Lines, Record, Audit and Changed.
+// Resize, Lines, Record, Audit, Show and Changed.
 type Options struct {
 	share.Options
 	// Command runs on a terminal of its own, with Env as its environment. If Stream is
@@ -70,10 +70,11 @@ type Host struct {
 // New opens the files and the socket that the options name. [Host.Close] closes them.
 func New(o Options) (*Host, error) {
 	h := &Host{o: o}
-	h.o.Input, h.o.Resize, h.o.Changed = nil, nil, nil
+	h.o.Input, h.o.Resize, h.o.Changed, h.o.Show = nil, nil, nil, nil
 	h.o.Lines = o.Stream != nil
 	if o.In != nil {
 		h.terminal = &terminal{in: o.In, status: make(chan share.Status, 1), redraws: make(chan struct{}, 1)}
+		h.o.Show = h.terminal.showPrivately
 		if o.Titles {
 			h.o.Changed = h.terminal.queueStatus
 		}

@@ -59,6 +59,7 @@ func (h *Host) Run(ctx context.Context, serve func(context.Context)) (exit pty.E
 	}
 	h.Session.Exit(exit.Code, exit.Signal)
 	if h.terminal != nil {
+		h.terminal.endPrivate()
 		if cerr := h.terminal.console.Close(); err == nil {
 			err = cerr
 		}

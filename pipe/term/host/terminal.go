@@ -34,6 +34,7 @@ type terminal struct {
 	// mu is held while console and emulator are at different positions in the output,
 	// and by whatever else writes to the console. It guards what follows.
 	mu         sync.Mutex
+	private    bool   // lines for the sharer alone cover the screen
 	gone       bool   // writes fail: the session goes on for the viewers
 	statusLine string // the newest status
 	title      string // not written yet; "" if there is none
@@ -49,10 +50,13 @@ func (t *terminal) start(ctx context.Context, wg *sync.WaitGroup, o *Options) er
 		sequences.Enter += console.Alternate + draw.Setup
 		sequences.Leave = console.Reset + console.Main + console.PopTitle
 	}
-	var err error
-	if t.console, err = console.Open(o.In, o.Out, sequences); err != nil {
+	opened, err := console.Open(o.In, o.Out, sequences)
+	if err != nil {
 		return err
 	}
+	t.mu.Lock()
+	t.console = opened
+	t.mu.Unlock()
 	cols, rows := t.console.Size()
 	t.session.Resize(cols, rows)
 	if t.drawing != nil {
@@ -76,7 +80,7 @@ func (t *terminal) show(p []byte) {
 	defer t.mu.Unlock()
 	t.session.Output(p)
 	t.rememberScreen()
-	if t.gone {
+	if t.gone || t.private {
 		return
 	}
 	if _, err := t.console.Write(p); err != nil {
@@ -115,7 +119,7 @@ func (t *terminal) readKeys(ctx context.Context) {
 			continue
 		}
 		n, err := t.in.Read(buf)
-		if n > 0 {
+		if n > 0 && !t.endPrivate() {
 			t.session.Type(buf[:n])
 		}
 		if err != nil {
@@ -157,5 +161,8 @@ func (t *terminal) followSize(ctx context.Context, cols, rows int) {
 func (t *terminal) repaint() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.private {
+		return
+	}
 	_, _ = t.console.Write(t.session.Repaint()) // show notices a terminal that is gone
 }

@@ -70,7 +70,7 @@ func (t *terminal) setTitle(title string, ring bool) {
 
 // writeTitle writes a new title, unless the command's output is within a sequence. It is called with mu held.
 func (t *terminal) writeTitle() {
-	if t.title == "" || t.session.Over() {
+	if t.title == "" || t.private || t.session.Over() {
 		return
 	}
 	var ground bool
