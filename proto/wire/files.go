@@ -31,8 +31,8 @@ const (
 // Entry is FILES_ENTRY: the sender announces a file, folder or symbolic link.
 type Entry struct {
 	ID int64 `json:"id"` // 1, 2, 3 …
-	// Path is relative, with slashes. It is not checked here: the receiver decides
-	// whether it may be written.
+	// Path is relative, with slashes, and need not be UTF-8. It is not checked here:
+	// the receiver decides whether it may be written.
 	Path string `json:"path"`
 	Kind string `json:"kind"`
 	Size int64  `json:"size,omitempty"` // of a file

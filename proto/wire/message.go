@@ -253,6 +253,7 @@ func ParseBody(body []byte, m Message) error {
 	if err := json.Unmarshal(body, m); err != nil {
 		return malformed("%s: not a JSON object of this type", m.Type())
 	}
+	decodePaths(m)
 	if err := m.check(); err != nil {
 		return malformed("%s: %w", m.Type(), err)
 	}
@@ -269,7 +270,7 @@ func encode(b *bytes.Buffer, m Message) error {
 	}
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(m); err != nil {
+	if err := enc.Encode(encodePaths(m)); err != nil {
 		return err
 	}
 	b.Truncate(b.Len() - 1) // the line feed that Encode appends
