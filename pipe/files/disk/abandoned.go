@@ -80,7 +80,7 @@ func eachAbandoned(ctx context.Context, in *os.Root, prefix string, f func(aband
 }
 
 func lockAbandoned(in *os.Root, path string, f func(abandoned) error) error {
-	file, err := in.OpenFile(path, os.O_RDONLY|nonblock, 0)
+	file, err := in.OpenFile(path, os.O_RDONLY|fileFlags, 0)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,10 @@ type File struct {
 // one of another size or modification time.
 var ErrChanged = proto.Errorf(proto.Changed, "it changed while it was sent")
 
+// ErrNoSize says that a file holds more than its size says, and that its size says
+// nothing: a file of /proc, for example.
+var ErrNoSize = proto.Errorf(proto.IO, "its size is not known before it is read to its end: mesh-cat PEER < FILE sends it")
+
 // OpenUnchanged opens a file for reading at a path below f, with slashes. If it
 // is not the regular file that Lstat found, or is gone, the error is
 // [ErrChanged].
@@ -50,4 +54,4 @@ func (f *File) CheckUnchanged() error {
 }
 
 // OpenFile opens the file at a path for reading. It does not wait if that is a FIFO.
-func OpenFile(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|nonblock, 0) }
+func OpenFile(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|fileFlags, 0) }

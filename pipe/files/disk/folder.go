@@ -112,7 +112,7 @@ func (f *Folder) OpenSame(name string, found fs.FileInfo) (*os.File, error) {
 // openRead opens a file at a path below f, with slashes. Links below f are
 // followed, so the caller must compare what it gets with what it wanted.
 func (f *Folder) openRead(path string) (*os.File, error) {
-	return f.root.OpenFile(filepath.FromSlash(path), os.O_RDONLY|nonblock, 0)
+	return f.root.OpenFile(filepath.FromSlash(path), os.O_RDONLY|fileFlags, 0)
 }
 
 // Symlink makes a symbolic link. The caller checks where target leads.

@@ -2,8 +2,8 @@ package disk
 
 import "os"
 
-// nonblock is no flag: a name in a folder is never a pipe.
-const nonblock = 0
+// fileFlags are for every open of a file. A name in a folder is never a pipe.
+const fileFlags = 0
 
 // syncFolder does nothing: NTFS journals names, and a folder cannot be flushed.
 func syncFolder(*os.File) error { return nil }

@@ -68,6 +68,10 @@ func restrictDescriptor(fd int, perm fs.FileMode) error {
 // ReadUnchanged reads a whole file in the folder into buf, which must have room
 // for one byte more than Lstat found. If the file is not what Lstat found, the
 // error is [ErrChanged].
+//
+// Files of /proc hold something and have the size 0, and those of /sys hold less than
+// their size: their content is returned too, if it fits into buf; else the error is
+// [ErrNoSize].
 func (f *Folder) ReadUnchanged(name string, found fs.FileInfo, buf []byte) (data []byte, err error) {
 	err = rawfd.Control(f.dir, func(at uintptr) error {
 		const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
@@ -79,7 +83,11 @@ func (f *Folder) ReadUnchanged(name string, found fs.FileInfo, buf []byte) (data
 			return err
 		}
 		defer unix.Close(fd)
-		n, err := readFull(fd, buf[:found.Size()])
+		room := buf[:found.Size()]
+		if len(room) == 0 {
+			room = buf
+		}
+		n, err := readFull(fd, room)
 		if err != nil {
 			return err
 		}
@@ -88,14 +96,36 @@ func (f *Folder) ReadUnchanged(name string, found fs.FileInfo, buf []byte) (data
 			return err
 		}
 		was, ok := found.Sys().(*syscall.Stat_t)
-		if !ok || n != int(found.Size()) || now.Mode&unix.S_IFMT != unix.S_IFREG || now.Dev != was.Dev || now.Ino != was.Ino ||
+		if !ok || now.Mode&unix.S_IFMT != unix.S_IFREG || now.Dev != was.Dev || now.Ino != was.Ino ||
 			now.Size != was.Size || now.Mtim.Nano() != was.Mtim.Nano() {
+			return ErrChanged
+		}
+		switch {
+		case n == int(found.Size()):
+		case found.Size() == 0 && n == len(buf):
+			return ErrNoSize
+		case found.Size() > 0 && !isKernelData(fd):
 			return ErrChanged
 		}
 		data = buf[:n]
 		return nil
 	})
 	return data, err
+}
+
+// isKernelData reports whether the kernel makes the content of a file when it is read,
+// so that the file may hold less than its size.
+func isKernelData(fd int) bool {
+	var s unix.Statfs_t
+	if unix.Fstatfs(fd, &s) != nil {
+		return false
+	}
+	switch int64(s.Type) {
+	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC,
+		unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC:
+		return true
+	}
+	return false
 }
 
 // readFull reads until p is full or the file ends.

@@ -13,7 +13,7 @@ import (
 // writeNamed writes a file whole under a name that must not exist. If it fails,
 // there is no such file.
 func writeNamed(in *Folder, name string, perm fs.FileMode, mtime int64, data []byte) error {
-	f, err := in.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm|0o600)
+	f, err := in.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|fileFlags, perm|0o600)
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,7 @@ type Temp struct {
 	file *os.File // nil if the file was written by a [SmallWriter]
 	held bool     // file is locked
 	anon anonymous
+	at   int64 // where Write goes on
 }
 
 // CreateTemp creates a file for reading and writing, under a temporary name that
@@ -66,7 +67,7 @@ type Temp struct {
 func (f *Folder) CreateTemp(name string, perm fs.FileMode) (*Temp, error) {
 	// A file never blocks. The flag only saves the runtime the attempt to wait for
 	// it with its poller.
-	file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|nonblock, perm|0o600)
+	file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|fileFlags, perm|0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func (f *Folder) ReopenTemp(name string) (*Temp, error) {
 	if !found.Mode().IsRegular() {
 		return nil, proto.Errorf(proto.Unsafe, "%s is not a regular file", name)
 	}
-	file, err := f.root.OpenFile(name, os.O_RDWR|nonblock, 0)
+	file, err := f.root.OpenFile(name, os.O_RDWR|fileFlags, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -129,14 +130,12 @@ func (t *Temp) Size() (int64, error) {
 // Read reads on in the open file.
 func (t *Temp) Read(p []byte) (int, error) { return t.file.Read(p) }
 
-// Write writes on in the open file.
-func (t *Temp) Write(p []byte) (int, error) { return t.file.Write(p) }
-
 // Truncate cuts the open file to a length. Write goes on from there.
 func (t *Temp) Truncate(length int64) error {
 	if err := t.file.Truncate(length); err != nil {
 		return err
 	}
+	t.at = length
 	_, err := t.file.Seek(length, io.SeekStart)
 	return err
 }
@@ -179,7 +178,7 @@ func (t *Temp) sync() error {
 	case t.anon.isOpen:
 		return t.anon.sync()
 	}
-	f, err := t.in.root.OpenFile(t.name, os.O_RDWR|nonblock, 0)
+	f, err := t.in.root.OpenFile(t.name, os.O_RDWR|fileFlags, 0)
 	if err != nil {
 		return err
 	}
