@@ -17,7 +17,7 @@ import (
 var unset = map[string][]string{
 	"cat": {"archive", "symlinks", "skip-special", "dry-run"},
 	"recv": {
-		"output", "directory", "archive", "next", "gc", "name", "force", "rename", "portable", "max-size", "max-files",
+		"output", "directory", "archive", "next", "gc", "name", "force", "rename", "portable", "any-names", "max-size", "max-files",
 		"listen", "addr", "token-file", "show-token", "token-only", "ttl",
 	},
 	"tty": {

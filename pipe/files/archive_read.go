@@ -104,13 +104,13 @@ func (a *archiveReader) addMember(m member) error {
 			return nil
 		}
 	}
-	if err := CheckPath(m.path, false); err != nil {
+	if err := CheckPath(m.path, AnyNames); err != nil {
 		it := &item{path: m.path}
 		a.refused = append(a.refused, it.failed(err))
 		return nil
 	}
 	if m.err == nil && m.kind == wire.EntrySymlink {
-		m.err = checkLinkTarget(m.path, m.target)
+		m.err = checkLinkTarget(m.path, m.target, AnyNames)
 	}
 	a.members = append(a.members, m)
 	return nil
@@ -143,13 +143,10 @@ func (a *archiveReader) next() *item {
 			continue // the last member of a folder has its mode and time
 		}
 		before := in.last
-		in.last = fold(name)
-		switch {
-		case repeated > 0:
+		it.rival = in.addName(name)
+		if repeated > 0 || name == before {
 			a.at += repeated
 			m.err = proto.Errorf(proto.Unsafe, "it is in the archive more than once")
-		case in.last == before:
-			m.err = errCollisionHere
 		}
 		if m.err != nil {
 			a.skipBelow(m.path)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"unicode/utf8"
 
 	"mesh/pipe/digest"
 	"mesh/pipe/files/archive"
@@ -27,7 +28,7 @@ func ReceiveArchive(ctx context.Context, format string, out io.Writer, commit fu
 	if err != nil {
 		return Summary{}, err
 	}
-	a := &archiver{portable: o.Portable, r: newFrameReader(from), w: newFrameWriter(to), order: newOrder(o), archive: w, hash: digest.New()}
+	a := &archiver{names: o.names(), format: format, r: newFrameReader(from), w: newFrameWriter(to), order: newOrder(o), archive: w, hash: digest.New()}
 	err = readFrames(ctx, a.r, a)
 	if err == nil {
 		err = a.finish(commit)
@@ -37,10 +38,11 @@ func ReceiveArchive(ctx context.Context, format string, out io.Writer, commit fu
 
 // archiver takes the sender's frames, as [frameHandler], and writes an archive.
 type archiver struct {
-	portable bool
-	r        *frameReader
-	w        *frameWriter
-	order    *order
+	names  Names
+	format string
+	r      *frameReader
+	w      *frameWriter
+	order  *order
 
 	archive archive.Writer
 	// queue are the entries that were announced and are not in the archive yet. They
@@ -97,17 +99,19 @@ func (a *archiver) checkEntry(m *wire.Entry) error {
 	if err := a.order.countEntry(m); err != nil {
 		return err
 	}
-	if err := CheckPath(m.Path, a.portable); err != nil {
+	if err := CheckPath(m.Path, a.names); err != nil {
 		return err
 	}
 	at, err := a.order.placeEntry(m)
 	switch {
 	case err != nil:
 		return err
-	case at.collides:
+	case a.format == Zip && !utf8.ValidString(m.Path+m.Target):
+		return proto.Errorf(proto.Unsafe, "%s: a zip has only names in UTF-8, a tar has any", proto.EscapeText(m.Path))
+	case a.names.isStrict() && len(at.rivals) > 0:
 		return proto.Errorf(proto.Unsafe, "%s: %w", proto.EscapeText(m.Path), errCollision)
 	case m.Kind == wire.EntrySymlink:
-		return checkLinkTarget(m.Path, m.Target)
+		return checkLinkTarget(m.Path, m.Target, a.names)
 	}
 	return nil
 }

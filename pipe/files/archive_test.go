@@ -144,7 +144,8 @@ func TestArchiveContent(t *testing.T) {
 		{"a file and a folder", []entry{f("a"), {name: "a/"}, f("a/x"), f("b")}, files.SendOptions{}, proto.Unsafe, "b=x"},
 		{"below a file", []entry{f("a"), f("a/x"), f("b")}, files.SendOptions{}, proto.Unsafe, "a=x b=x"},
 		{"below a link", []entry{link("d/l", "e"), f("d/l/x"), f("d/e")}, files.SendOptions{Symlinks: true}, proto.Unsafe, "d/ d/e=x d/l->e"},
-		{"another case", []entry{f("A/x"), f("a/x"), f("b"), f("c"), f("C")}, files.SendOptions{}, proto.Unsafe, "A/ A/x=x C=x b=x"},
+		{"another case", []entry{f("A/x"), f("a/x"), f("b"), f("c"), f("C")}, files.SendOptions{}, proto.OK, "A/ A/x=x C=x a/ a/x=x b=x c=x"},
+		{"names of other systems", []entry{f(`a\b`), f("caf\xe9"), f("d/\u200f.x")}, files.SendOptions{}, proto.OK, `a\b=x caf` + "\xe9=x d/ d/\u200f.x=x"},
 		{"ours", []entry{f("a/.mesh-x.part"), f("b")}, files.SendOptions{}, proto.Unsafe, "b=x"},
 		{"links", []entry{link("d/a", "b/c"), link("d/e/up", "../x"), f("d/x")}, files.SendOptions{Symlinks: true}, proto.OK, "d/ d/a->b/c d/e/ d/e/up->../x d/x=x"},
 		{"links out", []entry{link("d/a", "../../x"), link("d/b", "/etc"), link("l", "x"), link("d/c", "x/../../y"), f("d/x")}, files.SendOptions{Symlinks: true}, proto.Unsafe, "d/ d/x=x"},
@@ -170,6 +171,9 @@ func TestHostileArchive(t *testing.T) {
 	t.Parallel()
 	var hard []entry
 	for _, path := range hostile() {
+		if strings.Contains(path, "/") && slices.Contains(deceptive(), path) {
+			continue // the folder would be stored
+		}
 		if path != "" && !strings.HasSuffix(path, "/") && !strings.HasPrefix(path, "./") && !strings.Contains(path, "\x00") {
 			hard = append(hard, entry{name: path, holds: "x"})
 		}
@@ -189,7 +193,7 @@ func TestHostileArchive(t *testing.T) {
 		if format == files.Tar {
 			want = len(tarHard)
 		}
-		if got := stored(to); got != "good=" || r.sent.Failed != int64(want) {
+		if got := stored(to); got != "good=" || r.sent.Failed+r.sent.Refused != int64(want) || r.sent.Failed == 0 {
 			t.Errorf("%s: got %s and %+v, want %d refused", format, got, r.sent, want)
 		}
 		for _, line := range r.sendLines {
@@ -425,7 +429,8 @@ func TestArchiveLies(t *testing.T) {
 		{"never sent", join(large0(1, "a", int64(len(big)), false), total(1)), proto.Protocol},
 		{"2^63-1, and nothing", join(large0(1, "a", 1<<63-1, true), total(1)), proto.Protocol},
 		{"the same name twice", join(ok, now(2, "a", "y"), total(2)), proto.Protocol},
-		{"another case", join(now(1, "A", "x"), now(2, "a", "y"), total(2)), proto.Unsafe},
+		{"another case, portable", join(now(1, "A", "x"), now(2, "a", "y"), total(2)), proto.Unsafe},
+		{"an escape sequence", join(now(1, "\x1b[2J", "x"), total(1)), proto.Unsafe},
 		{"a name that leads out", join(now(1, "../a", "x"), total(1)), proto.Unsafe},
 		{"a link out", join(folder(1, "d"), frame(&wire.Entry{ID: 2, Path: "d/l", Kind: wire.EntrySymlink, Target: "../../x"}), total(2)), proto.Unsafe},
 		{"below a file", join(ok, now(2, "a/b", "x"), total(2)), proto.Protocol},
@@ -437,7 +442,7 @@ func TestArchiveLies(t *testing.T) {
 				var out recorder
 				committed := false
 				_, err := files.ReceiveArchive(t.Context(), format, &out, func() error { committed = true; return nil },
-					bytes.NewReader(tt.frames), io.Discard, files.ReceiveOptions{})
+					bytes.NewReader(tt.frames), io.Discard, files.ReceiveOptions{Portable: strings.HasSuffix(tt.name, ", portable")})
 				xtest.WantCode(t, tt.name, err, tt.want)
 				if tt.name == "something behind the end" {
 					return // the archive was ended before

@@ -11,16 +11,19 @@
 // otherwise.
 //
 //	frame       frames.go            readFrames, parseEntry: the bytes are one valid
-//	                                 FILES_ENTRY (31; 12 if they end); its path is UTF-8, not
-//	                                 empty and not too long (42, ends the transfer)
+//	                                 FILES_ENTRY (31; 12 if they end); they are UTF-8, and
+//	                                 its path is not empty and not too long (42, ends the transfer)
 //	order       receive_entry.go     receiver.handleEntry: an entry may come now (31)
 //	            receive_order.go     order.countEntry: ids count up (31); entries and bytes
 //	                                 are within the limits (41)
-//	name        path.go              CheckPath: relative, no empty component, no dot-dot, no
-//	                                 control character, not like our temporary files, not too
-//	                                 deep (42); with Portable, possible on every system (42)
+//	name        path.go              CheckPath: relative, no empty component, no dot-dot, not
+//	                                 like our temporary files, not too deep (42); without
+//	                                 AnyNames, nothing deceptive (42); with Portable, possible
+//	                                 on every system (42)
 //	place       receive_order.go     order.placeEntry: the folder was announced, and the name
-//	                                 comes in its order there (31), without a collision (42)
+//	                                 comes in its order there (31)
+//	rivals      rivals.go            checkRivals: the file system does not take the name for
+//	                                 one before it (42), here and again in publishPart
 //	folders     receive_entry.go     receiver.placeEntry leaves the folders before;
 //	                                 receiver.storeEntry stores nothing in a refused one (its
 //	                                 code), and with As only one file (42)

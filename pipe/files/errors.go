@@ -21,8 +21,17 @@ var (
 	errCollision = proto.Errorf(proto.Unsafe, "on some systems it has the name of another entry that was sent")
 )
 
-// errCollisionHere is errCollision for the sender's own files.
-var errCollisionHere = proto.Errorf(proto.Unsafe, "on some systems it has the name of another entry here")
+// rivalError is the errCollision of a file system that takes a name for another one.
+type rivalError struct{ other string }
+
+func (e rivalError) Error() string {
+	return fmt.Sprintf("the file system takes its name for %s, which was sent too", proto.QuoteText(e.other))
+}
+
+func (rivalError) Unwrap() error { return errCollision }
+
+// collisionHint says how two names travel that a file system takes for one.
+const collisionHint = "tar cf - FILE… | mesh-cat PEER keeps both names, for mesh-recv > FILES.tar"
 
 // errSpecial is in the chain of the error of an item that is neither a file nor a
 // folder, nor a link if those are sent.
@@ -75,11 +84,6 @@ func errWriting(e *wire.Entry, err error) error {
 
 // ErrRefused is in the chain of the error of an entry that the receiver does not store.
 var ErrRefused = errors.New("the peer does not store it")
-
-// refusedByPeer is the error of an entry that the receiver does not store.
-func refusedByPeer(code proto.Code) error {
-	return proto.Errorf(code, "%w (%s): %s", ErrRefused, code, code.OfPeer())
-}
 
 // refusal is the error of one entry that is not stored. The transfer goes on
 // without it; any other error of the receiver ends the transfer.

@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -56,13 +57,58 @@ type problems struct {
 	failed  int64
 	refused int64
 	code    proto.Code // of the first problem
+	// rivals are names that the peer's file system may take for another one that was
+	// sent, at most maxRivalPaths of them, by their paths.
+	rivals   map[string]string
+	collided bool // an entry was refused because of another name
+}
+
+// maxRivalPaths bounds the names for which a sender can say which other one is in the
+// way.
+const maxRivalPaths = 1000
+
+// addRival notes which other name may be in the way of an entry at the peer.
+func (p *problems) addRival(path, rival string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.rivals == nil {
+		p.rivals = make(map[string]string)
+	}
+	if len(p.rivals) < maxRivalPaths {
+		p.rivals[path] = rival
+	}
+}
+
+// addRefusedByPeer counts an entry that the receiver does not store.
+func (p *problems) addRefusedByPeer(path string, code proto.Code) {
+	err := proto.Errorf(code, "%w (%s): %s", ErrRefused, code, code.OfPeer())
+	p.mu.Lock()
+	rival := p.rivals[path]
+	p.mu.Unlock()
+	if rival != "" && code == proto.Unsafe {
+		err = fmt.Errorf("%w, where %s may be taken for the same name", err, proto.QuoteText(rival))
+		p.noteCollision()
+	}
+	p.addRefused(proto.EscapeText(path), err)
+}
+
+// noteCollision lets err give the hint for names that a file system takes for one.
+func (p *problems) noteCollision() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.collided = true
 }
 
 // addFailed counts an entry that the sender cannot send.
 func (p *problems) addFailed(path string, err error) { p.count(&p.failed, path, err) }
 
 // addRefused counts an entry that the receiver does not store.
-func (p *problems) addRefused(path string, err error) { p.count(&p.refused, path, err) }
+func (p *problems) addRefused(path string, err error) {
+	if errors.Is(err, errCollision) {
+		p.noteCollision()
+	}
+	p.count(&p.refused, path, err)
+}
 
 func (p *problems) count(counter *int64, path string, err error) {
 	p.mu.Lock()
@@ -122,6 +168,9 @@ func (p *problems) err() error {
 		err = proto.Errorf(p.code, "%s not stored", countEntries(p.refused))
 	default:
 		err = proto.Errorf(p.code, "%s not sent, and %s not stored", countEntries(p.failed), countEntries(p.refused))
+	}
+	if p.collided {
+		err = proto.Hint(err, collisionHint)
 	}
 	return &Incomplete{err}
 }

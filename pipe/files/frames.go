@@ -154,7 +154,7 @@ func parseEntry(ctx context.Context, body []byte, h frameHandler) error {
 		return err
 	}
 	if m.Path == "" || len(m.Path) > proto.MaxPathBytes {
-		return CheckPath(m.Path, false) // FILES_REFUSED cannot name such a path, so the transfer ends
+		return CheckPath(m.Path, AnyNames) // FILES_REFUSED cannot name such a path, so the transfer ends
 	}
 	return h.handleEntry(ctx, m)
 }

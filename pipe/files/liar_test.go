@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,9 +133,13 @@ func TestLies(t *testing.T) {
 		{"the same name twice", join(now(1, "a", "x"), now(2, "a", "y"), total(2)), proto.Protocol, []string{"a"}},
 		{"a file where a folder stands", join(folder(1, "a"), now(2, "a", "y"), total(2)), proto.Protocol, []string{"a"}},
 		{"a folder where a file stands", join(now(1, "a", "x"), folder(2, "a"), now(3, "a/b", "y"), total(3)), proto.Protocol, []string{"a"}},
-		{"another case", join(now(1, "A", "x"), now(2, "a", "y"), total(2)), proto.Unsafe, []string{"A"}},
-		{"another composition", join(now(1, "e\u0301", "x"), now(2, "\u00e9", "y"), total(2)), proto.Unsafe, []string{"e\u0301"}},
-		{"a folder of another case", join(folder(1, "A"), now(2, "A/x", "1"), folder(3, "a"), now(4, "a/y", "2"), total(4)), proto.Unsafe, []string{"A", "A/x"}},
+		{"another case, portable", join(now(1, "A", "x"), now(2, "a", "y"), total(2)), proto.Unsafe, []string{"A"}},
+		{"another composition, portable", join(now(1, "e\u0301", "x"), now(2, "\u00e9", "y"), total(2)), proto.Unsafe, []string{"e\u0301"}},
+		{"a folder of another case, portable", join(folder(1, "A"), now(2, "A/x", "1"), folder(3, "a"), now(4, "a/y", "2"), total(4)), proto.Unsafe, []string{"A", "A/x"}},
+		{"another case twice", join(now(1, "A", "x"), now(2, "a", "y"), now(3, "A", "z"), total(3)), proto.Protocol, []string{"A", "a"}},
+		{"another case in the wrong order", join(now(1, "a", "x"), now(2, "A", "y"), total(2)), proto.Protocol, []string{"a"}},
+		{"half a byte", raw(wire.TypeEntry, "{\"id\":1,\"path\":\"a\ufdd0\",\"kind\":\"folder\"}"), proto.Protocol, nil},
+		{"an encoded slash", raw(wire.TypeEntry, "{\"id\":1,\"path\":\"..\ufdd2\ufdefa\",\"kind\":\"folder\"}"), proto.Protocol, nil},
 		{"no order", join(now(1, "b", "x"), now(2, "a", "y"), total(2)), proto.Protocol, []string{"b"}},
 		{"in a folder that was not announced", now(1, "a/b", "x"), proto.Protocol, nil},
 		{"in a file", join(now(1, "a", "x"), now(2, "a/b", "y")), proto.Protocol, []string{"a"}},
@@ -154,7 +159,7 @@ func TestLies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			to := t.TempDir()
-			_, err := lie(t, to, files.ReceiveOptions{}, tt.frames)
+			_, err := lie(t, to, files.ReceiveOptions{Portable: strings.HasSuffix(tt.name, ", portable")}, tt.frames)
 			if got := proto.CodeOf(err); got != tt.want {
 				t.Errorf("got %v (%v), want %v", got, err, tt.want)
 			}
@@ -185,16 +190,19 @@ func TestHostileEntries(t *testing.T) {
 			t.Errorf("%q: %v", path, err)
 		}
 	}
-	for _, path := range hostile() {
+	for i, path := range slices.Concat(hostile(), unusual()) {
 		e := &wire.Entry{ID: id + 1, Path: path, Kind: wire.EntryFile, Size: 1, Digest: sum("x"), Now: true}
 		if path == "" || len(path) > proto.MaxPathBytes || strings.ToValidUTF8(path, "") != path {
 			e.ID, e.Path = 1, "PATH"
 			body := bytes.Replace(frame(e)[proto.FrameHeaderBytes:], []byte("PATH"), []byte(path), 1)
 			_, err := lie(t, to, files.ReceiveOptions{}, raw(wire.TypeEntry, string(body)), data("x"), frame(&wire.Total{Entries: 1}))
-			told(path[:min(10, len(path))], err)
+			told(proto.EscapeText(path), err)
 			alone++
+		}
+		if path == "" || len(path) > proto.MaxPathBytes || i >= len(hostile()) {
 			continue
 		}
+		e.ID, e.Path = id+1, path
 		frames = append(append(frames, frame(e)...), data("x")...)
 		id++
 	}

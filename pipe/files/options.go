@@ -21,14 +21,27 @@ type SendOptions struct {
 // skips reports whether an item with this error is left out silently.
 func (o SendOptions) skips(err error) bool { return o.SkipSpecial && errors.Is(err, errSpecial) }
 
+// names returns the rules for names.
+func (o ReceiveOptions) names() Names {
+	switch {
+	case o.Portable:
+		return PortableNames
+	case o.AnyNames:
+		return AnyNames
+	}
+	return UsualNames
+}
+
 // ReceiveOptions are the options of [Receive]. The zero value will do.
 type ReceiveOptions struct {
 	// Force replaces files and links that are there. Rename stores what arrives
 	// under another name. Without either, a file that is there is not overwritten:
 	// what arrives is refused.
 	Force, Rename bool
-	// Portable refuses names that some system cannot store.
-	Portable bool
+	// Portable refuses names that some system cannot store under exactly this name,
+	// and of names that differ only in case or normalization all but the first.
+	// AnyNames accepts also what may deceive a terminal or its reader.
+	Portable, AnyNames bool
 	// MaxBytes and MaxEntries limit what may be announced; 0 is no limit.
 	MaxBytes, MaxEntries int64
 	// As, if it is set, is the name under which one file is stored. Anything else is

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"unicode"
@@ -13,29 +14,42 @@ import (
 	"mesh/proto"
 )
 
+// Names says which names a receiver accepts.
+type Names int
+
+const (
+	// UsualNames refuses what may deceive a terminal or its reader, and accepts all else
+	// that a Unix system can store. The file system has the last word.
+	UsualNames Names = iota
+	// AnyNames refuses only what leads elsewhere or is no name.
+	AnyNames
+	// PortableNames refuses what some system cannot store under exactly this name. On
+	// Windows all names must be portable.
+	PortableNames
+)
+
+// isStrict reports whether names must be ones that every system can store.
+func (n Names) isStrict() bool { return n == PortableNames || runtime.GOOS == "windows" }
+
 // CheckPath refuses a path that a peer must not name, with code [proto.Unsafe].
 // A path is relative, and its components are joined by single slashes. Each must
 // pass checkName, and the first must not begin with a dot or a dash; those below a
-// folder may. With portable, every system must be able to store it. A bad path is
-// refused, never repaired.
-func CheckPath(path string, portable bool) error {
+// folder may. A bad path is refused, never repaired.
+func CheckPath(path string, names Names) error {
 	why := ""
-	switch {
+	switch visible := dropIgnorable(path); {
 	case path == "":
 		why = "it is empty"
 	case len(path) > proto.MaxPathBytes:
 		why = fmt.Sprintf("it is longer than %d bytes", proto.MaxPathBytes)
 	case strings.Count(path, "/") >= proto.MaxDepth:
 		why = fmt.Sprintf("it has more than %d components", proto.MaxDepth)
-	case path[0] == '.' || path[0] == '-':
+	case strings.HasPrefix(visible, ".") || strings.HasPrefix(visible, "-"):
 		why = "it begins with a dot or a dash"
 	}
 	for name := range strings.SplitSeq(path, "/") {
 		if why == "" {
-			why = checkName(name)
-		}
-		if why == "" && portable {
-			why = checkPortable(name)
+			why = checkName(name, names)
 		}
 	}
 	if why == "" {
@@ -56,7 +70,7 @@ func CheckTarget(name string) error {
 // checkLinkTarget refuses a symbolic link that may lead out of the folder that is
 // sent. Its target may go up first, as far as that folder, and then only down. at is
 // the path of the link.
-func checkLinkTarget(at, target string) error {
+func checkLinkTarget(at, target string, names Names) error {
 	bad := func(why string) error {
 		return proto.Errorf(proto.Unsafe, "a link to %s is not allowed: %s", proto.QuoteText(target), why)
 	}
@@ -84,7 +98,7 @@ func checkLinkTarget(at, target string) error {
 		if name == "." {
 			continue
 		}
-		if why := checkName(name); why != "" {
+		if why := checkName(name, names); why != "" {
 			return bad(why)
 		}
 	}
@@ -92,7 +106,7 @@ func checkLinkTarget(at, target string) error {
 }
 
 // checkName says what is wrong with one component of a path, "" if nothing is.
-func checkName(name string) string {
+func checkName(name string, names Names) string {
 	switch {
 	case name == "":
 		return "it has an empty component"
@@ -100,31 +114,59 @@ func checkName(name string) string {
 		return `. and .. lead elsewhere`
 	case len(name) > proto.MaxNameBytes:
 		return fmt.Sprintf("a component is longer than %d bytes", proto.MaxNameBytes)
-	case !utf8.ValidString(name):
-		return "it is not UTF-8"
-	case strings.HasPrefix(fold(name), disk.TempPrefix):
+	case strings.Contains(name, "\x00"):
+		return "it has a zero byte"
+	case strings.HasPrefix(fold(dropIgnorable(name)), disk.TempPrefix):
 		return "names like " + disk.TempPrefix + "… are for temporary files"
-	}
-	for _, r := range name {
-		if r == '\\' || isHidden(r) {
-			return "it has a backslash or an invisible character"
-		}
+	case names != AnyNames && strings.ContainsFunc(name, isDeceptive):
+		return "it has a control character, or one that breaks lines or turns the direction of text"
+	case names.isStrict():
+		return checkPortable(name)
 	}
 	return ""
 }
 
-// isHidden reports whether r is a control, format or line-breaking character, or
-// no character at all. Format characters include those that turn the direction of
-// text. The two joiners that some scripts need are allowed.
-func isHidden(r rune) bool {
+// isDeceptive reports whether r controls a terminal, ends a line, overrides or
+// isolates the direction of the text around it, or is a tag: hidden text.
+func isDeceptive(r rune) bool {
 	switch {
 	case r < utf8.RuneSelf:
 		return r < ' ' || r == 0x7f
-	case r == '\u200c' || r == '\u200d':
+	case r <= 0x9f, r == '\u2028', r == '\u2029':
+		return true
+	}
+	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' || r >= 0xe0000 && r <= 0xe007f
+}
+
+// dropIgnorable returns text without the characters that some file systems ignore in
+// names: HFS+, and ext4 in folders that ignore case. To them ".", joiner, "git" is
+// ".git".
+func dropIgnorable(text string) string {
+	if isASCII(text) {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// isInvisible reports whether r is a control, format or line-breaking character, or
+// no character at all. Marks that turn the direction of text are format characters.
+// The two joiners that some scripts need do not count.
+func isInvisible(r rune) bool {
+	switch {
+	case r < utf8.RuneSelf:
+		return r < ' ' || r == 0x7f
+	case isJoiner(r):
 		return false
 	}
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Noncharacter_Code_Point)
 }
+
+func isJoiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
 
 // windowsReserved are the characters that no name has on Windows, in addition to
 // those that no name has anywhere.
@@ -134,15 +176,24 @@ const windowsReserved = `<>:"|?*`
 // follows them after a dot.
 var reserved = []string{"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
 
-// checkPortable says why some system cannot store a name, "" if all can.
+// checkPortable says why some system cannot store a name under exactly this name, ""
+// if all can.
 func checkPortable(name string) string {
-	if strings.ContainsAny(name, windowsReserved) {
+	visible := dropIgnorable(name)
+	switch {
+	case !utf8.ValidString(name):
+		return "it is not UTF-8"
+	case strings.ContainsFunc(name, func(r rune) bool { return r == '\\' || isInvisible(r) }):
+		return "it has a backslash or an invisible character"
+	case visible == "" || visible == "." || visible == "..",
+		strings.Contains(name, "\u200c.") || strings.Contains(name, "\u200d."):
+		return "on macOS a joiner in front of a dot, or a name of joiners and dots, is another name"
+	case strings.ContainsAny(name, windowsReserved):
 		return "on Windows a name has none of " + windowsReserved
-	}
-	if last := name[len(name)-1]; last == '.' || last == ' ' {
+	case strings.HasSuffix(visible, ".") || strings.HasSuffix(visible, " "):
 		return "on Windows a name does not end in a dot or a space"
 	}
-	base, _, _ := strings.Cut(fold(name), ".")
+	base, _, _ := strings.Cut(fold(visible), ".")
 	base = strings.TrimRight(base, " ")
 	if slices.Contains(reserved, base) {
 		return "on Windows it is the name of a device"

@@ -23,6 +23,7 @@ func (in *incoming) begin(w *wanted, offset int64, owner string) error {
 		if err != nil {
 			return err
 		}
+		p.rivals = w.rivals
 		in.part = p
 	}
 	in.wanted = w

@@ -54,7 +54,7 @@ func (r *receiver) answer(m *wire.Entry, a wire.Answer) error {
 
 // placeEntry checks the path of an entry, and goes to the folder that it is in.
 func (r *receiver) placeEntry(ctx context.Context, m *wire.Entry) (wire.Answer, error) {
-	if err := CheckPath(m.Path, r.o.Portable); err != nil {
+	if err := CheckPath(m.Path, r.o.names()); err != nil {
 		return wire.Answer{}, refuse(err)
 	}
 	at, err := r.order.placeEntry(m)
@@ -80,13 +80,16 @@ func (r *receiver) storeEntry(ctx context.Context, m *wire.Entry, in *folder, at
 	switch {
 	case in.refused != 0:
 		return wire.Answer{}, refuse(proto.Errorf(in.refused, "its folder is not stored"))
-	case at.collides:
+	case len(at.rivals) > 0 && (r.o.names().isStrict() || len(at.rivals) == maxRivals):
 		return wire.Answer{}, refuse(errCollision)
 	case r.o.As == "":
 	case m.ID > 1 || m.Kind != wire.EntryFile:
 		return wire.Answer{}, refuse(proto.Errorf(proto.Unsafe, "only one file was expected"))
 	default:
 		name = r.o.As
+	}
+	if err := checkRivals(in.disk, name, at.rivals); err != nil {
+		return wire.Answer{}, refuse(err)
 	}
 	switch m.Kind {
 	case wire.EntryFolder:
@@ -99,7 +102,7 @@ func (r *receiver) storeEntry(ctx context.Context, m *wire.Entry, in *folder, at
 	case wire.EntrySymlink:
 		return r.storeSymlink(m, in, name)
 	}
-	w := &wanted{entry: m, in: in, name: name}
+	w := &wanted{entry: m, in: in, name: name, rivals: at.rivals}
 	if m.Now {
 		return wire.Answer{}, r.receiveNow(w)
 	}
@@ -107,7 +110,7 @@ func (r *receiver) storeEntry(ctx context.Context, m *wire.Entry, in *folder, at
 }
 
 func (r *receiver) storeSymlink(m *wire.Entry, in *folder, name string) (wire.Answer, error) {
-	existed, err := makeSymlink(m, in, name)
+	existed, err := makeSymlink(m, in, name, r.o.names())
 	switch {
 	case err != nil:
 		return wire.Answer{}, err
@@ -160,7 +163,7 @@ func (r *receiver) receiveSmall(w *wanted) error {
 		w.in.close()
 		return err
 	}
-	r.store.addSmall(&part{folder: w.in, entry: w.entry, name: w.name, tempName: r.temps.Next()}, body)
+	r.store.addSmall(&part{folder: w.in, entry: w.entry, name: w.name, rivals: w.rivals, tempName: r.temps.Next()}, body)
 	return nil
 }
 

@@ -82,8 +82,8 @@ func refusedFolder(m *wire.Entry, in *folder, name string, code proto.Code) *fol
 
 // makeSymlink makes a symbolic link in an open folder, and reports whether it was
 // there already.
-func makeSymlink(m *wire.Entry, in *folder, name string) (existed bool, err error) {
-	if err := checkLinkTarget(m.Path, m.Target); err != nil {
+func makeSymlink(m *wire.Entry, in *folder, name string, names Names) (existed bool, err error) {
+	if err := checkLinkTarget(m.Path, m.Target, names); err != nil {
 		return false, refuse(err)
 	}
 	if target, err := in.disk.Readlink(name); err == nil && target == m.Target {

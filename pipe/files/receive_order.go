@@ -8,8 +8,8 @@ import (
 )
 
 // order checks each entry against those before it. In every folder, names must
-// come in the order of their [fold], so that two names which some system takes for
-// one follow each other, and no list of names is needed.
+// come in the order of their [fold] and then of their bytes, so that names which some
+// system takes for one follow each other, and no list of all names is needed.
 type order struct {
 	maxEntries, maxBytes int64 // 0 for no limit
 	last                 int64 // id
@@ -22,13 +22,19 @@ type siblings struct {
 	path string // of the folder, on the wire
 	last string // the last name
 	fold string // of last
+	// rivals are the names before last that have the same fold, at most maxRivals.
+	rivals []string
 }
+
+// maxRivals bounds the names of one fold in a folder. What comes after them is
+// refused.
+const maxRivals = 64
 
 // place is where an entry belongs.
 type place struct {
-	depth    int // how many folders it is in, the destination included
-	name     string
-	collides bool // some system takes its name for the one before it
+	depth  int // how many folders it is in, the destination included
+	name   string
+	rivals []string // names before it in its folder that some system takes for this one
 }
 
 func newOrder(o ReceiveOptions) *order {
@@ -67,10 +73,16 @@ func (o *order) placeEntry(m *wire.Entry) (place, error) {
 	at := place{depth: len(o.in), name: name}
 	in := &o.in[at.depth-1]
 	folded := fold(name)
-	if in.path != dir || name == in.last || folded < in.fold {
+	if in.path != dir || folded < in.fold || folded == in.fold && name <= in.last {
 		return place{}, errOrder(m)
 	}
-	at.collides = folded == in.fold
+	switch {
+	case folded != in.fold:
+		in.rivals = nil
+	case len(in.rivals) < maxRivals:
+		in.rivals = append(in.rivals, in.last)
+	}
+	at.rivals = in.rivals
 	in.last, in.fold = name, folded
 	if m.Kind == wire.EntryFolder {
 		o.in = append(o.in, siblings{path: m.Path})

@@ -11,6 +11,8 @@ type wanted struct {
 	entry *wire.Entry
 	in    *folder
 	name  string
+	// rivals are names of the same folder that the file system may take for this one.
+	rivals []string
 	// have is how many bytes were there when the file was announced: in the part of
 	// an earlier run, or with exists, in a whole file of that name. hash is of them.
 	have   int64

@@ -41,6 +41,9 @@ func (s *sender) announce(ctx context.Context, it *item) error {
 // sendEntry sends a FILES_ENTRY. Unless it says "now", the item waits for the
 // answer.
 func (s *sender) sendEntry(e *wire.Entry, it *item) error {
+	if it.rival != "" {
+		s.problems.addRival(it.path, it.rival)
+	}
 	if err := s.w.writeMessage(e); err != nil {
 		return err
 	}
@@ -60,8 +63,15 @@ func (s *sender) sendEntry(e *wire.Entry, it *item) error {
 func (s *sender) announceSmall(e *wire.Entry, it *item) error {
 	p, err := s.readSmall(it)
 	if err != nil {
-		s.problems.addFailed(it.path, err)
+		s.problems.addFailed(proto.EscapeText(it.path), err)
 		return nil
+	}
+	if int64(len(p)) != it.size {
+		if err := it.keepContent(p); err != nil {
+			s.problems.addFailed(proto.EscapeText(it.path), err)
+			return nil
+		}
+		e.Size = it.size
 	}
 	sum := digest.Sum(p)
 	e.Digest = &sum
@@ -75,7 +85,7 @@ func (s *sender) announceSmall(e *wire.Entry, it *item) error {
 func (s *sender) sendNow(ctx context.Context, e *wire.Entry, it *item) error {
 	f, err := it.open()
 	if err != nil {
-		s.problems.addFailed(it.path, err)
+		s.problems.addFailed(proto.EscapeText(it.path), err)
 		return nil
 	}
 	defer f.Close()
@@ -88,7 +98,7 @@ func (s *sender) sendNow(ctx context.Context, e *wire.Entry, it *item) error {
 // readSmall reads all of a small file.
 func (s *sender) readSmall(it *item) ([]byte, error) {
 	if it.readSmall != nil {
-		p, err := it.readSmall(s.buf)
+		p, err := it.readSmall(s.buf[:proto.SmallFileBytes+1])
 		if err != nil {
 			err = proto.IOError(disk.Cause(err))
 		}

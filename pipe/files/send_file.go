@@ -25,7 +25,7 @@ func (s *sender) sendFile(ctx context.Context, a *wire.Answer, it *item) error {
 		case same:
 			offset = a.Have
 		case a.Code != 0:
-			s.problems.addRefused(it.path, refusedByPeer(a.Code))
+			s.problems.addRefusedByPeer(it.path, a.Code)
 			return s.w.writeMessage(&wire.End{ID: a.ID, Code: a.Code})
 		default:
 			_ = f.Close()
@@ -107,7 +107,7 @@ func (s *sender) endFailed(ctx context.Context, id int64, it *item, err error) e
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	s.problems.addFailed(it.path, err)
+	s.problems.addFailed(proto.EscapeText(it.path), err)
 	s.unsent++
 	code := proto.CodeOf(err)
 	if code != proto.Changed {

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -29,6 +30,8 @@ type item struct {
 	mtime  time.Time
 	size   int64  // of a file
 	target string // of a symbolic link
+	// rival is the first name in its folder that some system takes for its name.
+	rival string
 	// err is why it cannot be sent. Then only path and in are set.
 	err error
 
@@ -55,6 +58,27 @@ func (it *item) setInfo(info fs.FileInfo) {
 		it.size = info.Size()
 	}
 }
+
+// keepContent makes the item one of a file that holds p, whatever its size says. What
+// is read of such a file a second time may be different.
+func (it *item) keepContent(p []byte) error {
+	if len(p) > proto.SmallFileBytes {
+		return disk.ErrNoSize
+	}
+	p = bytes.Clone(p)
+	it.size = int64(len(p))
+	it.open = func() (body, error) { return kept{bytes.NewReader(p)}, nil }
+	return nil
+}
+
+// kept is the content of a file that is in memory, as [body].
+type kept struct{ *bytes.Reader }
+
+// Close implements [io.Closer].
+func (kept) Close() error { return nil }
+
+// CheckUnchanged implements [body].
+func (kept) CheckUnchanged() error { return nil }
 
 // unixNano returns the nanoseconds since 1970, or the nearest number that an
 // int64 can hold.

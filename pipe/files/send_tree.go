@@ -53,6 +53,24 @@ type level struct {
 	path  string // on the wire
 	rel   string // in the tree
 	names *nameList
-	last  string // fold of the last name
-	fresh bool   // the receiver has made the folder, so it is empty there
+	group      // of the last name
+	fresh bool // the receiver has made the folder, so it is empty there
+}
+
+// group is the names of a folder that have the same [fold], found one after the other.
+type group struct {
+	fold, first, last string
+}
+
+// addName returns the first name of the group that a name belongs to, "" if it begins
+// a group.
+func (g *group) addName(name string) (rival string) {
+	folded := fold(name)
+	if folded == g.fold {
+		rival = g.first
+	} else {
+		g.fold, g.first = folded, name
+	}
+	g.last = name
+	return rival
 }

@@ -6,7 +6,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"mesh/pipe/files/disk"
 	"mesh/proto"
@@ -27,7 +26,7 @@ type walk struct {
 
 // argument is a file or folder as the user gave it, and the name to send it under.
 type argument struct {
-	given, name string
+	given, name, rival string
 }
 
 // newWalk prepares a walk of files and folders. No two may be sent under one name.
@@ -42,13 +41,15 @@ func newWalk(names []string, symlinks bool) (*walk, error) {
 		if name == string(filepath.Separator) || name == "." {
 			return nil, proto.Errorf(proto.Usage, "%s has no name to send it under", given)
 		}
-		w.args = append(w.args, argument{given, name})
+		w.args = append(w.args, argument{given: given, name: name})
 	}
-	slices.SortFunc(w.args, func(a, b argument) int { return strings.Compare(fold(a.name), fold(b.name)) })
-	for i := 1; i < len(w.args); i++ {
-		if a, b := w.args[i-1], w.args[i]; fold(a.name) == fold(b.name) {
-			return nil, proto.Errorf(proto.Usage, "%s and %s would be sent under one name", a.given, b.given)
+	slices.SortFunc(w.args, func(a, b argument) int { return comparePaths(a.name, b.name) })
+	var g group
+	for i := range w.args {
+		if a := w.args[i]; i > 0 && a.name == g.last {
+			return nil, proto.Errorf(proto.Usage, "%s and %s would be sent under one name", w.args[i-1].given, a.given)
 		}
+		w.args[i].rival = g.addName(w.args[i].name)
 	}
 	return w, nil
 }
@@ -100,14 +101,20 @@ func (w *walk) close() {
 // findArgument returns the item of an argument. A link as an argument stands for
 // what it leads to.
 func (w *walk) findArgument(a argument) *item {
-	it := &item{path: a.name}
-	var info fs.FileInfo
-	full, err := filepath.EvalSymlinks(a.given)
+	it := &item{path: a.name, rival: a.rival}
+	info, err := os.Stat(a.given)
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() { // a pipe in /dev/fd has no path of its own
+		return w.classify(it, info, nil, "")
+	}
+	full := ""
+	if err == nil {
+		full, err = filepath.EvalSymlinks(a.given)
+	}
 	if err == nil {
 		info, err = os.Stat(full)
 	}
 	if err == nil {
-		err = CheckPath(a.name, false)
+		err = CheckPath(a.name, AnyNames)
 	}
 	if err != nil {
 		return it.failed(err)
@@ -131,14 +138,12 @@ func (w *walk) findArgument(a argument) *item {
 
 // findName returns the item of a name in a folder.
 func (w *walk) findName(in *level, name string) *item {
-	it := &item{path: path.Join(in.path, name), in: in}
-	before := in.last
-	in.last = fold(name)
-	if err := CheckPath(it.path, false); err != nil {
-		return it.failed(err)
+	if name == in.last { // a rename meanwhile may list a name twice
+		return w.next()
 	}
-	if in.last == before {
-		return it.failed(errCollisionHere)
+	it := &item{path: in.path + "/" + name, in: in, rival: in.addName(name)}
+	if err := CheckPath(it.path, AnyNames); err != nil {
+		return it.failed(err)
 	}
 	info, err := in.root.Lstat(name)
 	if err != nil {
@@ -188,7 +193,7 @@ func (w *walk) classify(it *item, info fs.FileInfo, t *tree, rel string) *item {
 			return it.failed(err)
 		}
 		it.target = filepath.ToSlash(target)
-		if err := checkLinkTarget(it.path, it.target); err != nil {
+		if err := checkLinkTarget(it.path, it.target, AnyNames); err != nil {
 			return it.failed(err)
 		}
 	default:
@@ -196,8 +201,10 @@ func (w *walk) classify(it *item, info fs.FileInfo, t *tree, rel string) *item {
 	}
 	it.tree = t
 	it.open = func() (body, error) { return t.root.OpenUnchanged(rel, info) }
-	if in := it.in; in != nil {
-		it.readSmall = func(buf []byte) ([]byte, error) { return in.root.ReadUnchanged(path.Base(rel), info, buf) }
+	in := t.root // of an argument
+	if it.in != nil {
+		in = it.in.root
 	}
+	it.readSmall = func(buf []byte) ([]byte, error) { return in.ReadUnchanged(path.Base(rel), info, buf) }
 	return it
 }

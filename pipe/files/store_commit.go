@@ -188,9 +188,9 @@ func (c *committer) publishJob(j job) error {
 func (c *committer) publishFile(p *part) error {
 	name, err := publishPart(p, c.force, c.number)
 	switch {
-	case errors.Is(err, ErrIsThere):
+	case errors.Is(err, ErrIsThere) || errors.Is(err, errCollision):
 		p.keep = false
-		c.results.refuse(p, ErrIsThere)
+		c.results.refuse(p, err)
 		return nil
 	case err != nil && !endsTransfer(err):
 		c.results.refuse(p, refuse(err))

@@ -18,6 +18,7 @@ type part struct {
 	folder *folder // open
 	entry  *wire.Entry
 	name   string     // to publish it under
+	rivals []string   // as in wanted
 	temp   *disk.Temp // nil while the file is in memory
 
 	// Of a file in memory:

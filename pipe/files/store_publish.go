@@ -15,8 +15,11 @@ import (
 const maxCopies = 10000
 
 // publishPart gives a durable file its name and returns that name. Without force
-// and number, a name that is taken is [ErrIsThere].
+// and number, a name that is taken is [ErrIsThere]. A rival is never replaced.
 func publishPart(p *part, force, number bool) (string, error) {
+	if err := checkRivals(p.folder.disk, p.name, p.rivals); err != nil {
+		return "", err
+	}
 	if force {
 		switch info, err := p.folder.disk.Lstat(p.name); {
 		case err == nil && !isReplaceable(info):

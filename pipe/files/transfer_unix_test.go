@@ -352,24 +352,6 @@ func TestSymlinks(t *testing.T) {
 	}
 }
 
-// Names that some system takes for one.
-func TestCollisions(t *testing.T) {
-	t.Parallel()
-	from, to := filepath.Join(t.TempDir(), "d"), t.TempDir()
-	for _, name := range []string{"Makefile", "makefile", "straße", "STRASSE", "é", "e\u0301", "K", "\u212a", "dir/a", "DIR/b", "other"} {
-		write(t, filepath.Join(from, name), nil)
-	}
-	if names, _ := filepath.Glob(filepath.Join(from, "*")); len(names) != 11 {
-		t.Skip("this file system takes some of them for one")
-	}
-	var r run
-	r.transfer(t, to, from)
-	r.wantCodes(t, proto.Unsafe, proto.Unsafe)
-	if r.sent.Failed != 5 || r.sent.Files != 6 {
-		t.Errorf("got %+v %q, want 5 that are not sent", r.sent, r.sendLines)
-	}
-}
-
 // A transfer goes on with the part of an earlier one.
 func TestResume(t *testing.T) {
 	t.Parallel()

@@ -30,7 +30,7 @@ func sendFiles(ctx context.Context, n *node.Node, peer node.Peer, o options, s c
 }
 
 // met are the kinds of entries that were not sent or not stored, for a hint.
-type met struct{ link, taken atomic.Bool }
+type met struct{ link, taken, changed atomic.Bool }
 
 // watch returns a function that notes the kind of an entry and then calls report.
 func (m *met) watch(report func(path string, err error)) func(path string, err error) {
@@ -38,6 +38,8 @@ func (m *met) watch(report func(path string, err error)) func(path string, err e
 		switch {
 		case errors.Is(err, files.ErrSymlink):
 			m.link.Store(true)
+		case proto.CodeOf(err) == proto.Changed:
+			m.changed.Store(true)
 		case errors.Is(err, files.ErrRefused) && proto.CodeOf(err) == proto.Unsafe:
 			m.taken.Store(true)
 		}
@@ -52,6 +54,9 @@ func (m *met) hint(err error) error {
 	}
 	if m.taken.Load() {
 		err = proto.Hint(err, "the other side does not take that name, or has a file of that name with other content: there --force replaces it, and --rename stores beside it")
+	}
+	if m.changed.Load() {
+		err = proto.Hint(err, "repeat it once nothing writes the file; of a log that grows, mesh-cat PEER < FILE sends what it holds now")
 	}
 	return err
 }

@@ -1,7 +1,9 @@
 package cat
 
 import (
+	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -68,11 +70,29 @@ func (o options) checkFiles() error {
 		return files.CheckArchive(o.names[0])
 	}
 	for _, name := range o.names {
-		if _, err := os.Stat(name); err != nil {
+		info, err := os.Stat(name)
+		if err != nil {
 			return proto.IOError(err)
+		}
+		if len(o.names) == 1 && !o.skipSpecial && isStream(info) {
+			return errStream(name)
 		}
 	}
 	return nil
+}
+
+// isStream reports whether what a name leads to is read without a size: a pipe, or a
+// device.
+func isStream(info fs.FileInfo) bool { return info.Mode()&(fs.ModeNamedPipe|fs.ModeDevice) != 0 }
+
+// errStream is the error of a pipe or a device as the only FILE. The hint has the
+// command that sends it.
+func errStream(name string) error {
+	hint := "mesh-cat PEER < " + name + " sends what is read from it"
+	if strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/") { // the shell's <(CMD)
+		hint = "CMD | mesh-cat PEER sends what CMD prints, and mesh-cat PEER -- CMD also whether it failed"
+	}
+	return proto.Hint(proto.Errorf(proto.IO, "%s is not a file but a pipe or a device, which has no size", name), hint)
 }
 
 // tuneProcess sets the Go runtime up for what is sent.

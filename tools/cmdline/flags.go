@@ -162,6 +162,7 @@ func StoreFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "force", Usage: "replace existing files", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "rename", Usage: "if a name is taken in DIR, store the file as \"name (2)\"", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "portable", Usage: "refuse names that are not valid on every system", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "any-names", Usage: "accept names with control characters too", DisableDefaultText: true},
 		MaxSize(),
 		&cli.Int64Flag{
 			Name: MaxFilesName, Usage: "accept at most `N` files and folders", DefaultText: "no limit",
@@ -178,7 +179,7 @@ func StoreFlags() []cli.Flag {
 // StoreOptions returns the values of [StoreFlags] but the name.
 func StoreOptions(c *cli.Context) files.ReceiveOptions {
 	return files.ReceiveOptions{
-		Force: c.Bool("force"), Rename: c.Bool("rename"), Portable: c.Bool("portable"),
+		Force: c.Bool("force"), Rename: c.Bool("rename"), Portable: c.Bool("portable"), AnyNames: c.Bool("any-names"),
 		MaxBytes: SizeOf(c, MaxSizeName), MaxEntries: c.Int64(MaxFilesName),
 	}
 }

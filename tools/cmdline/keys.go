@@ -53,6 +53,7 @@ var Settings = []Setting{
 	{"inbox.force", config.Bool, "force", listens},
 	{"inbox.rename", config.Bool, "rename", listens},
 	{"inbox.portable", config.Bool, "portable", listens},
+	{"inbox.any-names", config.Bool, "any-names", listens},
 	{"inbox.max-size", config.Size, "max-size", listens},
 	{"inbox.max-files", config.Number, "max-files", listens},
 	{"inbox.on-receive", config.Text, "on-receive", listens},

@@ -82,7 +82,7 @@ func (o options) check() error {
 	case o.mode == join && o.given["max"], (o.mode == join || o.mode == inbox) && o.given["once"]:
 		return proto.Hint(proto.Errorf(proto.Usage, "--max and --once go with a command"), "mesh-listen --once -- CMD…")
 	}
-	for _, flag := range []string{"name", "by-peer", "on-receive", "on-receive-timeout", "force", "rename", "portable", cmdline.MaxSizeName, cmdline.MaxFilesName} {
+	for _, flag := range []string{"name", "by-peer", "on-receive", "on-receive-timeout", "force", "rename", "portable", "any-names", cmdline.MaxSizeName, cmdline.MaxFilesName} {
 		if o.mode != inbox && o.given[flag] {
 			return proto.Errorf(proto.Usage, "--%s goes with --inbox", flag)
 		}

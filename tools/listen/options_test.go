@@ -64,6 +64,7 @@ func TestCheck(t *testing.T) {
 		{"--force", proto.Usage, "--force goes with --inbox"},
 		{"--rename", proto.Usage, "--rename goes with --inbox"},
 		{"--portable", proto.Usage, "--portable goes with --inbox"},
+		{"--any-names -- cat", proto.Usage, "--any-names goes with --inbox"},
 		{"--max-size 1", proto.Usage, "--max-size goes with --inbox"},
 		{"--max-files 1", proto.Usage, "--max-files goes with --inbox"},
 		{"--name n", proto.Usage, "--name goes with --inbox"},
@@ -117,13 +118,13 @@ func TestSettings(t *testing.T) {
 		{"a file", func(f *inboxFlags) { f.dir = file }, proto.Unsafe, "is not a folder"},
 		{"a name", func(f *inboxFlags) { f.name = "n" }, proto.OK, ""},
 		{"a path as name", func(f *inboxFlags) { f.name = "a/b" }, proto.Usage, "--name: "},
-		{"force", func(f *inboxFlags) { f.receive.Force, f.forceGiven = true, true }, proto.OK, ""},
+		{"force", func(f *inboxFlags) { f.receive.Force, f.given = true, map[string]bool{"force": true} }, proto.OK, ""},
 		{"both given", func(f *inboxFlags) {
-			f.receive.Force, f.receive.Rename, f.forceGiven, f.renameGiven = true, true, true, true
+			f.receive.Force, f.receive.Rename, f.given = true, true, map[string]bool{"force": true, "rename": true}
 		}, proto.Usage, "either --force or --rename"},
 		{"both set", func(f *inboxFlags) { f.receive.Force, f.receive.Rename = true, true }, proto.Config, "inbox.force and inbox.rename"},
 		{"one given, one set", func(f *inboxFlags) {
-			f.receive.Force, f.receive.Rename, f.renameGiven = true, true, true
+			f.receive.Force, f.receive.Rename, f.given = true, true, map[string]bool{"rename": true}
 		}, proto.OK, ""},
 		{"a peer", peer("al", "allow", "send", "dir", "als", "max-size", "1M", "max-files", "3"), proto.OK, ""},
 		{"a peer with a folder", peer("al", "dir", other), proto.OK, ""},

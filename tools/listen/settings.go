@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"errors"
 	"path/filepath"
 	"time"
 
@@ -22,8 +23,8 @@ type inboxFlags struct {
 	onReceiveFor time.Duration
 	receive      files.ReceiveOptions
 
-	forceGiven, renameGiven bool // on the command line
-	peers                   []peerTable
+	given map[string]bool // on the command line
+	peers []peerTable
 }
 
 // peerTable is one [peers.NAME] of config.toml.
@@ -39,7 +40,7 @@ func readInbox(c *cli.Context) inboxFlags {
 	f := inboxFlags{
 		dir: c.String("inbox"), name: c.String("name"), byPeer: c.Bool("by-peer"),
 		onReceive: c.String("on-receive"), onReceiveFor: c.Duration("on-receive-timeout"),
-		receive: cmdline.StoreOptions(c), forceGiven: cmdline.Given(c, "force"), renameGiven: cmdline.Given(c, "rename"),
+		receive: cmdline.StoreOptions(c), given: cmdline.GivenFlags(c),
 	}
 	for _, name := range cmdline.PeerSettings(c) {
 		t := peerTable{name: name, keys: make(map[string]config.Value)}
@@ -75,14 +76,11 @@ type peerSettings struct {
 // check returns the settings, with absolute paths, or what is wrong with the flags.
 func (f inboxFlags) check(book identity.Book) (*settings, error) {
 	s := &settings{byPeer: f.byPeer, name: f.name, onReceive: f.onReceive, onReceiveFor: f.onReceiveFor, receive: f.receive}
-	switch {
-	case !f.receive.Force || !f.receive.Rename:
-	case f.forceGiven && f.renameGiven:
-		return nil, proto.Errorf(proto.Usage, "either --force or --rename")
-	case !f.forceGiven && !f.renameGiven:
-		return nil, proto.Errorf(proto.Config, "inbox.force and inbox.rename are both set")
-	default: // the command line wins
-		s.receive.Force, s.receive.Rename = f.forceGiven, f.renameGiven
+	if err := errors.Join(
+		f.chooseOne("force", &s.receive.Force, "rename", &s.receive.Rename),
+		f.chooseOne("portable", &s.receive.Portable, "any-names", &s.receive.AnyNames),
+	); err != nil {
+		return nil, err
 	}
 	if f.name != "" {
 		if err := files.CheckTarget(f.name); err != nil {
@@ -103,6 +101,21 @@ func (f inboxFlags) check(book identity.Book) (*settings, error) {
 		}
 	}
 	return s, nil
+}
+
+// chooseOne clears one of two flags that exclude each other. One on the command line
+// wins over one in the settings.
+func (f inboxFlags) chooseOne(a string, isA *bool, b string, isB *bool) error {
+	switch {
+	case !*isA || !*isB:
+	case f.given[a] && f.given[b]:
+		return proto.Errorf(proto.Usage, "either --%s or --%s", a, b)
+	case !f.given[a] && !f.given[b]:
+		return proto.Errorf(proto.Config, "inbox.%s and inbox.%s are both set", a, b)
+	default:
+		*isA, *isB = f.given[a], f.given[b]
+	}
+	return nil
 }
 
 // check reads the settings of one peer. A name that is not in the address book is a
@@ -145,7 +158,7 @@ func checkPeerDir(dir string) error {
 	if filepath.IsAbs(dir) {
 		return cmdline.CheckFolder(dir)
 	}
-	if err := files.CheckPath(dir, false); err != nil {
+	if err := files.CheckPath(dir, files.UsualNames); err != nil {
 		return err
 	}
 	return files.CheckTarget(dir)

@@ -47,7 +47,7 @@ func storeFiles(ctx context.Context, t transfer, o options, d *destination, s cm
 
 // writeArchive writes files and folders as one archive.
 func writeArchive(ctx context.Context, t transfer, o options, d *destination) error {
-	limits := files.ReceiveOptions{Portable: o.store.Portable, MaxBytes: o.store.MaxBytes, MaxEntries: o.store.MaxEntries}
+	limits := files.ReceiveOptions{Portable: o.store.Portable, AnyNames: o.store.AnyNames, MaxBytes: o.store.MaxBytes, MaxEntries: o.store.MaxEntries}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	return t.files(ctx, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {

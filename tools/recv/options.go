@@ -65,6 +65,8 @@ func (o options) check() error {
 		return proto.Errorf(proto.Usage, "--force goes with -o or -C")
 	case o.store.Force && o.store.Rename:
 		return proto.Errorf(proto.Usage, "either --force or --rename")
+	case o.store.Portable && o.store.AnyNames:
+		return proto.Errorf(proto.Usage, "either --portable or --any-names")
 	case o.gc && o.peer != nil:
 		return proto.Errorf(proto.Usage, "--gc calls no PEER")
 	case o.gc && o.next:
@@ -95,7 +97,7 @@ func (o options) checkCompanions() error {
 			return proto.Errorf(proto.Usage, "--%s goes with -C", flag)
 		}
 	}
-	for _, flag := range []string{"portable", cmdline.MaxSizeName, cmdline.MaxFilesName} {
+	for _, flag := range []string{"portable", "any-names", cmdline.MaxSizeName, cmdline.MaxFilesName} {
 		if o.given[flag] && o.directory == "" && o.archive == "" {
 			return proto.Errorf(proto.Usage, "--%s goes with -C or --archive", flag)
 		}

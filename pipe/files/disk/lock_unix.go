@@ -40,3 +40,12 @@ func changedAt(f *os.File, info fs.FileInfo) time.Time {
 	}
 	return time.Unix(s.Ctim.Unix())
 }
+
+// linkCount returns how many names a file has, 0 if that is not known.
+func linkCount(info fs.FileInfo) uint64 {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	return uint64(s.Nlink)
+}

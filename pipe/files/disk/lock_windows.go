@@ -18,3 +18,6 @@ func isOwned(fs.FileInfo) bool { return false }
 
 // changedAt returns when a file was changed last.
 func changedAt(_ *os.File, info fs.FileInfo) time.Time { return info.ModTime() }
+
+// linkCount returns how many names a file has, 0 if that is not known.
+func linkCount(fs.FileInfo) uint64 { return 0 }
