@@ -189,7 +189,7 @@ func TestTermFrameLimits(t *testing.T) {
 		wire.TypeTermOut: 8 + proto.MaxTermOutBytes, wire.TypeTermSnapshot: 12 + proto.MaxTermSnapshotBytes,
 		wire.TypeTermAck: proto.MaxTermControlBytes, wire.TypeTermCtl: proto.MaxTermControlBytes,
 	} {
-		for n, ok := range map[int]bool{limit: true, limit + 1: false, 0xffffffff: false} {
+		for n, ok := range map[int]bool{limit: true, limit + 1: false, -1: false} {
 			if _, err := wire.ParseHeader(wire.AppendHeader(nil, wire.Header{Type: typ, Bytes: n})); (err == nil) != ok {
 				t.Errorf("%s of %d bytes: got %v, want taken %v", typ, n, err, ok)
 			}

@@ -103,7 +103,7 @@ func TestHeaderLimits(t *testing.T) {
 		{wire.TypeMeta, proto.MaxControlFrameBytes},
 		{wire.TypeChunk, proto.ChunkHeaderBytes + proto.MaxChunkBytes},
 	} {
-		for n, ok := range map[int]bool{0: true, 1: true, c.max - 1: true, c.max: true, c.max + 1: false, 0xffffffff: false} {
+		for n, ok := range map[int]bool{0: true, 1: true, c.max - 1: true, c.max: true, c.max + 1: false, -1: false} {
 			_, err := wire.ParseHeader(wire.AppendHeader(nil, wire.Header{Type: c.t, Bytes: n}))
 			if (err == nil) != ok {
 				t.Errorf("%s of %d bytes: got %v, want taken %v", c.t, n, err, ok)
@@ -225,7 +225,7 @@ func TestEachTypesLimit(t *testing.T) {
 		if got, err := wire.ParseHeader(wire.AppendHeader(nil, want)); got != want || err != nil {
 			t.Errorf("%s of %d bytes: got %+v (%v), want it taken", typ, limit, got, err)
 		}
-		for _, n := range []int{limit + 1, 0xffffffff} {
+		for _, n := range []int{limit + 1, -1} {
 			// The reader has no body: an attempt to read one fails with another error.
 			_, _, err := wire.ReadFrame(bytes.NewReader(wire.AppendHeader(nil, wire.Header{Type: typ, Bytes: n})), typ)
 			if got := proto.CodeOf(err); got != proto.Protocol {

@@ -219,7 +219,7 @@ func TestSmallAttributes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.Mode() != want.Mode() || got.ModTime().UnixNano() != mtime {
-			t.Errorf("%s: got %v and %d, want %v and %d", named, got.Mode(), got.ModTime().UnixNano(), want.Mode(), mtime)
+			t.Errorf("%s: got %v and %d, want %v and %d", named, got.Mode(), got.ModTime().UnixNano(), want.Mode(), int64(mtime))
 		}
 	}
 }
