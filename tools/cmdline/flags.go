@@ -93,6 +93,13 @@ func Wait() cli.Flag {
 	return f
 }
 
+// Linger is --linger DUR.
+func Linger() cli.Flag {
+	f := durationFlag("linger", "view: with --input, stay until nothing is printed for `DUR`", 0, positive("linger"))
+	f.DefaultText = "300ms"
+	return f
+}
+
 // Deadline is --deadline DUR. It ends the context of the tool's action, with
 // [proto.Timeout] as the cause. The tool does not read it.
 func Deadline() cli.Flag {

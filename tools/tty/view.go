@@ -38,7 +38,7 @@ func viewFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "exit-status", Usage: "view: end with the status of the shared command", DisableDefaultText: true},
 		&cli.StringFlag{Name: "as", Usage: "view: be called `NAME` in the sharer's list"},
 		&cli.StringFlag{Name: "escape", Aliases: []string{"e"}, Value: "~", Usage: "view: `CHAR` after a newline begins a command; none: no commands"},
-		cmdline.Wait(),
+		cmdline.Linger(), cmdline.Wait(),
 	}
 }
 
@@ -54,6 +54,7 @@ type viewOptions struct {
 	readOnly   bool
 	backlog    bool
 	strict     bool
+	linger     time.Duration
 	exitStatus bool // end with the status of the shared command
 	titles     bool // set the title of the terminal
 	escape     byte // 0 for none
@@ -66,7 +67,7 @@ func readView(c *cli.Context, peer node.PeerText) (viewOptions, error) {
 	o := viewOptions{
 		node: nodeflags.Read(c).ForTerminal(), peer: peer, wait: c.Duration("wait"),
 		name: c.String("as"), input: c.Bool("input"), readOnly: c.Bool("read-only"), backlog: c.Bool("backlog"),
-		strict: c.Bool("strict"), exitStatus: c.Bool("exit-status"), titles: !c.Bool("quiet"),
+		strict: c.Bool("strict"), exitStatus: c.Bool("exit-status"), linger: c.Duration("linger"), titles: !c.Bool("quiet"),
 		term: os.Getenv("TERM"), session: os.Getenv(host.EnvSession),
 	}
 	for _, f := range forms {
@@ -83,6 +84,9 @@ func readView(c *cli.Context, peer node.PeerText) (viewOptions, error) {
 	case e != "none":
 		return o, proto.Errorf(proto.Usage, "--escape takes one ASCII character, or none")
 	}
+	if o.exitStatus && (o.form == view.Once || o.linger > 0) {
+		return o, proto.Errorf(proto.Usage, "--exit-status stays to the end of the shared command: it goes neither with --once nor with --linger")
+	}
 	if o.input && o.readOnly {
 		return o, proto.Errorf(proto.Usage, "either --input or --read-only")
 	}
@@ -93,7 +97,7 @@ func readView(c *cli.Context, peer node.PeerText) (viewOptions, error) {
 func (o viewOptions) streams(s cmdline.Streams) view.Options {
 	v := view.Options{
 		Form: o.form, Out: s.Out, ReadOnly: o.readOnly, Name: o.name, History: o.backlog, Strict: o.strict,
-		Escape: o.escape, Term: o.term, Session: o.session,
+		Linger: o.linger, ToEnd: o.exitStatus, Escape: o.escape, Term: o.term, Session: o.session,
 		Notice: func(text string) { fmt.Fprintf(s.Err, "%s: %s\n", s.Name, proto.HideSecrets(text)) },
 	}
 	terminal := term.IsTerminal(s.Out)
@@ -124,6 +128,9 @@ func runView(ctx context.Context, o viewOptions, s cmdline.Streams) error {
 	end, err := viewPeer(ctx, n, o, o.streams(s))
 	if err == nil && o.exitStatus && end.Code != 0 {
 		err = cmdline.Silent(proto.Errorf(proto.Code(end.Code), "the shared command ended with status %d", end.Code))
+	}
+	if err == nil && o.exitStatus && !end.Exited {
+		err = proto.Errorf(proto.Truncated, "the view ended before the shared command")
 	}
 	return n.Close(err)
 }

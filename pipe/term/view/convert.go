@@ -56,7 +56,7 @@ func (v *view) converter() (converter, error) {
 
 // convertAll gives messages to a converter until the end.
 func (v *view) convertAll(ctx context.Context, c converter) error {
-	in := newInput(v.sender)
+	in := newInput(v.sender, v.o)
 	for {
 		select {
 		case r := <-v.messages:

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"time"
@@ -25,10 +26,12 @@ type input struct {
 	ended    bool
 	accepted int64 // bytes that the shared terminal has accepted
 	settle   *time.Timer
+	linger   time.Duration // for Options.Linger
+	toEnd    bool          // the end of the input ends nothing
 }
 
-func newInput(s *sender) *input {
-	i := &input{sender: s, settle: time.NewTimer(time.Hour)}
+func newInput(s *sender, o Options) *input {
+	i := &input{sender: s, settle: time.NewTimer(time.Hour), linger: cmp.Or(o.Linger, settleTime), toEnd: o.ToEnd}
 	i.settle.Stop()
 	return i
 }
@@ -90,14 +93,14 @@ func (i *input) setAccepted(n int64) {
 
 // restartSettle restarts the wait for the end of the echo: something has changed.
 func (i *input) restartSettle() {
-	if !i.ended {
+	if !i.ended || i.toEnd {
 		return
 	}
 	waiting, sent := i.sender.keyCounts()
 	if waiting == 0 && i.accepted >= sent {
-		i.settle.Reset(settleTime)
+		i.settle.Reset(i.linger)
 	} else {
-		i.settle.Reset(settleUnsureTime)
+		i.settle.Reset(max(i.linger, settleUnsureTime))
 	}
 }
 

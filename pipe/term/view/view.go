@@ -29,6 +29,10 @@ type Options struct {
 	// is put into raw mode, and commands are found by Escape. Otherwise all its bytes are
 	// sent, and its end ends the view.
 	In *os.File
+	// Linger is how long no output must come after the end of In for the view to end; 0
+	// means some 300 ms. ToEnd views until the shared command ends instead.
+	Linger time.Duration
+	ToEnd  bool
 	// Escape is the escape character; 0 for none.
 	Escape byte
 	// Term is the kind of terminal that Out is, as in the environment variable TERM.
