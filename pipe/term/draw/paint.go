@@ -9,7 +9,7 @@ import (
 )
 
 // Painter makes a terminal show pictures. It writes no more than what has changed:
-// text of [Clean], SGR, CUP, EL, the cursor's look, links of [linkOf], the title, and
+// text of [Clean], SGR, CUP, EL, autowrap and margins around one character, the cursor's look, links of [linkOf], the title, and
 // the modes of the keyboard and the mouse.
 type Painter struct {
 	shown      *Picture // nil when what the terminal shows is unknown
@@ -130,6 +130,10 @@ func (p *Painter) paintCell(y, x int, c vt.Cell, cols int) (unsure bool) {
 		p.col += n
 		return false
 	}
+	if base := string(firstRune(text)); x+n == cols && base != text && widthIsAgreed(base) {
+		p.paintLastCell(y, x, text)
+		return false
+	}
 	// The terminal may take the character for narrower or wider than we do: clear
 	// its cells first, and place the cursor again afterwards.
 	p.moveTo(y, x)
@@ -139,6 +143,25 @@ func (p *Painter) paintCell(y, x int, c vt.Cell, cols int) (unsure bool) {
 	p.out = append(p.out, text...)
 	p.col = -1
 	return true
+}
+
+// paintLastCell paints a character with combining marks in the last column. Without
+// autowrap the cursor stays on it, and a terminal adds the marks to the cell before. So
+// autowrap is on for the moment; the margins keep the last line from scrolling if the
+// terminal takes a mark for a character.
+func (p *Painter) paintLastCell(y, x int, text string) {
+	rows := p.shown.rows
+	last := y == rows-1 && rows > 2
+	if last {
+		p.out = append(append(append(p.out, "\x1b[1;"...), strconv.Itoa(rows-1)...), 'r')
+		p.col = -1
+	}
+	p.moveTo(y, x)
+	p.out = append(append(append(p.out, "\x1b[?7h"...), text...), "\x1b[?7l"...)
+	if last {
+		p.out = append(p.out, "\x1b[r"...)
+	}
+	p.col = -1
 }
 
 // moveTo places the terminal's cursor.

@@ -72,7 +72,8 @@ func allowed(p []byte, types bool) string {
 		switch {
 		case final == 'm' && numbers, final == 'H' && numbers, final == 'K' && params == "":
 		case final == 'q' && len(params) == 2 && params[0] >= '0' && params[0] <= '6' && params[1] == ' ':
-		case (final == 'h' || final == 'l') && params == "?25":
+		case (final == 'h' || final == 'l') && (params == "?25" || params == "?7"):
+		case final == 'r' && numbers: // with autowrap for one character
 		case final == 'u' && keyFlags.MatchString(params) && (types || params == "=0;1"):
 		case final == 'm' && (params == ">4;0" || types && (params == ">4;1" || params == ">4;2")):
 		case final == 'l' && strings.HasPrefix(params, "?"), final == 'h' && types:
