@@ -106,7 +106,7 @@ func (o Options) Check(s cmdline.Streams) error {
 	case o.Stream:
 		return nil
 	case !o.Headless && (!term.IsTerminal(s.In) || !term.IsTerminal(s.Out)):
-		return proto.Hint(proto.Errorf(proto.Usage, "standard input and output are not a terminal"), "--headless shares without one")
+		return noTerminal(term.IsTerminal(s.In), term.IsTerminal(s.Out))
 	case !pty.Supported:
 		err := proto.Errorf(proto.Usage, "this mesh cannot share the terminal of a command on Windows, where that is experimental")
 		return proto.Hint(err, "build it with go build -tags conpty ./cmd/mesh")
@@ -114,6 +114,19 @@ func (o Options) Check(s cmdline.Streams) error {
 		return command.Check(o.Command)
 	}
 	return nil
+}
+
+// noTerminal returns the error of a command that is shared with standard input or output
+// that is no terminal.
+func noTerminal(in, out bool) error {
+	what := "standard input and output are not a terminal"
+	switch {
+	case in:
+		what = "standard output is not a terminal"
+	case out:
+		what = "standard input is not a terminal"
+	}
+	return proto.Hint(proto.Errorf(proto.Usage, "%s", what), "--headless shares without one; --record FILE keeps the output")
 }
 
 // host returns the options of the session's host. They must have passed Check.
