@@ -146,7 +146,8 @@ func find(text string) (found []token.Token) {
 // joinPieces reads a token whose prefix stands before text: the shortest row of pieces
 // that is a whole token.
 func joinPieces(text string) (t token.Token, rest string, ok bool) {
-	joined := token.Prefix
+	var joined strings.Builder
+	joined.WriteString(token.Prefix)
 	for range maxPieces {
 		gap := strings.IndexFunc(text, inToken)
 		if gap < 0 || gap > maxGap {
@@ -157,9 +158,9 @@ func joinPieces(text string) (t token.Token, rest string, ok bool) {
 		if end < 0 {
 			end = len(text)
 		}
-		joined += text[:end]
+		joined.WriteString(text[:end])
 		text = text[end:]
-		if t, err := token.Parse(joined); err == nil {
+		if t, err := token.Parse(joined.String()); err == nil {
 			return t, text, true
 		}
 	}

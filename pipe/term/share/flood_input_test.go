@@ -112,14 +112,14 @@ func TestInterruptKeepsKeys(t *testing.T) {
 	in := new(typed)
 	r := sharetest.NewRoom(t, share.Options{Input: in})
 	v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
-	want := ""
+	var want strings.Builder
 	for range 50 {
 		v.TypeKeys("ihello\r")
 		v.TypeKeys("\x03")
-		want += "ihello\r\x03"
+		want.WriteString("ihello\r\x03")
 	}
-	eventually(t, "all keys", func() bool { return len(in.String()) >= len(want) })
-	if got := in.String(); got != want {
+	eventually(t, "all keys", func() bool { return len(in.String()) >= len(want.String()) })
+	if got := in.String(); got != want.String() {
 		t.Errorf("got %q", got)
 	}
 }
