@@ -29,7 +29,7 @@ func Command() *cli.Command {
 		Name:        "listen",
 		Usage:       "join a peer to standard input and output or to CMD, or store what peers send",
 		ArgsUsage:   "[-- CMD…]",
-		UsageText:   "mesh-listen --inbox in --by-peer    # allowed senders: mesh-cat bob report.pdf\nmesh-listen -- sh -c 'cat >>log'    # one run of CMD for each peer\nmesh-listen <dump                   # for one peer: mesh-recv TOKEN >dump\n",
+		UsageText:   "mesh-listen --inbox in --by-peer    # senders: mesh-cat bob report.pdf\nmesh-listen -- sh -c 'cat >>log'    # one run of CMD for each peer\nmesh-listen <dump                   # for one peer: mesh-recv TOKEN >dump\n",
 		Description: "Flags can be set in config.toml: see mesh-config(5).",
 		Flags: nodeflags.Flags(append([]cli.Flag{
 			&cli.IntFlag{
