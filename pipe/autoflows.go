@@ -22,24 +22,28 @@ const (
 // autoFlows decides how many flows a dialer with [AutoFlows] makes. It outlives a
 // leg. It is not safe for more than one goroutine.
 type autoFlows struct {
-	tuner   flowTuner
-	wantTCP bool // a flow over TCP beside a primary link over QUIC
-	noTCP   bool // such a flow could not be made
+	tuner        flowTuner
+	wantTCP      bool // flows over TCP beside a primary link over QUIC
+	noTCP        bool // such a flow could not be made
+	tcpLossBound bool // loss slows such a flow down: see [link.Link.LossBound]
 }
 
 // wanted returns how many flows the transfers should have with this primary link,
-// and the transport of further ones. For bulk, TCP is faster than QUIC, even where
-// QUIC connected first and carries the primary link. A flow that loss does not slow
-// down (BBR) fills the path alone.
+// and the transport of further ones. For bulk, TCP is faster than QUIC, so a primary
+// link over QUIC gets a flow over TCP, which then carries the bulk (see sendState).
+// A flow that loss does not slow down (BBR) fills the path alone.
 func (a *autoFlows) wanted(x *exchange, primary *link.Link) (n int, via string) {
 	bulk := x.out != nil && x.out.backlogged()
 	received := primary.Kind != wire.KindTTY && x.counters.Received.Load() >= bulkReceivedBytes
-	if a.wantTCP = a.wantTCP || (bulk || received) && primary.Via() == proto.ViaQUIC; a.wantTCP && !a.noTCP {
-		return 2, proto.ViaTCP
+	a.wantTCP = a.wantTCP || (bulk || received) && primary.Via() == proto.ViaQUIC
+	via, lossBound, beside := primary.Via(), primary.LossBound(), 0
+	if a.wantTCP && !a.noTCP {
+		via, lossBound, beside = proto.ViaTCP, a.tcpLossBound, 1
 	}
-	worth := primary.RTT >= farRTT && (x.out == nil || bulk && primary.LossBound())
+	worth := primary.RTT >= farRTT && (x.out == nil || bulk && lossBound)
 	a.tuner.period = min(max(minTunerPeriod, 5*primary.RTT), tunerPeriod)
-	return a.tuner.wantedFlows(time.Now(), x.counters.Sent.Load()+x.counters.Received.Load(), worth), primary.Via()
+	n = beside + a.tuner.wantedFlows(time.Now(), x.counters.Sent.Load()+x.counters.Received.Load(), worth)
+	return min(n, proto.MaxFlows), via
 }
 
 // recordFlows records that so many links carry the transfers, one of them over via.

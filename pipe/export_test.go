@@ -77,7 +77,7 @@ func Acknowledged(source *Source, a *wire.Ack) (over bool, err error) {
 	if err := o.readSource(); err != nil {
 		return false, err
 	}
-	for f, done := o.openSubflow(true, false), (*wire.Done)(nil); done == nil; o.chunkWritten(f) {
+	for f, done := o.openSubflow(proto.ViaTCP, true, false), (*wire.Done)(nil); done == nil; o.chunkWritten(f) {
 		if _, _, done, err = o.nextFrame(f); err != nil {
 			return false, err
 		}
@@ -101,7 +101,9 @@ type Subflow = subflow
 func NewSendState(window int64) *SendState { return &SendState{sendState: sendState{window: window}} }
 
 // The methods and fields of sendState.
-func (s *SendState) AddSubflow(primary bool) *Subflow    { return s.addSubflow(primary) }
+func (s *SendState) AddSubflow(via string, primary bool) *Subflow {
+	return s.addSubflow(via, primary)
+}
 func (s *SendState) RemoveSubflow(f *Subflow)            { s.removeSubflow(f) }
 func (s *SendState) MarkWritten(f *Subflow)              { s.markWritten(f) }
 func (s *SendState) MayAcknowledge(offset int64) bool    { return s.mayAcknowledge(offset) }

@@ -63,8 +63,9 @@ func (s *flowSet) accept(ctx context.Context) {
 
 // attempt is the outcome of one attempt to make a flow.
 type attempt struct {
-	via string
-	err error
+	via       string
+	lossBound bool // of the flow, if it was made
+	err       error
 }
 
 // dial keeps as many flows as are wanted, the primary link among them, until ctx
@@ -81,7 +82,7 @@ func (s *flowSet) dial(ctx context.Context) {
 		want, via := s.wanted()
 		s.shrink(want)
 		for ; s.count()+pending < want && time.Now().After(next); pending++ {
-			go func() { attempts <- attempt{via, s.dialFlow(ctx, via)} }()
+			go func() { attempts <- s.dialFlow(ctx, via) }()
 		}
 		select {
 		case <-tick.C:
@@ -95,9 +96,11 @@ func (s *flowSet) dial(ctx context.Context) {
 		case a := <-attempts:
 			pending--
 			switch {
+			case a.err == nil && a.via != s.link.Via():
+				pause, s.x.auto.tcpLossBound = flowPause, a.lossBound
 			case a.err == nil:
 				pause = flowPause
-			case a.via != s.link.Via():
+			case a.via != s.link.Via() && s.count() == 1:
 				s.x.auto.noTCP = true
 			case time.Now().After(next): // one pause for all that fail together
 				s.x.log.Info("flow not added", "err", a.err)
@@ -116,12 +119,13 @@ func (s *flowSet) wanted() (n int, via string) {
 	return s.x.options.Flows, s.link.Via()
 }
 
-func (s *flowSet) dialFlow(ctx context.Context, via string) error {
+func (s *flowSet) dialFlow(ctx context.Context, via string) attempt {
 	l, err := s.link.AddFlow(ctx, via)
-	if err == nil {
-		s.add(ctx, l)
+	if err != nil {
+		return attempt{via: via, err: err}
 	}
-	return err
+	s.add(ctx, l)
+	return attempt{via: via, lossBound: l.LossBound()}
 }
 
 // count returns how many links the transfers have now.
@@ -170,7 +174,7 @@ func (x *exchange) runFlow(ctx context.Context, l *link.Link) error {
 	defer fail(nil)
 	var f *subflow
 	if x.out != nil {
-		f = x.out.openSubflow(false, false)
+		f = x.out.openSubflow(l.Via(), false, false)
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -65,7 +65,7 @@ func (x *exchange) runLeg(ctx context.Context, l *link.Link, resumed bool) error
 func (x *exchange) newLeg(l *link.Link, resumed bool, fail context.CancelCauseFunc) *leg {
 	g := &leg{x: x, link: l, fail: fail, ended: make(chan struct{}), received: make(chan struct{})}
 	if x.out != nil {
-		g.subflow = x.out.openSubflow(true, resumed)
+		g.subflow = x.out.openSubflow(l.Via(), true, resumed)
 		if resumed {
 			x.out.awaitResume()
 		}

@@ -1,6 +1,10 @@
 package pipe
 
-import "slices"
+import (
+	"slices"
+
+	"mesh/proto"
+)
 
 // span is the bytes of a transfer from offset from up to, but not including, to.
 type span struct{ from, to int64 }
@@ -35,6 +39,7 @@ type sendState struct {
 
 // subflow is the sender's view of one live link. It belongs to a [sendState].
 type subflow struct {
+	via      string // its transport
 	primary  bool   // gets all bytes, not only whole blocks, and FILE_META and FILE_DONE
 	claimed  span   // being written to the link; empty when to is 0
 	written  []span // written, and not all of it acknowledged; in order
@@ -44,9 +49,9 @@ type subflow struct {
 	scratch  []byte // for blocks that are read back from a spool
 }
 
-// addSubflow adds a subflow for a new link.
-func (s *sendState) addSubflow(primary bool) *subflow {
-	f := &subflow{primary: primary}
+// addSubflow adds a subflow for a new link over the transport via.
+func (s *sendState) addSubflow(via string, primary bool) *subflow {
+	f := &subflow{via: via, primary: primary}
 	s.subflows = append(s.subflows, f)
 	return f
 }
@@ -89,7 +94,8 @@ func (s *sendState) acknowledge(offset int64) {
 // claim assigns the next bytes of one block to a subflow; its claimed span is
 // empty if there are none. end is that of the send buffer, eof says that it is
 // final. Only the primary subflow gets bytes of a block that is still being
-// filled: a slow source then uses one link, and its bytes arrive in order.
+// filled: a slow source then uses one link, and its bytes arrive in order. A
+// primary subflow over QUIC claims no whole blocks beside one over TCP.
 func (s *sendState) claim(f *subflow, end int64, eof bool) {
 	f.claimed = span{}
 	if len(s.retransmit) > 0 {
@@ -101,12 +107,20 @@ func (s *sendState) claim(f *subflow, end int64, eof bool) {
 		return
 	}
 	fresh := span{s.next, min(end, blockEnd(s.next), s.acked+s.window)}
-	if fresh.to <= fresh.from || !f.primary && fresh.to < blockEnd(fresh.from) && !eof {
+	whole := fresh.to == blockEnd(fresh.from)
+	if fresh.to <= fresh.from || !f.primary && !whole && !eof || f.primary && whole && s.leavesBulk(f) {
 		return
 	}
 	f.claimed = fresh
 	s.next = fresh.to
 	s.highest = max(s.highest, s.next)
+}
+
+// leavesBulk reports whether a primary subflow leaves whole blocks to others: it is
+// over QUIC, and one over TCP has joined it. Two congestion controllers on one path
+// would take the rate from each other, and TCP needs less processor time.
+func (s *sendState) leavesBulk(f *subflow) bool {
+	return f.via == proto.ViaQUIC && slices.ContainsFunc(s.subflows, func(other *subflow) bool { return other.via == proto.ViaTCP })
 }
 
 // markWritten moves the subflow's claimed bytes to its written ones.

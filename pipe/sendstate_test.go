@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mesh/pipe"
+	"mesh/proto"
 )
 
 // sendModel runs a sendState against a peer that keeps the bytes sent to it.
@@ -34,7 +35,7 @@ func (m *sendModel) step() error {
 		m.EOF = m.End == m.size
 	case 2:
 		if len(m.subflows) < 5 {
-			m.subflows = append(m.subflows, m.AddSubflow(false))
+			m.subflows = append(m.subflows, m.AddSubflow(proto.ViaTCP, false))
 		}
 	case 3: // a flow is lost; its claimed bytes may have arrived in part
 		if i := m.r.IntN(len(m.subflows)); i > 0 {
@@ -89,7 +90,7 @@ func (m *sendModel) breakLeg() error {
 	for len(m.subflows) > 0 {
 		m.lose(0)
 	}
-	m.subflows = append(m.subflows, m.AddSubflow(true))
+	m.subflows = append(m.subflows, m.AddSubflow(proto.ViaTCP, true))
 	m.AwaitResume()
 	if err := m.Check(); err != nil {
 		return err
@@ -110,7 +111,7 @@ func TestSendState(t *testing.T) {
 	for seed := range uint64(100) {
 		m := &sendModel{SendState: pipe.NewSendState(2 * blockBytes), r: rand.New(rand.NewPCG(5, seed)), size: 5*blockBytes + 100}
 		m.arrived = make([]bool, m.size)
-		m.subflows = append(m.subflows, m.AddSubflow(true))
+		m.subflows = append(m.subflows, m.AddSubflow(proto.ViaTCP, true))
 		steps := 0
 		for ; m.Acked() < m.size && steps < 100_000; steps++ {
 			err := m.step()
@@ -151,13 +152,13 @@ func TestSendStateClaims(t *testing.T) {
 	} {
 		s := pipe.NewSendState(window)
 		s.End, s.EOF = c.end, c.eof
-		if from, to := s.Claim(s.AddSubflow(c.primary)); from != c.from || to != c.to {
+		if from, to := s.Claim(s.AddSubflow(proto.ViaTCP, c.primary)); from != c.from || to != c.to {
 			t.Errorf("%s: got bytes %d to %d, want %d to %d", c.name, from, to, c.from, c.to)
 		}
 	}
 	s := pipe.NewSendState(window)
 	s.End = 5 * blockBytes
-	f := s.AddSubflow(true)
+	f := s.AddSubflow(proto.ViaTCP, true)
 	for range 2 {
 		s.Claim(f)
 		s.MarkWritten(f)
@@ -177,7 +178,7 @@ func TestAcknowledgedBehindGap(t *testing.T) {
 	t.Parallel()
 	s := pipe.NewSendState(8 * blockBytes)
 	s.End = 4 * blockBytes
-	first, other := s.AddSubflow(true), s.AddSubflow(false)
+	first, other := s.AddSubflow(proto.ViaTCP, true), s.AddSubflow(proto.ViaTCP, false)
 	for _, f := range []*pipe.Subflow{first, other, other} {
 		s.Claim(f)
 		s.MarkWritten(f)
@@ -185,7 +186,7 @@ func TestAcknowledgedBehindGap(t *testing.T) {
 	s.RemoveSubflow(first) // its block has not arrived
 	s.RemoveSubflow(other)
 	s.AwaitResume()
-	f := s.AddSubflow(true)
+	f := s.AddSubflow(proto.ViaTCP, true)
 	if !s.ResumeAt(0) {
 		t.Fatal("FILE_RESUME was not valid")
 	}
@@ -197,5 +198,48 @@ func TestAcknowledgedBehindGap(t *testing.T) {
 	}
 	if err := s.Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Bulk is left to TCP where the primary subflow is over QUIC; what comes in pieces
+// is not.
+func TestPrimaryLeavesBulk(t *testing.T) {
+	t.Parallel()
+	const block = proto.MaxChunkBytes
+	for _, c := range []struct {
+		name           string
+		primary, other string
+		end            int64
+		want           int64 // what the primary claims
+	}{
+		{"alone over QUIC", proto.ViaQUIC, "", 2 * block, block},
+		{"two over QUIC", proto.ViaQUIC, proto.ViaQUIC, 2 * block, block},
+		{"two over TCP", proto.ViaTCP, proto.ViaTCP, 2 * block, block},
+		{"TCP beside QUIC", proto.ViaQUIC, proto.ViaTCP, 2 * block, 0},
+		{"TCP beside QUIC, a piece", proto.ViaQUIC, proto.ViaTCP, block - 1, block - 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := pipe.NewSendState(proto.WindowBytes)
+			s.End = c.end
+			primary := s.AddSubflow(c.primary, true)
+			var other *pipe.Subflow
+			if c.other != "" {
+				other = s.AddSubflow(c.other, false)
+			}
+			if from, to := s.Claim(primary); from != 0 || to != c.want {
+				t.Errorf("the primary subflow claims %d to %d, want 0 to %d", from, to, c.want)
+			}
+			if other == nil || c.want != 0 {
+				return
+			}
+			if from, to := s.Claim(other); from != 0 || to != block {
+				t.Errorf("the other subflow claims %d to %d, want 0 to %d", from, to, block)
+			}
+			s.RemoveSubflow(other)
+			if from, to := s.Claim(primary); from != 0 || to != block {
+				t.Errorf("with TCP lost the primary subflow claims %d to %d, want 0 to %d", from, to, block)
+			}
+		})
 	}
 }
