@@ -103,9 +103,12 @@ func (p *proxy) begun(dir string, flags ...string) (recv, cat *aTool, input io.W
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.to = free.Addr().String()
+	to := free.Addr().String()
 	free.Close()
-	return transferBegun(p.t, dir, []string{"--listen", p.to, "--addr", p.addr}, flags...)
+	p.mu.Lock()
+	p.to = to
+	p.mu.Unlock()
+	return transferBegun(p.t, dir, []string{"--listen", to, "--addr", p.addr}, flags...)
 }
 
 // transferBegun starts mesh-recv, with the flags in listen too, and mesh-cat, and waits
