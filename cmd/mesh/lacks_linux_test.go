@@ -93,7 +93,7 @@ func (s storing) storeWith(t *testing.T, dir, from, command string) (recv, cat *
 	return recv, cat
 }
 
-// wantStored compares what was stored with what was sent.
+// wantStored compares the stored files with the sent ones.
 func (s storing) wantStored(t *testing.T, in, from string) {
 	t.Helper()
 	name := ""
@@ -226,8 +226,8 @@ func TestLackingNeeded(t *testing.T) {
 	}
 }
 
-// TestExFAT stores on a real exFAT, in a mount namespace that ends with the mesh-recv. It
-// has no links, no modes, and no rename that spares what has the name.
+// TestExFAT stores on a real exFAT, in a mount namespace that ends with mesh-recv. exFAT
+// has no links, no modes, and no rename that fails if the new name exists.
 func TestExFAT(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"unshare", "mount.exfat-fuse", "mkfs.exfat"} {

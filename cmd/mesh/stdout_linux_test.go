@@ -12,7 +12,7 @@ import (
 	"mesh/proto"
 )
 
-// stdoutWriters are the ways in which a tool writes what it receives to its standard
+// stdoutWriters are the ways in which a tool writes received data to its standard
 // output. The other end sends the file "large" of the folder.
 var stdoutWriters = []stdoutWriter{
 	{"recv", "mesh-recv --listen 127.0.0.1:0 --token-file tok", "mesh-cat @tok <large"},

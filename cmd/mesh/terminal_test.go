@@ -71,8 +71,8 @@ func harmless(t *testing.T, what string, written []byte) {
 
 func toStdout(c *exec.Cmd, terminal *os.File) { c.Stdout = terminal }
 
-// What a peer sends does not control the terminal of who reads it, nor does what a
-// command prints that a peer feeds.
+// A peer's bytes do not control the reader's terminal. The output of a command whose
+// input comes from a peer does not control it either.
 func TestTerminalFromPeer(t *testing.T) {
 	t.Parallel()
 	loopback := []string{"--listen", "127.0.0.1:0", "--token-file", "tok"}

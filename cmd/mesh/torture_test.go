@@ -60,7 +60,7 @@ func echo(t *testing.T) (listen *aTool, send func(data []byte)) {
 }
 
 // TestTransfers sends many transfers through one mesh-listen -- cat, one by one and at
-// once. Each must come back exact, and the listener must release what it used.
+// once. Each must come back exact, and the listener must release its descriptors and goroutines.
 func TestTransfers(t *testing.T) {
 	t.Parallel()
 	row := int(torture(t, "TORTURE_TRANSFERS", 50, 200, 1000))

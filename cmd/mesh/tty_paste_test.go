@@ -14,7 +14,7 @@ import (
 )
 
 // gated is a shared command that reads nothing until the gate opens, and then writes
-// what is typed to the file got.
+// its input to the file got.
 const gated = `sh -c 'stty -echo; echo ready; cat gate >/dev/null; echo open; exec cat >got'`
 
 // openGate lets the command of gated read.

@@ -101,7 +101,7 @@ func TestTTYKeyProtocols(t *testing.T) {
 	p.Bytes("\x1b[27;2;126~\x1b[27;1;46~") // ~. as xterm has it
 	p.WaitShell()
 	p.Run("clear; echo cat $((40+2)); cat")
-	p.WaitText("cat 42") // what is typed before would be cleared
+	p.WaitText("cat 42") // keys typed earlier would be cleared from the screen
 	p.Keys("S-Enter")    // tmux, which cannot tell it then, types its name
 	p.Run("plain")
 	termtest.Wait(t, func() error {
