@@ -48,7 +48,7 @@ var terminal = [][]string{
 var toolFloors = [][]string{
 	{"mesh/tools/outfile", "mesh/tools/paste", "mesh/tools/config", "mesh/tools/command"},
 	{"mesh/tools/cmdline", "mesh/tools/node"},
-	{"mesh/tools/handoff", "mesh/tools/nodeflags", "mesh/tools/sharing"},
+	{"mesh/tools/handoff", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"},
 	{"mesh/tools/cat", "mesh/tools/recv", "mesh/tools/listen", "mesh/tools/tty", "mesh/tools/token", "mesh/tools/sum"},
 }
 
@@ -58,7 +58,7 @@ var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/pipe/term/
 // knows lists which packages may import what comes from outside.
 var knows = map[string][]string{
 	"github.com/urfave/cli": append(
-		[]string{"mesh/cmd", "mesh/tools/cmdline", "mesh/tools/nodeflags", "mesh/tools/sharing"}, toolFloors[len(toolFloors)-1]...),
+		[]string{"mesh/cmd", "mesh/tools/cmdline", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"}, toolFloors[len(toolFloors)-1]...),
 	"github.com/quic-go/quic-go":     {"mesh/proto/transport", "mesh/proto/tcp", "mesh/proto/udp", "mesh/proto/linktest"},
 	"github.com/coder/websocket":     {"mesh/proto/hub"},
 	"github.com/zeebo/blake3":        {"mesh/pipe"},

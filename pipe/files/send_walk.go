@@ -29,6 +29,12 @@ type argument struct {
 	given, name, rival string
 }
 
+// CheckNames fails if two of the files and folders would be sent under one name.
+func CheckNames(names []string) error {
+	_, err := newWalk(names, false)
+	return err
+}
+
 // newWalk prepares a walk of files and folders. No two may be sent under one name.
 func newWalk(names []string, symlinks bool) (*walk, error) {
 	w := &walk{symlinks: symlinks}

@@ -15,6 +15,7 @@ import (
 	"mesh/tools/command"
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
+	"mesh/tools/outgoing"
 )
 
 // Command returns the tool.
@@ -24,13 +25,8 @@ func Command() *cli.Command {
 		Usage:     "send standard input, files, or what CMD prints to a peer",
 		ArgsUsage: "[PEER [FILE|DIR…]] [-- CMD…]",
 		UsageText: "mesh-cat bob photos report.pdf      # into the folder of his mesh-recv -C\ntar cf - dir | mesh-cat TOKEN       # TOKEN: what the other side prints\nmesh-cat @token -- pg_dump shop     # its failure is told to the other side\n",
-		Flags: nodeflags.Flags(
-			&cli.BoolFlag{Name: "archive", Usage: "send the files in FILE, a zip or a tar", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "symlinks", Usage: "send also symbolic links that stay within the folder", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "skip-special", Usage: "skip devices, sockets and FIFOs instead of failing", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "dry-run", Usage: "list what would be sent, and call nobody", DisableDefaultText: true},
-			cmdline.Wait(), cmdline.Flows(),
-		),
+		Flags: nodeflags.Flags(append(outgoing.Flags("list what would be sent, and call nobody"),
+			cmdline.Wait(), cmdline.Flows())...),
 		Action: func(c *cli.Context) error {
 			o, err := optionsOf(c)
 			if err != nil {
@@ -44,13 +40,15 @@ func Command() *cli.Command {
 
 // run does the work of the tool.
 func run(ctx context.Context, o options, s cmdline.Streams) error {
-	if err := o.checkFiles(); err != nil {
-		return err
+	if o.files.Names != nil {
+		if err := o.files.CheckFiles(pipeCommand); err != nil {
+			return err
+		}
 	}
-	if o.dryRun {
-		return list(o, s)
+	if o.files.DryRun {
+		return o.files.List(pipeCommand, s)
 	}
-	if o.names == nil && o.command == nil {
+	if o.files.Names == nil && o.command == nil {
 		if err := s.RequireIn(); err != nil {
 			return err
 		}
@@ -68,7 +66,7 @@ func send(ctx context.Context, n *node.Node, o options, s cmdline.Streams) error
 		return err
 	}
 	switch {
-	case o.names != nil:
+	case o.files.Names != nil:
 		return sendFiles(ctx, n, peer, o, s)
 	case o.command != nil:
 		return sendCommand(ctx, n, peer, o, s)

@@ -1,8 +1,7 @@
 package cat
 
 import (
-	"os"
-	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"mesh/proto/xtest"
 	"mesh/tools/cmdline/cmdlinetest"
 	"mesh/tools/node"
+	"mesh/tools/outgoing"
 )
 
 // TestMain keeps the settings and the key of the user out of the tests.
@@ -29,11 +29,11 @@ func TestOptions(t *testing.T) {
 		{"", options{}, proto.OK, ""}, // PEER may be in the environment
 		{"bob", options{peer: peer}, proto.OK, ""},
 		{"--wait 3s bob", options{peer: peer, wait: 3 * time.Second}, proto.OK, ""},
-		{"bob a b", options{peer: peer, names: []string{"a", "b"}}, proto.OK, ""},
+		{"bob a b", options{peer: peer, files: outgoing.Options{Names: []string{"a", "b"}}}, proto.OK, ""},
 		{"bob -- printf --wait", options{peer: peer, command: []string{"printf", "--wait"}}, proto.OK, ""},
 		{"-- printf", options{command: []string{"printf"}}, proto.OK, ""},
-		{"--archive bob a.zip", options{peer: peer, names: []string{"a.zip"}, archive: true}, proto.OK, ""},
-		{"--symlinks --skip-special --dry-run bob a", options{peer: peer, names: []string{"a"}, symlinks: true, skipSpecial: true, dryRun: true}, proto.OK, ""},
+		{"--archive bob a.zip", options{peer: peer, files: outgoing.Options{Names: []string{"a.zip"}, Archive: true}}, proto.OK, ""},
+		{"--symlinks --skip-special --dry-run bob a", options{peer: peer, files: outgoing.Options{Names: []string{"a"}, Symlinks: true, SkipSpecial: true, DryRun: true}}, proto.OK, ""},
 
 		{"--archive bob", options{}, proto.Usage, "--archive goes with files"},
 		{"--symlinks bob", options{}, proto.Usage, "--symlinks goes with files"},
@@ -58,8 +58,7 @@ func TestOptions(t *testing.T) {
 			continue
 		}
 		w := tt.want
-		if o.peer != w.peer || !slices.Equal(o.names, w.names) || !slices.Equal(o.command, w.command) || o.wait != w.wait ||
-			o.archive != w.archive || o.symlinks != w.symlinks || o.skipSpecial != w.skipSpecial || o.dryRun != w.dryRun {
+		if o.peer != w.peer || !reflect.DeepEqual(o.files, w.files) || !slices.Equal(o.command, w.command) || o.wait != w.wait {
 			t.Errorf("%s: got %+v, want %+v", tt.args, o, w)
 		}
 	}
@@ -78,26 +77,5 @@ func TestNodeOptions(t *testing.T) {
 	want.Events, want.Quiet, want.Verbose, want.Listen, want.State = "3", true, 2, "", ""
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
-	}
-}
-
-func TestCheckFiles(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	there := filepath.Join(dir, "there")
-	if err := os.WriteFile(there, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		o    options
-		code proto.Code
-	}{
-		{options{}, proto.OK},
-		{options{names: []string{there, dir}}, proto.OK},
-		{options{names: []string{there, filepath.Join(dir, "none")}}, proto.IO},
-		{options{archive: true, names: []string{filepath.Join(dir, "none.zip")}}, proto.IO},
-		{options{archive: true, names: []string{there}}, proto.Usage}, // neither zip nor tar
-	} {
-		xtest.WantCode(t, strings.Join(tt.o.names, " "), tt.o.checkFiles(), tt.code)
 	}
 }

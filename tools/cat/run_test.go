@@ -19,6 +19,7 @@ import (
 	"mesh/tools/cmdline/cmdlinetest"
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
+	"mesh/tools/outgoing"
 	"mesh/tools/recv"
 )
 
@@ -70,7 +71,7 @@ func TestSend(t *testing.T) {
 		{"a command", nil, options{command: []string{"printf", "from %s", "cmd"}}, proto.OK, 0, "from cmd"},
 		{"a command that reads", nil, options{command: []string{"cat"}}, proto.OK, 0, "from stdin"},
 		{"a command that fails", nil, options{command: []string{"sh", "-c", "exit 3"}}, proto.Producer, int(proto.Producer), ""},
-		{"files as an archive", []string{"--archive", "tar"}, options{names: []string{file}}, proto.OK, 0, "a file"},
+		{"files as an archive", []string{"--archive", "tar"}, options{files: outgoing.Options{Names: []string{file}}}, proto.OK, 0, "a file"},
 	} {
 		r := startRecv(t, tt.recv...)
 		tt.o.peer = to(r)
@@ -95,8 +96,8 @@ func TestKinds(t *testing.T) {
 		wrong, right options
 		hint         string
 	}{
-		{nil, options{names: []string{file}}, options{}, "this peer takes the content of a file"},
-		{[]string{"-C", t.TempDir()}, options{}, options{names: []string{file}}, "mesh-cat PEER FILE…"},
+		{nil, options{files: outgoing.Options{Names: []string{file}}}, options{}, "this peer takes the content of a file"},
+		{[]string{"-C", t.TempDir()}, options{}, options{files: outgoing.Options{Names: []string{file}}}, "mesh-cat PEER FILE…"},
 	} {
 		r := startRecv(t, tt.recv...)
 		tt.wrong.peer, tt.right.peer = to(r), to(r)
@@ -104,7 +105,7 @@ func TestKinds(t *testing.T) {
 		for _, o := range []options{tt.wrong, tt.right} {
 			o.node.State = state
 			err := run(t.Context(), o, cmdline.Streams{In: strings.NewReader("x"), Out: io.Discard, Err: io.Discard})
-			if o.names == nil == (tt.wrong.names == nil) {
+			if o.files.Names == nil == (tt.wrong.files.Names == nil) {
 				xtest.WantCode(t, "the wrong kind", err, proto.Declined)
 				if got := strings.Join(proto.Hints(err), " "); !strings.Contains(got, tt.hint) {
 					t.Errorf("got hint %q, want %q in it", got, tt.hint)
@@ -131,9 +132,9 @@ func TestBeforeTheCall(t *testing.T) {
 		out  string
 	}{
 		{"no PEER", options{}, proto.Usage, ""},
-		{"no such file", options{names: []string{filepath.Join(dir, "none")}}, proto.IO, ""},
-		{"a list", options{names: []string{file}, dryRun: true}, proto.OK, "f\n"},
-		{"a list of a missing file", options{names: []string{filepath.Join(dir, "none")}, dryRun: true}, proto.IO, ""},
+		{"no such file", options{files: outgoing.Options{Names: []string{filepath.Join(dir, "none")}}}, proto.IO, ""},
+		{"a list", options{files: outgoing.Options{Names: []string{file}, DryRun: true}}, proto.OK, "f\n"},
+		{"a list of a missing file", options{files: outgoing.Options{Names: []string{filepath.Join(dir, "none")}, DryRun: true}}, proto.IO, ""},
 		{"no such command", options{peer: to(startRecvLater(t)), command: []string{"no-such-command"}}, proto.IO, ""},
 	} {
 		out, err := runCat(t, t.Context(), tt.o, strings.NewReader("x"))

@@ -1,6 +1,6 @@
-// Package listen is mesh-listen, the listener of pipes. It joins one peer to standard
-// input and output, runs a command for each peer, or is an inbox that stores what peers
-// send.
+// Package listen is mesh-listen, the waiting end. It joins one peer to standard input
+// and output, offers files to one peer or to all, runs a command for each peer, or is an
+// inbox that stores what peers send.
 package listen
 
 import (
@@ -18,6 +18,7 @@ import (
 	"mesh/tools/command"
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
+	"mesh/tools/outgoing"
 )
 
 // defaultMax is the value of --max.
@@ -27,9 +28,9 @@ const defaultMax = 100
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:        "listen",
-		Usage:       "join a peer to standard input and output or to CMD, or store what peers send",
-		ArgsUsage:   "[-- CMD…]",
-		UsageText:   "mesh-listen --inbox in --by-peer    # senders: mesh-cat bob report.pdf\nmesh-listen -- sh -c 'cat >>log'    # one run of CMD for each peer\nmesh-listen <dump                   # for one peer: mesh-recv TOKEN >dump\n",
+		Usage:       "offer files, pipes or what CMD prints to peers, or store what they send",
+		ArgsUsage:   "[FILE|DIR…] [-- CMD…]",
+		UsageText:   "mesh-listen photos report.pdf       # to one peer: mesh-recv -C in TOKEN\nmesh-listen --serve /srv/backup     # to all who may: mesh-recv -C . nas\nmesh-listen --inbox in --by-peer    # senders: mesh-cat bob report.pdf\n",
 		Description: "Flags can be set in config.toml: see mesh-config(5).",
 		Flags: nodeflags.Flags(append([]cli.Flag{
 			&cli.IntFlag{
@@ -41,20 +42,19 @@ func Command() *cli.Command {
 					return nil
 				},
 			},
+			&cli.BoolFlag{Name: "serve", Usage: "offer FILE… to all peers, until stopped", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "once", Usage: "run CMD for one peer, and end with its status", DisableDefaultText: true},
 			&cli.StringFlag{Name: "inbox", Usage: "store below `DIR` what peers send"},
 			&cli.BoolFlag{Name: "by-peer", Usage: "give each peer a folder of its own in DIR", DisableDefaultText: true},
 			&cli.StringFlag{Name: "on-receive", Usage: "run `CMD` in a shell for each file stored; its path is in MESH_FILE"},
 			cmdline.OnReceiveTimeout(),
-		}, slices.Concat(cmdline.StoreFlags(), nodeflags.ListenFlags())...)...),
+		}, slices.Concat(outgoing.Flags("list what would be offered, and wait for nobody"), cmdline.StoreFlags(), nodeflags.ListenFlags())...)...),
 		Action: func(c *cli.Context) error {
 			o, err := optionsOf(c)
 			if err != nil {
 				return err
 			}
-			if o.mode == join || o.mode == serve {
-				cmdline.Bulk()
-			}
+			o.tuneProcess()
 			return run(c.Context, o, cmdline.StreamsOf(c))
 		},
 	}
@@ -62,18 +62,29 @@ func Command() *cli.Command {
 
 // run does the work of the tool.
 func run(ctx context.Context, o options, s cmdline.Streams) error {
-	if o.mode == join {
+	switch o.mode {
+	case join:
 		if err := s.RequireOut(); err != nil {
 			return err
+		}
+	case offer:
+		if err := o.checkFiles(); err != nil {
+			return err
+		}
+		if o.files.DryRun {
+			return o.files.List(pipeCommand, s)
 		}
 	}
 	n, err := o.node.Open(s)
 	if err != nil {
 		return err
 	}
-	if o.mode == inbox {
+	switch o.mode {
+	case inbox:
 		err = serveInbox(ctx, n, o, s)
-	} else {
+	case offer:
+		err = offerFiles(ctx, n, o, s)
+	default:
 		err = servePipes(ctx, n, o, s)
 	}
 	return n.Close(err)
@@ -95,7 +106,7 @@ func servePipes(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	}
 	defer w.Stop()
 	if !offer.Once {
-		return serveAll(ctx, n, w, o, s)
+		return serveAll(ctx, w, s, func(l *link.Link) error { return runFor(ctx, n, l, o, s) })
 	}
 	l, err := w.Accept(ctx)
 	switch {
@@ -107,9 +118,9 @@ func servePipes(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	return runFor(ctx, n, l, o, s)
 }
 
-// serveAll runs the command for each peer until ctx ends. The failure of one peer is
+// serveAll calls serve for each peer until ctx ends. The failure of one peer is
 // printed, and ends nothing else.
-func serveAll(ctx context.Context, n *node.Node, w *node.Waiter, o options, s cmdline.Streams) error {
+func serveAll(ctx context.Context, w *node.Waiter, s cmdline.Streams, serve func(*link.Link) error) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for {
@@ -118,7 +129,7 @@ func serveAll(ctx context.Context, n *node.Node, w *node.Waiter, o options, s cm
 			return err
 		}
 		wg.Go(func() {
-			err := runFor(ctx, n, l, o, s)
+			err := serve(l)
 			if err != nil && !errors.Is(err, context.Cause(ctx)) { // which run returns
 				s.Complain(fmt.Errorf("peer %s at %s: %w", l.Peer.Short(), l.Addr(), err))
 			}

@@ -11,6 +11,7 @@ import (
 	"mesh/tools/command"
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
+	"mesh/tools/outgoing"
 )
 
 // mode is what mesh-listen does.
@@ -19,6 +20,7 @@ type mode int
 const (
 	join  mode = iota // one peer to standard input and output
 	serve             // each peer to a run of the command
+	offer             // let peers take files
 	inbox             // store what peers send
 )
 
@@ -29,6 +31,8 @@ type options struct {
 	offer   node.Offer
 	command []string
 	once    bool
+	files   outgoing.Options // of mode offer
+	all     bool             // offer them to all peers
 
 	// Of mode inbox.
 	inbox inboxFlags
@@ -42,12 +46,13 @@ type options struct {
 }
 
 func optionsOf(c *cli.Context) (options, error) {
-	_, cmd, err := cmdline.SplitCommand(c, 0, 0)
+	names, cmd, err := cmdline.SplitCommand(c, 0, -1)
 	if err != nil {
 		return options{}, err
 	}
 	o := options{
 		node: nodeflags.Read(c), offer: nodeflags.Offer(c), command: cmd, once: c.Bool("once"),
+		files: outgoing.Read(c, names), all: c.Bool("serve"),
 		inbox: readInbox(c), wantInbox: c.String("inbox") != "", given: cmdline.GivenFlags(c),
 		reread: func(ctx context.Context) (inboxFlags, error) {
 			now, err := cmdline.Reread(c)
@@ -62,6 +67,8 @@ func optionsOf(c *cli.Context) (options, error) {
 	switch {
 	case cmd != nil: // before an inbox of the settings
 		o.mode = serve
+	case o.files.Names != nil:
+		o.mode = offer
 	case o.wantInbox:
 		o.mode = inbox
 	}
@@ -79,6 +86,14 @@ func (o options) check() error {
 	switch {
 	case o.command != nil && o.wantInbox && o.given["inbox"]:
 		return proto.Errorf(proto.Usage, "either --inbox or a command")
+	case o.files.Names != nil && o.command != nil:
+		return proto.Errorf(proto.Usage, "either files or a command")
+	case o.files.Names != nil && o.wantInbox && o.given["inbox"]:
+		return proto.Errorf(proto.Usage, "either --inbox or files")
+	case o.all && o.files.Names == nil:
+		return proto.Hint(proto.Errorf(proto.Usage, "--serve goes with files"), "mesh-listen --serve FILE…")
+	case o.mode == offer && !o.all && o.given["max"], o.mode == offer && o.given["once"]:
+		return proto.Hint(proto.Errorf(proto.Usage, "files are offered to one peer, or with --serve to --max peers at a time"), "mesh-listen --serve FILE…")
 	case o.mode == join && o.given["max"], (o.mode == join || o.mode == inbox) && o.given["once"]:
 		return proto.Hint(proto.Errorf(proto.Usage, "--max and --once go with a command"), "mesh-listen --once -- CMD…")
 	}
@@ -87,5 +102,15 @@ func (o options) check() error {
 			return proto.Errorf(proto.Usage, "--%s goes with --inbox", flag)
 		}
 	}
-	return nil
+	return o.files.Check("mesh-listen", "")
+}
+
+// tuneProcess sets the Go runtime up for the mode.
+func (o options) tuneProcess() {
+	switch o.mode {
+	case join, serve:
+		cmdline.Bulk()
+	case offer:
+		o.files.Tune()
+	}
 }

@@ -31,6 +31,8 @@ func TestModes(t *testing.T) {
 		{"-- cat -n", serve, []string{"cat", "-n"}, false, defaultMax},
 		{"--max 3 -- cat", serve, []string{"cat"}, false, 3},
 		{"--once -- cat", serve, []string{"cat"}, true, defaultMax},
+		{"a b", offer, nil, false, defaultMax},
+		{"--serve --max 3 a", offer, nil, false, 3},
 		{"--inbox d", inbox, nil, false, defaultMax},
 		{"--inbox d --max 3 --by-peer --name n --force", inbox, nil, false, 3},
 	} {
@@ -72,7 +74,17 @@ func TestCheck(t *testing.T) {
 		{"--max 0 -- cat", proto.Usage, "--max is at least 1"},
 		{"-- no-such-command", proto.IO, `run "no-such-command"`},
 		{"--", proto.Usage, `no command after "--"`},
-		{"bob", proto.Usage, "no argument is allowed here"},
+		{"a -- cat", proto.Usage, "either files or a command"},
+		{"--inbox d a", proto.Usage, "either --inbox or files"},
+		{"--serve", proto.Usage, "--serve goes with files"},
+		{"--serve --inbox d", proto.Usage, "--serve goes with files"},
+		{"--max 2 a", proto.Usage, "files are offered to one peer"},
+		{"--once a", proto.Usage, "files are offered to one peer"},
+		{"--serve --once a", proto.Usage, "files are offered to one peer"},
+		{"--archive a b", proto.Usage, "--archive sends one archive"},
+		{"--dry-run", proto.Usage, "--dry-run goes with files"},
+		{"--symlinks --inbox d", proto.Usage, "--symlinks goes with files"},
+		{"--force a", proto.Usage, "--force goes with --inbox"},
 	} {
 		_, err := cmdlinetest.Read(t, Command, optionsOf, strings.Fields(tt.args)...)
 		xtest.WantCode(t, tt.args, err, tt.code)

@@ -63,11 +63,11 @@ func (n *Node) showToken(o Offer, offered TokenOffer, at string, t token.Token) 
 
 // dialCommand is the command line that uses a token. One for many uses must not be
 // an argument: it goes in by the environment, or where that does not do, because the
-// tool takes FILE arguments behind PEER, by a file.
+// tool takes FILE arguments behind PEER or does not read it, by a file.
 func dialCommand(o Offer, t token.Token, text string) string {
 	how := o.Command + " " + text
 	switch {
-	case t.MultiUse() && o.Operand != "":
+	case t.MultiUse() && (o.Operand != "" || o.NoEnv):
 		how = "(umask 077; echo " + text + " >token); " + o.Command + " @token"
 	case t.MultiUse():
 		how = EnvPeer + "=" + text + " " + o.Command

@@ -39,6 +39,8 @@ type Offer struct {
 	// Command is the tool to run on the other side, before the token, and Operand,
 	// if it is set, its argument after the token. They are printed with the token.
 	Command, Operand string
+	// NoEnv says that Command does not read [EnvPeer].
+	NoEnv bool
 
 	// Once accepts one peer only: the tokens are for one node, and the waiter gives up
 	// when they have expired.

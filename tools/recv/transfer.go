@@ -2,6 +2,7 @@ package recv
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -45,6 +46,24 @@ func openTransfer(ctx context.Context, n *node.Node, o options, kinds []string) 
 	}, done, nil
 }
 
+// dialFor links to a peer that sends one of the kinds. It asks for one after the other:
+// a peer refuses a kind before it counts a use of the token.
+func dialFor(ctx context.Context, n *node.Node, peer node.Peer, o options, kinds []string) (l *link.Link, err error) {
+	for _, kind := range kinds {
+		r := node.Request{Want: proto.CapRecv, Need: proto.CapRecv, Wait: o.offer.Wait}
+		if kind != wire.KindPipe {
+			r.Kind = kind
+		}
+		if l, err = n.Dial(ctx, peer, r); !errors.Is(err, node.ErrKind) {
+			return l, err
+		}
+	}
+	if kinds[0] == wire.KindPipe {
+		return nil, proto.Hint(err, "the peer offers files: mesh-recv -C DIR PEER stores them")
+	}
+	return nil, proto.Hint(err, "the peer sends a pipe: mesh-recv PEER takes it, with -o FILE to a file")
+}
+
 // openLink dials PEER, or waits for a peer.
 func openLink(ctx context.Context, n *node.Node, o options, kinds []string) (*link.Link, func(), error) {
 	takesPipe := kinds[0] == wire.KindPipe
@@ -56,11 +75,7 @@ func openLink(ctx context.Context, n *node.Node, o options, kinds []string) (*li
 		if err != nil {
 			return nil, nil, err
 		}
-		r := node.Request{Want: proto.CapRecv, Need: proto.CapRecv, Wait: o.offer.Wait}
-		if !takesPipe {
-			r.Kind = kinds[0]
-		}
-		l, err := n.Dial(ctx, peer, r)
+		l, err := dialFor(ctx, n, peer, o, kinds)
 		return l, func() {}, err
 	}
 	offer := o.offer

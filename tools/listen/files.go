@@ -1,0 +1,66 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"mesh/proto"
+	"mesh/proto/identity"
+	"mesh/proto/link"
+	"mesh/proto/wire"
+	"mesh/tools/cmdline"
+	"mesh/tools/node"
+	"mesh/tools/outgoing"
+)
+
+// pipeCommand is the command line that sends standard input.
+const pipeCommand = "mesh-listen"
+
+// checkFiles finds a missing file before there is a peer. A single word that is no file
+// may be meant as PEER.
+func (o options) checkFiles() error {
+	err := o.files.CheckFiles(pipeCommand)
+	if name := o.files.Names[0]; errors.Is(err, os.ErrNotExist) && len(o.files.Names) == 1 && identity.CheckName(name) == nil {
+		err = proto.Hint(err, "mesh-listen waits and calls nobody: mesh-cat "+name+" calls a peer of that name")
+	}
+	return err
+}
+
+// offerFiles lets one peer take the files, or each one.
+func offerFiles(ctx context.Context, n *node.Node, o options, s cmdline.Streams) error {
+	offer := o.offer
+	offer.Caps, offer.Tokens = proto.CapRecv, []node.TokenOffer{{Caps: proto.CapRecv}}
+	offer.Once, offer.Command, offer.NoEnv = !o.all, "mesh-recv", true
+	offer.Takes = func(kind string) bool { return kind == wire.KindFiles }
+	if o.all {
+		offer.MaxPerPeer = (offer.Max + 1) / 2
+	}
+	w, err := n.Wait(offer)
+	if err != nil {
+		return err
+	}
+	defer w.Stop()
+	if o.all {
+		return serveAll(ctx, w, s, func(l *link.Link) error {
+			return sendFiles(ctx, n, l, o, peerComplaints(n, l, s))
+		})
+	}
+	l, err := w.Accept(ctx)
+	if err != nil {
+		return err
+	}
+	return sendFiles(ctx, n, l, o, s.Complaints())
+}
+
+// peerComplaints prints which entries one peer of many did not get.
+func peerComplaints(n *node.Node, l *link.Link, s cmdline.Streams) func(path string, err error) {
+	complain, label := s.Complaints(), n.Party(l).Label()
+	return func(path string, err error) { complain("to "+label+": "+path, err) }
+}
+
+// sendFiles sends the files to a peer.
+func sendFiles(ctx context.Context, n *node.Node, l *link.Link, o options, report func(path string, err error)) error {
+	met := outgoing.NewMet(pipeCommand)
+	return met.Hint(n.Files(ctx, l, true, o.files.Side(met, report)))
+}

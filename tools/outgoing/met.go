@@ -1,0 +1,47 @@
+package outgoing
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"mesh/pipe/files"
+	"mesh/proto"
+)
+
+// Met are the kinds of entries that were not sent or not stored, for a hint.
+type Met struct {
+	link, taken, changed atomic.Bool
+	pipe                 string // the command line that sends standard input
+}
+
+// NewMet returns an empty Met. pipe is the command line that sends standard input.
+func NewMet(pipe string) *Met { return &Met{pipe: pipe} }
+
+// watch returns a function that notes the kind of an entry and then calls report.
+func (m *Met) watch(report func(path string, err error)) func(path string, err error) {
+	return func(path string, err error) {
+		switch {
+		case errors.Is(err, files.ErrSymlink):
+			m.link.Store(true)
+		case proto.CodeOf(err) == proto.Changed:
+			m.changed.Store(true)
+		case errors.Is(err, files.ErrRefused) && proto.CodeOf(err) == proto.Unsafe:
+			m.taken.Store(true)
+		}
+		report(path, err)
+	}
+}
+
+// Hint adds to the error of a transfer what can be done about its entries.
+func (m *Met) Hint(err error) error {
+	if m.link.Load() {
+		err = proto.Hint(err, "--symlinks sends links that stay within their folder; --skip-special leaves out the others")
+	}
+	if m.taken.Load() {
+		err = proto.Hint(err, "the other side does not take that name, or has a file of that name with other content: there --force replaces it, and --rename stores beside it")
+	}
+	if m.changed.Load() {
+		err = proto.Hint(err, "repeat it once nothing writes the file; of a log that grows, "+m.pipe+" < FILE sends what it holds now")
+	}
+	return err
+}

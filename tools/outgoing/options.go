@@ -1,0 +1,119 @@
+// Package outgoing has the files that a tool sends: the flags for them, what is checked
+// before there is a peer, and the hints about what could not be sent.
+package outgoing
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/pipe/files"
+	"mesh/proto"
+	"mesh/tools/cmdline"
+)
+
+// Flags returns the flags of every tool that sends files. dryRun is what --dry-run
+// does.
+func Flags(dryRun string) []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "archive", Usage: "send the files in FILE, a zip or a tar", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "symlinks", Usage: "send also symbolic links that stay within the folder", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "skip-special", Usage: "skip devices, sockets and FIFOs instead of failing", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "dry-run", Usage: dryRun, DisableDefaultText: true},
+	}
+}
+
+// Options are the files, and the values of [Flags].
+type Options struct {
+	Names []string // files and folders; nil for none
+
+	Archive, Symlinks, SkipSpecial, DryRun bool
+}
+
+// Read reads the flags.
+func Read(c *cli.Context, names []string) Options {
+	o := Options{Archive: c.Bool("archive"), Symlinks: c.Bool("symlinks"), SkipSpecial: c.Bool("skip-special"), DryRun: c.Bool("dry-run")}
+	if len(names) > 0 {
+		o.Names = names
+	}
+	return o
+}
+
+// Check refuses flags and files that do not go together. command is the command line
+// up to the flags, and operand what stands between them and the files.
+func (o Options) Check(command, operand string) error {
+	for _, flag := range []struct {
+		name  string
+		given bool
+	}{{"archive", o.Archive}, {"symlinks", o.Symlinks}, {"skip-special", o.SkipSpecial}, {"dry-run", o.DryRun}} {
+		if flag.given && o.Names == nil {
+			return proto.Hint(proto.Errorf(proto.Usage, "--%s goes with files", flag.name), command+" --"+flag.name+" "+operand+"FILE…")
+		}
+	}
+	if o.Archive && len(o.Names) > 1 {
+		return proto.Errorf(proto.Usage, "--archive sends one archive")
+	}
+	return nil
+}
+
+// CheckFiles finds a missing file, and two of one name, before there is a peer. pipe is
+// the command line that sends standard input.
+func (o Options) CheckFiles(pipe string) error {
+	if o.Archive {
+		return files.CheckArchive(o.Names[0])
+	}
+	for _, name := range o.Names {
+		info, err := os.Stat(name)
+		if err != nil {
+			return proto.IOError(err)
+		}
+		if len(o.Names) == 1 && !o.SkipSpecial && isStream(info) {
+			return errStream(name, pipe)
+		}
+	}
+	return files.CheckNames(o.Names)
+}
+
+// isStream reports whether what a name leads to is read without a size: a pipe, or a
+// device.
+func isStream(info fs.FileInfo) bool { return info.Mode()&(fs.ModeNamedPipe|fs.ModeDevice) != 0 }
+
+// errStream is the error of a pipe or a device as the only FILE. The hint has the
+// command that sends it.
+func errStream(name, pipe string) error {
+	hint := pipe + " < " + name + " sends what is read from it"
+	if strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/") { // the shell's <(CMD)
+		hint = "CMD | " + pipe + " sends what CMD prints, and " + pipe + " -- CMD also whether it failed"
+	}
+	return proto.Hint(proto.Errorf(proto.IO, "%s is not a file but a pipe or a device, which has no size", name), hint)
+}
+
+// send returns the options of a transfer.
+func (o Options) send(report func(path string, err error)) files.SendOptions {
+	return files.SendOptions{Archive: o.Archive, Symlinks: o.Symlinks, SkipSpecial: o.SkipSpecial, Report: report}
+}
+
+// Tune sets the Go runtime up for what is sent.
+func (o Options) Tune() {
+	if !o.DryRun && !o.Archive { // the list of an archive's entries needs memory
+		cmdline.LittleMemory()
+	}
+}
+
+// Side returns the sender's side of a transfer. report is called for each entry that is
+// not sent or not stored.
+func (o Options) Side(met *Met, report func(path string, err error)) func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+		return files.Send(ctx, o.Names, from, to, o.send(met.watch(report)))
+	}
+}
+
+// List prints the names that would be sent.
+func (o Options) List(pipe string, s cmdline.Streams) error {
+	met := Met{pipe: pipe}
+	return met.Hint(files.List(o.Names, o.send(met.watch(s.Complaints())), s.PrintLine))
+}
