@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"mesh/proto"
+	"mesh/proto/rawfd"
 )
 
 // Publish gives the file a name in its folder, whole. If something has that name
@@ -30,6 +31,19 @@ func (t *Temp) Replace(name string) error {
 	err := t.in.root.Rename(t.name, name)
 	if err != nil && t.anon.isOpen {
 		_ = t.in.root.Remove(t.name)
+	}
+	return err
+}
+
+// renameNew renames a file in a folder. If the new name exists, the error is
+// [fs.ErrExist].
+func renameNew(in *Folder, from, to string) error {
+	err := rawfd.Control(in.dir, func(fd uintptr) error { return renameAt(int(fd), from, to) })
+	if proto.IsLacking(err) {
+		return linkAndRemove(in, from, to)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fs.ErrExist
 	}
 	return err
 }

@@ -1,25 +1,9 @@
 package disk
 
-import (
-	"io/fs"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-
-	"mesh/proto"
-	"mesh/proto/rawfd"
-)
-
-// renameNew renames a file in a folder. If the new name exists, the error is
-// [fs.ErrExist]. Many file systems lack RENAME_NOREPLACE, and return EINVAL.
-func renameNew(in *Folder, from, to string) error {
-	err := rawfd.Control(in.dir, func(fd uintptr) error {
-		return unix.Renameat2(int(fd), from, int(fd), to, unix.RENAME_NOREPLACE)
-	})
-	if proto.IsLacking(err) {
-		return linkAndRemove(in, from, to)
-	}
-	if err == unix.EEXIST {
-		return fs.ErrExist
-	}
-	return err
+// renameAt renames within an open folder and replaces nothing. Many file systems lack
+// RENAME_NOREPLACE, and return EINVAL.
+func renameAt(dir int, from, to string) error {
+	return unix.Renameat2(dir, from, dir, to, unix.RENAME_NOREPLACE)
 }

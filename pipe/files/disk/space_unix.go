@@ -1,4 +1,4 @@
-//go:build !windows
+//go:build !windows && !netbsd && !openbsd
 
 package disk
 
@@ -13,9 +13,6 @@ import (
 func freeBytes(f *os.File) (int64, bool) {
 	var s unix.Statfs_t
 	err := rawfd.Control(f, func(fd uintptr) error { return unix.Fstatfs(int(fd), &s) })
-	if err != nil {
-		return 0, false
-	}
-	free := availableBytes(&s)
-	return free, free >= 0
+	free := int64(s.Bavail) * int64(s.Bsize)
+	return free, err == nil && free >= 0
 }
