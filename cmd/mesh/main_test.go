@@ -7,10 +7,12 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,7 +36,27 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, commands)
+	testscript.Main(ordinary{m}, commands)
+}
+
+// ordinary runs the tests with the environment of an ordinary shell.
+type ordinary struct{ tests *testing.M }
+
+// Run makes the tools start alike everywhere. A shell that runs the tests in the
+// background ignores SIGINT, and the tools would inherit that. The race detector sleeps
+// for a second at the end of each tool, unless GORACE says otherwise.
+func (o ordinary) Run() int {
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s) // a program that is started then has the default action
+		}
+	}
+	if os.Getenv("GORACE") == "" {
+		if err := os.Setenv("GORACE", "atexit_sleep_ms=10"); err != nil {
+			panic(err)
+		}
+	}
+	return o.tests.Run()
 }
 
 func TestScripts(t *testing.T) {
@@ -48,6 +70,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MESH_HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_STATE_HOME", "")
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			// Alice is another node. Scripts that change PATH find the tools by these variables.
 			alice, err := identity.LoadKey(filepath.Join(env.WorkDir, "alice"))
 			if err != nil {
