@@ -15,7 +15,7 @@ import (
 
 // unset lists the flags without a setting: they describe one call.
 var unset = map[string][]string{
-	"cat": {"archive", "symlinks", "skip-special", "dry-run"},
+	"cat":    {"archive", "symlinks", "skip-special", "dry-run"},
 	"listen": {"serve", "archive", "symlinks", "skip-special", "dry-run"},
 	"recv": {
 		"output", "directory", "archive", "next", "gc", "name", "force", "rename", "portable", "any-names", "max-size", "max-files",

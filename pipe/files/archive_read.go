@@ -110,7 +110,7 @@ func (a *archiveReader) addMember(m member) error {
 		return nil
 	}
 	if m.err == nil && m.kind == wire.EntrySymlink {
-		m.err = checkLinkTarget(m.path, m.target, AnyNames)
+		m.err = checkLinkToSend(m.path, m.target)
 	}
 	a.members = append(a.members, m)
 	return nil

@@ -143,14 +143,14 @@ func TestArchiveContent(t *testing.T) {
 		{"a folder twice", []entry{{name: "a/"}, f("a/x"), {name: "a/"}, f("a/y")}, files.SendOptions{}, proto.OK, "a/ a/x=x a/y=x"},
 		{"a file and a folder", []entry{f("a"), {name: "a/"}, f("a/x"), f("b")}, files.SendOptions{}, proto.Unsafe, "b=x"},
 		{"below a file", []entry{f("a"), f("a/x"), f("b")}, files.SendOptions{}, proto.Unsafe, "a=x b=x"},
-		{"below a link", []entry{link("d/l", "e"), f("d/l/x"), f("d/e")}, files.SendOptions{Symlinks: true}, proto.Unsafe, "d/ d/e=x d/l->e"},
+		{"below a link", []entry{link("d/l", "e"), f("d/l/x"), f("d/e")}, files.SendOptions{}, proto.Unsafe, "d/ d/e=x d/l->e"},
 		{"another case", []entry{f("A/x"), f("a/x"), f("b"), f("c"), f("C")}, files.SendOptions{}, proto.OK, "A/ A/x=x C=x a/ a/x=x b=x c=x"},
 		{"names of other systems", []entry{f(`a\b`), f("caf\xe9"), f("d/\u200f.x")}, files.SendOptions{}, proto.OK, `a\b=x caf` + "\xe9=x d/ d/\u200f.x=x"},
 		{"ours", []entry{f("a/.mesh-x.part"), f("b")}, files.SendOptions{}, proto.Unsafe, "b=x"},
-		{"links", []entry{link("d/a", "b/c"), link("d/e/up", "../x"), f("d/x")}, files.SendOptions{Symlinks: true}, proto.OK, "d/ d/a->b/c d/e/ d/e/up->../x d/x=x"},
-		{"links out", []entry{link("d/a", "../../x"), link("d/b", "/etc"), link("l", "x"), link("d/c", "x/../../y"), f("d/x")}, files.SendOptions{Symlinks: true}, proto.Unsafe, "d/ d/x=x"},
-		{"links unasked", []entry{link("d/a", "x"), f("d/x")}, files.SendOptions{}, proto.IO, "d/ d/x=x"},
-		{"links left out", []entry{link("d/a", "x"), f("d/x")}, files.SendOptions{SkipSpecial: true}, proto.OK, "d/ d/x=x"},
+		{"links", []entry{link("d/a", "b/c"), link("d/e/up", "../x"), f("d/x")}, files.SendOptions{}, proto.OK, "d/ d/a->b/c d/e/ d/e/up->../x d/x=x"},
+		{"links out", []entry{link("d/a", "../../x"), link("d/b", "/etc"), link("l", "x"), link("d/c", "x/../../y"), f("d/x")}, files.SendOptions{}, proto.Unsafe, "d/ d/x=x"},
+		{"links left out", []entry{link("d/a", "x"), link("d/b", "/etc"), f("d/x")}, files.SendOptions{SkipSymlinks: true}, proto.OK, "d/ d/x=x"},
+		{"links out left out", []entry{link("d/a", "x"), link("d/b", "/etc"), f("d/x")}, files.SendOptions{SkipSpecial: true}, proto.OK, "d/ d/a->x d/x=x"},
 	} {
 		for format, archive := range map[string][]byte{files.Zip: zipOf(t, tt.entries...), files.Tar: tarOf(t, tt.entries...)} {
 			t.Run(format+" "+tt.name, func(t *testing.T) {
@@ -504,7 +504,7 @@ func FuzzArchive(f *testing.F) {
 			t.Fatal(err)
 		}
 		var r run
-		r.send.Archive, r.send.Symlinks, r.recv.MaxBytes = true, true, 1<<20
+		r.send.Archive, r.recv.MaxBytes = true, 1<<20
 		r.transfer(t, to, name)
 		for _, err := range []error{r.sendErr, r.recvErr} {
 			if code := proto.CodeOf(err); code == proto.Failed || code == proto.Internal {

@@ -44,7 +44,6 @@ func TestArchiveTree(t *testing.T) {
 		var archives [2]bytes.Buffer
 		for i := range archives {
 			var r run
-			r.send.Symlinks = true
 			r.collect(t, format, &archives[i], alone, from)
 			r.wantCodes(t, proto.OK, proto.OK)
 			if r.sent != r.received || r.sent.Files != 16 {
@@ -58,7 +57,7 @@ func TestArchiveTree(t *testing.T) {
 		write(t, name, archives[0].Bytes())
 		t.Cleanup(func() { os.Chmod(filepath.Join(to, "tree", "sub"), 0o755) })
 		var r run
-		r.send.Archive, r.send.Symlinks = true, true
+		r.send.Archive = true
 		r.transfer(t, to, name)
 		r.wantCodes(t, proto.OK, proto.OK)
 		wantSame(t, list(t, filepath.Join(to, "tree")), list(t, from))

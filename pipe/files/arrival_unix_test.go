@@ -66,7 +66,7 @@ func TestArrived(t *testing.T) {
 		}},
 	} {
 		var got []string
-		r := run{send: files.SendOptions{Symlinks: true}, recv: files.ReceiveOptions{Rename: tt.rename, Arrived: arrivals(t, to, &got)}}
+		r := run{recv: files.ReceiveOptions{Rename: tt.rename, Arrived: arrivals(t, to, &got)}}
 		r.transfer(t, to, names...)
 		r.wantCodes(t, tt.code, tt.code)
 		slices.Sort(got) // what was there already is announced when it is found

@@ -48,6 +48,14 @@ func errOfKind(mode fs.FileMode) error {
 // ErrSymlink is the error of a symbolic link that is not sent.
 var ErrSymlink = fmt.Errorf("%w: it is a symbolic link", errSpecial)
 
+// checkLinkToSend fails with [ErrSymlink] in the chain if a link may not be sent.
+func checkLinkToSend(at, target string) error {
+	if err := checkLinkTarget(at, target, AnyNames); err != nil {
+		return fmt.Errorf("%w: %w", ErrSymlink, err)
+	}
+	return nil
+}
+
 // errStoreFailed ends the reading of frames when the store has failed, which knows
 // the reason.
 var errStoreFailed = errors.New("the store has failed")

@@ -92,6 +92,12 @@ func (p *problems) addRefusedByPeer(path string, code proto.Code) {
 	p.addRefused(proto.EscapeText(path), err)
 }
 
+// addTakenAtPeer counts an entry that the receiver does not store because it has a file
+// of that name, which is known to differ.
+func (p *problems) addTakenAtPeer(path string, code proto.Code) {
+	p.addRefused(proto.EscapeText(path), proto.Errorf(code, "%w (%s): a file of that name is there, and it differs", ErrRefused, code))
+}
+
 // noteCollision lets err give the hint for names that a file system takes for one.
 func (p *problems) noteCollision() {
 	p.mu.Lock()

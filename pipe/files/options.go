@@ -4,11 +4,11 @@ import "errors"
 
 // SendOptions are the options of [Send]. The zero value will do.
 type SendOptions struct {
-	// Symlinks sends symbolic links too, if they cannot lead out of the folder that is
-	// sent.
-	Symlinks bool
-	// SkipSpecial leaves out what is neither a file nor a folder. Without it, that is
-	// an error of the entry.
+	// SkipSymlinks leaves out the symbolic links in a folder or an archive. Without it
+	// they are sent as links, if they cannot lead out of the folder that is sent.
+	SkipSymlinks bool
+	// SkipSpecial leaves out links that may lead out, and what is neither a file, a
+	// folder nor a link. Without it, that is an error of the entry.
 	SkipSpecial bool
 	// Archive says that the only name is that of a zip or tar archive, whose content
 	// is to be sent.
@@ -19,7 +19,9 @@ type SendOptions struct {
 }
 
 // skips reports whether an item with this error is left out silently.
-func (o SendOptions) skips(err error) bool { return o.SkipSpecial && errors.Is(err, errSpecial) }
+func (o SendOptions) skips(err error) bool {
+	return o.SkipSpecial && errors.Is(err, errSpecial) || o.SkipSymlinks && errors.Is(err, ErrSymlink)
+}
 
 // names returns the rules for names.
 func (o ReceiveOptions) names() Names {

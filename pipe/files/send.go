@@ -12,9 +12,9 @@ import (
 
 func newFinder(names []string, o SendOptions) (finder, error) {
 	if !o.Archive {
-		return newWalk(names, o.Symlinks)
+		return newWalk(names, !o.SkipSymlinks)
 	}
-	return openArchive(names[0], o.Symlinks)
+	return openArchive(names[0], !o.SkipSymlinks)
 }
 
 // Send sends files and folders on one pipe, and takes the receiver's answers from

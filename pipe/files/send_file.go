@@ -25,7 +25,7 @@ func (s *sender) sendFile(ctx context.Context, a *wire.Answer, it *item) error {
 		case same:
 			offset = a.Have
 		case a.Code != 0:
-			s.problems.addRefusedByPeer(it.path, a.Code)
+			s.problems.addTakenAtPeer(it.path, a.Code)
 			return s.w.writeMessage(&wire.End{ID: a.ID, Code: a.Code})
 		default:
 			_ = f.Close()

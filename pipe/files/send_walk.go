@@ -199,7 +199,7 @@ func (w *walk) classify(it *item, info fs.FileInfo, t *tree, rel string) *item {
 			return it.failed(err)
 		}
 		it.target = filepath.ToSlash(target)
-		if err := checkLinkTarget(it.path, it.target, AnyNames); err != nil {
+		if err := checkLinkToSend(it.path, it.target); err != nil {
 			return it.failed(err)
 		}
 	default:

@@ -33,10 +33,10 @@ func TestOptions(t *testing.T) {
 		{"bob -- printf --wait", options{peer: peer, command: []string{"printf", "--wait"}}, proto.OK, ""},
 		{"-- printf", options{command: []string{"printf"}}, proto.OK, ""},
 		{"--archive bob a.zip", options{peer: peer, files: outgoing.Options{Names: []string{"a.zip"}, Archive: true}}, proto.OK, ""},
-		{"--symlinks --skip-special --dry-run bob a", options{peer: peer, files: outgoing.Options{Names: []string{"a"}, Symlinks: true, SkipSpecial: true, DryRun: true}}, proto.OK, ""},
+		{"--symlinks skip --skip-special --dry-run bob a", options{peer: peer, files: outgoing.Options{Names: []string{"a"}, Symlinks: "skip", SkipSpecial: true, DryRun: true}}, proto.OK, ""},
 
 		{"--archive bob", options{}, proto.Usage, "--archive goes with files"},
-		{"--symlinks bob", options{}, proto.Usage, "--symlinks goes with files"},
+		{"--symlinks skip bob", options{}, proto.Usage, "--symlinks goes with files"},
 		{"--skip-special bob -- ls", options{}, proto.Usage, "--skip-special goes with files"},
 		{"--dry-run", options{}, proto.Usage, "--dry-run goes with files"},
 		{"bob a -- ls", options{}, proto.Usage, "either files or a command"},

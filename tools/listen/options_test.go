@@ -83,7 +83,7 @@ func TestCheck(t *testing.T) {
 		{"--serve --once a", proto.Usage, "files are offered to one peer"},
 		{"--archive a b", proto.Usage, "--archive sends one archive"},
 		{"--dry-run", proto.Usage, "--dry-run goes with files"},
-		{"--symlinks --inbox d", proto.Usage, "--symlinks goes with files"},
+		{"--symlinks skip --inbox d", proto.Usage, "--symlinks goes with files"},
 		{"--force a", proto.Usage, "--force goes with --inbox"},
 	} {
 		_, err := cmdlinetest.Read(t, Command, optionsOf, strings.Fields(tt.args)...)

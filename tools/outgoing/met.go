@@ -35,7 +35,7 @@ func (m *Met) watch(report func(path string, err error)) func(path string, err e
 // Hint adds to the error of a transfer what can be done about its entries.
 func (m *Met) Hint(err error) error {
 	if m.link.Load() {
-		err = proto.Hint(err, "--symlinks sends links that stay within their folder; --skip-special leaves out the others")
+		err = proto.Hint(err, "--skip-special leaves out links that lead out of the folder, --symlinks skip all links; tar cf - FILE… | "+m.pipe+" sends them as they are")
 	}
 	if m.taken.Load() {
 		err = proto.Hint(err, "the other side does not take that name, or has a file of that name with other content: there --force replaces it, and --rename stores beside it")

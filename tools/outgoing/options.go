@@ -16,13 +16,27 @@ import (
 	"mesh/tools/cmdline"
 )
 
+// The values of --symlinks. Without the flag it is linksInside.
+const (
+	linksInside = "inside"
+	linksSkip   = "skip"
+)
+
 // Flags returns the flags of every tool that sends files. dryRun is what --dry-run
 // does.
 func Flags(dryRun string) []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "archive", Usage: "send the files in FILE, a zip or a tar", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "symlinks", Usage: "send also symbolic links that stay within the folder", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "skip-special", Usage: "skip devices, sockets and FIFOs instead of failing", DisableDefaultText: true},
+		&cli.StringFlag{
+			Name: "symlinks", Usage: "`WORD`: inside sends links that stay within the folder, skip sends none (default: inside)",
+			Action: func(_ *cli.Context, word string) error {
+				if word == linksInside || word == linksSkip {
+					return nil
+				}
+				return proto.Errorf(proto.Usage, "flag --symlinks: %q is not inside or skip", word)
+			},
+		},
+		&cli.BoolFlag{Name: "skip-special", Usage: "skip devices, sockets, FIFOs and other links instead of failing", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "dry-run", Usage: dryRun, DisableDefaultText: true},
 	}
 }
@@ -31,12 +45,14 @@ func Flags(dryRun string) []cli.Flag {
 type Options struct {
 	Names []string // files and folders; nil for none
 
-	Archive, Symlinks, SkipSpecial, DryRun bool
+	Symlinks string // the value of the flag, "" if it was not given
+
+	Archive, SkipSpecial, DryRun bool
 }
 
 // Read reads the flags.
 func Read(c *cli.Context, names []string) Options {
-	o := Options{Archive: c.Bool("archive"), Symlinks: c.Bool("symlinks"), SkipSpecial: c.Bool("skip-special"), DryRun: c.Bool("dry-run")}
+	o := Options{Archive: c.Bool("archive"), Symlinks: c.String("symlinks"), SkipSpecial: c.Bool("skip-special"), DryRun: c.Bool("dry-run")}
 	if len(names) > 0 {
 		o.Names = names
 	}
@@ -47,11 +63,11 @@ func Read(c *cli.Context, names []string) Options {
 // up to the flags, and operand what stands between them and the files.
 func (o Options) Check(command, operand string) error {
 	for _, flag := range []struct {
-		name  string
-		given bool
-	}{{"archive", o.Archive}, {"symlinks", o.Symlinks}, {"skip-special", o.SkipSpecial}, {"dry-run", o.DryRun}} {
+		name, value string
+		given       bool
+	}{{"archive", "", o.Archive}, {"symlinks", " " + o.Symlinks, o.Symlinks != ""}, {"skip-special", "", o.SkipSpecial}, {"dry-run", "", o.DryRun}} {
 		if flag.given && o.Names == nil {
-			return proto.Hint(proto.Errorf(proto.Usage, "--%s goes with files", flag.name), command+" --"+flag.name+" "+operand+"FILE…")
+			return proto.Hint(proto.Errorf(proto.Usage, "--%s goes with files", flag.name), command+" --"+flag.name+flag.value+" "+operand+"FILE…")
 		}
 	}
 	if o.Archive && len(o.Names) > 1 {
@@ -94,7 +110,7 @@ func errStream(name, pipe string) error {
 
 // send returns the options of a transfer.
 func (o Options) send(report func(path string, err error)) files.SendOptions {
-	return files.SendOptions{Archive: o.Archive, Symlinks: o.Symlinks, SkipSpecial: o.SkipSpecial, Report: report}
+	return files.SendOptions{Archive: o.Archive, SkipSymlinks: o.Symlinks == linksSkip, SkipSpecial: o.SkipSpecial, Report: report}
 }
 
 // Tune sets the Go runtime up for what is sent.
