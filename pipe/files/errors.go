@@ -30,6 +30,19 @@ func (e rivalError) Error() string {
 
 func (rivalError) Unwrap() error { return errCollision }
 
+// takenError is the errCollision of a name that the file system takes for that of
+// another file which was there before, and which is not replaced.
+type takenError struct{ other string }
+
+func (e takenError) Error() string {
+	if e.other == "" {
+		return "the file system takes its name for another one, which is there"
+	}
+	return fmt.Sprintf("the file system takes its name for %s, which is there", proto.QuoteText(e.other))
+}
+
+func (takenError) Unwrap() error { return errCollision }
+
 // collisionHint says how two names travel that a file system takes for one.
 const collisionHint = "tar cf - FILE… | mesh-cat PEER keeps both names, for mesh-recv > FILES.tar"
 

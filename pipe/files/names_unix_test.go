@@ -227,3 +227,39 @@ func TestAlikeOnOneName(t *testing.T) {
 		}
 	}
 }
+
+// Force replaces no file that was there under another name, which the file system takes
+// for the same, and both are named. A file of exactly that name is replaced.
+func TestForceOnOtherName(t *testing.T) {
+	big := strings.Repeat("x", proto.SmallFileBytes+1)
+	from := filepath.Join(t.TempDir(), "tree")
+	for _, name := range []string{"case", "large", "exact"} {
+		write(t, filepath.Join(from, name), []byte("new"+big[:map[bool]int{true: len(big)}[name == "large"]]))
+	}
+	to := foldingDisk(t)
+	for _, name := range []string{"CASE", "Large", "exact"} {
+		write(t, filepath.Join(to, "tree", name), []byte("old"))
+	}
+	r := run{recv: files.ReceiveOptions{Force: true}}
+	r.transfer(t, to, from)
+	r.wantCodes(t, proto.Unsafe, proto.Unsafe)
+	for name, want := range map[string]string{"CASE": "old", "Large": "old", "exact": "new"} {
+		if got := read(t, filepath.Join(to, "tree", name)); got != want {
+			t.Errorf("%s: got %.20q, want %q", name, got, want)
+		}
+	}
+	for name, other := range map[string]string{"case": "CASE", "large": "Large"} {
+		if all := strings.Join(r.recvLines, "\n"); !strings.Contains(all, "tree/"+name+": ") || !strings.Contains(all, `"`+other+`"`) {
+			t.Errorf("%s and %s are not named: %q", name, other, all)
+		}
+	}
+	if p, err := files.Create(filepath.Join(to, "tree", "cAsE"), true, nil); proto.CodeOf(err) != proto.Unsafe {
+		p.Abort()
+		t.Errorf("a pipe: got %v, want %v", err, proto.Unsafe)
+	}
+	if p, err := files.Create(filepath.Join(to, "tree", "CASE"), true, nil); err != nil {
+		t.Errorf("a pipe to exactly that name: %v", err)
+	} else {
+		p.Abort()
+	}
+}

@@ -72,6 +72,9 @@ func (p *Pending) checkName() error {
 	case !p.force:
 		return p.errExists()
 	}
+	if err := checkReplace(p.folder, p.base, info); err != nil {
+		return fmt.Errorf("create %s: %w", p.name, err)
+	}
 	return nil
 }
 

@@ -56,8 +56,11 @@ func (x *existing) compare(ctx context.Context, w *wanted) (wire.Answer, error) 
 func (x *existing) compareNamed(ctx context.Context, w *wanted, info fs.FileInfo) (wire.Answer, error) {
 	var a wire.Answer
 	other := error(ErrIsThere) // what to do about other content
-	if x.rename || x.force && isReplaceable(info) {
+	switch {
+	case x.rename:
 		other = nil
+	case x.force:
+		other = checkReplace(w.in.disk, w.name, info)
 	}
 	if !info.Mode().IsRegular() || info.Size() != w.entry.Size {
 		return a, other

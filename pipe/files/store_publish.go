@@ -21,14 +21,28 @@ func publishPart(p *part, force, number bool) (string, error) {
 		return "", err
 	}
 	if force {
-		switch info, err := p.folder.disk.Lstat(p.name); {
-		case err == nil && !isReplaceable(info):
-			return "", ErrIsThere
-		case err == nil:
+		if info, err := p.folder.disk.Lstat(p.name); err == nil {
+			if err := checkReplace(p.folder.disk, p.name, info); err != nil {
+				return "", err
+			}
 			return p.name, p.temp.Replace(p.name)
 		}
 	}
 	return publishNumbered(p.temp, p.name, number)
+}
+
+// checkReplace fails if --force may not replace what info describes and a name leads
+// to: it is neither a file nor a link, or it has another name, which the file system
+// takes for this one.
+func checkReplace(in *disk.Folder, name string, info fs.FileInfo) error {
+	if !isReplaceable(info) {
+		return ErrIsThere
+	}
+	other, is, err := in.HasOther(name)
+	if is {
+		return takenError{other}
+	}
+	return err
 }
 
 // isReplaceable reports whether --force may replace what info describes: a file,

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"mesh/proto"
@@ -19,6 +20,8 @@ type Folder struct {
 	dir    *os.File // the same folder, for system calls that take a descriptor
 	info   fs.FileInfo
 	*lacks // of the file system; nil if nobody wants to know
+
+	isExact atomic.Bool // see HasOther
 }
 
 // ErrReplaced says that a name leads to something else than a moment before.
