@@ -146,6 +146,7 @@ func (o Options) host(s cmdline.Streams) host.Options {
 	default:
 		h.In, _ = s.In.(*os.File)
 		h.Out, h.Titles, h.Env, h.Term = out, o.Titles, o.Environ, lookup(o.Environ, "TERM")
+		h.ColorTerm = lookup(o.Environ, "COLORTERM")
 	}
 	if h.In == nil {
 		h.Gap = s.Complain

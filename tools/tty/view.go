@@ -59,8 +59,8 @@ type viewOptions struct {
 	titles     bool // set the title of the terminal
 	escape     byte // 0 for none
 
-	term    string // TERM of the environment
-	session string // the session that this process runs in
+	term, colorTerm string // TERM and COLORTERM of the environment
+	session         string // the session that this process runs in
 }
 
 func readView(c *cli.Context, peer node.PeerText) (viewOptions, error) {
@@ -68,7 +68,7 @@ func readView(c *cli.Context, peer node.PeerText) (viewOptions, error) {
 		node: nodeflags.Read(c).ForTerminal(), peer: peer, wait: c.Duration("wait"),
 		name: c.String("as"), input: c.Bool("input"), readOnly: c.Bool("read-only"), backlog: c.Bool("backlog"),
 		strict: c.Bool("strict"), exitStatus: c.Bool("exit-status"), linger: c.Duration("linger"), titles: !c.Bool("quiet"),
-		term: os.Getenv("TERM"), session: os.Getenv(host.EnvSession),
+		term: os.Getenv("TERM"), colorTerm: os.Getenv("COLORTERM"), session: os.Getenv(host.EnvSession),
 	}
 	for _, f := range forms {
 		if c.Bool(string(f)) {
@@ -97,7 +97,7 @@ func readView(c *cli.Context, peer node.PeerText) (viewOptions, error) {
 func (o viewOptions) streams(s cmdline.Streams) view.Options {
 	v := view.Options{
 		Form: o.form, Out: s.Out, ReadOnly: o.readOnly, Name: o.name, History: o.backlog, Strict: o.strict,
-		Linger: o.linger, ToEnd: o.exitStatus, Escape: o.escape, Term: o.term, Session: o.session,
+		Linger: o.linger, ToEnd: o.exitStatus, Escape: o.escape, Term: o.term, ColorTerm: o.colorTerm, Session: o.session,
 		Notice: func(text string) { fmt.Fprintf(s.Err, "%s: %s\n", s.Name, proto.HideSecrets(text)) },
 	}
 	terminal := term.IsTerminal(s.Out)

@@ -14,6 +14,7 @@ import (
 type Painter struct {
 	shown      *Picture // nil when what the terminal shows is unknown
 	plainErase bool     // erasing ignores the background colour
+	colors     colors
 
 	row, col int // where the terminal's cursor is; col -1 is unknown
 	style    vt.Style
@@ -23,10 +24,11 @@ type Painter struct {
 	out      []byte
 }
 
-// NewPainter returns a painter for a terminal of the kind that TERM names.
-func NewPainter(term string) *Painter {
+// NewPainter returns a painter for a terminal of the kind that the values of TERM and
+// COLORTERM name.
+func NewPainter(term, colorTerm string) *Painter {
 	// GNU screen, as it is set up by default, erases without the background colour.
-	return &Painter{plainErase: strings.HasPrefix(term, "screen")}
+	return &Painter{plainErase: strings.HasPrefix(term, "screen"), colors: colorsOf(term, colorTerm)}
 }
 
 // Forget has the next picture painted whole.
@@ -105,7 +107,7 @@ func (p *Painter) paintLine(y int, next []vt.Cell, whole bool) {
 // draw, and their style. It returns the line's length if there are none.
 func (p *Painter) blankTail(line []vt.Cell) (int, vt.Style) {
 	last := line[len(line)-1]
-	style := vt.Style{Bg: last.Style.Bg}
+	style := vt.Style{Fg: last.Style.Fg, Bg: last.Style.Bg}
 	if last.Text != " " || last.Style != style || p.plainErase && style.Bg != 0 {
 		return len(line), vt.Style{}
 	}
@@ -189,7 +191,7 @@ func (p *Painter) setStyle(s vt.Style) {
 	p.style = s
 	s.Link, s.LinkID, last.Link, last.LinkID = "", "", "", ""
 	if !p.styled || s != last {
-		p.out = appendStyle(p.out, s)
+		p.out = appendStyle(p.out, p.colors.fit(s))
 	}
 	p.styled = true
 }

@@ -15,7 +15,9 @@ type drawing struct {
 	painter *draw.Painter
 }
 
-func newDrawing(term string) *drawing { return &drawing{painter: draw.NewPainter(term)} }
+func newDrawing(term, colorTerm string) *drawing {
+	return &drawing{painter: draw.NewPainter(term, colorTerm)}
+}
 
 // paint returns the bytes that make a terminal of cols by rows show t. They are valid
 // until the next call.

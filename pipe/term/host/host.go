@@ -46,6 +46,8 @@ type Options struct {
 	// drawn on Out, which is of the kind Term, and the emulator answers queries.
 	In, Out *os.File
 	Term    string
+	// ColorTerm is the value of COLORTERM of the sharer's terminal.
+	ColorTerm string
 	// RecordTo and AuditTo are names of files; "" for none.
 	RecordTo, AuditTo string
 	// SocketDir is where the socket for [share.Ask] is made; "" for no socket.
@@ -79,7 +81,7 @@ func New(o Options) (*Host, error) {
 			h.o.Changed = h.terminal.queueStatus
 		}
 		if o.Size != share.SizeSharer {
-			h.terminal.drawing, h.o.Answers = newDrawing(o.Term), true
+			h.terminal.drawing, h.o.Answers = newDrawing(o.Term, o.ColorTerm), true
 			h.o.Env = child.TerminalEnviron(o.Env, EmulatedEnv...)
 		}
 	}

@@ -78,7 +78,7 @@ func (v *view) runScreen(ctx context.Context) (err error) {
 		return proto.Errorf(proto.Usage, "the screen needs a terminal")
 	}
 	d := &display{
-		view: v, t: vt.New(80, 24, history), painter: draw.NewPainter(v.o.Term), in: newInput(v.sender, v.o), raw: term.IsTerminal(v.o.In), dirty: true,
+		view: v, t: vt.New(80, 24, history), painter: draw.NewPainter(v.o.Term, v.o.ColorTerm), in: newInput(v.sender, v.o), raw: term.IsTerminal(v.o.In), dirty: true,
 		frames: make(chan []byte, 1), done: make(chan error, 1),
 		frameTimer: stoppedTimer(), resizeTimer: stoppedTimer(), flushTimer: stoppedTimer(), noticeTimer: stoppedTimer(), lastTimer: stoppedTimer(),
 	}

@@ -35,8 +35,9 @@ type Options struct {
 	ToEnd  bool
 	// Escape is the escape character; 0 for none.
 	Escape byte
-	// Term is the kind of terminal that Out is, as in the environment variable TERM.
-	Term string
+	// Term and ColorTerm are the kind of terminal that Out is, as in the environment
+	// variables TERM and COLORTERM.
+	Term, ColorTerm string
 	// Peer is the sharer's name. The title of Out is set to it and the shared terminal's
 	// title; "" leaves the title alone.
 	Peer string

@@ -20,8 +20,9 @@ func (t *Terminal) lineText(r *row) string {
 	return string(b)
 }
 
-// Line returns the cells of line y of the screen, 0 being the top. The caller owns
-// the slice.
+// Line returns the cells of line y of the screen, 0 being the top. Colours that the
+// program has changed (OSC 4, 10 and 11) are RGB values in it. The caller owns the
+// slice.
 func (t *Terminal) Line(y int) []Cell { return t.cells(t.active.line(y)) }
 
 // History returns the cells of line i of the history, which scrolled off the main
@@ -73,8 +74,12 @@ func (t *Terminal) Numbered(n int) []Cell {
 
 func (t *Terminal) cells(r *row) []Cell {
 	cells := make([]Cell, len(r.cells))
+	changed := t.palette.changed()
 	for i, c := range r.cells {
 		cells[i] = t.export(c)
+		if changed {
+			t.palette.apply(&cells[i].Style)
+		}
 	}
 	return cells
 }

@@ -37,6 +37,29 @@ func (p *palette) color(i uint8) Color {
 	return RGB(grey, grey, grey)
 }
 
+// changed reports whether a cell may look different from one with the usual colours.
+func (p *palette) changed() bool {
+	return len(p.indexed) > 0 || p.special[0] != 0 || p.special[1] != 0
+}
+
+// apply replaces the colours of a style that the program has changed by their values,
+// so that the style looks the same on a terminal with another palette.
+func (p *palette) apply(s *Style) {
+	for _, c := range []*Color{&s.Fg, &s.Bg, &s.LineColor} {
+		if i, ok := c.Index(); ok {
+			if value, ok := p.indexed[i]; ok {
+				*c = value
+			}
+		}
+	}
+	if s.Fg == 0 {
+		s.Fg = p.special[0]
+	}
+	if s.Bg == 0 {
+		s.Bg = p.special[1]
+	}
+}
+
 func cube(i uint8) uint8 {
 	if i == 0 {
 		return 0
@@ -102,9 +125,22 @@ func spec(c Color) string {
 	return fmt.Sprintf("rgb:%02x%02x/%02x%02x/%02x%02x", r, r, g, g, b, b)
 }
 
-// parseColor reads rgb:R/G/B with one to four hexadecimal digits each, or #RGB
-// with one to four.
+// names are the names of colours that programs use most, with X11's values.
+var names = map[string]Color{
+	"black": RGB(0, 0, 0), "white": RGB(255, 255, 255), "red": RGB(255, 0, 0), "green": RGB(0, 255, 0),
+	"blue": RGB(0, 0, 255), "yellow": RGB(255, 255, 0), "cyan": RGB(0, 255, 255), "magenta": RGB(255, 0, 255),
+	"gray": RGB(190, 190, 190), "grey": RGB(190, 190, 190), "orange": RGB(255, 165, 0), "purple": RGB(160, 32, 240),
+	"brown": RGB(165, 42, 42), "pink": RGB(255, 192, 203), "navy": RGB(0, 0, 128), "darkblue": RGB(0, 0, 139),
+	"darkgreen": RGB(0, 100, 0), "darkred": RGB(139, 0, 0), "gray20": RGB(51, 51, 51), "grey20": RGB(51, 51, 51),
+}
+
+// parseColor reads one of names, rgb:R/G/B with one to four hexadecimal digits each, or
+// #RGB with one to four, in upper or lower case.
 func parseColor(s string) (Color, bool) {
+	s = strings.ToLower(s)
+	if c, ok := names[s]; ok {
+		return c, true
+	}
 	var parts []string
 	if rest, ok := strings.CutPrefix(s, "rgb:"); ok {
 		parts = strings.Split(rest, "/")
@@ -131,4 +167,13 @@ func parseColor(s string) (Color, bool) {
 		}
 	}
 	return RGB(rgb[0], rgb[1], rgb[2]), true
+}
+
+// Value returns the parts of a colour; those of xterm's palette for one that [Indexed]
+// made. ok is false for the default colour.
+func (c Color) Value() (r, g, b uint8, ok bool) {
+	if i, indexed := c.Index(); indexed {
+		c = (&palette{}).color(i)
+	}
+	return c.RGB()
 }
