@@ -132,7 +132,7 @@ func miscount(ctx context.Context, listener *attacker.Listener, key []byte, tok 
 			err = firstOf(l.Put(attacker.JSON(attacker.FilesStored, "%s", stored)), l.Done())
 		}
 	}
-	// The sender has what it needs after its final FILE_ACK; the listener ends the stream.
+	// A sender that got no FILES_STORED that it believes closes the connection before.
 	l.Finish()
 	return err
 }

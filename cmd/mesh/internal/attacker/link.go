@@ -89,6 +89,7 @@ type Link struct {
 	sent, got uint64         // bytes of both transfers
 	digest    *blake3.Hasher // of what was sent
 	gotDigest *blake3.Hasher
+	acked     bool         // the peer sent the final FILE_ACK
 	inner     bytes.Buffer // received and not yet read
 	prk       []byte
 	id        []byte // of the transfer
@@ -269,6 +270,8 @@ func (l *Link) Get() (Frame, error) {
 			return f, err
 		}
 		switch f.Type {
+		case FileAck:
+			l.noteAck(f)
 		case FileChunk:
 			l.inner.Write(f.Body[8:])
 			_, _ = l.gotDigest.Write(f.Body[8:])
@@ -282,6 +285,9 @@ func (l *Link) Get() (Frame, error) {
 		}
 	}
 }
+
+// noteAck remembers the final FILE_ACK for what the attacker sent.
+func (l *Link) noteAck(f Frame) { l.acked = l.acked || f.Text("final") == "true" }
 
 // Ended reads until the peer closes the connection, and returns the status in its close.
 func (l *Link) Ended() int {
@@ -298,9 +304,18 @@ func Digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Finish ends the stream, as a listener does that needs nothing more, and reads until
-// the dialer closes the connection.
+// Finish waits for the final FILE_ACK, ends the stream, as a listener does that needs
+// nothing more, and reads until the dialer closes the connection.
 func (l *Link) Finish() {
+	for !l.acked {
+		f, err := l.Receive()
+		if err != nil {
+			return
+		}
+		if f.Type == FileAck {
+			l.noteAck(f)
+		}
+	}
 	switch s := l.ReadWriter.(type) {
 	case *blocks:
 		_ = s.control(0)
