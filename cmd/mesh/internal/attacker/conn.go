@@ -60,25 +60,33 @@ func Certificate(key ed25519.PrivateKey) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-func config(cert tls.Certificate) *tls.Config {
+// Config returns the TLS settings of an end with that certificate. As they are, a dialer
+// accepts no listener: a node certificate has no authority, and the caller decides
+// whether to check it.
+func Config(cert tls.Certificate) *tls.Config {
 	return &tls.Config{
 		Certificates: []tls.Certificate{cert}, NextProtos: []string{"mesh/1"}, MinVersion: tls.VersionTLS13,
-		InsecureSkipVerify: true, ClientAuth: tls.RequireAnyClientCert, SessionTicketsDisabled: true,
+		ClientAuth: tls.RequireAnyClientCert, SessionTicketsDisabled: true,
 	}
+}
+
+// keyOf returns the node key of the certificate in settings.
+func keyOf(settings *tls.Config) ed25519.PrivateKey {
+	return settings.Certificates[0].PrivateKey.(ed25519.PrivateKey)
 }
 
 var quicConfig = &quic.Config{KeepAlivePeriod: time.Second, MaxIdleTimeout: 8 * time.Second, InitialStreamReceiveWindow: 1 << 26, InitialConnectionReceiveWindow: 1 << 26}
 
 // Dial connects to a listener, "tcp" or "quic", and opens the stream.
-func Dial(ctx context.Context, via string, addr netip.AddrPort, key ed25519.PrivateKey) (*Conn, error) {
+func Dial(ctx context.Context, via string, addr netip.AddrPort, settings *tls.Config) (*Conn, error) {
 	if via == "tcp" {
-		c, err := (&tls.Dialer{Config: config(Certificate(key))}).DialContext(ctx, "tcp", addr.String())
+		c, err := (&tls.Dialer{Config: settings}).DialContext(ctx, "tcp", addr.String())
 		if err != nil {
 			return nil, err
 		}
 		return overTCP(c.(*tls.Conn)), nil
 	}
-	c, err := quic.DialAddr(ctx, addr.String(), config(Certificate(key)), quicConfig)
+	c, err := quic.DialAddr(ctx, addr.String(), settings, quicConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -104,11 +112,11 @@ func Listen(addr string, cert tls.Certificate) (*Listener, error) {
 	var err error
 	for range 20 { // the port may be free over TCP alone
 		var t net.Listener
-		if t, err = tls.Listen("tcp", addr, config(cert)); err != nil {
+		if t, err = tls.Listen("tcp", addr, Config(cert)); err != nil {
 			continue
 		}
 		l = &Listener{Addr: netip.MustParseAddrPort(t.Addr().String()), conns: make(chan *Conn, 100), tcp: t}
-		if l.quic, err = quic.ListenAddr(l.Addr.String(), config(cert), quicConfig); err == nil {
+		if l.quic, err = quic.ListenAddr(l.Addr.String(), Config(cert), quicConfig); err == nil {
 			go l.acceptTCP()
 			go l.acceptQUIC()
 			return l, nil

@@ -7,6 +7,7 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -87,7 +88,7 @@ type Link struct {
 	Answer   Frame  // P2P_OK or P2P_HELLO of the peer
 
 	sent, got uint64         // bytes of both transfers
-	digest    *blake3.Hasher // of what was sent
+	digest    *blake3.Hasher // of the bytes sent
 	gotDigest *blake3.Hasher
 	acked     bool         // the peer sent the final FILE_ACK
 	inner     bytes.Buffer // received and not yet read
@@ -101,23 +102,23 @@ type Denied string
 func (d Denied) Error() string { return "denied: " + string(d) }
 
 // Call dials the listener of a token and proves the token. kind is "" for pipes.
-func Call(ctx context.Context, via string, t Token, key ed25519.PrivateKey, want, kind string) (*Link, error) {
-	c, err := Dial(ctx, via, t.Addrs[0], key)
+func Call(ctx context.Context, via string, t Token, settings *tls.Config, want, kind string) (*Link, error) {
+	c, err := Dial(ctx, via, t.Addrs[0], settings)
 	if err != nil {
 		return nil, err
 	}
 	method, token := t.credential()
-	return prove(c, key, method, token, t.Secret, want, kind)
+	return prove(c, keyOf(settings), method, token, t.Secret, want, kind)
 }
 
 // AddFlow dials a further link of the transfers of l.
-func (l *Link) AddFlow(ctx context.Context, via string, t Token, key ed25519.PrivateKey, want string) (*Link, error) {
-	c, err := Dial(ctx, via, t.Addrs[0], key)
+func (l *Link) AddFlow(ctx context.Context, via string, t Token, settings *tls.Config, want string) (*Link, error) {
+	c, err := Dial(ctx, via, t.Addrs[0], settings)
 	if err != nil {
 		return nil, err
 	}
 	secret := expand(l.prk, "mesh/1 resume", 32)
-	return prove(c, key, "flow", l.id, secret, want, "")
+	return prove(c, keyOf(settings), "flow", l.id, secret, want, "")
 }
 
 func prove(c *Conn, key ed25519.PrivateKey, method string, token, secret []byte, want, kind string) (*Link, error) {
