@@ -7,8 +7,8 @@ type SendOptions struct {
 	// SkipSymlinks leaves out the symbolic links in a folder or an archive. Without it
 	// they are sent as links, if they cannot lead out of the folder that is sent.
 	SkipSymlinks bool
-	// SkipSpecial leaves out links that may lead out, and what is neither a file, a
-	// folder nor a link. Without it, that is an error of the entry.
+	// SkipSpecial leaves out links that may lead out of the folder, devices, sockets
+	// and FIFOs. Without it, each of them is an error of its entry.
 	SkipSpecial bool
 	// Archive says that the only name is that of a zip or tar archive, whose content
 	// is to be sent.

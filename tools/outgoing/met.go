@@ -32,7 +32,8 @@ func (m *Met) watch(report func(path string, err error)) func(path string, err e
 	}
 }
 
-// Hint adds to the error of a transfer what can be done about its entries.
+// Hint adds the remedies for the entries that were not sent or not stored to the error
+// of a transfer.
 func (m *Met) Hint(err error) error {
 	if m.link.Load() {
 		err = proto.Hint(err, "--skip-special leaves out links that lead out of the folder, --symlinks skip all links; tar cf - FILE… | "+m.pipe+" sends them as they are")
@@ -41,7 +42,7 @@ func (m *Met) Hint(err error) error {
 		err = proto.Hint(err, "the other side does not take that name, or has a file of that name with other content: there --force replaces it, and --rename stores beside it")
 	}
 	if m.changed.Load() {
-		err = proto.Hint(err, "repeat it once nothing writes the file; of a log that grows, "+m.pipe+" < FILE sends what it holds now")
+		err = proto.Hint(err, "repeat the transfer when no program writes the file; "+m.pipe+" < FILE sends a growing log up to its present end")
 	}
 	return err
 }

@@ -1,5 +1,5 @@
-// Package outgoing has the files that a tool sends: the flags for them, what is checked
-// before there is a peer, and the hints about what could not be sent.
+// Package outgoing holds the files that a tool sends: their flags, the checks before a
+// peer is called, and the hints about entries that were not sent.
 package outgoing
 
 import (
@@ -101,7 +101,7 @@ func isStream(info fs.FileInfo) bool { return info.Mode()&(fs.ModeNamedPipe|fs.M
 // errStream is the error of a pipe or a device as the only FILE. The hint has the
 // command that sends it.
 func errStream(name, pipe string) error {
-	hint := pipe + " < " + name + " sends what is read from it"
+	hint := pipe + " < " + name + " sends it as a pipe"
 	if strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/") { // the shell's <(CMD)
 		hint = "CMD | " + pipe + " sends what CMD prints, and " + pipe + " -- CMD also whether it failed"
 	}

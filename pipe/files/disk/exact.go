@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// HasOther reports whether what has a name in the folder was given another one, which
-// the file system takes for the same, and returns that other name if it is found. The
-// name must exist. Listing a folder takes time, so it is listed only where a
-// probe shows that the file system takes some names for one.
+// HasOther reports whether the entry that a name leads to is stored under another name,
+// for example in other case, and returns the stored name if it is found. The entry must
+// exist. Listing a folder takes time, so the folder is listed only where a probe shows
+// that its file system takes some names for one.
 func (f *Folder) HasOther(name string) (other string, is bool, err error) {
 	if f.isExact.Load() || f.keepsNamesApart() {
 		f.isExact.Store(true)
