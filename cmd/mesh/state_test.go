@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,7 +122,7 @@ func TestStateDurable(t *testing.T) {
 func durable(trace, file string) string {
 	folder := filepath.Dir(file)
 	dataSynced, named, nameSynced := false, false, false
-	for line := range strings.Lines(trace) {
+	for line := range wholeCalls(trace) {
 		switch {
 		case strings.Contains(line, "fsync(") && strings.Contains(line, "<"+folder+"/") && strings.HasSuffix(line, " = 0\n"):
 			dataSynced = true
@@ -140,6 +141,49 @@ func durable(trace, file string) string {
 		}
 	}
 	return "no end"
+}
+
+// wholeCalls yields the lines of a trace. A call that strace writes in two lines, since
+// another thread came between, is yielded whole where it returns.
+func wholeCalls(trace string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		begun := map[string]string{} // by thread
+		for line := range strings.Lines(trace) {
+			thread, _, _ := strings.Cut(line, " ")
+			if call, ok := strings.CutSuffix(line, " <unfinished ...>\n"); ok {
+				begun[thread] = call
+				continue
+			}
+			if _, rest, ok := strings.Cut(line, " resumed>"); ok {
+				line = begun[thread] + rest
+			}
+			if !yield(line) {
+				return
+			}
+		}
+	}
+}
+
+// TestTraceInTwoLines wants a call that another thread interrupts to count where it
+// returns.
+func TestTraceInTwoLines(t *testing.T) {
+	const (
+		begun   = "7 fsync(8</d/.f.tmp> <unfinished ...>\n"
+		resumed = "7 <... fsync resumed>)              = 0\n"
+		failed  = "7 <... fsync resumed>)              = -1 EIO (Input/output error)\n"
+		signal  = "7 --- SIGURG {si_signo=SIGURG} ---\n"
+		named   = "8 renameat(AT_FDCWD</>, \"/d/.f.tmp\", AT_FDCWD</>, \"/d/f\") = 0\n"
+		rest    = "8 fsync(8</d>) = 0\n9 exit_group(0) = ?\n"
+	)
+	for _, tt := range []struct{ name, trace, want string }{
+		{"returned before the name", begun + signal + resumed + named + rest, ""},
+		{"returned behind the name", begun + named + resumed + rest, "the name comes before the data"},
+		{"failed", begun + failed + named + rest, "the name comes before the data"},
+	} {
+		if got := durable(tt.trace, "/d/f"); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
 }
 
 // TestStateOnFailingDisk wants a tool that cannot sync to fail and to leave the old
