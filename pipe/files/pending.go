@@ -48,7 +48,7 @@ func create(p *Pending, warn func(error)) (*Pending, error) {
 	}
 	p.folder.ReportLacks(warn)
 	if err = p.checkName(); err == nil {
-		if p.temp, err = p.folder.CreateTemp(disk.RandomTempName(), 0o666); err != nil {
+		if p.temp, err = p.folder.CreateRandomTemp(0o666); err != nil {
 			err = proto.IOError(fmt.Errorf("create %s: %w", name, err))
 		}
 	}
@@ -112,14 +112,11 @@ func (p *Pending) commit() error {
 	if err := p.temp.Sync(); err != nil {
 		return err
 	}
-	if err := p.temp.Close(); err != nil {
-		return err
-	}
 	if err := p.publish(); err != nil {
 		return err
 	}
 	p.done = true
-	return p.folder.Sync()
+	return errors.Join(p.temp.Close(), p.folder.Sync())
 }
 
 // publish gives the temporary file its name. Unless forced, it does not replace a

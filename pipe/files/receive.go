@@ -25,10 +25,10 @@ func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o R
 	w := newFrameWriter(to)
 	r := &receiver{
 		o: o, r: newFrameReader(from), w: w, problems: problems{report: o.Report},
-		order: newOrder(o), folders: folderStack{destination}, temps: disk.NewTempNames(),
+		order: newOrder(o), folders: folderStack{destination},
 		existing: existing{force: o.Force, rename: o.Rename, owner: o.Owner, flush: w.flush},
 	}
-	r.store = startStore(destination, o, r.temps.Next())
+	r.store = startStore(destination, o)
 	err = readFrames(ctx, r.r, r)
 	r.incoming.release()
 	r.folders.closeAll()

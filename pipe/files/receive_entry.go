@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"mesh/pipe/files/disk"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
@@ -22,7 +21,6 @@ type receiver struct {
 	queue    queue
 	incoming incoming
 	store    *store
-	temps    disk.TempNames
 	skipped  int64
 }
 
@@ -163,7 +161,7 @@ func (r *receiver) receiveSmall(w *wanted) error {
 		w.in.close()
 		return err
 	}
-	r.store.addSmall(&part{folder: w.in, entry: w.entry, name: w.name, rivals: w.rivals, tempName: r.temps.Next()}, body)
+	r.store.addSmall(&part{folder: w.in, entry: w.entry, name: w.name, rivals: w.rivals, owner: r.o.Owner}, body)
 	return nil
 }
 

@@ -75,9 +75,11 @@ func (x *existing) compareNamed(ctx context.Context, w *wanted, info fs.FileInfo
 		if h.Sum() != *w.entry.Digest {
 			return a, other
 		}
+		w.in.disk.RemoveSecondName(tempName(x.owner, w.entry), info)
 		a.Skip = true
 		return a, nil
 	}
+	w.in.disk.RemoveSecondName(tempName(x.owner, w.entry), info)
 	w.have, w.exists, w.hash = info.Size(), true, h
 	if other != nil {
 		a.Code = proto.Unsafe
@@ -101,7 +103,7 @@ func (x *existing) hashNamed(ctx context.Context, w *wanted, info fs.FileInfo) (
 // findPart looks for what an earlier run has left of the file. A part that cannot
 // be used is none.
 func (x *existing) findPart(ctx context.Context, w *wanted) error {
-	part, err := w.in.disk.ReopenTemp(resumeName(x.owner, w.entry))
+	part, err := w.in.disk.ReopenTemp(tempName(x.owner, w.entry))
 	if err != nil {
 		return nil
 	}

@@ -20,11 +20,10 @@ type store struct {
 	results   storeResults
 }
 
-// startStore begins to store below a destination. The temporary name probe must be
-// free there.
-func startStore(destination *folder, o ReceiveOptions, probe string) *store {
+// startStore begins to store below a destination.
+func startStore(destination *folder, o ReceiveOptions) *store {
 	s := &store{announces: o.Arrived != nil, next: new(batch), jobs: make(chan *batch, maxGroupJobs/maxBatchJobs), committed: make(chan struct{})}
-	s.writers.start(disk.NewSmallWriter(destination.disk, probe))
+	s.writers.start(disk.NewSmallWriter(destination.disk, disk.RandomTempName()))
 	c := &committer{
 		destination: destination, force: o.Force, number: o.Rename, results: &s.results,
 		arrivals: arrivals{announce: o.Arrived},
@@ -67,7 +66,7 @@ func (s *store) addExisting(in *folder, a Arrival) {
 
 func (s *store) addJob(j job) {
 	s.next.jobs = append(s.next.jobs, j)
-	if len(s.next.jobs) == maxBatchJobs || j.part != nil && j.part.isOpen() {
+	if len(s.next.jobs) == maxBatchJobs || j.part != nil && j.part.isLarge() {
 		s.flush()
 	}
 }

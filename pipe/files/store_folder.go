@@ -106,13 +106,12 @@ func (f *folder) setAttributes() error {
 	if !f.made {
 		return nil
 	}
-	if err := f.disk.Finish(f.perm); err != nil {
-		return err
+	if f.takesTime(f.mtime.UnixNano()) {
+		if err := f.disk.SetTime(f.mtime); err != nil {
+			return err
+		}
 	}
-	if !f.takesTime(f.mtime.UnixNano()) {
-		return nil
-	}
-	return f.disk.SetTime(f.mtime)
+	return f.disk.Finish(f.perm) // last: after a crash before it, the next run finishes the folder
 }
 
 // protect makes an open folder read-only again that was so before the transfer, which

@@ -34,7 +34,7 @@ func (j job) in() *folder {
 	return j.part.folder
 }
 
-func (j job) isOpen() bool { return j.part == nil || j.part.isOpen() }
+func (j job) isOpen() bool { return j.part == nil || j.part.isLarge() }
 
 // release closes what the job has open. It removes a file that is not published.
 func (j job) release() {

@@ -22,7 +22,7 @@ type part struct {
 	temp   *disk.Temp // nil while the file is in memory
 
 	// Of a file in memory:
-	tempName string
+	owner    string
 	body     []byte // nil once it is written
 	writeErr error  // why it could not be written
 
@@ -34,9 +34,13 @@ type part struct {
 	published bool
 }
 
-// resumeName returns the name of the temporary file of a large entry. It depends
-// on the owner and on the sender's file, so that nothing else is resumed.
-func resumeName(owner string, e *wire.Entry) string {
+// tempName returns the name of the temporary file of a small one, if it needs any.
+func (p *part) tempName() string { return tempName(p.owner, p.entry) }
+
+// tempName returns the name of the temporary file of an entry. It depends on the owner
+// and on the sender's file, so that a large one is resumed for nothing else, and the
+// repeat of a delivery that was killed finds what that has left.
+func tempName(owner string, e *wire.Entry) string {
 	sum := digest.Sum(fmt.Appendf(nil, "%s\x00%s\x00%d\x00%d", owner, e.Path, e.Size, e.Mtime))
 	return disk.TempName(ownerPrefix(owner) + hex.EncodeToString(sum[:16]))
 }
@@ -48,56 +52,26 @@ func ownerPrefix(owner string) string {
 }
 
 // newPart begins a file in an open folder, which it takes over. A large one can be
-// resumed by another run. If an earlier run has left a part of it, that is emptied;
+// resumed by another run. If an earlier run has left a part of it, that is removed;
 // if another process writes that part, a new one is made which cannot be resumed.
 func newPart(in *folder, owner, name string, e *wire.Entry) (*part, error) {
 	p := &part{folder: in, entry: e, name: name, hash: digest.New()}
-	if !e.Small() {
-		p.temp = createResumable(in, resumeName(owner, e), e)
-		p.keep = p.temp != nil && p.temp.IsLocked()
+	var err error
+	if p.temp, err = in.disk.RecreateTemp(tempName(owner, e), modeOf(e)); err == nil {
+		p.keep = !e.Small() && p.temp.IsResumable()
+		return p, nil
 	}
-	if p.temp == nil {
-		var err error
-		if p.temp, err = createLocked(in, disk.RandomTempName(), e); err != nil {
-			return nil, err
-		}
+	p.temp, err = in.disk.CreateRandomTemp(modeOf(e))
+	if err != nil {
+		return nil, err
 	}
 	return p, nil
-}
-
-// createResumable returns an empty file of a name, or nil if there can be none.
-func createResumable(in *folder, name string, e *wire.Entry) *disk.Temp {
-	if temp, err := in.disk.ReopenTemp(name); err == nil {
-		if err := temp.Truncate(0); err == nil {
-			return temp
-		}
-		_ = temp.Remove()
-	}
-	temp, err := createLocked(in, name, e)
-	if err != nil {
-		return nil
-	}
-	return temp
-}
-
-// createLocked creates a temporary file that no other process resumes or removes
-// as abandoned while we write it.
-func createLocked(in *folder, name string, e *wire.Entry) (*disk.Temp, error) {
-	temp, err := in.disk.CreateTemp(name, modeOf(e))
-	if err != nil {
-		return nil, err
-	}
-	if err := temp.Lock(); err != nil {
-		_ = temp.Remove()
-		return nil, err
-	}
-	return temp, nil
 }
 
 // resumePart goes on with the part that an earlier run has left in an open
 // folder, which it takes over. The part has length bytes, of which hash is.
 func resumePart(in *folder, owner, name string, e *wire.Entry, length int64, hash *digest.Hasher) (*part, error) {
-	temp, err := in.disk.ReopenTemp(resumeName(owner, e))
+	temp, err := in.disk.ReopenTemp(tempName(owner, e))
 	if err != nil {
 		return nil, err
 	}
@@ -142,8 +116,8 @@ func (p *part) complete(want wire.Digest) error {
 	return errWriting(p.entry, p.temp.SetTime(time.Unix(0, p.entry.Mtime)))
 }
 
-// isOpen reports whether the part holds a descriptor.
-func (p *part) isOpen() bool { return p.temp != nil && p.temp.IsOpen() }
+// isLarge reports whether the part has grown in its temporary file.
+func (p *part) isLarge() bool { return p.temp != nil && p.temp.IsLarge() }
 
 // sum returns the digest of a complete file.
 func (p *part) sum() digest.Digest {

@@ -44,7 +44,7 @@ func serveInbox(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	d := &daemon{node: n, streams: s, reread: o.reread}
 	d.settings.Store(settings)
 	d.openQueue()
-	go d.collectOld(ctx, settings.dir)
+	go d.collect(ctx)
 	defer d.queue.Close()
 	w, err := n.Wait(d.offer(o.offer))
 	if err != nil {
@@ -86,6 +86,22 @@ func (d *daemon) openQueue() {
 	}
 	if err != nil {
 		d.streams.Complain(fmt.Errorf("mesh-recv --next cannot take deliveries: %w", err))
+	}
+}
+
+// collectEvery is how often collectOld is called.
+const collectEvery = 24 * time.Hour
+
+// collect calls collectOld now and then until ctx ends.
+func (d *daemon) collect(ctx context.Context) {
+	again := time.NewTicker(collectEvery)
+	defer again.Stop()
+	for ctx.Err() == nil {
+		d.collectOld(ctx, d.settings.Load().dir)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+		}
 	}
 }
 

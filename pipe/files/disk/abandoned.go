@@ -50,7 +50,8 @@ func TrimAbandoned(ctx context.Context, in *os.Root, prefix string, most int64) 
 		if most -= a.bytes; most >= 0 {
 			continue
 		}
-		if err := in.Remove(a.path); err != nil && !errors.Is(err, fs.ErrNotExist) && first == nil {
+		err := lockAbandoned(in, a.path, func(a abandoned) error { return in.Remove(a.path) })
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && first == nil {
 			first = proto.IOError(err)
 		}
 	}
@@ -85,15 +86,21 @@ func lockAbandoned(in *os.Root, path string, f func(abandoned) error) error {
 		return err
 	}
 	defer file.Close()
-	info, err := file.Stat()
+	lockErr := lock(file)
+	info, err := file.Stat() // behind the lock, which a process that removes the file had too
 	if err != nil {
 		return err
 	}
 	a := abandoned{path, info.Size(), changedAt(file, info)}
-	switch err := lock(file); {
-	case proto.IsLacking(err) && time.Since(a.changed) < abandonedAfter:
+	now, err := in.Lstat(path)
+	switch {
+	case err != nil:
+		return err
+	case !os.SameFile(now, info): // the file was published, and another one has the path
+		return nil
+	case proto.IsLacking(lockErr) && time.Since(a.changed) < abandonedAfter:
 		return nil // a process may write it
-	case err != nil && !proto.IsLacking(err):
+	case lockErr != nil && !proto.IsLacking(lockErr):
 		return nil // a process writes it
 	}
 	return f(a)

@@ -24,12 +24,11 @@ func (f *Folder) TakesForOne(a, b string) bool {
 	if max(len(a), len(b))+len(prefix)+len(suffix) > maxNameBytes {
 		return f.isOneFile(a, b)
 	}
-	probe, err := f.root.OpenFile(prefix+a+suffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL|fileFlags, 0o600)
+	probe, err := f.CreateTemp(prefix+a+suffix, 0o600)
 	if err != nil {
 		return f.isOneFile(a, b)
 	}
-	_ = probe.Close()
-	defer func() { _ = f.root.Remove(prefix + a + suffix) }()
+	defer func() { _ = probe.Remove() }()
 	_, err = f.root.Lstat(prefix + b + suffix)
 	return err == nil
 }

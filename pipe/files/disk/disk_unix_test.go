@@ -65,7 +65,7 @@ func wantFiles(t *testing.T, dir string, want map[string]string) {
 func temps(t *testing.T) map[string]func(*disk.Folder) *disk.Temp {
 	return map[string]func(*disk.Folder) *disk.Temp{
 		"open": func(f *disk.Folder) *disk.Temp {
-			temp, err := f.CreateTemp(disk.RandomTempName(), 0o644)
+			temp, err := f.CreateRandomTemp(0o644)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,21 +75,20 @@ func temps(t *testing.T) map[string]func(*disk.Folder) *disk.Temp {
 			return temp
 		},
 		"small": func(f *disk.Folder) *disk.Temp { // anonymous, where there is such a file
-			temp, err := disk.NewSmallWriter(f, disk.RandomTempName()).Write(f, disk.RandomTempName(), 0o644, mtime, []byte("new"))
+			temp, err := disk.NewSmallWriter(f, disk.RandomTempName()).Write(f, disk.RandomTempName, 0o644, mtime, []byte("new"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			return temp
 		},
 		"small, named": func(f *disk.Folder) *disk.Temp {
-			names := disk.NewTempNames()
-			taken := names.Next()
+			taken := disk.RandomTempName()
 			other, err := f.CreateTemp(taken, 0o600) // the probe fails
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer other.Remove()
-			temp, err := disk.NewSmallWriter(f, taken).Write(f, names.Next(), 0o644, mtime, []byte("new"))
+			temp, err := disk.NewSmallWriter(f, taken).Write(f, disk.RandomTempName, 0o644, mtime, []byte("new"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -373,9 +372,6 @@ func TestRemoveAbandoned(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer locked.Close()
-	if err := locked.Lock(); err != nil {
-		t.Fatal(err)
-	}
 	for _, name := range []string{disk.TempName("left"), "file", ".mesh-x", "x.part"} {
 		write(t, filepath.Join(dir, name), "x")
 	}

@@ -5,7 +5,7 @@
 //
 // Writing a file takes these steps, and the caller must keep their order:
 //
-//  1. Make a [Temp]: [Folder.CreateTemp] or [Folder.ReopenTemp] for a file whose
+//  1. Make a [Temp]: [Folder.RecreateTemp] or [Folder.ReopenTemp] for a file whose
 //     data arrives in pieces, [SmallWriter.Write] for one that is in memory.
 //  2. Write, then set the mode and the time.
 //  3. [Temp.Sync], or [Folder.SyncDisk] for many at once: the data survives a
@@ -34,7 +34,7 @@
 //	mark of an unfinished  MkdirUnfinished      sticky bit          none                modes and times stay
 //	folder                                                                              after a crash
 //	modification times     SetTime, setTimeAt   utimensat           utimensat           warns
-//	lock of a part         Temp.Lock            flock               flock; Windows:     no resuming; warns
+//	lock of a part         CreateTemp           flock               flock; Windows:     no resuming; warns
 //	                                                                nothing
 //	owner of a part        isOwnedAlone         owner, link count   the same; Windows:  no resuming
 //	                                                                never ours

@@ -2,7 +2,6 @@ package disk
 
 import (
 	"crypto/rand"
-	"os"
 	"slices"
 	"strings"
 )
@@ -40,13 +39,11 @@ func (f *Folder) HasOther(name string) (other string, is bool, err error) {
 // that some file systems ignore.
 func (f *Folder) keepsNamesApart() bool {
 	prefix := TempPrefix + rand.Text()[:12] + "-"
-	name := prefix + "a\u00e9\u00ad" + tempSuffix
-	probe, err := f.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|fileFlags, 0o600)
+	probe, err := f.CreateTemp(prefix+"a\u00e9\u00ad"+tempSuffix, 0o600)
 	if err != nil {
 		return false
 	}
-	_ = probe.Close()
-	defer func() { _ = f.root.Remove(name) }()
+	defer func() { _ = probe.Remove() }()
 	return !slices.ContainsFunc([]string{"A\u00e9\u00ad", "a\u00c9\u00ad", "ae\u0301\u00ad", "a\u00e9"}, func(variant string) bool {
 		_, err := f.root.Lstat(prefix + variant + tempSuffix)
 		return err == nil

@@ -32,7 +32,7 @@ func TestHoles(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer f.Close()
-				temp, err := f.CreateTemp(disk.RandomTempName(), 0o644)
+				temp, err := f.CreateRandomTemp(0o644)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -86,13 +86,13 @@ func TestLargeFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again.Close()
-	if err := again.Sync(); err != nil { // by its name
+	if err := again.Sync(); err != nil {
 		t.Error(err)
 	}
 	if err := again.Publish("f"); err != nil {
 		t.Fatal(err)
 	}
+	again.Close()
 	info, err := f.Lstat("f")
 	if err != nil || info.Size() != size+int64(len(end)) {
 		t.Fatalf("got %v, %v", info, err)

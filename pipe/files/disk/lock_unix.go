@@ -41,6 +41,12 @@ func changedAt(f *os.File, info fs.FileInfo) time.Time {
 	return time.Unix(s.Ctim.Unix())
 }
 
+// isRemoved reports whether an open file has no name any more.
+func isRemoved(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && s.Nlink == 0
+}
+
 // linkCount returns how many names a file has, 0 if that is not known.
 func linkCount(info fs.FileInfo) uint64 {
 	s, ok := info.Sys().(*syscall.Stat_t)

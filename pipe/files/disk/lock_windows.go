@@ -19,5 +19,8 @@ func isOwned(fs.FileInfo) bool { return false }
 // changedAt returns when a file was changed last.
 func changedAt(_ *os.File, info fs.FileInfo) time.Time { return info.ModTime() }
 
+// isRemoved is false: an open file cannot be removed.
+func isRemoved(fs.FileInfo) bool { return false }
+
 // linkCount returns how many names a file has, 0 if that is not known.
 func linkCount(fs.FileInfo) uint64 { return 0 }

@@ -24,6 +24,7 @@ func (t *Temp) Publish(name string) error {
 // folder or device.
 func (t *Temp) Replace(name string) error {
 	if t.anon.isOpen { // a link cannot replace: take a temporary name first
+		t.name = RandomTempName()
 		if err := t.anon.link(t.in, t.name); err != nil {
 			return err
 		}

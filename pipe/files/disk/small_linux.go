@@ -9,32 +9,6 @@ import (
 	"mesh/proto/rawfd"
 )
 
-// writeNamed writes a file whole under a name that must not exist. If it fails,
-// there is no such file.
-func writeNamed(in *Folder, name string, perm fs.FileMode, mtime int64, data []byte) error {
-	return rawfd.Control(in.dir, func(at uintptr) error {
-		const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
-		fd, err := retryInterrupted(func() (int, error) { return unix.Openat(int(at), name, flags, uint32(perm|0o600)) })
-		if err != nil {
-			return err
-		}
-		err = writeAll(fd, data)
-		if err == nil {
-			err = in.ignore(lackMode, restrictDescriptor(fd, perm))
-		}
-		if cerr := unix.Close(fd); err == nil {
-			err = cerr
-		}
-		if err == nil {
-			err = in.ignore(lackTime, setTimeAt(int(at), name, mtime, unix.AT_SYMLINK_NOFOLLOW))
-		}
-		if err != nil {
-			_ = unix.Unlinkat(int(at), name, 0)
-		}
-		return err
-	})
-}
-
 // setTimeAt is setTime by descriptor, with utimensat. The time is in nanoseconds
 // since 1970.
 func setTimeAt(fd int, name string, mtime int64, flags int) error {
@@ -50,19 +24,6 @@ func writeAll(fd int, data []byte) error {
 		data = data[n:]
 	}
 	return nil
-}
-
-// restrictDescriptor takes the permissions away from a new file that perm lacks
-// and that we needed to write it.
-func restrictDescriptor(fd int, perm fs.FileMode) error {
-	if perm&0o600 == 0o600 {
-		return nil
-	}
-	var s unix.Stat_t
-	if err := unix.Fstat(fd, &s); err != nil {
-		return err
-	}
-	return unix.Fchmod(fd, s.Mode&uint32(perm))
 }
 
 // ReadUnchanged reads a whole file in the folder into buf, which must have room

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -31,38 +30,37 @@ func isTempName(name string) bool {
 	return strings.HasPrefix(name, TempPrefix) && strings.HasSuffix(name, tempSuffix)
 }
 
-// TempNames counts up names of temporary files. They are shorter than random
-// ones, which makes folders of many files faster. If a file of such a name
-// exists all the same, creating it fails.
-type TempNames struct {
-	run  string
-	last int
-}
-
-// NewTempNames returns names that no other run has.
-func NewTempNames() TempNames { return TempNames{run: rand.Text()[:12] + "-"} }
-
-// Next returns the next name.
-func (n *TempNames) Next() string {
-	n.last++
-	return TempName(n.run + strconv.Itoa(n.last))
-}
-
-// Temp is a file that does not have its final name yet. It is one of three: open
-// under a temporary name, complete and closed under a temporary name, or
-// anonymous. End it with [Temp.Close] after it was published, else with
-// [Temp.Remove], or with Close alone to keep it for another run.
+// Temp is a file that does not have its final name yet. It is open under a temporary
+// name, or anonymous. While it is open, no other process reopens it or removes it as
+// abandoned, where the file system has locks. End it with [Temp.Close] after it was
+// published, else with [Temp.Remove], or with Close alone to keep it for another run.
 type Temp struct {
-	in   *Folder // stays the caller's, and open as long as the Temp is used
-	name string
-	file *os.File // nil if the file was written by a [SmallWriter]
-	held bool     // file is locked
-	anon anonymous
-	at   int64 // where Write goes on
+	in      *Folder // stays the caller's, and open as long as the Temp is used
+	name    string
+	file    *os.File // nil if the file is anonymous
+	lockErr error    // why file is not locked: the file system has no locks
+	whole   bool     // written by a [SmallWriter]
+	anon    anonymous
+	at      int64 // where Write goes on
 }
 
-// CreateTemp creates a file for reading and writing, under a temporary name that
-// must not exist. We can read and write it whatever perm is, until
+// createAttempts bounds how often a random name is chosen. A name is lost only if
+// [RemoveAbandoned] comes between the creation of the file and its lock.
+const createAttempts = 10
+
+// CreateRandomTemp is [Folder.CreateTemp] with a random name.
+func (f *Folder) CreateRandomTemp(perm fs.FileMode) (t *Temp, err error) {
+	for range createAttempts {
+		if t, err = f.CreateTemp(RandomTempName(), perm); !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	return t, err
+}
+
+// CreateTemp creates and locks a file for reading and writing, under a temporary name.
+// If that exists, or another process takes the file before it is locked, the error is
+// [fs.ErrExist]. We can read and write the file whatever perm is, until
 // [Temp.RestrictMode]. The umask is taken away from its mode.
 func (f *Folder) CreateTemp(name string, perm fs.FileMode) (*Temp, error) {
 	// A file never blocks. The flag only saves the runtime the attempt to wait for
@@ -71,7 +69,35 @@ func (f *Folder) CreateTemp(name string, perm fs.FileMode) (*Temp, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Temp{in: f, name: name, file: file}, nil
+	t := &Temp{in: f, name: name, file: file}
+	t.lockErr = lock(file)
+	if info, err := file.Stat(); err != nil || isRemoved(info) || t.lockErr != nil && !proto.IsLacking(t.lockErr) {
+		_ = file.Close() // the name is no longer ours to remove
+		return nil, fs.ErrExist
+	}
+	return t, nil
+}
+
+// RecreateTemp is [Folder.CreateTemp], but replaces a file of that name which another
+// run has left.
+func (f *Folder) RecreateTemp(name string, perm fs.FileMode) (*Temp, error) {
+	if left, err := f.ReopenTemp(name); err == nil {
+		if err := left.Remove(); err != nil {
+			return nil, err
+		}
+	}
+	return f.CreateTemp(name, perm)
+}
+
+// RemoveSecondName removes a temporary name that leads to the same file as another name
+// in the folder, which info describes. linkAndRemove leaves it if it is interrupted.
+func (f *Folder) RemoveSecondName(temp string, info fs.FileInfo) {
+	if !hasHardLinks(info) {
+		return
+	}
+	if second, err := f.root.Lstat(temp); err == nil && os.SameFile(second, info) {
+		_ = f.root.Remove(temp)
+	}
 }
 
 // ReopenTemp opens and locks a temporary file that another run has left. It
@@ -100,23 +126,18 @@ func (f *Folder) ReopenTemp(name string) (*Temp, error) {
 		_ = file.Close()
 		return nil, err
 	}
-	return &Temp{in: f, name: name, file: file, held: true}, nil
+	return &Temp{in: f, name: name, file: file}, nil
 }
 
-// Lock keeps other processes from reopening or removing the open file until it is
-// closed. It fails if another process has locked it. Where there are no locks, it does
-// nothing, and no other run can reopen the file.
-func (t *Temp) Lock() error {
-	err := lock(t.file)
-	t.held = err == nil
-	return t.in.ignore(lackLock, err)
+// IsResumable reports whether another run may reopen the file: it is locked. Where there
+// are no locks, that is reported as a lack.
+func (t *Temp) IsResumable() bool {
+	_ = t.in.ignore(lackLock, t.lockErr)
+	return t.lockErr == nil
 }
 
-// IsLocked reports whether the open file is locked, so that another run may reopen it.
-func (t *Temp) IsLocked() bool { return t.held }
-
-// IsOpen reports whether the file holds a descriptor that Write uses.
-func (t *Temp) IsOpen() bool { return t.file != nil }
+// IsLarge reports whether the file is open and was not written by a [SmallWriter].
+func (t *Temp) IsLarge() bool { return t.file != nil && !t.whole }
 
 // Size returns the size of the open file.
 func (t *Temp) Size() (int64, error) {
@@ -172,22 +193,14 @@ func (t *Temp) Sync() error {
 }
 
 func (t *Temp) sync() error {
-	switch {
-	case t.file != nil:
-		return t.file.Sync()
-	case t.anon.isOpen:
+	if t.anon.isOpen {
 		return t.anon.sync()
 	}
-	f, err := t.in.root.OpenFile(t.name, os.O_RDWR|fileFlags, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return t.file.Sync()
 }
 
 // Close closes the file and keeps it, unless it is an unpublished anonymous one.
-// It may be called more than once. Publish works after it if the file has a
-// temporary name.
+// It may be called more than once.
 func (t *Temp) Close() error {
 	if t.anon.isOpen {
 		t.anon.close()
@@ -215,7 +228,7 @@ func (t *Temp) Remove() error {
 // with [Temp.Replace] if replace is set. A full disk is no failure: there may be room by
 // the time that it is needed.
 func (f *Folder) Probe(replace bool) error {
-	t, err := f.CreateTemp(RandomTempName(), 0o600)
+	t, err := f.CreateRandomTemp(0o600)
 	if err == nil {
 		name := t.Publish
 		if replace {
@@ -236,13 +249,13 @@ func (t *Temp) probe(name func(string) error, as string) error {
 	if _, err := t.Write([]byte{'\n'}); err != nil {
 		return err
 	}
-	if err := errors.Join(t.Sync(), t.Close()); err != nil {
+	if err := t.Sync(); err != nil {
 		return err
 	}
 	if err := name(as); err != nil {
 		return err
 	}
-	return errors.Join(t.in.root.Remove(as), t.in.Sync())
+	return errors.Join(t.in.root.Remove(as), t.Close(), t.in.Sync())
 }
 
 // CheckWritable is [Folder.Probe] of the folder at a path.
