@@ -187,7 +187,7 @@ func (a *archiver) handleData(body []byte) error {
 }
 
 // handleEnd implements [frameHandler].
-func (a *archiver) handleEnd(m *wire.End) error {
+func (a *archiver) handleEnd(_ context.Context, m *wire.End) error {
 	if len(a.queue) == 0 || a.queue[0].ID != m.ID || a.into == nil && m.Code == 0 {
 		return errOrder(m)
 	}

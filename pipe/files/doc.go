@@ -30,10 +30,12 @@
 //	            receive_folder.go    makeFolder: only a real folder is entered (42)
 //	            store_folder.go      folder.open: it is the same folder as before, and no link
 //	                                 (42; ends the transfer when data comes for it later)
-//	            receive_folder.go    makeSymlink: checkLinkTarget keeps links inside (42)
+//	            receive_entry.go     storeSymlink: checkLinkTarget keeps links inside (42)
 //	compare     receive_existing.go  existing.compare: other content of that name stays, unless
 //	                                 Force or Rename is set (42); what is there already is not
-//	                                 sent again
+//	                                 sent again if the peer has stored it
+//	            ledger.go            Ledger: else the peer hears nothing before it has sent all,
+//	                                 and then for one guess only (42)
 //	room        receive_existing.go  checkRoom: a large file fits on the disk (41)
 //	part        receive_data.go      incoming.begin, readSmall: data comes for this file now
 //	            store_part.go        part.write, part.complete, checkSmall: as many bytes as

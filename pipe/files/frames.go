@@ -102,7 +102,7 @@ type frameHandler interface {
 	handleEntry(context.Context, *wire.Entry) error
 	handleFrom(*wire.From) error
 	handleData([]byte) error // the bytes are valid until it returns
-	handleEnd(*wire.End) error
+	handleEnd(context.Context, *wire.End) error
 	handleTotal(*wire.Total) error
 }
 
@@ -129,7 +129,7 @@ func readFrames(ctx context.Context, r *frameReader, h frameHandler) error {
 		case wire.TypeEnd:
 			m := new(wire.End)
 			if err = wire.ParseBody(body, m); err == nil {
-				err = h.handleEnd(m)
+				err = h.handleEnd(ctx, m)
 			}
 		default:
 			m := new(wire.Total)

@@ -37,10 +37,28 @@ func (c counted) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// ledgers is the ledger of all tests that name none.
+var ledgers *files.Ledger
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "ledgers")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		ledgers = files.NewLedger(dir)
+		return m.Run()
+	}())
+}
+
 // transfer sends files and folders to a folder.
 func (r *run) transfer(t testing.TB, to string, names ...string) {
 	t.Helper()
 	root := openRoot(t, to)
+	if r.recv.Ledger == nil {
+		r.recv.Ledger = ledgers
+	}
 	r.exchange(t, func(ctx context.Context, from io.Reader, back io.Writer) (files.Summary, error) {
 		return files.Receive(ctx, root, from, back, r.recv)
 	}, names...)

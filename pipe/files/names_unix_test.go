@@ -228,6 +228,34 @@ func TestAlikeOnOneName(t *testing.T) {
 	}
 }
 
+// A file that was there under another name, which the file system takes for the same, is
+// neither kept as what arrives nor guessed at: each spelling would be one more guess.
+func TestGuessAtOtherName(t *testing.T) {
+	from := filepath.Join(t.TempDir(), "pin")
+	write(t, from, []byte("1234"))
+	for _, o := range []files.ReceiveOptions{{}, {Force: true}, {Rename: true}} {
+		to := foldingDisk(t)
+		write(t, filepath.Join(to, "Pin"), []byte("1234"))
+		r := run{recv: o}
+		r.transfer(t, to, from)
+		want := proto.Unsafe
+		if o.Rename {
+			want = proto.OK
+		}
+		r.wantCodes(t, want, want)
+		if got := len(names(t, to)); got != map[bool]int{false: 1, true: 2}[o.Rename] {
+			t.Errorf("%+v: got %q", o, names(t, to))
+		}
+		s, err := files.OpenSame(filepath.Join(to, "pIN"), files.NewLedger(t.TempDir()), "mallory")
+		if proto.CodeOf(err) != proto.Unsafe {
+			t.Errorf("a pipe: got %v, want %v", err, proto.Unsafe)
+		}
+		if err == nil {
+			s.Close()
+		}
+	}
+}
+
 // Force replaces no file that was there under another name, which the file system takes
 // for the same, and both are named. A file of exactly that name is replaced.
 func TestForceOnOtherName(t *testing.T) {

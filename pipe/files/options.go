@@ -49,9 +49,12 @@ type ReceiveOptions struct {
 	// As, if it is set, is the name under which one file is stored. Anything else is
 	// refused.
 	As string
-	// Owner says whose files these are. A part of a file is resumed only for the
-	// same owner.
+	// Owner says whose files these are. A part of a file is resumed only for the same
+	// owner, and only the owner hears that a file is there already.
 	Owner string
+	// Ledger notes what each owner has stored. Without one, nobody hears that a file is
+	// there already.
+	Ledger *Ledger
 	// Report, if it is set, is called for each entry that is not sent or not stored.
 	// The path is safe to print.
 	Report func(path string, err error)

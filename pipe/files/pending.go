@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"mesh/pipe/digest"
 	"mesh/pipe/files/disk"
 	"mesh/proto"
 )
@@ -142,6 +143,19 @@ func (p *Pending) publish() error {
 // Base returns the last component of the file's name. After [Pending.Commit] it is
 // the name that the file has got.
 func (p *Pending) Base() string { return p.base }
+
+// Note notes in a ledger whose file it is that was committed: see [ReceiveOptions]. The
+// owner may repeat what it sent. Without the note, the repetition is one that is compared
+// like anybody's.
+func (p *Pending) Note(ledger *Ledger, owner string, sum digest.Digest) error {
+	a := ledger.account(owner, filepath.Dir(p.name))
+	info, err := p.folder.Lstat(p.base)
+	if err != nil {
+		return err
+	}
+	a.note(p.base, info, sum)
+	return a.flush()
+}
 
 // Abort removes the file if it was not committed, and closes all. It may be called
 // after Commit, and more than once.

@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -23,17 +24,21 @@ func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o R
 	defer destination.closeDestination()
 	destination.disk.ReportLacks(o.Warn)
 	w := newFrameWriter(to)
+	account := o.Ledger.account(o.Owner, in.Name())
 	r := &receiver{
 		o: o, r: newFrameReader(from), w: w, problems: problems{report: o.Report},
-		order: newOrder(o), folders: folderStack{destination},
-		existing: existing{force: o.Force, rename: o.Rename, owner: o.Owner, flush: w.flush},
+		order: newOrder(o), folders: folderStack{destination}, account: account,
+		existing: existing{force: o.Force, rename: o.Rename, owner: o.Owner, account: account, flush: w.flush},
 	}
-	r.store = startStore(destination, o)
+	r.store = startStore(destination, o, account)
 	err = readFrames(ctx, r.r, r)
 	r.incoming.release()
 	r.folders.closeAll()
 	if serr := r.store.finish(); err == nil || errors.Is(err, errStoreFailed) {
 		err = serr
+	}
+	if aerr := account.flush(); aerr != nil && o.Warn != nil {
+		o.Warn(fmt.Errorf("what was stored is not noted: %w: a repeated delivery sends it again", aerr))
 	}
 	if err == nil {
 		err = acknowledge(ctx, r)

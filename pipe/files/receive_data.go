@@ -1,24 +1,29 @@
 package files
 
 import (
+	"mesh/pipe/digest"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
 
-// incoming is the file whose data arrives, if there is one. Either part grows, or
-// nothing arrives but the digest, to be compared with a file that exists already:
-// then part is nil.
+// incoming is the file whose data arrives, if there is one. Either part grows; or all
+// data arrives, to be compared with a file that exists already, and guess grows; or only
+// its digest arrives for that.
 type incoming struct {
 	wanted *wanted
 	part   *part
-	// refused says that the file cannot be stored. Its data is read over: bytes so far.
+	guess  *digest.Hasher
+	bytes  int64 // of guess, or of a refused file
+	// refused says that the file cannot be stored. Its data is read over.
 	refused bool
-	bytes   int64
 }
 
 // begin begins with a file from an offset: 0, or w.have.
 func (in *incoming) begin(w *wanted, offset int64, owner string) error {
-	if offset == 0 || !w.exists {
+	switch {
+	case w.there != nil:
+		in.guess = digest.New()
+	case offset == 0 || !w.exists:
 		p, err := openPart(w, offset, owner)
 		if err != nil {
 			return err
@@ -48,9 +53,12 @@ func openPart(w *wanted, offset int64, owner string) (p *part, err error) {
 
 // writeData takes a piece of the file.
 func (in *incoming) writeData(body []byte) error {
-	if in.refused {
+	if in.refused || in.guess != nil {
 		if in.bytes += int64(len(body)); len(body) == 0 || in.bytes > in.wanted.entry.Size {
 			return errMore
+		}
+		if in.guess != nil {
+			_, _ = in.guess.Write(body) // never fails
 		}
 		return nil
 	}
@@ -61,14 +69,23 @@ func (in *incoming) writeData(body []byte) error {
 }
 
 // complete ends the file. It returns the part to store, nil if the file existed
-// already.
+// already, or is to be compared with one that does.
 func (in *incoming) complete(want wire.Digest) (*part, error) {
-	if in.part == nil {
+	switch {
+	case in.guess != nil && in.bytes < in.wanted.entry.Size:
+		return nil, errFewer(in.wanted.entry, in.bytes)
+	case in.guess != nil:
+		if want != in.guess.Sum() {
+			return nil, errDigest
+		}
+	case in.part == nil:
 		if want != in.wanted.hash.Sum() {
 			return nil, proto.Errorf(proto.Integrity, "digest mismatch: a file that is there already differs from the peer's")
 		}
-	} else if err := in.part.complete(want); err != nil {
-		return nil, err
+	default:
+		if err := in.part.complete(want); err != nil {
+			return nil, err
+		}
 	}
 	p := in.part
 	*in = incoming{}

@@ -21,6 +21,7 @@ type receiver struct {
 	queue    queue
 	incoming incoming
 	store    *store
+	account  *account // may be nil
 	skipped  int64
 }
 
@@ -108,15 +109,25 @@ func (r *receiver) storeEntry(ctx context.Context, m *wire.Entry, in *folder, at
 }
 
 func (r *receiver) storeSymlink(m *wire.Entry, in *folder, name string) (wire.Answer, error) {
-	existed, err := makeSymlink(m, in, name, r.o.names())
+	if err := checkLinkTarget(m.Path, m.Target, r.o.names()); err != nil {
+		return wire.Answer{}, refuse(err)
+	}
+	found, err := compareSymlink(r.account, m, in, name)
 	switch {
 	case err != nil:
 		return wire.Answer{}, err
-	case existed:
+	case found == ofPeer:
 		r.skip(in, Arrival{Name: name})
 		return wire.Answer{Skip: true}, nil
+	case found == ofOthers:
+		r.store.addExisting(in, Arrival{Name: name}, 1)
+		return wire.Answer{}, nil
 	}
-	r.store.addExisting(in, Arrival{Name: name, Stored: 1})
+	if err := makeSymlink(m, in, name); err != nil {
+		return wire.Answer{}, err
+	}
+	noteSymlink(r.account, m, in, name)
+	r.store.addExisting(in, Arrival{Name: name, Stored: 1}, 1)
 	return wire.Answer{}, nil
 }
 
@@ -191,7 +202,7 @@ func (r *receiver) refuseLate(in *folder, path string, err error) error {
 func (r *receiver) handleData(body []byte) error { return r.incoming.writeData(body) }
 
 // handleEnd takes FILES_END: all of a file has arrived, or the sender cannot send it.
-func (r *receiver) handleEnd(m *wire.End) error {
+func (r *receiver) handleEnd(ctx context.Context, m *wire.End) error {
 	w := r.incoming.wanted
 	if w == nil && m.Code != 0 {
 		w = r.queue.first() // of which nothing has arrived
@@ -212,12 +223,34 @@ func (r *receiver) handleEnd(m *wire.End) error {
 	if err != nil {
 		return err
 	}
-	if p == nil {
-		r.skip(w.in, arrivalOf(w, m.Digest))
-	} else {
+	switch {
+	case p != nil:
 		r.store.addPart(p)
+	case w.there == nil:
+		r.skip(w.in, arrivalOf(w, m.Digest))
+	default:
+		if err := r.takeGuess(ctx, w, *m.Digest); err != nil {
+			return err
+		}
 	}
 	return r.leaveFile(w)
+}
+
+// takeGuess keeps the file that has the name of one that has arrived, if both hold the
+// same: the sender does not hear that the file was there before. Else the sender's is
+// refused.
+func (r *receiver) takeGuess(ctx context.Context, w *wanted, sum wire.Digest) error {
+	same, err := r.existing.isSame(ctx, w, sum)
+	switch {
+	case err == nil && same:
+		r.store.addExisting(w.in, arrivalOf(w, &sum), 1)
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err == nil:
+		err = ErrIsThere
+	}
+	return r.refuseLate(w.in, w.entry.Path, err)
 }
 
 // leaveFile takes a file that is done off the queue, if it had to wait there, and
@@ -273,7 +306,7 @@ func (r *receiver) handleTotal(m *wire.Total) error {
 // skip counts a file or a link that is there already.
 func (r *receiver) skip(in *folder, a Arrival) {
 	r.skipped++
-	r.store.addExisting(in, a)
+	r.store.addExisting(in, a, 0)
 }
 
 // noteUnsent notes that the sender could not send a file, or that another one is

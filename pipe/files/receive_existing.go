@@ -16,6 +16,7 @@ import (
 type existing struct {
 	force, rename bool
 	owner         string
+	account       *account // may be nil
 	// flush is called before a long read, since the sender may wait for earlier
 	// answers.
 	flush func() error
@@ -37,7 +38,7 @@ func (x *existing) compare(ctx context.Context, w *wanted) (wire.Answer, error) 
 			return a, refuse(err)
 		}
 	}
-	if !a.Skip && !w.exists && !w.entry.Small() {
+	if !a.Skip && !w.exists && w.there == nil && !w.entry.Small() {
 		if err := x.findPart(ctx, w); err != nil {
 			return a, err
 		}
@@ -49,10 +50,11 @@ func (x *existing) compare(ctx context.Context, w *wanted) (wire.Answer, error) 
 	return a, nil
 }
 
-// compareNamed compares the file with what has its name. A small one was announced
-// with its digest, which decides. Of a large one the sender gets length and digest
-// of what is there, and decides. With the code in the answer it must not send
-// another file.
+// compareNamed compares the file with what has its name, if the peer has stored that. A
+// small one was announced with its digest, which decides. Of a large one the sender gets
+// length and digest of what is there, and decides. With the code in the answer it must
+// not send another file. What somebody else has stored, or has changed, is compared when
+// all data of the sender's is there.
 func (x *existing) compareNamed(ctx context.Context, w *wanted, info fs.FileInfo) (wire.Answer, error) {
 	var a wire.Answer
 	other := error(ErrIsThere) // what to do about other content
@@ -65,12 +67,17 @@ func (x *existing) compareNamed(ctx context.Context, w *wanted, info fs.FileInfo
 	if !info.Mode().IsRegular() || info.Size() != w.entry.Size {
 		return a, other
 	}
-	h, err := x.hashNamed(ctx, w, info)
+	h, err := x.hashStored(ctx, w, info)
 	switch {
-	case err != nil && other == nil:
+	case h == nil && other == nil:
 		return a, nil
 	case err != nil:
 		return a, err
+	case h == nil && !x.account.allowsGuess(w.in, w.name, info):
+		return a, other
+	case h == nil:
+		w.there = info
+		return a, nil
 	case w.entry.Small():
 		if h.Sum() != *w.entry.Digest {
 			return a, other
@@ -85,6 +92,38 @@ func (x *existing) compareNamed(ctx context.Context, w *wanted, info fs.FileInfo
 		a.Code = proto.Unsafe
 	}
 	return a, nil
+}
+
+// hashStored hashes the file that has the name, if the peer has stored it and it has not
+// changed since; else it returns nil.
+func (x *existing) hashStored(ctx context.Context, w *wanted, info fs.FileInfo) (*digest.Hasher, error) {
+	holds, found := x.account.wasStored(w.in.pathOf(w.name), info)
+	if !found {
+		return nil, nil
+	}
+	h, err := x.hashNamed(ctx, w, info)
+	if err != nil || !holds(h.Sum()) {
+		return nil, err
+	}
+	return h, nil
+}
+
+// isSame reports whether the sender may hear that what it has sent is what the file of
+// that name holds. The file must still be the same as before.
+func (x *existing) isSame(ctx context.Context, w *wanted, sum digest.Digest) (bool, error) {
+	if err := w.in.open(); err != nil {
+		return false, err
+	}
+	defer w.in.close()
+	h, err := x.hashNamed(ctx, w, w.there)
+	if err != nil {
+		return false, err
+	}
+	if !x.account.guess(w.in.pathOf(w.name), w.there, sum, h.Sum() == sum) {
+		return false, nil
+	}
+	w.in.disk.RemoveSecondName(tempName(x.owner, w.entry), w.there) // of a delivery that was killed before it could note
+	return true, nil
 }
 
 // hashNamed hashes the file that has the name. It is only read.
@@ -151,7 +190,7 @@ func (x *existing) hash(ctx context.Context, f io.Reader, size int64) (*digest.H
 // checkRoom fails if the disk has no room for what is still to come of a large
 // file. It cannot know for several files at once; a disk may fill up all the same.
 func checkRoom(w *wanted) error {
-	if w.entry.Small() || w.exists {
+	if w.entry.Small() || w.exists || w.there != nil {
 		return nil
 	}
 	if free, known := w.in.disk.Free(); known && w.entry.Size-w.have > free {

@@ -80,21 +80,14 @@ func refusedFolder(m *wire.Entry, in *folder, name string, code proto.Code) *fol
 	return &folder{parent: in, name: name, path: m.Path, refused: code, mu: in.mu}
 }
 
-// makeSymlink makes a symbolic link in an open folder, and reports whether it was
-// there already.
-func makeSymlink(m *wire.Entry, in *folder, name string, names Names) (existed bool, err error) {
-	if err := checkLinkTarget(m.Path, m.Target, names); err != nil {
-		return false, refuse(err)
-	}
-	if target, err := in.disk.Readlink(name); err == nil && target == m.Target {
-		return true, nil
-	}
-	err = in.disk.Symlink(m.Target, name)
+// makeSymlink makes a symbolic link in an open folder.
+func makeSymlink(m *wire.Entry, in *folder, name string) error {
+	err := in.disk.Symlink(m.Target, name)
 	switch {
 	case errors.Is(err, os.ErrExist):
-		return false, refuse(ErrIsThere)
+		return refuse(ErrIsThere)
 	case err != nil:
-		return false, refuseUnlessFull(m.Path, err)
+		return refuseUnlessFull(m.Path, err)
 	}
-	return false, nil
+	return nil
 }

@@ -1,6 +1,8 @@
 package files
 
 import (
+	"io/fs"
+
 	"mesh/pipe/digest"
 	"mesh/proto"
 	"mesh/proto/wire"
@@ -18,6 +20,9 @@ type wanted struct {
 	have   int64
 	exists bool
 	hash   *digest.Hasher
+	// there is the whole file of that name if the peer may guess what it holds: then its
+	// data is only compared.
+	there fs.FileInfo
 }
 
 // maxQueue bounds a queue: the entries that may wait, and the folders that they

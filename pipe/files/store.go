@@ -20,12 +20,12 @@ type store struct {
 	results   storeResults
 }
 
-// startStore begins to store below a destination.
-func startStore(destination *folder, o ReceiveOptions) *store {
+// startStore begins to store below a destination. The account may be nil.
+func startStore(destination *folder, o ReceiveOptions, a *account) *store {
 	s := &store{announces: o.Arrived != nil, next: new(batch), jobs: make(chan *batch, maxGroupJobs/maxBatchJobs), committed: make(chan struct{})}
 	s.writers.start(disk.NewSmallWriter(destination.disk, disk.RandomTempName()))
 	c := &committer{
-		destination: destination, force: o.Force, number: o.Rename, results: &s.results,
+		destination: destination, force: o.Force, number: o.Rename, account: a, results: &s.results,
 		arrivals: arrivals{announce: o.Arrived},
 	}
 	go func() {
@@ -56,10 +56,10 @@ func (s *store) addSmall(p *part, body []byte) {
 // to it.
 func (s *store) addFolder(f *folder) { s.addJob(job{folder: f}) }
 
-// addExisting counts a file or a link that is in a folder by now, and that the
-// store did not have to publish.
-func (s *store) addExisting(in *folder, a Arrival) {
-	if s.results.countStored(in, a) && s.announces {
+// addExisting counts a file or a link that is in a folder by now, and that the store
+// did not have to publish. The sender hears of stored more files.
+func (s *store) addExisting(in *folder, a Arrival, stored int64) {
+	if s.results.countStored(in, a, stored) && s.announces {
 		s.addJob(job{there: &a}) // announced behind what came before it
 	}
 }

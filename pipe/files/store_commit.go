@@ -26,7 +26,8 @@ const fewFiles = 8
 // of all files, publish all, sync the folders. It runs in one goroutine.
 type committer struct {
 	destination   *folder
-	force, number bool // what publishPart does about a name that is taken
+	force, number bool     // what to do about a name that is taken
+	account       *account // may be nil
 	results       *storeResults
 	arrivals      arrivals
 	// namesPending says that some published names are not durable yet. announce makes
@@ -45,6 +46,7 @@ func (c *committer) commitBatches(batches <-chan *batch) {
 		err := c.results.failure()
 		if err == nil {
 			err = c.commitGroup(group)
+			_ = c.account.flush() // Receive reports its error
 		}
 		for _, j := range group {
 			j.release()
@@ -186,7 +188,7 @@ func (c *committer) publishJob(j job) error {
 // publishFile gives a file its name. If other content has the name, or the folder does
 // not take the file, that is refused, which ends nothing.
 func (c *committer) publishFile(p *part) error {
-	name, err := publishPart(p, c.force, c.number)
+	name, kept, err := c.publishPart(p)
 	switch {
 	case errors.Is(err, ErrIsThere) || errors.Is(err, errCollision):
 		p.keep = false
@@ -198,13 +200,18 @@ func (c *committer) publishFile(p *part) error {
 	case err != nil:
 		return err
 	}
-	p.published = true
 	a := Arrival{Name: name, Bytes: p.entry.Size, Stored: 1}
+	if kept {
+		p.keep, a.Stored = false, 0
+	} else {
+		p.published = true
+		c.note(p, name)
+	}
 	if c.arrivals.announce != nil && p.folder.top == nil {
 		sum := p.sum()
 		a.Digest = &sum
 	}
-	if c.results.countStored(p.folder, a) {
+	if c.results.countStored(p.folder, a, 1) {
 		c.arrivals.add(a)
 	}
 	return nil

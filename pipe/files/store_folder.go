@@ -50,6 +50,14 @@ func openDestination(root *os.Root) (*folder, error) {
 	return &folder{disk: d, uses: 1, found: d.Info(), mu: new(sync.Mutex), latest: latest.Add(24 * time.Hour).UnixNano()}, nil
 }
 
+// pathOf returns the path of what has a name in the folder, from the destination on.
+func (f *folder) pathOf(name string) string {
+	if f.path == "" {
+		return name
+	}
+	return f.path + "/" + name
+}
+
 // takesTime reports whether a modification time that a peer has sent is set, in
 // nanoseconds since 1970: one before 1970, or more than a day ahead, is not.
 func (f *folder) takesTime(mtime int64) bool { return mtime >= 0 && mtime <= f.latest }

@@ -2,11 +2,13 @@ package files
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"strconv"
 	"strings"
 
+	"mesh/pipe/digest"
 	"mesh/pipe/files/disk"
 	"mesh/proto"
 )
@@ -14,21 +16,66 @@ import (
 // maxCopies bounds the numbers that --rename tries.
 const maxCopies = 10000
 
-// publishPart gives a durable file its name and returns that name. Without force
-// and number, a name that is taken is [ErrIsThere]. A rival is never replaced.
-func publishPart(p *part, force, number bool) (string, error) {
+// publishPart gives a durable file its name and returns that name. Other content that
+// has the name makes room only with force, or stays beside with number; else it is
+// [ErrIsThere]. With either, a file with the same content is kept. A rival is never
+// replaced.
+func (c *committer) publishPart(p *part) (name string, kept bool, err error) {
 	if err := checkRivals(p.folder.disk, p.name, p.rivals); err != nil {
-		return "", err
+		return "", false, err
 	}
-	if force {
-		if info, err := p.folder.disk.Lstat(p.name); err == nil {
+	if c.force || c.number {
+		info, err := p.folder.disk.Lstat(p.name)
+		switch {
+		case err == nil && c.isSame(p, info):
+			return p.name, true, nil
+		case err == nil && c.force:
 			if err := checkReplace(p.folder.disk, p.name, info); err != nil {
-				return "", err
+				return "", false, err
 			}
-			return p.name, p.temp.Replace(p.name)
+			return p.name, false, p.temp.Replace(p.name)
 		}
 	}
-	return publishNumbered(p.temp, p.name, number)
+	name, err = publishNumbered(p.temp, p.name, c.number)
+	return name, false, err
+}
+
+// isSame reports whether a file that has the name of a part holds the same. The sender
+// does not hear of that: the part counts as stored all the same.
+func (c *committer) isSame(p *part, info fs.FileInfo) bool {
+	if !info.Mode().IsRegular() || info.Size() != p.entry.Size {
+		return false
+	}
+	if _, is, err := p.folder.disk.HasOther(p.name); is || err != nil {
+		return false
+	}
+	sum, err := digestOf(p.folder.disk, p.name, info)
+	if err != nil || sum != p.sum() {
+		return false
+	}
+	c.account.note(p.folder.pathOf(p.name), info, sum)
+	return true
+}
+
+// note notes that the peer has stored a file.
+func (c *committer) note(p *part, name string) {
+	if c.account == nil {
+		return
+	}
+	if info, err := p.folder.disk.Lstat(name); err == nil {
+		c.account.note(p.folder.pathOf(name), info, p.sum())
+	}
+}
+
+// digestOf returns the digest of the file that info describes.
+func digestOf(in *disk.Folder, name string, info fs.FileInfo) (sum digest.Digest, err error) {
+	f, err := in.OpenSame(name, info)
+	if err != nil {
+		return sum, err
+	}
+	defer f.Close()
+	_, sum, err = digest.Copy(io.Discard, f)
+	return sum, err
 }
 
 // checkReplace fails if --force may not replace what info describes and a name leads

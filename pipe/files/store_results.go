@@ -16,11 +16,12 @@ type storeResults struct {
 	err     error          // nothing more can be stored
 }
 
-// countStored counts a file or a link that is in a folder by now. It reports
-// whether that is an arrival by itself, and not part of a folder that will be one.
-func (r *storeResults) countStored(in *folder, a Arrival) (alone bool) {
+// countStored counts a file or a link that is in a folder by now, and how many files
+// are stored by it as far as the sender may know. It reports whether that is an arrival
+// by itself, and not part of a folder that will be one.
+func (r *storeResults) countStored(in *folder, a Arrival, stored int64) (alone bool) {
 	r.mu.Lock()
-	r.stored += a.Stored
+	r.stored += stored
 	r.mu.Unlock()
 	if in.top == nil {
 		return true

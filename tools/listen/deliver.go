@@ -130,7 +130,7 @@ type delivery struct {
 
 func (d *delivery) storeFiles(ctx context.Context, l *link.Link, root *os.Root, peer peerSettings) error {
 	o := d.settings.receive
-	o.MaxBytes, o.Owner, o.Warn = d.maxBytes, l.Peer.String(), d.warn
+	o.MaxBytes, o.Owner, o.Ledger, o.Warn = d.maxBytes, l.Peer.String(), d.node.Ledger, d.warn
 	o.Arrived = func(a files.Arrival) error { return d.arrived(ctx, a) }
 	if peer.maxNumber > 0 {
 		o.MaxEntries = peer.maxNumber
@@ -156,7 +156,7 @@ func (d *delivery) storePipe(ctx context.Context, l *link.Link) error {
 	}
 	file, err := create()
 	if errors.Is(err, fs.ErrExist) {
-		if same, serr := files.OpenSame(path); serr == nil {
+		if same, serr := files.OpenSame(path, d.node.Ledger, l.Peer.String()); serr == nil {
 			defer same.Close()
 			return d.comparePipe(ctx, l, same)
 		}
@@ -175,6 +175,9 @@ func (d *delivery) storePipe(ctx context.Context, l *link.Link) error {
 			return err
 		}
 		sum := w.hash.Sum()
+		if err := file.Note(d.node.Ledger, l.Peer.String(), sum); err != nil {
+			d.warn(err)
+		}
 		return d.arrived(ctx, files.Arrival{Name: file.Base(), Bytes: w.bytes, Digest: &sum, Stored: 1})
 	}})
 }

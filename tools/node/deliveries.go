@@ -1,12 +1,24 @@
 package node
 
 import (
+	"path/filepath"
+
 	"mesh/pipe"
 	"mesh/pipe/files"
 	"mesh/proto"
 )
 
 // These are the reports of a daemon, and of a tool that takes a delivery from one.
+
+// ledgerFolder is in the state folder.
+const ledgerFolder = "stored"
+
+func openLedger(state string) *files.Ledger {
+	if state == "" {
+		return nil
+	}
+	return files.NewLedger(filepath.Join(state, ledgerFolder))
+}
 
 // Listening reports that peers may come to an address, without a token of this
 // process.

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"mesh/pipe"
+	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/proto/link"
@@ -64,6 +65,8 @@ type Node struct {
 	Book   identity.Book
 	Tokens *token.Registry
 	Log    *slog.Logger
+	// Ledger notes what each peer has stored. It is nil if there is no state folder.
+	Ledger *files.Ledger
 
 	options   Options
 	reporter  *reporter
@@ -83,7 +86,7 @@ func New(o Options) *Node {
 	o.Transfers.Log = o.Log
 	book := identity.Book{Dir: o.State}
 	return &Node{
-		Key: o.Key, Book: book, Tokens: token.NewRegistry(o.Key, book), Log: o.Log,
+		Key: o.Key, Book: book, Tokens: token.NewRegistry(o.Key, book), Log: o.Log, Ledger: openLedger(o.State),
 		options: o, reporter: newReporter(o),
 		resolvers: append([]Resolver{tokens{book}, addressBook{book}}, o.Resolvers...),
 	}

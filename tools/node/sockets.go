@@ -47,6 +47,7 @@ func (n *Node) aliasEndpoint() (*link.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	_ = n.Ledger.NoteAlias(key.ID().String(), n.Key.ID().String()) // else a repeated delivery sends again what is there
 	n.alias, err = n.openDialer(key, ":0")
 	return n.alias, err
 }

@@ -29,7 +29,7 @@ func storeFiles(ctx context.Context, t transfer, o options, d *destination, s cm
 	var exists atomic.Bool
 	complain := s.Complaints()
 	r := o.store
-	r.As, r.Owner, r.Warn = as, t.peer, d.warn
+	r.As, r.Owner, r.Ledger, r.Warn = as, t.peer, t.ledger, d.warn
 	r.Report = func(path string, err error) {
 		if errors.Is(err, files.ErrIsThere) {
 			exists.Store(true)

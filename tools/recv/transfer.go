@@ -18,12 +18,13 @@ import (
 
 // transfer is one that has begun: over a link, or handed over by a daemon.
 type transfer struct {
-	kind  string
-	peer  string // node id
-	from  string // the peer's name in messages
-	pipe  func(context.Context, *pipe.Sink) error
-	files func(context.Context, filesSide) error
-	end   func(error) // in place of pipe and files
+	kind   string
+	peer   string // node id
+	ledger *files.Ledger
+	from   string // the peer's name in messages
+	pipe   func(context.Context, *pipe.Sink) error
+	files  func(context.Context, filesSide) error
+	end    func(error) // in place of pipe and files
 }
 
 // filesSide is the receiver of a transfer of files.
@@ -40,7 +41,7 @@ func openTransfer(ctx context.Context, n *node.Node, o options, kinds []string) 
 		return transfer{}, nil, err
 	}
 	return transfer{
-		kind: l.Kind, peer: l.Peer.String(), from: n.Party(l).Label(), end: l.Close,
+		kind: l.Kind, peer: l.Peer.String(), ledger: n.Ledger, from: n.Party(l).Label(), end: l.Close,
 		pipe:  func(ctx context.Context, sink *pipe.Sink) error { return n.Exchange(ctx, l, nil, sink) },
 		files: func(ctx context.Context, side filesSide) error { return n.Files(ctx, l, false, side) },
 	}, done, nil

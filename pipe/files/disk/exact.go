@@ -36,14 +36,20 @@ func (f *Folder) HasOther(name string) (other string, is bool, err error) {
 
 // keepsNamesApart reports whether an empty temporary file is found under its own name
 // alone: neither in other case, nor in another normal form, nor without a character
-// that some file systems ignore.
+// that some file systems ignore. The folder keeps its time.
 func (f *Folder) keepsNamesApart() bool {
+	before, berr := f.root.Stat(".")
 	prefix := TempPrefix + rand.Text()[:12] + "-"
 	probe, err := f.CreateTemp(prefix+"a\u00e9\u00ad"+tempSuffix, 0o600)
 	if err != nil {
 		return false
 	}
-	defer func() { _ = probe.Remove() }()
+	defer func() {
+		_ = probe.Remove()
+		if berr == nil {
+			_ = setTime(f.root, ".", before.ModTime())
+		}
+	}()
 	return !slices.ContainsFunc([]string{"A\u00e9\u00ad", "a\u00c9\u00ad", "ae\u0301\u00ad", "a\u00e9"}, func(variant string) bool {
 		_, err := f.root.Lstat(prefix + variant + tempSuffix)
 		return err == nil
