@@ -81,7 +81,7 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 	if receives {
 		x.startReceiving(ctx, l, sink)
 	}
-	if l.Kind == wire.KindFiles && !l.Dialed {
+	if (l.Kind == wire.KindFiles || l.Kind == wire.KindTake) && !l.Dialed {
 		l.ReportStall(x.stalledFor)
 	}
 	err := x.run(ctx, l)

@@ -47,7 +47,7 @@
 //	producer        what supplies the data of a transfer at the sender [pipe]
 //	consumer        what takes the data of a transfer at the receiver [pipe]
 //	receipt         what both ends report of a transfer: bytes, digest, peer, path [pipe]
-//	kind            what the bytes of a transfer are: pipe, files or tty [wire]
+//	kind            what the bytes of a transfer are: pipe, files, take or tty [wire]
 //	entry           a file, folder or symbolic link in a transfer of files [pipe/files]
 //	inbox           a folder in which a listening daemon stores transfers [tools]
 //	session         one shared terminal, from its command's start to its end [pipe/term]
@@ -173,6 +173,15 @@
 //
 // Names are sorted by their normalized and case-folded form. So two names that some
 // file system takes for one follow each other, and the second one is refused.
+//
+// # Files to take
+//
+// With P2P_HELLO.kind "take" the listener sends files in the same way, and the dialer
+// first says what it wants, with FILES_TAKE: the paths of some of the files and folders
+// that the listener offers, or none for all of them. A first FILES_TAKE may ask for a
+// list ("all": FILES_LISTED …, FILES_TOTAL) or for their sum ("sum": FILES_SUM) instead.
+// The names are only compared with the paths of what is offered, so nothing else can be
+// named.
 //
 // # Terminals
 //

@@ -60,6 +60,10 @@ const (
 	SmallFileBytes = 64 << 10
 	// MaxPending bounds the FILES_ENTRYs that wait for their answer or their data.
 	MaxPending = 4096
+	// MaxTakeNames bounds the names in a FILES_TAKE, and MaxListed the FILES_LISTEDs of
+	// a list.
+	MaxTakeNames = 1000
+	MaxListed    = 1 << 22
 	// MaxPathBytes bounds the path of a file, MaxNameBytes each of its components,
 	// and MaxDepth their number.
 	MaxPathBytes = 4096

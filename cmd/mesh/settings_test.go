@@ -18,7 +18,7 @@ var unset = map[string][]string{
 	"cat":    {"archive", "symlinks", "skip-special", "dry-run"},
 	"listen": {"serve", "archive", "symlinks", "skip-special", "dry-run"},
 	"recv": {
-		"output", "directory", "archive", "next", "gc", "name", "force", "rename", "portable", "any-names", "max-size", "max-files",
+		"output", "directory", "archive", "dry-run", "next", "gc", "name", "force", "rename", "portable", "any-names", "max-size", "max-files",
 		"listen", "addr", "token-file", "show-token", "token-only", "ttl",
 	},
 	"tty": {

@@ -75,12 +75,35 @@ func sendTree(t *testing.T, dir, from, events string) (recv, cat *aTool) {
 	return recv, cat
 }
 
+// takeTree starts a mesh-listen tree and a mesh-recv -C in that takes it, by its name too.
+func takeTree(t *testing.T, dir, from, events string) (recv, listen *aTool) {
+	t.Helper()
+	tok := filepath.Join(dir, "tok")
+	_ = os.Remove(tok)
+	listen = begin(t, dir, func(c *exec.Cmd) { c.Dir = from }, "mesh-listen", "--listen", "127.0.0.1:0", "--token-file", tok, "tree")
+	await(t, tok)
+	args := []string{"--events", events, "-C", "in", "@tok"}
+	if mathrand.IntN(2) == 0 {
+		args = append(args, "tree")
+	}
+	return begin(t, dir, nil, "mesh-recv", args...), listen
+}
+
 // TestKilledFiles kills one end of a transfer of files with SIGKILL at a random point,
 // up to three times. Stored files must be exact each time. The same commands, run once
 // more, must complete the rest and send less than the whole.
 func TestKilledFiles(t *testing.T) {
 	t.Parallel()
-	runs := int(torture(t, "TORTURE_RUNS", 4, 12, 200))
+	killFiles(t, int(torture(t, "TORTURE_RUNS", 4, 12, 200)), sendTree)
+}
+
+// TestKilledOffer is TestKilledFiles of files that the receiver takes.
+func TestKilledOffer(t *testing.T) {
+	t.Parallel()
+	killFiles(t, int(torture(t, "TORTURE_RUNS", 2, 6, 100)), takeTree)
+}
+
+func killFiles(t *testing.T, runs int, start func(t *testing.T, dir, from, events string) (recv, sender *aTool)) {
 	from := t.TempDir()
 	holds := aTree(t, from)
 	var whole int64
@@ -102,14 +125,14 @@ func TestKilledFiles(t *testing.T) {
 				n, had, held := 1+r.IntN(3), 0, int64(0)
 				for range n {
 					_ = os.Remove(filepath.Join(dir, "ev"))
-					recv, cat := sendTree(t, dir, from, "ev")
+					recv, sender := start(t, dir, from, "ev")
 					poll(t, "a link", func() bool { // without one mesh-recv waits for another peer
 						events, _ := os.ReadFile(filepath.Join(dir, "ev"))
 						return bytes.Contains(events, []byte(`"peer"`))
 					})
-					victim, other := recv, cat
+					victim, other := recv, sender
 					if r.IntN(2) == 0 {
-						victim, other = cat, recv
+						victim, other = sender, recv
 					}
 					// At a random number of stored bytes, from the first to the last.
 					goal := had + r.IntN(len(holds)-had+1)
@@ -132,9 +155,9 @@ func TestKilledFiles(t *testing.T) {
 					<-victim.ended
 					had, held = stored(t, in, holds)
 				}
-				recv, cat := sendTree(t, dir, from, "last")
-				if c, d := recv.code(t), cat.code(t); c != proto.OK || d != proto.OK {
-					t.Fatalf("ended with %v and %v: %s%s", c, d, recv.stderr.Bytes(), cat.stderr.Bytes())
+				recv, sender := start(t, dir, from, "last")
+				if c, d := recv.code(t), sender.code(t); c != proto.OK || d != proto.OK {
+					t.Fatalf("ended with %v and %v: %s%s", c, d, recv.stderr.Bytes(), sender.stderr.Bytes())
 				}
 				if got, _ := stored(t, in, holds); got != len(holds) {
 					t.Errorf("got %d files, want %d", got, len(holds))

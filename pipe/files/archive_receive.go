@@ -29,7 +29,15 @@ func ReceiveArchive(ctx context.Context, format string, out io.Writer, commit fu
 		return Summary{}, err
 	}
 	a := &archiver{names: o.names(), format: format, r: newFrameReader(from), w: newFrameWriter(to), order: newOrder(o), archive: w, hash: digest.New()}
-	err = readFrames(ctx, a.r, a)
+	if o.Take {
+		err = takeFirst(o.Names, a.w)
+	}
+	if err == nil {
+		err = readFrames(ctx, a.r, a)
+	}
+	if missing := a.order.asked.missing(); err == nil && len(missing) > 0 {
+		err = proto.Errorf(proto.IO, "the peer offers nothing of the name %s, or cannot read it, and an archive is not written in part", proto.EscapeText(missing[0]))
+	}
 	if err == nil {
 		err = a.finish(commit)
 	}

@@ -20,6 +20,9 @@ type Summary struct {
 	// Failed counts the entries that could not be sent, Refused those that were
 	// not stored.
 	Failed, Refused int64
+	// Untaken says that no file was to be sent: the receiver has asked for a list alone,
+	// or for names that are not offered.
+	Untaken bool
 }
 
 // Incomplete is the error of a transfer that went to its end, but not with every

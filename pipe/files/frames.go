@@ -83,6 +83,12 @@ func (f *frameReader) readFrame(want ...wire.Type) (wire.Type, []byte, error) {
 // buffered reports whether the next frame, or the start of it, has arrived.
 func (f *frameReader) buffered() bool { return f.r.Buffered() > 0 }
 
+// ended waits for the next frame or the end of the pipe, and reports whether it is that.
+func (f *frameReader) ended() bool {
+	_, err := f.r.Peek(1)
+	return err == io.EOF
+}
+
 // wantEnd waits for the end of the pipe. Another frame is an error.
 func (f *frameReader) wantEnd() error {
 	switch _, err := f.r.ReadByte(); err {

@@ -46,6 +46,11 @@ type ReceiveOptions struct {
 	Portable, AnyNames bool
 	// MaxBytes and MaxEntries limit what may be announced; 0 is no limit.
 	MaxBytes, MaxEntries int64
+	// Take says that the sender is an [Offer], which is asked for all that it offers, or
+	// for Names alone, in the form of [CheckTakeNames]. A sender that sends something else
+	// breaks the protocol. A name for which nothing comes is reported.
+	Take  bool
+	Names []string
 	// As, if it is set, is the name under which one file is stored. Anything else is
 	// refused.
 	As string

@@ -31,7 +31,12 @@ func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o R
 		existing: existing{force: o.Force, rename: o.Rename, owner: o.Owner, account: account, flush: w.flush},
 	}
 	r.store = startStore(destination, o, account)
-	err = readFrames(ctx, r.r, r)
+	if o.Take {
+		err = takeFirst(o.Names, w)
+	}
+	if err == nil {
+		err = readFrames(ctx, r.r, r)
+	}
 	r.incoming.release()
 	r.folders.closeAll()
 	if serr := r.store.finish(); err == nil || errors.Is(err, errStoreFailed) {
@@ -42,6 +47,9 @@ func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o R
 	}
 	if err == nil {
 		err = acknowledge(ctx, r)
+	}
+	if err == nil {
+		r.problems.addMissing(r.order.asked.missing())
 	}
 	sum := Summary{Files: r.store.results.count(), Skipped: r.skipped, Failed: r.problems.failed, Refused: r.problems.refused}
 	if err != nil {

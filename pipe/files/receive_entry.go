@@ -23,6 +23,7 @@ type receiver struct {
 	store    *store
 	account  *account // may be nil
 	skipped  int64
+	named    bool // a file has got the name ReceiveOptions.As
 }
 
 // handleEntry takes an announcement: it stores or refuses it and answers, or with "now"
@@ -82,10 +83,12 @@ func (r *receiver) storeEntry(ctx context.Context, m *wire.Entry, in *folder, at
 	case len(at.rivals) > 0 && (r.o.names().isStrict() || len(at.rivals) == maxRivals):
 		return wire.Answer{}, refuse(errCollision)
 	case r.o.As == "":
-	case m.ID > 1 || m.Kind != wire.EntryFile:
+	case m.Kind == wire.EntryFolder && r.order.asked.isAbove(m.Path):
+		return wire.Answer{}, nil // the file in it is stored without it
+	case r.named || m.Kind != wire.EntryFile:
 		return wire.Answer{}, refuse(proto.Errorf(proto.Unsafe, "only one file was expected"))
 	default:
-		name = r.o.As
+		name, r.named = r.o.As, true
 	}
 	if err := checkRivals(in.disk, name, at.rivals); err != nil {
 		return wire.Answer{}, refuse(err)

@@ -11,6 +11,7 @@ import (
 // come in the order of their [fold] and then of their bytes, so that names which some
 // system takes for one follow each other, and no list of all names is needed.
 type order struct {
+	asked                *asked
 	maxEntries, maxBytes int64 // 0 for no limit
 	last                 int64 // id
 	bytes                int64
@@ -38,7 +39,7 @@ type place struct {
 }
 
 func newOrder(o ReceiveOptions) *order {
-	return &order{maxEntries: o.MaxEntries, maxBytes: o.MaxBytes, in: make([]siblings, 1)}
+	return &order{asked: newAsked(o.Names), maxEntries: o.MaxEntries, maxBytes: o.MaxBytes, in: make([]siblings, 1)}
 }
 
 // countEntry checks the number of an entry, and the limits.
@@ -47,6 +48,9 @@ func (o *order) countEntry(m *wire.Entry) error {
 		return errOrder(m)
 	}
 	o.last = m.ID
+	if !o.asked.takesFirst(m.Path, m.Kind) {
+		return errNotAsked(m.Path)
+	}
 	if o.maxEntries > 0 && m.ID > o.maxEntries {
 		return proto.Errorf(proto.Space, "the peer sends more than %d entries", o.maxEntries)
 	}

@@ -27,17 +27,23 @@ func Send(ctx context.Context, names []string, from io.Reader, to io.Writer, o S
 	if err != nil {
 		return Summary{}, err
 	}
+	return sendFound(ctx, find, newFrameReader(from), newFrameWriter(to), o)
+}
+
+// sendFound sends what a finder finds, and closes it.
+func sendFound(ctx context.Context, find finder, r *frameReader, w *frameWriter, o SendOptions) (Summary, error) {
 	s := &sender{
-		o: o, find: find, w: newFrameWriter(to), buf: make([]byte, proto.MaxChunkBytes), hash: digest.New(),
+		o: o, find: find, w: w, buf: make([]byte, proto.MaxChunkBytes), hash: digest.New(),
 		problems: problems{report: o.Report},
 	}
-	s.answers = readAnswers(newFrameReader(from), &s.problems)
+	s.answers = readAnswers(r, &s.problems)
 	stored, err := s.sendAll(ctx)
 	if err != nil {
 		return Summary{}, err
 	}
 	s.problems.setRefused(stored.Refused, stored.Code)
 	sum := Summary{Files: stored.Files, Skipped: stored.Skipped, Failed: s.problems.failed, Refused: stored.Refused}
+	sum.Untaken = s.lastID == 0 && sum.Failed == 0
 	return sum, s.problems.err()
 }
 

@@ -32,8 +32,8 @@ type Link struct {
 	Transfer wire.TransferID
 	// Granted is what the dialer may do: see [proto.Caps].
 	Granted proto.Caps
-	// Kind is the kind of the transfer: [wire.KindPipe], [wire.KindFiles] or
-	// [wire.KindTTY].
+	// Kind is the kind of the transfer: [wire.KindPipe], [wire.KindFiles],
+	// [wire.KindTake] or [wire.KindTTY].
 	Kind string
 	// Window and PeerWindow are the flow-control windows that this end and the peer
 	// have announced, in bytes.

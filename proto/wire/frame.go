@@ -51,6 +51,9 @@ var types = map[Type]struct {
 	TypeAnswer:  {"FILES_ANSWER", proto.MaxControlFrameBytes},
 	TypeRefused: {"FILES_REFUSED", proto.MaxControlFrameBytes},
 	TypeStored:  {"FILES_STORED", proto.MaxControlFrameBytes},
+	TypeListed:  {"FILES_LISTED", proto.MaxControlFrameBytes},
+	TypeSum:     {"FILES_SUM", proto.MaxControlFrameBytes},
+	TypeTake:    {"FILES_TAKE", proto.MaxControlFrameBytes},
 
 	TypeTermOpen:     {"TERM_OPEN", proto.MaxTermControlBytes},
 	TypeTermIn:       {"TERM_IN", proto.MaxTermInBytes},

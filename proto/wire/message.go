@@ -33,7 +33,7 @@ type Hello struct {
 	Method  string `json:"method"`
 	Token   []byte `json:"token,omitempty"`
 	Want    string `json:"want"`           // capabilities, as [proto.Caps] prints them
-	Kind    string `json:"kind,omitempty"` // [KindFiles], [KindTTY], or nothing for pipes
+	Kind    string `json:"kind,omitempty"` // [KindFiles], [KindTake], [KindTTY], or nothing for pipes
 	Window  int64  `json:"window"`         // bytes that the dialer can hold for its consumer
 	Nonce   []byte `json:"nonce"`
 	Proof   []byte `json:"proof"`
@@ -70,6 +70,9 @@ const (
 	// KindFiles is a transfer in each direction: frames with files and folders, and
 	// the receiver's answers to them.
 	KindFiles = "files"
+	// KindTake is KindFiles from the listener to the dialer, which first says with
+	// FILES_TAKE what it wants.
+	KindTake = "take"
 	// KindTTY is a transfer in each direction: frames with a shared terminal's
 	// output, and the viewer's input.
 	KindTTY = "tty"
@@ -140,6 +143,7 @@ func (*Ack) Type() Type { return TypeAck }
 // kindWants has the capabilities that may be wanted with each kind.
 var kindWants = map[string][]string{
 	KindFiles: {proto.CapSend.String(), proto.CapRecv.String()},
+	KindTake:  {proto.CapRecv.String()},
 	KindTTY:   {proto.CapTTYView.String(), (proto.CapTTYView | proto.CapTTYControl).String()},
 }
 
@@ -183,7 +187,7 @@ func (m *Deny) check() error {
 }
 
 func (m *Meta) check() error {
-	if m.Kind != KindPipe && m.Kind != KindFiles && m.Kind != KindTTY {
+	if m.Kind != KindPipe && m.Kind != KindFiles && m.Kind != KindTake && m.Kind != KindTTY {
 		return fmt.Errorf("unknown kind of transfer")
 	}
 	return nil

@@ -71,6 +71,16 @@ func encodePaths(m Message) Message {
 		}
 	case *Refused:
 		return &Refused{Path: encodePath(m.Path), Code: m.Code}
+	case *Take:
+		return &Take{Names: eachPath(m.Names, encodePath), List: m.List}
+	case *Listed:
+		l := *m
+		l.Path = encodePath(m.Path)
+		return &l
+	case *Sum:
+		s := *m
+		s.Path = encodePath(m.Path)
+		return &s
 	}
 	return m
 }
@@ -82,5 +92,23 @@ func decodePaths(m Message) {
 		m.Path, m.Target = decodePath(m.Path), decodePath(m.Target)
 	case *Refused:
 		m.Path = decodePath(m.Path)
+	case *Take:
+		m.Names = eachPath(m.Names, decodePath)
+	case *Listed:
+		m.Path = decodePath(m.Path)
+	case *Sum:
+		m.Path = decodePath(m.Path)
 	}
+}
+
+// eachPath returns the paths with change made to each.
+func eachPath(paths []string, change func(string) string) []string {
+	if paths == nil {
+		return nil
+	}
+	changed := make([]string, len(paths))
+	for i, p := range paths {
+		changed[i] = change(p)
+	}
+	return changed
 }

@@ -68,6 +68,16 @@ func samples() []wire.Message {
 		&wire.Stored{Files: 3},
 		&wire.Stored{Files: 1, Skipped: 1, Refused: 1, Code: proto.Unsafe},
 
+		&wire.Hello{Version: 1, Method: wire.MethodKey, Want: "recv", Kind: wire.KindTake, Window: 1 << 20, Nonce: field(3, 32), Proof: field(4, 32)},
+		&wire.Meta{Transfer: transfer, Kind: wire.KindTake},
+		&wire.Take{},
+		&wire.Take{List: wire.ListSum},
+		&wire.Take{Names: []string{"dir/small", "../x", "caf\xe9"}, List: wire.ListAll},
+		&wire.Listed{Path: "dir", Kind: wire.EntryFolder},
+		&wire.Listed{Path: "dir/caf\xe9", Kind: wire.EntryFile, Size: 1 << 33},
+		&wire.Sum{},
+		&wire.Sum{Path: "dir", Top: 2, Files: 12, Bytes: 34 << 20, More: true},
+
 		&wire.Hello{Version: 1, Method: wire.MethodKey, Want: "tty:view,tty:control", Kind: wire.KindTTY, Window: 256 << 10, Nonce: field(3, 32), Proof: field(4, 32)},
 		&wire.Meta{Transfer: transfer, Kind: wire.KindTTY},
 		&wire.TermOpen{Mode: wire.TermScreen, Scrollback: 1000, Cols: 80, Rows: 24, Name: "alice"},
@@ -134,6 +144,12 @@ func empty(t wire.Type) wire.Message {
 		return new(wire.Refused)
 	case wire.TypeStored:
 		return new(wire.Stored)
+	case wire.TypeTake:
+		return new(wire.Take)
+	case wire.TypeListed:
+		return new(wire.Listed)
+	case wire.TypeSum:
+		return new(wire.Sum)
 	case wire.TypeTermOpen:
 		return new(wire.TermOpen)
 	case wire.TypeTermSession:

@@ -18,7 +18,7 @@ type group struct {
 // groups has each flag of the tools that link, in exactly one group. A test holds that.
 var groups = []group{
 	{"files to send", "symlinks skip-special dry-run exclude exclude-from serve cat:archive listen:archive sparse xattrs"},
-	{"files to store", "output directory force rename portable any-names max-size max-files recv:archive recv:name listen:name next gc"},
+	{"files to store", "output directory force rename portable any-names max-size max-files recv:archive recv:name recv:dry-run listen:name next gc"},
 	{"inbox", "inbox by-peer on-receive on-receive-timeout"},
 	{"share a terminal", "share headless size control record audit history tty:name"},
 	{"view a terminal", "raw plain cast json tty:once input read-only backlog strict exit-status escape linger clipboard as"},
@@ -42,7 +42,7 @@ func groupOf(tool, flag string) int {
 // brief are the flags that -h prints, by the tool. A tool that is not here prints all.
 var brief = map[string]string{
 	"cat":    "symlinks dry-run wait deadline resume-for via quiet events",
-	"recv":   "output directory archive force listen token-file wait next quiet",
+	"recv":   "output directory archive dry-run force listen token-file wait next",
 	"listen": "serve dry-run inbox on-receive max listen token-file ttl via quiet events",
 	"tty":    "share control headless record name plain once input read-only wait",
 }

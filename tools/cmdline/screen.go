@@ -10,7 +10,8 @@ import (
 // thing that two machines can do.
 const firstScreen = `
   one side                   the other side
-  mesh-recv -C Downloads     mesh-cat TOKEN photos           files and folders
+  mesh-listen photos         mesh-recv TOKEN                 files and folders
+  mesh-recv -C Downloads     mesh-cat TOKEN photos           … receiver begins
   mesh-recv | tar xf -       tar cf - dir | mesh-cat TOKEN   a pipe
   mesh-tty --share           MESH_PEER=TOKEN mesh-tty        a terminal
   mesh-listen --inbox in     mesh-cat bob report.pdf         by name, often

@@ -3,8 +3,10 @@ package listen
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 
+	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/proto/link"
@@ -32,7 +34,7 @@ func offerFiles(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	offer := o.offer
 	offer.Caps, offer.Tokens = proto.CapRecv, []node.TokenOffer{{Caps: proto.CapRecv}}
 	offer.Once, offer.Command, offer.NoEnv = !o.all, "mesh-recv", true
-	offer.Takes = func(kind string) bool { return kind == wire.KindFiles }
+	offer.Takes = func(kind string) bool { return kind == wire.KindFiles || kind == wire.KindTake }
 	if o.all {
 		offer.MaxPerPeer = (offer.Max + 1) / 2
 	}
@@ -43,14 +45,23 @@ func offerFiles(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	defer w.Stop()
 	if o.all {
 		return serveAll(ctx, w, s, func(l *link.Link) error {
-			return sendFiles(ctx, n, l, o, peerComplaints(n, l, s))
+			_, err := sendFiles(ctx, n, l, o, peerComplaints(n, l, s))
+			return err
 		})
 	}
-	l, err := w.Accept(ctx)
-	if err != nil {
-		return err
+	for {
+		l, err := w.Accept(ctx)
+		if err != nil {
+			return err
+		}
+		untaken, err := sendFiles(ctx, n, l, o, s.Complaints())
+		if !untaken || ctx.Err() != nil || proto.CodeOf(err) == proto.Declined {
+			return err
+		}
+		if err != nil {
+			s.Complain(peerError(l, err))
+		}
 	}
-	return sendFiles(ctx, n, l, o, s.Complaints())
 }
 
 // peerComplaints prints which entries one peer of many did not get.
@@ -59,8 +70,18 @@ func peerComplaints(n *node.Node, l *link.Link, s cmdline.Streams) func(path str
 	return func(path string, err error) { complain("to "+label+": "+path, err) }
 }
 
-// sendFiles sends the files to a peer.
-func sendFiles(ctx context.Context, n *node.Node, l *link.Link, o options, report func(path string, err error)) error {
+// sendFiles sends the files to a peer, or those that it asks for. untaken says that the
+// peer has asked for none of them, so that they are still to be taken.
+func sendFiles(ctx context.Context, n *node.Node, l *link.Link, o options, report func(path string, err error)) (untaken bool, err error) {
 	met := outgoing.NewMet(pipeCommand)
-	return met.Hint(n.Files(ctx, l, true, o.files.Side(met, report)))
+	side := o.files.Side(met, report)
+	if l.Kind == wire.KindTake {
+		side = o.files.OfferSide(met, report)
+	}
+	err = met.Hint(n.Files(ctx, l, true, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+		sum, err := side(ctx, from, to)
+		untaken = sum.Untaken
+		return sum, err
+	}))
+	return untaken && l.Kind == wire.KindTake, err
 }

@@ -7,11 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 
 	"github.com/urfave/cli/v2"
 
+	"mesh/pipe/term"
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/tools/cmdline"
@@ -97,6 +99,14 @@ func servePipes(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	offer.Caps = proto.CapSend | proto.CapRecv
 	offer.Tokens = []node.TokenOffer{{Caps: offer.Caps}}
 	offer.Once, offer.Command = o.once || o.mode == join, "mesh-cat"
+	switch {
+	case o.mode == serve:
+		offer.Command, offer.NoEnv = "mesh-recv", true
+		offer.Also = "mesh-cat in place of mesh-recv also sends to the command"
+	case sendsOnly(s):
+		offer.Command = "mesh-recv"
+		offer.Also = "mesh-cat in place of mesh-recv also sends"
+	}
 	if !offer.Once {
 		offer.MaxPerPeer = (offer.Max + 1) / 2
 	}
@@ -118,6 +128,17 @@ func servePipes(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	return runFor(ctx, n, l, o, s)
 }
 
+// sendsOnly reports whether the user most likely wants to send: data waits in a pipe or a
+// file, and what a peer sends would go to a terminal.
+func sendsOnly(s cmdline.Streams) bool {
+	f, ok := s.In.(*os.File)
+	if !ok || !term.IsTerminal(s.Out) {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeDevice == 0
+}
+
 // serveAll calls serve for each peer until ctx ends. The failure of one peer is
 // printed, and ends nothing else.
 func serveAll(ctx context.Context, w *node.Waiter, s cmdline.Streams, serve func(*link.Link) error) error {
@@ -131,10 +152,15 @@ func serveAll(ctx context.Context, w *node.Waiter, s cmdline.Streams, serve func
 		wg.Go(func() {
 			err := serve(l)
 			if err != nil && !errors.Is(err, context.Cause(ctx)) { // which run returns
-				s.Complain(fmt.Errorf("peer %s at %s: %w", l.Peer.Short(), l.Addr(), err))
+				s.Complain(peerError(l, err))
 			}
 		})
 	}
+}
+
+// peerError is the error of one peer, for a listener that goes on.
+func peerError(l *link.Link, err error) error {
+	return fmt.Errorf("peer %s at %s: %w", l.Peer.Short(), l.Addr(), err)
 }
 
 // runFor joins one peer to a run of the command.

@@ -28,12 +28,24 @@ func (n *Node) Files(ctx context.Context, l *link.Link, sends bool, side func(ct
 	party := n.partyOf(l)
 	result, err := n.carry(ctx, l, party, source, sink, screen{})
 	err = wait(err)
-	if sends {
+	switch {
+	case sum.Untaken: // nothing was to be stored
+	case sends:
 		n.reporter.receipt(party(), sent, result.Sent, &sum)
-	} else {
+	default:
 		n.reporter.receipt(party(), received, result.Received, &sum)
 	}
 	return err
+}
+
+// HideProgress hides the progress line of the transfers, or shows it again.
+func (n *Node) HideProgress(hide bool) { n.reporter.hidden.Store(hide) }
+
+// Remark prints a line for the user where receipts are printed.
+func (n *Node) Remark(text string) {
+	if n.reporter.receipts {
+		n.note(text)
+	}
 }
 
 // carry runs an exchange, and reports its progress and outages while it runs.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mesh/pipe"
@@ -23,6 +24,7 @@ type reporter struct {
 	receipts bool
 	progress bool
 	ansi     bool
+	hidden   atomic.Bool // the progress line is not drawn now
 
 	mu     sync.Mutex
 	events io.WriteCloser // nil without --events
@@ -55,7 +57,7 @@ func (r *reporter) watch(party func() Party, counters *pipe.Counters, on screen,
 			sent, received := counters.Sent.Load(), counters.Received.Load()
 			select {
 			case <-redraw.C:
-				if draws && (!on.shown || received == 0) && r.foreground() {
+				if draws && !r.hidden.Load() && (!on.shown || received == 0) && r.foreground() {
 					draw(line, on, sent, received, o)
 				}
 			case <-tick.C:

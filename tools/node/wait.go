@@ -39,6 +39,8 @@ type Offer struct {
 	// Command is the tool to run on the other side, before the token, and Operand,
 	// if it is set, its argument after the token. They are printed with the token.
 	Command, Operand string
+	// Also, if it is set, is a line printed behind the tokens.
+	Also string
 	// NoEnv says that Command does not read [EnvPeer].
 	NoEnv bool
 
@@ -218,6 +220,9 @@ func (n *Node) announce(o Offer, at string, tokens []token.Token) error {
 		if err := n.showToken(o, o.Tokens[i], at, t); err != nil {
 			return err
 		}
+	}
+	if o.Also != "" && o.ShowToken && len(tokens) > 0 {
+		n.note(o.Also)
 	}
 	if far := reach(o.Addrs, at); far != "" && o.ShowToken && len(tokens) > 0 {
 		fmt.Fprintf(n.options.Stderr, "%s: %s\n", n.options.Name, far)

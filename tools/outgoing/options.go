@@ -120,11 +120,21 @@ func (o Options) Tune() {
 	}
 }
 
+// side is one side of a transfer of files.
+type side = func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)
+
 // Side returns the sender's side of a transfer. report is called for each entry that is
 // not sent or not stored.
-func (o Options) Side(met *Met, report func(path string, err error)) func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+func (o Options) Side(met *Met, report func(path string, err error)) side {
 	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		return files.Send(ctx, o.Names, from, to, o.send(met.watch(report)))
+	}
+}
+
+// OfferSide is [Options.Side] for a receiver that first says what it wants.
+func (o Options) OfferSide(met *Met, report func(path string, err error)) side {
+	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+		return files.Offer(ctx, o.Names, from, to, o.send(met.watch(report)))
 	}
 }
 

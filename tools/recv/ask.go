@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"mesh/pipe/files"
 	"mesh/pipe/term"
 	"mesh/proto"
+	"mesh/proto/wire"
 	"mesh/tools/cmdline"
 )
 
@@ -26,8 +28,8 @@ func asks(s cmdline.Streams) bool {
 // confirm asks whether the files of a peer may be stored in dir. Enter means yes: the
 // user has just asked for them. Any other answer than yes, and none within the time,
 // is an error with code [proto.Declined].
-func confirm(ctx context.Context, s cmdline.Streams, from, dir string, limit time.Duration) error {
-	fmt.Fprintf(s.Err, "%s: files from %s. Store in %s? [Y/n] ", s.Name, proto.EscapeText(from), proto.EscapeText(dir))
+func confirm(ctx context.Context, s cmdline.Streams, what, from, dir string, limit time.Duration) error {
+	fmt.Fprintf(s.Err, "%s: %s from %s. Store in %s? [Y/n] ", s.Name, what, proto.EscapeText(from), proto.EscapeText(dir))
 	answers := make(chan string, 1)
 	go func() { // ends with the process if nobody answers
 		line, err := bufio.NewReader(s.In).ReadString('\n')
@@ -55,6 +57,64 @@ func confirm(ctx context.Context, s cmdline.Streams, from, dir string, limit tim
 	}
 }
 
+// describe says what is known of the files.
+func describe(sum files.Sum) string {
+	name := shorten(sum.Name)
+	if sum.Top > 1 {
+		name = fmt.Sprintf("%s and %d more", name, sum.Top-1)
+	}
+	count := fmt.Sprintf("%d files, %s", sum.Files, cmdline.Bytes(sum.Bytes))
+	if sum.Files == 1 {
+		count = "1 file, " + cmdline.Bytes(sum.Bytes)
+	}
+	switch {
+	case sum.Top == 0:
+		return "files"
+	case sum.Files > 0 && sum.More:
+		return name + ": more than " + count
+	case !sum.More:
+		return name + ": " + count
+	case sum.Folder && sum.Top == 1:
+		return name + " (a folder)"
+	case sum.Top > 1:
+		return name
+	}
+	return name + " (" + cmdline.Bytes(sum.Bytes) + ")"
+}
+
+// maxNameShown is how many characters of a name a question shows.
+const maxNameShown = 60
+
+func shorten(name string) string {
+	if r := []rune(name); len(r) > maxNameShown {
+		return string(r[:maxNameShown-1]) + "…"
+	}
+	return name
+}
+
+// askFirst returns a side that stores files if the user wants them.
+func askFirst(t transfer, o options, s cmdline.Streams, side filesSide) filesSide {
+	t.hideProgress(true)
+	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+		var sum files.Sum
+		if t.kind == wire.KindTake {
+			var err error
+			if sum, err = files.SumOffered(o.names, from, to); err != nil {
+				return files.Summary{}, err
+			}
+		} else {
+			sum, from = files.Announced(from)
+		}
+		if sum.Top > 0 || sum.More { // else there is nothing to store
+			if err := confirm(ctx, s, describe(sum), t.from, o.directory, askFor); err != nil {
+				return files.Summary{Untaken: true}, err
+			}
+		}
+		t.hideProgress(false)
+		return side(ctx, from, to)
+	}
+}
+
 // storeHere asks, and stores files in the current folder.
 func storeHere(ctx context.Context, t transfer, o options, d *destination, s cmdline.Streams) error {
 	dir, err := os.Getwd()
@@ -62,9 +122,6 @@ func storeHere(ctx context.Context, t transfer, o options, d *destination, s cmd
 		err = proto.IOError(err)
 	} else {
 		err = cmdline.CheckFolder(dir)
-	}
-	if err == nil {
-		err = confirm(ctx, s, t.from, dir, askFor)
 	}
 	if err != nil {
 		t.end(err)

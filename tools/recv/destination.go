@@ -30,6 +30,17 @@ func openDestination(o options, s cmdline.Streams) (*destination, error) {
 		output = ""
 	}
 	switch {
+	case o.names != nil:
+		d.kinds = []string{wire.KindTake}
+		if o.directory == "" && output == "" && o.archive == "" {
+			if d.ask = asks(s); !d.ask {
+				return nil, proto.Hint(proto.Errorf(proto.Usage, "files do not go to standard output"), "mesh-recv -C DIR PEER NAME… stores them, --archive tar writes them as one")
+			}
+		}
+		if o.directory != "" {
+			d.sink = nil
+			return d, cmdline.CheckFolder(o.directory)
+		}
 	case o.archive != "":
 		d.kinds = []string{wire.KindFiles}
 	case o.name != "":
@@ -41,7 +52,7 @@ func openDestination(o options, s cmdline.Streams) (*destination, error) {
 	case output != "":
 		d.kinds = append(d.kinds, wire.KindFiles)
 	case asks(s):
-		d.kinds, d.ask = append(d.kinds, wire.KindFiles), true
+		d.kinds, d.ask = append(d.kinds, wire.KindTake, wire.KindFiles), true
 	}
 	if output == "" {
 		return d, s.RequireOut()

@@ -10,6 +10,7 @@ import (
 
 	"mesh/pipe/files"
 	"mesh/proto"
+	"mesh/proto/wire"
 	"mesh/tools/cmdline"
 )
 
@@ -30,15 +31,20 @@ func storeFiles(ctx context.Context, t transfer, o options, d *destination, s cm
 	complain := s.Complaints()
 	r := o.store
 	r.As, r.Owner, r.Ledger, r.Warn = as, t.peer, t.ledger, d.warn
+	r.Take, r.Names = t.kind == wire.KindTake, o.names
 	r.Report = func(path string, err error) {
 		if errors.Is(err, files.ErrIsThere) {
 			exists.Store(true)
 		}
 		complain(path, err)
 	}
-	err = t.files(ctx, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+	side := func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		return files.Receive(ctx, root, from, to, r)
-	})
+	}
+	if d.ask {
+		side = askFirst(t, o, s, side)
+	}
+	err = t.files(ctx, side)
 	if exists.Load() && as == "" && !r.Force && !r.Rename {
 		return proto.Hint(err, "--force replaces what is there, --rename stores beside it")
 	}
@@ -47,7 +53,10 @@ func storeFiles(ctx context.Context, t transfer, o options, d *destination, s cm
 
 // writeArchive writes files and folders as one archive.
 func writeArchive(ctx context.Context, t transfer, o options, d *destination) error {
-	limits := files.ReceiveOptions{Portable: o.store.Portable, AnyNames: o.store.AnyNames, MaxBytes: o.store.MaxBytes, MaxEntries: o.store.MaxEntries}
+	limits := files.ReceiveOptions{
+		Portable: o.store.Portable, AnyNames: o.store.AnyNames, MaxBytes: o.store.MaxBytes, MaxEntries: o.store.MaxEntries,
+		Take: t.kind == wire.KindTake, Names: o.names,
+	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	return t.files(ctx, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {

@@ -14,6 +14,7 @@ import (
 type options struct {
 	node  nodeflags.Options
 	peer  *node.PeerText // to dial; nil to wait for one
+	names []string       // of what the peer offers; nil for all
 	offer node.Offer     // for the peer to wait for
 
 	output    string // -o: a file, "-" or "" for standard output
@@ -21,6 +22,7 @@ type options struct {
 	name      string // of a pipe in directory
 	archive   string // zip or tar; "" for none
 	next, gc  bool
+	dryRun    bool
 	store     files.ReceiveOptions
 
 	given map[string]bool // the flags on the command line, by their first names
@@ -35,13 +37,14 @@ func optionsOf(c *cli.Context) (options, error) {
 	if err != nil {
 		return options{}, err
 	}
-	if len(rest) > 0 {
-		return options{}, cmdline.TooMany(c, 1+len(rest), 1)
+	names, err := files.CheckTakeNames(rest)
+	if err != nil {
+		return options{}, err
 	}
 	o := options{
 		node: nodeflags.Read(c), offer: nodeflags.Offer(c),
 		output: c.String("output"), directory: c.String("directory"), name: c.String("name"), archive: c.String("archive"),
-		next: c.Bool("next"), gc: c.Bool("gc"), store: cmdline.StoreOptions(c),
+		names: names, next: c.Bool("next"), gc: c.Bool("gc"), dryRun: c.Bool("dry-run"), store: cmdline.StoreOptions(c),
 		given: cmdline.GivenFlags(c),
 	}
 	if len(args) > 0 {
@@ -73,6 +76,10 @@ func (o options) check() error {
 		return proto.Errorf(proto.Usage, "either --gc or --next")
 	case o.next && o.peer != nil:
 		return proto.Errorf(proto.Usage, "--next calls no PEER")
+	case o.dryRun && o.peer == nil:
+		return proto.Hint(proto.Errorf(proto.Usage, "--dry-run lists what a PEER offers"), "mesh-recv --dry-run PEER")
+	case o.names != nil && o.name != "":
+		return proto.Errorf(proto.Usage, "--name is for a pipe, and NAMEs are of files")
 	}
 	if err := o.checkCompanions(); err != nil {
 		return err

@@ -19,12 +19,13 @@ func Command() *cli.Command {
 	return &cli.Command{
 		Name:      "recv",
 		Usage:     "take one transfer to standard output, a file or a folder",
-		ArgsUsage: "[PEER]",
-		UsageText: "mesh-recv -C Downloads        # the sender: mesh-cat TOKEN photos\nmesh-recv | tar xf -          # the sender: tar cf - dir | mesh-cat TOKEN\nmesh-recv -o dump.sql bob     # takes what a mesh-listen at bob sends\n",
+		ArgsUsage: "[PEER [NAME…]]",
+		UsageText: "mesh-recv -C Downloads        # the sender: mesh-cat TOKEN photos\nmesh-recv | tar xf -          # the sender: tar cf - dir | mesh-cat TOKEN\nmesh-recv -C . nas db.dump    # one of the files that nas offers\n",
 		Flags: nodeflags.Flags(append([]cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`, which appears once it is whole and verified"},
 			&cli.StringFlag{Name: "directory", Aliases: []string{"C"}, Usage: "store files and folders below `DIR`"},
 			&cli.StringFlag{Name: "archive", Usage: "write files and folders as one `zip|tar` to standard output or FILE"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "list what PEER offers, and take nothing", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "next", Usage: "take the next delivery of this user's mesh-listen --inbox", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "gc", Usage: "remove what broken transfers have left below DIR, and end", DisableDefaultText: true},
 			cmdline.Flows(),
@@ -48,6 +49,9 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 	n, err := o.node.Open(s)
 	if err != nil {
 		return err
+	}
+	if o.dryRun {
+		return n.Close(listOffered(ctx, n, o, s))
 	}
 	return n.Close(receive(ctx, n, o, s))
 }

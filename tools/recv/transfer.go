@@ -25,6 +25,8 @@ type transfer struct {
 	pipe   func(context.Context, *pipe.Sink) error
 	files  func(context.Context, filesSide) error
 	end    func(error) // in place of pipe and files
+	// hideProgress hides the progress line of this transfer, or shows it again.
+	hideProgress func(hide bool)
 }
 
 // filesSide is the receiver of a transfer of files.
@@ -41,21 +43,27 @@ func openTransfer(ctx context.Context, n *node.Node, o options, kinds []string) 
 		return transfer{}, nil, err
 	}
 	return transfer{
-		kind: l.Kind, peer: l.Peer.String(), ledger: n.Ledger, from: n.Party(l).Label(), end: l.Close,
+		kind: l.Kind, peer: l.Peer.String(), ledger: n.Ledger, from: n.Party(l).Label(), end: l.Close, hideProgress: n.HideProgress,
 		pipe:  func(ctx context.Context, sink *pipe.Sink) error { return n.Exchange(ctx, l, nil, sink) },
 		files: func(ctx context.Context, side filesSide) error { return n.Files(ctx, l, false, side) },
 	}, done, nil
 }
 
 // dialFor links to a peer that sends one of the kinds. It asks for one after the other:
-// a peer refuses a kind before it counts a use of the token.
+// a peer refuses a kind before it counts a use of the token. An older peer does not know
+// [wire.KindTake], and refuses it as it refuses a wrong token.
 func dialFor(ctx context.Context, n *node.Node, peer node.Peer, o options, kinds []string) (l *link.Link, err error) {
-	for _, kind := range kinds {
+	for i, kind := range kinds {
 		r := node.Request{Want: proto.CapRecv, Need: proto.CapRecv, Wait: o.offer.Wait}
 		if kind != wire.KindPipe {
 			r.Kind = kind
 		}
-		if l, err = n.Dial(ctx, peer, r); !errors.Is(err, node.ErrKind) {
+		l, err = n.Dial(ctx, peer, r)
+		unknown := kind == wire.KindTake && proto.CodeOf(err) == proto.Denied
+		if unknown && i+1 == len(kinds) {
+			err = proto.Hint(err, "or its mesh is older, and has no lists and NAMEs: mesh-recv -C DIR PEER takes all that it offers")
+		}
+		if !errors.Is(err, node.ErrKind) && (!unknown || i+1 == len(kinds)) {
 			return l, err
 		}
 	}
