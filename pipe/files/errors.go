@@ -106,6 +106,10 @@ func errWriting(e *wire.Entry, err error) error {
 // ErrRefused is in the chain of the error of an entry that the receiver does not store.
 var ErrRefused = errors.New("the peer does not store it")
 
+// ErrName is in the chain of the error of an entry that the receiver does not store
+// because its name deceives a terminal or its reader.
+var ErrName = errors.New("its name deceives")
+
 // refusal is the error of one entry that is not stored. The transfer goes on
 // without it; any other error of the receiver ends the transfer.
 type refusal struct{ reason error }

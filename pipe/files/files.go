@@ -84,7 +84,7 @@ func (p *problems) addRival(path, rival string) {
 
 // addRefusedByPeer counts an entry that the receiver does not store.
 func (p *problems) addRefusedByPeer(path string, code proto.Code) {
-	err := proto.Errorf(code, "%w (%s): %s", ErrRefused, code, code.OfPeer())
+	err := proto.Errorf(code, "%w (%s): %w", ErrRefused, code, reasonAtPeer(path, code))
 	p.mu.Lock()
 	rival := p.rivals[path]
 	p.mu.Unlock()
@@ -93,6 +93,21 @@ func (p *problems) addRefusedByPeer(path string, code proto.Code) {
 		p.noteCollision()
 	}
 	p.addRefused(proto.EscapeText(path), err)
+}
+
+// reasonAtPeer returns why a receiver most likely does not store an entry. The frame has
+// only the code.
+func reasonAtPeer(path string, code proto.Code) error {
+	if code != proto.Unsafe {
+		return errors.New(code.OfPeer())
+	}
+	if err := CheckPath(path, UsualNames); err != nil {
+		return fmt.Errorf("%w: %w", ErrName, err)
+	}
+	if err := CheckPath(path, PortableNames); err != nil {
+		return errors.New("its name is taken there, or not every system can store it")
+	}
+	return errors.New("its name is taken there, or may not be written")
 }
 
 // addTakenAtPeer counts an entry that the receiver does not store because it has a file

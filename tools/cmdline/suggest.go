@@ -2,6 +2,7 @@ package cmdline
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,30 +12,74 @@ import (
 )
 
 // verbs are commands of other programs, and what does the same here.
-var verbs = map[string]string{
-	"send": "mesh-cat PEER FILE…", "cp": "mesh-cat PEER FILE…", "put": "mesh-cat PEER FILE…",
-	"receive": "mesh-recv -C DIR", "get": "mesh-recv -C DIR",
-	"share": "mesh-tty --share", "host": "mesh-tty --share", "ssh": "mesh-tty PEER",
-	"b3sum": "mesh-sum", "version": "mesh --version", "-V": "mesh --version",
-}
+var verbs = func() map[string]string {
+	all := make(map[string]string)
+	for _, v := range []struct{ words, instead string }{
+		{"send cp scp put push copy sync rsync upload", "mesh-cat PEER FILE…"},
+		{"pipe nc netcat socat connect dial call", "mesh-cat PEER"},
+		{"receive get pull download fetch accept", "mesh-recv -C DIR"},
+		{"ls list files", "mesh-recv --dry-run PEER lists what it offers"},
+		{"serve offer", "mesh-listen --serve FILE…"},
+		{"inbox daemon", "mesh-listen --inbox DIR"},
+		{"share host tmate upterm ttyd", "mesh-tty --share"},
+		{"ssh view watch attach shell terminal", "mesh-tty PEER"},
+		{"pair add trust", "mesh-token peer add NAME TOKEN|NODEID, and on the other side mesh-token allow NODEID"},
+		{"ping doctor netcheck trace", "this version has no test of a path; mesh-token show @FILE prints the addresses in a token, mesh-cat -v what answered"},
+		{"up login join hub down logout leave", "this version has no hub, and nothing to join: one side prints a token, and the other takes it"},
+		{"peers who", "mesh-token peer list"},
+		{"id whoami key keygen identity", "mesh-token id"},
+		{"allow revoke allowed new peer", "mesh-token allow|revoke|allowed|new|peer"},
+		{"hash b3sum blake3 checksum", "mesh-sum"},
+		{"config settings", "man mesh-config"},
+		{"exit codes errors", "mesh help exit"},
+		{"version -V", "mesh --version"},
+	} {
+		for word := range strings.FieldsSeq(v.words) {
+			all[word] = v.instead
+		}
+	}
+	return all
+}()
 
 // flagsElsewhere are flags that people look for in a tool, and what does it instead.
 var flagsElsewhere = map[string]string{
-	"listen tty":       "mesh-tty --share --headless [-- CMD…] shares a terminal",
-	"listen share":     "mesh-tty --share shares a terminal",
-	"listen control":   "mesh-tty --share --control shares a terminal",
-	"listen directory": "mesh-listen --inbox DIR stores what peers send",
-	"listen C":         "mesh-listen --inbox DIR stores what peers send",
-	"listen o":         "mesh-listen >FILE takes one pipe, mesh-recv -o FILE one file",
-	"listen p":         "--listen :PORT",
-	"recv p":           "--listen :PORT",
-	"cat o":            "mesh-recv -o FILE takes a file from a peer",
-	"cat C":            "mesh-recv -C DIR takes files from a peer",
-	"cat r":            "folders are sent whole: mesh-cat PEER DIR",
-	"cat listen":       "mesh-listen and mesh-recv wait for a peer",
-	"cat token-file":   "the token in a file is @FILE, in the place of PEER",
-	"recv x":           "mesh-recv | tar xf -",
-	"token token-file": "mesh-token new >FILE",
+	"listen tty":        "mesh-tty --share --headless [-- CMD…] shares a terminal",
+	"listen share":      "mesh-tty --share shares a terminal",
+	"listen control":    "mesh-tty --share --control shares a terminal",
+	"listen directory":  "mesh-listen --inbox DIR stores what peers send",
+	"listen C":          "mesh-listen --inbox DIR stores what peers send",
+	"listen o":          "mesh-listen >FILE takes one pipe, mesh-recv -o FILE one file",
+	"listen p":          "--listen :PORT",
+	"recv p":            "--listen :PORT",
+	"cat o":             "mesh-recv -o FILE takes a file from a peer",
+	"cat C":             "mesh-recv -C DIR takes files from a peer",
+	"cat r":             "folders are sent whole: mesh-cat PEER DIR",
+	"cat recursive":     "folders are sent whole: mesh-cat PEER DIR",
+	"cat force":         "mesh-recv --force on the other side replaces what is there",
+	"cat f":             "mesh-recv --force on the other side replaces what is there",
+	"cat rename":        "mesh-recv --rename on the other side stores beside what is there",
+	"cat name":          "mesh-recv -C DIR --name NAME on the other side names a pipe",
+	"cat any-names":     "mesh-recv --any-names on the other side accepts all names",
+	"cat output":        "mesh-recv -o FILE takes a file from a peer",
+	"cat inbox":         "mesh-listen --inbox DIR stores what peers send",
+	"cat share":         "mesh-tty --share shares a terminal",
+	"cat timeout":       "--wait DUR for the peer, --deadline DUR for all",
+	"recv timeout":      "--wait DUR for the peer, --deadline DUR for all",
+	"listen timeout":    "--wait DUR for the peer, --deadline DUR for all",
+	"recv serve":        "mesh-listen --serve FILE… offers files",
+	"recv inbox":        "mesh-listen --inbox DIR stores what peers send, again and again",
+	"recv on-receive":   "mesh-listen --inbox DIR --on-receive CMD",
+	"recv symlinks":     "mesh-cat --symlinks and mesh-listen --symlinks: the side that sends decides",
+	"recv skip-special": "mesh-cat --skip-special and mesh-listen --skip-special: the side that sends decides",
+	"recv list":         "mesh-recv --dry-run PEER lists what it offers",
+	"recv l":            "mesh-recv --dry-run PEER lists what it offers",
+	"recv f":            "--force replaces what is there",
+	"recv port":         "--listen :PORT",
+	"listen port":       "--listen :PORT",
+	"cat listen":        "mesh-listen and mesh-recv wait for a peer",
+	"cat token-file":    "the token in a file is @FILE, in the place of PEER",
+	"recv x":            "mesh-recv | tar xf -",
+	"token token-file":  "mesh-token new >FILE",
 }
 
 // unknownTool is the error for a first word that is no tool.
@@ -49,6 +94,9 @@ func (r *run) unknownTool(name string) error {
 	}
 	if near := nearest(strings.TrimPrefix(name, toolbox+"-"), names); near != "" {
 		return proto.Hint(err, fmt.Sprintf("did you mean %s %s?", toolbox, near))
+	}
+	if near := nearest(name, slices.Collect(maps.Keys(verbs))); near != "" {
+		return proto.Hint(err, verbs[near])
 	}
 	return proto.Hint(err, `"mesh help" lists the tools`)
 }

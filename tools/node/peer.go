@@ -150,13 +150,13 @@ func (n *Node) Peer(ctx context.Context, p PeerText) (Peer, error) {
 		n.Log.Info("token read", "token", t.ID, "listener", t.Listener, "allows", t.Caps, "expires", t.Expires)
 		return peer, nil
 	}
-	return Peer{}, unresolved(p.Text)
+	return Peer{}, n.unresolved(p.Text)
 }
 
 // unresolved says why no resolver knows text. It repeats nothing that may be a part
 // of a token.
-func unresolved(text string) error {
-	if err := mistakenFile(text); err != nil {
+func (n *Node) unresolved(text string) error {
+	if err := n.mistakenFile(text); err != nil {
 		return err
 	}
 	if paste.Secret(text) && !strings.HasPrefix(text, "mk1") {
@@ -180,7 +180,7 @@ func unresolved(text string) error {
 }
 
 // mistakenFile returns an error if text, which is no PEER, is a file.
-func mistakenFile(text string) error {
+func (n *Node) mistakenFile(text string) error {
 	if info, err := os.Stat(text); err != nil || paste.Secret(text) && !info.Mode().IsRegular() {
 		return nil
 	}
@@ -188,7 +188,11 @@ func mistakenFile(text string) error {
 	if paste.FileHasToken(text) {
 		return proto.Hint(proto.Errorf(proto.Usage, "PEER is missing: %s is a file that holds a token", name), "@"+name+" stands for the token in it")
 	}
-	return proto.Hint(proto.Errorf(proto.Usage, "PEER is missing: %s is a file or folder here", name), "PEER comes before the files: a token, @FILE with a token, or a name")
+	hint := "PEER is a token, @FILE with a token, or a name"
+	if n.options.Name == "mesh-cat" {
+		hint = "PEER comes before the files: a token, @FILE with a token, or a name"
+	}
+	return proto.Hint(proto.Errorf(proto.Usage, "PEER is missing: %s is a file or folder here", name), hint)
 }
 
 // tokens resolves a token, and @FILE that holds one. Its book has names for listeners.

@@ -10,8 +10,8 @@ import (
 
 // Met are the kinds of entries that were not sent or not stored, for a hint.
 type Met struct {
-	link, taken, changed atomic.Bool
-	pipe                 string // the command line that sends standard input
+	link, name, taken, changed atomic.Bool
+	pipe                       string // the command line that sends standard input
 }
 
 // NewMet returns an empty Met. pipe is the command line that sends standard input.
@@ -25,6 +25,8 @@ func (m *Met) watch(report func(path string, err error)) func(path string, err e
 			m.link.Store(true)
 		case proto.CodeOf(err) == proto.Changed:
 			m.changed.Store(true)
+		case errors.Is(err, files.ErrName):
+			m.name.Store(true)
 		case errors.Is(err, files.ErrRefused) && proto.CodeOf(err) == proto.Unsafe:
 			m.taken.Store(true)
 		}
@@ -39,7 +41,10 @@ func (m *Met) Hint(err error) error {
 		err = proto.Hint(err, "--skip-special leaves out links that lead out of the folder, --symlinks skip all links; tar cf - FILE… | "+m.pipe+" sends them as they are")
 	}
 	if m.taken.Load() {
-		err = proto.Hint(err, "the other side does not take that name, or has a file of that name with other content: there --force replaces it, and --rename stores beside it")
+		err = proto.Hint(err, "on the other side --force replaces what is there with other content, and --rename stores beside it")
+	}
+	if m.name.Load() {
+		err = proto.Hint(err, "on the other side --any-names accepts such names")
 	}
 	if m.changed.Load() {
 		err = proto.Hint(err, "repeat the transfer when no program writes the file; "+m.pipe+" < FILE sends a growing log up to its present end")
