@@ -35,9 +35,26 @@ func (e *Incomplete) Error() string { return e.Err.Error() }
 // Unwrap returns an error with the code of the first missing entry.
 func (e *Incomplete) Unwrap() error { return e.Err }
 
-// CheckStore fails if nothing can be stored in the folder at a path. A full disk
-// is no failure: there may be room by the time that a file arrives.
-func CheckStore(dir string) error { return disk.CheckWritable(dir) }
+// storeOpen and sendOpen are how many files a process opens at once to store or to send
+// folders of any depth: with its sockets, and without its standard files.
+const (
+	storeOpen = 12
+	sendOpen  = 8
+)
+
+// CheckStore fails if nothing can be stored in the folder at a path, or if the process may
+// open too few files for that. A full disk is no failure: there may be room by the time
+// that a file arrives.
+func CheckStore(dir string) error {
+	if err := disk.CheckDescriptors(storeOpen); err != nil {
+		return err
+	}
+	return disk.CheckWritable(dir)
+}
+
+// MaxDeliveries returns how many deliveries a process can store at a time, as far as its
+// limit of open files decides that.
+func MaxDeliveries() int { return max((disk.MaxOpen()-disk.MinOpen)/8, 1) }
 
 // Collect removes the temporary files below a folder that no process writes.
 // It follows no link. It goes on behind what it cannot read or remove, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"mesh/pipe/files/disk"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
@@ -67,6 +68,9 @@ func (r *receiver) placeEntry(ctx context.Context, m *wire.Entry) (wire.Answer, 
 		}
 	}
 	in := r.folders.top()
+	if err := r.wakeFolder(in); err != nil {
+		return wire.Answer{}, refuseUnlessFull(in.path, err)
+	}
 	answer, err := r.storeEntry(ctx, m, in, at)
 	if refused, ok := errors.AsType[*refusal](err); ok && m.Kind == wire.EntryFolder {
 		r.folders.push(refusedFolder(m, in, at.name, proto.CodeOf(refused)))
@@ -95,7 +99,7 @@ func (r *receiver) storeEntry(ctx context.Context, m *wire.Entry, in *folder, at
 	}
 	switch m.Kind {
 	case wire.EntryFolder:
-		f, err := makeFolder(m, in, name)
+		f, err := makeFolder(m, in, name, r.openFolder)
 		if err != nil {
 			return wire.Answer{}, err
 		}
@@ -138,6 +142,9 @@ func (r *receiver) storeSymlink(m *wire.Entry, in *folder, name string) (wire.An
 // same.
 func (r *receiver) wantFile(ctx context.Context, w *wanted) (wire.Answer, error) {
 	answer, err := r.existing.compare(ctx, w)
+	if disk.IsShort(err) {
+		err = r.store.retry(err, func() (err error) { answer, err = r.existing.compare(ctx, w); return err })
+	}
 	if err != nil {
 		return answer, err
 	}
@@ -160,10 +167,16 @@ func (r *receiver) receiveNow(w *wanted) error {
 	if err := checkRoom(w); err != nil {
 		return err
 	}
-	if err := r.incoming.begin(w, 0, r.o.Owner); err != nil {
+	if err := r.begin(w, 0); err != nil {
 		return refuseUnlessFull(w.in.path, err)
 	}
 	return nil
+}
+
+// begin begins with a file whose data arrives from an offset.
+func (r *receiver) begin(w *wanted, offset int64) error {
+	begin := func() error { return r.incoming.begin(w, offset, r.o.Owner) }
+	return r.store.retry(begin(), begin)
 }
 
 func (r *receiver) receiveSmall(w *wanted) error {
@@ -185,7 +198,7 @@ func (r *receiver) handleFrom(m *wire.From) error {
 	if r.incoming.wanted != nil || w == nil || w.entry.ID != m.ID || m.From != 0 && m.From != w.have {
 		return errOrder(m)
 	}
-	err := r.incoming.begin(w, m.From, r.o.Owner)
+	err := r.begin(w, m.From)
 	if err == nil || endsTransfer(err) {
 		return errWriting(w.entry, err)
 	}
@@ -263,19 +276,35 @@ func (r *receiver) leaveFile(w *wanted) error {
 		return nil
 	}
 	for _, f := range r.queue.popFile() {
-		err := f.open()
-		switch {
-		case err == nil:
-			r.store.addFolder(f)
-		case endsTransfer(err):
-			return errStoring(f.path, err)
-		default:
-			if err := r.refuseLate(f, f.path, err); err != nil {
-				return err
-			}
+		if err := r.completeFolder(f, r.openFolder(f)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// completeFolder hands over a folder that is complete, or refuses it if it could not be
+// opened.
+func (r *receiver) completeFolder(f *folder, err error) error {
+	switch {
+	case err == nil:
+		r.store.addFolder(f)
+		return nil
+	case endsTransfer(err):
+		return errStoring(f.path, err)
+	}
+	return r.refuseLate(f, f.path, err)
+}
+
+// openFolder is [folder.open].
+func (r *receiver) openFolder(f *folder) error { return r.store.retry(f.open(), f.open) }
+
+// wakeFolder is [folder.wake].
+func (r *receiver) wakeFolder(f *folder) error {
+	if !f.idle {
+		return nil
+	}
+	return r.store.retry(f.wake(), f.wake)
 }
 
 // leaveFolder leaves the innermost folder. It is complete when no file waits.
@@ -285,10 +314,12 @@ func (r *receiver) leaveFolder() error {
 	case f.refused != 0:
 		return nil
 	case r.queue.first() == nil:
-		r.store.addFolder(f)
-		return nil
+		return r.completeFolder(f, r.wakeFolder(f))
 	}
-	f.close()
+	if !f.idle {
+		f.close()
+	}
+	f.idle = false
 	return r.queue.pushFolder(f)
 }
 

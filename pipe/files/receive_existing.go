@@ -143,6 +143,9 @@ func (x *existing) hashNamed(ctx context.Context, w *wanted, info fs.FileInfo) (
 // be used is none.
 func (x *existing) findPart(ctx context.Context, w *wanted) error {
 	part, err := w.in.disk.ReopenTemp(tempName(x.owner, w.entry))
+	if disk.IsShort(err) {
+		return refuse(err)
+	}
 	if err != nil {
 		return nil
 	}

@@ -12,12 +12,20 @@ import (
 )
 
 // folderStack is the destination, and below it the folders that the last entry is
-// in. Those that are not refused are open.
+// in. Those that are neither refused nor idle are open.
 type folderStack []*folder
 
-func (s *folderStack) push(f *folder) { *s = append(*s, f) }
+// push adds an open or refused folder. Where few files may be open, the one that it is in
+// becomes idle.
+func (s *folderStack) push(f *folder) {
+	if in := s.top(); isShortOfFiles() && in.parent != nil && in.refused == 0 && !in.idle {
+		in.idle = true
+		in.close()
+	}
+	*s = append(*s, f)
+}
 
-// pop removes the innermost folder, which stays open.
+// pop removes the innermost folder, which stays open or idle.
 func (s *folderStack) pop() *folder {
 	f := s.top()
 	*s = (*s)[:len(*s)-1]
@@ -39,15 +47,25 @@ func (s folderStack) arrivalOf(path string) *arrival {
 // closeAll closes all folders but the destination.
 func (s *folderStack) closeAll() {
 	for len(*s) > 1 {
-		if f := s.pop(); f.refused == 0 {
+		if f := s.pop(); f.refused == 0 && f.wake() == nil {
 			f.protect()
 			f.close()
 		}
 	}
 }
 
+// wake opens the folder if it is idle.
+func (f *folder) wake() error {
+	if !f.idle {
+		return nil
+	}
+	err := f.open()
+	f.idle = err != nil
+	return err
+}
+
 // makeFolder makes a folder in an open one, or opens one that is there.
-func makeFolder(m *wire.Entry, in *folder, name string) (*folder, error) {
+func makeFolder(m *wire.Entry, in *folder, name string, open func(*folder) error) (*folder, error) {
 	f := &folder{parent: in, name: name, path: m.Path, mtime: time.Unix(0, m.Mtime), perm: modeOf(m), mu: in.mu, latest: in.latest}
 	err := in.disk.MkdirUnfinished(name, f.perm)
 	switch {
@@ -62,7 +80,7 @@ func makeFolder(m *wire.Entry, in *folder, name string) (*folder, error) {
 		}
 		f.made = err == nil && disk.IsUnfinished(info) // by a run that was killed
 	}
-	if err := f.open(); err != nil {
+	if err := open(f); err != nil {
 		return nil, refuse(err)
 	}
 	if f.perm&0o200 == 0 && !f.made {

@@ -37,10 +37,10 @@ type item struct {
 
 	inside *level // of a folder: itself
 	in     *level // the folder that it is in; nil at the top
-	tree   *tree  // that it is opened in; may be nil
+	tree   *tree  // the folder that it is opened in; may be nil
 	open   func() (body, error)
 	// readSmall, which may be nil, reads a small file into a buffer with room for
-	// one byte more. It works while the walk is in the item's folder.
+	// one byte more.
 	readSmall func(buf []byte) ([]byte, error)
 }
 

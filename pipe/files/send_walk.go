@@ -3,7 +3,6 @@ package files
 import (
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 
@@ -21,6 +20,7 @@ type walk struct {
 
 	arg   int // index of the next argument
 	stack []*level
+	trees openTrees
 	files *tree // of the last argument that was a file
 }
 
@@ -29,15 +29,18 @@ type argument struct {
 	given, name, rival string
 }
 
-// CheckNames fails if two of the files and folders would be sent under one name.
+// CheckNames fails if two of the files and folders would be sent under one name, or if the
+// process may open too few files to send them.
 func CheckNames(names []string) error {
-	_, err := newWalk(names, false)
-	return err
+	if _, err := newWalk(names, false); err != nil {
+		return err
+	}
+	return disk.CheckDescriptors(sendOpen)
 }
 
 // newWalk prepares a walk of files and folders. No two may be sent under one name.
 func newWalk(names []string, symlinks bool) (*walk, error) {
-	w := &walk{symlinks: symlinks}
+	w := &walk{symlinks: symlinks, trees: openTrees{}}
 	for _, given := range names {
 		full, err := filepath.Abs(given)
 		if err != nil {
@@ -87,12 +90,8 @@ func (w *walk) prune(l *level) {
 }
 
 func (w *walk) leaveLevel() {
-	top := w.stack[len(w.stack)-1]
+	w.stack[len(w.stack)-1].tree.release()
 	w.stack = w.stack[:len(w.stack)-1]
-	if top.root != top.tree.root {
-		top.root.Close()
-	}
-	top.tree.release()
 }
 
 // close implements [finder].
@@ -127,19 +126,30 @@ func (w *walk) findArgument(a argument) *item {
 	}
 	it.setInfo(info)
 	if info.IsDir() {
-		t, err := openTree(full)
+		t, err := w.trees.open(nil, full, info)
 		if err != nil {
 			return it.failed(err)
 		}
-		return w.enter(it, t, t.root)
+		return w.enter(it, t)
 	}
-	if dir := filepath.Dir(full); w.files == nil || w.files.dir != dir {
-		w.files.release()
-		if w.files, err = openTree(dir); err != nil {
-			return it.failed(err)
-		}
+	if err := w.openFiles(filepath.Dir(full)); err != nil {
+		return it.failed(err)
 	}
 	return w.classify(it, info, w.files, filepath.Base(full))
+}
+
+// openFiles makes files the folder at a path.
+func (w *walk) openFiles(dir string) error {
+	if w.files != nil && w.files.path == dir {
+		return nil
+	}
+	w.files.release()
+	w.files = nil
+	info, err := os.Stat(dir)
+	if err == nil {
+		w.files, err = w.trees.open(nil, dir, info)
+	}
+	return err
 }
 
 // findName returns the item of a name in a folder.
@@ -151,66 +161,72 @@ func (w *walk) findName(in *level, name string) *item {
 	if err := CheckPath(it.path, AnyNames); err != nil {
 		return it.failed(err)
 	}
-	info, err := in.root.Lstat(name)
+	folder, err := in.tree.folder()
+	if err != nil {
+		return it.failed(err)
+	}
+	info, err := folder.Lstat(name)
 	if err != nil {
 		return it.failed(err)
 	}
 	it.setInfo(info)
 	if !info.IsDir() {
-		return w.classify(it, info, in.tree, path.Join(in.rel, name))
+		return w.classify(it, info, in.tree, name)
 	}
-	root, err := in.root.OpenFolder(name, info)
+	t, err := w.trees.open(in.tree, name, info)
 	if err != nil {
 		return it.failed(err)
 	}
-	return w.enter(it, in.tree.use(), root)
+	return w.enter(it, t)
 }
 
-// enter makes the item one of an open folder, and goes on in that folder. It takes
-// root and one use of the tree over.
-func (w *walk) enter(it *item, t *tree, root *disk.Folder) *item {
-	names, err := readNames(root)
+// enter makes the item one of an open folder, and goes on in that folder. It takes over
+// one use of the tree.
+func (w *walk) enter(it *item, t *tree) *item {
+	folder, err := t.folder()
+	var names *nameList
+	if err == nil {
+		names, err = readNames(folder)
+	}
 	if err != nil {
-		if root != t.root {
-			root.Close()
-		}
 		t.release()
 		return it.failed(err)
 	}
-	rel := ""
-	if it.in != nil {
-		rel = path.Join(it.in.rel, path.Base(it.path))
-	}
 	it.kind = wire.EntryFolder
-	it.inside = &level{tree: t, root: root, path: it.path, rel: rel, names: names, fresh: it.in != nil && it.in.fresh}
+	it.inside = &level{tree: t, path: it.path, names: names, fresh: it.in != nil && it.in.fresh}
 	w.stack = append(w.stack, it.inside)
 	return it
 }
 
 // classify completes the item of anything but a folder.
-func (w *walk) classify(it *item, info fs.FileInfo, t *tree, rel string) *item {
+func (w *walk) classify(it *item, info fs.FileInfo, t *tree, name string) *item {
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
 		it.kind = wire.EntryFile
 	case mode&fs.ModeSymlink != 0 && w.symlinks:
 		it.kind = wire.EntrySymlink
-		target, err := it.in.root.Readlink(path.Base(rel))
-		if err != nil {
-			return it.failed(err)
-		}
-		it.target = filepath.ToSlash(target)
-		if err := checkLinkToSend(it.path, it.target); err != nil {
+		if err := it.readTarget(t, name); err != nil {
 			return it.failed(err)
 		}
 	default:
 		return it.failed(errOfKind(mode))
 	}
 	it.tree = t
-	it.open = func() (body, error) { return t.root.OpenUnchanged(rel, info) }
-	in := t.root // of an argument
-	if it.in != nil {
-		in = it.in.root
-	}
-	it.readSmall = func(buf []byte) ([]byte, error) { return in.ReadUnchanged(path.Base(rel), info, buf) }
+	it.open = func() (body, error) { return t.openUnchanged(name, info) }
+	it.readSmall = func(buf []byte) ([]byte, error) { return t.readUnchanged(name, info, buf) }
 	return it
+}
+
+// readTarget reads where a symbolic link leads to, and checks it.
+func (it *item) readTarget(t *tree, name string) error {
+	folder, err := t.folder()
+	if err != nil {
+		return err
+	}
+	target, err := folder.Readlink(name)
+	if err != nil {
+		return err
+	}
+	it.target = filepath.ToSlash(target)
+	return checkLinkToSend(it.path, it.target)
 }

@@ -1,6 +1,10 @@
 package files
 
-import "mesh/pipe/files/disk"
+import (
+	"sync"
+
+	"mesh/pipe/files/disk"
+)
 
 // store publishes what the receiver hands to it, in that order. It works in three
 // stages that run at once:
@@ -16,16 +20,18 @@ type store struct {
 	next      *batch
 	jobs      chan *batch // sent and closed by the receiver
 	writers   writers
-	committed chan struct{} // closed when jobs is, and all of them are done
+	committed chan struct{}  // closed when jobs is, and all of them are done
+	hurry     chan struct{}  // the receiver waits for what was handed over
+	inFlight  sync.WaitGroup // of batches
 	results   storeResults
 }
 
 // startStore begins to store below a destination. The account may be nil.
 func startStore(destination *folder, o ReceiveOptions, a *account) *store {
-	s := &store{announces: o.Arrived != nil, next: new(batch), jobs: make(chan *batch, maxGroupJobs/maxBatchJobs), committed: make(chan struct{})}
+	s := &store{announces: o.Arrived != nil, next: new(batch), jobs: make(chan *batch, maxGroupJobs/maxBatchJobs), committed: make(chan struct{}), hurry: make(chan struct{}, 1)}
 	s.writers.start(disk.NewSmallWriter(destination.disk, disk.RandomTempName()))
 	c := &committer{
-		destination: destination, force: o.Force, number: o.Rename, account: a, results: &s.results,
+		destination: destination, force: o.Force, number: o.Rename, account: a, hurry: s.hurry, done: &s.inFlight, results: &s.results,
 		arrivals: arrivals{announce: o.Arrived},
 	}
 	go func() {
@@ -66,20 +72,59 @@ func (s *store) addExisting(in *folder, a Arrival, stored int64) {
 
 func (s *store) addJob(j job) {
 	s.next.jobs = append(s.next.jobs, j)
-	if len(s.next.jobs) == maxBatchJobs || j.part != nil && j.part.isLarge() {
+	if j.hasPlace() {
+		s.next.places++
+	}
+	if len(s.next.jobs) == maxBatchJobs || s.next.places == open().most || j.part != nil && j.part.isLarge() {
 		s.flush()
 	}
 }
 
 // flush hands over what was added. It blocks while the stages behind it have
-// enough to do.
+// enough to do, in this store or in another one. Where few files may be open, it waits until all is stored.
 func (s *store) flush() {
-	if len(s.next.jobs) > 0 {
-		s.writers.writeBatch(s.next)
-		s.jobs <- s.next
-		s.next = new(batch)
+	if len(s.next.jobs) == 0 {
+		return
+	}
+	open().take(s.next.places, s.hasten)
+	s.inFlight.Add(1)
+	s.writers.writeBatch(s.next)
+	s.jobs <- s.next
+	s.next = new(batch)
+	if isShortOfFiles() {
+		s.hasten()
+		s.inFlight.Wait()
 	}
 }
+
+// hasten keeps the commit from waiting for more.
+func (s *store) hasten() {
+	select {
+	case s.hurry <- struct{}{}:
+	default:
+	}
+}
+
+// retry repeats a call that has failed because too many files are open, as often as a
+// store of this process closes one. It returns the last error.
+func (s *store) retry(err error, call func() error) error {
+	if disk.IsShort(err) {
+		s.flush()
+		s.hasten()
+		s.inFlight.Wait()
+		err = call()
+	}
+	for disk.IsShort(err) && open().awaitGiven() {
+		err = call()
+	}
+	return err
+}
+
+// fewFilesOpen is a limit of open files below which only the innermost folder stays open,
+// and nothing arrives while something is stored.
+const fewFilesOpen = 256
+
+func isShortOfFiles() bool { return disk.MaxOpen() < fewFilesOpen }
 
 // finish waits until all is stored, and returns why that failed. Nothing may be
 // added after it.

@@ -2,6 +2,7 @@ package files
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"mesh/proto"
@@ -26,8 +27,10 @@ const fewFiles = 8
 // of all files, publish all, sync the folders. It runs in one goroutine.
 type committer struct {
 	destination   *folder
-	force, number bool     // what to do about a name that is taken
-	account       *account // may be nil
+	force, number bool            // what to do about a name that is taken
+	account       *account        // may be nil
+	hurry         <-chan struct{} // the receiver waits for what it has handed over
+	done          *sync.WaitGroup // counts batches
 	results       *storeResults
 	arrivals      arrivals
 	// namesPending says that some published names are not durable yet. announce makes
@@ -42,7 +45,7 @@ type committer struct {
 // only releases them.
 func (c *committer) commitBatches(batches <-chan *batch) {
 	for first := range batches {
-		group := gatherGroup(first, batches)
+		group, count := c.gatherGroup(first, batches)
 		err := c.results.failure()
 		if err == nil {
 			err = c.commitGroup(group)
@@ -51,6 +54,7 @@ func (c *committer) commitBatches(batches <-chan *batch) {
 		for _, j := range group {
 			j.release()
 		}
+		c.done.Add(-count)
 		if err == nil && (!c.namesPending || len(c.arrivals.waiting) >= maxArrivals) {
 			err = c.announce()
 		}
@@ -61,29 +65,33 @@ func (c *committer) commitBatches(batches <-chan *batch) {
 	}
 }
 
-// gatherGroup adds to a first batch what arrives within groupWait.
-func gatherGroup(first *batch, batches <-chan *batch) []job {
-	group, open := make([]job, 0, maxGroupJobs), 0
+// gatherGroup adds to a first batch what arrives within groupWait, unless the receiver
+// waits. It returns how many batches that are.
+func (c *committer) gatherGroup(first *batch, batches <-chan *batch) (group []job, count int) {
+	group, large := make([]job, 0, maxGroupJobs), 0
 	moment := time.NewTimer(groupWait)
 	defer moment.Stop()
 	for next, ok := first, true; ok; {
 		next.wait()
+		count++
 		group = append(group, next.jobs...)
 		for _, j := range next.jobs {
 			if j.isOpen() {
-				open++
+				large++
 			}
 		}
-		if len(group) > maxGroupJobs-maxBatchJobs || open >= maxGroupOpen {
+		if len(group) > maxGroupJobs-maxBatchJobs || large >= maxGroupOpen {
 			break
 		}
 		select {
 		case next, ok = <-batches:
 		case <-moment.C:
 			ok = false
+		case <-c.hurry:
+			ok = false
 		}
 	}
-	return group
+	return group, count
 }
 
 // commitGroup publishes a group. Its names may stay pending.

@@ -34,6 +34,7 @@ type folder struct {
 	mu   *sync.Mutex // one for all folders of a transfer
 	uses int
 	disk *disk.Folder // nil while it is closed
+	idle bool         // it is in a folderStack, and not open there
 }
 
 // openDestination returns the folder that root has open, as the one that all

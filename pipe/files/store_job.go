@@ -7,6 +7,7 @@ const maxBatchJobs = 64
 // batch is handed from stage to stage.
 type batch struct {
 	jobs    []job
+	places  int           // that the jobs take
 	data    []byte        // of the files to write
 	written chan struct{} // closed by a writer; nil if nothing is to be written
 }
@@ -34,10 +35,16 @@ func (j job) in() *folder {
 	return j.part.folder
 }
 
+// hasPlace reports whether the job has something open while it is stored.
+func (j job) hasPlace() bool { return j.there == nil }
+
 func (j job) isOpen() bool { return j.part == nil || j.part.isLarge() }
 
-// release closes what the job has open. It removes a file that is not published.
+// release closes what the job has open, and gives its place back. It removes a file that is not published.
 func (j job) release() {
+	if j.hasPlace() {
+		defer open().giveBack()
+	}
 	switch {
 	case j.part != nil:
 		j.part.release()

@@ -70,6 +70,7 @@ func serveInbox(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 // service serves authorised peers, and those with a token of mesh-token.
 func (d *daemon) offer(o node.Offer) node.Offer {
 	o.Caps, o.Takes, o.Limit = proto.CapSend, d.takes, d.limit
+	o.Max = min(o.Max, files.MaxDeliveries())
 	o.MaxPerPeer = (o.Max + 1) / 2
 	o.Command, o.Operand = "mesh-cat", "FILE…"
 	if o.TokenFile != "" || o.ShowToken || term.IsTerminal(d.streams.Err) {

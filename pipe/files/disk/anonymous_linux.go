@@ -2,7 +2,6 @@ package disk
 
 import (
 	"io/fs"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -17,14 +16,6 @@ type anonymous struct {
 	isOpen bool
 }
 
-// anonymousOpen counts the anonymous files of this process. Each holds a
-// descriptor until it is closed.
-var anonymousOpen atomic.Int64
-
-// anonymousShare says which part of its descriptors a process may use for
-// anonymous files: a quarter.
-const anonymousShare = 4
-
 // canMakeAnonymous reports whether anonymous files in a folder can be created and
 // named. Not every file system and kernel can. It tries it, with a temporary name.
 func canMakeAnonymous(in *Folder, temp string) bool {
@@ -34,12 +25,6 @@ func canMakeAnonymous(in *Folder, temp string) bool {
 	}
 	defer a.close()
 	return a.link(in, temp) == nil && in.root.Remove(temp) == nil
-}
-
-// mayOpenAnonymous reports whether this process has a descriptor for one more.
-func mayOpenAnonymous() bool {
-	var most unix.Rlimit
-	return unix.Getrlimit(unix.RLIMIT_NOFILE, &most) == nil && uint64(anonymousOpen.Load()) < most.Cur/anonymousShare
 }
 
 // writeAnonymous writes a whole file that can get a name in a folder.
@@ -58,7 +43,6 @@ func writeAnonymous(in *Folder, perm fs.FileMode, mtime int64, data []byte) (a a
 			return err
 		}
 		a = anonymous{fd, true}
-		anonymousOpen.Add(1)
 		return nil
 	})
 	return a, err
@@ -71,7 +55,4 @@ func (a anonymous) link(in *Folder, name string) error {
 
 func (a anonymous) sync() error { return unix.Fsync(a.fd) }
 
-func (a anonymous) close() {
-	anonymousOpen.Add(-1)
-	_ = unix.Close(a.fd)
-}
+func (a anonymous) close() { _ = unix.Close(a.fd) }

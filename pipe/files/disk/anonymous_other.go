@@ -12,8 +12,6 @@ type anonymous struct{ isOpen bool }
 
 func canMakeAnonymous(*Folder, string) bool { return false }
 
-func mayOpenAnonymous() bool { return false }
-
 func writeAnonymous(*Folder, fs.FileMode, int64, []byte) (anonymous, error) {
 	return anonymous{}, errors.ErrUnsupported
 }

@@ -28,7 +28,7 @@ func NewSmallWriter(base *Folder, probe string) *SmallWriter {
 // for only then; it replaces what another run has left under that name. If Write fails,
 // nothing is left.
 func (w *SmallWriter) Write(in *Folder, name func() string, perm fs.FileMode, mtime int64, data []byte) (*Temp, error) {
-	if w.hasAnonymous() && w.base.SameDisk(in) && mayOpenAnonymous() {
+	if w.hasAnonymous() && w.base.SameDisk(in) {
 		anon, err := writeAnonymous(in, perm, mtime, data)
 		return &Temp{in: in, anon: anon}, err
 	}
