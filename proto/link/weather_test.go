@@ -20,6 +20,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/linktest"
+	"mesh/proto/linktest/forge"
 	"mesh/proto/token"
 	"mesh/proto/xtest"
 )
@@ -118,10 +119,18 @@ func servesTLS(conf func(*testing.T, *identity.Key) *tls.Config) func(*testing.T
 	}
 }
 
-func answersQUIC(answer func(firstPacket, *testing.T) []byte) func(*testing.T, *linktest.Net, *identity.Key) string {
+func answersQUIC(answer func(forge.First) []byte) func(*testing.T, *linktest.Net, *identity.Key) string {
 	return func(t *testing.T, n *linktest.Net, _ *identity.Key) string {
 		conn := n.Conn(t)
-		answerFirst(t, conn, answer)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			forge.Answer(conn, answer)
+		}()
+		t.Cleanup(func() {
+			conn.Close()
+			<-done
+		})
 		return conn.LocalAddr().String()
 	}
 }
@@ -149,14 +158,14 @@ func strangers(tcp bool) []stranger {
 			stranger{name: "hangs up", lasts: long, serve: saysTCP("")})
 	}
 	return append(all,
-		stranger{name: "version negotiation", lasts: long, serve: answersQUIC(firstPacket.versionNegotiation), seen: "version"},
-		stranger{name: "forged close", lasts: long, serve: answersQUIC(forgedClose(0x1c, 0x0a, "\x1b[2Jhello")), seen: "unauthenticated"},
-		stranger{name: "forged close of an application", lasts: long, serve: answersQUIC(forgedClose(0x1d, 0x0a, ""))},
-		stranger{name: "forged TLS alert", lasts: long, serve: answersQUIC(forgedClose(0x1c, 0x12a, "bad certificate"))},
-		stranger{name: "forged refusal of the ALPN", lasts: long, serve: answersQUIC(forgedClose(0x1c, 0x178, "no application protocol"))},
-		stranger{name: "forged frame", lasts: long, serve: answersQUIC(func(f firstPacket, t *testing.T) []byte { return f.initial(t, []byte{0x08, 0, 1, 1}) })},
-		stranger{name: "forged CRYPTO", lasts: long, serve: answersQUIC(func(f firstPacket, t *testing.T) []byte { return f.initial(t, []byte{0x06, 0, 4, 0xff, 0, 0, 0}) })},
-		stranger{name: "forged refusal", lasts: long, serve: answersQUIC(forgedClose(0x1c, 0x02, "go away"))})
+		stranger{name: "version negotiation", lasts: long, serve: answersQUIC(forge.First.VersionNegotiation), seen: "version"},
+		stranger{name: "forged close", lasts: long, serve: answersQUIC(forge.Close(0x1c, 0x0a, "\x1b[2Jhello")), seen: "unauthenticated"},
+		stranger{name: "forged close of an application", lasts: long, serve: answersQUIC(forge.Close(0x1d, 0x0a, ""))},
+		stranger{name: "forged TLS alert", lasts: long, serve: answersQUIC(forge.Close(0x1c, 0x12a, "bad certificate"))},
+		stranger{name: "forged refusal of the ALPN", lasts: long, serve: answersQUIC(forge.Close(0x1c, 0x178, "no application protocol"))},
+		stranger{name: "forged frame", lasts: long, serve: answersQUIC(forge.Frames(0x08, 0, 1, 1))},
+		stranger{name: "forged CRYPTO", lasts: long, serve: answersQUIC(forge.Frames(0x06, 0, 4, 0xff, 0, 0, 0))},
+		stranger{name: "forged refusal", lasts: long, serve: answersQUIC(forge.Close(0x1c, 0x02, "go away"))})
 }
 
 // overStrangers runs a test with each stranger over both transports.

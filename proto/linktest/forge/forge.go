@@ -1,4 +1,7 @@
-package link_test
+// Package forge makes the QUIC packets (RFC 9000 and RFC 9001) that a stranger can send
+// to a dialer whose first packet it has seen. They are made by the RFCs alone, without a
+// QUIC library.
+package forge
 
 import (
 	"crypto/aes"
@@ -7,17 +10,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net"
-	"testing"
 )
 
-// Packets of QUIC (RFC 9000 and RFC 9001) that a stranger sends to a dialer whose first
-// packet it has seen. They are made by the RFCs alone, without a QUIC library.
-
-// firstPacket is what a stranger needs of a dialer's Initial packet.
-type firstPacket struct{ dcid, scid []byte }
+// First is what a stranger needs of a dialer's Initial packet.
+type First struct{ dcid, scid []byte }
 
 // parseFirst reads the header of an Initial packet (RFC 9000, section 17.2.2).
-func parseFirst(p []byte) (f firstPacket, ok bool) {
+func parseFirst(p []byte) (f First, ok bool) {
 	if len(p) < 7 || p[0]&0xf0 != 0xc0 {
 		return f, false
 	}
@@ -34,7 +33,7 @@ func parseFirst(p []byte) (f firstPacket, ok bool) {
 }
 
 // longHeader returns the start of a packet from the listener to the dialer.
-func (f firstPacket) longHeader(first byte, version uint32) []byte {
+func (f First) longHeader(first byte, version uint32) []byte {
 	h := binary.BigEndian.AppendUint32([]byte{first}, version)
 	h = append(h, byte(len(f.scid)))
 	h = append(h, f.scid...)
@@ -42,89 +41,75 @@ func (f firstPacket) longHeader(first byte, version uint32) []byte {
 	return append(h, f.dcid...)
 }
 
-// versionNegotiation says that the server speaks another version of QUIC alone (RFC
+// VersionNegotiation says that the server speaks another version of QUIC alone (RFC
 // 9000, section 17.2.1).
-func (f firstPacket) versionNegotiation(*testing.T) []byte {
+func (f First) VersionNegotiation() []byte {
 	return binary.BigEndian.AppendUint32(f.longHeader(0x80, 0), 0x1a2a3a4a)
 }
 
-// close returns the function that makes an Initial packet with a CONNECTION_CLOSE of
+// Close returns the function that makes an Initial packet with a CONNECTION_CLOSE of
 // the given type, error code (below 2^14) and reason phrase (below 64 bytes).
-func forgedClose(frameType byte, code uint16, reason string) func(firstPacket, *testing.T) []byte {
-	return func(f firstPacket, t *testing.T) []byte {
+func Close(frameType byte, code uint16, reason string) func(First) []byte {
+	return func(f First) []byte {
 		frame := binary.BigEndian.AppendUint16([]byte{frameType}, 0x4000|code)
 		if frameType == 0x1c {
 			frame = append(frame, 0) // the frame that caused it
 		}
 		frame = append(append(frame, byte(len(reason))), reason...)
-		return f.initial(t, frame)
+		return f.initial(frame)
 	}
+}
+
+// Frames returns the function that makes an Initial packet with frames.
+func Frames(frames ...byte) func(First) []byte {
+	return func(f First) []byte { return f.initial(frames) }
 }
 
 // initial protects frames as an Initial packet of the server with number 0 (RFC 9001,
 // sections 5.2 to 5.4).
-func (f firstPacket) initial(t *testing.T, frames []byte) []byte {
-	t.Helper()
+func (f First) initial(frames []byte) []byte {
 	frames = append(frames, make([]byte, max(0, 32-len(frames)))...) // PADDING
 	salt := []byte{0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a}
-	secret, err := hkdf.Extract(sha256.New, f.dcid, salt)
-	if err != nil {
-		t.Fatal(err)
-	}
+	secret := must(hkdf.Extract(sha256.New, f.dcid, salt))
 	expand := func(secret []byte, label string, n int) []byte {
 		info := binary.BigEndian.AppendUint16(nil, uint16(n))
 		label = "tls13 " + label
 		info = append(append(append(info, byte(len(label))), label...), 0)
-		out, err := hkdf.Expand(sha256.New, secret, string(info), n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
+		return must(hkdf.Expand(sha256.New, secret, string(info), n))
 	}
 	secret = expand(secret, "server in", 32)
-	newCipher := func(key []byte) cipher.Block {
-		b, err := aes.NewCipher(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	aead, err := cipher.NewGCM(newCipher(expand(secret, "quic key", 16)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	aead := must(cipher.NewGCM(must(aes.NewCipher(expand(secret, "quic key", 16)))))
 	header := append(f.longHeader(0xc0, 1), 0) // no token
 	header = binary.BigEndian.AppendUint16(header, 0x4000|uint16(1+len(frames)+aead.Overhead()))
 	header = append(header, 0) // the packet number, in one byte
 	p := aead.Seal(header, expand(secret, "quic iv", 12), frames, header)
 	mask := make([]byte, 16)
 	at := len(header) - 1
-	newCipher(expand(secret, "quic hp", 16)).Encrypt(mask, p[at+4:at+20])
+	must(aes.NewCipher(expand(secret, "quic hp", 16))).Encrypt(mask, p[at+4:at+20])
 	p[0] ^= mask[0] & 0x0f
 	p[at] ^= mask[1]
 	return p
 }
 
-// answerFirst answers each Initial packet that comes to a socket with a packet, until
-// the socket is closed.
-func answerFirst(t *testing.T, conn net.PacketConn, answer func(firstPacket, *testing.T) []byte) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 2048)
-		for {
-			n, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			if f, ok := parseFirst(buf[:n]); ok {
-				_, _ = conn.WriteTo(answer(f, t), from)
-			}
+// must returns what RFC 9001 makes with valid keys and lengths.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Answer answers each Initial packet that comes to a socket with a packet, until the
+// socket is closed.
+func Answer(conn net.PacketConn, answer func(First) []byte) {
+	buf := make([]byte, 2048)
+	for {
+		n, from, err := conn.ReadFrom(buf)
+		if err != nil {
+			return
 		}
-	}()
-	t.Cleanup(func() {
-		conn.Close()
-		<-done
-	})
+		if f, ok := parseFirst(buf[:n]); ok {
+			_, _ = conn.WriteTo(answer(f), from)
+		}
+	}
 }
