@@ -50,6 +50,11 @@ func (c *Conn) Peer() ed25519.PublicKey {
 	return c.state.PeerCertificates[0].PublicKey.(ed25519.PublicKey)
 }
 
+// Copied returns the certificate of the other end, with another key than its own.
+func (c *Conn) Copied() tls.Certificate {
+	return tls.Certificate{Certificate: [][]byte{c.state.PeerCertificates[0].Raw}, PrivateKey: NewKey()}
+}
+
 // Certificate returns a certificate of a node key.
 func Certificate(key ed25519.PrivateKey) tls.Certificate {
 	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
@@ -70,9 +75,9 @@ func Config(cert tls.Certificate) *tls.Config {
 	}
 }
 
-// keyOf returns the node key of the certificate in settings.
-func keyOf(settings *tls.Config) ed25519.PrivateKey {
-	return settings.Certificates[0].PrivateKey.(ed25519.PrivateKey)
+// publicOf returns the node key of the certificate in settings.
+func publicOf(settings *tls.Config) ed25519.PublicKey {
+	return settings.Certificates[0].PrivateKey.(ed25519.PrivateKey).Public().(ed25519.PublicKey)
 }
 
 var quicConfig = &quic.Config{KeepAlivePeriod: time.Second, MaxIdleTimeout: 8 * time.Second, InitialStreamReceiveWindow: 1 << 26, InitialConnectionReceiveWindow: 1 << 26}

@@ -12,9 +12,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 
 	"github.com/zeebo/blake3"
@@ -37,6 +37,7 @@ const (
 	FilesAnswer   = 0x28
 	FilesStored   = 0x2a
 	TermOpen      = 0x30
+	TermIn        = 0x31
 	TermSession   = 0x38
 	TermOut       = 0x39
 	TermSnapshot  = 0x3a
@@ -88,6 +89,7 @@ type Link struct {
 	Answer   Frame  // P2P_OK or P2P_HELLO of the peer
 
 	sent, got uint64         // bytes of both transfers
+	taken     uint64         // bytes sent that the peer has acknowledged
 	digest    *blake3.Hasher // of the bytes sent
 	gotDigest *blake3.Hasher
 	acked     bool         // the peer sent the final FILE_ACK
@@ -108,7 +110,16 @@ func Call(ctx context.Context, via string, t Token, settings *tls.Config, want, 
 		return nil, err
 	}
 	method, token := t.credential()
-	return prove(c, keyOf(settings), method, token, t.Secret, want, kind)
+	return prove(c, publicOf(settings), method, token, t.Secret, want, kind)
+}
+
+// CallByKey dials a listener with the method "key", as the node that me names.
+func CallByKey(ctx context.Context, via string, addr netip.AddrPort, settings *tls.Config, me ed25519.PublicKey, want string) (*Link, error) {
+	c, err := Dial(ctx, via, addr, settings)
+	if err != nil {
+		return nil, err
+	}
+	return prove(c, me, "key", nil, nil, want, "")
 }
 
 // AddFlow dials a further link of the transfers of l.
@@ -118,21 +129,25 @@ func (l *Link) AddFlow(ctx context.Context, via string, t Token, settings *tls.C
 		return nil, err
 	}
 	secret := expand(l.prk, "mesh/1 resume", 32)
-	return prove(c, keyOf(settings), "flow", l.id, secret, want, "")
+	return prove(c, publicOf(settings), "flow", l.id, secret, want, "")
 }
 
-func prove(c *Conn, key ed25519.PrivateKey, method string, token, secret []byte, want, kind string) (*Link, error) {
+func prove(c *Conn, me ed25519.PublicKey, method string, token, secret []byte, want, kind string) (*Link, error) {
 	l := newLink(c)
 	l.prk = l.keys(secret)
 	l.id = expand(l.prk, "mesh/1 transfer", 16)
 	if kind != "" {
 		kind = `"kind":"` + kind + `",`
 	}
-	body := func(proof []byte) []byte {
-		return fmt.Appendf(nil, `{"version":1,"method":%q,"token":%q,"want":%q,%s"window":%d,"nonce":%q,"proof":%q}`,
-			method, b64(token), want, kind, 1<<30, b64(make([]byte, 32)), b64(proof))
+	named := ""
+	if len(token) > 0 {
+		named = `"token":"` + b64(token) + `",`
 	}
-	ids := append(bytes.Clone(key.Public().(ed25519.PublicKey)), c.Peer()...)
+	body := func(proof []byte) []byte {
+		return fmt.Appendf(nil, `{"version":1,"method":%q,%s"want":%q,%s"window":%d,"nonce":%q,"proof":%q}`,
+			method, named, want, kind, 1<<30, b64(make([]byte, 32)), b64(proof))
+	}
+	ids := append(bytes.Clone(me), c.Peer()...)
 	proof := mac(expand(l.prk, "mesh/1 dialer proof", 32), ids, body(make([]byte, zeroProofSize)))
 	if err := l.Send(Frame{Hello, body(proof)}); err != nil {
 		return nil, err
@@ -219,109 +234,3 @@ func (l *Link) Send(frames ...Frame) error {
 
 // Receive reads the next frame of the link.
 func (l *Link) Receive() (Frame, error) { return readFrame(l) }
-
-// Meta begins the transfer that the attacker sends.
-func (l *Link) Meta(kind string) error {
-	return l.Send(JSON(FileMeta, `{"transfer":%q,"kind":%q}`, l.Transfer, kind))
-}
-
-// Chunk makes a FILE_CHUNK.
-func Chunk(offset uint64, data []byte) Frame {
-	return Frame{FileChunk, append(binary.BigEndian.AppendUint64(nil, offset), data...)}
-}
-
-// Data sends bytes of the transfer.
-func (l *Link) Data(data []byte) error {
-	_, _ = l.digest.Write(data)
-	for len(data) > 0 {
-		n := min(len(data), 256<<10)
-		if err := l.Send(Chunk(l.sent, data[:n])); err != nil {
-			return err
-		}
-		l.sent += uint64(n)
-		data = data[n:]
-	}
-	return nil
-}
-
-// Put sends frames within the transfer.
-func (l *Link) Put(frames ...Frame) error {
-	var b []byte
-	for _, f := range frames {
-		b = append(b, f.Bytes()...)
-	}
-	return l.Data(b)
-}
-
-// Done sends FILE_DONE.
-func (l *Link) Done() error {
-	return l.Send(JSON(FileDone, `{"transfer":%q,"bytes":%d,"blake3":%q,"status":0}`, l.Transfer, l.sent, hex.EncodeToString(l.digest.Sum(nil))))
-}
-
-// Get reads the next frame within the transfer of the peer, and acknowledges what
-// arrives. At the end of the transfer it returns io.EOF.
-func (l *Link) Get() (Frame, error) {
-	for {
-		b := l.inner.Bytes()
-		if len(b) >= 5 && len(b)-5 >= int(binary.BigEndian.Uint32(b)) {
-			return readFrame(&l.inner)
-		}
-		f, err := l.Receive()
-		if err != nil {
-			return f, err
-		}
-		switch f.Type {
-		case FileAck:
-			l.noteAck(f)
-		case FileChunk:
-			l.inner.Write(f.Body[8:])
-			_, _ = l.gotDigest.Write(f.Body[8:])
-			l.got += uint64(len(f.Body) - 8)
-			err = l.Send(JSON(FileAck, `{"transfer":%q,"bytes":%d}`, l.Transfer, l.got))
-		case FileDone:
-			err = errors.Join(io.EOF, l.Send(JSON(FileAck, `{"transfer":%q,"bytes":%d,"final":true,"blake3":%q}`, l.Transfer, l.got, hex.EncodeToString(l.gotDigest.Sum(nil)))))
-		}
-		if err != nil {
-			return Frame{}, err
-		}
-	}
-}
-
-// noteAck remembers the final FILE_ACK for what the attacker sent.
-func (l *Link) noteAck(f Frame) { l.acked = l.acked || f.Text("final") == "true" }
-
-// Ended reads until the peer closes the connection, and returns the status in its close.
-func (l *Link) Ended() int {
-	for {
-		if _, err := l.Receive(); err != nil {
-			return Status(err)
-		}
-	}
-}
-
-// Digest returns the BLAKE3 of data in hexadecimal.
-func Digest(data []byte) string {
-	sum := blake3.Sum256(data)
-	return hex.EncodeToString(sum[:])
-}
-
-// Finish waits for the final FILE_ACK, ends the stream, as a listener does that needs
-// nothing more, and reads until the dialer closes the connection.
-func (l *Link) Finish() {
-	for !l.acked {
-		f, err := l.Receive()
-		if err != nil {
-			return
-		}
-		if f.Type == FileAck {
-			l.noteAck(f)
-		}
-	}
-	switch s := l.ReadWriter.(type) {
-	case *blocks:
-		_ = s.control(0)
-	case io.Closer: // a QUIC stream
-		_ = s.Close()
-	}
-	l.Ended()
-}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"mesh/cmd/mesh/internal/attacker"
+	"mesh/proto"
+)
+
+// maxListener bounds the memory of a listener in MiB, whatever one bearer of its token
+// does: the budget of all windows, and what a Go program takes beside.
+const maxListener = proto.BudgetBytes>>20 + 128
+
+// One bearer of a token makes a listener hold the data behind a gap on many links.
+func TestGapsFillMemory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	listen := begin(t, dir, nil, "mesh-listen", "--listen", "127.0.0.1:0", "--token-file", "tok", "--", "cat")
+	tok := tokenIn(t, filepath.Join(dir, "tok"))
+	bearer := anyListener()
+	data := make([]byte, proto.MaxChunkBytes)
+	links, held := int(torture(t, "TORTURE_LINKS", 5, 20, 45)), uint64(0)
+	for range links {
+		l, err := attacker.Call(t.Context(), "tcp", tok, bearer, "send,recv", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		poll(t, "a flow, soon after P2P_OK", func() bool {
+			_, err := l.AddFlow(t.Context(), "tcp", tok, bearer, "send,recv")
+			return err == nil
+		})
+		err = l.Meta("pipe")
+		for at := uint64(len(data)); at+uint64(len(data)) <= l.Window && err == nil; at += uint64(len(data)) {
+			err = l.Send(attacker.Chunk(at, data))
+			held += uint64(len(data))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantMemory(t, listen, fmt.Sprintf("%d links with a gap at 0, %d MiB behind it", links, held>>20), maxListener)
+}
+
+// One bearer of a token takes data on many links and acknowledges none of it.
+func TestUnacknowledgedFillsMemory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	listen := begin(t, dir, nil, "mesh-listen", "--listen", "127.0.0.1:0", "--token-file", "tok", "--", "cat", "/dev/zero")
+	tok := tokenIn(t, filepath.Join(dir, "tok"))
+	bearer := anyListener()
+	links := int(torture(t, "TORTURE_LINKS", 5, 20, 45))
+	var sent atomic.Int64
+	for range links {
+		l, err := attacker.Call(t.Context(), "tcp", tok, bearer, "send,recv", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for {
+				f, err := l.Receive()
+				if err != nil {
+					return
+				}
+				sent.Add(int64(len(f.Body)))
+			}
+		}()
+	}
+	last, same := int64(-1), 0
+	poll(t, "an end of the data", func() bool {
+		if now := sent.Load(); now == last {
+			same++
+		} else {
+			last, same = now, 0
+		}
+		return same == 200
+	})
+	wantMemory(t, listen, fmt.Sprintf("%d links with %d MiB that are not acknowledged", links, last>>20), maxListener)
+}
+
+// wantMemory fails the test if a tool has had more memory, in MiB.
+func wantMemory(t *testing.T, p *aTool, what string, most int) {
+	t.Helper()
+	got := procStatus(p, "VmHWM") >> 10
+	t.Logf("torture: %s: %d MiB of memory, at most %d", what, got, most)
+	if got <= 0 || got > most && !raceDetector {
+		t.Errorf("%s: %d MiB of memory, want at most %d", what, got, most)
+	}
+}
+
+// maxViewer bounds the memory of a viewer in MiB: 64 for what it keeps of the terminal,
+// the frame of a snapshot, and what a Go program takes beside.
+const maxViewer = 160
+
+// hostileOutput is what a sharer can make a viewer keep. Each function returns a part
+// with other content for each number.
+var hostileOutput = map[string]func(i int) string{
+	"scrollback": func(i int) string {
+		var b strings.Builder
+		for x := range 100 {
+			fmt.Fprintf(&b, "\x1b[38;2;%d;%d;%d;48;2;%d;%d;%dm\u8a9e", i%256, x, i/256%256, x, i%256, x)
+		}
+		return b.String() + "\r\n"
+	},
+	"links": func(i int) string {
+		return fmt.Sprintf("\x1b]8;id=%d;https://%d.example/%s\x1b\\l\x1b]8;;\x1b\\", i, i, strings.Repeat("a", 2000))
+	},
+	"titles": func(i int) string {
+		return fmt.Sprintf("\x1b]2;%d%s\x1b\\\x1b[22;0t", i, strings.Repeat("t", 4000))
+	},
+	"marks": func(i int) string {
+		return fmt.Sprintf("%c%c%s\r\n", 'a'+i%26, 0x300+i/26%100, strings.Repeat("\u0301\u0302\u0303", 600))
+	},
+	"screens": func(i int) string {
+		return fmt.Sprintf("\x1b[?1049%c%d%s", "hl"[i%2], i, strings.Repeat("\u8a9e\u0301", 2000))
+	},
+	"endless string": func(i int) string {
+		return map[bool]string{true: "\x1b]0;"}[i == 0] + strings.Repeat("\u8a9e", 4000)
+	},
+}
+
+// The memory of a viewer has a bound, whatever its sharer sends.
+func TestSharerFillsMemory(t *testing.T) {
+	t.Parallel()
+	for name, part := range hostileOutput {
+		for _, in := range []byte{attacker.TermOut, attacker.TermSnapshot} {
+			t.Run(fmt.Sprintf("%s in 0x%x", name, in), func(t *testing.T) {
+				t.Parallel()
+				key := attacker.NewKey()
+				listener, err := attacker.Listen("127.0.0.1:0", attacker.Certificate(key))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(listener.Close)
+				tok := attacker.NewToken(key, 4, listener.Addr)
+				dir := t.TempDir()
+				v := viewOnPTY(t, dir, "--via", "tcp", tok.Encode())
+				c, err := listener.Accept(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				l, err := attacker.Welcome(c, key, tok)
+				if err != nil {
+					t.Fatal(err)
+				}
+				size := int(torture(t, "TORTURE_OUTPUT", 2<<20, 8<<20, 128<<20))
+				if err := overwhelm(l, part, in, size); err != nil {
+					t.Errorf("the sharer, with a viewer that shows %s: %v", v.picture(), err)
+				}
+				wantMemory(t, &aTool{Cmd: &exec.Cmd{Process: &os.Process{Pid: v.Pid()}}}, fmt.Sprintf("a viewer of %d MiB of %s", size>>20, t.Name()), maxViewer)
+				l.Close(0x4d00)
+			})
+		}
+	}
+}
+
+// overwhelm shares a terminal of 200x100 whose output has a size, and waits until the
+// viewer has taken it all.
+func overwhelm(l *attacker.Link, part func(int) string, in byte, size int) error {
+	err := l.Meta("tty")
+	if err == nil {
+		_, err = l.Await(attacker.TermOpen)
+	}
+	if err == nil {
+		err = l.PutWithin(
+			attacker.JSON(attacker.TermSession, `{"session":"%032x","rights":"tty:view","seq":0,"cols":200,"rows":100}`, 1),
+			attacker.Snapshot(0, 200, 100, nil))
+	}
+	seq := uint64(0)
+	for i := 0; err == nil && int(seq) < size; {
+		limit := 16384
+		if in == attacker.TermSnapshot {
+			limit = min(8<<20, size)
+		}
+		var b []byte
+		for p := part(i); len(b)+len(p) <= limit; p = part(i) {
+			b = append(b, p...)
+			i++
+		}
+		if seq += uint64(len(b)); in == attacker.TermSnapshot {
+			err = l.PutWithin(attacker.Snapshot(seq, 200, 100, b))
+		} else {
+			err = l.PutWithin(attacker.Out(seq-uint64(len(b)), b))
+		}
+	}
+	if err == nil {
+		err = l.Taken()
+	}
+	return err
+}
