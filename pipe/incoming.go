@@ -39,6 +39,7 @@ type incoming struct {
 	changed sync.Cond // on mu
 	buffer  reassembly
 	taken   int64
+	ackAt   int64         // the next FILE_ACK goes when so much is taken
 	begun   bool          // FILE_META came over this primary link
 	meta    chan struct{} // closed when begun is true
 	moved   time.Time     // when data came last, or the transfer began

@@ -55,10 +55,10 @@ func (in *incoming) completeLocked() bool { return in.done != nil && in.taken ==
 func (in *incoming) markTaken(n int) int64 {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	before := in.taken / in.every
+	before := in.taken
 	in.taken += int64(n)
 	in.buffer.releaseBefore(in.taken)
-	if in.taken/in.every > before {
+	if before < in.ackAt && in.taken >= in.ackAt {
 		in.changed.Broadcast()
 	}
 	return in.taken
@@ -127,7 +127,8 @@ func (in *incoming) sendAcks(w *frameWriter, resume *wire.Resume) error {
 func (in *incoming) nextAck(acked int64) (*wire.Ack, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for in.taken-acked < in.every && in.final == nil && in.lost == nil && in.aborted == nil {
+	in.ackAt = acked + in.every
+	for in.taken < in.ackAt && in.final == nil && in.lost == nil && in.aborted == nil {
 		in.changed.Wait()
 	}
 	switch {

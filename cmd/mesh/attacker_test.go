@@ -62,6 +62,28 @@ func TestPageIsEnough(t *testing.T) {
 	}
 }
 
+// A receiver acknowledges each MiB, whatever the sizes of the pieces are.
+func TestAcknowledgesEachMiB(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	recv := begin(t, dir, nil, "mesh-recv", "--listen", "127.0.0.1:0", "--token-file", "tok", "-o", "out")
+	l, err := attacker.Call(t.Context(), "tcp", tokenIn(t, filepath.Join(dir, "tok")), anyListener(), "send", "")
+	if err == nil {
+		err = l.Meta("pipe")
+	}
+	data := make([]byte, 700_000)
+	for i := 0; i < 40 && err == nil; i++ {
+		err = firstOf(l.Data(data), l.Taken())
+	}
+	if err == nil {
+		err = l.Done()
+		l.Finish()
+	}
+	if code := recv.code(t); code != proto.OK || err != nil {
+		t.Errorf("the sender: %v; mesh-recv ended with %v: %s", err, code, recv.stderr.Bytes())
+	}
+}
+
 // anyListener returns the TLS settings of a dialer with a new key that checks no
 // listener's certificate.
 func anyListener() *tls.Config {

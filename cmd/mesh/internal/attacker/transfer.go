@@ -71,10 +71,10 @@ func (l *Link) PutWithin(frames ...Frame) error {
 	return nil
 }
 
-// Taken waits until the peer has taken all that was sent, but for the quarter of the
-// window that it need not acknowledge.
+// Taken waits until the peer has taken all that was sent, but for the MiB or quarter of
+// the window that it need not acknowledge.
 func (l *Link) Taken() error {
-	for l.taken+l.Window/4 < l.sent {
+	for l.taken+min(1<<20, l.Window/4) <= l.sent {
 		if err := l.step(); err != nil {
 			return err
 		}
