@@ -23,7 +23,7 @@ var unset = map[string][]string{
 	},
 	"tty": {
 		"share", "name", "headless", "record", "max", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
-		"raw", "plain", "cast", "json", "once", "input", "read-only", "backlog", "strict", "exit-status", "as", "linger",
+		"raw", "plain", "cast", "json", "once", "input", "read-only", "backlog", "strict", "exit-status", "as", "linger", "clipboard",
 	},
 }
 

@@ -52,6 +52,8 @@ func TestRefused(t *testing.T) {
 		"peer -- true":                         "a command goes with --share",
 		"--raw --plain peer":                   "either --raw or --plain",
 		"--input --read-only peer":             "either --input or --read-only",
+		"--clipboard --raw peer":               "--clipboard is for the screen",
+		"--share --clipboard --headless":       "--clipboard cannot be combined with --share",
 		"--escape ab peer":                     "--escape takes one ASCII character, or none",
 		"--escape= peer":                       "--escape takes one ASCII character, or none",
 		"--escape é peer":                      "--escape takes one ASCII character, or none",

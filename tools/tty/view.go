@@ -38,6 +38,7 @@ func viewFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "exit-status", Usage: "view: end with the status of the shared command", DisableDefaultText: true},
 		&cli.StringFlag{Name: "as", Usage: "view: be called `NAME` in the sharer's list"},
 		&cli.StringFlag{Name: "escape", Aliases: []string{"e"}, Value: "~", Usage: "view: `CHAR` after a newline begins a command; none: no commands"},
+		&cli.BoolFlag{Name: "clipboard", Usage: "view: let the shared programs set the clipboard", DisableDefaultText: true},
 		cmdline.Linger(), cmdline.Wait(),
 	}
 }
@@ -52,6 +53,7 @@ type viewOptions struct {
 	name       string    // of the viewer
 	input      bool      // type standard input, even if it is not a terminal
 	readOnly   bool
+	clipboard  bool // the shared programs may set it
 	backlog    bool
 	strict     bool
 	linger     time.Duration
@@ -66,7 +68,7 @@ type viewOptions struct {
 func readView(c *cli.Context, peer node.PeerText) (viewOptions, error) {
 	o := viewOptions{
 		node: nodeflags.Read(c).ForTerminal(), peer: peer, wait: c.Duration("wait"),
-		name: c.String("as"), input: c.Bool("input"), readOnly: c.Bool("read-only"), backlog: c.Bool("backlog"),
+		name: c.String("as"), clipboard: c.Bool("clipboard"), input: c.Bool("input"), readOnly: c.Bool("read-only"), backlog: c.Bool("backlog"),
 		strict: c.Bool("strict"), exitStatus: c.Bool("exit-status"), linger: c.Duration("linger"), titles: !c.Bool("quiet"),
 		term: os.Getenv("TERM"), colorTerm: os.Getenv("COLORTERM"), session: os.Getenv(host.EnvSession),
 	}
@@ -87,6 +89,9 @@ func readView(c *cli.Context, peer node.PeerText) (viewOptions, error) {
 	if o.exitStatus && (o.form == view.Once || o.linger > 0) {
 		return o, proto.Errorf(proto.Usage, "--exit-status stays to the end of the shared command: it goes neither with --once nor with --linger")
 	}
+	if o.clipboard && o.form != "" {
+		return o, proto.Errorf(proto.Usage, "--clipboard is for the screen: it does not go with --%s", o.form)
+	}
 	if o.input && o.readOnly {
 		return o, proto.Errorf(proto.Usage, "either --input or --read-only")
 	}
@@ -96,7 +101,7 @@ func readView(c *cli.Context, peer node.PeerText) (viewOptions, error) {
 // streams returns the options of the view on these streams.
 func (o viewOptions) streams(s cmdline.Streams) view.Options {
 	v := view.Options{
-		Form: o.form, Out: s.Out, ReadOnly: o.readOnly, Name: o.name, History: o.backlog, Strict: o.strict,
+		Form: o.form, Out: s.Out, ReadOnly: o.readOnly, Clipboard: o.clipboard, Name: o.name, History: o.backlog, Strict: o.strict,
 		Linger: o.linger, ToEnd: o.exitStatus, Escape: o.escape, Term: o.term, ColorTerm: o.colorTerm, Session: o.session,
 		Notice: func(text string) { fmt.Fprintf(s.Err, "%s: %s\n", s.Name, proto.HideSecrets(text)) },
 	}

@@ -41,7 +41,7 @@ func New(t testing.TB, cols, rows int, env []string, command ...string) *Pane {
 		_ = os.RemoveAll(dir)
 	})
 	config := filepath.Join(dir, "conf")
-	if err := os.WriteFile(config, []byte("set -g status off\nset -g default-terminal tmux-256color\nset -g remain-on-exit on\nset -s escape-time 0\nset -s extended-keys on\nset -g history-limit 5000\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("set -g status off\nset -g default-terminal tmux-256color\nset -g remain-on-exit on\nset -s escape-time 0\nset -s extended-keys on\nset -s set-clipboard on\nset -g history-limit 5000\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"-f", config, "new-session", "-d", "-x", strconv.Itoa(cols), "-y", strconv.Itoa(rows), "--", "env", "-u", "TMUX", "-u", "TMUX_PANE"}
@@ -101,6 +101,15 @@ func (p *Pane) Bytes(b string) {
 
 // Run types a command line and Enter.
 func (p *Pane) Run(line string) { p.t.Helper(); p.Type(line); p.Keys("Enter") }
+
+// Clipboard returns the text that a program has put into the clipboard last; "" for none.
+func (p *Pane) Clipboard() string {
+	p.t.Helper()
+	if p.tmux("list-buffers") == "" {
+		return ""
+	}
+	return p.tmux("show-buffer")
+}
 
 // Paste pastes text as tmux does: newlines become carriage returns, and the text is
 // bracketed if the program has set that mode.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"mesh/pipe/term"
@@ -60,6 +61,7 @@ type display struct {
 	dropBytes     int       // how many were dropped since then
 	keysCame      time.Time // when the last keys came
 
+	copied     []byte // sets the clipboard, with the next picture
 	dirty      bool
 	painting   bool
 	painted    time.Time   // the last picture
@@ -81,6 +83,9 @@ func (v *view) runScreen(ctx context.Context) (err error) {
 		view: v, t: vt.New(80, 24, history), painter: draw.NewPainter(v.o.Term, v.o.ColorTerm), in: newInput(v.sender, v.o), raw: term.IsTerminal(v.o.In), dirty: true,
 		frames: make(chan []byte, 1), done: make(chan error, 1),
 		frameTimer: stoppedTimer(), resizeTimer: stoppedTimer(), flushTimer: stoppedTimer(), noticeTimer: stoppedTimer(), lastTimer: stoppedTimer(),
+	}
+	if v.o.Clipboard {
+		d.t.Copy = d.copy
 	}
 	d.finder.Char, d.finder.Reports = v.o.Escape, true
 	var keyboard *os.File
@@ -263,7 +268,8 @@ func (d *display) paint() {
 	}
 	p := d.window.Picture(d.t, use)
 	p.Title = draw.Title(d.o.Peer, d.session.Name, d.t)
-	painted := d.painter.Paint(p)
+	painted := slices.Concat(d.copied, d.painter.Paint(p))
+	d.copied = nil
 	d.dirty, d.paintedSeq = false, -1
 	if d.hasPicture {
 		d.paintedSeq = d.pos

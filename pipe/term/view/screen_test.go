@@ -4,6 +4,7 @@ package view_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"os"
@@ -51,6 +52,8 @@ func tool(socket string) int {
 		switch arg {
 		case "raw":
 			o.Form, o.In = view.Raw, nil
+		case "clipboard":
+			o.Clipboard = true
 		case "read-only":
 			o.ReadOnly = true
 		case "broken":
@@ -199,6 +202,32 @@ func (s *seen) kill(sig syscall.Signal) {
 	s.t.Helper()
 	if err := syscall.Kill(s.pid, sig); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// With Clipboard, and only then, a shared program sets the clipboard of the viewer's
+// terminal, and the viewer says so. None can read it.
+func TestClipboard(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ args, want string }{{"clipboard", "text 日"}, {"", ""}} {
+		t.Run("options "+tt.args, func(t *testing.T) {
+			t.Parallel()
+			s := see(t, "dash", 80, 24, nil, tt.args)
+			s.session(mayType, 80, 24)
+			s.snapshot(80, 24, "$ ")
+			s.output("\x1b]52;c;" + base64.StdEncoding.EncodeToString([]byte("text 日")) + "\a\x1b]52;c;?\aafter")
+			s.WaitText("after")
+			if tt.want != "" {
+				s.WaitText("the shared terminal has set the clipboard (8 bytes)")
+			}
+			if got := s.Clipboard(); got != tt.want {
+				t.Errorf("the clipboard has %q, want %q", got, tt.want)
+			}
+			s.Type("x")
+			s.waitTyped("x") // no reply came before
+			s.exit(0)
+			s.wantSane("exited=true")
+		})
 	}
 }
 

@@ -33,6 +33,8 @@ type Options struct {
 	// means some 300 ms. ToEnd views until the shared command ends instead.
 	Linger time.Duration
 	ToEnd  bool
+	// Clipboard lets the shared programs set the clipboard of Out (OSC 52), with [Screen].
+	Clipboard bool
 	// Escape is the escape character; 0 for none.
 	Escape byte
 	// Term and ColorTerm are the kind of terminal that Out is, as in the environment

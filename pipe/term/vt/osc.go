@@ -48,6 +48,8 @@ func (t *Terminal) oscDispatch(text string) {
 	case "10", "11", "12":
 		n, _ := strconv.Atoi(number)
 		t.setSpecialColors(n-10, rest)
+	case "52":
+		t.copy(rest)
 	case "104":
 		t.resetColors(rest)
 	case "110", "111", "112":

@@ -35,7 +35,8 @@ const (
 	maxParams        = 32
 	maxParam         = 65535 // larger values are reduced to this
 	maxIntermediates = 2
-	// maxStringBytes bounds the text of an OSC or DCS. A longer one has no effect.
+	// maxStringBytes bounds the text of an OSC or DCS, but of OSC 52 where that is wanted.
+	// A longer one has no effect.
 	maxStringBytes = 64 << 10
 )
 
@@ -53,7 +54,7 @@ type parser struct {
 
 	final  byte   // of the DCS whose text is in data
 	data   []byte // of an OSC or DCS
-	excess bool   // data was longer than maxStringBytes
+	excess bool   // data was too long
 
 	partial    [utf8.UTFMax]byte // of a character
 	partialLen int
@@ -234,16 +235,16 @@ func (t *Terminal) stringBytes(p []byte) []byte {
 }
 
 // appendString appends to the text of an OSC or DCS.
-func (p *parser) appendString(b []byte) {
-	if p.state == ignoreString || p.excess {
+func (t *Terminal) appendString(b []byte) {
+	if t.state == ignoreString || t.excess {
 		return
 	}
-	if len(p.data)+len(b) > maxStringBytes {
-		p.excess, p.data = true, nil
-		p.printed = 0
+	if n := len(t.data) + len(b); n > maxStringBytes && (n > maxCopyData || !t.isCopy(b)) {
+		t.excess, t.data = true, nil
+		t.printed = 0
 		return
 	}
-	p.data = append(p.data, b...)
+	t.data = append(t.data, b...)
 }
 
 // endString ends a string and carries it out if it is complete.

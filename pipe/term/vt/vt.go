@@ -38,6 +38,13 @@ type Terminal struct {
 	// most [MaxAnswerBytes].
 	Answer func([]byte)
 
+	// Copy is called with text that the program puts into a clipboard (OSC 52), and with
+	// the letters of the selections: c (clipboard), p (primary) and s (select), each at
+	// most once. It gets valid UTF-8 of at most [MaxCopyBytes] without control characters
+	// but tabs and ends of lines. nil ignores the text. No program can read a clipboard.
+	// Copy is called from inside Write and must not call back.
+	Copy func(selections, text string)
+
 	parser
 
 	cols, rows int
