@@ -73,7 +73,7 @@ func (a *arbiter) run() {
 		}
 		if p.by != nil { // audited first: the input may end the command
 			hidden := a.options.Hides != nil && a.options.Hides()
-			a.options.Audit.countTyped(p.by, len(p.bytes), hidden)
+			a.options.Audit.countTyped(p.by, p.bytes, hidden)
 		}
 		_, err := a.options.Input.Write(p.bytes)
 		p = a.removePiece(p)

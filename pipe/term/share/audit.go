@@ -1,6 +1,7 @@
 package share
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,8 +11,14 @@ import (
 	"mesh/proto"
 )
 
-// typedTime is the period over which the bytes that one person types are summed.
-const typedTime = 10 * time.Second
+const (
+	// typedTime is the longest period over which the bytes that one person types are
+	// summed, if no end of a line ends it.
+	typedTime = 10 * time.Second
+	// lineTime is the least time between two lines that one event each tells of: a paste
+	// of many lines, or a viewer that sends nothing but ends of lines, fills no disk.
+	lineTime = 100 * time.Millisecond
+)
 
 // Audit writes the events of a session, one JSON object a line: who joined, left, and
 // typed how many bytes. It never has what was typed, nor the length of a password. A
@@ -26,6 +33,7 @@ type Audit struct {
 	bytes  int
 	hidden bool
 	since  time.Time
+	line   time.Time // when the last event for a whole line was written
 }
 
 // audited is an event.
@@ -107,23 +115,28 @@ func (a *Audit) hasGap() bool {
 	return a.lost > 0
 }
 
-// countTyped counts bytes that somebody typed. Of hidden ones it only notes that there
-// were some.
-func (a *Audit) countTyped(t *typist, n int, hidden bool) {
+// countTyped counts what somebody typed, up to the end of a line. Of hidden bytes it only
+// notes that there were some.
+func (a *Audit) countTyped(t *typist, p []byte, hidden bool) {
 	if a == nil {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	now := time.Now()
 	if a.by != t {
 		a.flushLocked()
-		a.by, a.since = t, time.Now()
+		a.by, a.since = t, now
 	}
 	if hidden {
 		a.hidden = true
-		return
+	} else {
+		a.bytes += len(p)
 	}
-	a.bytes += n
+	if bytes.ContainsAny(p, "\r\n") && now.Sub(a.line) >= lineTime {
+		a.flushLocked()
+		a.line = now
+	}
 }
 
 // flushOld writes what was counted over a whole period.

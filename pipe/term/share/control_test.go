@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mesh/pipe/term/cast"
@@ -251,6 +254,55 @@ func TestAudit(t *testing.T) {
 	if strings.Contains(b.String(), "hunter2") {
 		t.Errorf("got %q", b.String())
 	}
+}
+
+// Each line that somebody types is one event; of a hidden line it has no length. Lines
+// that come faster than anybody types are one event together.
+func TestAuditLines(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b safeBuffer
+		var hides atomic.Bool
+		in := new(typed)
+		r := sharetest.NewRoom(t, share.Options{Input: in, Hides: hides.Load, Audit: share.NewAudit(&b)})
+		line := func(keys string, pause time.Duration) {
+			for _, k := range keys {
+				r.Type([]byte(string(k)))
+				synctest.Wait()
+			}
+			<-time.After(pause)
+		}
+		line("make\r", 3*time.Second)
+		line("ls\n", 200*time.Millisecond)
+		hides.Store(true)
+		line("secret\r", time.Second)
+		hides.Store(false)
+		line("no end", 20*time.Second)
+		for range 100 {
+			line("y\r", time.Millisecond)
+		}
+		line("q\r", time.Second)
+		r.Exit(0, 0)
+		var got []string
+		total := 0
+		for line := range strings.Lines(b.String()) {
+			var e struct {
+				Event  string
+				Bytes  int
+				Hidden bool
+			}
+			if err := json.Unmarshal([]byte(line), &e); err != nil {
+				t.Fatal(err)
+			}
+			if e.Event == "typed" {
+				got = append(got, fmt.Sprint(e.Bytes, e.Hidden))
+				total += e.Bytes
+			}
+		}
+		if want := []string{"5 false", "3 false", "0 true", "6 false", "2 false"}; len(got) != 6 || !slices.Equal(got[:5], want) || total != 5+3+6+202 {
+			t.Errorf("got %q of %d bytes, want %q and one more of %d in all", got, total, want, 5+3+6+202)
+		}
+	})
 }
 
 // Events of viewers are in the audit with node id and address.
