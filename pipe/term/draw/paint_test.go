@@ -312,7 +312,7 @@ func TestScrolling(t *testing.T) {
 	feed(20)
 	s.Pan(shared, -2, 0)
 	shared.Resize(6, 4)
-	want("a narrower one", "line 4│", false)
+	want("a narrower one, still 2 above the screen", "line 5│", false)
 	s.Resize(3, 2)
 	want("in a small window", "lin", false)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -43,6 +44,58 @@ func TestLateJoin(t *testing.T) {
 		late.Leave()
 		late.WantEnd(proto.OK)
 	}
+}
+
+// A terminal that gets narrower and wide again has all its text still, for those who saw
+// that and for those who join later.
+func TestReflow(t *testing.T) {
+	t.Parallel()
+	r := sharetest.NewRoom(t, share.Options{Cols: 90, Rows: 6})
+	open := wire.TermOpen{Mode: wire.TermScreen, Scrollback: 100}
+	first := r.View(sharetest.Visitor(sharetest.MayView), open)
+	ref := vt.New(90, 6, 100)
+	for i := range 8 {
+		line := fmt.Appendf(nil, "%d %s\r\n", i, strings.Repeat("The 狐 jumps. ", 6+i))
+		r.Output(line)
+		_, _ = ref.Write(line)
+		first.WantScreen(ref) // gets it all as output
+	}
+	want := slices.Concat(ref.Text(), history(ref))
+	for _, cols := range []int{50, 33, 120, 90} {
+		r.Resize(cols, 6)
+		ref.Resize(cols, 6)
+		late := r.View(sharetest.Visitor(sharetest.MayView), open)
+		for late.Wait("a snapshot", func() bool { return late.Snapshots == 1 }); late.Screen.HistoryLen() == 0; {
+			late.Leave() // history was sent a moment ago, and is not made for each viewer
+			late = r.View(sharetest.Visitor(sharetest.MayView), open)
+			late.Wait("a snapshot", func() bool { return late.Snapshots == 1 })
+		}
+		for _, v := range []*sharetest.Viewer{first, late} {
+			v.WantScreen(ref)
+		}
+		late.Lock()
+		if got, want := history(late.Screen), history(ref); !slices.Equal(got, want) {
+			t.Errorf("%d columns: got history %q, want %q", cols, got, want)
+		}
+		late.Unlock()
+		late.Leave()
+		late.WantEnd(proto.OK)
+	}
+	if got := slices.Concat(ref.Text(), history(ref)); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func history(t *vt.Terminal) []string {
+	var lines []string
+	for i := range t.HistoryLen() {
+		var line strings.Builder
+		for _, c := range t.History(i) {
+			line.WriteString(c.Text)
+		}
+		lines = append(lines, strings.TrimRight(line.String(), " "))
+	}
+	return lines
 }
 
 // The first snapshot has as many lines of scrollback as the viewer asks for.

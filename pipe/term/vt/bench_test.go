@@ -57,3 +57,15 @@ func BenchmarkSnapshot(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkResize measures how long the output waits when the width changes.
+func BenchmarkResize(b *testing.B) {
+	t := New(80, 24, 10000)
+	for i := range 10000 {
+		fmt.Fprintf(t, "%d: The quick brown fox jumps over the lazy dog and runs through the wood, and the field.\r\n", i)
+	}
+	for b.Loop() {
+		t.Resize(50, 24)
+		t.Resize(80, 24)
+	}
+}

@@ -178,7 +178,7 @@ func (t *Terminal) csiEdit(final byte, n int) {
 		t.clamp()
 		t.deleteCells(s.line(s.y), s.x, n, t.erased())
 	case 'S': // SU
-		s.scrollUp(s.top, s.bottom, n, t.erased())
+		s.remove(s.top, n, t.erased())
 	case 'T': // SD
 		s.scrollDown(s.top, s.bottom, n, t.erased())
 	case 'X': // ECH

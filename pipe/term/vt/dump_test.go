@@ -1,6 +1,7 @@
 package vt
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -52,6 +53,9 @@ func dumpRow(b *strings.Builder, t *Terminal, r *row, name string) {
 		b.WriteString(t.text(c))
 		b.WriteString([]string{narrow: "", lead: "<", spacer: ">"}[c.half()])
 	}
+	if r.wrapped {
+		b.WriteString("\\")
+	}
 	b.WriteString("\n")
 }
 
@@ -60,7 +64,7 @@ func firstDifference(a, b string) string {
 	as, bs := strings.Split(a, "\n"), strings.Split(b, "\n")
 	for i := range min(len(as), len(bs)) {
 		if as[i] != bs[i] {
-			return fmt.Sprintf("\n got %s\nwant %s", as[i], bs[i])
+			return fmt.Sprintf("\n got %q\nwant %q", as[i], bs[i])
 		}
 	}
 	if len(as) != len(bs) {
@@ -82,6 +86,9 @@ func check(t *Terminal) error {
 		return fmt.Errorf("margins %d to %d of %d", s.top, s.bottom, t.rows)
 	}
 	for _, s := range []*screen{t.main, t.alt} {
+		if s.line(t.rows - 1).wrapped {
+			return errors.New("the last line continues in the next")
+		}
 		for y := range s.lines {
 			if err := checkRow(t, s.line(y)); err != nil {
 				return fmt.Errorf("line %d: %w", y, err)

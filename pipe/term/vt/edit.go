@@ -4,6 +4,7 @@ package vt
 // are lost.
 func (t *Terminal) insertCells(r *row, x, n int, blank cell) {
 	n = min(n, t.cols-x)
+	r.wrapped = false
 	r.splitWide(x, blank)
 	r.splitWide(t.cols-n, blank)
 	if x < r.used {
@@ -16,6 +17,7 @@ func (t *Terminal) insertCells(r *row, x, n int, blank cell) {
 // deleteCells deletes n cells at column x. Blanks come in on the right.
 func (t *Terminal) deleteCells(r *row, x, n int, blank cell) {
 	n = min(n, t.cols-x)
+	r.wrapped = false
 	r.splitWide(x, blank)
 	r.splitWide(x+n, blank)
 	if x < r.used {
@@ -40,6 +42,9 @@ func (t *Terminal) erase(y, start, end int, selectively bool) {
 	end = min(end, t.cols)
 	if start >= end {
 		return
+	}
+	if end == t.cols {
+		r.wrapped = false
 	}
 	blank := t.erased()
 	if selectively {
@@ -66,12 +71,15 @@ func (t *Terminal) eraseDisplay(what int, selectively bool) {
 	first, last := 0, t.rows-1
 	switch what {
 	case 0:
-		t.erase(s.y, s.x, t.cols, selectively)
+		t.eraseLine(0, selectively)
+		s.endLine(s.y)
 		first = s.y + 1
 	case 1:
+		s.endLine(-1)
 		t.erase(s.y, 0, s.x+1, selectively)
 		last = s.y - 1
 	case 2:
+		s.endLine(-1)
 	case 3:
 		s.clearHistory()
 		return
@@ -88,10 +96,14 @@ func (t *Terminal) eraseLine(what int, selectively bool) {
 	s := t.active
 	switch what {
 	case 0:
+		if s.x == 0 {
+			s.endLine(s.y - 1)
+		}
 		t.erase(s.y, s.x, t.cols, selectively)
 	case 1:
 		t.erase(s.y, 0, s.x+1, selectively)
 	case 2:
+		s.endLine(s.y - 1)
 		t.erase(s.y, 0, t.cols, selectively)
 	}
 }
@@ -111,7 +123,7 @@ func (t *Terminal) insertLines(n int) {
 // deleteLines implements DL.
 func (t *Terminal) deleteLines(n int) {
 	if s := t.active; s.withinMargins() {
-		s.scrollUp(s.y, s.bottom, n, t.erased())
+		s.remove(s.y, n, t.erased())
 		s.x = 0
 	}
 }

@@ -48,7 +48,8 @@ func (t *Terminal) HistoryWithin(cells int) int {
 // Numbers returns the number of the oldest line in the history, and that of the line
 // at the top of the screen. Lines are numbered from the oldest on, and keep their
 // numbers when they scroll off the screen: first the history, then the lines of the
-// main screen, then, while it is shown, those of the alternate screen.
+// main screen, then, while it is shown, those of the alternate screen. After a change
+// of the width only the line at the top of the screen has its number still.
 func (t *Terminal) Numbers() (oldest, top int) {
 	top = t.main.pushed
 	oldest = top - len(t.main.history)

@@ -61,8 +61,11 @@ func TestMemoryIsBounded(t *testing.T) { // alone, since it looks at the memory
 				b.WriteString("\x1b[m\r\n")
 				_, _ = term.Write([]byte(b.String()))
 			}
-			if used := heap() - before; used > most {
-				t.Errorf("%s, %dx%d: %d MiB, want at most %d", what, cols, rows, used>>20, most>>20)
+			for _, width := range []int{cols, vt.MinCols, vt.MaxCols, cols} {
+				term.Resize(width, rows)
+				if used := heap() - before; used > most {
+					t.Errorf("%s, %dx%d: %d MiB, want at most %d", what, width, rows, used>>20, most>>20)
+				}
 			}
 			_, _ = term.Write([]byte("\x1b[H\x1b[2J\x1b[38;2;1;2;3mend e\u0301"))
 			if got, want := term.Text()[0], "end e\u0301"; got != want && size[0] < 1000 {

@@ -70,8 +70,7 @@ func (t *Terminal) printASCII(p []byte) {
 	for len(p) > 0 {
 		if s.x >= t.cols {
 			if t.modes.Wrap {
-				s.x = 0
-				s.feed(t.erased())
+				s.wrap(t.erased())
 			} else {
 				s.x = t.cols - 1
 				p = p[len(p)-1:] // each overwrites the one before it in the last column
@@ -111,8 +110,7 @@ func (t *Terminal) printRune(r rune) {
 				line.splitWide(s.x, blank)
 				line.fill(s.x, t.cols, blank)
 			}
-			s.x = 0
-			s.feed(t.erased())
+			s.wrap(t.erased())
 		case width == 2:
 			s.x = t.cols - 1
 			t.printed = 0

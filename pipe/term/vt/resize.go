@@ -1,9 +1,10 @@
 package vt
 
-// Resize changes the size. As in xterm.js, lines are not wrapped again: they are cut
-// on the right, or get blanks. A lower screen loses lines below the cursor first, and
-// then lines at the top, which go to the history. A higher screen takes lines back
-// from the history if the cursor is in the last line.
+// Resize changes the size. If the width changes, text of the main screen and its history
+// that was wrapped, or that is too long now, is wrapped anew; see [screen.reflow]. Lines
+// of the alternate screen are cut on the right, or get blanks. A lower screen loses lines
+// below the cursor first, and then lines at the top, which go to the history. A higher
+// screen takes lines back from the history if the cursor is in the last line.
 func (t *Terminal) Resize(cols, rows int) {
 	cols, rows = min(max(cols, MinCols), MaxCols), min(max(rows, MinRows), MaxRows)
 	if cols == t.cols && rows == t.rows {
@@ -12,9 +13,12 @@ func (t *Terminal) Resize(cols, rows int) {
 	if t.active == t.alt { // the main screen keeps the lines around the cursor that it will have
 		t.main.x, t.main.y = t.main.saved.x, t.main.saved.y
 	}
-	for _, s := range []*screen{t.main, t.alt} {
-		s.resize(cols, rows)
+	if cols != t.cols {
+		t.main.reflow(t.cols, cols, rows)
+	} else {
+		t.main.resize(cols, rows)
 	}
+	t.alt.resize(cols, rows)
 	t.tabs = defaultTabs(t.tabs, cols)
 	t.cols, t.rows = cols, rows
 	t.printed = 0
@@ -42,6 +46,7 @@ func (s *screen) resize(cols, rows int) {
 	}
 	s.lines, s.first = lines, 0
 	s.top, s.bottom = 0, rows-1
+	s.endLine(rows - 1) // the next line may be lost
 	s.x, s.y = min(s.x, cols-1), min(max(s.y, 0), rows-1)
 	s.saved.x, s.saved.y = min(s.saved.x, cols-1), min(max(s.saved.y, 0), rows-1)
 }
@@ -73,7 +78,7 @@ func (s *screen) grow(lines []row, n, cols int) []row {
 
 // resized returns a copy with cols columns.
 func (r *row) resized(cols int) row {
-	to := row{cells: make([]cell, cols), wide: r.wide}
+	to := row{cells: make([]cell, cols), wide: r.wide, wrapped: r.wrapped && cols == len(r.cells)}
 	to.used = copy(to.cells, r.cells[:r.used])
 	to.trimWide(cols)
 	return to

@@ -23,12 +23,13 @@ func TestResize(t *testing.T) {
 		{"more lines, history", "1\r\n2\r\n3\r\n4\r\n5\r\n6", 10, 5, "1~2|3|4|5|6", 1, 4},
 		{"more lines than history", "1\r\n2\r\n3\r\n4\r\n5", 10, 6, "~1|2|3|4|5|", 1, 4},
 		{"more lines, cursor up", "1\r\n2\r\n3\r\n4\r\n5\x1b[2H", 10, 5, "1~2|3|4|5|", 0, 1},
-		{"narrower", "0123456789", 5, 4, "~01234|||", 4, 0},
-		{"narrower, half a wide one", "日本語", 5, 4, "~日本|||", 4, 0},
+		{"narrower", "0123456789", 5, 4, "~01234|56789||", 4, 1},
+		{"narrower, half a wide one", "日本語", 5, 4, "~日本|語||", 2, 1},
 		{"wider", "0123456789", 12, 4, "~0123456789|||", 10, 0},
 		{"margins are gone", "\x1b[2;3r1\n\n\n\n", 10, 3, "~1||", 1, 2},
-		{"too small", "abc", 0, -1, "~ab", 1, 0},
+		{"too small", "abc", 0, -1, "ab~c", 1, 0},
 		{"too large", "abc", 1 << 30, 1 << 30, "~abc" + strings.Repeat("|", MaxRows-1), 3, 0},
+		{"alternate screen, narrower", "main\x1b[?1049h\x1b[H0123456789", 5, 4, "~01234|||", 4, 0},
 		{"alternate screen", "main\x1b[?1049h1\r\n2\r\n3\r\n4", 10, 2, "~3|4", 1, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,11 +5,15 @@ type row struct {
 	cells []cell
 	used  int
 	wide  bool // may contain wide characters
+
+	// wrapped means that a character that found no room here continues the text in the
+	// next line. The last line of a screen never has it.
+	wrapped bool
 }
 
 func (r *row) clear() {
 	clear(r.cells[:r.used])
-	r.used, r.wide = 0, false
+	r.used, r.wide, r.wrapped = 0, false, false
 }
 
 // fill sets the cells from start to end.
@@ -124,7 +128,7 @@ func (s *screen) pushHistory(r *row) {
 		slot.cells = make([]cell, 0, (r.used+7)&^7)
 	}
 	slot.cells = append(slot.cells[:0], r.cells[:r.used]...)
-	slot.used, slot.wide = r.used, r.wide
+	slot.used, slot.wide, slot.wrapped = r.used, r.wide, r.wrapped
 	s.historyBytes += slot.bytes()
 }
 
@@ -133,7 +137,7 @@ func (s *screen) popHistory(r *row) {
 	last := s.historyLine(0)
 	r.clear()
 	r.used = copy(r.cells, last.cells[:last.used])
-	r.wide = last.wide
+	r.wide, r.wrapped = last.wide, last.wrapped
 	r.trimWide(len(r.cells))
 	s.pushed--
 	s.unroll()
@@ -152,9 +156,24 @@ func (s *screen) unroll() {
 	s.history, s.oldest = append(turned, s.history[:s.oldest]...), 0
 }
 
+// endLine ends the text in line y: the next line does not continue it. Line -1 is the
+// newest line of the history.
+func (s *screen) endLine(y int) {
+	switch {
+	case y >= 0:
+		s.line(y).wrapped = false
+	case len(s.history) > 0:
+		s.historyLine(0).wrapped = false
+	}
+}
+
 // scrollUp moves lines top to bottom up by n. The lines that come in are blank.
 func (s *screen) scrollUp(top, bottom, n int, blank cell) {
 	n = min(n, bottom-top+1)
+	if top > 0 {
+		s.endLine(top - 1)
+	}
+	s.endLine(bottom)
 	if top == 0 && bottom == len(s.lines)-1 {
 		s.first += n
 		if s.first >= len(s.lines) {
@@ -172,6 +191,8 @@ func (s *screen) scrollUp(top, bottom, n int, blank cell) {
 // scrollDown moves lines top to bottom down by n.
 func (s *screen) scrollDown(top, bottom, n int, blank cell) {
 	n = min(n, bottom-top+1)
+	s.endLine(top - 1)
+	s.endLine(bottom - n) // the lines after it are lost
 	for y := bottom; y-n >= top; y-- {
 		a, b := s.line(y), s.line(y-n)
 		*a, *b = *b, *a
@@ -188,9 +209,34 @@ func (s *screen) blank(first, last int, c cell) {
 	}
 }
 
+// remove deletes n lines between the margins from line top on.
+func (s *screen) remove(top, n int, blank cell) {
+	s.endLine(top - 1)
+	s.scrollUp(top, s.bottom, n, blank)
+}
+
+// wrap moves the cursor to the start of the next line, which continues the text of this
+// one.
+func (s *screen) wrap(blank cell) {
+	if s.x == len(s.line(s.y).cells) {
+		s.line(s.y).endWithoutPad()
+	}
+	last := s.y == len(s.lines)-1 && s.y != s.bottom
+	s.x = 0
+	s.feed(blank)
+	switch {
+	case last: // the cursor stays in the line
+	case s.y > 0:
+		s.line(s.y - 1).wrapped = true
+	case len(s.history) > 0: // a screen of one line
+		s.historyLine(0).wrapped = true
+	}
+}
+
 // feed moves the cursor down a line, scrolling at the bottom margin. A line that
 // scrolls off the top of the screen goes to the history.
 func (s *screen) feed(blank cell) {
+	s.endLine(s.y)
 	switch {
 	case s.y == s.bottom:
 		if s.top == 0 {

@@ -9,8 +9,9 @@ import (
 // Snapshot returns bytes that bring another terminal of the same size, whatever its
 // state, to the state of this one, with up to scrollback lines of history. With a
 // scrollback of 0 they leave the other terminal's history alone, else they replace
-// it. An unfinished sequence is not included: [Terminal.Pending] must follow unless
-// [Terminal.Ground] reports true.
+// it. Without history, a line that began there begins at the top of the screen, and a
+// change of the width wraps it from there. An unfinished sequence is not included:
+// [Terminal.Pending] must follow unless [Terminal.Ground] reports true.
 //
 // Each mode is set or reset as here. Only synchronized output is always off
 // afterwards, so that the painted screen is seen.
@@ -69,9 +70,12 @@ func (p *painter) history(n int) {
 		return
 	}
 	for i := n - 1; i >= 0; i-- {
-		p.row(p.t.main.historyLine(i))
-		p.setStyle(style{}) // the line that scrolls in takes the pen's background
-		p.add("\r\n")
+		r := p.t.main.historyLine(i)
+		p.row(r)
+		if !r.wrapped {
+			p.setStyle(style{}) // the line that scrolls in takes the pen's background
+			p.add("\r\n")
+		}
 	}
 	p.moveTo(0, p.t.rows-1)
 	for range min(n, p.t.rows-1) {
@@ -81,11 +85,14 @@ func (p *painter) history(n int) {
 
 // screen paints onto an empty screen, and sets the screen's state except the cursor.
 func (p *painter) screen(s *screen) {
+	wrapped := false
 	for y := range p.t.rows {
-		if r := s.line(y); p.length(r) > 0 {
+		r := s.line(y)
+		if !wrapped && (r.wrapped || p.length(r) > 0) {
 			p.moveTo(0, y)
-			p.row(r)
 		}
+		p.row(r)
+		wrapped = r.wrapped
 	}
 	p.savedState(s.saved)
 	p.add("\x1b7")
@@ -121,6 +128,9 @@ func (p *painter) enterAlt() {
 // length returns how many cells of a row must be painted.
 func (p *painter) length(r *row) int {
 	n := min(r.used, p.t.cols)
+	if r.wrapped {
+		return p.t.cols
+	}
 	for n > 0 && blank(r.cells[n-1]) {
 		n--
 	}
@@ -129,19 +139,24 @@ func (p *painter) length(r *row) int {
 
 func blank(c cell) bool { return c.attr == 0 && (c.text == 0 || c.text == ' ') }
 
-// row paints the cells of a line from the cursor's place on.
+// row paints the cells of a line from the cursor's place on. If the next line continues
+// the text, the cursor is at the start of that line then.
 func (p *painter) row(r *row) {
 	n := p.length(r)
+	pad := r.wrapped && r.at(n-1) == cell{attr: r.at(n-1).style() << 2}
+	if pad {
+		n--
+	}
 	for x := 0; x < n; x++ {
 		gap := x
-		for gap < n && blank(r.cells[gap]) {
+		for gap < n-1 && blank(r.at(gap)) {
 			gap++
 		}
 		if gap-x > 4 {
 			p.addf("\x1b[%dC", gap-x)
 			x = gap
 		}
-		c := r.cells[x]
+		c := r.at(x)
 		if c.half() == spacer || c.half() == lead && x+1 >= p.t.cols {
 			continue
 		}
@@ -150,6 +165,23 @@ func (p *painter) row(r *row) {
 			p.addf("\x1b[%dG", next+1)
 		}
 	}
+	if r.wrapped {
+		p.wrap(r.at(p.t.cols-1), pad)
+	}
+}
+
+// wrap brings the cursor from the end of a line to the start of the next one, as text
+// that continues there does. The last cell is a pad if a wide character had no room in it.
+func (p *painter) wrap(last cell, pad bool) {
+	if !pad {
+		p.setStyle(style{})
+		p.add(" \r")
+		return
+	}
+	p.setStyle(p.t.styles.values[last.style()])
+	p.add("\u3000\r") // the wide space
+	p.setStyle(style{})
+	p.addf("\x1b[%dX", p.t.cols)
 }
 
 // cell prints one cell's text in its style.
@@ -291,9 +323,9 @@ func (p *painter) cursor() {
 		p.private(6, true)
 		y -= s.top
 	}
-	p.addf("\x1b[4%c", onOff(t.modes.Insert))
 	again := s.x >= t.cols || t.printed > 0
 	if !again {
+		p.insert()
 		p.moveTo(s.x, y)
 		p.charsets(t.charsets)
 		p.setStyle(t.pen)
@@ -303,18 +335,23 @@ func (p *painter) cursor() {
 	if s.line(s.y).at(x).half() == spacer {
 		x--
 	}
-	p.moveTo(x, y)
-	if t.modes.Insert {
-		p.addf("\x1b[%dP", s.x-x)
-	}
 	c := s.line(s.y).at(x)
 	if t.printed > 0 {
+		p.insert()
+		p.moveTo(x, y)
+		if t.modes.Insert {
+			p.addf("\x1b[%dP", s.x-x)
+		}
 		p.charsets(t.charsets)
 		p.cell(c)
 		return
 	}
+	p.moveTo(x, y)
 	p.charsets(charsets{})
 	p.cell(c)
 	p.charsets(t.charsets)
 	p.setStyle(t.pen)
+	p.insert()
 }
+
+func (p *painter) insert() { p.addf("\x1b[4%c", onOff(p.t.modes.Insert)) }
