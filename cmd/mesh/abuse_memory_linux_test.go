@@ -26,6 +26,7 @@ func TestGapsFillMemory(t *testing.T) {
 	bearer := anyListener()
 	data := make([]byte, proto.MaxChunkBytes)
 	links, held := int(torture(t, "TORTURE_LINKS", 5, 20, 45)), uint64(0)
+	var last *attacker.Link
 	for range links {
 		l, err := attacker.Call(t.Context(), "tcp", tok, bearer, "send,recv", "")
 		if err != nil {
@@ -43,8 +44,15 @@ func TestGapsFillMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		last = l
 	}
 	wantMemory(t, listen, fmt.Sprintf("%d links with a gap at 0, %d MiB behind it", links, held>>20), maxListener)
+	if err := last.Send(attacker.Chunk(last.Window, data)); err != nil {
+		t.Fatal(err)
+	}
+	if got := proto.Code(last.Ended()); got != proto.Protocol {
+		t.Errorf("a chunk beyond the window: closed with %v, want %v", got, proto.Protocol)
+	}
 }
 
 // One bearer of a token takes data on many links and acknowledges none of it.

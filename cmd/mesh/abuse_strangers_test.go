@@ -3,9 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ed25519"
+	"errors"
+	"io"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -143,5 +147,81 @@ func TestCopiedCertificate(t *testing.T) {
 				t.Errorf("with its own key: %v; mesh-recv ended with %v: %s", err, got, recv.stderr.Bytes())
 			}
 		})
+	}
+}
+
+// A stranger that has not proven its token in time is closed, however far it got.
+func TestSlowStrangers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	begin(t, dir, nil, "mesh-listen", "--listen", "127.0.0.1:0", "--token-file", "tok")
+	tok := tokenIn(t, filepath.Join(dir, "tok"))
+	for name, say := range map[string]string{"silent": "", "part of a ClientHello": "\x16\x03\x01\x02\x00\x01"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := net.Dial("tcp", tok.Addrs[0].String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_, err = io.WriteString(c, say)
+			_ = c.SetReadDeadline(time.Now().Add(2 * proto.HelloTimeout))
+			if _, late := c.Read(make([]byte, 1)); err != nil || os.IsTimeout(late) {
+				t.Errorf("got %v and %v, want the connection closed in %v", err, late, proto.HelloTimeout)
+			}
+		})
+	}
+	for _, via := range []string{"tcp", "quic"} {
+		for name, hello := range map[string]string{"no P2P_HELLO": "", "part of P2P_HELLO": "\x00\x00\x01\x00\x01{"} {
+			t.Run(via+" "+name, func(t *testing.T) {
+				t.Parallel()
+				c, err := attacker.Dial(t.Context(), via, tok.Addrs[0], anyListener())
+				if err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				_, err = io.WriteString(c, hello)
+				if _, end := io.ReadAll(c); err != nil || proto.Code(attacker.Status(end)) != proto.Timeout {
+					t.Errorf("got %v and %v, want the connection closed with %v", err, end, proto.Timeout)
+				}
+				if took := time.Since(began); took > 2*proto.HelloTimeout {
+					t.Errorf("closed after %v, want %v", took, proto.HelloTimeout)
+				}
+			})
+		}
+	}
+}
+
+// Who knows all of a token but its secret is denied, and so is who gives a token more
+// rights than it has.
+func TestWrongSecret(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	recv := begin(t, dir, nil, "mesh-recv", "--listen", "127.0.0.1:0", "--token-file", "tok")
+	made := begin(t, dir, nil, "sh", "-c", "mesh-token new --addr 127.0.0.1:1 --allow send >signed")
+	if got := made.code(t); got != proto.OK {
+		t.Fatalf("mesh-token: %v: %s", got, made.stderr.Bytes())
+	}
+	tok := tokenIn(t, filepath.Join(dir, "tok"))
+	guess, signed := tok, tokenIn(t, filepath.Join(dir, "signed"))
+	guess.Secret = make([]byte, len(tok.Secret))
+	signed.Addrs = tok.Addrs
+	unsigned, more := signed, signed
+	unsigned.Secret = make([]byte, len(signed.Secret))
+	more.Claims = bytes.Clone(signed.Claims)
+	more.Claims[41] = 0xf // all capabilities
+	for name, tok := range map[string]attacker.Token{"session": guess, "signed": unsigned, "more rights": more} {
+		_, err := attacker.Call(t.Context(), "tcp", tok, anyListener(), "send", "")
+		if class, ok := errors.AsType[attacker.Denied](err); !ok || class != "denied" {
+			t.Errorf("%s: got %v, want it denied", name, err)
+		}
+	}
+	l, err := attacker.Call(t.Context(), "tcp", signed, anyListener(), "send", "")
+	if err == nil {
+		err = firstOf(l.Meta("pipe"), l.Done())
+		l.Finish()
+	}
+	if got := recv.code(t); err != nil || got != proto.OK {
+		t.Errorf("with the secret: got %v; mesh-recv ended with %v: %s", err, got, recv.stderr.Bytes())
 	}
 }

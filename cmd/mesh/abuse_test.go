@@ -31,9 +31,9 @@ var abuses = []struct {
 		[]string{"TestStateDurable", "TestStateOnFailingDisk", "TestClaimDurable"},
 	},
 	3: {
-		"a receiver says that it stored less than was sent, or skips what it has not seen",
-		"the sender ends with 31",
-		[]string{"TestReceiverMiscounts", "pipe/files TestReceiverCounts"},
+		"a receiver says that it stored less than was sent, or skips what it has not seen; a sender lies about its data",
+		"the sender ends with 31; the receiver ends with 30 and has no file",
+		[]string{"TestReceiverMiscounts", "TestSenderLies", "TestSenderLiesAboutFile", "pipe/files TestReceiverCounts"},
 	},
 	4: {
 		"a sender breaks off many deliveries",
@@ -52,8 +52,8 @@ var abuses = []struct {
 	},
 	7: {
 		"thousands of strangers connect and say nothing",
-		"callers get in within two seconds",
-		[]string{"TestCallersBesideStrangers", "proto/link TestTooManyHalfOpen", "proto/link TestTCPTooManyHalfOpen", "proto/link TestForgedAddresses"},
+		"callers get in within two seconds; strangers are closed after five",
+		[]string{"TestCallersBesideStrangers", "TestSlowStrangers", "proto/link TestTooManyHalfOpen", "proto/link TestTCPTooManyHalfOpen", "proto/link TestForgedAddresses"},
 	},
 	8: {
 		"a stranger answers at the address of a peer whose link is broken",
@@ -81,9 +81,9 @@ var abuses = []struct {
 		[]string{"TestCallersBesideStrangers"},
 	},
 	13: {
-		"a stranger shows another key, or a copied certificate without its key",
+		"a stranger shows another key, a copied certificate without its key, or a token without its secret",
 		"the dialer ends with 21; the listener lets nobody in",
-		[]string{"TestCopiedCertificate", "TestAnotherKeyAnswers", "proto/link TestCopiedCertificate"},
+		[]string{"TestCopiedCertificate", "TestWrongSecret", "TestAnotherKeyAnswers", "proto/link TestCopiedCertificate"},
 	},
 	14: {
 		"other users read the arguments, messages, logs and files of a tool",

@@ -27,15 +27,18 @@ func File(id int, path string, data []byte) Entry {
 	return e
 }
 
-// Offer announces an entry and returns its answer.
-func (l *Link) Offer(e Entry) (Frame, error) {
+// Frame returns the FILES_ENTRY.
+func (e Entry) Frame() Frame {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(e); err != nil {
-		return Frame{}, err
-	}
-	if err := l.Put(Frame{FilesEntry, bytes.TrimSuffix(body.Bytes(), []byte("\n"))}); err != nil {
+	_ = enc.Encode(e) // it cannot fail
+	return Frame{FilesEntry, bytes.TrimSuffix(body.Bytes(), []byte("\n"))}
+}
+
+// Offer announces an entry and returns its answer.
+func (l *Link) Offer(e Entry) (Frame, error) {
+	if err := l.Put(e.Frame()); err != nil {
 		return Frame{}, err
 	}
 	return l.Await(FilesAnswer)
