@@ -224,6 +224,6 @@ func (e *Endpoint) judgeHello(b handshake.Binding, body []byte) (*Listener, hand
 func (l *Listener) undo(peer identity.ID, v handshake.Verdict) {
 	if v.Err == nil && v.Secret != nil {
 		l.releasePlace(peer)
-		l.endpoint.budget.release(v.Own)
+		l.endpoint.Budget.ReturnWindow(v.Own)
 	}
 }

@@ -21,7 +21,6 @@ type Endpoint struct {
 	unanswered unanswered
 	listeners  listeners
 	sessions   sessions
-	budget     budget
 }
 
 // Open makes an endpoint of sockets, which it closes when it is closed.

@@ -72,7 +72,7 @@ func (s *session) end() {
 	if !ended && s.listener != nil {
 		s.listener.endpoint.sessions.remove(s.transfer)
 		s.listener.releasePlace(s.peer)
-		s.listener.endpoint.budget.release(s.window)
+		s.listener.endpoint.Budget.ReturnWindow(s.window)
 	}
 }
 

@@ -40,6 +40,8 @@ type Endpoint struct {
 	// for example without a free file descriptor. Strangers may cause any number of
 	// calls. It is set before the first connection.
 	Fault func(error)
+	// Budget limits the memory for what all peers together make this endpoint hold.
+	Budget Budget
 
 	cert     tls.Certificate
 	sockets  Sockets
@@ -222,8 +224,11 @@ func (e *Endpoint) quicConfig() *quic.Config {
 		KeepAlivePeriod:            proto.KeepAlive,
 		MaxStreamReceiveWindow:     window + 1<<20,
 		MaxConnectionReceiveWindow: window + 2<<20,
-		MaxIncomingStreams:         -1,
-		MaxIncomingUniStreams:      -1,
+
+		AllowConnectionWindowIncrease: e.Budget.mayGrow,
+
+		MaxIncomingStreams:    -1,
+		MaxIncomingUniStreams: -1,
 	}
 }
 

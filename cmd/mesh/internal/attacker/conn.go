@@ -82,7 +82,10 @@ func publicOf(settings *tls.Config) ed25519.PublicKey {
 
 var quicConfig = &quic.Config{KeepAlivePeriod: time.Second, MaxIdleTimeout: 8 * time.Second, InitialStreamReceiveWindow: 1 << 26, InitialConnectionReceiveWindow: 1 << 26}
 
-// Dial connects to a listener, "tcp" or "quic", and opens the stream.
+// FarQUIC is QUIC to a listener that is not near: what the dialer sends is delayed.
+const FarQUIC = "far quic"
+
+// Dial connects to a listener, "tcp", "quic" or FarQUIC, and opens the stream.
 func Dial(ctx context.Context, via string, addr netip.AddrPort, settings *tls.Config) (*Conn, error) {
 	if via == "tcp" {
 		c, err := (&tls.Dialer{Config: settings}).DialContext(ctx, "tcp", addr.String())
@@ -91,10 +94,19 @@ func Dial(ctx context.Context, via string, addr netip.AddrPort, settings *tls.Co
 		}
 		return overTCP(c.(*tls.Conn)), nil
 	}
-	c, err := quic.DialAddr(ctx, addr.String(), settings, quicConfig)
+	socket, err := net.ListenPacket("udp", ":0")
 	if err != nil {
 		return nil, err
 	}
+	if via == FarQUIC {
+		socket = newDelayed(socket)
+	}
+	c, err := quic.Dial(ctx, socket, net.UDPAddrFromAddrPort(addr), settings, quicConfig)
+	if err != nil {
+		socket.Close()
+		return nil, err
+	}
+	context.AfterFunc(c.Context(), func() { socket.Close() })
 	s, err := c.OpenStream()
 	return overQUIC(c, s), err
 }
