@@ -362,10 +362,10 @@ func TestTree(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "to"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	recv := begin(t, dir, nil, "bash", "-c", "set -o pipefail; mesh-recv --listen 127.0.0.1:0 --token-file tok | tar x -C to")
+	recv := begin(t, dir, nil, "bash", "-c", "set -o pipefail; mesh-recv --listen 127.0.0.1:0 --token-file tok | tar xf - -C to")
 	await(t, filepath.Join(dir, "tok"))
 	began := time.Now()
-	cat := begin(t, dir, nil, "bash", "-c", `set -o pipefail; tar c -C "$0" "$1" | mesh-cat @tok`, from, part)
+	cat := begin(t, dir, nil, "bash", "-c", `set -o pipefail; tar cf - -C "$0" "$1" | mesh-cat @tok`, from, part)
 	if c, r := cat.code(t), recv.code(t); c != proto.OK || r != proto.OK || cat.stderr.Len()+recv.stderr.Len() > 0 {
 		t.Fatalf("the ends ended with %v (%s) and %v (%s)", c, cat.stderr.Bytes(), r, recv.stderr.Bytes())
 	}

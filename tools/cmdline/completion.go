@@ -181,14 +181,38 @@ const shellPeers = `_mesh_peers() {
 }
 `
 
+// bashWords sets words to the words up to the cursor, and last to the index of the last.
+// Where bash takes a colon for the end of a word, as it does unless COMP_WORDBREAKS says
+// something else, the parts are joined again. colon is then how much of the last word
+// readline keeps.
+const bashWords = `_mesh_words() {
+  local line=$COMP_LINE i w
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    w=${COMP_WORDS[i]}
+    if ((i > 0)) && [[ $line == [^[:space:]]* && ($w == :* || ${words[last]} == *:) ]]; then
+      words[last]+=$w
+    else
+      last=${#words[@]}
+      words+=("$w")
+    fi
+    line=${line#"${line%%[![:space:]]*}"}
+    line=${line#"$w"}
+  done
+  w=${words[last]}
+  [[ $COMP_WORDBREAKS == *:* && $w == *:* ]] && w=${w%"${w##*:}"} colon=${#w}
+}
+`
+
 func bashScript(list []entry) string {
 	return `# Completions of mesh for bash, printed by "mesh completion bash".
-` + shellPeers + `_mesh() {
-  local cur=${COMP_WORDS[COMP_CWORD]} cmd=${COMP_WORDS[0]##*/}
+` + shellPeers + bashWords + `_mesh() {
+  local words=() cur cmd last=0 colon=0
+  _mesh_words
+  cur=${words[last]} cmd=${words[0]##*/}
   COMPREPLY=()
-` + shellScan(list, "${COMP_WORDS[i]}", "0", "COMP_CWORD") + `  # Flags are offered for a dash only, so that Tab alone completes files.
+` + shellScan(list, "${words[i]}", "0", "last") + `  # Flags are offered for a dash only, so that Tab alone completes files.
   while IFS='' read -r i; do
-    [[ $i == -* && $cur != -* ]] || COMPREPLY+=("$i")
+    [[ $i == -* && $cur != -* ]] || COMPREPLY+=("${i:colon}")
   done < <(compgen -W "$offers" -- "$cur")
 }
 complete -o default -F _mesh ` + binaryNames(list) + "\n"

@@ -8,7 +8,7 @@ import (
 )
 
 // capsValues are the values of CAPS that completion offers.
-const capsValues = "send recv send,recv"
+const capsValues = "send recv send,recv tty:view tty:view,tty:control"
 
 // flagValues are the words that a flag takes, where they can be listed.
 var flagValues = map[string]string{

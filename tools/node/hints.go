@@ -62,6 +62,8 @@ func (n *Node) dialHint(p Peer, r Request, err error) error {
 		return proto.Hint(err, fmt.Sprintf("on the other side: mesh-token allow %s %s", n.Key.ID(), r.Need))
 	case code == proto.Capability: // allow replaces what is allowed now
 		return proto.Hint(err, fmt.Sprintf("on the other side: mesh-token allow %s CAPS, with %s among CAPS", n.Key.ID(), r.Need))
+	case code == proto.Unreachable && p.Name != "":
+		return proto.Hint(err, fmt.Sprintf("a listener must run there: --wait DUR waits for one; mesh-token peer add --addr HOST:PORT %s %s changes the address", p.Name, p.ID))
 	case code == proto.Identity && p.Name != "":
 		return proto.Hint(err, fmt.Sprintf("another node answers at this address; if %s has a new key: mesh-token peer forget %s, and add it again", p.Name, p.Name))
 	}

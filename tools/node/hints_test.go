@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,20 @@ func TestStrangerHints(t *testing.T) {
 	_, err := dialer.Dial(t.Context(), peer, node.Request{Want: proto.CapSend, Need: proto.CapSend})
 	xtest.WantCode(t, "other rights", err, proto.Capability)
 	if got := hintOf(err); !strings.Contains(got, "with send among CAPS") {
+		t.Errorf("got %q", got)
+	}
+
+	// Nobody at the address.
+	free, err := net.Listen("tcp", loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := peer
+	gone.Addrs = []string{free.Addr().String()}
+	_ = free.Close()
+	_, err = dialer.Dial(t.Context(), gone, node.Request{Want: proto.CapSend, Need: proto.CapSend})
+	xtest.WantCode(t, "nobody there", err, proto.Unreachable)
+	if got := hintOf(err); !strings.Contains(got, "mesh-token peer add --addr HOST:PORT bob "+peer.ID.String()) {
 		t.Errorf("got %q", got)
 	}
 

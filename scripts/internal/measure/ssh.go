@@ -76,7 +76,7 @@ func (s *SSH) Tool(name string) *Tool {
 		case j.Shell != "":
 			e.Send = j.On("a", "ssh", "-F", config, "-tt", "-e", "none", "peer", j.Shell)
 		case j.Tree != "":
-			e.Send = j.On("a", "ssh", "-T", "-F", config, "peer", "exec tar xC "+j.Out)
+			e.Send = j.On("a", "ssh", "-T", "-F", config, "peer", "exec tar xf - -C "+j.Out)
 		default:
 			e.Send = j.On("a", "ssh", "-T", "-F", config, "peer", "exec cat >"+j.Out)
 		}
