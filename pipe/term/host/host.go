@@ -30,7 +30,7 @@ const (
 var EmulatedEnv = []string{"TERM=xterm-256color", "COLORTERM=truecolor"}
 
 // Options say what is shared. Of the session's options, [New] sets Input, Hides,
-// Resize, Lines, Record, Audit, Show and Changed.
+// Flow, Resize, Lines, Record, Audit, Show and Changed.
 type Options struct {
 	share.Options
 	// Command runs on a terminal of its own, with Env as its environment. If Stream is
@@ -88,6 +88,7 @@ func New(o Options) (*Host, error) {
 	if o.Stream == nil {
 		h.o.Input, h.o.Resize = keyboard{h}, h.resizeCommand
 		h.o.Hides = func() bool { return h.process.Hides() }
+		h.o.Flow = func() share.Flow { return share.Flow(h.process.Flow()) }
 	}
 	if err := h.openFiles(); err != nil {
 		_ = h.Close()

@@ -97,6 +97,9 @@ func titleOf(s share.Status) string {
 	if s.Paused {
 		text += ", paused"
 	}
+	if s.Held {
+		text += ", stopped by ^S (^Q continues)"
+	}
 	if s.Gap {
 		text += ", NOT RECORDED"
 	}

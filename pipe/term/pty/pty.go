@@ -18,3 +18,10 @@ type Exit struct {
 	Code   int // 0 to 255; 128 + Signal after a signal
 	Signal int // the signal that ended it, or 0
 }
+
+// Flow is the keys that stop and continue the output (IXON), as they are now.
+type Flow struct {
+	Stop      byte   // 0 if none does
+	Continue  []byte // these keys
+	AnyOthers bool   // or any that is not Stop
+}

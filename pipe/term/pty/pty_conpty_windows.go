@@ -209,6 +209,9 @@ func (p *Process) Write(b []byte) (int, error) { return p.input.Write(b) }
 // Hides reports true: Windows does not report whether a command reads a password.
 func (p *Process) Hides() bool { return true }
 
+// Flow returns none.
+func (p *Process) Flow() Flow { return Flow{} }
+
 // Resize changes the console's size, and the command is notified.
 func (p *Process) Resize(cols, rows int) error {
 	p.mu.Lock()

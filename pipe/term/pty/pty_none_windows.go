@@ -28,6 +28,9 @@ func (*Process) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 // Hides reports false.
 func (*Process) Hides() bool { return false }
 
+// Flow returns none.
+func (*Process) Flow() Flow { return Flow{} }
+
 // Resize does nothing.
 func (*Process) Resize(int, int) error { return nil }
 

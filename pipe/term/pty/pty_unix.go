@@ -169,6 +169,29 @@ func (p *Process) Hides() bool {
 	return hides
 }
 
+// Flow returns the keys that stop and continue the output now.
+func (p *Process) Flow() (f Flow) {
+	_ = rawfd.Control(p.master, func(fd uintptr) error { // fails after Close
+		t, err := unix.IoctlGetTermios(int(fd), getTermios)
+		if err != nil || t.Iflag&unix.IXON == 0 {
+			return err
+		}
+		f = Flow{Stop: t.Cc[unix.VSTOP], AnyOthers: t.Iflag&unix.IXANY != 0, Continue: []byte{t.Cc[unix.VSTART]}}
+		if t.Lflag&unix.ISIG != 0 {
+			f.Continue = append(f.Continue, t.Cc[unix.VINTR], t.Cc[unix.VQUIT], t.Cc[unix.VSUSP])
+		}
+		if f.Stop == noKey {
+			f.Stop = 0
+		}
+		return nil
+	})
+	return f
+}
+
+// noKey stands for no key in a terminal's settings (_POSIX_VDISABLE of the BSDs; it is 0
+// on Linux).
+const noKey = 0xff
+
 // Ended is closed when the command has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,26 @@ func TestTypeAndResize(t *testing.T) {
 		t.Fatal(err)
 	}
 	read("20 50")
+}
+
+// The keys that stop and continue the output are those of the terminal's settings.
+func TestFlow(t *testing.T) {
+	t.Parallel()
+	for set, want := range map[string]pty.Flow{
+		"-ixon":                              {},
+		"ixon stop ^S start ^Q -ixany -isig": {Stop: 0x13, Continue: []byte{0x11}},
+		"ixon stop ^A start ^B ixany -isig":  {Stop: 1, Continue: []byte{2}, AnyOthers: true},
+		"ixon stop ^S start ^Q -ixany isig intr ^C quit ^G susp ^Z": {Stop: 0x13, Continue: []byte{0x11, 3, 7, 26}},
+		"ixon stop undef": {},
+	} {
+		p := start(t, "stty "+set+"; echo ready; read line")
+		if _, err := io.ReadFull(p, make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Flow(); got.Stop != want.Stop || want.Stop != 0 && !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, want %v", set, got, want)
+		}
+	}
 }
 
 // Processes that a command has left behind may print for a while, and no longer.

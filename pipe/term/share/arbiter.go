@@ -31,6 +31,7 @@ type arbiter struct {
 	statusChanged func()
 	sharer        *typist
 	recent        recent
+	flow          flow
 
 	mu     sync.Mutex // guards what follows, and the marked fields of each typist
 	cond   sync.Cond  // on mu
@@ -75,9 +76,14 @@ func (a *arbiter) run() {
 			hidden := a.options.Hides != nil && a.options.Hides()
 			a.options.Audit.countTyped(p.by, p.bytes, hidden)
 		}
+		var flow Flow
+		if a.options.Flow != nil {
+			flow = a.options.Flow()
+		}
 		_, err := a.options.Input.Write(p.bytes)
 		p = a.removePiece(p)
 		if err == nil { // the end of the command shows elsewhere
+			a.flow.follow(p.bytes, flow, a.output.stream.position(), time.Now())
 			a.noteAccepted(p)
 		}
 	}

@@ -18,7 +18,7 @@
 //	arbiter.mu -> output.order -> stream.mu
 //	viewers.mu -> stream.mu
 //
-// Audit.mu, typist.mu and recent.mu are leaves: their holder takes no other lock.
+// Audit.mu, typist.mu, recent.mu and flow.mu are leaves: their holder takes no other lock.
 package share
 
 import (
@@ -50,6 +50,9 @@ type Options struct {
 	// Hides, if set, reports whether the terminal shows nothing of what is typed now,
 	// as for a password. The audit does not tell how long hidden input is.
 	Hides func() bool
+	// Flow, if set, returns the keys that stop and continue the output now. When somebody
+	// has stopped it, viewers that may type are told how it continues.
+	Flow func() Flow
 	// Resize, if set, gives the terminal another size.
 	Resize func(cols, rows int) error
 	// Lines means that no terminal driver has seen the output, as in a file: a line
@@ -90,6 +93,7 @@ type Status struct {
 	Writers []string // those who typed lately
 	Asking  []string // viewers that ask for the right to type, each with its number
 	Paused  bool
+	Held    bool // somebody has stopped the output with Ctrl-S
 	Gap     bool // the recording or the audit lacks something now
 }
 
@@ -212,6 +216,7 @@ func (s *Session) status(now time.Time) Status {
 	gap := s.output.gap.Load() || s.o.Audit.hasGap() // may wait for a slow disk
 	cols, rows := s.Size()
 	st := Status{Writers: s.arbiter.recent.names(now), Paused: s.output.stream.isPaused(), Gap: gap}
+	st.Held = !st.Paused && s.arbiter.flow.isHeld(s.output.stream.position(), now)
 	for _, v := range s.viewers.all() {
 		st.Viewers++
 		if c, r := v.typist.ownSize(); c > 0 && (c < cols || r < rows) {
@@ -236,8 +241,11 @@ func (s *Session) Watch(ctx context.Context) {
 		case now := <-tick.C:
 			s.o.Audit.flushOld(now)
 			st := s.status(now)
-			if len(st.Writers) < len(last.Writers) || st.Smaller != last.Smaller || st.Gap != last.Gap {
+			if len(st.Writers) < len(last.Writers) || st.Smaller != last.Smaller || st.Gap != last.Gap || st.Held != last.Held {
 				s.statusChanged()
+			}
+			if st.Held {
+				s.viewers.tellHeld()
 			}
 			last = st
 			if err := s.Recorded(); err != nil && !told {

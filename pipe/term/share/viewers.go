@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"mesh/proto"
+	"mesh/proto/wire"
 )
 
 // viewers are the connected viewers, and the rights that the sharer gave and took in
@@ -122,6 +123,16 @@ func (vs *viewers) sameNode(id string) []*viewer {
 		}
 	}
 	return list
+}
+
+// tellHeld tells the viewers that may type how the output continues that somebody has
+// stopped. It is repeated, so only those get it that show a picture.
+func (vs *viewers) tellHeld() {
+	for _, v := range vs.all() {
+		if v.open.Mode == wire.TermScreen && !v.typist.muted.Load() {
+			v.typist.tell("Ctrl-S has stopped the output; Ctrl-Q continues it")
+		}
+	}
 }
 
 // wakeAll makes a TERM_CTL due for all viewers.
