@@ -4,8 +4,10 @@ import "time"
 
 // Specification: both ends must agree on these.
 const (
-	// ALPN names the protocol and its major version.
-	ALPN = "mesh/1"
+	// ALPN names the protocol and its major version. ALPNMinor1 names its minor version
+	// 1, in which a sender of files may send FILES_HOLE and FILES_ENTRY.holes.
+	ALPN       = "mesh/1"
+	ALPNMinor1 = "mesh/1.1"
 	// TokenPrefix begins the text of every token.
 	TokenPrefix = "mesh1"
 	// LabelCapability, and a zero byte, stand before the claims that a signed
@@ -55,6 +57,8 @@ const (
 	// MaxPieces bounds the pieces with gaps between them that a receiver holds of
 	// each MaxChunkBytes of a transfer, counted from its start.
 	MaxPieces = 64
+	// MaxHoleBytes bounds the zeros that a FILES_HOLE stands for.
+	MaxHoleBytes = 1 << 20
 	// SmallFileBytes is the size of the largest file that is announced with its
 	// digest and sent in one frame.
 	SmallFileBytes = 64 << 10

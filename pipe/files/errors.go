@@ -78,7 +78,7 @@ func errFewer(e *wire.Entry, n int64) error {
 }
 
 func errFull(m *wire.Entry, free int64) error {
-	return proto.Errorf(proto.Space, "%s needs %d bytes, and %d are free", proto.QuoteText(m.Path), m.Size, free)
+	return proto.Errorf(proto.Space, "%s needs %d bytes, and %d are free", proto.QuoteText(m.Path), m.Size-m.Holes, free)
 }
 
 // errOrder refuses a message that may not come at this point. It ends the

@@ -118,7 +118,7 @@ func readFrames(ctx context.Context, r *frameReader, h frameHandler) error {
 		if err := h.beforeRead(ctx); err != nil {
 			return err
 		}
-		typ, body, err := r.readFrame(wire.TypeEntry, wire.TypeFrom, wire.TypeData, wire.TypeEnd, wire.TypeTotal)
+		typ, body, err := r.readFrame(wire.TypeEntry, wire.TypeFrom, wire.TypeData, wire.TypeHole, wire.TypeEnd, wire.TypeTotal)
 		if err != nil {
 			return err
 		}
@@ -132,6 +132,11 @@ func readFrames(ctx context.Context, r *frameReader, h frameHandler) error {
 			}
 		case wire.TypeData:
 			err = h.handleData(body)
+		case wire.TypeHole:
+			m := new(wire.Hole)
+			if err = wire.ParseBody(body, m); err == nil {
+				err = handleHole(m, h)
+			}
 		case wire.TypeEnd:
 			m := new(wire.End)
 			if err = wire.ParseBody(body, m); err == nil {
@@ -148,6 +153,21 @@ func readFrames(ctx context.Context, r *frameReader, h frameHandler) error {
 			return err
 		}
 	}
+}
+
+// zeros are handed over in place of a hole.
+var zeros [bufferBytes]byte
+
+// handleHole hands the zeros of a FILES_HOLE over as data.
+func handleHole(m *wire.Hole, h frameHandler) error {
+	for left := m.Bytes; left > 0; {
+		n := min(left, int64(len(zeros)))
+		if err := h.handleData(zeros[:n]); err != nil {
+			return err
+		}
+		left -= n
+	}
+	return nil
 }
 
 // parseEntry checks the bytes of an entry before it parses them.

@@ -20,6 +20,7 @@ func FuzzReceive(f *testing.F) {
 	total := frame(&wire.Total{Entries: 2})
 	f.Add(join(folder(1, "d"), now(2, "d/f", "x"), total))
 	f.Add(join(large0(1, "a", proto.SmallFileBytes+1, false), frame(&wire.From{ID: 1}), data("x"), frame(&wire.End{ID: 1, Code: proto.Changed})))
+	f.Add(join(large0(1, "a", proto.SmallFileBytes+9, true), data("x"), frame(&wire.Hole{Bytes: proto.SmallFileBytes}), frame(&wire.Hole{Bytes: 9})))
 	f.Add(join(folder(1, "d"), frame(&wire.Entry{ID: 2, Path: "d/l", Kind: wire.EntrySymlink, Target: "x"}), total))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dir := t.TempDir()

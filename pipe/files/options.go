@@ -10,6 +10,8 @@ type SendOptions struct {
 	// SkipSpecial leaves out links that may lead out of the folder, devices, sockets
 	// and FIFOs. Without it, each of them is an error of its entry.
 	SkipSpecial bool
+	// Holes says that the receiver takes FILES_HOLE and FILES_ENTRY.holes.
+	Holes bool
 	// Archive says that the only name is that of a zip or tar archive, whose content
 	// is to be sent.
 	Archive bool

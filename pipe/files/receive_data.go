@@ -124,28 +124,36 @@ func skipData(r *frameReader, m *wire.Entry) error {
 	if m.Size == 0 {
 		return nil
 	}
-	for bytes := int64(0); ; {
-		t, body, err := r.readFrame(wire.TypeData, wire.TypeEnd)
+	if m.Small() {
+		_, body, err := r.readFrame(wire.TypeData)
+		if err == nil && int64(len(body)) != m.Size {
+			err = errMore
+		}
+		return err
+	}
+	for bytes := int64(0); bytes <= m.Size; {
+		t, body, err := r.readFrame(wire.TypeData, wire.TypeHole, wire.TypeEnd)
 		if err != nil {
 			return err
 		}
-		if t == wire.TypeEnd {
+		switch t {
+		case wire.TypeEnd:
 			var e wire.End
-			if err := wire.ParseBody(body, &e); err != nil {
+			if err := wire.ParseBody(body, &e); err != nil || e.ID == m.ID {
 				return err
 			}
-			if m.Small() || e.ID != m.ID {
-				return errOrder(&e)
+			return errOrder(&e)
+		case wire.TypeHole:
+			var h wire.Hole
+			if err := wire.ParseBody(body, &h); err != nil {
+				return err
 			}
-			return nil
-		}
-		if bytes += int64(len(body)); bytes > m.Size || m.Small() && bytes != m.Size {
-			return errMore
-		}
-		if m.Small() {
-			return nil
+			bytes += h.Bytes
+		default:
+			bytes += int64(len(body))
 		}
 	}
+	return errMore
 }
 
 // arrivalOf describes a file that is there already.

@@ -196,7 +196,7 @@ func checkRoom(w *wanted) error {
 	if w.entry.Small() || w.exists || w.there != nil {
 		return nil
 	}
-	if free, known := w.in.disk.Free(); known && w.entry.Size-w.have > free {
+	if free, known := w.in.disk.Free(); known && w.entry.Size-w.entry.Holes-w.have > free {
 		return errFull(w.entry, free)
 	}
 	return nil

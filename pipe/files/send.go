@@ -58,6 +58,7 @@ type sender struct {
 	problems problems
 	buf      []byte
 	hash     *digest.Hasher
+	hole     int64 // zeros of the file that FILES_HOLE has still to announce
 
 	lastID  int64
 	leaves  int64 // files and links that were announced

@@ -31,6 +31,9 @@ func (s *sender) announce(ctx context.Context, it *item) error {
 		if e.Small() {
 			return s.announceSmall(e, it)
 		}
+		if s.o.Holes {
+			e.Holes = it.holes
+		}
 		if e.Now {
 			return s.sendNow(ctx, e, it)
 		}

@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"mesh/pipe/files/disk"
@@ -70,17 +71,19 @@ func (s *sender) sendData(ctx context.Context, id int64, it *item, f body, offse
 		s.hash.Reset()
 	}
 	size := it.size
+	s.hole = 0
 	for offset < size {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		n, err := f.Read(s.buf[:min(size-offset, int64(len(s.buf)))])
+		room := int64(len(s.buf)) - offset%int64(len(s.buf)) // so that reads end where blocks do
+		n, err := f.Read(s.buf[:min(size-offset, room)])
 		if n > 0 {
 			_, _ = s.hash.Write(s.buf[:n]) // never fails
-			offset += int64(n)
-			if err := s.w.writeData(s.buf[:n]); err != nil {
+			if err := s.writePiece(s.buf[:n], offset); err != nil {
 				return err
 			}
+			offset += int64(n)
 		}
 		if err == io.EOF {
 			break
@@ -99,7 +102,42 @@ func (s *sender) sendData(ctx context.Context, id int64, it *item, f body, offse
 		return s.endFailed(ctx, id, it, err)
 	}
 	sum := s.hash.Sum()
-	return s.w.writeMessage(&wire.End{ID: id, Digest: &sum})
+	return errors.Join(s.writeHole(), s.w.writeMessage(&wire.End{ID: id, Digest: &sum}))
+}
+
+// writePiece sends a piece of a file that stands at an offset. To a receiver that takes
+// holes, blocks of zeros are counted in s.hole instead, until data follows.
+func (s *sender) writePiece(p []byte, offset int64) error {
+	if !s.o.Holes {
+		return s.w.writeData(p)
+	}
+	for len(p) > 0 {
+		n, isHole := disk.FirstRun(p, offset)
+		if isHole && s.hole+int64(n) <= proto.MaxHoleBytes {
+			s.hole += int64(n)
+		} else {
+			if err := s.writeHole(); err != nil {
+				return err
+			}
+			if isHole {
+				s.hole = int64(n)
+			} else if err := s.w.writeData(p[:n]); err != nil {
+				return err
+			}
+		}
+		p, offset = p[n:], offset+int64(n)
+	}
+	return nil
+}
+
+// writeHole sends the zeros that writePiece has counted.
+func (s *sender) writeHole() error {
+	if s.hole == 0 {
+		return nil
+	}
+	m := &wire.Hole{Bytes: s.hole}
+	s.hole = 0
+	return s.w.writeMessage(m)
 }
 
 // endFailed tells the receiver that a file which was announced cannot be sent.

@@ -29,6 +29,7 @@ type item struct {
 	perm   fs.FileMode
 	mtime  time.Time
 	size   int64  // of a file
+	holes  int64  // bytes of the file that are in holes
 	target string // of a symbolic link
 	// rival is the first name in its folder that some system takes for its name.
 	rival string
@@ -55,7 +56,7 @@ type body interface {
 func (it *item) setInfo(info fs.FileInfo) {
 	it.perm, it.mtime = info.Mode().Perm(), info.ModTime()
 	if info.Mode().IsRegular() {
-		it.size = info.Size()
+		it.size, it.holes = info.Size(), disk.HoleBytes(info)
 	}
 }
 

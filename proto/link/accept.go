@@ -194,7 +194,7 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 	}
 	link := &Link{
 		Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: v.Own, PeerWindow: v.Window, Token: v.Token,
-		endpoint: e, conn: conn, flow: v.Flow,
+		Minor: transport.MinorVersion(conn), endpoint: e, conn: conn, flow: v.Flow,
 	}
 	return accepted{link, l, v.Secret}, nil
 }

@@ -35,6 +35,8 @@ type Link struct {
 	// Kind is the kind of the transfer: [wire.KindPipe], [wire.KindFiles],
 	// [wire.KindTake] or [wire.KindTTY].
 	Kind string
+	// Minor is the minor version of the protocol that both ends speak.
+	Minor int
 	// Window and PeerWindow are the flow-control windows that this end and the peer
 	// have announced, in bytes.
 	Window, PeerWindow int64

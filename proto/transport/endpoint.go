@@ -193,7 +193,7 @@ func (c *closers) closeAll(err error) {
 func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		NextProtos:             []string{proto.ALPN},
+		NextProtos:             []string{proto.ALPNMinor1, proto.ALPN}, // the listener takes the first one that the dialer knows
 		Certificates:           []tls.Certificate{e.cert},
 		ClientAuth:             tls.RequireAnyClientCert,
 		InsecureSkipVerify:     true, // VerifyConnection checks the key instead
@@ -201,7 +201,7 @@ func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
 
 		DynamicRecordSizingDisabled: true, // small first records gain nothing here
 		VerifyConnection: func(state tls.ConnectionState) error {
-			if state.NegotiatedProtocol != proto.ALPN { // crypto/tls accepts a peer that offers no protocol
+			if _, ok := minorVersion(state); !ok { // crypto/tls accepts a peer that offers no protocol
 				return proto.Errorf(proto.Version, "the peer does not speak %s", proto.ALPN)
 			}
 			id, err := identity.OfCertificates(state.PeerCertificates)
@@ -211,6 +211,23 @@ func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
 			return verify(id)
 		},
 	}
+}
+
+// MinorVersion returns the minor version of the protocol that the ends of a connection have
+// agreed on.
+func MinorVersion(c Conn) int {
+	minor, _ := minorVersion(c.TLS())
+	return minor
+}
+
+func minorVersion(state tls.ConnectionState) (minor int, ok bool) {
+	switch state.NegotiatedProtocol {
+	case proto.ALPN:
+		return 0, true
+	case proto.ALPNMinor1:
+		return 1, true
+	}
+	return 0, false
 }
 
 // quicConfig is the part of the QUIC configuration that both roles share. A

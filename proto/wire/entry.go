@@ -24,6 +24,7 @@ func (m *Entry) appendFast(b *bytes.Buffer) bool {
 		}
 	}
 	number(`,"size":`, m.Size)
+	number(`,"holes":`, m.Holes)
 	number(`,"mode":`, int64(m.Mode))
 	number(`,"mtime":`, m.Mtime)
 	if m.Digest != nil {
@@ -65,6 +66,7 @@ func (m *Entry) parseFast(body string) {
 	m.Path = text(`,"path":"`)
 	m.Kind = text(`,"kind":"`)
 	m.Size = number(`,"size":`)
+	m.Holes = number(`,"holes":`)
 	m.Mode = int(number(`,"mode":`))
 	m.Mtime = number(`,"mtime":`)
 	if sum := text(`,"blake3":"`); sum != "" {

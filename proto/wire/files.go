@@ -16,6 +16,7 @@ const (
 	TypeData    Type = 0x22
 	TypeEnd     Type = 0x23
 	TypeTotal   Type = 0x24
+	TypeHole    Type = 0x27
 	TypeAnswer  Type = 0x28
 	TypeRefused Type = 0x29
 	TypeStored  Type = 0x2a
@@ -36,7 +37,10 @@ type Entry struct {
 	Path string `json:"path"`
 	Kind string `json:"kind"`
 	Size int64  `json:"size,omitempty"` // of a file
-	Mode int    `json:"mode,omitempty"` // permissions: 0 to 0777
+	// Holes is how many bytes of a file that is not small are in holes, as far as the
+	// sender knows. Only for a peer of minor version 1.
+	Holes int64 `json:"holes,omitempty"`
+	Mode  int   `json:"mode,omitempty"` // permissions: 0 to 0777
 	// Mtime is nanoseconds since 1970.
 	Mtime int64 `json:"mtime,omitempty"`
 	// Digest is set for a file of at most [proto.SmallFileBytes], and only then.
@@ -49,6 +53,12 @@ type Entry struct {
 
 // Small reports whether the entry is a file whose data is sent in one frame.
 func (m *Entry) Small() bool { return m.Kind == EntryFile && m.Size <= proto.SmallFileBytes }
+
+// Hole is FILES_HOLE, in place of FILES_DATA: so many zeros, at most [proto.MaxHoleBytes].
+// Only for a peer of minor version 1.
+type Hole struct {
+	Bytes int64 `json:"bytes"`
+}
 
 // From is FILES_FROM: the data of a file begins, at an offset.
 type From struct {
@@ -111,6 +121,9 @@ type Stored struct {
 func (*Entry) Type() Type { return TypeEntry }
 
 // Type implements [Message].
+func (*Hole) Type() Type { return TypeHole }
+
+// Type implements [Message].
 func (*From) Type() Type { return TypeFrom }
 
 // Type implements [Message].
@@ -136,10 +149,19 @@ func (m *Entry) check() error {
 		return fmt.Errorf("unknown kind of entry")
 	case m.Small() != (m.Digest != nil):
 		return fmt.Errorf("the digest does not fit the size")
+	case m.Holes < 0 || m.Holes > m.Size || m.Holes > 0 && m.Small():
+		return fmt.Errorf("the holes do not fit the size")
 	case m.Kind != EntryFile && m.Size != 0:
 		return fmt.Errorf("the size does not fit the kind")
 	case (m.Kind == EntrySymlink) != (m.Target != "") || len(m.Target) > proto.MaxPathBytes:
 		return fmt.Errorf("the target does not fit the kind")
+	}
+	return nil
+}
+
+func (m *Hole) check() error {
+	if m.Bytes < 1 || m.Bytes > proto.MaxHoleBytes {
+		return errRange
 	}
 	return nil
 }

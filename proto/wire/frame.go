@@ -51,6 +51,7 @@ var types = map[Type]struct {
 	TypeAnswer:  {"FILES_ANSWER", proto.MaxControlFrameBytes},
 	TypeRefused: {"FILES_REFUSED", proto.MaxControlFrameBytes},
 	TypeStored:  {"FILES_STORED", proto.MaxControlFrameBytes},
+	TypeHole:    {"FILES_HOLE", proto.MaxControlFrameBytes},
 	TypeListed:  {"FILES_LISTED", proto.MaxControlFrameBytes},
 	TypeSum:     {"FILES_SUM", proto.MaxControlFrameBytes},
 	TypeTake:    {"FILES_TAKE", proto.MaxControlFrameBytes},

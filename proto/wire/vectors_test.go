@@ -54,6 +54,9 @@ func samples() []wire.Message {
 		&wire.Entry{ID: 2, Path: "dir/small", Kind: wire.EntryFile, Size: 5, Mode: 0o644, Mtime: -1, Digest: &digest, Now: true},
 		&wire.Entry{ID: 3, Path: "dir/large", Kind: wire.EntryFile, Size: 1 << 33, Mode: 0o600},
 		&wire.Entry{ID: 4, Path: "dir/link", Kind: wire.EntrySymlink, Target: "../x"},
+		&wire.Entry{ID: 5, Path: "disk.img", Kind: wire.EntryFile, Size: 1 << 33, Holes: 1<<33 - 4096, Mode: 0o600},
+		&wire.Hole{Bytes: 1},
+		&wire.Hole{Bytes: proto.MaxHoleBytes},
 		&wire.From{ID: 3, From: 1 << 20},
 		&wire.End{ID: 3, Digest: &digest},
 		&wire.End{ID: 3, Code: proto.Changed},
@@ -132,6 +135,8 @@ func empty(t wire.Type) wire.Message {
 		return new(wire.Ack)
 	case wire.TypeEntry:
 		return new(wire.Entry)
+	case wire.TypeHole:
+		return new(wire.Hole)
 	case wire.TypeFrom:
 		return new(wire.From)
 	case wire.TypeEnd:

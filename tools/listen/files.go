@@ -74,9 +74,9 @@ func peerComplaints(n *node.Node, l *link.Link, s cmdline.Streams) func(path str
 // peer has asked for none of them, so that they are still to be taken.
 func sendFiles(ctx context.Context, n *node.Node, l *link.Link, o options, report func(path string, err error)) (untaken bool, err error) {
 	met := outgoing.NewMet(pipeCommand)
-	side := o.files.Side(met, report)
+	side := o.files.Side(l, met, report)
 	if l.Kind == wire.KindTake {
-		side = o.files.OfferSide(met, report)
+		side = o.files.OfferSide(l, met, report)
 	}
 	err = met.Hint(n.Files(ctx, l, true, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		sum, err := side(ctx, from, to)

@@ -13,6 +13,7 @@ import (
 
 	"mesh/pipe/files"
 	"mesh/proto"
+	"mesh/proto/link"
 	"mesh/tools/cmdline"
 )
 
@@ -108,9 +109,9 @@ func errStream(name, pipe string) error {
 	return proto.Hint(proto.Errorf(proto.IO, "%s is not a file but a pipe or a device, which has no size", name), hint)
 }
 
-// send returns the options of a transfer.
-func (o Options) send(report func(path string, err error)) files.SendOptions {
-	return files.SendOptions{Archive: o.Archive, SkipSymlinks: o.Symlinks == linksSkip, SkipSpecial: o.SkipSpecial, Report: report}
+// send returns the options of a transfer over a link, which is nil for a list.
+func (o Options) send(l *link.Link, report func(path string, err error)) files.SendOptions {
+	return files.SendOptions{Holes: l != nil && l.Minor >= 1, Archive: o.Archive, SkipSymlinks: o.Symlinks == linksSkip, SkipSpecial: o.SkipSpecial, Report: report}
 }
 
 // Tune sets the Go runtime up for what is sent.
@@ -123,23 +124,23 @@ func (o Options) Tune() {
 // side is one side of a transfer of files.
 type side = func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)
 
-// Side returns the sender's side of a transfer. report is called for each entry that is
+// Side returns the sender's side of a transfer over a link. report is called for each entry that is
 // not sent or not stored.
-func (o Options) Side(met *Met, report func(path string, err error)) side {
+func (o Options) Side(l *link.Link, met *Met, report func(path string, err error)) side {
 	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
-		return files.Send(ctx, o.Names, from, to, o.send(met.watch(report)))
+		return files.Send(ctx, o.Names, from, to, o.send(l, met.watch(report)))
 	}
 }
 
 // OfferSide is [Options.Side] for a receiver that first says what it wants.
-func (o Options) OfferSide(met *Met, report func(path string, err error)) side {
+func (o Options) OfferSide(l *link.Link, met *Met, report func(path string, err error)) side {
 	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
-		return files.Offer(ctx, o.Names, from, to, o.send(met.watch(report)))
+		return files.Offer(ctx, o.Names, from, to, o.send(l, met.watch(report)))
 	}
 }
 
 // List prints the names that would be sent.
 func (o Options) List(pipe string, s cmdline.Streams) error {
 	met := Met{pipe: pipe}
-	return met.Hint(files.List(o.Names, o.send(met.watch(s.Complaints())), s.PrintLine))
+	return met.Hint(files.List(o.Names, o.send(nil, met.watch(s.Complaints())), s.PrintLine))
 }

@@ -17,7 +17,7 @@ func (t *Temp) Write(p []byte) (n int, err error) {
 	isHole := false
 	for n < len(p) && err == nil {
 		var run int
-		if run, isHole = firstRun(p[n:], t.at); isHole {
+		if run, isHole = FirstRun(p[n:], t.at); isHole {
 			_, err = t.file.Seek(int64(run), io.SeekCurrent)
 		} else {
 			run, err = t.file.Write(p[n : n+run])
@@ -31,9 +31,9 @@ func (t *Temp) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// firstRun returns how many bytes at the beginning of p, which stands at an offset in
+// FirstRun returns how many bytes at the beginning of p, which stands at an offset in
 // the file, are whole blocks of zeros, or else how many are not.
-func firstRun(p []byte, offset int64) (n int, isHole bool) {
+func FirstRun(p []byte, offset int64) (n int, isHole bool) {
 	for n < len(p) {
 		size := min(holeBytes-int((offset+int64(n))%holeBytes), len(p)-n)
 		block := size == holeBytes && bytes.Equal(p[n:n+size], zeros[:])

@@ -41,6 +41,17 @@ func changedAt(f *os.File, info fs.FileInfo) time.Time {
 	return time.Unix(s.Ctim.Unix())
 }
 
+// HoleBytes returns how many bytes of a file are in holes, as far as that is known: the
+// blocks of a file system that compresses say little.
+func HoleBytes(info fs.FileInfo) int64 {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	const blockBytes = 512
+	return max(info.Size()-int64(s.Blocks)*blockBytes, 0)
+}
+
 // isRemoved reports whether an open file has no name any more.
 func isRemoved(info fs.FileInfo) bool {
 	s, ok := info.Sys().(*syscall.Stat_t)

@@ -19,6 +19,9 @@ func isOwned(fs.FileInfo) bool { return false }
 // changedAt returns when a file was changed last.
 func changedAt(_ *os.File, info fs.FileInfo) time.Time { return info.ModTime() }
 
+// HoleBytes is 0: nothing is known of holes.
+func HoleBytes(fs.FileInfo) int64 { return 0 }
+
 // isRemoved is false: an open file cannot be removed.
 func isRemoved(fs.FileInfo) bool { return false }
 
