@@ -44,6 +44,7 @@ type exchange struct {
 	started  time.Time
 	auto     autoFlows
 	fail     context.CancelCauseFunc // ends the exchange
+	written  chan error              // how the transfer to the sink has ended
 
 	mu     sync.Mutex
 	via    string     // the transports of this leg, or of the last one
@@ -59,15 +60,17 @@ type exchange struct {
 // peer, one from the peer to sink, or both at once, and closes the link. It
 // blocks until both have ended. It returns nil only if the consumer of each took
 // all bytes, count and digest are equal at both ends, and every producer ended
-// with status 0. The first failure ends both transfers, and the peer gets its code.
+// with status 0. The first failure ends both transfers, and the peer gets its code. But
+// when we only receive and the sink has begun to finish, no later failure of the link or
+// of the peer counts.
 // A broken link is a failure only when it has stayed broken for as long as the
 // options allow: until then the transfers continue over another one.
 //
 // When Exchange returns an error, a Read of source or a Write to sink may still be
 // blocked; close them to end it. A source or sink that the grants do not need is
 // not used and may be nil.
-func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o Options) (Result, error) {
-	ctx, fail := context.WithCancelCause(ctx)
+func Exchange(parent context.Context, l *link.Link, source *Source, sink *Sink, o Options) (Result, error) {
+	ctx, fail := context.WithCancelCause(parent)
 	defer fail(nil)
 	x := newExchange(o, fail)
 	sends, receives := directions(l)
@@ -86,7 +89,7 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 	}
 	err := x.run(ctx, l)
 	if err != nil {
-		x.abort(err)
+		err = x.abort(parent, err)
 	} else if x.out != nil {
 		x.reportSent(x.out.receipt())
 	}
@@ -96,7 +99,7 @@ func Exchange(ctx context.Context, l *link.Link, source *Source, sink *Sink, o O
 }
 
 func newExchange(o Options, fail context.CancelCauseFunc) *exchange {
-	x := &exchange{options: o, counters: o.Counters, log: o.Log, started: time.Now(), flows: 1, fail: fail}
+	x := &exchange{options: o, counters: o.Counters, log: o.Log, started: time.Now(), flows: 1, fail: fail, written: make(chan error, 1)}
 	if x.counters == nil {
 		x.counters = new(Counters)
 	}
@@ -143,7 +146,9 @@ func (x *exchange) startReceiving(ctx context.Context, l *link.Link, sink *Sink)
 	}
 	x.in = in
 	go func() {
-		if err := in.writeSink(x.counters.Received.Store, x.reportReceived); err != nil {
+		err := in.writeSink(x.counters.Received.Store, x.reportReceived)
+		x.written <- err
+		if err != nil {
 			x.fail(err)
 		}
 	}()
@@ -247,12 +252,19 @@ func (x *exchange) completeReceiptLocked(r *Receipt, err error) *Receipt {
 	return r
 }
 
-// abort ends the transfers' goroutines that do not wait for a link.
-func (x *exchange) abort(err error) {
+// abort ends the transfers' goroutines that do not wait for a link, and returns how the
+// exchange has ended: with err, unless we only receive and the sink needs no more. Then
+// the sink alone decides, since it may have published what it has taken.
+func (x *exchange) abort(ctx context.Context, err error) error {
 	if x.out != nil {
 		x.out.abort(err)
 	}
-	if x.in != nil {
-		x.in.abort(err)
+	if x.in == nil || !x.in.abort(err) || x.out != nil {
+		return err
 	}
+	select {
+	case err = <-x.written:
+	case <-ctx.Done():
+	}
+	return err
 }

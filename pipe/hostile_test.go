@@ -2,9 +2,11 @@ package pipe_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mesh/pipe"
@@ -92,6 +94,59 @@ func TestHostileSender(t *testing.T) {
 				xtest.WantCode(t, "sender", <-told, c.want)
 			})
 		})
+	}
+}
+
+// A sender that breaks the protocol behind FILE_DONE gets its code. It makes no failure of
+// a transfer whose sink finishes, and no sink finishes after the failure.
+func TestHostileSenderGoesOn(t *testing.T) {
+	t.Parallel()
+	data := xtest.Random(1000)
+	for what, more := range map[string]func(l *link.Link) []byte{
+		"begins again":           func(l *link.Link) []byte { return frame(&wire.Meta{Transfer: l.Transfer, Kind: wire.KindPipe}) },
+		"takes what is not sent": func(l *link.Link) []byte { return frame(&wire.Ack{Transfer: l.Transfer}) },
+		"a handshake":            func(*link.Link) []byte { return frame(&wire.Deny{Class: wire.ClassBusy}) },
+	} {
+		for _, over := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, over: %t", what, over), func(t *testing.T) {
+				t.Parallel()
+				linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+					dl, ll := n.Pair(t, proto.CapSend)
+					written, finishing, closed, returned := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+					go func() {
+						defer close(closed)
+						send(dl, frame(&wire.Meta{Transfer: dl.Transfer, Kind: wire.KindPipe}), chunk(0, data))
+						<-written
+						send(dl, frame(&wire.Done{Transfer: dl.Transfer, Bytes: int64(len(data)), Digest: digest.Sum(data)}))
+						if over {
+							<-finishing
+						}
+						send(dl, more(dl))
+						_ = ended(dl)
+					}()
+					finished := false
+					var listener end
+					listener.sink = &pipe.Sink{Writer: writerFunc(func(p []byte) (int, error) {
+						close(written)
+						if !over {
+							<-returned
+						}
+						return len(p), nil
+					}), Finish: func(int) error {
+						finished = true
+						close(finishing)
+						<-closed
+						return nil
+					}}
+					listener.run(t.Context(), ll)
+					close(returned)
+					synctest.Wait()
+					if finished != over || (listener.err == nil) != over || (listener.result.Received != nil) != over {
+						t.Errorf("got %v, receipt %v; finished: %t; want no failure: %t", listener.err, listener.result.Received, finished, over)
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -61,12 +61,14 @@ func newIncoming(id wire.TransferID, kind string, sink *Sink, window, every int6
 // when the sender has at most window unacknowledged ones.
 func ackInterval(window int64) int64 { return min(proto.AckEveryBytes, window/4) }
 
-// abort makes every method that waits return err.
-func (in *incoming) abort(err error) {
+// abort makes every method that waits return err. It reports whether the transfer is
+// over: then the sink finishes all the same, and else never.
+func (in *incoming) abort(err error) (over bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.aborted = err
 	in.changed.Broadcast()
+	return in.over
 }
 
 // loseLink makes readChunk and sendAcks return err until the next useLink: the

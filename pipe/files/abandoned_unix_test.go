@@ -3,6 +3,9 @@
 package files_test
 
 import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -109,15 +112,58 @@ func TestImplausibleTime(t *testing.T) {
 		var r run
 		r.transfer(t, to, tree)
 		r.wantCodes(t, proto.OK, proto.OK)
+		check := func(name string, got, at time.Time) {
+			if taken && !got.Equal(at) || !taken && (got.Before(now.Add(-time.Minute)) || got.After(time.Now().Add(time.Minute))) {
+				t.Errorf("%s of %v: got %v, want it taken: %v", name, at, got, taken)
+			}
+		}
 		for _, name := range names {
 			info, err := os.Stat(filepath.Join(to, "t", name))
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := info.ModTime()
-			if taken && !got.Equal(at) || !taken && (got.Before(now.Add(-time.Minute)) || got.After(time.Now().Add(time.Minute))) {
-				t.Errorf("%s of %v: got %v, want it taken: %v", name, at, got, taken)
+			check(name, info.ModTime(), at)
+		}
+		inTar, inZip := timesInArchives(t, tree)
+		for _, name := range names {
+			check("in a tar: "+name, inTar["t/"+name], at.Truncate(time.Second))
+			if !taken || at.Year() >= 1980 { // a zip has no earlier time
+				check("in a zip: "+name, inZip["t/"+name], at.Truncate(time.Second))
 			}
 		}
 	}
+}
+
+// timesInArchives sends a tree to archives, and returns the times of the members, in
+// whole seconds.
+func timesInArchives(t *testing.T, tree string) (inTar, inZip map[string]time.Time) {
+	t.Helper()
+	inTar, inZip = make(map[string]time.Time), make(map[string]time.Time)
+	for _, format := range []string{files.Tar, files.Zip} {
+		var out bytes.Buffer
+		var r run
+		r.collect(t, format, &out, tree)
+		r.wantCodes(t, proto.OK, proto.OK)
+		if format == files.Zip {
+			z, err := zip.NewReader(bytes.NewReader(out.Bytes()), int64(out.Len()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range z.File {
+				inZip[strings.TrimSuffix(f.Name, "/")] = f.Modified.Truncate(time.Second)
+			}
+			continue
+		}
+		for in := tar.NewReader(&out); ; {
+			h, err := in.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			inTar[strings.TrimSuffix(h.Name, "/")] = h.ModTime.Truncate(time.Second)
+		}
+	}
+	return inTar, inZip
 }

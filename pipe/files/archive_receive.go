@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 	"unicode/utf8"
 
 	"mesh/pipe/digest"
@@ -28,7 +29,7 @@ func ReceiveArchive(ctx context.Context, format string, out io.Writer, commit fu
 	if err != nil {
 		return Summary{}, err
 	}
-	a := &archiver{names: o.names(), format: format, r: newFrameReader(from), w: newFrameWriter(to), order: newOrder(o), archive: w, hash: digest.New()}
+	a := &archiver{names: o.names(), format: format, r: newFrameReader(from), w: newFrameWriter(to), order: newOrder(o), begun: time.Now(), archive: w, hash: digest.New()}
 	if o.Take {
 		err = takeFirst(o.Names, a.w)
 	}
@@ -51,6 +52,7 @@ type archiver struct {
 	r      *frameReader
 	w      *frameWriter
 	order  *order
+	begun  time.Time
 
 	archive archive.Writer
 	// queue are the entries that were announced and are not in the archive yet. They
@@ -88,6 +90,9 @@ func (a *archiver) handleEntry(_ context.Context, m *wire.Entry) error {
 		if err := a.w.writeMessage(&wire.Answer{ID: m.ID, Fresh: m.Kind == wire.EntryFolder}); err != nil {
 			return err
 		}
+	}
+	if !isPlausible(m.Mtime, latestTime(a.begun)) {
+		m.Mtime = a.begun.UnixNano()
 	}
 	a.queue = append(a.queue, m)
 	if m.Kind == wire.EntryFile {
@@ -233,8 +238,12 @@ func (a *archiver) finish(commit func() error) error {
 			return err
 		}
 	}
-	if err := errors.Join(a.w.writeMessage(&wire.Stored{Files: a.sum.Files}), a.w.flush()); err != nil {
-		return err
+	err := errors.Join(a.w.writeMessage(&wire.Stored{Files: a.sum.Files}), a.w.flush())
+	if err == nil {
+		err = a.r.wantEnd()
 	}
-	return a.r.wantEnd()
+	if err != nil {
+		return &lateError{err, nil}
+	}
+	return nil
 }

@@ -53,7 +53,7 @@ func broken(t *testing.T, n *linktest.Net, pull bool, at int) {
 	root, done := openRoot(t, to), make(chan struct{})
 	go func() {
 		defer close(done)
-		source, sink, wait := files.Join(t.Context(), func(ctx context.Context, in io.Reader, out io.Writer) (err error) {
+		source, sink, wait := files.Join(t.Context(), true, func(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 			received, err = files.Receive(ctx, root, in, out, files.ReceiveOptions{})
 			return err
 		})
@@ -61,7 +61,7 @@ func broken(t *testing.T, n *linktest.Net, pull bool, at int) {
 		recvErr = wait(err)
 	}()
 	cut := false
-	source, sink, wait := files.Join(t.Context(), func(ctx context.Context, in io.Reader, out io.Writer) (err error) {
+	source, sink, wait := files.Join(t.Context(), false, func(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 		sent, err = files.Send(ctx, []string{from}, in, &hook{out, at, func() {
 			cut = true
 			n.Cut()

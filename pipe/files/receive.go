@@ -46,10 +46,11 @@ func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o R
 		o.Warn(fmt.Errorf("what was stored is not noted: %w: a repeated delivery sends it again", aerr))
 	}
 	if err == nil {
-		err = acknowledge(ctx, r)
-	}
-	if err == nil {
+		late := acknowledge(ctx, r)
 		r.problems.addMissing(r.order.asked.missing())
+		if late != nil {
+			err = &lateError{late, r.problems.err()}
+		}
 	}
 	sum := Summary{Files: r.store.results.count(), Skipped: r.skipped, Failed: r.problems.failed, Refused: r.problems.refused}
 	if err != nil {

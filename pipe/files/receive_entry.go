@@ -323,7 +323,8 @@ func (r *receiver) leaveFolder() error {
 	return r.queue.pushFolder(f)
 }
 
-// handleTotal takes FILES_TOTAL: nothing else is announced. It leaves all folders.
+// handleTotal takes FILES_TOTAL: nothing else is announced. It leaves all folders, and
+// lets the store publish what it holds.
 func (r *receiver) handleTotal(m *wire.Total) error {
 	if r.incoming.wanted != nil || r.queue.files > 0 || m.Entries != r.order.last {
 		return errOrder(m)
@@ -334,6 +335,7 @@ func (r *receiver) handleTotal(m *wire.Total) error {
 			return err
 		}
 	}
+	r.store.release()
 	return nil
 }
 

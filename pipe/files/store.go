@@ -17,6 +17,7 @@ import (
 // The methods of store belong to the receiver's goroutine.
 type store struct {
 	announces bool // the caller wants to know of arrivals
+	held      bool // nothing is published before release
 	next      *batch
 	jobs      chan *batch // sent and closed by the receiver
 	writers   writers
@@ -28,7 +29,7 @@ type store struct {
 
 // startStore begins to store below a destination. The account may be nil.
 func startStore(destination *folder, o ReceiveOptions, a *account) *store {
-	s := &store{announces: o.Arrived != nil, next: new(batch), jobs: make(chan *batch, maxGroupJobs/maxBatchJobs), committed: make(chan struct{}), hurry: make(chan struct{}, 1)}
+	s := &store{announces: o.Arrived != nil, held: o.As != "", next: new(batch), jobs: make(chan *batch, maxGroupJobs/maxBatchJobs), committed: make(chan struct{}), hurry: make(chan struct{}, 1)}
 	s.writers.start(disk.NewSmallWriter(destination.disk, disk.RandomTempName()))
 	c := &committer{
 		destination: destination, force: o.Force, number: o.Rename, account: a, hurry: s.hurry, done: &s.inFlight, results: &s.results,
@@ -83,7 +84,7 @@ func (s *store) addJob(j job) {
 // flush hands over what was added. It blocks while the stages behind it have
 // enough to do, in this store or in another one. Where few files may be open, it waits until all is stored.
 func (s *store) flush() {
-	if len(s.next.jobs) == 0 {
+	if len(s.next.jobs) == 0 || s.held {
 		return
 	}
 	open().take(s.next.places, s.hasten)
@@ -126,10 +127,17 @@ const fewFilesOpen = 256
 
 func isShortOfFiles() bool { return disk.MaxOpen() < fewFilesOpen }
 
+// release lets what was added be published. One file that has a name of its own must be
+// there only if the sender has kept to the protocol up to its end.
+func (s *store) release() { s.held = false }
+
 // finish waits until all is stored, and returns why that failed. Nothing may be
-// added after it.
+// added after it. What is still held is not stored.
 func (s *store) finish() error {
 	s.flush()
+	for _, j := range s.next.jobs {
+		j.release()
+	}
 	s.writers.stop()
 	close(s.jobs)
 	<-s.committed

@@ -48,7 +48,7 @@ func openDestination(root *os.Root) (*folder, error) {
 	if its := d.Info().ModTime(); its.After(latest) { // the disk may be another machine's, with its own clock
 		latest = its
 	}
-	return &folder{disk: d, uses: 1, found: d.Info(), mu: new(sync.Mutex), latest: latest.Add(24 * time.Hour).UnixNano()}, nil
+	return &folder{disk: d, uses: 1, found: d.Info(), mu: new(sync.Mutex), latest: latestTime(latest)}, nil
 }
 
 // pathOf returns the path of what has a name in the folder, from the destination on.
@@ -59,9 +59,15 @@ func (f *folder) pathOf(name string) string {
 	return f.path + "/" + name
 }
 
-// takesTime reports whether a modification time that a peer has sent is set, in
-// nanoseconds since 1970: one before 1970, or more than a day ahead, is not.
-func (f *folder) takesTime(mtime int64) bool { return mtime >= 0 && mtime <= f.latest }
+// takesTime reports whether a modification time that a peer has sent is set.
+func (f *folder) takesTime(mtime int64) bool { return isPlausible(mtime, f.latest) }
+
+// latestTime returns the latest modification time that is taken from a peer: a day ahead.
+func latestTime(now time.Time) int64 { return now.Add(24 * time.Hour).UnixNano() }
+
+// isPlausible reports whether a modification time, in nanoseconds since 1970, is taken
+// from a peer: none before 1970 is, nor one behind the latest.
+func isPlausible(mtime, latest int64) bool { return mtime >= 0 && mtime <= latest }
 
 func (f *folder) closeDestination() { f.disk.Close() }
 

@@ -172,7 +172,7 @@ func (d *Delivery) Files(ctx context.Context, side func(ctx context.Context, fro
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}
-			return sum, nil, err
+			return sum, nil, files.Outcome(err)
 		}
 	}
 	<-done // side has read to the end

@@ -21,7 +21,7 @@ func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, 
 // reported. sends says which of the two sides it is.
 func (n *Node) Files(ctx context.Context, l *link.Link, sends bool, side func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)) error {
 	var sum files.Summary
-	source, sink, wait := files.Join(ctx, func(ctx context.Context, from io.Reader, to io.Writer) (err error) {
+	source, sink, wait := files.Join(ctx, !sends, func(ctx context.Context, from io.Reader, to io.Writer) (err error) {
 		sum, err = side(ctx, from, to)
 		return err
 	})
