@@ -13,6 +13,7 @@ import (
 	"mesh/pipe/digest"
 	"mesh/pipe/files"
 	"mesh/proto"
+	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/wire"
 	"mesh/tools/cmdline"
@@ -37,7 +38,7 @@ func (d *daemon) takeDelivery(ctx context.Context, l *link.Link, party node.Part
 	}
 	var root *os.Root
 	if err == nil {
-		root, folder, err = settings.openFolder(peer, party)
+		root, folder, err = settings.openFolder(d.node.Book, peer, party)
 	}
 	if err != nil {
 		l.Close(err)
@@ -69,8 +70,9 @@ func (d *daemon) handOver(ctx context.Context, l *link.Link, t *handoff.Consumer
 }
 
 // openFolder opens the folder for the deliveries of a peer. One within the inbox is
-// made if it is missing.
-func (s *settings) openFolder(peer peerSettings, party node.Party) (*os.Root, string, error) {
+// made if it is missing. With --by-peer it fails while the address book may have a name
+// for the peer and cannot be read: another folder would be the wrong one.
+func (s *settings) openFolder(book identity.Book, peer peerSettings, party node.Party) (*os.Root, string, error) {
 	name := ""
 	switch {
 	case filepath.IsAbs(peer.dir):
@@ -84,6 +86,9 @@ func (s *settings) openFolder(peer peerSettings, party node.Party) (*os.Root, st
 	case s.byPeer && party.Name != "":
 		name = party.Name
 	case s.byPeer:
+		if _, err := book.Known(); err != nil {
+			return nil, "", proto.Errorf(proto.IO, "%w", err)
+		}
 		name = party.ID.String()
 	}
 	root, err := os.OpenRoot(s.dir)

@@ -86,7 +86,7 @@ func (d *daemon) openQueue() {
 		d.queue, err = handoff.Open(path, d.node.Log)
 	}
 	if err != nil {
-		d.streams.Complain(fmt.Errorf("mesh-recv --next cannot take deliveries: %w", err))
+		d.node.Warn(fmt.Errorf("mesh-recv --next cannot take deliveries: %w", err))
 	}
 }
 

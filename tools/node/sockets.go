@@ -87,7 +87,7 @@ func (n *Node) listenEndpoint(lasting bool) (*link.Endpoint, error) {
 	}
 	taken := err
 	if n.endpoint, err = n.openListener(host, port); err == nil && taken != nil {
-		n.warn(fmt.Errorf("port %s is taken: this one listens at %s", DefaultPort, n.endpoint.Addr()))
+		n.Warn(fmt.Errorf("port %s is taken: this one listens at %s", DefaultPort, n.endpoint.Addr()))
 	}
 	return n.endpoint, err
 }

@@ -210,7 +210,7 @@ func (n *Node) issue(o Offer) ([]token.Token, error) {
 func (n *Node) announce(o Offer, at string, tokens []token.Token) error {
 	if !o.Once && !o.Temporary {
 		if err := writeAddrs(n.Book.Dir, o.Addrs); err != nil { // nothing of this process needs it
-			n.warn(fmt.Errorf("mesh-token new needs --addr: %w", err))
+			n.Warn(fmt.Errorf("mesh-token new needs --addr: %w", err))
 		}
 	}
 	if len(tokens) == 0 {

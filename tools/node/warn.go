@@ -12,8 +12,8 @@ import (
 // can cause faults, so they must not decide how many lines the log gets.
 const faultEvery = time.Minute
 
-// warn prints a line about what is not as it should be, and ends nothing.
-func (n *Node) warn(err error) {
+// Warn prints a line about what is not as it should be, and ends nothing.
+func (n *Node) Warn(err error) {
 	n.printed.Store(true)
 	fmt.Fprintf(n.options.Stderr, "%s: warning: %s\n", n.options.Name, proto.HideSecrets(proto.EscapeText(err.Error())))
 }
@@ -40,6 +40,6 @@ func (f *faults) report(err error) {
 	defer f.mu.Unlock()
 	if now := time.Now(); f.last.IsZero() || now.Sub(f.last) >= faultEvery {
 		f.last = now
-		f.node.warn(fmt.Errorf("peers are turned away for now: %w", err))
+		f.node.Warn(fmt.Errorf("peers are turned away for now: %w", err))
 	}
 }

@@ -3,6 +3,7 @@ package sharing
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -27,6 +28,7 @@ func Serve(ctx context.Context, n *node.Node, s cmdline.Streams, o Options, offe
 	var waiter *node.Waiter // set before the session begins
 	ho := o.host(s)
 	ho.Tokens = func(isClosed func(id string) bool) ([]share.Token, error) { return tokensOf(waiter, isClosed) }
+	ho.Warn = func(err error) { n.Warn(fmt.Errorf("mesh-tty ctl cannot control this session: %w", err)) }
 	h, err := host.New(ho)
 	if err != nil {
 		return err

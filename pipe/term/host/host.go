@@ -50,8 +50,11 @@ type Options struct {
 	ColorTerm string
 	// RecordTo and AuditTo are names of files; "" for none.
 	RecordTo, AuditTo string
-	// SocketDir is where the socket for [share.Ask] is made; "" for no socket.
+	// SocketDir is where the socket for [share.Ask] is made; "" for no socket. If Warn is
+	// set, it is called when the folder cannot be written, and there is no socket then: the
+	// session does not need one. A folder that others may enter is an error all the same.
 	SocketDir string
+	Warn      func(error)
 	// Titles shows the status in the title of Out.
 	Titles bool
 }
@@ -98,7 +101,12 @@ func New(o Options) (*Host, error) {
 	if h.terminal != nil {
 		h.terminal.session = h.Session
 	}
-	if err := h.openSocket(); err != nil {
+	err := h.openSocket()
+	if err != nil && h.o.Warn != nil && proto.CodeOf(err) != proto.Config {
+		h.o.Warn(err)
+		err = nil
+	}
+	if err != nil {
 		_ = h.Close()
 		return nil, err
 	}

@@ -294,8 +294,35 @@ func TestSocketFolderIsPrivate(t *testing.T) {
 				_ = h.Close()
 			}
 		}
+		warn := func(err error) { t.Errorf("%04o: got the warning %v", mode, err) }
+		if _, err := host.New(host.Options{Command: []string{"true"}, SocketDir: dir, Warn: warn}); proto.CodeOf(err) != proto.Config {
+			t.Errorf("%04o, with Warn: got %v, want %v", mode, err, proto.Config)
+		}
 		if names, _ := os.ReadDir(dir); len(names) != 0 {
 			t.Errorf("%04o: got %v", mode, names)
 		}
+	}
+}
+
+// Without a socket a session goes on, if the caller is told.
+func TestNoSocket(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := host.Options{Command: []string{"true"}, SocketDir: filepath.Join(dir, "tty")}
+	if _, err := host.New(o); proto.CodeOf(err) != proto.IO {
+		t.Errorf("got %v, want %v", err, proto.IO)
+	}
+	var warned error
+	o.Warn = func(err error) { warned = err }
+	h, err := host.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if _, err := h.Run(t.Context(), func(context.Context) {}); err != nil || proto.CodeOf(warned) != proto.IO {
+		t.Errorf("got %v, and the warning %v", err, warned)
 	}
 }
