@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"mesh/pipe/term/termtest"
 )
@@ -18,12 +19,15 @@ import (
 // wire is a TCP proxy to an address. It can be cut.
 type wire struct {
 	net.Listener
+	stall time.Duration // what is sent to the address waits so long after each stallBytes
 
 	mu    sync.Mutex
 	to    string
 	cut   bool
 	conns []net.Conn
 }
+
+const stallBytes = 100_000
 
 func newWire(t *testing.T) *wire {
 	t.Helper()
@@ -69,7 +73,15 @@ func (w *wire) carry(near net.Conn) {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })
+	wg.Go(func() {
+		defer far.Close()
+		for {
+			if _, err := io.CopyN(far, near, stallBytes); err != nil {
+				return
+			}
+			<-time.After(w.stall)
+		}
+	})
 	_, _ = io.Copy(near, far)
 	_ = near.Close()
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"mesh/pipe/term/termtest"
 )
@@ -149,4 +150,34 @@ func TestTTYPasteOutage(t *testing.T) {
 	s.openGate()
 	w.set(false)
 	s.waitGot(v, text)
+}
+
+// On a link that stalls, another viewer's keys do not get into a paste, which is not
+// marked as one.
+func TestTTYPasteStalls(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	w := newWire(t)
+	w.to, w.stall = freeAddr(t), 500*time.Millisecond
+	s := &shared{t: t, dir: t.TempDir()}
+	s.sharer = s.pane("bash", 80, 24)
+	s.sharer.Run("clear; mesh-tty --share --control --listen " + w.to + " --addr " + w.Addr().String() + " --token-file tok -- sh -c 'stty -echo; echo ready; exec cat >got'")
+	s.waitFile("tok.control")
+	text := s.writePaste()
+	other := s.view("tok.control", 80, 24, "--via", "tcp")
+	other.WaitText("ready")
+	v := s.view("tok.control", 80, 24, "--via", "tcp")
+	v.WaitText("ready")
+	v.PasteFile(filepath.Join(s.dir, "paste"))
+	termtest.Wait(t, func() error {
+		if n := len(s.got()); n < 200_000 {
+			return fmt.Errorf("the command has read %d bytes", n)
+		}
+		return nil
+	})
+	other.Type("x")
+	other.Keys("Enter")
+	s.waitGot(v, append(text, "x\n"...))
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"mesh/proto"
 )
 
 const (
@@ -13,6 +15,9 @@ const (
 	// long a sequence waits for its end.
 	pasteTime = 2 * time.Second
 	heldTime  = 50 * time.Millisecond
+	// unmarkedTime is how long a paste may pause that is not marked as one, and so cannot
+	// be ended: longer than a viewer keeps the rest of it while its link is broken.
+	unmarkedTime = 12 * time.Second
 	// maxQueue bounds the input that the terminal has not accepted yet, in bytes. If it
 	// is more than floodQueue, it is dropped when the sharer types.
 	maxQueue   = 64 << 10
@@ -240,6 +245,7 @@ func (a *arbiter) typeRemote(t *typist, p []byte, unwanted bool, interrupts int)
 	}
 	unwanted = unwanted || interrupts != t.interrupts || t.inFlood(time.Now())
 	t.inputs++
+	t.fullInput = len(p) == proto.MaxTermInBytes
 	out := t.filter.Pass(p)
 	if t.dropPaste {
 		out = t.afterPaste(out)

@@ -402,3 +402,50 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("got %v in the end, told %d times more", err, len(told))
 	}
 }
+
+// A paste that is not marked as one is not interrupted by another viewer's keys, though
+// its frames come slowly; if no more come, the other one may type.
+func TestSlowPaste(t *testing.T) {
+	t.Parallel()
+	full := strings.Repeat("p", proto.MaxTermInBytes)
+	for _, tt := range []struct {
+		name  string
+		sent  []string
+		pause time.Duration // before each but the first
+		want  string        // with x, which another viewer types after the first
+	}{
+		{"it goes on", []string{full, full, "end"}, 11 * time.Second, full + full + "end" + "x"},
+		{"it has ended", []string{full + "end", "later"}, time.Second, full + "end" + "x" + "later"},
+		{"it stops", []string{full, "later"}, 13 * time.Second, full + "x" + "later"},
+		{"keys", []string{"abc", "def"}, time.Second, "abcxdef"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				in := new(typed)
+				r := sharetest.NewRoom(t, share.Options{Input: in})
+				v := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+				other := r.View(sharetest.Visitor(sharetest.MayType), wire.TermOpen{Mode: wire.TermScreen})
+				for i, s := range tt.sent {
+					if i > 0 {
+						<-time.After(tt.pause)
+					}
+					for ; len(s) > proto.MaxTermInBytes; s = s[proto.MaxTermInBytes:] {
+						v.TypeKeys(s[:proto.MaxTermInBytes])
+					}
+					v.TypeKeys(s)
+					synctest.Wait()
+					if i == 0 {
+						other.TypeKeys("x")
+					}
+				}
+				<-time.After(10 * time.Second)
+				if got := in.String(); got != tt.want {
+					t.Errorf("got %q, want %q", strings.ReplaceAll(got, full, "<full>"), strings.ReplaceAll(tt.want, full, "<full>"))
+				}
+				v.Leave()
+				other.Leave()
+			})
+		})
+	}
+}

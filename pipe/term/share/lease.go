@@ -71,10 +71,14 @@ func (a *arbiter) interruptsOf(t *typist) int {
 // lease gives t the terminal from now on. It is called with mu held.
 func (a *arbiter) lease(t *typist, now time.Time) { a.holder, a.until = t, now.Add(leaseTime) }
 
-// leaseEnd returns when the holder's lease ends. A paste prolongs it.
+// leaseEnd returns when the holder's lease ends. A paste prolongs it, also one that is not
+// marked as such but fills whole frames.
 func (a *arbiter) leaseEnd() time.Time {
-	if a.holder.inPaste() {
+	switch {
+	case a.holder.inPaste():
 		return a.until.Add(pasteTime - leaseTime)
+	case a.holder.fullInput:
+		return a.until.Add(unmarkedTime - leaseTime)
 	}
 	return a.until
 }

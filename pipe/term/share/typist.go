@@ -25,6 +25,7 @@ type typist struct {
 	dropPaste  bool      // drop the rest of a paste
 	dropFlood  bool      // drop what follows without a pause
 	lastInput  time.Time // when the last input was handled
+	fullInput  bool      // it was as long as can be: more is to come
 	received   int64     // bytes of input that were handled
 	queued     int       // bytes in the queue
 	waits      bool      // for the terminal

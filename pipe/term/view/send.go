@@ -128,8 +128,8 @@ func (s *sender) sendableKeys() int {
 	if s.broken {
 		return 0
 	}
-	if s.keyboard && !s.finished {
-		n = min(n, int(max(s.credit-s.sentKeys, 0)))
+	if s.keyboard && !s.finished && s.credit-s.sentKeys < int64(n) {
+		return 0 // no part of a frame: the sharer takes a full one for a part of a paste
 	}
 	return n
 }
