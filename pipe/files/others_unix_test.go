@@ -21,10 +21,12 @@ import (
 // What a peer has not stored itself: a small file, a large one, and a link. Each has a
 // right guess, and a wrong one of the same length.
 var (
+	othersZeros = strings.Repeat("\x00", 1<<20)
 	othersLarge = strings.Repeat("1234", proto.SmallFileBytes/4+1)
 	othersFiles = []struct{ name, right, wrong string }{
 		{"small", "1234", "4321"},
 		{"large", othersLarge, "4321" + othersLarge[4:]},
+		{"sparse", othersZeros + "1", othersZeros + "2"},
 	}
 )
 
@@ -179,6 +181,60 @@ func TestOneGuess(t *testing.T) {
 				t.Errorf("the file that was there is another one now: %v", err)
 			}
 		})
+	}
+}
+
+// What the peer has stored and somebody has changed since is compared, not believed to be
+// there: also if size, time and place on the disk are as they were.
+func TestChangedByHand(t *testing.T) {
+	t.Parallel()
+	for _, f := range othersFiles {
+		for _, keepsTime := range []bool{false, true} {
+			for mode, o := range map[string]files.ReceiveOptions{"": {}, "force": {Force: true}, "rename": {Rename: true}} {
+				t.Run(fmt.Sprintf("%s, keeps time: %t %s", f.name, keepsTime, mode), func(t *testing.T) {
+					t.Parallel()
+					to, ledger := t.TempDir(), t.TempDir()
+					store(t, to, ledger, "alice", f.name, f.right)
+					name := filepath.Join(to, f.name)
+					info, err := os.Stat(name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					write(t, name, []byte(f.wrong))
+					if keepsTime {
+						if err := os.Chtimes(name, info.ModTime(), info.ModTime()); err != nil {
+							t.Fatal(err)
+						}
+					}
+					from := filepath.Join(t.TempDir(), f.name)
+					write(t, from, []byte(f.right))
+					o.Owner, o.Ledger = "alice", files.NewLedger(ledger)
+					r := run{recv: o}
+					r.transfer(t, to, from)
+					code, want, there := proto.OK, files.Summary{Files: 1}, map[string]string{f.name: f.wrong}
+					switch mode {
+					case "":
+						code, want = proto.Unsafe, files.Summary{Refused: 1}
+					case "force":
+						there[f.name] = f.right
+					case "rename":
+						there[f.name+" (2)"] = f.right
+					}
+					r.wantCodes(t, code, code)
+					if r.received != want {
+						t.Errorf("got %+v, want %+v", r.received, want)
+					}
+					if got := names(t, to); len(got) != len(there) {
+						t.Errorf("got %q, want %d names", got, len(there))
+					}
+					for name, want := range there {
+						if read(t, filepath.Join(to, name)) != want {
+							t.Errorf("%s does not hold what it should", name)
+						}
+					}
+				})
+			}
+		}
 	}
 }
 
