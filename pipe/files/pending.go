@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"sync"
 
 	"mesh/pipe/digest"
 	"mesh/pipe/files/disk"
@@ -20,7 +21,11 @@ type Pending struct {
 	force  bool
 	number bool // like --rename
 	temp   *disk.Temp
-	done   bool
+
+	mu    sync.Mutex // held by Commit and Abort: the first of the two decides
+	done  bool       // the file has its name
+	whole bool       // Commit has succeeded
+	ended bool       // by Abort
 }
 
 // Create begins a file called name. If something has that name, the error has the
@@ -101,15 +106,22 @@ func (p *Pending) Write(b []byte) (int, error) {
 }
 
 // Commit makes the file durable and gives it its name. Once it returns nil, the file
-// survives a power cut.
+// survives a power cut. It fails after Abort.
 func (p *Pending) Commit() error {
-	if err := p.commit(); err != nil {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.commit()
+	p.whole = err == nil
+	if err != nil {
 		return proto.IOError(fmt.Errorf("publish %s: %w", p.name, disk.Cause(err)))
 	}
 	return nil
 }
 
 func (p *Pending) commit() error {
+	if p.ended {
+		return errAborted
+	}
 	if err := p.temp.Sync(); err != nil {
 		return err
 	}
@@ -157,11 +169,20 @@ func (p *Pending) Note(ledger *Ledger, owner string, sum digest.Digest) error {
 	return a.flush()
 }
 
-// Abort removes the file if it was not committed, and closes all. It may be called
-// after Commit, and more than once.
-func (p *Pending) Abort() {
-	if !p.done {
-		_ = p.temp.Remove()
+var errAborted = proto.Errorf(proto.IO, "the transfer has failed before")
+
+// Abort removes the file if it was not committed, and closes all. It waits for a Commit
+// that has begun, and reports whether that, or an earlier one, has succeeded. It may be
+// called more than once.
+func (p *Pending) Abort() (committed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		p.ended = true
+		if !p.done {
+			_ = p.temp.Remove()
+		}
+		p.folder.Close()
 	}
-	p.folder.Close()
+	return p.whole
 }

@@ -2,6 +2,7 @@ package files_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,7 +21,7 @@ func create(t *testing.T, name string, force bool, text string) *files.Pending {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.Abort)
+	t.Cleanup(func() { p.Abort() })
 	if _, err := p.Write([]byte(text)); err != nil {
 		t.Fatal(err)
 	}
@@ -140,5 +141,43 @@ func TestMode(t *testing.T) {
 	ours, err := os.Stat(filepath.Join(dir, "ours"))
 	if err != nil || ours.Mode() != theirs.Mode() {
 		t.Errorf("got mode %v (%v), want %v", ours.Mode(), err, theirs.Mode())
+	}
+}
+
+// Of Commit and Abort at the same time, the first decides: the file is there if Commit
+// succeeds, and then Abort says so.
+func TestCommitOrAbort(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range 200 {
+		name := filepath.Join(dir, fmt.Sprint(i))
+		p, err := files.Create(name, false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Write([]byte("data")); err != nil {
+			t.Fatal(err)
+		}
+		begin, committed := make(chan struct{}), make(chan error)
+		go func() {
+			<-begin
+			committed <- p.Commit()
+		}()
+		close(begin)
+		told := p.Abort()
+		err = <-committed
+		_, serr := os.Stat(name)
+		if is := serr == nil; is != (err == nil) || is != told || p.Abort() != told {
+			t.Fatalf("there: %t; Commit got %v, Abort told %t", is, err, told)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil {
+		t.Error(err)
+	} else {
+		for _, e := range left {
+			if strings.HasPrefix(e.Name(), ".") {
+				t.Errorf("left behind: %s", e.Name())
+			}
+		}
 	}
 }

@@ -87,6 +87,15 @@ func (d *destination) watchReader(ctx context.Context, fail context.CancelCauseF
 	return d.sink.WatchLoss(ctx, fail)
 }
 
+// settle returns how a transfer to d has ended that returned err. Of a failure and of the
+// publication of a file, the first counts: then the other does not happen, or is too late.
+func (d *destination) settle(err error) error {
+	if err != nil && d.file != nil && d.file.Abort() {
+		return nil
+	}
+	return err
+}
+
 // discard removes the file, unless it is published. It may be called more than once.
 func (d *destination) discard() {
 	if d.file != nil {

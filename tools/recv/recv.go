@@ -74,9 +74,9 @@ func receive(ctx context.Context, n *node.Node, o options, s cmdline.Streams) er
 	defer done()
 	switch {
 	case t.kind == wire.KindPipe:
-		return t.pipe(ctx, d.sink)
+		return d.settle(t.pipe(ctx, d.sink))
 	case o.archive != "":
-		return writeArchive(ctx, t, o, d)
+		return d.settle(writeArchive(ctx, t, o, d))
 	case d.ask:
 		return storeHere(ctx, t, o, d, s)
 	}
