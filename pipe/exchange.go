@@ -84,8 +84,8 @@ func Exchange(parent context.Context, l *link.Link, source *Source, sink *Sink, 
 	if receives {
 		x.startReceiving(ctx, l, sink)
 	}
-	if (l.Kind == wire.KindFiles || l.Kind == wire.KindTake) && !l.Dialed {
-		l.ReportStall(x.stalledFor)
+	if !l.Dialed {
+		x.reportStall(l)
 	}
 	err := x.run(ctx, l)
 	if err != nil {

@@ -3,7 +3,6 @@ package pipe
 import (
 	"io"
 	"sync"
-	"time"
 
 	"mesh/pipe/digest"
 	"mesh/proto"
@@ -42,7 +41,7 @@ type incoming struct {
 	ackAt   int64         // the next FILE_ACK goes when so much is taken
 	begun   bool          // FILE_META came over this primary link
 	meta    chan struct{} // closed when begun is true
-	moved   time.Time     // when data came last, or the transfer began
+	moved   progress      // of the data that comes
 	done    *wire.Done
 	gone    bool // the consumer takes no more
 	over    bool
@@ -52,7 +51,7 @@ type incoming struct {
 }
 
 func newIncoming(id wire.TransferID, kind string, sink *Sink, window, every int64, striped func() bool) *incoming {
-	in := &incoming{sink: sink, id: id, kind: kind, window: window, every: every, striped: striped, hash: digest.New(), moved: time.Now()}
+	in := &incoming{sink: sink, id: id, kind: kind, window: window, every: every, striped: striped, hash: digest.New(), moved: progressFromNow()}
 	in.changed.L = &in.mu
 	return in
 }
@@ -208,7 +207,7 @@ func (in *incoming) commit(offset int64, n int) {
 		return
 	}
 	in.buffer.commit(offset, n)
-	in.moved = time.Now()
+	in.moved.add(int64(n))
 	in.changed.Broadcast()
 }
 

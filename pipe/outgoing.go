@@ -32,6 +32,7 @@ type outgoing struct {
 	id     wire.TransferID
 	kind   string
 	keep   int64 // how much may be read ahead of the acknowledged bytes
+	every  int64 // bytes that the peer may take without acknowledging them
 
 	mu      sync.Mutex
 	changed sync.Cond // on mu
@@ -43,14 +44,15 @@ type outgoing struct {
 	status  int
 	surplus bool      // the source gave bytes after the consumer had left
 	final   *wire.Ack // the end of the transfer; else nil
-	moved   time.Time // when the peer took data last
+	moved   progress  // of the peer with what it gets
+	owed    time.Time // since when the peer owes something: see owesLocked
 	aborted error     // the exchange has failed
 }
 
 // newOutgoing begins a transfer with at most window unacknowledged bytes. A spool
 // larger than that lets the source run ahead by as many bytes.
 func newOutgoing(id wire.TransferID, kind string, source *Source, window, spoolBytes int64) (*outgoing, error) {
-	o := &outgoing{source: source, id: id, kind: kind, keep: window, early: source.early, hash: digest.New()}
+	o := &outgoing{source: source, id: id, kind: kind, keep: window, every: ackInterval(window), moved: progressFromNow(), early: source.early, hash: digest.New()}
 	o.changed.L = &o.mu
 	o.state.window = window
 	if e := o.early; e != nil {
@@ -179,7 +181,7 @@ func (o *outgoing) endSource() {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.eof, o.status = true, status
+	o.eof, o.status, o.owed = true, status, time.Now()
 	o.changed.Broadcast()
 }
 
@@ -222,8 +224,12 @@ func (o *outgoing) commit(n int) (over bool, err error) {
 	}
 	if n > 0 {
 		_, _ = o.hash.Write(o.buffer.room()[:n]) // never fails
+		before := o.owesLocked()
 		if err := o.buffer.commit(n); err != nil {
 			return false, proto.IOError(err)
+		}
+		if !before {
+			o.owed = time.Now()
 		}
 		o.changed.Broadcast()
 	}

@@ -1,8 +1,6 @@
 package pipe
 
 import (
-	"time"
-
 	"mesh/proto"
 	"mesh/proto/wire"
 )
@@ -98,9 +96,7 @@ func (o *outgoing) handleAck(a *wire.Ack) error {
 	if a.Final && a.Bytes == o.buffer.end && *a.Digest != o.digestLocked() {
 		return proto.Errorf(proto.Integrity, "digest mismatch: the peer received other data than was sent")
 	}
-	if a.Bytes > o.state.acked {
-		o.moved = time.Now()
-	}
+	o.moved.add(a.Bytes - o.state.acked)
 	o.state.acknowledge(a.Bytes)
 	o.buffer.releaseBefore(o.state.releasable())
 	if a.Final {

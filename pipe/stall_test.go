@@ -64,18 +64,42 @@ func (a appendTo) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// stallCase is a peer that holds a place, and whether it loses it.
+type stallCase struct {
+	name, kind string
+	says       int  // bytes, every 30 seconds
+	busy       bool // the listener itself is slow
+	gives      int  // bytes of the listener
+	takes      int  // bytes that the peer acknowledges, every 30 seconds
+	loses      bool
+}
+
+func (c stallCase) want() proto.Caps {
+	switch {
+	case c.kind == wire.KindTTY:
+		return proto.CapTTYView
+	case c.gives > 0:
+		return proto.CapRecv
+	}
+	return proto.CapSend
+}
+
 // A transfer of files whose peer makes no progress for five minutes loses its place to
-// another peer, and only then. One that waits for this end does not.
+// another peer, and only then. A byte a minute is no progress. One that waits for this
+// end does not lose its place, and a pipe or a terminal only if its peer takes nothing of
+// what waits for it.
 func TestStalledTransferGivesItsPlace(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name, kind string
-		says       int  // bytes, every minute
-		busy       bool // the listener itself is slow
-		loses      bool
-	}{
+	for _, c := range []stallCase{
 		{name: "silent", kind: wire.KindFiles, loses: true},
-		{name: "slow", kind: wire.KindFiles, says: 1},
+		{name: "a byte now and then", kind: wire.KindFiles, says: 1, loses: true},
+		{name: "slow", kind: wire.KindFiles, says: proto.StallBytes / 5},
+		{name: "takes nothing", kind: wire.KindPipe, gives: 8 << 20, loses: true},
+		{name: "takes a byte now and then", kind: wire.KindPipe, gives: 8 << 20, takes: 1, loses: true},
+		{name: "takes slowly", kind: wire.KindPipe, gives: 8 << 20, takes: proto.StallBytes / 5},
+		{name: "got little", kind: wire.KindPipe, gives: 1000},
+		{name: "a viewer that takes nothing", kind: wire.KindTTY, gives: 8 << 20, loses: true},
+		{name: "a viewer of a quiet terminal", kind: wire.KindTTY, gives: 1000},
 		{name: "waits for the listener", kind: wire.KindFiles, says: 1, busy: true},
 		{name: "pipe", kind: wire.KindPipe},
 	} {
@@ -84,7 +108,7 @@ func TestStalledTransferGivesItsPlace(t *testing.T) {
 			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
 				e, key := n.Endpoint(t)
 				l, err := e.Listen(link.ListenOptions{
-					Guard: linktest.Anyone{}, Offer: proto.CapSend, Max: 1, Takes: func(string) bool { return true },
+					Guard: linktest.Anyone{}, Offer: proto.AllCaps, Max: 1, Takes: func(string) bool { return true },
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -92,7 +116,7 @@ func TestStalledTransferGivesItsPlace(t *testing.T) {
 				dial := func() (*link.Link, error) {
 					from, _ := n.Endpoint(t)
 					return from.Dial(t.Context(), link.Target{
-						ID: key.ID(), Addrs: []string{e.Addr().String()}, Credential: token.KeyCredential(), Want: proto.CapSend, Kind: c.kind,
+						ID: key.ID(), Addrs: []string{e.Addr().String()}, Credential: token.KeyCredential(), Want: c.want(), Kind: c.kind,
 					})
 				}
 				dl, err := dial()
@@ -107,9 +131,12 @@ func TestStalledTransferGivesItsPlace(t *testing.T) {
 				var wg sync.WaitGroup
 				var ended error
 				wg.Go(func() {
-					source, sink, wait := pipe.StartDialogue(ctx, func(ctx context.Context, from *io.PipeReader, _ *io.PipeWriter) error {
+					source, sink, wait := pipe.StartDialogue(ctx, func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error {
 						if c.busy {
 							<-ctx.Done()
+						}
+						if _, err := to.Write(make([]byte, c.gives)); err != nil {
+							return err
 						}
 						_, err := io.Copy(io.Discard, from)
 						return err
@@ -118,10 +145,15 @@ func TestStalledTransferGivesItsPlace(t *testing.T) {
 					ended = wait(err)
 				})
 				wg.Go(func() { _, _ = io.Copy(io.Discard, dl) })
-				send(dl, frame(&wire.Meta{Transfer: dl.Transfer, Kind: c.kind}))
+				if c.want() != proto.CapRecv {
+					send(dl, frame(&wire.Meta{Transfer: dl.Transfer, Kind: c.kind}))
+				}
 				for i := range 20 {
 					if c.says > 0 && !(c.busy && i > 1) {
-						send(dl, chunk(int64(i), []byte{1}))
+						send(dl, chunk(int64(i*c.says), make([]byte, c.says)))
+					}
+					if c.takes > 0 && i > 0 {
+						send(dl, frame(&wire.Ack{Transfer: dl.Transfer, Bytes: int64(i * c.takes)}))
 					}
 					<-time.After(30 * time.Second)
 					next, err := dial()

@@ -126,8 +126,10 @@ const (
 	HelloTimeout = 5 * time.Second
 	// MetaTimeout is how long a dialer that sends may take from P2P_OK to FILE_META.
 	MetaTimeout = HelloTimeout
-	// StallTimeout is how long a transfer of files may make no progress before the
+	// StallBytes are the bytes that count as progress within StallTimeout. StallTimeout
+	// is how long a peer may make no progress with what it owes before the
 	// listener gives its place to another peer.
+	StallBytes   = 64 << 10
 	StallTimeout = 5 * time.Minute
 	// DialTimeout is how long a dialer waits for an answer.
 	DialTimeout = 10 * time.Second
