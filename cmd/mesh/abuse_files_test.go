@@ -94,7 +94,7 @@ func TestBrokenDeliveries(t *testing.T) {
 		t.Errorf("another sender: got %s (%v), want one file stored", f.Body, err)
 	}
 	l.Finish()
-	t.Logf("torture: %d broken deliveries of one sender: at most %d KiB of unfinished files, of 1024 allowed", deliveries, peak>>10)
+	t.Logf("torture: %d broken deliveries of one sender: at most %d KiB of unfinished files, the running delivery of 1024 KiB included", deliveries, peak>>10)
 }
 
 // A time before 1970 or far ahead is not taken, and a folder that was there keeps its own.

@@ -25,7 +25,7 @@ func TestGapsFillMemory(t *testing.T) {
 	tok := tokenIn(t, filepath.Join(dir, "tok"))
 	bearer := anyListener()
 	data := make([]byte, proto.MaxChunkBytes)
-	links, held := int(torture(t, "TORTURE_LINKS", 5, 20, 45)), uint64(0)
+	links, held := int(torture(t, "TORTURE_LINKS", 5, 40, 50)), uint64(0)
 	var last *attacker.Link
 	for range links {
 		l, err := attacker.Call(t.Context(), "tcp", tok, bearer, "send,recv", "")
@@ -62,7 +62,7 @@ func TestUnacknowledgedFillsMemory(t *testing.T) {
 	listen := begin(t, dir, nil, "mesh-listen", "--listen", "127.0.0.1:0", "--token-file", "tok", "--", "cat", "/dev/zero")
 	tok := tokenIn(t, filepath.Join(dir, "tok"))
 	bearer := anyListener()
-	links := int(torture(t, "TORTURE_LINKS", 5, 20, 45))
+	links := int(torture(t, "TORTURE_LINKS", 5, 40, 50))
 	var sent atomic.Int64
 	for range links {
 		l, err := attacker.Call(t.Context(), "tcp", tok, bearer, "send,recv", "")
@@ -101,28 +101,25 @@ func wantMemory(t *testing.T, p *aTool, what string, most int) {
 	}
 }
 
-// maxViewer bounds the memory of a viewer in MiB: 64 for what it keeps of the terminal,
-// the frame of a snapshot, and what a Go program takes beside.
-const maxViewer = 160
+// maxViewer bounds the memory of a viewer in MiB: 64 for what it keeps of the terminal, as
+// much for what is not yet collected, the frames of snapshots, and the program itself.
+const maxViewer = 224
 
-// hostileOutput is what a sharer can make a viewer keep. Each function returns a part
-// with other content for each number.
+// hostileOutput is what a sharer can make a viewer keep, in as few bytes as possible.
+// Each function returns a part with other content for each number.
 var hostileOutput = map[string]func(i int) string{
-	"scrollback": func(i int) string {
-		var b strings.Builder
-		for x := range 100 {
-			fmt.Fprintf(&b, "\x1b[38;2;%d;%d;%d;48;2;%d;%d;%dm\u8a9e", i%256, x, i/256%256, x, i%256, x)
-		}
-		return b.String() + "\r\n"
-	},
+	"scrollback": func(i int) string { return fmt.Sprintf("%d\x1b[999Gx\r\n", i) },
+	"colours":    func(i int) string { return fmt.Sprintf("\x1b[38;2;%d;%d;%dmx", i>>16&255, i>>8&255, i&255) },
 	"links": func(i int) string {
-		return fmt.Sprintf("\x1b]8;id=%d;https://%d.example/%s\x1b\\l\x1b]8;;\x1b\\", i, i, strings.Repeat("a", 2000))
+		return fmt.Sprintf("\x1b]8;;http://%x/%s\x1b\\x", i, strings.Repeat("l", i%2*2000))
 	},
-	"titles": func(i int) string {
-		return fmt.Sprintf("\x1b]2;%d%s\x1b\\\x1b[22;0t", i, strings.Repeat("t", 4000))
-	},
+	"titles": func(i int) string { return fmt.Sprintf("\x1b]2;%d%s\x1b\\\x1b[22;0t", i, strings.Repeat("t", 4000)) },
 	"marks": func(i int) string {
-		return fmt.Sprintf("%c%c%s\r\n", 'a'+i%26, 0x300+i/26%100, strings.Repeat("\u0301\u0302\u0303", 600))
+		b := []rune{rune('a' + i%26)}
+		for n := i / 26; len(b) < 4; n /= 0x6f {
+			b = append(b, rune(0x300+n%0x6f))
+		}
+		return string(b)
 	},
 	"screens": func(i int) string {
 		return fmt.Sprintf("\x1b[?1049%c%d%s", "hl"[i%2], i, strings.Repeat("\u8a9e\u0301", 2000))
@@ -156,7 +153,7 @@ func TestSharerFillsMemory(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				size := int(torture(t, "TORTURE_OUTPUT", 2<<20, 8<<20, 128<<20))
+				size := int(torture(t, "TORTURE_OUTPUT", 2<<20, 10<<20, 128<<20))
 				if err := overwhelm(l, part, in, size); err != nil {
 					t.Errorf("the sharer, with a viewer that shows %s: %v", v.picture(), err)
 				}
@@ -167,7 +164,7 @@ func TestSharerFillsMemory(t *testing.T) {
 	}
 }
 
-// overwhelm shares a terminal of 200x100 whose output has a size, and waits until the
+// overwhelm shares a terminal of 1000x100 whose output has a size, and waits until the
 // viewer has taken it all.
 func overwhelm(l *attacker.Link, part func(int) string, in byte, size int) error {
 	err := l.Meta("tty")
@@ -176,8 +173,8 @@ func overwhelm(l *attacker.Link, part func(int) string, in byte, size int) error
 	}
 	if err == nil {
 		err = l.PutWithin(
-			attacker.JSON(attacker.TermSession, `{"session":"%032x","rights":"tty:view","seq":0,"cols":200,"rows":100}`, 1),
-			attacker.Snapshot(0, 200, 100, nil))
+			attacker.JSON(attacker.TermSession, `{"session":"%032x","rights":"tty:view","seq":0,"cols":1000,"rows":100}`, 1),
+			attacker.Snapshot(0, 1000, 100, nil))
 	}
 	seq := uint64(0)
 	for i := 0; err == nil && int(seq) < size; {
@@ -191,7 +188,7 @@ func overwhelm(l *attacker.Link, part func(int) string, in byte, size int) error
 			i++
 		}
 		if seq += uint64(len(b)); in == attacker.TermSnapshot {
-			err = l.PutWithin(attacker.Snapshot(seq, 200, 100, b))
+			err = l.PutWithin(attacker.Snapshot(seq, 1000, 100, b))
 		} else {
 			err = l.PutWithin(attacker.Out(seq-uint64(len(b)), b))
 		}

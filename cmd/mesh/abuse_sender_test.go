@@ -75,3 +75,49 @@ func TestSenderLiesAboutFile(t *testing.T) {
 		}
 	}
 }
+
+// Who sends more behind FILE_DONE gets an error and leaves no file, or a file and no
+// error.
+func TestBehindDone(t *testing.T) {
+	t.Parallel()
+	for _, via := range []string{"tcp", "quic"} {
+		for name, more := range map[string]func(l *attacker.Link) attacker.Frame{
+			"data":    func(l *attacker.Link) attacker.Frame { return attacker.Chunk(5, []byte("more")) },
+			"overlap": func(l *attacker.Link) attacker.Frame { return attacker.Chunk(0, []byte("other")) },
+			"meta": func(l *attacker.Link) attacker.Frame {
+				return attacker.JSON(attacker.FileMeta, `{"transfer":%q,"kind":"pipe"}`, l.Transfer)
+			},
+			"end": func(l *attacker.Link) attacker.Frame {
+				return attacker.JSON(attacker.FileDone, `{"transfer":%q,"bytes":5,"blake3":%q,"status":1}`, l.Transfer, attacker.Digest([]byte("whole")))
+			},
+			"wrong ack": func(l *attacker.Link) attacker.Frame {
+				return attacker.JSON(attacker.FileAck, `{"transfer":%q,"bytes":9}`, l.Transfer)
+			},
+			"wrong type": func(l *attacker.Link) attacker.Frame { return attacker.Frame{Type: 0x7f, Body: []byte("x")} },
+		} {
+			t.Run(via+" "+name, func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				recv := begin(t, dir, nil, "mesh-recv", "-o", "out", "--listen", "127.0.0.1:0", "--token-file", "tok")
+				l, err := attacker.Call(t.Context(), via, tokenIn(t, filepath.Join(dir, "tok")), anyListener(), "send", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := firstOf(l.Meta("pipe"), l.Data([]byte("whole"))); err != nil {
+					t.Fatal(err)
+				}
+				if err := l.Done(more(l)); err != nil {
+					t.Fatal(err)
+				}
+				l.Finish()
+				code := recv.code(t)
+				got, err := os.ReadFile(filepath.Join(dir, "out"))
+				whole := code == proto.OK && string(got) == "whole"
+				none := code == proto.Protocol && os.IsNotExist(err)
+				if !whole && !none {
+					t.Errorf("mesh-recv ended with %v and the file %q (%v): %s", code, got, err, recv.stderr.Bytes())
+				}
+			})
+		}
+	}
+}

@@ -43,7 +43,7 @@ var abuses = []struct {
 	5: {
 		"a sender goes on behind FILE_DONE, or sends times of another age",
 		"an error and no file, or a file and no error; such times are not taken",
-		[]string{"TestSentTimes", "pipe/files TestImplausibleTime", "pipe/files TestExistingFolder"},
+		[]string{"TestBehindDone", "TestSentTimes", "pipe/files TestImplausibleTime", "pipe/files TestExistingFolder"},
 	},
 	6: {
 		"a sender guesses the content of a file that another one stored",
