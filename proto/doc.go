@@ -168,7 +168,8 @@
 // are announced with "now" and their data follows at once, without a round trip
 // for each file. In other folders at most [MaxPending] entries wait. A small file
 // is announced with its digest. To a peer of minor version 1 ([ALPNMinor1]) zeros in a
-// larger one travel as FILES_HOLE. If the receiver has a larger file in whole or in
+// larger one travel as FILES_HOLE, and in a new folder a second name of a file is a
+// link to the first. If the receiver has a larger file in whole or in
 // part, it answers with the length and digest of what it has, and the sender
 // continues after that if its own file begins with the same bytes.
 //

@@ -59,6 +59,8 @@ const (
 	MaxPieces = 64
 	// MaxHoleBytes bounds the zeros that a FILES_HOLE stands for.
 	MaxHoleBytes = 1 << 20
+	// MaxLinked bounds the files of a transfer that other names may be links to.
+	MaxLinked = 1 << 12
 	// SmallFileBytes is the size of the largest file that is announced with its
 	// digest and sent in one frame.
 	SmallFileBytes = 64 << 10

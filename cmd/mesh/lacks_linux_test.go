@@ -48,6 +48,9 @@ func lackTree(t *testing.T) string {
 	if err := os.WriteFile(filepath.Join(dir, "large"), bytes.Repeat([]byte("large\n"), 300_000), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Link(filepath.Join(dir, "small", "f02"), filepath.Join(dir, "small", "sub", "linked")); err != nil {
+		t.Fatal(err)
+	}
 	for _, path := range []string{"small/f01", "large"} {
 		if err := os.Chmod(filepath.Join(dir, path), 0o444); err != nil {
 			t.Fatal(err)

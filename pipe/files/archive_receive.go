@@ -83,6 +83,9 @@ func (a *archiver) handleEntry(_ context.Context, m *wire.Entry) error {
 	if a.into != nil || m.Now && a.files > 0 || len(a.queue) == proto.MaxPending {
 		return errOrder(m)
 	}
+	if m.Kind == wire.EntryLink { // no answer has allowed it
+		return errOrder(m)
+	}
 	if err := a.checkEntry(m); err != nil {
 		return err
 	}

@@ -31,6 +31,8 @@
 //	            store_folder.go      folder.open: it is the same folder as before, and no link
 //	                                 (42; ends the transfer when data comes for it later)
 //	            receive_entry.go     storeSymlink: checkLinkTarget keeps links inside (42)
+//	links       store_link.go        committer.storeLink: a hard link leads to a file that this
+//	                                 delivery has published, and that has not changed (42)
 //	compare     receive_existing.go  existing.compare: other content of that name stays, unless
 //	                                 Force or Rename is set (42); what is there already is not
 //	                                 sent again if the peer has stored it

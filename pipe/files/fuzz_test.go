@@ -20,6 +20,9 @@ func FuzzReceive(f *testing.F) {
 	total := frame(&wire.Total{Entries: 2})
 	f.Add(join(folder(1, "d"), now(2, "d/f", "x"), total))
 	f.Add(join(large0(1, "a", proto.SmallFileBytes+1, false), frame(&wire.From{ID: 1}), data("x"), frame(&wire.End{ID: 1, Code: proto.Changed})))
+	f.Add(join(frame(&wire.Entry{ID: 1, Path: "d", Kind: wire.EntryFolder, Links: true}),
+		frame(&wire.Entry{ID: 2, Path: "d/a", Kind: wire.EntryFile, Size: 1, Digest: sum("x"), Now: true, Links: true}), data("x"),
+		frame(&wire.Entry{ID: 3, Path: "d/b", Kind: wire.EntryLink, Size: 1, Target: "d/a", Now: true}), frame(&wire.Total{Entries: 3})))
 	f.Add(join(large0(1, "a", proto.SmallFileBytes+9, true), data("x"), frame(&wire.Hole{Bytes: proto.SmallFileBytes}), frame(&wire.Hole{Bytes: 9})))
 	f.Add(join(folder(1, "d"), frame(&wire.Entry{ID: 2, Path: "d/l", Kind: wire.EntrySymlink, Target: "x"}), total))
 	f.Fuzz(func(t *testing.T, b []byte) {

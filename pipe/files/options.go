@@ -10,8 +10,9 @@ type SendOptions struct {
 	// SkipSpecial leaves out links that may lead out of the folder, devices, sockets
 	// and FIFOs. Without it, each of them is an error of its entry.
 	SkipSpecial bool
-	// Holes says that the receiver takes FILES_HOLE and FILES_ENTRY.holes.
-	Holes bool
+	// Holes says that the receiver takes FILES_HOLE and FILES_ENTRY.holes; Links, that it
+	// knows links and can be asked whether it takes them.
+	Holes, Links bool
 	// Archive says that the only name is that of a zip or tar archive, whose content
 	// is to be sent.
 	Archive bool

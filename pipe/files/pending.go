@@ -141,7 +141,7 @@ func (p *Pending) publish() error {
 		}
 		return p.temp.Replace(p.base)
 	}
-	as, err := publishNumbered(p.temp, p.base, p.number)
+	as, err := publishNumbered(p.temp.Publish, p.base, p.number)
 	if errors.Is(err, ErrIsThere) {
 		return p.errExists()
 	}

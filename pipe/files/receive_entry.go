@@ -22,7 +22,8 @@ type receiver struct {
 	queue    queue
 	incoming incoming
 	store    *store
-	account  *account // may be nil
+	account  *account         // may be nil
+	linked   map[string]*part // files that links may lead to, by their paths
 	skipped  int64
 	named    bool // a file has got the name ReceiveOptions.As
 }
@@ -104,9 +105,11 @@ func (r *receiver) storeEntry(ctx context.Context, m *wire.Entry, in *folder, at
 			return wire.Answer{}, err
 		}
 		r.folders.push(f)
-		return wire.Answer{Fresh: f.fresh}, nil
+		return wire.Answer{Fresh: f.fresh, Links: m.Links && !m.Now && f.fresh && !isShortOfFiles()}, nil
 	case wire.EntrySymlink:
 		return r.storeSymlink(m, in, name)
+	case wire.EntryLink:
+		return wire.Answer{}, r.storeHardLink(&link{folder: in, entry: m, name: name, rivals: at.rivals, target: r.linked[m.Target]})
 	}
 	w := &wanted{entry: m, in: in, name: name, rivals: at.rivals}
 	if m.Now {
@@ -188,7 +191,35 @@ func (r *receiver) receiveSmall(w *wanted) error {
 		w.in.close()
 		return err
 	}
-	r.store.addSmall(&part{folder: w.in, entry: w.entry, name: w.name, rivals: w.rivals, owner: r.o.Owner}, body)
+	p := &part{folder: w.in, entry: w.entry, name: w.name, rivals: w.rivals, owner: r.o.Owner}
+	r.store.addSmall(p, body)
+	return r.noteLinked(p)
+}
+
+// noteLinked notes a file that links may lead to.
+func (r *receiver) noteLinked(p *part) error {
+	if !p.entry.Links {
+		return nil
+	}
+	if len(r.linked) == proto.MaxLinked {
+		return errOrder(p.entry)
+	}
+	if r.linked == nil {
+		r.linked = make(map[string]*part)
+	}
+	r.linked[p.entry.Path] = p
+	return nil
+}
+
+// storeHardLink hands over another name of a file.
+func (r *receiver) storeHardLink(l *link) error {
+	if l.target == nil {
+		return refuse(errNoTarget)
+	}
+	if err := l.folder.open(); err != nil {
+		return refuse(err)
+	}
+	r.store.addLink(l)
 	return nil
 }
 
@@ -242,6 +273,9 @@ func (r *receiver) handleEnd(ctx context.Context, m *wire.End) error {
 	switch {
 	case p != nil:
 		r.store.addPart(p)
+		if err := r.noteLinked(p); err != nil {
+			return err
+		}
 	case w.there == nil:
 		r.skip(w.in, arrivalOf(w, m.Digest))
 	default:

@@ -54,7 +54,7 @@ func (o *order) countEntry(m *wire.Entry) error {
 	if o.maxEntries > 0 && m.ID > o.maxEntries {
 		return proto.Errorf(proto.Space, "the peer sends more than %d entries", o.maxEntries)
 	}
-	if m.Kind == wire.EntryFile {
+	if m.Kind == wire.EntryFile || m.Kind == wire.EntryLink {
 		if m.Size > proto.MaxTransferBytes-o.bytes || o.maxBytes > 0 && o.bytes+m.Size > o.maxBytes {
 			return proto.Errorf(proto.Space, "the peer sends more than the %d bytes that are allowed", max(o.maxBytes, 0))
 		}

@@ -34,7 +34,7 @@ func Send(ctx context.Context, names []string, from io.Reader, to io.Writer, o S
 func sendFound(ctx context.Context, find finder, r *frameReader, w *frameWriter, o SendOptions) (Summary, error) {
 	s := &sender{
 		o: o, find: find, w: w, buf: make([]byte, proto.MaxChunkBytes), hash: digest.New(),
-		problems: problems{report: o.Report},
+		problems: problems{report: o.Report}, sentFiles: sentFiles{},
 	}
 	s.answers = readAnswers(r, &s.problems)
 	stored, err := s.sendAll(ctx)
@@ -58,7 +58,8 @@ type sender struct {
 	problems problems
 	buf      []byte
 	hash     *digest.Hasher
-	hole     int64 // zeros of the file that FILES_HOLE has still to announce
+	sentFiles
+	hole int64 // zeros of the file that FILES_HOLE has still to announce
 
 	lastID  int64
 	leaves  int64 // files and links that were announced

@@ -26,8 +26,13 @@ func (s *sender) announce(ctx context.Context, it *item) error {
 	switch {
 	case it.kind == wire.EntryFolder:
 		s.held = it.in == nil
+		e.Links = it.in == nil && s.o.Links
 	case it.kind == wire.EntryFile:
 		e.Size = it.size
+		if done, err := s.announceLink(e, it); done || err != nil {
+			return err
+		}
+		e.Links = s.mayLink(e, it)
 		if e.Small() {
 			return s.announceSmall(e, it)
 		}
@@ -78,8 +83,12 @@ func (s *sender) announceSmall(e *wire.Entry, it *item) error {
 	}
 	sum := digest.Sum(p)
 	e.Digest = &sum
-	if err := s.sendEntry(e, it); err != nil || !e.Now || len(p) == 0 {
+	if err := s.sendEntry(e, it); err != nil || !e.Now {
 		return err
+	}
+	s.noteLinked(e, it)
+	if len(p) == 0 {
+		return nil
 	}
 	return s.w.writeData(p)
 }
@@ -95,7 +104,12 @@ func (s *sender) sendNow(ctx context.Context, e *wire.Entry, it *item) error {
 	if err := s.sendEntry(e, it); err != nil {
 		return err
 	}
-	return s.sendData(ctx, e.ID, it, f, 0)
+	unsent := s.unsent
+	err = s.sendData(ctx, e.ID, it, f, 0)
+	if s.unsent == unsent {
+		s.noteLinked(e, it)
+	}
+	return err
 }
 
 // readSmall reads all of a small file.

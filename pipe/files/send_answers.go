@@ -22,7 +22,7 @@ func (s *sender) handleAnswer(ctx context.Context, a *wire.Answer) error {
 	}
 	if folder {
 		s.held = s.held && it.in != nil
-		it.inside.fresh = a.Fresh
+		it.inside.fresh, it.inside.links = a.Fresh, a.Links && s.o.Links
 	}
 	switch {
 	case a.Code != 0 && a.Have == 0:

@@ -28,8 +28,10 @@ type item struct {
 	kind   string
 	perm   fs.FileMode
 	mtime  time.Time
-	size   int64  // of a file
-	holes  int64  // bytes of the file that are in holes
+	size   int64 // of a file
+	holes  int64 // bytes of the file that are in holes
+	id     disk.FileID
+	linked bool   // the file has other names, which share id
 	target string // of a symbolic link
 	// rival is the first name in its folder that some system takes for its name.
 	rival string
@@ -57,6 +59,7 @@ func (it *item) setInfo(info fs.FileInfo) {
 	it.perm, it.mtime = info.Mode().Perm(), info.ModTime()
 	if info.Mode().IsRegular() {
 		it.size, it.holes = info.Size(), disk.HoleBytes(info)
+		it.id, it.linked = disk.IDOfLinked(info)
 	}
 }
 

@@ -144,6 +144,7 @@ type level struct {
 	names *nameList
 	group      // of the last name
 	fresh bool // the receiver has made the folder, so it is empty there
+	links bool // the receiver takes links in it
 }
 
 // group is the names of a folder that have the same [fold], found one after the other.

@@ -193,7 +193,7 @@ func (w *walk) enter(it *item, t *tree) *item {
 		return it.failed(err)
 	}
 	it.kind = wire.EntryFolder
-	it.inside = &level{tree: t, path: it.path, names: names, fresh: it.in != nil && it.in.fresh}
+	it.inside = &level{tree: t, path: it.path, names: names, fresh: it.in != nil && it.in.fresh, links: it.in != nil && it.in.links}
 	w.stack = append(w.stack, it.inside)
 	return it
 }

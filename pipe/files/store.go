@@ -59,6 +59,9 @@ func (s *store) addSmall(p *part, body []byte) {
 	s.addJob(job{part: p})
 }
 
+// addLink adds another name of a file that was added before.
+func (s *store) addLink(l *link) { s.addJob(job{link: l}) }
+
 // addFolder adds a folder in which all is stored by the time that the store comes
 // to it.
 func (s *store) addFolder(f *folder) { s.addJob(job{folder: f}) }

@@ -179,8 +179,11 @@ func (c *committer) syncNames(touched map[*folder]bool, oneDisk bool) error {
 }
 
 func (c *committer) publishJob(j job) error {
-	if j.part != nil {
+	switch {
+	case j.part != nil:
 		return c.publishFile(j.part)
+	case j.link != nil:
+		return c.publishLink(j.link)
 	}
 	if err := j.folder.setAttributes(); err != nil {
 		return err
@@ -196,6 +199,7 @@ func (c *committer) publishJob(j job) error {
 // publishFile gives a file its name. If other content has the name, or the folder does
 // not take the file, that is refused, which ends nothing.
 func (c *committer) publishFile(p *part) error {
+	target := targetOf(p)
 	name, kept, err := c.publishPart(p)
 	switch {
 	case errors.Is(err, ErrIsThere) || errors.Is(err, errCollision):
@@ -214,6 +218,7 @@ func (c *committer) publishFile(p *part) error {
 	} else {
 		p.published = true
 		c.note(p, name)
+		p.as = target.publishedAs(name)
 	}
 	if c.arrivals.announce != nil && p.folder.top == nil {
 		sum := p.sum()

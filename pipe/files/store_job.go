@@ -19,18 +19,22 @@ func (b *batch) wait() {
 	}
 }
 
-// job is one of three: a file to publish, a folder that is complete and gets its
+// job is one of four: a file to publish, a folder that is complete and gets its
 // attributes, or an arrival that was there already. File and folder are open.
 type job struct {
 	part   *part
 	folder *folder
 	there  *Arrival
+	link   *link
 }
 
 // in returns the folder in which the job changes something.
 func (j job) in() *folder {
-	if j.folder != nil {
+	switch {
+	case j.folder != nil:
 		return j.folder
+	case j.link != nil:
+		return j.link.folder
 	}
 	return j.part.folder
 }
@@ -38,7 +42,9 @@ func (j job) in() *folder {
 // hasPlace reports whether the job has something open while it is stored.
 func (j job) hasPlace() bool { return j.there == nil }
 
-func (j job) isOpen() bool { return j.part == nil || j.part.isLarge() }
+func (j job) isOpen() bool {
+	return j.part == nil && j.link == nil || j.part != nil && j.part.isLarge()
+}
 
 // release closes what the job has open, and gives its place back. It removes a file that is not published.
 func (j job) release() {
@@ -50,5 +56,7 @@ func (j job) release() {
 		j.part.release()
 	case j.folder != nil:
 		j.folder.close()
+	case j.link != nil:
+		j.link.folder.close()
 	}
 }

@@ -31,7 +31,10 @@ type part struct {
 	bytes int64          // so far
 	keep  bool           // if it stays incomplete, another run may resume it
 
+	digest *wire.Digest // once it is complete
+
 	published bool
+	as        *storedAs // once it is published, if links may lead to it
 }
 
 // tempName returns the name of the temporary file of a small one, if it needs any.
@@ -107,6 +110,7 @@ func (p *part) complete(want wire.Digest) error {
 		p.keep = false
 		return errDigest
 	}
+	p.digest, p.hash = &want, nil
 	if err := p.temp.RestrictMode(modeOf(p.entry)); err != nil {
 		return errWriting(p.entry, err)
 	}
@@ -121,10 +125,10 @@ func (p *part) isLarge() bool { return p.temp != nil && p.temp.IsLarge() }
 
 // sum returns the digest of a complete file.
 func (p *part) sum() digest.Digest {
-	if p.hash == nil {
+	if p.digest == nil {
 		return *p.entry.Digest // checkSmall has compared it
 	}
-	return p.hash.Sum()
+	return *p.digest
 }
 
 // release closes the file and the folder. A file that was not published stays

@@ -36,7 +36,7 @@ func (c *committer) publishPart(p *part) (name string, kept bool, err error) {
 			return p.name, false, p.temp.Replace(p.name)
 		}
 	}
-	name, err = publishNumbered(p.temp, p.name, c.number)
+	name, err = publishNumbered(p.temp.Publish, p.name, c.number)
 	return name, false, err
 }
 
@@ -98,12 +98,12 @@ func isReplaceable(info fs.FileInfo) bool {
 	return info.Mode().IsRegular() || info.Mode()&fs.ModeSymlink != 0
 }
 
-// publishNumbered gives a file its name, or if that is taken and number is set,
-// the name with the next free number. It returns the name.
-func publishNumbered(t *disk.Temp, name string, number bool) (string, error) {
+// publishNumbered gives a file its name with publish, or if that is taken and number is
+// set, the name with the next free number. It returns the name.
+func publishNumbered(publish func(as string) error, name string, number bool) (string, error) {
 	as := name
 	for n := 2; ; n++ {
-		err := t.Publish(as)
+		err := publish(as)
 		if !errors.Is(err, fs.ErrExist) {
 			return as, err
 		}

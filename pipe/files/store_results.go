@@ -37,11 +37,14 @@ func (r *storeResults) count() int64 {
 }
 
 // refuse notes that the file of a part is not stored.
-func (r *storeResults) refuse(p *part, err error) {
-	p.folder.top.markIncomplete()
+func (r *storeResults) refuse(p *part, err error) { r.refuseEntry(p.folder, p.entry, err) }
+
+// refuseEntry notes that an entry in a folder is not stored.
+func (r *storeResults) refuseEntry(in *folder, e *wire.Entry, err error) {
+	in.top.markIncomplete()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.refused = append(r.refused, wire.Refused{Path: p.entry.Path, Code: proto.CodeOf(err)})
+	r.refused = append(r.refused, wire.Refused{Path: e.Path, Code: proto.CodeOf(err)})
 	r.reasons = append(r.reasons, err)
 }
 

@@ -33,6 +33,9 @@ func (m *Entry) appendFast(b *bytes.Buffer) bool {
 	if m.Now {
 		p = append(p, `,"now":true`...)
 	}
+	if m.Links {
+		p = append(p, `,"links":true`...)
+	}
 	b.Write(append(p, '}'))
 	return true
 }
@@ -74,6 +77,7 @@ func (m *Entry) parseFast(body string) {
 		_ = m.Digest.UnmarshalText([]byte(sum))
 	}
 	m.Now = has(`,"now":true`)
+	m.Links = has(`,"links":true`)
 }
 
 // isPlain reports whether s is the same in JSON, without escapes.

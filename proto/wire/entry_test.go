@@ -22,6 +22,9 @@ func TestEntryForm(t *testing.T) {
 			{ID: 3, Path: path, Kind: wire.EntryFile, Size: 1, Mode: 1, Mtime: 1, Digest: &digest, Now: true},
 			{ID: 4, Path: path, Kind: wire.EntryFile, Size: math.MaxInt64, Mtime: -5},
 			{ID: 4, Path: path, Kind: wire.EntryFile, Size: 1 << 30, Holes: 1<<30 - 1, Mode: 0o644, Mtime: -5, Now: true},
+			{ID: 4, Path: path, Kind: wire.EntryFile, Size: 1, Digest: &digest, Now: true, Links: true},
+			{ID: 5, Path: path, Kind: wire.EntryFolder, Mode: 0o700, Links: true},
+			{ID: 5, Path: path, Kind: wire.EntryLink, Size: 1, Target: path, Now: true},
 			{ID: 5, Path: path, Kind: wire.EntrySymlink, Target: path, Mtime: 7, Now: true},
 		} {
 			var want bytes.Buffer

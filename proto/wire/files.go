@@ -27,6 +27,7 @@ const (
 	EntryFile    = "file"
 	EntryFolder  = "folder"
 	EntrySymlink = "symlink"
+	EntryLink    = "link" // another name of a file of the same transfer
 )
 
 // Entry is FILES_ENTRY: the sender announces a file, folder or symbolic link.
@@ -45,10 +46,14 @@ type Entry struct {
 	Mtime int64 `json:"mtime,omitempty"`
 	// Digest is set for a file of at most [proto.SmallFileBytes], and only then.
 	Digest *Digest `json:"blake3,omitempty"`
-	Target string  `json:"target,omitempty"` // of a symbolic link
+	Target string  `json:"target,omitempty"` // of a symbolic link; of a link: the path of the file
 	// Now means that the sender does not wait for a FILES_ANSWER: the data of a
 	// file follows at once.
 	Now bool `json:"now,omitempty"`
+	// Links in a folder says that the sender knows links, and asks with that whether it
+	// may send them; in a file, that links to it may follow. Only for a peer of minor
+	// version 1.
+	Links bool `json:"links,omitempty"`
 }
 
 // Small reports whether the entry is a file whose data is sent in one frame.
@@ -89,6 +94,8 @@ type Answer struct {
 	ID int64 `json:"id"`
 	// Fresh means that the folder was created now and is empty.
 	Fresh bool `json:"fresh,omitempty"`
+	// Links, with Fresh, allows links below the folder. Its entry has asked for that.
+	Links bool `json:"links,omitempty"`
 	// Skip means that the receiver has the same entry already.
 	Skip bool `json:"skip,omitempty"`
 	// Have is how many bytes of the file the receiver has, Digest their digest.
@@ -145,15 +152,19 @@ func (m *Entry) check() error {
 	switch {
 	case m.ID < 1 || m.Size < 0 || m.Mode < 0 || m.Mode > 0o777:
 		return errRange
-	case !slices.Contains([]string{EntryFile, EntryFolder, EntrySymlink}, m.Kind):
+	case !slices.Contains([]string{EntryFile, EntryFolder, EntrySymlink, EntryLink}, m.Kind):
 		return fmt.Errorf("unknown kind of entry")
 	case m.Small() != (m.Digest != nil):
 		return fmt.Errorf("the digest does not fit the size")
 	case m.Holes < 0 || m.Holes > m.Size || m.Holes > 0 && m.Small():
 		return fmt.Errorf("the holes do not fit the size")
-	case m.Kind != EntryFile && m.Size != 0:
+	case m.Kind == EntryLink && (!m.Now || m.Mode != 0 || m.Mtime != 0):
+		return fmt.Errorf("a link has no attributes and no answer")
+	case m.Links && m.Kind != EntryFolder && (m.Kind != EntryFile || !m.Now):
+		return fmt.Errorf("no links can lead to it")
+	case m.Kind != EntryFile && m.Kind != EntryLink && m.Size != 0:
 		return fmt.Errorf("the size does not fit the kind")
-	case (m.Kind == EntrySymlink) != (m.Target != "") || len(m.Target) > proto.MaxPathBytes:
+	case (m.Kind == EntrySymlink || m.Kind == EntryLink) != (m.Target != "") || len(m.Target) > proto.MaxPathBytes:
 		return fmt.Errorf("the target does not fit the kind")
 	}
 	return nil
@@ -188,7 +199,7 @@ func (m *Total) check() error {
 }
 
 func (m *Answer) check() error {
-	if m.ID < 1 || m.Have < 0 || (m.Have > 0) != (m.Digest != nil) || m.Code != 0 && !isFileCode(m.Code) {
+	if m.ID < 1 || m.Have < 0 || m.Links && !m.Fresh || (m.Have > 0) != (m.Digest != nil) || m.Code != 0 && !isFileCode(m.Code) {
 		return errRange
 	}
 	n := 0

@@ -111,7 +111,8 @@ func errStream(name, pipe string) error {
 
 // send returns the options of a transfer over a link, which is nil for a list.
 func (o Options) send(l *link.Link, report func(path string, err error)) files.SendOptions {
-	return files.SendOptions{Holes: l != nil && l.Minor >= 1, Archive: o.Archive, SkipSymlinks: o.Symlinks == linksSkip, SkipSpecial: o.SkipSpecial, Report: report}
+	minor1 := l != nil && l.Minor >= 1
+	return files.SendOptions{Holes: minor1, Links: minor1, Archive: o.Archive, SkipSymlinks: o.Symlinks == linksSkip, SkipSpecial: o.SkipSpecial, Report: report}
 }
 
 // Tune sets the Go runtime up for what is sent.

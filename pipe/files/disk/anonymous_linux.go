@@ -2,6 +2,7 @@ package disk
 
 import (
 	"io/fs"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -51,6 +52,16 @@ func writeAnonymous(in *Folder, perm fs.FileMode, mtime int64, data []byte) (a a
 // link gives the file a name in a folder. If that exists, the error is EEXIST.
 func (a anonymous) link(in *Folder, name string) error {
 	return rawfd.Control(in.dir, func(at uintptr) error { return unix.Linkat(a.fd, "", int(at), name, unix.AT_EMPTY_PATH) })
+}
+
+func (a anonymous) stat() (fs.FileInfo, error) {
+	again, err := unix.FcntlInt(uintptr(a.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(again), "")
+	defer f.Close()
+	return f.Stat()
 }
 
 func (a anonymous) sync() error { return unix.Fsync(a.fd) }

@@ -18,6 +18,8 @@ func writeAnonymous(*Folder, fs.FileMode, int64, []byte) (anonymous, error) {
 
 func (anonymous) link(*Folder, string) error { return errors.ErrUnsupported }
 
+func (anonymous) stat() (fs.FileInfo, error) { return nil, errors.ErrUnsupported }
+
 func (anonymous) sync() error { return errors.ErrUnsupported }
 
 func (anonymous) close() {}

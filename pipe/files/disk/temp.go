@@ -139,6 +139,14 @@ func (t *Temp) IsResumable() bool {
 // IsLarge reports whether the file is open and was not written by a [SmallWriter].
 func (t *Temp) IsLarge() bool { return t.file != nil && !t.whole }
 
+// Stat describes the file, which is open or anonymous.
+func (t *Temp) Stat() (fs.FileInfo, error) {
+	if t.anon.isOpen {
+		return t.anon.stat()
+	}
+	return t.file.Stat()
+}
+
 // Size returns the size of the open file.
 func (t *Temp) Size() (int64, error) {
 	info, err := t.file.Stat()
