@@ -235,5 +235,23 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 || signals[args[1]] == 0 {
 		ts.Fatalf("usage: signal NAME HUP|INT|TERM|KILL|STOP|CONT")
 	}
-	ts.Check(running(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
+	process := running(ts, args[0]).cmd.Process
+	ts.Check(process.Signal(signals[args[1]]))
+	if args[1] == "STOP" {
+		waitStopped(ts, process.Pid)
+	}
+}
+
+// waitStopped waits until a process has stopped, where /proc says so: on a busy machine
+// its threads run on for a while.
+func waitStopped(ts *testscript.TestScript, pid int) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(waitLimit); time.Now().Before(end); <-tick.C {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if _, state, _ := strings.Cut(string(text), ") "); err != nil || strings.HasPrefix(state, "T") {
+			return
+		}
+	}
+	ts.Fatalf("process %d has not stopped", pid)
 }

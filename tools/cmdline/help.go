@@ -23,7 +23,7 @@ func (r *run) helpCommand() *cli.Command {
 				return err
 			}
 			if len(args) == 1 && args[0] == "exit" {
-				return r.print(exitTable())
+				return r.print(exitTable() + exitAdvice)
 			}
 			// The help is that of the same line with --help.
 			typed := c.App.HelpName
@@ -43,6 +43,18 @@ func exitTable() string {
 	}
 	return b.String()
 }
+
+// exitAdvice says what a script does with each class of codes.
+const exitAdvice = `
+What a script does with them:
+   0       go on: the data is there, whole and verified
+   2, 43   stop: the call or the settings are wrong
+  10 - 13  repeat it later: nothing is wrong at this end
+  20 - 23  ask the person at the other side
+  30 - 34  do not use what has arrived; repeat it, and tell somebody if it stays
+  40 - 44  look at the disk and the files that were named, then repeat it
+  70       tell the makers of mesh
+`
 
 // printHelp prints all of the help of the command that c runs to standard output: the
 // user asked for it.

@@ -129,13 +129,22 @@ func (r *reporter) receipt(p Party, d direction, receipt *pipe.Receipt, sum *fil
 	}
 	r.emit(e)
 	if r.receipts {
-		via := receipt.Via
-		if receipt.Flows > 1 {
-			via += fmt.Sprintf(" (%d flows)", receipt.Flows)
-		}
-		fmt.Fprintf(r.stderr, "%s: %s %s%d bytes %s %s over %s in %.1f s, blake3 %s\n",
-			r.name, d.verb, stored, receipt.Bytes, d.preposition, p.Label(), via, receipt.Elapsed.Seconds(), receipt.Digest)
+		fmt.Fprintf(r.stderr, "%s: %s %s%s %s %s in %s, blake3 %s\n",
+			r.name, d.verb, stored, progress.Bytes(receipt.Bytes), d.preposition, p.Label(), course(p, receipt), receipt.Digest)
 	}
+}
+
+// course says how long a transfer took, how fast it was, and over what it ran.
+func course(p Party, receipt *pipe.Receipt) string {
+	seconds := receipt.Elapsed.Seconds()
+	words := fmt.Sprintf("%.1f s", seconds)
+	if seconds >= 0.1 { // else nobody cares, and the clock decides
+		words += fmt.Sprintf(", %s/s", progress.Bytes(int64(float64(receipt.Bytes)/seconds)))
+	}
+	if words += ", " + p.Path; receipt.Flows > 1 {
+		words += fmt.Sprintf(" with %d flows", receipt.Flows)
+	}
+	return words
 }
 
 // storedWords says how many files were stored, and how many more the receiver had

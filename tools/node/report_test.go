@@ -58,7 +58,7 @@ func TestReports(t *testing.T) {
 		if out["path"] != tt.path || out["via"] != tt.via || out["bytes"] != 10. || out["peer_id"] != listener.Key.ID().String() {
 			t.Errorf("%s: got %v", tt.via, out)
 		}
-		line := regexp.MustCompile(`(?m)^mesh-test: sent 10 bytes to mk1\S+ over ` + tt.via + ` in \d+\.\d s, blake3 [0-9a-f]{64}$`)
+		line := regexp.MustCompile(`(?m)^mesh-test: sent 10 bytes to mk1\S+ in \d+\.\d s, (\d+ bytes/s, )?` + tt.path + `, blake3 [0-9a-f]{64}$`)
 		if !line.MatchString(dialer.stderr.String()) {
 			t.Errorf("%s: got %q on standard error", tt.via, dialer.stderr.String())
 		}
@@ -83,7 +83,7 @@ func TestStoredFiles(t *testing.T) {
 		sum  files.Summary
 		want string
 	}{
-		{files.Summary{}, "received 0 files, 7 bytes from bob over tcp (3 flows) in"},
+		{files.Summary{}, "received 0 files, 7 bytes from bob in 0.0 s, direct udp4 with 3 flows, blake3 "},
 		{files.Summary{Files: 1}, "received 1 file, 7 bytes"},
 		{files.Summary{Files: 2, Skipped: 1}, "received 2 files (1 more already there), 7 bytes"},
 		{files.Summary{Files: 2, Skipped: 3}, "received 2 files (3 more already there), 7 bytes"},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mesh/pipe/files"
+	"mesh/pipe/progress"
 	"mesh/pipe/term"
 	"mesh/proto"
 	"mesh/proto/wire"
@@ -63,9 +64,9 @@ func describe(sum files.Sum) string {
 	if sum.Top > 1 {
 		name = fmt.Sprintf("%s and %d more", name, sum.Top-1)
 	}
-	count := fmt.Sprintf("%d files, %s", sum.Files, cmdline.Bytes(sum.Bytes))
+	count := fmt.Sprintf("%d files, %s", sum.Files, progress.Bytes(sum.Bytes))
 	if sum.Files == 1 {
-		count = "1 file, " + cmdline.Bytes(sum.Bytes)
+		count = "1 file, " + progress.Bytes(sum.Bytes)
 	}
 	switch {
 	case sum.Top == 0:
@@ -79,7 +80,7 @@ func describe(sum files.Sum) string {
 	case sum.Top > 1:
 		return name
 	}
-	return name + " (" + cmdline.Bytes(sum.Bytes) + ")"
+	return name + " (" + progress.Bytes(sum.Bytes) + ")"
 }
 
 // maxNameShown is how many characters of a name a question shows.

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"mesh/pipe/files"
+	"mesh/pipe/progress"
 	"mesh/proto/wire"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
@@ -32,7 +33,7 @@ func listOffered(ctx context.Context, n *node.Node, o options, s cmdline.Streams
 		return files.Summary{Untaken: true}, files.ListOffered(ctx, o.names, from, to, show, s.Complaints())
 	})
 	if err == nil {
-		n.Remark(fmt.Sprintf("%d entries, %s", entries, cmdline.Bytes(bytes)))
+		n.Remark(fmt.Sprintf("%d entries, %s", entries, progress.Bytes(bytes)))
 	}
 	return err
 }

@@ -27,8 +27,10 @@ func Command() *cli.Command {
 			},
 			peerCommand(),
 			{
-				Name: "allow", ArgsUsage: "NODEID|NAME [CAPS]", Action: action(readAllow, allow),
-				Usage: "let a node do CAPS here without a token: send if left out; none: nothing",
+				Name: "allow", ArgsUsage: "NODEID|NAME [CAPS]",
+				Description: "CAPS, with commas between: send: it may send to this machine; recv: it may take\nfrom this machine; tty:view: it may look at a terminal that is shared here;\ntty:control: it may type there too. They replace what was allowed before.",
+				Usage:       "let a node do CAPS here without a token: send if left out; none: nothing",
+				Action:      action(readAllow, allow),
 			},
 			{
 				Name: "allowed", Action: action(readNothing, printAllowed),
