@@ -32,8 +32,9 @@ type recordKey [16]byte
 
 func shorten(sum digest.Digest) recordKey { return recordKey(sum[:len(recordKey{})]) }
 
-// The bounds of a ledger: files for each peer, peers, and files at which a peer has
-// guessed wrongly. When there are more guesses, no further one is allowed.
+// These are the bounds of a ledger: files of each peer, files in its folder, which are one
+// for each peer and two more, and wrong guesses. When there are so many wrong guesses, no
+// further guess is allowed.
 const (
 	maxRecords = 1 << 17
 	maxLedgers = 256
@@ -62,8 +63,8 @@ func NewLedger(dir string) *Ledger {
 	}
 }
 
-// NoteAlias notes that an owner also comes as alias: what either has stored, the other
-// may hear of. See [ReceiveOptions].
+// NoteAlias notes that an owner also sends under the name alias. Each of the two then
+// hears of what the other has stored. See [ReceiveOptions].
 func (l *Ledger) NoteAlias(alias, owner string) error {
 	if l == nil {
 		return nil
@@ -76,7 +77,7 @@ func (l *Ledger) aliases() recordFile {
 	return recordFile{path: filepath.Join(l.dir, aliasFile), record: 2 * len(recordKey{}), most: maxAliases}
 }
 
-// keyOf returns the key of an owner. An alias has that of the owner behind it.
+// keyOf returns the key of an owner. An alias has the key of the owner that it stands for.
 func (l *Ledger) keyOf(owner string) recordKey {
 	key := shorten(digest.Sum([]byte(owner)))
 	aliases := l.aliases()

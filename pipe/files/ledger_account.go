@@ -21,7 +21,7 @@ type account struct {
 	stored recordFile
 
 	mu     sync.Mutex
-	known  []storedFile // by key; what the file held at the first question
+	known  []storedFile // sorted; read at the first question
 	loaded bool
 	notes  []byte // records that are not in the file yet
 	err    error  // of a write; nothing is written after it
@@ -46,8 +46,8 @@ func (a *account) key(path string, info fs.FileInfo) recordKey {
 }
 
 // wasStored reports whether the peer has stored a file whose size, time and place on the
-// disk have not changed since. It returns what tells whether the file still holds the
-// same, by its digest.
+// disk have not changed since. Then holds reports whether a digest is that of what the
+// peer has stored: the caller compares it with what the file holds now.
 func (a *account) wasStored(path string, info fs.FileInfo) (holds func(digest.Digest) bool, found bool) {
 	if a == nil {
 		return nil, false
@@ -123,8 +123,8 @@ func (a *account) allowsGuess(in *folder, name string, info fs.FileInfo) bool {
 	return !is && err == nil
 }
 
-// guess takes the peer's guess at what a file holds. It reports whether the peer may hear
-// that it is right; from then on the peer counts as one that has stored the file.
+// guess takes the peer's guess at what a file holds, and reports whether the peer may hear
+// that it is right. If so, the peer counts as one that has stored the file.
 func (a *account) guess(path string, info fs.FileInfo, sum digest.Digest, right bool) bool {
 	if a == nil || !a.ledger.guess(a.key(path, info), right) {
 		return false

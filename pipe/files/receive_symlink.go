@@ -11,7 +11,7 @@ type foundLink int
 const (
 	noLink   foundLink = iota
 	ofPeer             // the peer has stored it
-	ofOthers           // the peer does not hear that it was there
+	ofOthers           // the peer has not stored it, and does not hear that it was there
 )
 
 // compareSymlink looks for a symbolic link in an open folder. One with another target is
