@@ -40,6 +40,8 @@
 //	                                                                never ours
 //	anonymous file         SmallWriter          O_TMPFILE, linkat   none                a temporary name
 //	sync of a whole disk   Folder.SyncDisk      syncfs              none                each file alone
+//	another name of a file Folder.Link          linkat              linkat; Windows:    the caller copies
+//	                                                                none
 //	early write-back       startSync            sync_file_range     nothing             nothing
 //	free space             freeBytes            statfs              statfs; Windows:    a full disk is noticed
 //	                                                                unknown             when a write fails
