@@ -198,16 +198,26 @@ func exchangeHello(ctx context.Context, conn transport.Conn, hello, early []byte
 	defer stop()
 	header := wire.AppendHeader(nil, wire.Header{Type: wire.TypeHello, Bytes: len(hello)})
 	if err := conn.Send(header, hello, early); err != nil {
-		return 0, nil, transport.HandshakeError(ctx, err)
+		return 0, nil, notAnswered(transport.HandshakeError(ctx, err))
 	}
 	typ, body, err := wire.ReadFrame(conn, wire.TypeOK, wire.TypeDeny)
 	if err != nil {
-		return 0, nil, transport.HandshakeError(ctx, err)
+		return 0, nil, notAnswered(transport.HandshakeError(ctx, err))
 	}
 	if !stop() {
 		return 0, nil, context.Cause(ctx)
 	}
 	return typ, body, nil
+}
+
+// notAnswered returns the error of a dial whose P2P_HELLO has no answer. The end of a
+// connection that the peer has not signed, a TCP FIN or RST or a stateless reset of QUIC,
+// says nothing about the peer, nor does silence: another dial may reach it.
+func notAnswered(err error) error {
+	if errors.Is(err, transport.ErrGone) || errors.Is(err, ErrBroken) {
+		return transport.Break(proto.Errorf(proto.Unreachable, "no answer to P2P_HELLO: %w", err))
+	}
+	return err
 }
 
 // bindTo returns what ties a handshake to its connection.
