@@ -107,7 +107,7 @@ type Closed struct {
 }
 
 func (r *Request) check() error {
-	err := errors.Join(checkID("session", r.Session), checkPeer(r.To), checkKind(r.Kind), checkCaps(r.Want), checkBytes("seal", r.Seal, SealKeyBytes),
+	err := errors.Join(checkID("session", r.Session), checkPeer("to", r.To), checkKind(r.Kind), checkCaps(r.Want), checkBytes("seal", r.Seal, SealKeyBytes),
 		checkVouchers(r.Vouchers), checkBytes("sig", r.Sig, SignatureBytes))
 	if r.AnswerS > uint32(MaxAnswer.Seconds()) {
 		err = errors.Join(err, fmt.Errorf("answer_s %d, the limit is %.0f", r.AnswerS, MaxAnswer.Seconds()))
@@ -159,11 +159,11 @@ func (c *Closed) check() error {
 	return errors.Join(checkID("session", c.Session), checkText("reason", c.Reason, MaxTextBytes), checkText("path", c.Path, MaxTextBytes))
 }
 
-func checkPeer(s string) error {
+func checkPeer(what, s string) error {
 	if s == "" {
-		return errors.New("to is absent")
+		return errors.New(what + " is absent")
 	}
-	return checkText("to", s, MaxTextBytes)
+	return checkText(what, s, MaxTextBytes)
 }
 
 func checkSealed(b []byte) error {

@@ -74,7 +74,8 @@ type Join struct {
 }
 
 // Welcome (hub) answers a login that is good. Observed is the client's address, IP:PORT,
-// as the hub sees it. Registered has an outcome for each of hello.register. ExpiresS is
+// as the hub sees it. Name is the one that the invite of the node was made for, which it
+// may register. Registered has an outcome for each of hello.register. ExpiresS is
 // absent if the membership has no end.
 type Welcome struct {
 	Observed     string            `json:"observed,omitzero"`
@@ -85,6 +86,7 @@ type Welcome struct {
 	Relay        []Relay           `json:"relay,omitzero"`
 	Hubs         []string          `json:"hubs,omitzero"`
 	Registered   []Registered      `json:"registered,omitzero"`
+	Name         string            `json:"name,omitzero"`
 	ExpiresS     uint32            `json:"expires_s,omitzero"`
 }
 
@@ -185,7 +187,7 @@ func (h *Hello) check() error {
 }
 
 func (w *Welcome) check() error {
-	err := errors.Join(checkText("observed", w.Observed, MaxTextBytes), checkTexts("hubs", w.Hubs), checkTexts("stun", w.STUN), checkRelays(w.Relay))
+	err := errors.Join(checkText("observed", w.Observed, MaxTextBytes), checkText("name", w.Name, MaxTextBytes), checkTexts("hubs", w.Hubs), checkTexts("stun", w.STUN), checkRelays(w.Relay))
 	if len(w.Registered) > MaxNames || len(w.Limits) > 64 {
 		err = errors.Join(err, errors.New("registered or limits is too long"))
 	}
@@ -206,14 +208,14 @@ func (r *Registered) check() error {
 
 func (r *Release) check() error { return checkText("name", r.Name, MaxTextBytes) }
 
-func (l *Lookup) check() error { return checkText("peer", l.Peer, MaxTextBytes) }
+func (l *Lookup) check() error { return checkPeer("peer", l.Peer) }
 
 func (p *Peer) check() error {
 	return errors.Join(checkKey("node", p.Node), checkText("name", p.Name, MaxTextBytes), checkKinds(p.Kinds), checkVouchers(p.Vouchers))
 }
 
 func (w *Watch) check() error {
-	return errors.Join(checkText("peer", w.Peer, MaxTextBytes), checkKind(w.Kind))
+	return errors.Join(checkPeer("peer", w.Peer), checkKind(w.Kind))
 }
 
 func (o *Online) check() error {
