@@ -302,4 +302,3 @@ func TestUpgrade(t *testing.T) {
 		})
 	}
 }
-

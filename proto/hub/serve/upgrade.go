@@ -161,4 +161,3 @@ func (s *Server) isWebSocketPath(path string) bool {
 	}
 	return slices.ContainsFunc(s.o.URLs, func(u hub.URL) bool { return path == u.Path+hub.HubPathWebSocket || path == hub.HubPathWebSocket })
 }
-
