@@ -60,14 +60,14 @@ var toolFloors = [][]string{
 }
 
 // tests are the packages that only tests import.
-var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/pipe/term/termtest", "mesh/pipe/term/sharetest", "mesh/tools/cmdline/cmdlinetest", "mesh/cmd/mesh/internal/attacker"}
+var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/proto/hub/hubtest", "mesh/pipe/term/termtest", "mesh/pipe/term/sharetest", "mesh/tools/cmdline/cmdlinetest", "mesh/cmd/mesh/internal/attacker"}
 
 // knows lists which packages may import what comes from outside.
 var knows = map[string][]string{
 	"github.com/urfave/cli": append(
 		[]string{"mesh/cmd", "mesh/tools/cmdline", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"}, toolFloors[len(toolFloors)-1]...),
 	"github.com/quic-go/quic-go":     {"mesh/proto/transport", "mesh/proto/tcp", "mesh/proto/udp", "mesh/proto/linktest", "mesh/cmd/mesh/internal/attacker"},
-	"github.com/coder/websocket":     {"mesh/proto/hub/agent", "mesh/proto/hub/serve"},
+	"github.com/coder/websocket":     {"mesh/proto/hub/agent", "mesh/proto/hub/serve", "mesh/proto/hub/hubtest"},
 	"github.com/go-json-experiment/": {"mesh/proto/hub"},
 	"go.etcd.io/bbolt":               {"mesh/proto/hub/boltstore"},
 	"github.com/zeebo/blake3":        {"mesh/pipe", "mesh/cmd/mesh/internal/attacker"},

@@ -28,6 +28,8 @@ type Agent struct {
 	o Options
 	// Registers are announced after each login.
 	Registers []hub.Register
+	// OnLogin, if it is set, is told each login before names are registered.
+	OnLogin func(c *Conn)
 	// OnRegistered, if it is set, is told the outcome for each name, after each login.
 	OnRegistered func(r hub.Register, got hub.Registered)
 	// OnOffer, if it is set, decides about the request of another node.
@@ -42,6 +44,7 @@ type Agent struct {
 	change chan struct{} // closed at each change of conn
 	last   error         // why conn is nil
 	making map[hub.ID]*making
+	online chan struct{} // closed at each system.online
 	away   time.Duration // what the hub's goaway asks to wait
 }
 
@@ -50,7 +53,7 @@ func New(o Options) *Agent {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Agent{o: o, change: make(chan struct{}), making: make(map[hub.ID]*making)}
+	return &Agent{o: o, change: make(chan struct{}), online: make(chan struct{}), making: make(map[hub.ID]*making)}
 }
 
 // Run keeps the agent logged in until ctx ends. It returns when all its goroutines have
@@ -109,6 +112,9 @@ func (a *Agent) stay(ctx context.Context) error {
 		return err
 	}
 	a.o.Log.Info("logged in at the hub", "hub", a.o.URL.Name(), "observed", c.Welcome.Observed)
+	if a.OnLogin != nil {
+		a.OnLogin(c)
+	}
 	a.offers.begin(ctx, a, c)
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -167,9 +173,9 @@ func (a *Agent) setConn(c *Conn, err error) {
 	a.change = make(chan struct{})
 }
 
-// ready returns the connection, as soon as there is one. When ctx ends, it returns why
-// there is none.
-func (a *Agent) ready(ctx context.Context) (*Conn, error) {
+// ready returns the connection, as soon as there is one. It fails when the hub cannot be
+// reached, unless it is patient, and when ctx ends.
+func (a *Agent) ready(ctx context.Context, patient bool) (*Conn, error) {
 	for {
 		a.mu.Lock()
 		c, change, last := a.conn, a.change, a.last
@@ -177,7 +183,7 @@ func (a *Agent) ready(ctx context.Context) (*Conn, error) {
 		if c != nil {
 			return c, nil
 		}
-		if last != nil && proto.CodeOf(last) != proto.Unreachable && proto.CodeOf(last) != proto.Busy {
+		if last != nil && (!patient || proto.CodeOf(last) != proto.Unreachable && proto.CodeOf(last) != proto.Busy) {
 			return nil, last
 		}
 		select {
@@ -209,6 +215,11 @@ func (a *Agent) event(e hub.Event) {
 		a.offers.cancel(e)
 	case hub.TypeCreated, hub.TypeDeclined, hub.TypePending:
 		a.outcome(e)
+	case hub.TypeOnline:
+		a.mu.Lock()
+		close(a.online)
+		a.online = make(chan struct{})
+		a.mu.Unlock()
 	case hub.TypeGoAway:
 		var g hub.GoAway
 		if e.Read(&g) == nil {

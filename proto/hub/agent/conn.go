@@ -40,11 +40,29 @@ type Conn struct {
 	waiting map[string]chan hub.Event
 }
 
-// Error is the hub's answer system.error.
+// Error is the hub's answer system.error, or the code with which a request was declined.
 type Error struct{ Answer hub.Error }
 
-// Error returns the text of the hub, which is a stranger's.
+// CodeOf returns the code of the hub's answer that err is, or "".
+func CodeOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Answer.Code
+	}
+	return ""
+}
+
+// texts say what the code of a listener or a hub means.
+var texts = map[string]string{
+	hub.CodeBusy: "the peer serves as many as it can", hub.CodeDeclined: "the peer declined", hub.CodeDenied: "the peer has no rule that lets this node in",
+	hub.CodeCapability: "the peer does not allow what is asked for", hub.CodeKind: "the peer does not take this kind of transfer",
+	hub.CodeTimeout: "the peer did not answer in time", hub.CodeOffline: "the peer is not online", hub.CodeNotFound: "the hub knows no such peer",
+}
+
+// Error returns what the code means, or the text of the hub, which is a stranger's.
 func (e *Error) Error() string {
+	if text, ok := texts[e.Answer.Code]; ok {
+		return text
+	}
 	if e.Answer.Text == "" {
 		return "the hub answers " + proto.QuoteText(e.Answer.Code)
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -147,7 +148,7 @@ func (c *Conn) login(ctx context.Context, o Options, l hub.Login) error {
 	if err := checkProof(o, &l, challenge.Proof); err != nil {
 		return err
 	}
-	c.Hub, c.Bound = l.Hub, l.Binding[0]|l.Binding[1]|l.Binding[2]|l.Binding[3] != 0
+	c.Hub, c.Bound = l.Hub, names(l.Binding)
 	h := &hub.Hello{Node: o.Key.ID(), Binding: l.Binding, Sig: l.Sign(o.Key, o.Instance), Instance: o.Instance, Agent: o.Agent}
 	if o.Invite != nil {
 		h.Invite = l.SignJoin(*o.Invite, o.Key.ID())
@@ -157,6 +158,10 @@ func (c *Conn) login(ctx context.Context, o Options, l hub.Login) error {
 	}
 	return c.expect(ctx, hub.TypeWelcome, &c.Welcome)
 }
+
+// names reports whether a binding names a connection, and is not that of a connection
+// whose TLS ends before the hub.
+func names(binding []byte) bool { return !bytes.Equal(binding, make([]byte, hub.BindingBytes)) }
 
 // checkProof checks the hub's proof. One that does not name the connection is taken where
 // TLS may end before the hub; the login then does not name it either.

@@ -21,6 +21,10 @@ type Ask struct {
 	Judge func(ctx context.Context, peer identity.ID, name string) error
 	// Pending, if it is set, is called when a person at the peer is asked.
 	Pending func()
+	// Within, if it is above 0, limits the time until the hub has taken the request.
+	Within time.Duration
+	// Patient waits for a hub that cannot be reached now.
+	Patient bool
 }
 
 // Session is what a listener has granted.
@@ -47,7 +51,12 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	c, err := a.ready(ctx)
+	asking, cancel := ctx, func() {}
+	if ask.Within > 0 {
+		asking, cancel = context.WithTimeoutCause(ctx, ask.Within, proto.Errorf(proto.Unreachable, "hub %s: no answer", a.o.URL.Name()))
+	}
+	defer cancel()
+	c, err := a.ready(asking, ask.Patient)
 	if err != nil {
 		return Session{}, err
 	}
@@ -58,8 +67,8 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (Session, error) {
 		return Session{}, proto.Errorf(proto.Busy, "%d sessions are in the making", hub.MaxMaking)
 	}
 	defer a.forget(m)
-	if _, err := c.Call(ctx, hub.TypeRequest, &m.request); err != nil {
-		if _, refused := asHubError(err); refused || ctx.Err() != nil {
+	if _, err := c.Call(asking, hub.TypeRequest, &m.request); err != nil {
+		if _, refused := asHubError(err); refused || asking.Err() != nil {
 			return Session{}, err
 		} // else the request is repeated on the next connection
 	}
@@ -175,7 +184,7 @@ func (a *Agent) open(ctx context.Context, ask Ask, m *making, key *hub.SealKey, 
 		if err := e.Read(&d); err != nil {
 			return Session{}, &proto.Error{Code: proto.Protocol, Err: err}
 		}
-		return Session{}, declined(d.Code)
+		return Session{}, &proto.Error{Code: ExitCode(d.Code), Err: &Error{hub.Error{Code: d.Code, RetryAfterS: d.RetryAfterS}}}
 	}
 	var c hub.Created
 	if err := e.Read(&c); err != nil {
@@ -189,21 +198,6 @@ func (a *Agent) open(ctx context.Context, ask Ask, m *making, key *hub.SealKey, 
 		return Session{}, err
 	}
 	return Session{ID: c.Session, Peer: c.Peer, Name: c.Name, Grant: g, Keys: keys, Hub: hubID}, nil
-}
-
-// declinedTexts say what a listener's or a hub's code means.
-var declinedTexts = map[string]string{
-	hub.CodeBusy: "the peer serves as many as it can", hub.CodeDeclined: "the peer declined", hub.CodeDenied: "the peer has no rule that lets this node in",
-	hub.CodeCapability: "the peer does not allow what is asked for", hub.CodeKind: "the peer does not take this kind of transfer",
-	hub.CodeTimeout: "the peer did not answer in time", hub.CodeOffline: "the peer is not online", hub.CodeNotFound: "the hub knows no such peer",
-}
-
-func declined(code string) error {
-	text, ok := declinedTexts[code]
-	if !ok {
-		text = "the hub answers " + proto.QuoteText(code)
-	}
-	return &proto.Error{Code: ExitCode(code), Err: errors.New(text)}
 }
 
 // Closed tells the hub that the session is over, so that its place is free.

@@ -1,0 +1,4 @@
+package agent
+
+// Names is names, for tests.
+var Names = names
