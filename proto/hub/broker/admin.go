@@ -309,13 +309,15 @@ func (b *Broker) Sessions() []SessionState {
 // Count is how much of each kind a hub holds now.
 type Count struct {
 	Connections, Sessions, Names, Members int
+	// Draining says that the hub takes no more logins.
+	Draining bool
 }
 
 // Count returns the numbers for metrics and status.
 func (b *Broker) Count() Count {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return Count{len(b.clients), len(b.sessions), len(b.facts.names), len(b.facts.members)}
+	return Count{len(b.clients), len(b.sessions), len(b.facts.names), len(b.facts.members), b.draining}
 }
 
 // values returns copies of a map's values, ordered by a key of each.
