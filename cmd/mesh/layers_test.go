@@ -53,7 +53,7 @@ var terminal = [][]string{
 // toolFloors lists the packages in mesh/tools by floor. Each imports only those of lower
 // floors, so one tool never imports another one.
 var toolFloors = [][]string{
-	{"mesh/tools/outfile", "mesh/tools/paste", "mesh/tools/config", "mesh/tools/command"},
+	{"mesh/tools/outfile", "mesh/tools/paste", "mesh/tools/config", "mesh/tools/command", "mesh/tools/service"},
 	{"mesh/tools/cmdline", "mesh/tools/node"},
 	{"mesh/tools/handoff", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"},
 	{"mesh/tools/cat", "mesh/tools/recv", "mesh/tools/listen", "mesh/tools/tty", "mesh/tools/token", "mesh/tools/sum", "mesh/tools/hub"},
@@ -76,7 +76,7 @@ var knows = map[string][]string{
 	"github.com/creack/pty":          {"mesh/pipe/term"},
 	"golang.org/x/term":              {"mesh/pipe/term"},
 	"github.com/pelletier/go-toml":   {"mesh/tools/config"},
-	"github.com/coreos/go-systemd":   {"mesh/tools/listen"},
+	"github.com/coreos/go-systemd":   {"mesh/tools/service"},
 }
 
 func TestLayers(t *testing.T) {

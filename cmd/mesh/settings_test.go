@@ -34,10 +34,13 @@ func TestSettings(t *testing.T) {
 	seen := map[string]bool{}
 	for _, construct := range tools {
 		c := construct()
-		if !slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == "via" }) {
+		flags := c.Flags
+		if c.Name == "hub" {
+			flags = c.Subcommands[slices.IndexFunc(c.Subcommands, func(s *cli.Command) bool { return s.Name == "serve" })].Flags
+		} else if !slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == "via" }) {
 			continue
 		}
-		for _, f := range c.Flags {
+		for _, f := range flags {
 			name := f.Names()[0]
 			i := slices.IndexFunc(cmdline.Settings, func(s cmdline.Setting) bool { return s.Flag == name && slices.Contains(s.Tools, c.Name) })
 			switch listed := slices.Contains(unset[c.Name], name); {
@@ -80,7 +83,7 @@ func fits(f cli.Flag, kind config.Kind) bool {
 	return kind == config.Text
 }
 
-var configSection = regexp.MustCompile(`(?ms)^\.Ss \[(listen|inbox|tty|call|peers)[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
+var configSection = regexp.MustCompile(`(?ms)^\.Ss \[(listen|inbox|tty|call|hub-server|peers)[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
 
 // TestManConfig wants the page to have all keys, and no others.
 func TestManConfig(t *testing.T) {

@@ -21,6 +21,7 @@ type Setting struct {
 
 var (
 	listens = []string{"listen"}
+	hubs    = []string{"hub"}
 	bulk    = []string{"cat", "recv"}
 	calls   = append(bulk, views...)
 	views   = []string{"tty"}
@@ -75,6 +76,15 @@ var Settings = []Setting{
 	{"call.quiet", config.Bool, "quiet", calls},
 	{"call.verbose", config.Count, "verbose", calls},
 	{"call.escape", config.Text, "escape", views},
+
+	{"hub-server.listen", config.Text, "listen", hubs},
+	{"hub-server.url", config.List, "url", hubs},
+	{"hub-server.tls-cert", config.Text, "tls-cert", hubs},
+	{"hub-server.tls-key", config.Text, "tls-key", hubs},
+	{"hub-server.behind-proxy", config.List, "behind-proxy", hubs},
+	{"hub-server.max", config.Number, "max", hubs},
+	{"hub-server.drain", config.Text, "drain", hubs},
+	{"hub-server.verbose", config.Count, "verbose", hubs},
 
 	{"peers.*.allow", config.Text, "", nil},
 	{"peers.*.dir", config.Text, "", nil},

@@ -74,37 +74,34 @@ func (c *certificate) get() (*tls.Certificate, error) {
 	return c.now, nil
 }
 
-// writeExport writes facts to the file at path. Older ones become path.1, path.2 and so
-// on; the oldest one goes.
+// writeExport writes facts to the file at path. Older exports become path.1, path.2 and
+// so on; the oldest one goes. There is a whole one at path at any time.
 func writeExport(path string, facts []broker.Fact) error {
 	var text bytes.Buffer
 	if err := broker.WriteExport(&text, facts); err != nil {
 		return err
 	}
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text.Bytes()) {
+	old, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case bytes.Equal(old, text.Bytes()):
 		return nil
-	}
-	for n := keepExports - 1; n > 0; n-- {
-		from := path
-		if n > 1 {
-			from = fmt.Sprintf("%s.%d", path, n-1)
+	default:
+		for n := keepExports - 1; n > 1; n-- {
+			if err := os.Rename(numbered(path, n-1), numbered(path, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
-		if err := keepAs(from, fmt.Sprintf("%s.%d", path, n)); err != nil {
+		if err := statefile.Write(numbered(path, 1), old, 0o600); err != nil {
 			return err
 		}
 	}
 	return statefile.Write(path, text.Bytes(), 0o600)
 }
 
-// keepAs gives a file, if it exists, another name. The newest export keeps its own one
-// too, so that there is always one.
-func keepAs(from, to string) error {
-	err := os.Rename(from, to)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
+func numbered(path string, n int) string { return fmt.Sprintf("%s.%d", path, n) }
 
 // reachable returns the address of a listener that other machines most likely reach: a
 // public address of this machine before a private one, IPv4 before IPv6, loopback last.

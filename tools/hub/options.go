@@ -27,7 +27,7 @@ func serveCommand() *cli.Command {
 	drain := cmdline.Duration(defaultDrain)
 	return &cli.Command{
 		Name: "serve", Usage: "run the hub",
-		Description: "The first line on stdout is what the other machines run to join. Flags can be set in [hub-server] of config.toml: see mesh-config(5).",
+		Description: "It prints what other machines run to join. Flags can be set in [hub-server] of\nconfig.toml: see mesh-config(5).",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Value: defaultListen, Usage: "wait for nodes at `ADDR`: HOST, :PORT or HOST:PORT"},
 			&cli.StringSliceFlag{Name: "url", Usage: "members use `URL`, for example wss://hub.example; may be repeated"},

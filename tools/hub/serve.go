@@ -23,6 +23,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/statefile"
 	"mesh/tools/cmdline"
+	"mesh/tools/service"
 )
 
 // The files of a hub in the state folder, beside [boltstore.FileName].
@@ -57,6 +58,7 @@ type server struct {
 	access  *watched // hub_access
 	hub     *serve.Server
 	stop    context.CancelFunc // ends the hub as SIGTERM does
+	manager *service.Manager
 	wg      sync.WaitGroup
 }
 
@@ -67,7 +69,8 @@ func runServe(ctx context.Context, o serveOptions, s cmdline.Streams) (err error
 	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	h := &server{o: o, streams: s, log: cmdline.NewLogger(s.Err, o.verbose), stop: stop}
+	h := &server{o: o, streams: s, log: cmdline.NewLogger(s.Err, o.verbose), stop: stop, manager: service.New()}
+	defer h.manager.Stop()
 	if err := h.openState(); err != nil {
 		return err
 	}
@@ -184,8 +187,9 @@ func (h *server) run(ctx context.Context, l net.Listener) error {
 	ended := make(chan error, 1) // sent by the goroutine that serves; never closed
 	h.wg.Go(func() { ended <- h.hub.Serve(ctx, l) })
 	h.wg.Go(func() { h.hub.Sweep(alive) })
-	h.wg.Go(func() { h.maintain(ctx, hangups) })
+	h.wg.Go(func() { h.maintain(alive, hangups) })
 	closeSocket := h.openSocket(l.Addr())
+	h.manager.Ready()
 	h.log.Info("hub serves", "at", l.Addr(), "hub", h.key.ID())
 	var err error
 	select {
@@ -203,6 +207,7 @@ func (h *server) run(ctx context.Context, l net.Listener) error {
 
 // drain sends the clients away, and waits until they have gone.
 func (h *server) drain(ctx context.Context) {
+	h.manager.Stopping()
 	h.log.Info("hub drains", "connections", h.hub.Open(), "for", h.o.drain)
 	h.broker.Drain(h.o.drain, nil)
 	ctx, cancel := context.WithTimeout(ctx, h.o.drain+closeGrace)
@@ -217,32 +222,40 @@ func (h *server) drain(ctx context.Context) {
 	}
 }
 
-// maintain reads hub_access again when it has changed, or after a SIGHUP, and exports
-// the facts once a day.
+// maintain reads hub_access again when it has changed, or after a SIGHUP, exports the
+// facts once a day, and tells the service manager that the hub is alive.
 func (h *server) maintain(ctx context.Context, hangups <-chan os.Signal) {
 	look, export := time.NewTicker(lookEvery), time.NewTicker(exportEvery)
 	defer look.Stop()
 	defer export.Stop()
 	for {
-		force := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-export.C:
 			h.export()
+		case <-h.manager.Due:
+			h.broker.Count() // a broker that hangs is not alive
+			h.manager.Alive()
 		case <-hangups:
-			force = true
+			h.manager.Reloading()
+			h.reload()
+			h.manager.Ready()
 		case <-look.C:
-		}
-		if !force && !h.access.changed() {
-			continue
-		}
-		if err := h.readAccess(); err != nil {
-			h.streams.Complain(fmt.Errorf("%w; what it said before stays", err))
-		} else {
-			h.log.Info("hub_access is read", "path", h.access.path)
+			if h.access.changed() {
+				h.reload()
+			}
 		}
 	}
+}
+
+// reload reads hub_access. A mistake in it is told, and changes nothing.
+func (h *server) reload() {
+	if err := h.readAccess(); err != nil {
+		h.streams.Complain(fmt.Errorf("members and bans stay as they were: %w", err))
+		return
+	}
+	h.log.Info("hub_access was read", "path", h.access.path)
 }
 
 func (h *server) readAccess() error {
@@ -253,7 +266,7 @@ func (h *server) readAccess() error {
 	}
 	a, err := broker.ParseAccess(string(text))
 	if err != nil {
-		return proto.Errorf(proto.Config, "%s: %w", h.path(""), err)
+		return proto.Errorf(proto.Config, "in %s: %w", h.o.home, err)
 	}
 	h.broker.SetAccess(a)
 	return nil
