@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"os"
+	"slices"
 
 	"mesh/proto"
 )
@@ -168,7 +169,7 @@ func (c *checker) page(id uint64, flags ...uint16) ([]byte, error) {
 		return nil, err
 	}
 	more := uint64(order.Uint32(header[12:]))
-	if order.Uint64(header) != id || more >= c.meta.pages-id || !contains(flags, order.Uint16(header[8:])) {
+	if order.Uint64(header) != id || more >= c.meta.pages-id || !slices.Contains(flags, order.Uint16(header[8:])) {
 		return nil, fmt.Errorf("page %d has a wrong head", id)
 	}
 	for i := id; i <= id+more; i++ {
@@ -178,15 +179,6 @@ func (c *checker) page(id uint64, flags ...uint16) ([]byte, error) {
 		c.used[i] = true
 	}
 	return c.readAt(at, int(size*int64(more+1)))
-}
-
-func contains(flags []uint16, f uint16) bool {
-	for _, one := range flags {
-		if one == f {
-			return true
-		}
-	}
-	return false
 }
 
 // bucket walks over the tree of a bucket; the root has no name.

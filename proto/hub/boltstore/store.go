@@ -15,7 +15,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -219,11 +221,22 @@ func (s *Store) Write(e broker.Entry, changes ...broker.Fact) error {
 		s.last = e.N
 		return nil
 	}
-	err = fmt.Errorf("write %s: %w", s.path, proto.IOError(err))
+	err = fmt.Errorf("write %s: %w", s.path, withCode(err))
 	if s.reached(e.N) {
 		s.broken = fmt.Errorf("%w; the hub must be started again", err)
 	}
 	return err
+}
+
+// withCode gives an error of bbolt its code: that the disk is full may stand only in its
+// text.
+func withCode(err error) error {
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		if strings.Contains(err.Error(), full.Error()) {
+			return &proto.Error{Code: proto.Space, Err: err}
+		}
+	}
+	return proto.IOError(err)
 }
 
 // reached reports whether a change that failed is in the file in spite of that, or may

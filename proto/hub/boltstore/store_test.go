@@ -182,7 +182,7 @@ func TestFlippedBytes(t *testing.T) {
 	}
 	// The heads of all pages, and a sample of the rest.
 	page := os.Getpagesize()
-	for at := 0; at < len(text); at++ {
+	for at := range text {
 		if at%page < 80 && at%3 == 0 {
 			try(at, 1<<rand.N(8))
 		}
