@@ -55,9 +55,33 @@ func Dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 	defer cancel()
 	c, err := dial(ctx, o, handle)
 	if err != nil {
-		return nil, fmt.Errorf("hub %s: %w", o.URL.Name(), err)
+		return nil, notLoggedIn{loginHint(o.URL, fmt.Errorf("hub %s: %w", o.URL.Name(), err))}
 	}
 	return c, nil
+}
+
+// ErrLogin is in the chain of an error for want of a connection that is logged in.
+var ErrLogin = errors.New("not logged in at the hub")
+
+// notLoggedIn puts [ErrLogin] into the chain of an error, without changing its text.
+type notLoggedIn struct{ error }
+
+func (e notLoggedIn) Is(target error) bool { return target == ErrLogin }
+func (e notLoggedIn) Unwrap() error        { return e.error }
+
+// loginHint adds to the error of a login what can be done about it.
+func loginHint(u hub.URL, err error) error {
+	switch proto.CodeOf(err) {
+	case proto.Identity:
+		return proto.Hint(err, leaveAndJoin(u))
+	case proto.Unreachable:
+		return proto.Hint(err, "a token needs no hub, nor does a name with an address in mesh-token peer list; --hub none asks no hub")
+	}
+	return err
+}
+
+func leaveAndJoin(u hub.URL) string {
+	return "if the hub was changed on purpose: mesh-hub leave " + u.Origin() + u.Path + ", and join it again"
 }
 
 func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error) {

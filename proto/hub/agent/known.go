@@ -102,7 +102,7 @@ func (k Known) Add(u hub.URL) error {
 // Changed returns an error with code [proto.Identity] if a hub is not the one that old
 // is: it has another key, or its proof no longer names the connection.
 func Changed(old, now hub.URL) error {
-	hint := "if the hub was changed on purpose: mesh-hub leave " + old.Origin() + old.Path + ", and join it again"
+	hint := leaveAndJoin(old)
 	switch {
 	case old.Key != now.Key:
 		err := proto.Errorf(proto.Identity, "hub %s is known with another key: %s, and now it has %s", old.Name(), old.Key, now.Key)

@@ -23,8 +23,6 @@ type Ask struct {
 	Pending func()
 	// Within, if it is above 0, limits the time until the hub has taken the request.
 	Within time.Duration
-	// Patient waits for a hub that cannot be reached now.
-	Patient bool
 }
 
 // Session is what a listener has granted.
@@ -56,7 +54,7 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (Session, error) {
 		asking, cancel = context.WithTimeoutCause(ctx, ask.Within, proto.Errorf(proto.Unreachable, "hub %s: no answer", a.o.URL.Name()))
 	}
 	defer cancel()
-	c, err := a.ready(asking, ask.Patient)
+	c, err := a.ready(asking, false)
 	if err != nil {
 		return Session{}, err
 	}
