@@ -1,10 +1,8 @@
 package recv
 
 import (
-	"bufio"
 	"context"
-	"fmt"
-	"io"
+	"errors"
 	"os"
 	"strings"
 	"time"
@@ -13,9 +11,6 @@ import (
 	"mesh/proto"
 	"mesh/tools/cmdline"
 )
-
-// askFor is how long a question waits for its answer.
-const askFor = time.Minute
 
 // asks reports whether a person can be asked where files are to go: all three streams
 // are a terminal, on which the content of files would be of no use.
@@ -27,32 +22,15 @@ func asks(s cmdline.Streams) bool {
 // user has just asked for them. Any other answer than yes, and none within the time,
 // is an error with code [proto.Declined].
 func confirm(ctx context.Context, s cmdline.Streams, from, dir string, limit time.Duration) error {
-	fmt.Fprintf(s.Err, "%s: files from %s. Store in %s? [Y/n] ", s.Name, proto.EscapeText(from), proto.EscapeText(dir))
-	answers := make(chan string, 1)
-	go func() { // ends with the process if nobody answers
-		line, err := bufio.NewReader(s.In).ReadString('\n')
-		if err != nil && (err != io.EOF || line == "") {
-			line = "no"
-		}
-		answers <- line
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
+	answer, err := s.AskLine(ctx, "files from "+from+". Store in "+dir+"? [Y/n] ", limit)
 	hint := "mesh-recv -C DIR stores them without a question"
-	select {
-	case answer := <-answers:
-		switch strings.ToLower(strings.TrimSpace(answer)) {
-		case "", "y", "yes":
-			return nil
-		}
-		return proto.Hint(proto.Errorf(proto.Declined, "the files are not wanted"), hint)
-	case <-timer.C:
-		fmt.Fprintln(s.Err)
-		return proto.Hint(proto.Errorf(proto.Declined, "no answer for %s", limit), hint)
-	case <-ctx.Done():
-		fmt.Fprintln(s.Err)
-		return context.Cause(ctx)
+	switch answer = strings.ToLower(answer); {
+	case errors.Is(err, cmdline.ErrNoAnswer):
+		return proto.Hint(err, hint)
+	case err != nil || answer == "" || answer == "y" || answer == "yes":
+		return err
 	}
+	return proto.Hint(proto.Errorf(proto.Declined, "the files are not wanted"), hint)
 }
 
 // storeHere asks, and stores files in the current folder.
@@ -64,7 +42,7 @@ func storeHere(ctx context.Context, t transfer, o options, d *destination, s cmd
 		err = cmdline.CheckFolder(dir)
 	}
 	if err == nil {
-		err = confirm(ctx, s, t.from, dir, askFor)
+		err = confirm(ctx, s, t.from, dir, cmdline.AskFor)
 	}
 	if err != nil {
 		t.end(err)
