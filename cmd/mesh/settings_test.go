@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,7 +18,7 @@ var unset = map[string][]string{
 	"listen": {"serve", "archive", "symlinks", "skip-special", "dry-run"},
 	"recv": {
 		"output", "directory", "archive", "next", "gc", "name", "force", "rename", "portable", "any-names", "max-size", "max-files",
-		"listen", "addr", "token-file", "show-token", "token-only", "ttl",
+		"as", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
 	},
 	"tty": {
 		"share", "name", "headless", "record", "max", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
@@ -78,12 +77,12 @@ func fits(f cli.Flag, kind config.Kind) bool {
 	case *cli.StringSliceFlag:
 		return kind == config.List
 	case *cli.StringFlag:
-		return kind == config.Text || kind == config.Size && f.Name == "flows"
+		return kind == config.Text || kind == config.Size && f.Name == "flows" || kind == config.Texts && f.Name == "hub"
 	}
 	return kind == config.Text
 }
 
-var configSection = regexp.MustCompile(`(?ms)^\.Ss \[(listen|inbox|tty|call|hub-server|peers)[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
+var configSection = regexp.MustCompile(`(?ms)^\.Ss (?:Above the tables|\[(listen|inbox|tty|call|hub-server|peers))[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
 
 // TestManConfig wants the page to have all keys, and no others.
 func TestManConfig(t *testing.T) {
@@ -95,14 +94,17 @@ func TestManConfig(t *testing.T) {
 		if at == nil {
 			break
 		}
-		section, body := page[at[2]:at[3]], page[at[4]:at[5]]
-		if section == "peers" {
-			section = "peers.*"
+		prefix, body := "", page[at[4]:at[5]]
+		if at[2] >= 0 {
+			prefix = page[at[2]:at[3]] + "."
+		}
+		if prefix == "peers." {
+			prefix = "peers.*."
 		}
 		for line := range strings.Lines(body) {
 			if names, ok := strings.CutPrefix(line, ".It Cm "); ok {
 				for name := range strings.SplitSeq(strings.TrimSpace(names), " , ") {
-					got = append(got, fmt.Sprintf("%s.%s", section, name))
+					got = append(got, prefix+name)
 				}
 			}
 		}

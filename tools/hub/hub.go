@@ -14,6 +14,6 @@ func Command() *cli.Command {
 		Name:        "hub",
 		Usage:       "run a hub, which lets nodes find each other by name",
 		ArgsUsage:   "COMMAND",
-		Subcommands: slices.Concat(adminCommands(), []*cli.Command{serveCommand()}),
+		Subcommands: slices.Concat(memberCommands(), adminCommands(), []*cli.Command{serveCommand()}),
 	}
 }

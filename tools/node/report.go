@@ -131,6 +131,9 @@ func (r *reporter) receipt(p Party, d direction, receipt *pipe.Receipt, sum *fil
 		if receipt.Flows > 1 {
 			via += fmt.Sprintf(" (%d flows)", receipt.Flows)
 		}
+		if p.typed != "" {
+			via += ", trust=" + string(p.Trust) + ","
+		}
 		fmt.Fprintf(r.stderr, "%s: %s %s%d bytes %s %s over %s in %.1f s, blake3 %s\n",
 			r.name, d.verb, stored, receipt.Bytes, d.preposition, p.Label(), via, receipt.Elapsed.Seconds(), receipt.Digest)
 	}
