@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,8 @@ const (
 	// acceptPause is the wait after an Accept that failed, for example for want of file
 	// descriptors.
 	acceptPause = 50 * time.Millisecond
+	// maxHandshakes bounds the TLS handshakes that the hub computes at a time.
+	maxHandshakes = 64
 )
 
 // tlsRecord is the first byte of a TLS connection: a handshake record (RFC 8446,
@@ -32,6 +35,7 @@ type door struct {
 	s     *Server
 	ready chan net.Conn
 	done  chan struct{}
+	slots chan struct{} // has an element for each handshake that is computed
 	once  sync.Once
 	wg    sync.WaitGroup
 
@@ -41,7 +45,7 @@ type door struct {
 }
 
 func newDoor(l net.Listener, s *Server) *door {
-	return &door{Listener: l, s: s, ready: make(chan net.Conn), done: make(chan struct{}), silent: make(map[netip.Prefix][]*entrance)}
+	return &door{Listener: l, s: s, ready: make(chan net.Conn), done: make(chan struct{}), slots: make(chan struct{}, maxHandshakes), silent: make(map[netip.Prefix][]*entrance)}
 }
 
 // Accept implements [net.Listener].
@@ -96,7 +100,8 @@ func (d *door) admit(c net.Conn) {
 	d.wg.Go(func() { d.open(e) })
 }
 
-// open waits for the first byte and hands the connection to the HTTP server.
+// open waits for the first byte, makes the TLS handshake, and hands the connection to the
+// HTTP server.
 func (d *door) open(e *entrance) {
 	_ = e.SetReadDeadline(time.Now().Add(firstByteTimeout))
 	if _, err := e.Conn.Read(e.first[:]); err != nil {
@@ -104,10 +109,17 @@ func (d *door) open(e *entrance) {
 		return
 	}
 	_ = e.SetReadDeadline(time.Time{})
+	d.speaks(e)
 	e.peeked = true
 	var c net.Conn = e
 	if e.first[0] == tlsRecord {
-		c = tls.Server(e, d.s.tls)
+		t := tls.Server(e, d.s.tls)
+		if err := e.handshake(t); err != nil {
+			d.s.o.Log.Debug("TLS handshake failed", "from", e.at, "err", err)
+			_ = t.Close()
+			return
+		}
+		c = t
 	} else if !e.at.Addr().IsLoopback() && !d.s.isProxy(e.at.Addr()) {
 		_ = e.Close()
 		return
@@ -119,17 +131,25 @@ func (d *door) open(e *entrance) {
 	}
 }
 
-// enter counts a silent connection. When all places are taken, the oldest one of the
-// source with the most goes.
+// enter counts a silent connection. When all places of its source are taken, the oldest
+// one there that has not said anything goes, so that a member behind the same address gets
+// in. When all places are taken, the oldest one of the source with the most goes.
 func (d *door) enter(e *entrance) bool {
 	d.mu.Lock()
-	if len(d.silent[e.source]) >= maxSilentOfSource && !d.s.isProxy(e.at.Addr()) {
-		d.mu.Unlock()
-		return false
-	}
 	var victim *entrance
-	if d.count >= maxSilent {
+	switch list := d.silent[e.source]; {
+	case len(list) >= maxSilentOfSource && !d.s.isProxy(e.at.Addr()):
+		i := slices.IndexFunc(list, func(o *entrance) bool { return !o.spoke })
+		if i < 0 {
+			d.mu.Unlock()
+			return false
+		}
+		victim = list[i]
+	case d.count >= maxSilent:
 		victim = d.oldestLocked()
+	}
+	if victim != nil {
+		d.leaveLocked(victim)
 	}
 	d.silent[e.source] = append(d.silent[e.source], e)
 	d.count++
@@ -138,6 +158,13 @@ func (d *door) enter(e *entrance) bool {
 		_ = victim.Close()
 	}
 	return true
+}
+
+// speaks notes that the connection has sent its first byte.
+func (d *door) speaks(e *entrance) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e.spoke = true
 }
 
 func (d *door) oldestLocked() *entrance {
@@ -154,6 +181,10 @@ func (d *door) oldestLocked() *entrance {
 func (d *door) leave(e *entrance) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.leaveLocked(e)
+}
+
+func (d *door) leaveLocked(e *entrance) {
 	list := d.silent[e.source]
 	for i, other := range list {
 		if other == e {
@@ -174,8 +205,44 @@ type entrance struct {
 	door   *door
 	at     netip.AddrPort
 	source netip.Prefix
+	spoke  bool // guarded by door.mu
 	first  [1]byte
 	peeked bool
+
+	// Of the TLS handshake: whether it goes on, whether it has a slot, and when it must be
+	// over.
+	shaking bool
+	slot    bool
+	until   time.Time
+}
+
+// handshake makes the TLS handshake. Its time begins with its first slot, and does not
+// run while it waits for one.
+func (e *entrance) handshake(t *tls.Conn) error {
+	e.take()
+	e.shaking, e.until = true, time.Now().Add(helloTimeout)
+	_ = e.SetDeadline(e.until)
+	err := t.Handshake()
+	e.shaking = false
+	e.free()
+	_ = e.SetDeadline(time.Time{})
+	return err
+}
+
+// take waits for a slot.
+func (e *entrance) take() {
+	select {
+	case e.door.slots <- struct{}{}:
+		e.slot = true
+	case <-e.door.done:
+	}
+}
+
+func (e *entrance) free() {
+	if e.slot {
+		<-e.door.slots
+		e.slot = false
+	}
 }
 
 // Read implements [net.Conn].
@@ -184,7 +251,16 @@ func (e *entrance) Read(p []byte) (int, error) {
 		e.peeked = false
 		return copy(p, e.first[:]), nil
 	}
-	return e.Conn.Read(p)
+	if !e.shaking {
+		return e.Conn.Read(p)
+	}
+	e.free() // the slot is for work, and now the client has to say something
+	n, err := e.Conn.Read(p)
+	before := time.Now()
+	e.take()
+	e.until = e.until.Add(time.Since(before))
+	_ = e.SetDeadline(e.until)
+	return n, err
 }
 
 // Close implements [net.Conn].

@@ -41,6 +41,7 @@ func (m *memory) Log(uint64, int) ([]broker.Entry, error) { return m.log, nil }
 type testHub struct {
 	key    *identity.Key
 	broker *broker.Broker
+	server *serve.Server
 	addr   string
 }
 
@@ -54,6 +55,12 @@ func newKey(t *testing.T) *identity.Key {
 }
 
 func start(t *testing.T, edit func(*serve.Options)) testHub {
+	t.Helper()
+	return startOn(t, edit, func(l net.Listener) net.Listener { return l })
+}
+
+// startOn starts a hub on what wrap returns for a listener.
+func startOn(t *testing.T, edit func(*serve.Options), wrap func(net.Listener) net.Listener) testHub {
 	t.Helper()
 	h := testHub{key: newKey(t)}
 	var err error
@@ -72,10 +79,10 @@ func start(t *testing.T, edit func(*serve.Options)) testHub {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.addr = l.Addr().String()
+	h.server, h.addr = s, l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = s.Serve(ctx, l) })
+	wg.Go(func() { _ = s.Serve(ctx, wrap(l)) })
 	wg.Go(func() { s.Sweep(ctx) })
 	t.Cleanup(func() {
 		cancel()
