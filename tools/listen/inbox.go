@@ -72,6 +72,7 @@ func serveInbox(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 func (d *daemon) offer(o node.Offer) node.Offer {
 	o.Caps, o.Takes, o.Limit = proto.CapSend, d.takes, d.limit
 	o.MaxPerPeer = (o.Max + 1) / 2
+	o.Asks = true
 	o.Kinds = []string{wire.KindFiles, wire.KindPipe} // a mesh-recv --next may want a pipe later
 	o.Command, o.Operand = "mesh-cat", "FILE…"
 	if o.TokenFile != "" || o.ShowToken || term.IsTerminal(d.streams.Err) {

@@ -16,8 +16,12 @@ import (
 	"mesh/proto/candidate"
 	"mesh/proto/hub"
 	"mesh/proto/hub/agent"
+	"mesh/proto/identity"
 	"mesh/proto/wire"
 )
+
+// settleTime bounds the wait for what the hubs say about a name.
+const settleTime = 5 * time.Second
 
 // presence is a waiter at the hubs of its node: it is online under its name, and answers
 // those who ask for it there.
@@ -29,9 +33,13 @@ type presence struct {
 	hubs  *hubs
 	fail  context.CancelCauseFunc // of the waiter
 
-	mu    sync.Mutex
-	named map[string]bool // the hubs that have registered the name, by URL
-	told  map[string]bool // the hubs whose loss the user knows
+	mu      sync.Mutex
+	named   map[string]bool // the hubs that have registered the name, by URL
+	told    map[string]bool // the hubs whose loss the user knows
+	heard   map[string]bool // the hubs that have answered, or cannot be reached
+	settled chan struct{}   // closed when all hubs are in heard
+	refused map[identity.ID]bool
+	asking  sync.Mutex // held while the user is asked
 }
 
 // present begins to be online for an offer, if the node has hubs and the offer has a name
@@ -41,7 +49,7 @@ func (n *Node) present(o Offer, at net.Addr, guard *strangers, fail context.Canc
 	if len(n.options.Hubs) == 0 || o.As == "" && !lasts {
 		return nil
 	}
-	p := &presence{node: n, offer: o, at: at, guard: guard, fail: fail, named: make(map[string]bool), told: make(map[string]bool)}
+	p := &presence{node: n, offer: o, at: at, guard: guard, fail: fail, named: make(map[string]bool), told: make(map[string]bool), heard: make(map[string]bool), settled: make(chan struct{}), refused: make(map[identity.ID]bool)}
 	r := hub.Register{Name: cmp.Or(o.As, hostName()), Kinds: p.kinds(), Lasting: lasts}
 	p.hubs = n.openHubs(n.options.Hubs, o.As == "", func(a *agent.Agent, u hub.URL) {
 		a.Registers = []hub.Register{r}
@@ -98,12 +106,13 @@ func (p *presence) registered(u hub.URL, got hub.Registered) {
 	first := !p.named[u.String()]
 	p.named[u.String()] = p.named[u.String()] || got.Code == ""
 	p.mu.Unlock()
+	defer p.hear(u)
 	switch {
 	case !first:
 		p.node.Log.Info("registered at the hub again", "hub", u.Name(), "name", got.Name, "code", got.Code)
 	case got.Code == "":
 		p.node.reporter.emit(event{Event: "online", Hub: u.Name(), Name: got.Name})
-		p.node.note("at hub " + u.Name() + " this is " + got.Name)
+		p.say("at hub " + u.Name() + " this is " + got.Name)
 	case p.offer.As != "":
 		p.fail(nameError(u, got))
 	default:
@@ -127,36 +136,86 @@ func nameError(u hub.URL, got hub.Registered) error {
 // state tells the user once that a hub cannot be reached, and when it is back.
 func (p *presence) state(u hub.URL, err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	known := p.told[u.String()]
 	p.told[u.String()] = err != nil
+	p.mu.Unlock()
+	defer p.hear(u)
 	switch {
 	case err != nil && !known:
-		p.node.warn(fmt.Errorf("%w; waiting goes on without the hub until it is back", err))
+		p.say(fmt.Sprintf("warning: %s; waiting goes on without the hub until it is back", err))
 	case err == nil && known:
-		p.node.note("hub " + u.Name() + " is back")
+		p.say("hub " + u.Name() + " is back")
 	}
+}
+
+// say prints a line; once a shared terminal has begun, it goes to the log.
+func (p *presence) say(text string) {
+	select {
+	case <-p.settled:
+		if p.offer.Temporary {
+			p.node.Log.Info(text)
+			return
+		}
+	default:
+	}
+	p.node.note(proto.HideSecrets(proto.EscapeText(text)))
+}
+
+// hear notes that there is an answer of a hub, or none to be had now.
+func (p *presence) hear(u hub.URL) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.heard[u.String()] {
+		return
+	}
+	if p.heard[u.String()] = true; len(p.heard) == len(p.node.options.Hubs) {
+		close(p.settled)
+	}
+}
+
+// settle waits until the hubs have answered about a name that the user gave, and returns
+// why the waiter must end.
+func (p *presence) settle(failed context.Context) error {
+	if p == nil || p.offer.As == "" {
+		return nil
+	}
+	timer := time.NewTimer(settleTime)
+	defer timer.Stop()
+	select {
+	case <-p.settled:
+	case <-failed.Done():
+	case <-timer.C:
+	}
+	return context.Cause(failed)
 }
 
 // answer decides about the request of another node: what authorized_peers allows, it gets.
 // A node that has no rights is told no more than that.
-func (p *presence) answer(_ context.Context, of agent.Offer) agent.Answer {
+func (p *presence) answer(ctx context.Context, of agent.Offer) agent.Answer {
 	caps, code := p.rights(of)
-	if code == "" && !p.takes(string(of.Request.Kind)) {
+	asks := code == hub.CodeDenied && p.mayAsk()
+	if (code == "" || asks) && !p.takes(string(of.Request.Kind)) {
 		code = hub.CodeKind
+	}
+	g := hub.Grant{Method: hub.MethodKey}
+	var undo func()
+	if asks && code == hub.CodeDenied {
+		if caps, code = p.ask(ctx, of); code == "" {
+			g, undo, code = p.tokenFor(of.From, caps)
+		}
 	}
 	if code != "" {
 		p.node.Log.Info("request declined", "peer", of.From, "name", of.Name, "kind", of.Request.Kind, "want", of.Request.Want, "code", code)
 		return agent.Answer{Decline: code}
 	}
-	g := hub.Grant{Method: hub.MethodKey, Caps: caps.String(), Via: p.via(), Meeting: hub.Meeting{Candidates: p.candidates()}}
+	g.Caps, g.Via, g.Candidates = caps.String(), p.via(), p.candidates()
 	a, _, err := of.Request.Accept(p.node.Key, of.Hub, of.From, g)
 	if err != nil {
 		p.node.Log.Info("request not answered", "peer", of.From, "err", err)
 		return agent.Answer{Decline: hub.CodeBusy}
 	}
 	p.node.Log.Info("request accepted", "peer", of.From, "name", of.Name, "kind", of.Request.Kind, "caps", caps)
-	return agent.Answer{Accept: a}
+	return agent.Answer{Accept: a, Undo: undo}
 }
 
 // rights returns what the dialer gets, or the code to decline with.
@@ -170,7 +229,9 @@ func (p *presence) rights(of agent.Offer) (caps proto.Caps, code string) {
 	case err != nil:
 		return 0, hub.CodeBusy
 	case caps == 0 || p.offer.TokenOnly:
-		p.guard.tell(of.From)
+		if !p.mayAsk() {
+			p.guard.tell(of.From)
+		}
 		return 0, hub.CodeDenied
 	}
 	if p.offer.Limit != nil {

@@ -226,8 +226,7 @@ func TestHubNameTaken(t *testing.T) {
 	t.Parallel()
 	h := openHub(t)
 	atHub(t, h, "").online(t, listening("bob"))
-	w := atHub(t, h, "").wait(t, listening("bob"))
-	_, err := w.Accept(t.Context())
+	_, err := atHub(t, h, "").Wait(listening("bob"))
 	xtest.WantCode(t, "taken", err, proto.Declined)
 }
 

@@ -44,14 +44,27 @@ type meeting struct {
 // address book, if the peer has any.
 func (n *Node) meet(ctx context.Context, e *link.Endpoint, p Peer, r Request, t link.Target) (*link.Link, error) {
 	h := n.openHubs(n.hubsOf(p.hub.host), false, nil)
-	defer h.close()
-	m := &meeting{n, h, e, p, r, t}
+	l, err := n.meetAt(ctx, &meeting{n, h, e, p, r, t})
+	if err != nil {
+		h.close()
+		return nil, err
+	}
+	go h.close() // the transfer need not wait for it
+	return l, nil
+}
+
+// meetAt tries to link until there is a link, or the time is over.
+func (n *Node) meetAt(ctx context.Context, m *meeting) (*link.Link, error) {
+	r := m.request
 	waiting, cancel := ctx, func() {}
 	if r.Wait > 0 {
 		waiting, cancel = context.WithTimeoutCause(ctx, r.Wait, proto.Errorf(proto.Unreachable, "no answer"))
 	}
 	defer cancel()
 	for attempt := 0; ; attempt++ {
+		if r.Wait > 0 {
+			m.target.AttemptTimeout = min(firstAttempt<<min(attempt, 4), proto.DialTimeout)
+		}
 		l, err := m.try(waiting)
 		switch {
 		case err == nil:
@@ -137,9 +150,10 @@ func (m *meeting) tryBoth(ctx context.Context) (*link.Link, error) {
 	if err == nil {
 		return l, nil
 	}
+	raced := len(asked) > 0
 	a := <-asked
 	switch {
-	case a.err == nil && a.session.Grant.Token != "":
+	case a.err == nil && (a.session.Grant.Token != "" || !raced):
 		return m.dial(ctx, a)
 	case a.err == nil || errors.Is(a.err, agent.ErrLogin) || agent.CodeOf(a.err) == hub.CodeNotFound:
 		return nil, err

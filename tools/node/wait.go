@@ -60,6 +60,9 @@ type Offer struct {
 	// As is the name at the hubs. Without one, an offer that lasts has the name of this
 	// machine there, and others are not told to the hubs.
 	As string
+	// Asks says that the user may be asked at the terminal about a node without rights that
+	// comes by a hub: nothing else reads standard input.
+	Asks bool
 	// Kinds are told to the hubs beside those that Takes takes when the waiter begins.
 	Kinds []string
 	// Limit, if it is set, returns the most that a node may do, whatever its token
@@ -139,6 +142,10 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 		n.note(withheld)
 	}
 	w.presence = n.present(o, e.Addr(), guard, w.fail)
+	if err := w.presence.settle(w.failed); err != nil {
+		w.Stop()
+		return nil, err
+	}
 	return w, nil
 }
 
@@ -302,6 +309,9 @@ func (w *Waiter) Accept(ctx context.Context) (*link.Link, error) {
 		return nil, err
 	}
 	w.deadline = time.Time{}
+	if w.once {
+		go w.presence.stop() // it has its peer
+	}
 	w.node.reporter.peer(w.node.Party(l))
 	return l, nil
 }
