@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -19,9 +20,33 @@ const AskFor = time.Minute
 // time.
 var ErrNoAnswer = errors.New("no answer")
 
-// CanAsk reports whether a person can be asked: standard input and standard error are a
-// terminal.
-func (s Streams) CanAsk() bool { return term.IsTerminal(s.In) && term.IsTerminal(s.Err) }
+// CanAsk reports whether a person can be asked: standard error is a terminal, this process
+// is in its foreground, and the person can answer there. Standard input may be what is to
+// be sent.
+func (s Streams) CanAsk() bool {
+	f, ok := s.Err.(*os.File)
+	if !ok || !term.IsTerminal(f) || !term.Foreground(f) {
+		return false
+	}
+	_, done, err := s.keyboard()
+	if err == nil {
+		done()
+	}
+	return err == nil
+}
+
+// terminal is the terminal of this process, whatever its standard streams are.
+const terminal = "/dev/tty"
+
+// keyboard returns where the user types.
+func (s Streams) keyboard() (from io.Reader, done func(), err error) {
+	f, ok := s.In.(*os.File)
+	if !ok || term.IsTerminal(f) {
+		return s.In, func() {}, nil
+	}
+	t, err := os.Open(terminal)
+	return t, func() { _ = t.Close() }, err
+}
 
 // Ask asks a question whose answer is no unless the user types yes.
 func (s Streams) Ask(ctx context.Context, question string) (yes bool, err error) {
@@ -34,9 +59,16 @@ func (s Streams) Ask(ctx context.Context, question string) (yes bool, err error)
 // "no" at the end of standard input. The error for no answer within the limit has
 // [ErrNoAnswer] and the code [proto.Declined].
 func (s Streams) AskLine(ctx context.Context, question string, limit time.Duration) (string, error) {
+	from, done, err := s.keyboard()
+	if err != nil {
+		return "", proto.Errorf(proto.Declined, "nobody can be asked: %w", err)
+	}
 	fmt.Fprintf(s.Err, "%s: %s", s.Name, proto.EscapeText(question))
 	answers := make(chan string, 1)
-	go func() { answers <- readLine(s.In) }() // ends with the process if nobody answers
+	go func() { // ends with the process if nobody answers
+		defer done()
+		answers <- readLine(from)
+	}()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {

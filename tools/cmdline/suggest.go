@@ -15,6 +15,7 @@ var verbs = map[string]string{
 	"send": "mesh-cat PEER FILE…", "cp": "mesh-cat PEER FILE…", "put": "mesh-cat PEER FILE…",
 	"receive": "mesh-recv -C DIR", "get": "mesh-recv -C DIR",
 	"share": "mesh-tty --share", "host": "mesh-tty --share", "ssh": "mesh-tty PEER",
+	"up": "mesh-hub join INVITE", "login": "mesh-hub join INVITE", "join": "mesh-hub join INVITE",
 	"b3sum": "mesh-sum", "version": "mesh --version", "-V": "mesh --version",
 }
 
