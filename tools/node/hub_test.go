@@ -285,3 +285,16 @@ func TestHubDead(t *testing.T) {
 	}
 	closeBoth(l, accepted)
 }
+
+// More requests than a hub allows at a time are made a little later, and do not fail.
+func TestHubRateLimited(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	alice := atHub(t, h, "hub")
+	for i := range 23 { // the hub allows 20, and 5 a second
+		_, err := alice.dialText(t, "nobody", send)
+		if got := proto.CodeOf(err); got != proto.Unreachable {
+			t.Fatalf("request %d: got %v (%v), want %v", i, got, err, proto.Unreachable)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,8 @@ import (
 const (
 	watchFor    = 30 * time.Second
 	unknownWait = 2 * time.Second
+	// rateLimitedPause is the least wait after a hub has refused one request too many.
+	rateLimitedPause = 200 * time.Millisecond
 )
 
 var silentWaits = []time.Duration{5 * time.Second, 10 * time.Second, 30 * time.Second}
@@ -163,8 +166,25 @@ func (m *meeting) tryBoth(ctx context.Context) (*link.Link, error) {
 	return nil, err
 }
 
-// ask asks the hubs for a session with the peer.
+// ask asks the hubs for a session with the peer. A hub that has had too many requests of
+// this node, as from a loop in a script, is asked again for a while.
 func (m *meeting) ask(ctx context.Context) answer {
+	end := time.Now().Add(proto.DialTimeout)
+	for {
+		a := m.askOnce(ctx)
+		wait := max(agent.RetryAfter(a.err), rateLimitedPause) + rand.N(rateLimitedPause)
+		if agent.CodeOf(a.err) != hub.CodeRateLimited || time.Now().Add(wait).After(end) {
+			return a
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return answer{err: context.Cause(ctx)}
+		}
+	}
+}
+
+func (m *meeting) askOnce(ctx context.Context) answer {
 	s, at, err := m.hubs.request(ctx, func(u hub.URL) agent.Ask {
 		return agent.Ask{
 			To: m.peer.hub.to, Kind: m.kind(), Want: m.target.Want,

@@ -51,6 +51,15 @@ func CodeOf(err error) string {
 	return ""
 }
 
+// RetryAfter returns how long the hub's answer that err is asks to wait, at most
+// [hub.MaxRetryAfter]; 0 if it does not say.
+func RetryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return min(time.Duration(e.Answer.RetryAfterS)*time.Second, hub.MaxRetryAfter)
+	}
+	return 0
+}
+
 // texts say what the code of a listener or a hub means.
 var texts = map[string]string{
 	hub.CodeBusy: "the peer serves as many as it can", hub.CodeDeclined: "the peer declined", hub.CodeDenied: "the peer has no rule that lets this node in",
