@@ -28,6 +28,11 @@ var below = map[string][]string{
 	"mesh/proto/path":      {"mesh/proto/handshake", "mesh/proto/link", "mesh/proto/tcp", "mesh/proto/token", "mesh/proto/udp", "mesh/proto/wire"},
 	"mesh/proto/link":      {"mesh/proto/tcp", "mesh/proto/udp"},
 
+	"mesh/proto/hub":           {"mesh/proto/handshake", "mesh/proto/link", "mesh/proto/path", "mesh/proto/transport"},
+	"mesh/proto/hub/broker":    {"mesh/proto/hub/agent", "mesh/proto/hub/boltstore", "mesh/proto/hub/serve", "github.com/coder/websocket", "os"},
+	"mesh/proto/hub/boltstore": {"mesh/proto/hub/agent", "mesh/proto/hub/serve", "github.com/coder/websocket"},
+	"mesh/proto/hub/agent":     {"mesh/proto/hub/broker", "mesh/proto/hub/boltstore", "mesh/proto/hub/serve"},
+
 	"mesh/pipe/files/disk":    {"mesh/pipe", "mesh/proto/wire"},
 	"mesh/pipe/files/archive": {"mesh/pipe"},
 
@@ -48,28 +53,30 @@ var terminal = [][]string{
 // toolFloors lists the packages in mesh/tools by floor. Each imports only those of lower
 // floors, so one tool never imports another one.
 var toolFloors = [][]string{
-	{"mesh/tools/outfile", "mesh/tools/paste", "mesh/tools/config", "mesh/tools/command"},
+	{"mesh/tools/outfile", "mesh/tools/paste", "mesh/tools/config", "mesh/tools/command", "mesh/tools/service"},
 	{"mesh/tools/cmdline", "mesh/tools/node"},
 	{"mesh/tools/handoff", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"},
-	{"mesh/tools/cat", "mesh/tools/recv", "mesh/tools/listen", "mesh/tools/tty", "mesh/tools/token", "mesh/tools/sum"},
+	{"mesh/tools/cat", "mesh/tools/recv", "mesh/tools/listen", "mesh/tools/tty", "mesh/tools/token", "mesh/tools/sum", "mesh/tools/hub"},
 }
 
 // tests are the packages that only tests import.
-var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/pipe/term/termtest", "mesh/pipe/term/sharetest", "mesh/tools/cmdline/cmdlinetest", "mesh/cmd/mesh/internal/attacker"}
+var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/proto/hub/hubtest", "mesh/pipe/term/termtest", "mesh/pipe/term/sharetest", "mesh/tools/cmdline/cmdlinetest", "mesh/cmd/mesh/internal/attacker"}
 
 // knows lists which packages may import what comes from outside.
 var knows = map[string][]string{
 	"github.com/urfave/cli": append(
 		[]string{"mesh/cmd", "mesh/tools/cmdline", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"}, toolFloors[len(toolFloors)-1]...),
 	"github.com/quic-go/quic-go":     {"mesh/proto/transport", "mesh/proto/tcp", "mesh/proto/udp", "mesh/proto/linktest", "mesh/cmd/mesh/internal/attacker"},
-	"github.com/coder/websocket":     {"mesh/proto/hub"},
+	"github.com/coder/websocket":     {"mesh/proto/hub/agent", "mesh/proto/hub/serve", "mesh/proto/hub/hubtest"},
+	"github.com/go-json-experiment/": {"mesh/proto/hub"},
+	"go.etcd.io/bbolt":               {"mesh/proto/hub/boltstore"},
 	"github.com/zeebo/blake3":        {"mesh/pipe", "mesh/cmd/mesh/internal/attacker"},
 	"github.com/schollz/progressbar": {"mesh/pipe/progress"},
 	"github.com/clipperhouse":        {"mesh/pipe/term/vt"},
 	"github.com/creack/pty":          {"mesh/pipe/term"},
 	"golang.org/x/term":              {"mesh/pipe/term"},
 	"github.com/pelletier/go-toml":   {"mesh/tools/config"},
-	"github.com/coreos/go-systemd":   {"mesh/tools/listen"},
+	"github.com/coreos/go-systemd":   {"mesh/tools/service"},
 }
 
 func TestLayers(t *testing.T) {
@@ -147,7 +154,7 @@ func withinAny(pkg string, folders []string) bool {
 // connections that it gives them.
 func TestSockets(t *testing.T) {
 	t.Parallel()
-	for _, dir := range []string{"link", "path", "candidate", "handshake", "token", "wire"} {
+	for _, dir := range []string{"link", "path", "candidate", "handshake", "token", "wire", "hub"} {
 		files, err := filepath.Glob("../../proto/" + dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no files of %s: %v", dir, err)

@@ -11,6 +11,7 @@ import (
 	"mesh/pipe/term/console"
 	"mesh/tools/cat"
 	"mesh/tools/cmdline"
+	"mesh/tools/hub"
 	"mesh/tools/listen"
 	"mesh/tools/recv"
 	"mesh/tools/sum"
@@ -26,6 +27,7 @@ var tools = []func() *cli.Command{
 	tty.Command,
 	token.Command,
 	sum.Command,
+	hub.Command,
 }
 
 func main() {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,7 +18,7 @@ var unset = map[string][]string{
 	"listen": {"serve", "archive", "symlinks", "skip-special", "dry-run"},
 	"recv": {
 		"output", "directory", "archive", "dry-run", "next", "gc", "name", "force", "rename", "portable", "any-names", "max-size", "max-files",
-		"listen", "addr", "token-file", "show-token", "token-only", "ttl",
+		"as", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
 	},
 	"tty": {
 		"share", "name", "headless", "record", "max", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
@@ -34,10 +33,13 @@ func TestSettings(t *testing.T) {
 	seen := map[string]bool{}
 	for _, construct := range tools {
 		c := construct()
-		if !slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == "via" }) {
+		flags := c.Flags
+		if c.Name == "hub" {
+			flags = c.Subcommands[slices.IndexFunc(c.Subcommands, func(s *cli.Command) bool { return s.Name == "serve" })].Flags
+		} else if !slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == "via" }) {
 			continue
 		}
-		for _, f := range c.Flags {
+		for _, f := range flags {
 			name := f.Names()[0]
 			i := slices.IndexFunc(cmdline.Settings, func(s cmdline.Setting) bool { return s.Flag == name && slices.Contains(s.Tools, c.Name) })
 			switch listed := slices.Contains(unset[c.Name], name); {
@@ -75,12 +77,12 @@ func fits(f cli.Flag, kind config.Kind) bool {
 	case *cli.StringSliceFlag:
 		return kind == config.List
 	case *cli.StringFlag:
-		return kind == config.Text || kind == config.Size && f.Name == "flows"
+		return kind == config.Text || kind == config.Size && f.Name == "flows" || kind == config.Texts && f.Name == "hub"
 	}
 	return kind == config.Text
 }
 
-var configSection = regexp.MustCompile(`(?ms)^\.Ss \[(listen|inbox|tty|call|peers)[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
+var configSection = regexp.MustCompile(`(?ms)^\.Ss (?:Above the tables|\[(listen|inbox|tty|call|hub-server|peers))[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
 
 // TestManConfig wants the page to have all keys, and no others.
 func TestManConfig(t *testing.T) {
@@ -92,14 +94,17 @@ func TestManConfig(t *testing.T) {
 		if at == nil {
 			break
 		}
-		section, body := page[at[2]:at[3]], page[at[4]:at[5]]
-		if section == "peers" {
-			section = "peers.*"
+		prefix, body := "", page[at[4]:at[5]]
+		if at[2] >= 0 {
+			prefix = page[at[2]:at[3]] + "."
+		}
+		if prefix == "peers." {
+			prefix = "peers.*."
 		}
 		for line := range strings.Lines(body) {
 			if names, ok := strings.CutPrefix(line, ".It Cm "); ok {
 				for name := range strings.SplitSeq(strings.TrimSpace(names), " , ") {
-					got = append(got, fmt.Sprintf("%s.%s", section, name))
+					got = append(got, prefix+name)
 				}
 			}
 		}

@@ -93,3 +93,20 @@ func (l *Listener) Close() error {
 	})
 	return l.closeErr
 }
+
+// DialOwner is [Dial], but root may connect to the socket of another user: one at which
+// the owner of the file listens.
+func DialOwner(ctx context.Context, path string) (net.Conn, error) {
+	if os.Geteuid() != 0 {
+		return Dial(ctx, path)
+	}
+	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := isOwners(c.(*net.UnixConn), path); err != nil {
+		_ = c.Close()
+		return nil, proto.Errorf(proto.Config, "%s: %w", path, err)
+	}
+	return c, nil
+}

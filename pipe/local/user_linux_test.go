@@ -109,3 +109,37 @@ func TestAcceptOtherUser(t *testing.T) {
 		t.Errorf("%v was accepted too", c.RemoteAddr())
 	}
 }
+
+// Root connects to the socket of another user, if that user also listens there.
+func TestDialOwner(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "m") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "socket")
+	var l net.Listener
+	asNobody(t, func() (err error) {
+		l, err = net.Listen("unix", path)
+		return err
+	})
+	defer l.Close()
+	c, err := local.DialOwner(t.Context(), path)
+	if err != nil {
+		t.Fatalf("the owner listens: %v", err)
+	}
+	_ = c.Close()
+	if _, err := local.Dial(t.Context(), path); proto.CodeOf(err) != proto.Config {
+		t.Errorf("Dial: got %v, want code %v", err, proto.Config)
+	}
+	if err := os.Chown(path, 4711, 4711); err != nil {
+		t.Skip(err)
+	}
+	if _, err := local.DialOwner(t.Context(), path); proto.CodeOf(err) != proto.Config {
+		t.Errorf("another user than the owner listens: got %v, want code %v", err, proto.Config)
+	}
+}

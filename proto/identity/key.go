@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"mesh/proto"
@@ -49,17 +50,22 @@ func NewKey() (*Key, error) {
 // folder and a key. Errors have code [proto.Config], or that of a failing disk. A key
 // that other users may read is [ErrExposed]; one that they may write or replace is
 // refused too: see [statefile.Find].
-func LoadKey(dir string) (*Key, error) {
-	path := filepath.Join(dir, KeyFile)
+func LoadKey(dir string) (*Key, error) { return LoadKeyFile(filepath.Join(dir, KeyFile)) }
+
+// LoadKeyFile is [LoadKey] for a key at path. A hub has one beside its node key.
+func LoadKeyFile(path string) (*Key, error) {
 	k, err := readKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return k, err
 	}
 	if k, err = createKey(path); err != nil {
-		return nil, proto.Errorf(proto.CodeOf(statefile.Failed(err)), "make node key: %w", err)
+		return nil, proto.Errorf(proto.CodeOf(statefile.Failed(err)), "make %s: %w", kindOf(path), err)
 	}
 	return k, nil
 }
+
+// kindOf returns what messages call the key at path: node key for node.key.
+func kindOf(path string) string { return strings.TrimSuffix(filepath.Base(path), ".key") + " key" }
 
 // KnownID returns the node id of the key in the folder dir. It makes no key: found is
 // false if there is none.
@@ -76,7 +82,7 @@ func KnownID(dir string) (id ID, found bool, err error) {
 
 func readKey(path string) (*Key, error) {
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && privateModes && info.Mode().Perm()&0o077 != 0 {
-		return nil, proto.Errorf(proto.Config, "node key %s: %w (mode %04o, want 0600)", path, ErrExposed, info.Mode().Perm())
+		return nil, proto.Errorf(proto.Config, "%s %s: %w (mode %04o, want 0600)", kindOf(path), path, ErrExposed, info.Mode().Perm())
 	}
 	text, err := statefile.Read(path, maxKeyBytes)
 	if err != nil {
@@ -85,12 +91,12 @@ func readKey(path string) (*Key, error) {
 	// The parsers' own errors could contain a part of the file.
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != keyPEMType {
-		return nil, proto.Errorf(proto.Config, "node key %s: not a PEM private key", path)
+		return nil, proto.Errorf(proto.Config, "%s %s: not a PEM private key", kindOf(path), path)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	private, ok := parsed.(ed25519.PrivateKey)
 	if err != nil || !ok {
-		return nil, proto.Errorf(proto.Config, "node key %s: not an Ed25519 key in PKCS #8", path)
+		return nil, proto.Errorf(proto.Config, "%s %s: not an Ed25519 key in PKCS #8", kindOf(path), path)
 	}
 	return &Key{private}, nil
 }
@@ -110,7 +116,7 @@ func createKey(path string) (*Key, error) {
 	if err := statefile.MakeFolder(dir); err != nil {
 		return nil, err
 	}
-	tmp, err := os.CreateTemp(dir, KeyFile+".*") // mode 0600
+	tmp, err := os.CreateTemp(dir, filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return nil, err
 	}

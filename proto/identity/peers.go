@@ -45,9 +45,15 @@ type Book struct {
 	Dir string
 }
 
-// CheckName returns an error unless name may stand in the address book. The error
-// does not contain a name that could be a token.
+// CheckName returns an error unless name may stand in the address book: NAME, or
+// NAME@HOST for a peer that a hub has named. The error does not contain a name that could
+// be a token.
 func CheckName(name string) error {
+	name, host, atHub := strings.Cut(name, "@")
+	if atHub && (host == "" || len(host) > maxHostBytes || strings.ContainsFunc(host, func(r rune) bool { return r != ':' && notInName(r) })) {
+		return fmt.Errorf("name %s: what follows @ is not the host of a hub", proto.QuoteText(name+"@"+host))
+	}
+
 	if strings.HasPrefix(name, proto.TokenPrefix) || strings.HasPrefix(name, idPrefix) {
 		return fmt.Errorf("a name begins with neither %s, as tokens do, nor %s, as node ids do", proto.TokenPrefix, idPrefix)
 	}

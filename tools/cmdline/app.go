@@ -252,6 +252,9 @@ func dashed(name string) string {
 // empty, --version prints what go build found in version control.
 var Version string
 
+// VersionText returns the version that --version prints.
+func VersionText() string { return version() }
+
 func version() string {
 	if Version != "" {
 		return Version

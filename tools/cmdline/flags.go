@@ -5,12 +5,14 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"mesh/pipe/files"
 	"mesh/proto"
+	"mesh/proto/hub"
 )
 
 // DefaultTTL is the default of --ttl.
@@ -235,6 +237,57 @@ func Via() cli.Flag {
 			}
 			return proto.Errorf(proto.Usage, "flag --via: %q is not auto, quic or tcp", via)
 		},
+	}
+}
+
+// Hub is --hub URL|none. [ParseHubs] reads its value.
+func Hub() cli.Flag {
+	return &cli.StringFlag{
+		Name: "hub", DefaultText: "the hubs of mesh-hub join",
+		Usage:  "find peers by their names at the hub `URL`; none: ask no hub",
+		Action: func(_ *cli.Context, text string) error { _, _, err := ParseHubs(text); return err },
+	}
+}
+
+// NoHub is the value of --hub with which no hub is asked.
+const NoHub = "none"
+
+// ParseHubs returns the hubs in the value of --hub, which spaces separate. given is false
+// if the hubs of mesh-hub join are meant.
+func ParseHubs(text string) (hubs []hub.URL, given bool, err error) {
+	words := strings.Fields(text)
+	for _, word := range words {
+		if word == NoHub && len(words) == 1 {
+			return nil, true, nil
+		}
+		u, err := hub.ParseURL(word)
+		if err != nil {
+			return nil, true, &proto.Error{Code: proto.Usage, Err: err}
+		}
+		hubs = append(hubs, u)
+	}
+	return hubs, len(words) > 0, nil
+}
+
+// Trust is --trust WORD, for every tool that can dial.
+func Trust() cli.Flag {
+	return &cli.StringFlag{
+		Name: "trust", DefaultText: "a person is asked about a key that a hub names",
+		Usage: "link only to a peer whose key is `pinned|hub`: known here, or named by a hub",
+		Action: func(_ *cli.Context, word string) error {
+			if word == "pinned" || word == "hub" {
+				return nil
+			}
+			return proto.Errorf(proto.Usage, "flag --trust: %q is not pinned or hub", word)
+		},
+	}
+}
+
+// As is --as NAME, for every tool that waits for a peer.
+func As() cli.Flag {
+	return &cli.StringFlag{
+		Name: "as", DefaultText: "none; of a listener for many peers the host name",
+		Usage: "be called `NAME` at the hub",
 	}
 }
 

@@ -21,10 +21,10 @@ var groups = []group{
 	{"files to store", "output directory force rename portable any-names max-size max-files recv:archive recv:name recv:dry-run listen:name next gc"},
 	{"inbox", "inbox by-peer on-receive on-receive-timeout"},
 	{"share a terminal", "share headless size control record audit history tty:name"},
-	{"view a terminal", "raw plain cast json tty:once input read-only backlog strict exit-status escape linger clipboard as"},
-	{"wait for a peer", "listen addr token-file ttl show-token token-only max listen:once listen:wait"},
+	{"view a terminal", "raw plain cast json tty:once input read-only backlog strict exit-status escape linger clipboard tty:as"},
+	{"wait for a peer", "as listen addr token-file ttl show-token token-only max listen:once listen:wait"},
 	{"call a peer", "wait"},
-	{"the link", "via resume-for deadline"},
+	{"the link", "hub trust via resume-for deadline"},
 	{"bytes", "window spool flows"},
 	{"messages", "events quiet verbose help version"},
 }

@@ -21,16 +21,21 @@ type Setting struct {
 
 var (
 	listens = []string{"listen"}
+	hubs    = []string{"hub"}
 	bulk    = []string{"cat", "recv"}
 	calls   = append(bulk, views...)
 	views   = []string{"tty"}
+	links   = append(calls, listens...)
 )
 
 // Settings is the only list of keys. A test compares it with the flags of the tools
 // and with the manual page.
 var Settings = []Setting{
+	{"hub", config.Texts, "hub", links},
+
 	{"listen.listen", config.Text, "listen", listens},
 	{"listen.addr", config.List, "addr", listens},
+	{"listen.as", config.Text, "as", listens},
 	{"listen.token-file", config.Text, "token-file", listens},
 	{"listen.show-token", config.Bool, "show-token", listens},
 	{"listen.token-only", config.Bool, "token-only", listens},
@@ -74,7 +79,17 @@ var Settings = []Setting{
 	{"call.events", config.Text, "events", calls},
 	{"call.quiet", config.Bool, "quiet", calls},
 	{"call.verbose", config.Count, "verbose", calls},
+	{"call.trust", config.Text, "trust", calls},
 	{"call.escape", config.Text, "escape", views},
+
+	{"hub-server.listen", config.Text, "listen", hubs},
+	{"hub-server.url", config.List, "url", hubs},
+	{"hub-server.tls-cert", config.Text, "tls-cert", hubs},
+	{"hub-server.tls-key", config.Text, "tls-key", hubs},
+	{"hub-server.behind-proxy", config.List, "behind-proxy", hubs},
+	{"hub-server.max", config.Number, "max", hubs},
+	{"hub-server.drain", config.Text, "drain", hubs},
+	{"hub-server.verbose", config.Count, "verbose", hubs},
 
 	{"peers.*.allow", config.Text, "", nil},
 	{"peers.*.dir", config.Text, "", nil},

@@ -105,6 +105,9 @@ func fromEnv(row Setting) (config.Value, bool) {
 // setFlag sets a flag and checks the value as if it were on the command line.
 func setFlag(c *cli.Context, row Setting, v config.Value) error {
 	words := v.Words
+	if row.Kind == config.Texts {
+		words = []string{strings.Join(words, " ")}
+	}
 	if row.Kind == config.Count {
 		times := map[string]int{"false": 0, "0": 0, "true": 1, "1": 1, "2": 2}
 		n, ok := times[words[0]]

@@ -24,7 +24,7 @@ const maxBytes = 1 << 20
 type Kind int
 
 // The kinds. A Size is a number or a text like "16M". A Count is a number, or true
-// for 1.
+// for 1. Texts is a text or a list of texts.
 const (
 	Text Kind = iota
 	Number
@@ -32,11 +32,12 @@ const (
 	Size
 	Count
 	List
+	Texts
 )
 
 // String returns the kind as errors call it.
 func (k Kind) String() string {
-	return [...]string{"a text", "a number", "true or false", "a number or a text", "a number, true or false", "a list of texts"}[k]
+	return [...]string{"a text", "a number", "true or false", "a number or a text", "a number, true or false", "a list of texts", "a text or a list of texts"}[k]
 }
 
 // Value is the value of a key.
@@ -208,6 +209,9 @@ func (l *loader) addValue(p *unstable.Parser, name []string, line int, n *unstab
 		l.file.values[v.Key] = v
 		return nil
 	}
+	if top := name[len(name)-1]; len(name) > 1 && l.keys[top] != 0 {
+		return proto.Hint(v.Errorf("unknown key"), top+" stands at the top of the file, before the first [table]")
+	}
 	return v.Errorf("unknown key")
 }
 
@@ -229,7 +233,7 @@ func (l *loader) treeValue(name []string) any {
 func words(value any, kind Kind) (text []string, ok bool) {
 	switch v := value.(type) {
 	case string:
-		return []string{v}, kind == Text || kind == Size
+		return []string{v}, kind == Text || kind == Size || kind == Texts
 	case int64:
 		return []string{fmt.Sprint(v)}, kind == Number || kind == Size || kind == Count
 	case bool:
@@ -243,7 +247,7 @@ func words(value any, kind Kind) (text []string, ok bool) {
 			}
 			list = append(list, s)
 		}
-		return list, kind == List
+		return list, kind == List || kind == Texts
 	}
 	return nil, false
 }

@@ -18,6 +18,7 @@ import (
 	"mesh/tools/cmdline"
 	"mesh/tools/handoff"
 	"mesh/tools/node"
+	"mesh/tools/service"
 )
 
 // stopGrace is how long deliveries may go on after the process was told to end. Then
@@ -51,15 +52,15 @@ func serveInbox(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 		return err
 	}
 	defer w.Stop()
-	manager := newService()
-	defer manager.stop()
+	manager := service.New()
+	defer manager.Stop()
 	// Deliveries outlive ctx by stopGrace.
 	running, breakOff := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer breakOff(nil)
 	hangups, stop := o.hangups()
 	defer stop()
 	err = d.serve(ctx, running, w, manager, hangups)
-	manager.stopping()
+	manager.Stopping()
 	w.Stop()
 	d.queue.Close()
 	d.wait(func() { breakOff(context.Cause(ctx)) })
@@ -72,6 +73,8 @@ func (d *daemon) offer(o node.Offer) node.Offer {
 	o.Caps, o.Takes, o.Limit = proto.CapSend, d.takes, d.limit
 	o.Max = min(o.Max, files.MaxDeliveries())
 	o.MaxPerPeer = (o.Max + 1) / 2
+	o.Asks = true
+	o.Kinds = []string{wire.KindFiles, wire.KindPipe} // a mesh-recv --next may want a pipe later
 	o.Command, o.Operand = "mesh-cat", "FILE…"
 	if o.TokenFile != "" || o.ShowToken || term.IsTerminal(d.streams.Err) {
 		o.Tokens = []node.TokenOffer{{Caps: o.Caps}}
@@ -129,7 +132,7 @@ func (d *daemon) limit(id identity.ID) (proto.Caps, error) {
 
 // serve takes deliveries until ctx ends or the listener fails. The loop is also the
 // service manager's sign that the daemon is alive.
-func (d *daemon) serve(ctx, running context.Context, w *node.Waiter, manager *service, hangups <-chan os.Signal) error {
+func (d *daemon) serve(ctx, running context.Context, w *node.Waiter, manager *service.Manager, hangups <-chan os.Signal) error {
 	links, ended := make(chan *link.Link), make(chan error, 1) // the goroutine sends; never closed
 	go func() {
 		for {
@@ -141,17 +144,17 @@ func (d *daemon) serve(ctx, running context.Context, w *node.Waiter, manager *se
 			links <- l
 		}
 	}()
-	manager.ready()
+	manager.Ready()
 	for {
 		select {
 		case l := <-links:
 			d.wg.Go(func() { d.deliver(ctx, running, l) })
 		case <-hangups:
-			manager.reloading()
+			manager.Reloading()
 			d.reload(ctx)
-			manager.ready()
-		case <-manager.due:
-			manager.alive()
+			manager.Ready()
+		case <-manager.Due:
+			manager.Alive()
 		case err := <-ended:
 			return err
 		}

@@ -48,7 +48,7 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 		err := proto.Errorf(proto.Capability, "the token allows %s, and this needs %s", p.Caps, r.Need)
 		return nil, proto.Hint(err, capsHint(p.Caps))
 	}
-	if len(p.Addrs) == 0 {
+	if len(p.Addrs) == 0 && p.hub == nil {
 		err := proto.Errorf(proto.Unreachable, "link to %s: %w", p.label(), errNoAddress)
 		return nil, proto.Hint(err, "make it with --addr HOST:PORT on the other side, or there while the network is up")
 	}
@@ -63,7 +63,7 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 	if r.Source != nil {
 		t.First = r.Source.EarlyData
 	}
-	l, err := n.redial(ctx, e, t, r.Wait)
+	l, err := n.link(ctx, e, p, r, t)
 	if err != nil {
 		return nil, n.dialHint(p, r, fmt.Errorf("link to %s: %w", p.label(), err))
 	}
@@ -71,6 +71,14 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 	party.Name = p.Name
 	n.reporter.peer(party)
 	return l, nil
+}
+
+// link links to the target: with the help of the hubs if they are asked for the peer.
+func (n *Node) link(ctx context.Context, e *link.Endpoint, p Peer, r Request, t link.Target) (*link.Link, error) {
+	if p.hub != nil {
+		return n.meet(ctx, e, p, r, t)
+	}
+	return n.redial(ctx, e, t, r.Wait)
 }
 
 // endpointFor returns the endpoint to dial p with.

@@ -12,7 +12,7 @@ import (
 // event is one line of --events. Event says which of the fields are there. The
 // fields that a CMD gets too have the names of its MESH_* variables.
 type event struct {
-	Event string    `json:"event"` // listening, peer, broken, resumed, progress, stored, receipt, delivery, reload, end
+	Event string    `json:"event"` // listening, online, peer, broken, resumed, progress, stored, receipt, delivery, reload, end
 	Time  time.Time `json:"time"`
 
 	// listening
@@ -29,6 +29,10 @@ type event struct {
 	Transfer string `json:"transfer,omitempty"`
 	Via      string `json:"via,omitempty"`  // the transport; in a receipt, the last one
 	Path     string `json:"path,omitempty"` // in a receipt, the last one
+	Trust    Grade  `json:"trust,omitempty"`
+
+	// online: with name
+	Hub string `json:"hub,omitempty"`
 
 	// progress
 	Sent     *int64 `json:"sent,omitempty"`
@@ -61,7 +65,7 @@ type event struct {
 func partyEvent(name string, p Party) event {
 	return event{
 		Event: name, PeerID: p.ID.String(), PeerName: p.Name, PeerAddr: p.Addr,
-		Transfer: p.Transfer.String(), Via: p.Via, Path: p.Path,
+		Transfer: p.Transfer.String(), Via: p.Via, Path: p.Path, Trust: p.Trust,
 	}
 }
 

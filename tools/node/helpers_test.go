@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"mesh/proto"
 	"mesh/proto/link"
@@ -19,15 +20,43 @@ const loopback = "127.0.0.1:0"
 
 // buffer collects what a node writes. It may be read while the node is open.
 type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu      sync.Mutex
+	b       bytes.Buffer
+	changed chan struct{} // closed at the next write; nil while nobody waits
 }
 
 // Write implements [io.Writer].
 func (b *buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
 	return b.b.Write(p)
+}
+
+// await blocks until text was written.
+func (b *buffer) await(t *testing.T, text string) {
+	t.Helper()
+	limit := time.After(time.Minute)
+	for {
+		b.mu.Lock()
+		if strings.Contains(b.b.String(), text) {
+			b.mu.Unlock()
+			return
+		}
+		if b.changed == nil {
+			b.changed = make(chan struct{})
+		}
+		changed := b.changed
+		b.mu.Unlock()
+		select {
+		case <-changed:
+		case <-limit:
+			t.Fatalf("got %q, want %q in it", b.String(), text)
+		}
+	}
 }
 
 // Close implements [io.Closer].

@@ -9,7 +9,10 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/handshake"
+	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
+	"mesh/proto/link"
 	"mesh/proto/token"
 	"mesh/proto/wire"
 )
@@ -29,15 +32,20 @@ type strangers struct {
 func (g *strangers) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) {
 	a, err := g.Guard.Find(h, dialer)
 	if h.Method == wire.MethodKey && proto.CodeOf(err) == proto.Denied {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if now := time.Now(); g.last.IsZero() || now.Sub(g.last) >= faultEvery {
-			g.last = now
-			fmt.Fprintf(g.node.options.Stderr, "%s: a node without rights was refused; to allow it: mesh-token allow %s %s\n",
-				g.node.options.Name, dialer, firstCap(g.caps))
-		}
+		g.tell(dialer)
 	}
 	return a, err
+}
+
+// tell tells the user of a node that was refused.
+func (g *strangers) tell(dialer identity.ID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := time.Now(); g.last.IsZero() || now.Sub(g.last) >= faultEvery {
+		g.last = now
+		fmt.Fprintf(g.node.options.Stderr, "%s: a node without rights was refused; to allow it: mesh-token allow %s %s\n",
+			g.node.options.Name, dialer, firstCap(g.caps))
+	}
 }
 
 // firstCap returns the capability to suggest: the least of those that are offered.
@@ -58,13 +66,18 @@ func (n *Node) dialHint(p Peer, r Request, err error) error {
 	switch code := proto.CodeOf(err); {
 	case p.Token != nil:
 		return n.tokenHint(p, err)
+	case errors.Is(err, agent.ErrLogin) && code == proto.Denied:
+		return proto.Hint(err, "an admin of the hub lets this node in: mesh-hub invite there, and mesh-hub join INVITE here")
+	case errors.Is(err, agent.ErrLogin): // which has its own hints
+	case agent.CodeOf(err) == hub.CodeNotFound && n.mistakenFile(p.hub.typed) != nil:
+		return n.mistakenFile(p.hub.typed)
 	case code == proto.Denied:
 		return proto.Hint(err, fmt.Sprintf("on the other side: mesh-token allow %s %s", n.Key.ID(), r.Need))
 	case code == proto.Capability: // allow replaces what is allowed now
 		return proto.Hint(err, fmt.Sprintf("on the other side: mesh-token allow %s CAPS, with %s among CAPS", n.Key.ID(), r.Need))
 	case code == proto.Unreachable && p.Name != "":
 		return proto.Hint(err, fmt.Sprintf("a listener must run there: --wait DUR waits for one; mesh-token peer add --addr HOST:PORT %s %s changes the address", p.Name, p.ID))
-	case code == proto.Identity && p.Name != "":
+	case code == proto.Identity && p.Name != "" && errors.Is(err, link.ErrNotReached):
 		return proto.Hint(err, fmt.Sprintf("another node answers at this address; if %s has a new key: mesh-token peer forget %s, and add it again", p.Name, p.Name))
 	}
 	return err

@@ -5,6 +5,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ import (
 	"mesh/pipe"
 	"mesh/pipe/files"
 	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/statefile"
@@ -41,6 +44,13 @@ type Options struct {
 	// Transfers are the options of every transfer. Log, Counters and Broken are set
 	// by the node.
 	Transfers pipe.Options
+	// Hubs are asked for the peers that no address is known for, in this order.
+	Hubs []hub.URL
+	// Trust is the least proof of a peer's key that will do: [GradePinned] or [GradeHub];
+	// "" asks the user about a key that a hub names, and refuses it where there is no Ask.
+	Trust string
+	// Ask asks the user a question; nil if nobody can be asked.
+	Ask func(ctx context.Context, question string) (yes bool, err error)
 	// Resolvers find the peers that are neither a token nor in the address book. They
 	// are asked in this order.
 	Resolvers []Resolver
@@ -73,6 +83,9 @@ type Node struct {
 	resolvers []Resolver
 	printed   atomic.Bool // a token, a warning or a note
 
+	metMu sync.Mutex // guards met
+	met   map[identity.ID]acquaintance
+
 	mu       sync.Mutex // guards the endpoints
 	endpoint *link.Endpoint
 	alias    *link.Endpoint
@@ -85,15 +98,17 @@ func New(o Options) *Node {
 	}
 	o.Transfers.Log = o.Log
 	book := identity.Book{Dir: o.State}
-	return &Node{
+	n := &Node{
 		Key: o.Key, Book: book, Tokens: token.NewRegistry(o.Key, book), Log: o.Log, Ledger: openLedger(o.State),
 		options: o, reporter: newReporter(o),
-		resolvers: append([]Resolver{tokens{book}, addressBook{book}}, o.Resolvers...),
+		met: make(map[identity.ID]acquaintance),
 	}
+	n.resolvers = append([]Resolver{tokens{book}, addressBook{book, len(o.Hubs) > 0}, introduced{n}}, o.Resolvers...)
+	return n
 }
 
 // stateFiles are the files in the state folder that say whom this node trusts.
-var stateFiles = []string{identity.KnownPeersFile, identity.AuthorizedPeersFile, token.RevokedFile, token.ClaimedFile}
+var stateFiles = []string{identity.KnownPeersFile, identity.AuthorizedPeersFile, token.RevokedFile, token.ClaimedFile, agent.KnownFile}
 
 // LoadKey is [identity.LoadKey], which makes the key at the first use, with hints. It
 // refuses a state folder with a file that other users may write.

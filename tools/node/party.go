@@ -14,6 +14,10 @@ type Party struct {
 	Transfer wire.TransferID `json:"transfer"`
 	Via      string          `json:"via"`
 	Path     string          `json:"path"`
+	// Trust is how sure this node is who the peer is; "" for a stranger with a token.
+	Trust Grade `json:"trust"`
+
+	typed string // PEER, if a hub has introduced the peer
 }
 
 // Party returns the peer of a link, with its address and path as they are now.
@@ -22,6 +26,7 @@ func (n *Node) Party(l *link.Link) Party { return n.partyOf(l)() }
 // partyOf returns a function that is Party, but looks the name up only once.
 func (n *Node) partyOf(l *link.Link) func() Party {
 	p := Party{ID: l.Peer, Name: n.Book.NameOf(l.Peer), Transfer: l.Transfer}
+	p.Trust, p.typed = n.gradeOf(l, p.Name)
 	return func() Party {
 		p.Addr, p.Via, p.Path = l.Addr().String(), l.Via(), l.Path().String()
 		return p
@@ -32,6 +37,9 @@ func (n *Node) partyOf(l *link.Link) func() Party {
 func (p Party) Label() string {
 	if p.Name != "" {
 		return p.Name
+	}
+	if p.typed != "" {
+		return p.typed
 	}
 	return p.ID.Short()
 }
@@ -45,5 +53,6 @@ func (p Party) Env() []string {
 		"MESH_TRANSFER=" + p.Transfer.String(),
 		"MESH_VIA=" + p.Via,
 		"MESH_PATH=" + p.Path,
+		"MESH_TRUST=" + string(p.Trust),
 	}
 }

@@ -26,6 +26,8 @@ type Peer struct {
 	Caps proto.Caps
 	// Token is set if PEER is one.
 	Token *token.Token
+	// hub is set if the hubs are asked for the peer. ID is zero if its key is not known.
+	hub *introduction
 }
 
 // PeerText is PEER as the user gave it.
@@ -120,7 +122,8 @@ type Resolver interface {
 }
 
 // Peer finds the listener that PEER means. It asks, in this order: @FILE that holds
-// a token, a token, a name of the address book, and then [Options.Resolvers].
+// a token, a token, a name of the address book, what the hubs know, and then
+// [Options.Resolvers].
 func (n *Node) Peer(ctx context.Context, p PeerText) (Peer, error) {
 	p = p.tidy()
 	if p.Text == "" {
@@ -167,7 +170,7 @@ func (n *Node) unresolved(text string) error {
 		return proto.Hint(err, "PEER is a token; mesh-token peer add --addr "+text+" NAME NODEID gives the address a name and a key")
 	}
 	if strings.Contains(text, "@") {
-		return proto.Errorf(proto.Usage, "NAME@HUB: this version has no hubs")
+		return proto.Hint(proto.Errorf(proto.Usage, "NAME@HOST is a name at a hub, and this node has no hub"), "mesh-hub join, or --hub URL")
 	}
 	if id, err := identity.ParseID(text); err == nil {
 		err := proto.Errorf(proto.Usage, "%s is a node id, which does not say where that node is", id.Short())
@@ -215,8 +218,11 @@ func bearer(book identity.Book, t token.Token) Peer {
 	}
 }
 
-// addressBook resolves names.
-type addressBook struct{ identity.Book }
+// addressBook resolves names. With hubs, these are asked for the peer's id as well.
+type addressBook struct {
+	identity.Book
+	hubs bool
+}
 
 // Resolve implements [Resolver].
 func (b addressBook) Resolve(_ context.Context, text string) (Peer, bool, error) {
@@ -227,10 +233,14 @@ func (b addressBook) Resolve(_ context.Context, text string) (Peer, bool, error)
 	switch {
 	case err != nil || !found:
 		return Peer{}, false, err
-	case len(p.Addrs) == 0:
+	case len(p.Addrs) == 0 && !b.hubs:
 		return Peer{}, false, proto.Hint(proto.Errorf(proto.Unreachable, "no address is known for %s", text), "mesh-token peer add --addr HOST:PORT "+text+" "+p.ID.String())
 	}
-	return Peer{Peer: p, Credential: token.KeyCredential(), Caps: proto.AllCaps}, true, nil
+	peer := Peer{Peer: p, Credential: token.KeyCredential(), Caps: proto.AllCaps}
+	if b.hubs {
+		peer.hub = &introduction{to: p.ID.String(), typed: text}
+	}
+	return peer, true, nil
 }
 
 // label is the peer's name in messages.

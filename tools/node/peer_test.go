@@ -70,7 +70,7 @@ func TestPeer(t *testing.T) {
 		{what: "an unknown name", text: "dave", code: proto.Usage, words: "unknown peer dave"},
 		{what: "an address", text: "192.0.2.1:4600", code: proto.Usage, words: "which does not say which key"},
 		{what: "a node id", text: bob.ID().String(), code: proto.Usage, words: "which does not say where"},
-		{what: "a name at a hub", text: "bob@hub", code: proto.Usage, words: "no hubs"},
+		{what: "a name at a hub", text: "bob@hub", code: proto.Usage, words: "no hub"},
 		{what: "no name", text: "a b", code: proto.Usage, words: "neither a token nor a name"},
 	} {
 		p, err := n.Peer(t.Context(), node.PeerText{Text: tt.text, Argument: tt.argument})

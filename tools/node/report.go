@@ -144,6 +144,9 @@ func course(p Party, receipt *pipe.Receipt) string {
 	if words += ", " + p.Path; receipt.Flows > 1 {
 		words += fmt.Sprintf(" with %d flows", receipt.Flows)
 	}
+	if p.typed != "" {
+		words += ", trust=" + string(p.Trust)
+	}
 	return words
 }
 

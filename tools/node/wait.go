@@ -59,6 +59,14 @@ type Offer struct {
 
 	// Takes reports whether a kind of transfer is taken; nil for pipes alone.
 	Takes func(kind string) bool
+	// As is the name at the hubs. Without one, an offer that lasts has the name of this
+	// machine there, and others are not told to the hubs.
+	As string
+	// Asks says that the user may be asked at the terminal about a node without rights that
+	// comes by a hub: nothing else reads standard input.
+	Asks bool
+	// Kinds are told to the hubs beside those that Takes takes when the waiter begins.
+	Kinds []string
 	// Limit, if it is set, returns the most that a node may do, whatever its token
 	// says. A node whose limit cannot be read is told that this one is busy.
 	Limit func(id identity.ID) (proto.Caps, error)
@@ -83,6 +91,10 @@ type Waiter struct {
 	deadline time.Time // for the first peer; zero for none
 	expires  time.Time // of the tokens
 
+	presence *presence       // nil without a hub
+	failed   context.Context // ends when the presence fails
+	fail     context.CancelCauseFunc
+
 	mu     sync.Mutex // guards tokens
 	tokens []token.Token
 }
@@ -93,6 +105,9 @@ type Waiter struct {
 func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if o.TokenFile == "-" {
 		return nil, proto.Hint(proto.Errorf(proto.Usage, `--token-file takes a file, and no "-"`), "without it the token is shown on standard error")
+	}
+	if err := n.checkName(&o); err != nil {
+		return nil, err
 	}
 	e, err := n.listenEndpoint(!o.Once && !o.Temporary)
 	if err != nil {
@@ -116,15 +131,22 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if len(tokens) > 0 {
 		w.expires = tokens[0].Expires
 	}
-	if w.listener, err = n.listen(e, o); err != nil {
+	var guard *strangers
+	if w.listener, guard, err = n.listen(e, o); err != nil {
 		return nil, err
 	}
+	w.failed, w.fail = context.WithCancelCause(context.Background())
 	if err := n.announce(o, e.Addr().String(), tokens); err != nil {
 		w.Stop()
 		return nil, err
 	}
 	if withheld != "" {
 		n.note(withheld)
+	}
+	w.presence = n.present(o, e.Addr(), guard, w.fail)
+	if err := w.presence.settle(w.failed); err != nil {
+		w.Stop()
+		return nil, err
 	}
 	return w, nil
 }
@@ -170,7 +192,8 @@ func (w *Waiter) Tokens(isClosed func(id string) bool) (tokens []token.Token, te
 }
 
 // listen begins to accept the peers of an offer.
-func (n *Node) listen(e *link.Endpoint, o Offer) (*link.Listener, error) {
+func (n *Node) listen(e *link.Endpoint, o Offer) (l *link.Listener, guard *strangers, err error) {
+	guard = &strangers{node: n, caps: o.Caps}
 	lo := link.ListenOptions{Guard: n.Tokens, Offer: o.Caps, Takes: o.Takes, Max: o.Max, MaxPerPeer: o.MaxPerPeer}
 	if o.Limit != nil {
 		lo.Guard = limited{n.Tokens, o.Limit}
@@ -178,12 +201,14 @@ func (n *Node) listen(e *link.Endpoint, o Offer) (*link.Listener, error) {
 	if o.TokenOnly {
 		lo.Guard = tokenOnly{lo.Guard}
 	} else {
-		lo.Guard = &strangers{Guard: lo.Guard, node: n, caps: o.Caps}
+		guard.Guard = lo.Guard
+		lo.Guard = guard
 	}
 	if o.Once {
 		lo.Max = 1
 	}
-	return e.Listen(lo)
+	l, err = e.Listen(lo)
+	return l, guard, err
 }
 
 // issue makes the tokens of an offer.
@@ -279,6 +304,7 @@ func (w *Waiter) Accept(ctx context.Context) (*link.Link, error) {
 			context.AfterFunc(waiting, func() { timer.Stop() })
 		}
 	}
+	defer context.AfterFunc(w.failed, func() { cancel(context.Cause(w.failed)) })()
 	giveUp(w.deadline, proto.Errorf(proto.Unreachable, "no peer came in the time to wait"))
 	if w.once {
 		giveUp(w.expires, proto.Errorf(proto.Unreachable, "no peer came before the token expired"))
@@ -288,9 +314,16 @@ func (w *Waiter) Accept(ctx context.Context) (*link.Link, error) {
 		return nil, err
 	}
 	w.deadline = time.Time{}
+	if w.once {
+		go w.presence.stop() // it has its peer
+	}
 	w.node.reporter.peer(w.node.Party(l))
 	return l, nil
 }
 
 // Stop stops waiting. Links that were accepted live on.
-func (w *Waiter) Stop() { _ = w.listener.Close() }
+func (w *Waiter) Stop() {
+	_ = w.listener.Close()
+	w.presence.stop()
+	w.fail(nil)
+}

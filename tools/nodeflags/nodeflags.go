@@ -11,18 +11,21 @@ import (
 	"mesh/pipe"
 	"mesh/pipe/term"
 	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
+	"mesh/proto/identity"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
 )
 
 // Flags returns more and the flags of every tool that links.
 func Flags(more ...cli.Flag) []cli.Flag {
-	return append(more, cmdline.Via(), cmdline.ResumeFor(), cmdline.Window(), cmdline.Spool(), cmdline.Deadline(), cmdline.Events(), cmdline.Quiet(), cmdline.Verbose())
+	return append(more, cmdline.Hub(), cmdline.Via(), cmdline.ResumeFor(), cmdline.Window(), cmdline.Spool(), cmdline.Deadline(), cmdline.Events(), cmdline.Quiet(), cmdline.Verbose())
 }
 
 // ListenFlags are the flags of every tool that can wait for a peer.
 func ListenFlags() []cli.Flag {
-	return []cli.Flag{cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.TokenOnly(), cmdline.TTL(), cmdline.Wait()}
+	return []cli.Flag{cmdline.As(), cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.TokenOnly(), cmdline.TTL(), cmdline.Wait()}
 }
 
 // Options are the values of [Flags], and where a tool waits.
@@ -33,6 +36,8 @@ type Options struct {
 	Window    int64
 	Spool     int64
 	ResumeFor time.Duration
+	Hub       string // the value of --hub
+	Trust     string
 	Flows     int    // 0 for auto
 	Events    string // a descriptor or a file
 	Quiet     bool
@@ -44,6 +49,7 @@ type Options struct {
 func Read(c *cli.Context) Options {
 	kind := os.Getenv("TERM")
 	return Options{
+		Hub: c.String("hub"), Trust: c.String("trust"),
 		Via: c.String("via"), Window: cmdline.SizeOf(c, cmdline.WindowName), Spool: cmdline.SizeOf(c, cmdline.SpoolName),
 		ResumeFor: c.Duration("resume-for"), Flows: cmdline.FlowsOf(c),
 		Events: c.String("events"), Quiet: c.Bool("quiet"), Verbose: c.Count("verbose"),
@@ -71,6 +77,10 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	hubs, err := o.hubs()
+	if err != nil {
+		return nil, err
+	}
 	events, err := cmdline.OpenEvents(o.Events)
 	if err != nil {
 		return nil, err
@@ -80,13 +90,42 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 		Key: key, State: o.State, Listen: o.Listen, Via: o.Via, Window: o.Window,
 		Transfers: pipe.Options{ResumeFor: o.ResumeFor, Flows: o.Flows, Spool: o.Spool},
 		Log:       cmdline.NewLogger(s.Err, o.Verbose),
-		Name:      s.Name, Stderr: s.Err, ANSI: o.ANSI,
+		Hubs:      hubs, Trust: o.Trust,
+		Name: s.Name, Stderr: s.Err, ANSI: o.ANSI,
 		Progress: progress, Receipts: progress || o.Verbose > 0 && !o.Quiet,
+	}
+	if s.CanAsk() {
+		n.Ask = s.Ask
 	}
 	if events != nil {
 		n.Events = events
 	}
 	return node.New(n), nil
+}
+
+// hubs returns the hubs of the node: those of --hub, each with the key that is known of
+// it, else those of known_hubs.
+func (o Options) hubs() ([]hub.URL, error) {
+	known := agent.Known{Dir: o.State}
+	hubs, given, err := cmdline.ParseHubs(o.Hub)
+	if err != nil {
+		return nil, err
+	}
+	if !given {
+		return known.List()
+	}
+	for i, u := range hubs {
+		if u.Key == (identity.ID{}) {
+			old, found, err := known.Find(u)
+			if err != nil {
+				return nil, err
+			}
+			if found {
+				hubs[i] = old
+			}
+		}
+	}
+	return hubs, nil
 }
 
 // Addrs returns the values of --addr, each with a port.
@@ -101,6 +140,6 @@ func Addrs(c *cli.Context) (addrs []string) {
 func Offer(c *cli.Context) node.Offer {
 	return node.Offer{
 		Addrs: Addrs(c), TTL: c.Duration("ttl"), Wait: c.Duration("wait"),
-		TokenFile: c.String("token-file"), ShowToken: c.Bool("show-token"), TokenOnly: c.Bool("token-only"),
+		TokenFile: c.String("token-file"), ShowToken: c.Bool("show-token"), TokenOnly: c.Bool("token-only"), As: c.String("as"),
 	}
 }

@@ -1,8 +1,8 @@
 package recv
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,9 +17,6 @@ import (
 	"mesh/tools/cmdline"
 )
 
-// askFor is how long a question waits for its answer.
-const askFor = time.Minute
-
 // asks reports whether a person can be asked where files are to go: all three streams
 // are a terminal, on which the content of files would be of no use.
 func asks(s cmdline.Streams) bool {
@@ -30,32 +27,15 @@ func asks(s cmdline.Streams) bool {
 // user has just asked for them. Any other answer than yes, and none within the time,
 // is an error with code [proto.Declined].
 func confirm(ctx context.Context, s cmdline.Streams, what, from, dir string, limit time.Duration) error {
-	fmt.Fprintf(s.Err, "%s: %s from %s. Store in %s? [Y/n] ", s.Name, what, proto.EscapeText(from), proto.EscapeText(dir))
-	answers := make(chan string, 1)
-	go func() { // ends with the process if nobody answers
-		line, err := bufio.NewReader(s.In).ReadString('\n')
-		if err != nil && (err != io.EOF || line == "") {
-			line = "no"
-		}
-		answers <- line
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
+	answer, err := s.AskLine(ctx, what+" from "+from+". Store in "+dir+"? [Y/n] ", limit)
 	hint := "mesh-recv -C DIR stores them without a question"
-	select {
-	case answer := <-answers:
-		switch strings.ToLower(strings.TrimSpace(answer)) {
-		case "", "y", "yes":
-			return nil
-		}
-		return proto.Hint(proto.Errorf(proto.Declined, "the files are not wanted"), hint)
-	case <-timer.C:
-		fmt.Fprintln(s.Err)
-		return proto.Hint(proto.Errorf(proto.Declined, "no answer for %s", limit), hint)
-	case <-ctx.Done():
-		fmt.Fprintln(s.Err)
-		return context.Cause(ctx)
+	switch answer = strings.ToLower(answer); {
+	case errors.Is(err, cmdline.ErrNoAnswer):
+		return proto.Hint(err, hint)
+	case err != nil || answer == "" || answer == "y" || answer == "yes":
+		return err
 	}
+	return proto.Hint(proto.Errorf(proto.Declined, "the files are not wanted"), hint)
 }
 
 // describe says what is known of the files.
@@ -107,7 +87,7 @@ func askFirst(t transfer, o options, s cmdline.Streams, side filesSide) filesSid
 			sum, from = files.Announced(from)
 		}
 		if sum.Top > 0 || sum.More { // else there is nothing to store
-			if err := confirm(ctx, s, describe(sum), t.from, o.directory, askFor); err != nil {
+			if err := confirm(ctx, s, describe(sum), t.from, o.directory, cmdline.AskFor); err != nil {
 				return files.Summary{Untaken: true}, err
 			}
 		}

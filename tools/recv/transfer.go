@@ -89,7 +89,7 @@ func openLink(ctx context.Context, n *node.Node, o options, kinds []string) (*li
 	}
 	offer := o.offer
 	offer.Caps, offer.Tokens = proto.CapSend, []node.TokenOffer{{Caps: proto.CapSend}}
-	offer.Once, offer.Command = true, "mesh-cat"
+	offer.Once, offer.Command, offer.Asks = true, "mesh-cat", true
 	offer.Takes = func(kind string) bool { return slices.Contains(kinds, kind) }
 	if !takesPipe {
 		offer.Operand = "FILE…"

@@ -17,6 +17,7 @@ import (
 func Command() *cli.Command {
 	flags := []cli.Flag{
 		&cli.BoolFlag{Name: "share", Usage: "share a terminal instead of viewing one", DisableDefaultText: true},
+		&cli.StringFlag{Name: "as", Usage: "be called `NAME`: share: at the hub; view: in the sharer's list"},
 	}
 	flags = append(append(flags, shareFlags()...), viewFlags()...)
 	quiet := &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "leave the title of the terminal alone", DisableDefaultText: true}
@@ -25,7 +26,7 @@ func Command() *cli.Command {
 		Usage:       "share a terminal, or view one",
 		ArgsUsage:   "[PEER] | --share [-] [-- CMD…]",
 		UsageText:   "mesh-tty --share                    # the viewers: MESH_PEER=TOKEN mesh-tty\nmesh-tty --share --control -- vim f # a second token allows typing\nmesh-tty --plain @token | grep err  # lines of text instead of a screen\n",
-		Flags:       append(flags, cmdline.Via(), cmdline.ResumeFor(), cmdline.Deadline(), cmdline.Events(), quiet, cmdline.Verbose()),
+		Flags:       append(flags, cmdline.Hub(), cmdline.Via(), cmdline.ResumeFor(), cmdline.Deadline(), cmdline.Events(), quiet, cmdline.Verbose()),
 		Subcommands: []*cli.Command{ctlCommand()},
 		Action: func(c *cli.Context) error {
 			o, err := readOptions(c)

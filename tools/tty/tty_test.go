@@ -48,7 +48,7 @@ func TestRefused(t *testing.T) {
 		"--control peer":                       "--control goes with --share",
 		"--ttl 1h peer":                        "--ttl goes with --share",
 		"--name me peer":                       "--name is the name of a shared session",
-		"--share --as me --headless":           "--as cannot be combined with --share",
+		"--share --trust hub --headless":       "--trust cannot be combined with --share",
 		"peer -- true":                         "a command goes with --share",
 		"--raw --plain peer":                   "either --raw or --plain",
 		"--input --read-only peer":             "either --input or --read-only",

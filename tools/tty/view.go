@@ -36,10 +36,9 @@ func viewFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "backlog", Usage: "view: begin with all output that the sharer still has; not for the screen", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "strict", Usage: "view: fail (12) if output was missed", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "exit-status", Usage: "view: end with the status of the shared command", DisableDefaultText: true},
-		&cli.StringFlag{Name: "as", Usage: "view: be called `NAME` in the sharer's list"},
 		&cli.StringFlag{Name: "escape", Aliases: []string{"e"}, Value: "~", Usage: "view: `CHAR` after a newline begins a command; none: no commands"},
 		&cli.BoolFlag{Name: "clipboard", Usage: "view: let the shared programs set the clipboard", DisableDefaultText: true},
-		cmdline.Linger(), cmdline.Wait(),
+		cmdline.Linger(), cmdline.Trust(), cmdline.Wait(),
 	}
 }
 

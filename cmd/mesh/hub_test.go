@@ -1,0 +1,215 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mesh/proto"
+)
+
+// aHub is a mesh-hub serve with its state folder in dir.
+type aHub struct {
+	*aTool
+	dir  string
+	line string // what other machines run
+}
+
+// beginHub starts a hub at a free port of loopback and waits until it serves.
+func beginHub(t *testing.T, dir string, prepare func(*exec.Cmd), args ...string) *aHub {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	h := &aHub{dir: dir}
+	h.aTool = begin(t, dir, func(c *exec.Cmd) {
+		c.Stdout = w
+		if prepare != nil {
+			prepare(c)
+		}
+	}, "mesh-hub", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	_ = w.Close()
+	line := make([]byte, 300)
+	n, _ := r.Read(line)
+	h.line = string(line[:n])
+	if !regexp.MustCompile(`^mesh-hub join wss://\S+#mk1[a-z2-7]+(,proxy)?\n$`).MatchString(h.line) {
+		h.code(t)
+		t.Fatalf("got the line %q, and %s", h.line, h.stderr.Bytes())
+	}
+	return h
+}
+
+// admin runs a command for the hub, and returns what it prints.
+func (h *aHub) admin(t *testing.T, want proto.Code, args ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	p := begin(t, h.dir, func(c *exec.Cmd) { c.Stdout = &out }, "mesh-hub", args...)
+	if code := p.code(t); code != want {
+		t.Errorf("mesh-hub %v ended with %v, want %v: %s", args, code, want, p.stderr.Bytes())
+	}
+	return out.String()
+}
+
+// stop ends the hub by SIGTERM.
+func (h *aHub) stop(t *testing.T) {
+	t.Helper()
+	_ = h.Process.Signal(syscall.SIGTERM)
+	if code := h.code(t); code != proto.Terminated {
+		t.Errorf("mesh-hub ended with %v: %s", code, h.stderr.Bytes())
+	}
+}
+
+// TestHubUnit checks the unit with systemd, and its command line with mesh-hub.
+func TestHubUnit(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(services, "mesh-hub.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := regexp.MustCompile(`(?m)^ExecStart=\S+/mesh-hub serve\b(.*)$`)
+	line := start.FindSubmatch(text)
+	if line == nil || !strings.Contains(string(text), "\nExecReload=sh -c 'kill -HUP $MAINPID'\n") {
+		t.Fatal("the unit starts no mesh-hub, or reloads it by a program that may be missing")
+	}
+	beginHub(t, t.TempDir(), nil, strings.Fields(string(line[1]))...).stop(t)
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("no systemd-analyze here")
+	}
+	here, err := exec.LookPath("mesh-hub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	unit := filepath.Join(dir, "mesh-hub.service")
+	if err := os.WriteFile(unit, start.ReplaceAll(text, []byte("ExecStart="+here+" serve$1")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", unit)
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestHubNotify runs a hub as systemd would. It reports when it is ready, that it is
+// alive, when it reads hub_access again, and when it stops.
+func TestHubNotify(t *testing.T) {
+	t.Parallel()
+	at, err := os.MkdirTemp("", "hub") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(at) })
+	socket := filepath.Join(at, "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	n := notified{t, make(chan string, 10000)}
+	go n.listen(conn)
+	h := beginHub(t, at, func(c *exec.Cmd) {
+		c.Env = append(c.Env, "NOTIFY_SOCKET="+socket, "WATCHDOG_USEC=50000")
+	})
+	n.wait("READY=1")
+	n.wait("WATCHDOG=1")
+	n.wait("WATCHDOG=1")
+	_ = h.Process.Signal(syscall.SIGHUP)
+	n.wait("RELOADING=1\nMONOTONIC_USEC=")
+	n.wait("READY=1")
+	_ = h.Process.Signal(syscall.SIGTERM)
+	n.wait("STOPPING=1")
+	if code := h.code(t); code != proto.Terminated {
+		t.Errorf("mesh-hub ended with %v: %s", code, h.stderr.Bytes())
+	}
+}
+
+// A hub that is killed has lost nothing that a command of its admin has reported, and the
+// next one starts in the same folder.
+func TestHubKilled(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "hub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	var line string
+	for round := range 4 {
+		h := beginHub(t, dir, nil)
+		if round == 0 {
+			line = h.line[strings.Index(h.line, "#"):]
+		} else if got := h.line[strings.Index(h.line, "#"):]; got != line {
+			t.Fatalf("round %d: another key", round)
+		}
+		if got := strings.Count(h.admin(t, proto.OK, "log"), "\n"); got != 2*round {
+			t.Errorf("round %d: got %d lines of the log, want %d", round, got, 2*round)
+		}
+		h.admin(t, proto.OK, "invite")
+		h.admin(t, proto.OK, "ban", "add", "203.0.113."+string(rune('0'+round)))
+		_ = h.Process.Kill()
+		<-h.ended
+		h.admin(t, proto.Unreachable, "log")
+	}
+	h := beginHub(t, dir, nil)
+	if got := strings.Count(h.admin(t, proto.OK, "ban", "list"), "\n"); got != 4 {
+		t.Errorf("got %d bans, want 4", got)
+	}
+	h.stop(t)
+}
+
+// A damaged hub.db stays as it is. The command in the hint goes on with the last export.
+func TestHubDamaged(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "hub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	h := beginHub(t, dir, nil)
+	h.admin(t, proto.OK, "ban", "add", "203.0.113.0/24")
+	h.stop(t)
+	db := filepath.Join(dir, "home", "hub.db")
+	text, err := os.ReadFile(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.LastIndex(text, []byte("203.0.113.0")) // in the newest copy of the page, which may be free
+	for i := bytes.Index(text, []byte("203.0.113.0")); i <= at; i++ {
+		if bytes.HasPrefix(text[i:], []byte("203.0.113.0")) {
+			text[i] = '1'
+		}
+	}
+	if err := os.WriteFile(db, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := begin(t, dir, nil, "mesh-hub", "serve", "--listen", "127.0.0.1:0")
+	if code := p.code(t); code != proto.Config || !strings.Contains(p.stderr.String(), db) {
+		t.Fatalf("a damaged file: ended with %v, want %v: %s", code, proto.Config, p.stderr.Bytes())
+	}
+	_, command, ok := strings.Cut(p.stderr.String(), "run: ")
+	if !ok {
+		t.Fatalf("no command to restore: %s", p.stderr.Bytes())
+	}
+	restore := begin(t, dir, nil, "sh", "-c", command)
+	if code := restore.code(t); code != proto.OK {
+		t.Fatalf("%s ended with %v: %s", command, code, restore.stderr.Bytes())
+	}
+	h = beginHub(t, dir, nil)
+	if got := h.admin(t, proto.OK, "ban", "list"); !strings.HasPrefix(got, "203.0.113.0/24\t") {
+		t.Errorf("after the restore: got bans %q", got)
+	}
+	h.stop(t)
+	if now, err := os.ReadFile(db + ".damaged"); err != nil || !bytes.Equal(now, text) {
+		t.Errorf("the damaged file was changed (%v)", err)
+	}
+}

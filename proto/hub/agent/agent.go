@@ -1,0 +1,237 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+)
+
+// The waits between two attempts to connect.
+const (
+	firstPause = 250 * time.Millisecond
+	maxPause   = 30 * time.Second
+	// upLong is how long a connection lasts before the next loss counts as the first.
+	upLong = time.Minute
+	// refusedPause is the wait after the hub has refused this node.
+	refusedPause = 5 * time.Minute
+	// slowTries is where the waits begin after the hub has closed for slowness.
+	slowTries = 5
+)
+
+// Agent stays logged in at one hub while [Agent.Run] runs.
+type Agent struct {
+	o Options
+	// Registers are announced after each login.
+	Registers []hub.Register
+	// OnLogin, if it is set, is told each login before names are registered.
+	OnLogin func(c *Conn)
+	// OnRegistered, if it is set, is told the outcome for each name, after each login.
+	OnRegistered func(r hub.Register, got hub.Registered)
+	// OnOffer, if it is set, decides about the request of another node.
+	OnOffer func(ctx context.Context, o Offer) Answer
+	// OnState, if it is set, is told each login (nil) and each loss.
+	OnState func(err error)
+
+	offers offers
+
+	mu     sync.Mutex
+	conn   *Conn
+	change chan struct{} // closed at each change of conn
+	last   error         // why conn is nil
+	making map[hub.ID]*making
+	online chan struct{} // closed at each system.online
+	away   time.Duration // what the hub's goaway asks to wait
+}
+
+// New returns an agent that does nothing yet.
+func New(o Options) *Agent {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Agent{o: o, change: make(chan struct{}), online: make(chan struct{}), making: make(map[hub.ID]*making)}
+}
+
+// Run keeps the agent logged in until ctx ends. It returns when all its goroutines have
+// ended.
+func (a *Agent) Run(ctx context.Context) {
+	defer a.offers.wg.Wait()
+	for tries := 0; ; {
+		began := time.Now()
+		err := a.stay(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		a.setConn(nil, err)
+		if a.OnState != nil {
+			a.OnState(err)
+		}
+		if time.Since(began) >= upLong {
+			tries = 0
+		}
+		code := closeCode(err)
+		if code == hub.CloseReplaced {
+			return
+		}
+		if code == hub.CloseTooSlow {
+			tries = max(tries, slowTries)
+		}
+		wait := pause(tries, code, proto.CodeOf(err))
+		if away := a.takeAway(); away > 0 {
+			wait = away
+		}
+		tries++
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// pause returns the wait before the next attempt: a random part of a time that doubles,
+// so that the nodes of a hub that was restarted do not come back together.
+func pause(tries, closed int, code proto.Code) time.Duration {
+	switch {
+	case closed == hub.CloseBadLogin, closed == hub.CloseNoMember, closed == hub.CloseVersion, code == proto.Identity:
+		return refusedPause
+	case closed == hub.CloseBadEvent:
+		return maxPause
+	}
+	return rand.N(min(maxPause, firstPause<<min(tries, 10))) + 1
+}
+
+// stay logs in, and handles events until the connection is lost.
+func (a *Agent) stay(ctx context.Context) error {
+	c, err := Dial(ctx, a.o, a.event)
+	if err != nil {
+		return err
+	}
+	a.o.Log.Info("logged in at the hub", "hub", a.o.URL.Name(), "observed", c.Welcome.Observed)
+	if a.OnLogin != nil {
+		a.OnLogin(c)
+	}
+	a.offers.begin(ctx, a, c)
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { a.announce(ctx, c) })
+	stop := context.AfterFunc(ctx, c.Close)
+	defer stop()
+	return c.Run(context.WithoutCancel(ctx))
+}
+
+// announce registers, tells those who wait that the agent is logged in, and repeats the
+// requests that have no outcome.
+func (a *Agent) announce(ctx context.Context, c *Conn) {
+	for _, r := range a.registers(c.Welcome) {
+		got := hub.Registered{Name: r.Name}
+		e, err := c.Call(ctx, hub.TypeRegister, &r)
+		if err == nil {
+			err = e.Read(&got)
+		} else if h, ok := asHubError(err); ok {
+			got.Code, got.SinceS, got.Owner = h.Answer.Code, h.Answer.SinceS, h.Answer.Owner
+			err = nil
+		}
+		if err != nil {
+			a.o.Log.Info("not registered at the hub", "err", err)
+			return
+		}
+		if a.OnRegistered != nil {
+			a.OnRegistered(r, got)
+		}
+	}
+	a.setConn(c, nil)
+	if a.OnState != nil {
+		a.OnState(nil)
+	}
+	a.repeatRequests(ctx, c)
+}
+
+// registers returns what to announce: a name that is empty but lasting stands for the one
+// that the node's invite was made for.
+func (a *Agent) registers(w hub.Welcome) []hub.Register {
+	out := append([]hub.Register(nil), a.Registers...)
+	for i := range out {
+		if out[i].Lasting && w.Name != "" && a.o.Invited {
+			out[i].Name = w.Name
+		}
+	}
+	return out
+}
+
+func (a *Agent) setConn(c *Conn, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.conn, a.last = c, err
+	close(a.change)
+	a.change = make(chan struct{})
+}
+
+// ready returns the connection, as soon as there is one. It fails when the hub cannot be
+// reached, unless it is patient, and when ctx ends.
+func (a *Agent) ready(ctx context.Context, patient bool) (*Conn, error) {
+	for {
+		a.mu.Lock()
+		c, change, last := a.conn, a.change, a.last
+		a.mu.Unlock()
+		if c != nil {
+			return c, nil
+		}
+		if last != nil && (!patient || proto.CodeOf(last) != proto.Unreachable && proto.CodeOf(last) != proto.Busy) {
+			return nil, last
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			if last != nil {
+				return nil, last
+			}
+			return nil, proto.Errorf(proto.Unreachable, "hub %s: no answer", a.o.URL.Name())
+		}
+	}
+}
+
+// takeAway returns the wait that the hub's goaway asks for, once.
+func (a *Agent) takeAway() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d := a.away
+	a.away = 0
+	return d
+}
+
+// event handles what the hub sends by itself.
+func (a *Agent) event(e hub.Event) {
+	switch e.Type {
+	case hub.TypeOffer:
+		a.offers.take(e)
+	case hub.TypeCancelled:
+		a.offers.cancel(e)
+	case hub.TypeCreated, hub.TypeDeclined, hub.TypePending:
+		a.outcome(e)
+	case hub.TypeOnline:
+		a.mu.Lock()
+		close(a.online)
+		a.online = make(chan struct{})
+		a.mu.Unlock()
+	case hub.TypeGoAway:
+		var g hub.GoAway
+		if e.Read(&g) == nil {
+			a.goAway(g)
+		}
+	}
+}
+
+func (a *Agent) goAway(g hub.GoAway) {
+	after := min(time.Duration(g.AfterS)*time.Second, hub.MaxGoAwayAfter)
+	spread := min(time.Duration(g.SpreadS)*time.Second, hub.MaxGoAwaySpread)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.away = after + rand.N(spread+1) + 1
+}

@@ -1,0 +1,205 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/identity"
+)
+
+// loginTimeout bounds connecting and logging in.
+const loginTimeout = 15 * time.Second
+
+// Options say who logs in, and where.
+type Options struct {
+	URL hub.URL
+	Key *identity.Key
+	// Instance names this process; [hub.NewID] makes it.
+	Instance hub.ID
+	// Agent is the program's name and version.
+	Agent string
+	// Invite, if it is set, makes the node a member.
+	Invite *hub.Invite
+	// Invited lets a lasting name be the one that the node's invite was made for.
+	Invited bool
+	// Bound refuses a proof that does not name the connection: the hub's earlier ones
+	// did. A URL with a key, and without "proxy", means the same.
+	Bound bool
+	// DialContext makes the connections; nil stands for a [net.Dialer].
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// Dial connects to a hub and logs in. Errors have the code [proto.Unreachable] if nothing
+// answers, [proto.Identity] if another hub does, [proto.Denied] if this node is no
+// member, [proto.Busy] if the hub is full. Handle is called for each event that answers
+// none of this node's; it must not block and not call the Conn.
+func Dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	defer cancel()
+	c, err := dial(ctx, o, handle)
+	if err != nil {
+		return nil, notLoggedIn{loginHint(o.URL, fmt.Errorf("hub %s: %w", o.URL.Name(), err))}
+	}
+	return c, nil
+}
+
+// ErrLogin is in the chain of an error for want of a connection that is logged in.
+var ErrLogin = errors.New("not logged in at the hub")
+
+// notLoggedIn puts [ErrLogin] into the chain of an error, without changing its text.
+type notLoggedIn struct{ error }
+
+func (e notLoggedIn) Is(target error) bool { return target == ErrLogin }
+func (e notLoggedIn) Unwrap() error        { return e.error }
+
+// loginHint adds to the error of a login what can be done about it.
+func loginHint(u hub.URL, err error) error {
+	switch proto.CodeOf(err) {
+	case proto.Identity:
+		return proto.Hint(err, leaveAndJoin(u))
+	case proto.Unreachable:
+		return proto.Hint(err, "a token needs no hub, nor does a name with an address in mesh-token peer list; --hub none asks no hub")
+	}
+	return err
+}
+
+func leaveAndJoin(u hub.URL) string {
+	return "if the hub was changed on purpose: mesh-hub leave " + u.Origin() + u.Path + ", and join it again"
+}
+
+func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error) {
+	l := hub.Login{Origin: o.URL.Origin(), ClientNonce: hub.NewNonce(hub.ClientNonceBytes), Binding: make([]byte, hub.BindingBytes)}
+	transport := &http.Transport{TLSClientConfig: tlsConfig(o.URL), DialContext: o.DialContext, DisableKeepAlives: true}
+	ws, resp, err := websocket.Dial(ctx, o.URL.WebSocket(l.ClientNonce), &websocket.DialOptions{
+		HTTPClient: &http.Client{
+			Transport:     transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		Subprotocols: []string{hub.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		return nil, dialError(resp, err)
+	}
+	if ws.Subprotocol() != hub.Subprotocol {
+		_ = ws.Close(hub.CloseVersion, "no common subprotocol")
+		return nil, proto.Errorf(proto.Version, "it does not speak %s", hub.Subprotocol)
+	}
+	ws.SetReadLimit(hub.MaxEventBytes)
+	if resp.TLS != nil {
+		if l.Binding, err = resp.TLS.ExportKeyingMaterial(hub.ExporterLabel, nil, hub.BindingBytes); err != nil {
+			_ = ws.CloseNow()
+			return nil, proto.Errorf(proto.Protocol, "TLS exporter: %w", err)
+		}
+	}
+	c := &Conn{ws: ws, handle: handle, waiting: make(map[string]chan hub.Event), done: make(chan struct{})}
+	if err := c.login(ctx, o, l); err != nil {
+		_ = ws.CloseNow()
+		return nil, err
+	}
+	return c, nil
+}
+
+// tlsConfig accepts the hub's own certificate where the URL has the hub's key, and in any
+// case one that a certificate authority of this system vouches for.
+func tlsConfig(u hub.URL) *tls.Config {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}
+	if u.Key == (identity.ID{}) {
+		return cfg
+	}
+	cfg.InsecureSkipVerify = true // VerifyConnection verifies
+	cfg.VerifyConnection = func(s tls.ConnectionState) error {
+		id, err := identity.OfCertificates(s.PeerCertificates)
+		if err == nil && id == u.Key {
+			return nil
+		}
+		if err == nil {
+			return proto.Errorf(proto.Identity, "another hub answers: its key is %s, want %s", id.Short(), u.Key.Short())
+		}
+		v := x509.VerifyOptions{DNSName: s.ServerName, Intermediates: x509.NewCertPool()}
+		for _, cert := range s.PeerCertificates[1:] {
+			v.Intermediates.AddCert(cert)
+		}
+		_, err = s.PeerCertificates[0].Verify(v)
+		return err
+	}
+	return cfg
+}
+
+// dialError gives the error of a connection its code.
+func dialError(resp *http.Response, err error) error {
+	if e, ok := errors.AsType[*proto.Error](err); ok {
+		return e
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return proto.Errorf(proto.Identity, "its certificate is not valid: %w", errors.Unwrap(err))
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return proto.Errorf(proto.Unreachable, "%w", e)
+	}
+	if resp != nil {
+		return proto.Errorf(proto.Unreachable, "no hub answers there: HTTP status %d", resp.StatusCode)
+	}
+	return proto.Errorf(proto.Unreachable, "%w", err)
+}
+
+// login checks the hub's proof and sends the hello.
+func (c *Conn) login(ctx context.Context, o Options, l hub.Login) error {
+	var challenge hub.Challenge
+	if err := c.expect(ctx, hub.TypeChallenge, &challenge); err != nil {
+		return err
+	}
+	l.Hub, l.HubNonce = challenge.Hub, challenge.Nonce
+	if o.URL.Key != (identity.ID{}) && l.Hub != o.URL.Key {
+		return proto.Errorf(proto.Identity, "another hub answers: its key is %s, want %s", l.Hub.Short(), o.URL.Key.Short())
+	}
+	if err := checkProof(o, &l, challenge.Proof); err != nil {
+		return err
+	}
+	c.Hub, c.Bound = l.Hub, names(l.Binding)
+	h := &hub.Hello{Node: o.Key.ID(), Binding: l.Binding, Sig: l.Sign(o.Key, o.Instance), Instance: o.Instance, Agent: o.Agent}
+	if o.Invite != nil {
+		h.Invite = l.SignJoin(*o.Invite, o.Key.ID())
+	}
+	if err := c.write(ctx, hub.TypeHello, "", h); err != nil {
+		return err
+	}
+	return c.expect(ctx, hub.TypeWelcome, &c.Welcome)
+}
+
+// names reports whether a binding names a connection, and is not that of a connection
+// whose TLS ends before the hub.
+func names(binding []byte) bool { return !bytes.Equal(binding, make([]byte, hub.BindingBytes)) }
+
+// checkProof checks the hub's proof. One that does not name the connection is taken where
+// TLS may end before the hub; the login then does not name it either.
+func checkProof(o Options, l *hub.Login, proof []byte) error {
+	err := l.CheckProof(proof)
+	if err == nil {
+		return nil
+	}
+	mayEnd := o.URL.Proxy || o.URL.Key == (identity.ID{}) && !o.Bound
+	if o.URL.TLS && mayEnd {
+		l.Binding = make([]byte, hub.BindingBytes)
+		if l.CheckProof(proof) == nil {
+			return nil
+		}
+	}
+	return err
+}

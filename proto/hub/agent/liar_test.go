@@ -1,0 +1,165 @@
+package agent_test
+
+import (
+	"context"
+	"testing"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
+	"mesh/proto/hub/hubtest"
+	"mesh/proto/identity"
+	"mesh/proto/xtest"
+)
+
+// edit returns an alter function that changes the data of one type of event.
+func edit[D any, P interface {
+	*D
+	hub.Data
+}](typ string, change func(*hub.Event, P)) func(identity.ID, hub.Event) []hub.Event {
+	return func(_ identity.ID, e hub.Event) []hub.Event {
+		var d D
+		if e.Type != typ || e.Read(P(&d)) != nil {
+			return []hub.Event{e}
+		}
+		change(&e, &d)
+		altered, err := hub.New(typ, P(&d))
+		if err != nil {
+			panic(err)
+		}
+		altered.ID, altered.Ref, altered.From, altered.Name = e.ID, e.Ref, e.From, e.Name
+		return []hub.Event{altered}
+	}
+}
+
+// A hub that lies about who answered, or changes what the listener has sealed, is found
+// out before anything of the answer is believed.
+func TestLyingCreated(t *testing.T) {
+	t.Parallel()
+	mallory := xtest.NewKey(t)
+	for _, tt := range []struct {
+		name  string
+		judge func(bob identity.ID) func(context.Context, identity.ID, string) error
+		lie   func(*hub.Event, *hub.Created)
+	}{
+		{"another peer than the pinned one", only, func(_ *hub.Event, c *hub.Created) { c.Peer = mallory.ID() }},
+		{"another peer, for a bare name", func(identity.ID) func(context.Context, identity.ID, string) error { return anybody }, func(_ *hub.Event, c *hub.Created) { c.Peer = mallory.ID() }},
+		{"altered candidates", only, func(_ *hub.Event, c *hub.Created) { c.SessionToken[len(c.SessionToken)-1] ^= 1 }},
+		{"altered key", only, func(_ *hub.Event, c *hub.Created) { c.SessionToken[0] ^= 1 }},
+		{"altered signature", only, func(_ *hub.Event, c *hub.Created) { c.Sig[0] ^= 1 }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			bob := xtest.NewKey(t)
+			l := openLiar(t, edit(hub.TypeCreated, tt.lie))
+			listener(t, l.URL(), bob, "bob")
+			alice, _ := start(t, l.URL(), xtest.NewKey(t), nil)
+			_, err := alice.Request(t.Context(), agent.Ask{To: "bob", Kind: hub.KindPipe, Want: proto.CapSend, Judge: tt.judge(bob.ID())})
+			xtest.WantCode(t, "request", err, proto.Identity)
+		})
+	}
+}
+
+func openLiar(t *testing.T, alter func(identity.ID, hub.Event) []hub.Event) *hubtest.Liar {
+	t.Helper()
+	l, err := hubtest.OpenLiar(alter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Stop() })
+	return l
+}
+
+// A listener does not see an offer whose dialer did not sign it.
+func TestForgedOffer(t *testing.T) {
+	t.Parallel()
+	mallory := xtest.NewKey(t).ID()
+	for _, tt := range []struct {
+		name string
+		lie  func(*hub.Event, *hub.Offer)
+	}{
+		{"from", func(e *hub.Event, _ *hub.Offer) { e.From = mallory }},
+		{"rights", func(_ *hub.Event, o *hub.Offer) { o.Request.Want = "send,recv" }},
+		{"kind", func(_ *hub.Event, o *hub.Offer) { o.Request.Kind = hub.KindTTY }},
+		{"session", func(_ *hub.Event, o *hub.Offer) { o.Request.Session[0] ^= 1 }},
+		{"key", func(_ *hub.Event, o *hub.Offer) { o.Request.Seal[0] ^= 1 }},
+		{"peer", func(_ *hub.Event, o *hub.Offer) { o.Request.To = "carol" }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			// The true offer follows the forged one, so that the test sees the end of both.
+			forge := edit(hub.TypeOffer, tt.lie)
+			l := openLiar(t, func(to identity.ID, e hub.Event) []hub.Event {
+				if e.Type != hub.TypeOffer {
+					return []hub.Event{e}
+				}
+				return append(forge(to, e), e)
+			})
+			bob := xtest.NewKey(t)
+			offers := listener(t, l.URL(), bob, "bob")
+			key := xtest.NewKey(t)
+			alice, _ := start(t, l.URL(), key, nil)
+			s, err := alice.Request(t.Context(), agent.Ask{To: "bob", Kind: hub.KindPipe, Want: proto.CapSend, Judge: only(bob.ID())})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o := <-offers; o.From != key.ID() || o.Request.Want != "send" || o.Request.Kind != hub.KindPipe || o.Request.Session != s.ID || o.Request.To != "bob" {
+				t.Errorf("got an offer of %s for %s %s to %s, want that of %s", o.From.Short(), o.Request.Kind, o.Request.Want, o.Request.To, key.ID().Short())
+			}
+			if len(offers) > 0 {
+				t.Errorf("got %d offers more, want none", len(offers))
+			}
+		})
+	}
+}
+
+// An offer that the hub shows again is decided once: the answer is repeated.
+func TestReplayedOffer(t *testing.T) {
+	t.Parallel()
+	answers := make(chan hub.Event, 16)
+	l := openLiar(t, func(_ identity.ID, e hub.Event) []hub.Event {
+		if e.Type == hub.TypeOffer {
+			return []hub.Event{e, e, e}
+		}
+		if e.Type == hub.TypeCreated {
+			answers <- e
+		}
+		return []hub.Event{e}
+	})
+	bob := xtest.NewKey(t)
+	offers := listener(t, l.URL(), bob, "bob")
+	alice, _ := start(t, l.URL(), xtest.NewKey(t), nil)
+	for range 2 {
+		if _, err := alice.Request(t.Context(), agent.Ask{To: "bob", Kind: hub.KindPipe, Want: proto.CapSend, Judge: only(bob.ID())}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, second := <-offers, <-offers
+	if first.Request.Session == second.Request.Session {
+		t.Error("the first session was decided twice")
+	}
+	if len(offers) > 0 {
+		t.Errorf("got %d offers more than 2", len(offers))
+	}
+}
+
+// A hub that says it is another one, or that promises what it does not prove.
+func TestLyingLogin(t *testing.T) {
+	t.Parallel()
+	other := xtest.NewKey(t).ID()
+	for _, tt := range []struct {
+		name string
+		lie  func(*hub.Event, *hub.Challenge)
+	}{
+		{"key", func(_ *hub.Event, c *hub.Challenge) { c.Hub = other }},
+		{"proof", func(_ *hub.Event, c *hub.Challenge) { c.Proof[0] ^= 1 }},
+		{"nonce", func(_ *hub.Event, c *hub.Challenge) { c.Nonce[0] ^= 1 }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := openLiar(t, edit(hub.TypeChallenge, tt.lie))
+			_, err := agent.Dial(t.Context(), agent.Options{URL: l.URL(), Key: xtest.NewKey(t), Instance: hub.NewID()}, func(hub.Event) {})
+			xtest.WantCode(t, "login", err, proto.Identity)
+		})
+	}
+}

@@ -1,0 +1,211 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/identity"
+)
+
+// Ask says which session to ask for.
+type Ask struct {
+	// To is a name or a node id.
+	To   string
+	Kind hub.Kind
+	Want proto.Caps
+	// Judge decides whether the node that the hub names is the peer that is meant. It
+	// runs before anything of the answer is believed, and may ask a person.
+	Judge func(ctx context.Context, peer identity.ID, name string) error
+	// Pending, if it is set, is called when a person at the peer is asked.
+	Pending func()
+	// Within, if it is above 0, limits the time until the hub has taken the request.
+	Within time.Duration
+}
+
+// Session is what a listener has granted.
+type Session struct {
+	ID    hub.ID
+	Peer  identity.ID
+	Name  string
+	Grant hub.Grant
+	Keys  *hub.Keys
+	Hub   identity.ID
+}
+
+// making is a session that has no outcome yet.
+type making struct {
+	request hub.Request
+	outcome chan hub.Event // buffered
+	pending func()
+}
+
+// Request asks for a session and waits for the outcome. The signature of the answer is
+// checked with the key of the node that judge has accepted.
+func (a *Agent) Request(ctx context.Context, ask Ask) (Session, error) {
+	key, err := hub.NewSealKey()
+	if err != nil {
+		return Session{}, err
+	}
+	asking, cancel := ctx, func() {}
+	if ask.Within > 0 {
+		asking, cancel = context.WithTimeoutCause(ctx, ask.Within, proto.Errorf(proto.Unreachable, "hub %s: no answer", a.o.URL.Name()))
+	}
+	defer cancel()
+	c, err := a.ready(asking, false)
+	if err != nil {
+		return Session{}, err
+	}
+	m := &making{outcome: make(chan hub.Event, 1), pending: ask.Pending}
+	m.request = hub.Request{Session: hub.NewID(), To: ask.To, Kind: ask.Kind, Want: ask.Want.String(), Seal: key.Public()}
+	m.request.Sign(a.o.Key, c.Hub)
+	if !a.begin(m) {
+		return Session{}, proto.Errorf(proto.Busy, "%d sessions are in the making", hub.MaxMaking)
+	}
+	defer a.forget(m)
+	if _, err := c.Call(asking, hub.TypeRequest, &m.request); err != nil {
+		if _, refused := asHubError(err); refused || asking.Err() != nil {
+			return Session{}, err
+		} // else the request is repeated on the next connection
+	}
+	e, err := a.await(ctx, m)
+	if err != nil {
+		return Session{}, err
+	}
+	return a.open(ctx, ask, m, key, c.Hub, e)
+}
+
+func (a *Agent) begin(m *making) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.making) >= hub.MaxMaking {
+		return false
+	}
+	a.making[m.request.Session] = m
+	return true
+}
+
+func (a *Agent) forget(m *making) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.making, m.request.Session)
+}
+
+// await waits for created or declined. When ctx ends, it takes the request back.
+func (a *Agent) await(ctx context.Context, m *making) (hub.Event, error) {
+	limit := time.NewTimer(hub.MaxAnswer + hub.PendingTimeout + answerTimeout)
+	defer limit.Stop()
+	select {
+	case e := <-m.outcome:
+		return e, nil
+	case <-limit.C:
+		return hub.Event{}, proto.Errorf(proto.Unreachable, "the hub %s gives no answer", a.o.URL.Name())
+	case <-ctx.Done():
+	}
+	a.mu.Lock()
+	c := a.conn
+	a.mu.Unlock()
+	if c != nil {
+		_ = c.write(context.WithoutCancel(ctx), hub.TypeCancel, "", &hub.SessionRef{Session: m.request.Session})
+	}
+	return hub.Event{}, context.Cause(ctx)
+}
+
+// repeatRequests sends the requests without outcome again, byte for byte: a hub that was
+// restarted knows nothing of them.
+func (a *Agent) repeatRequests(ctx context.Context, c *Conn) {
+	a.mu.Lock()
+	var open []*making
+	for _, m := range a.making {
+		open = append(open, m)
+	}
+	a.mu.Unlock()
+	for _, m := range open {
+		if _, err := c.Call(ctx, hub.TypeRequest, &m.request); err != nil {
+			a.fail(m, err)
+		}
+	}
+}
+
+// fail gives a session the hub's error as its outcome.
+func (a *Agent) fail(m *making, err error) {
+	h, ok := asHubError(err)
+	if !ok {
+		return // the connection is lost again
+	}
+	e, err := hub.New(hub.TypeDeclined, &hub.Declined{Session: m.request.Session, Code: h.Answer.Code})
+	if err == nil {
+		m.tell(e)
+	}
+}
+
+// tell sets the outcome; the first one stays.
+func (m *making) tell(e hub.Event) {
+	select {
+	case m.outcome <- e:
+	default:
+	}
+}
+
+// outcome passes the outcome of a session on to who waits for it.
+func (a *Agent) outcome(e hub.Event) {
+	var id hub.ID
+	var c hub.Created
+	var d hub.Declined
+	var p hub.SessionRef
+	switch {
+	case e.Type == hub.TypeCreated && e.Read(&c) == nil && c.Role == hub.RoleDialer:
+		id = c.Session
+	case e.Type == hub.TypeDeclined && e.Read(&d) == nil:
+		id = d.Session
+	case e.Type == hub.TypePending && e.Read(&p) == nil:
+		id = p.Session
+	}
+	a.mu.Lock()
+	m := a.making[id]
+	a.mu.Unlock()
+	switch {
+	case m == nil: // of no session of this node
+	case e.Type != hub.TypePending:
+		m.tell(e)
+	case m.pending != nil:
+		m.pending()
+	}
+}
+
+// open opens the answer to a request.
+func (a *Agent) open(ctx context.Context, ask Ask, m *making, key *hub.SealKey, hubID identity.ID, e hub.Event) (Session, error) {
+	var d hub.Declined
+	if e.Type == hub.TypeDeclined {
+		if err := e.Read(&d); err != nil {
+			return Session{}, &proto.Error{Code: proto.Protocol, Err: err}
+		}
+		return Session{}, &proto.Error{Code: ExitCode(d.Code), Err: &Error{hub.Error{Code: d.Code, RetryAfterS: d.RetryAfterS}}}
+	}
+	var c hub.Created
+	if err := e.Read(&c); err != nil {
+		return Session{}, &proto.Error{Code: proto.Protocol, Err: err}
+	}
+	if err := ask.Judge(ctx, c.Peer, c.Name); err != nil {
+		return Session{}, err
+	}
+	g, keys, err := m.request.Open(key, hubID, a.o.Key.ID(), c.Peer, &c)
+	if err != nil {
+		return Session{}, err
+	}
+	return Session{ID: c.Session, Peer: c.Peer, Name: c.Name, Grant: g, Keys: keys, Hub: hubID}, nil
+}
+
+// Closed tells the hub that the session is over, so that its place is free.
+func (a *Agent) Closed(ctx context.Context, s Session, reason, path string) {
+	a.mu.Lock()
+	c := a.conn
+	a.mu.Unlock()
+	if c != nil {
+		_ = c.write(ctx, hub.TypeClosed, "", &hub.Closed{Session: s.ID, Reason: reason, Path: path})
+	}
+}
+
+func asHubError(err error) (*Error, bool) { return errors.AsType[*Error](err) }

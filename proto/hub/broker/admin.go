@@ -1,0 +1,331 @@
+package broker
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"mesh/proto/hub"
+	"mesh/proto/identity"
+)
+
+// AddInvite stores an invite, whose Key, Name, Expires, Uses and ForS are given. By is
+// who made it.
+func (b *Broker) AddInvite(by string, i Invite) error {
+	return b.change(func() (Entry, []Fact, error) {
+		now := b.o.Now()
+		if err := b.checkInvite(i, now); err != nil {
+			return Entry{}, nil, err
+		}
+		i.By, i.Made, i.Used = by, now.UTC(), 0
+		f, err := fact(inviteKey(i.Key), i)
+		return Entry{By: by, Op: "invite", Name: i.Name, What: i.Key.String()}, append(b.dead(now), f), err
+	}, func() {
+		for key, old := range b.facts.invites {
+			if !old.open(b.o.Now()) {
+				delete(b.facts.invites, key)
+			}
+		}
+		b.facts.invites[i.Key] = &i
+	})
+}
+
+func (i *Invite) open(now time.Time) bool { return i.Used < i.Uses && within(i.Expires, now) }
+
+func (b *Broker) checkInvite(i Invite, now time.Time) error {
+	open := 0
+	for _, old := range b.facts.invites {
+		if old.open(now) {
+			open++
+		}
+	}
+	life := i.Expires.Sub(now)
+	switch {
+	case i.Uses < 1 || i.Uses > MaxInviteUses:
+		return refuse(hub.CodeLimit, "an invite has 1 to %d uses", MaxInviteUses)
+	case life <= 0 || life > MaxInviteLife:
+		return refuse(hub.CodeLimit, "an invite lasts up to %d days", MaxInviteLife/(24*time.Hour))
+	case i.ForS < 0:
+		return refuse(hub.CodeLimit, "a membership's life can't be negative")
+	case open >= MaxInvites:
+		return refuse(hub.CodeLimit, "%d invites are open", open)
+	case i.Name == "":
+		return nil
+	}
+	if err := hub.CheckName(i.Name); err != nil {
+		return &Refusal{hub.CodeBadName, err}
+	}
+	if n := b.facts.names[i.Name]; n != nil && n.kept(now) || b.reservedFor(i.Name, now) != nil {
+		return refuse(hub.CodeTaken, "the name %s is taken or reserved", i.Name)
+	}
+	return nil
+}
+
+// dead returns the changes that delete the invites that are used up or over.
+func (b *Broker) dead(now time.Time) []Fact {
+	var out []Fact
+	for key, i := range b.facts.invites {
+		if !i.open(now) {
+			out = append(out, Fact{Key: inviteKey(key)})
+		}
+	}
+	return out
+}
+
+// RemoveInvite takes an invite back.
+func (b *Broker) RemoveInvite(by string, key identity.ID) error {
+	return b.change(func() (Entry, []Fact, error) {
+		if b.facts.invites[key] == nil {
+			return Entry{}, nil, refuse(hub.CodeNotFound, "no such invite")
+		}
+		return Entry{By: by, Op: "invite removed", What: key.String()}, []Fact{{Key: inviteKey(key)}}, nil
+	}, func() { delete(b.facts.invites, key) })
+}
+
+// AddMember makes a node a member, also one that was removed.
+func (b *Broker) AddMember(by string, node identity.ID, until time.Time) error {
+	var m *Member
+	return b.change(func() (Entry, []Fact, error) {
+		if b.facts.members[node] == nil && len(b.facts.members) >= MaxMembers {
+			return Entry{}, nil, refuse(hub.CodeLimit, "the hub has %d members", MaxMembers)
+		}
+		m = &Member{Node: node, Since: b.o.Now().UTC(), Until: until}
+		f, err := fact(memberKey(node), m)
+		return Entry{By: by, Op: "member", Node: node}, []Fact{f}, err
+	}, func() { b.facts.members[node] = m })
+}
+
+// RemoveMember takes a membership away: the node's connections are closed, its sessions
+// end, the invite that it came by is worth nothing any more, and its names are free after
+// [KeptFor].
+func (b *Broker) RemoveMember(by string, node identity.ID) error {
+	var m Member
+	var names []*name
+	return b.change(func() (Entry, []Fact, error) {
+		old := b.facts.members[node]
+		if old == nil || !old.Removed.IsZero() {
+			return Entry{}, nil, refuse(hub.CodeNotFound, "no such member")
+		}
+		m = *old
+		now := b.o.Now().UTC()
+		m.Removed = now
+		f, err := fact(memberKey(node), m)
+		facts := []Fact{f}
+		if b.facts.invites[m.Invite] != nil {
+			facts = append(facts, Fact{Key: inviteKey(m.Invite)})
+		}
+		for _, n := range b.facts.names {
+			if n.Node == node && n.Lasting {
+				kept := n.Name
+				kept.Online = now.Add(-LastingFor)
+				nf, err := fact(nameKey(kept.Name), kept)
+				if err != nil {
+					return Entry{}, nil, err
+				}
+				facts, names = append(facts, nf), append(names, n)
+			}
+		}
+		return Entry{By: by, Op: "member removed", Node: node}, facts, err
+	}, func() {
+		b.facts.members[node] = &m
+		delete(b.facts.invites, m.Invite)
+		b.expel()
+		for _, n := range names {
+			n.Online = m.Removed.Add(-LastingFor)
+			delete(b.touched, n.Name.Name)
+		}
+	})
+}
+
+// FreeName takes a name away from its owner.
+func (b *Broker) FreeName(by, text string) error {
+	return b.change(func() (Entry, []Fact, error) {
+		n := b.facts.names[text]
+		if n == nil {
+			return Entry{}, nil, refuse(hub.CodeNotFound, "no such name")
+		}
+		return Entry{By: by, Op: "name freed", Name: text, Node: n.Node}, n.deletion(), nil
+	}, func() { b.forget(text) })
+}
+
+// AddBan keeps a node id, an address or a network out. Nodes that are connected are
+// disconnected if the ban names their id.
+func (b *Broker) AddBan(by, what string) error {
+	var ban *Ban
+	return b.change(func() (Entry, []Fact, error) {
+		text, err := banText(what)
+		if err != nil {
+			return Entry{}, nil, &Refusal{hub.CodeBadEvent, err}
+		}
+		if len(b.facts.bans) >= MaxBans {
+			return Entry{}, nil, refuse(hub.CodeLimit, "the hub has %d bans", MaxBans)
+		}
+		ban = &Ban{text, by, b.o.Now().UTC()}
+		f, err := fact(banKey(text), ban)
+		return Entry{By: by, Op: "ban", What: text}, []Fact{f}, err
+	}, func() {
+		b.facts.bans[ban.What] = ban
+		b.expel()
+	})
+}
+
+// RemoveBan ends a ban.
+func (b *Broker) RemoveBan(by, what string) error {
+	text, err := banText(what)
+	if err != nil {
+		return &Refusal{hub.CodeBadEvent, err}
+	}
+	return b.change(func() (Entry, []Fact, error) {
+		if b.facts.bans[text] == nil {
+			return Entry{}, nil, refuse(hub.CodeNotFound, "no such ban")
+		}
+		return Entry{By: by, Op: "ban removed", What: text}, []Fact{{Key: banKey(text)}}, nil
+	}, func() { delete(b.facts.bans, text) })
+}
+
+func banText(what string) (string, error) {
+	if strings.HasPrefix(what, "mk1") {
+		id, err := identity.ParseID(what)
+		return id.String(), err
+	}
+	p, err := parseNetwork(what)
+	return p.String(), err
+}
+
+// EndSession ends an open session and tells both ends.
+func (b *Broker) EndSession(id hub.ID) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.sessions[id]
+	if s == nil {
+		return refuse(hub.CodeNotFound, "no such session")
+	}
+	if s.accepted {
+		closed := &hub.Closed{Session: id, Reason: "ended by an admin"}
+		b.send(b.clients[s.dialer], hub.TypeClosed, nil, closed)
+		b.send(b.clients[s.listener], hub.TypeClosed, nil, closed)
+		b.end(s)
+	} else {
+		b.tellAsked(s, hub.TypeCancelled)
+		b.endDeclined(s, hub.CodeDenied)
+	}
+	b.flush()
+	return nil
+}
+
+// Log returns entries of the log, as [Store.Log] does.
+func (b *Broker) Log(after uint64, limit int) ([]Entry, error) { return b.store.Log(after, limit) }
+
+// Members returns all members of the store, the removed ones too, by node id.
+func (b *Broker) Members() []Member {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return values(b.facts.members, func(m *Member) string { return m.Node.String() })
+}
+
+// Invites returns the open invites, the oldest first.
+func (b *Broker) Invites() []Invite {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := values(b.facts.invites, func(i *Invite) string { return i.Made.Format(time.RFC3339) + i.Key.String() })
+	return slices.DeleteFunc(all, func(i Invite) bool { return !i.open(b.o.Now()) })
+}
+
+// Bans returns the bans of the store.
+func (b *Broker) Bans() []Ban {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return values(b.facts.bans, func(x *Ban) string { return x.What })
+}
+
+// NameState is a name and whether it is online.
+type NameState struct {
+	Name
+	Connected bool `json:"connected"`
+}
+
+// Names returns the names that are told, by name.
+func (b *Broker) Names() []NameState {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []NameState
+	for _, n := range b.facts.names {
+		if n.told(b.o.Now()) {
+			out = append(out, NameState{n.Name, len(n.holders) > 0})
+		}
+	}
+	slices.SortFunc(out, func(x, y NameState) int { return strings.Compare(x.Name.Name, y.Name.Name) })
+	return out
+}
+
+// Peers returns the nodes that are online, by name and node id.
+func (b *Broker) Peers() []hub.Peer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.o.Now()
+	var out []hub.Peer
+	for node := range b.nodes {
+		out = append(out, *b.peer(found{node: node}, now))
+	}
+	slices.SortFunc(out, func(x, y hub.Peer) int {
+		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.Node.String(), y.Node.String()))
+	})
+	return out
+}
+
+// SessionState is an open session, without its content.
+type SessionState struct {
+	Session  hub.ID      `json:"session"`
+	Dialer   identity.ID `json:"dialer"`
+	Listener identity.ID `json:"listener"`
+	Kind     hub.Kind    `json:"kind"`
+	State    string      `json:"state"`
+	EndsS    uint32      `json:"ends_s"`
+}
+
+// Sessions returns the open sessions, by id.
+func (b *Broker) Sessions() []SessionState {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.o.Now()
+	var out []SessionState
+	for id, s := range b.sessions {
+		state := "asked"
+		switch {
+		case s.accepted:
+			state = "accepted"
+		case s.waits:
+			state = "waiting"
+		case s.pending:
+			state = "pending"
+		}
+		out = append(out, SessionState{id, s.dialer.node, s.node, s.request.Kind, state, seconds(s.deadline.Sub(now))})
+	}
+	slices.SortFunc(out, func(x, y SessionState) int { return strings.Compare(x.Session.String(), y.Session.String()) })
+	return out
+}
+
+// Count is how much of each kind a hub holds now.
+type Count struct {
+	Connections, Sessions, Names, Members int
+	// Draining says that the hub takes no more logins.
+	Draining bool
+}
+
+// Count returns the numbers for metrics and status.
+func (b *Broker) Count() Count {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return Count{len(b.clients), len(b.sessions), len(b.facts.names), len(b.facts.members), b.draining}
+}
+
+// values returns copies of a map's values, ordered by a key of each.
+func values[K comparable, V any](m map[K]*V, by func(*V) string) []V {
+	out := make([]V, 0, len(m))
+	for _, v := range m {
+		out = append(out, *v)
+	}
+	slices.SortFunc(out, func(x, y V) int { return strings.Compare(by(&x), by(&y)) })
+	return out
+}

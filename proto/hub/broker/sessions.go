@@ -1,0 +1,344 @@
+package broker
+
+import (
+	"slices"
+	"time"
+
+	"mesh/proto/hub"
+	"mesh/proto/identity"
+)
+
+// session is a request and what came of it. It is kept until its life is over, so that a
+// repeat of the request is known.
+type session struct {
+	request  hub.Request
+	dialer   party
+	node     identity.ID // the listener's
+	asked    []party     // who may answer: one instance, with a bearer several
+	listener party       // who accepted
+	accepted bool
+	waits    bool // in the listener's queue
+	pending  bool // the extra time was given
+	deadline time.Time
+	ends     [2]end
+}
+
+// end is the state of the candidates of one end, the dialer's first.
+type end struct {
+	rate    bucket
+	last    time.Time
+	newest  *hub.Candidates // waits to be passed on
+	waiting bool
+}
+
+// queue holds the requests above a listener's rate, in turn by dialer.
+type queue struct {
+	rate  bucket
+	turn  []identity.ID
+	of    map[identity.ID][]*session
+	count int
+}
+
+// request takes a request for a session, and offers it to the listener.
+func (b *Broker) request(c *client, e hub.Event, now time.Time) error {
+	r := new(hub.Request)
+	if err := read(e, r); err != nil {
+		return err
+	}
+	if !r.Signed(c.node, b.o.Hub) {
+		return refuse(hub.CodeBadEvent, "the request is not signed by its dialer for this hub")
+	}
+	if s := b.sessions[r.Session]; s != nil {
+		if s.dialer != c.party || string(s.request.Sig) != string(r.Sig) {
+			return refuse(hub.CodeBadEvent, "the session's id is in use")
+		}
+		s.request = *r
+		b.repeat(s)
+		return nil
+	}
+	if !b.requests.take(now, c.node) {
+		return refuse(hub.CodeRateLimited, "more than 5 requests a second")
+	}
+	if b.draining {
+		return refuse(hub.CodeDraining, "the hub is about to restart")
+	}
+	f, err := b.find(r.To, now)
+	if err != nil {
+		return err
+	}
+	asked := b.askedBy(f, r, c)
+	if len(asked) == 0 {
+		return refuse(hub.CodeOffline, "the peer is not connected, or does not take this kind")
+	}
+	if b.dialing[c.node] >= MaxDialing || b.serving[f.node] >= MaxListening || len(b.sessions) >= MaxSessions {
+		return refuse(hub.CodeLimit, "too many open sessions")
+	}
+	s := &session{request: *r, dialer: c.party, node: f.node, asked: asked}
+	b.open(s, now)
+	return nil
+}
+
+// askedBy returns who is asked: the newest connection with the kind; with a bearer each
+// connection of the node, since only one of them knows the token or the transfer.
+func (b *Broker) askedBy(f found, r *hub.Request, dialer *client) []party {
+	if r.Bearer == nil {
+		if at := b.newest(f, r.Kind); at != nil && at != dialer {
+			return []party{at.party}
+		}
+		return nil
+	}
+	var all []party
+	for _, c := range slices.Backward(b.nodes[f.node]) {
+		if c != dialer {
+			all = append(all, c.party)
+		}
+	}
+	return all
+}
+
+func (b *Broker) open(s *session, now time.Time) {
+	b.sessions[s.request.Session] = s
+	b.dialing[s.dialer.node]++
+	b.serving[s.node]++
+	answer := hub.AnswerTimeout
+	if s.request.AnswerS > 0 {
+		answer = time.Duration(s.request.AnswerS) * time.Second
+	}
+	b.until(s, now.Add(answer))
+	b.enqueue(s, now)
+}
+
+// until sets the time at which the session ends: without an answer, or for good.
+func (b *Broker) until(s *session, deadline time.Time) {
+	s.deadline = deadline
+	b.timers.at(deadline, func(now time.Time) {
+		if b.sessions[s.request.Session] != s || now.Before(s.deadline) {
+			return
+		}
+		if !s.accepted {
+			b.tellAsked(s, hub.TypeCancelled)
+			b.endDeclined(s, hub.CodeTimeout)
+			return
+		}
+		b.end(s)
+	})
+}
+
+// enqueue offers the request, now or in its turn.
+func (b *Broker) enqueue(s *session, now time.Time) {
+	q := b.queues[s.node]
+	if q == nil {
+		q = &queue{of: map[identity.ID][]*session{}}
+		b.queues[s.node] = q
+	}
+	if q.count == 0 && q.rate.take(now, offerRate) {
+		b.offer(s)
+		return
+	}
+	if q.count >= MaxWaiting {
+		b.endDeclined(s, hub.CodeBusy)
+		return
+	}
+	d := s.dialer.node
+	if len(q.of[d]) == 0 {
+		q.turn = append(q.turn, d)
+	}
+	q.of[d] = append(q.of[d], s)
+	q.count++
+	s.waits = true
+}
+
+// serveQueue offers what waits for a listener, as far as its rate allows.
+func (b *Broker) serveQueue(node identity.ID, q *queue, now time.Time) {
+	for q.count > 0 {
+		d := q.turn[0]
+		s := q.of[d][0]
+		live := b.sessions[s.request.Session] == s
+		if live && !q.rate.take(now, offerRate) {
+			return
+		}
+		q.turn = q.turn[1:]
+		q.count--
+		if q.of[d] = q.of[d][1:]; len(q.of[d]) > 0 {
+			q.turn = append(q.turn, d)
+		} else {
+			delete(q.of, d)
+		}
+		if s.waits = false; live {
+			b.offer(s)
+		}
+	}
+	if q.rate.leak(now, offerRate); q.rate.used == 0 {
+		delete(b.queues, node)
+	}
+}
+
+func (b *Broker) offer(s *session) {
+	dialer := b.clients[s.dialer]
+	if dialer == nil {
+		return // its offer is repeated with its request
+	}
+	for _, p := range s.asked {
+		b.send(b.clients[p], hub.TypeOffer, dialer, &hub.Offer{Request: s.request})
+	}
+}
+
+// repeat offers a request again, to who was asked before.
+func (b *Broker) repeat(s *session) {
+	if s.accepted && b.clients[s.listener] == nil {
+		b.endDeclined(s, hub.CodeOffline)
+		return
+	}
+	if !s.waits {
+		b.offer(s)
+	}
+}
+
+// tellAsked tells those who were asked that nobody waits for their answer any more.
+func (b *Broker) tellAsked(s *session, typ string) {
+	if s.waits {
+		return
+	}
+	for _, p := range s.asked {
+		b.send(b.clients[p], typ, nil, &hub.SessionRef{Session: s.request.Session})
+	}
+}
+
+// endDeclined ends a session without an accept.
+func (b *Broker) endDeclined(s *session, code string) {
+	b.end(s)
+	b.send(b.clients[s.dialer], hub.TypeDeclined, nil, &hub.Declined{Session: s.request.Session, Code: code})
+}
+
+// end forgets a session.
+func (b *Broker) end(s *session) {
+	if b.sessions[s.request.Session] != s {
+		return
+	}
+	delete(b.sessions, s.request.Session)
+	release(b.dialing, s.dialer.node)
+	release(b.serving, s.node)
+}
+
+func release(count map[identity.ID]int, node identity.ID) {
+	if count[node]--; count[node] <= 0 {
+		delete(count, node)
+	}
+}
+
+// endDialed ends the sessions of a dialer that has left.
+func (b *Broker) endDialed(c *client) {
+	for _, s := range b.sessions {
+		if s.dialer != c.party {
+			continue
+		}
+		if !s.accepted {
+			b.tellAsked(s, hub.TypeCancelled)
+		}
+		b.end(s)
+	}
+}
+
+// orphan ends the requests that wait for a client that is gone.
+func (b *Broker) orphan(c *client) {
+	for _, s := range b.sessions {
+		at := slices.Index(s.asked, c.party)
+		if at < 0 || s.accepted {
+			continue
+		}
+		if s.asked = slices.Delete(s.asked, at, at+1); len(s.asked) == 0 {
+			b.endDeclined(s, hub.CodeOffline)
+		}
+	}
+}
+
+// asks returns the session that an event names, if the client may answer it.
+func (b *Broker) asks(c *client, id hub.ID) (*session, error) {
+	s := b.sessions[id]
+	if s == nil || s.waits || !slices.Contains(s.asked, c.party) {
+		return nil, refuse(hub.CodeNotFound, "no such session")
+	}
+	return s, nil
+}
+
+// pending gives the listener more time, once: a person is asked.
+func (b *Broker) pending(c *client, e hub.Event, now time.Time) error {
+	var p hub.SessionRef
+	if err := read(e, &p); err != nil {
+		return err
+	}
+	s, err := b.asks(c, p.Session)
+	if err != nil || s.pending || s.accepted {
+		return err
+	}
+	s.pending = true
+	b.until(s, s.deadline.Add(hub.PendingTimeout))
+	b.send(b.clients[s.dialer], hub.TypePending, c, &p)
+	return nil
+}
+
+// accept passes the listener's answer on to both ends. A listener repeats it when the
+// request was repeated.
+func (b *Broker) accept(c *client, e hub.Event, now time.Time) error {
+	var a hub.Accept
+	if err := read(e, &a); err != nil {
+		return err
+	}
+	s, err := b.asks(c, a.Session)
+	if err != nil {
+		return refuse(hub.CodeGone, "the session is over")
+	}
+	if !s.accepted {
+		s.accepted, s.listener = true, c.party
+		others := slices.DeleteFunc(slices.Clone(s.asked), func(p party) bool { return p == c.party })
+		for _, p := range others {
+			b.send(b.clients[p], hub.TypeCancelled, nil, &hub.SessionRef{Session: a.Session})
+		}
+		s.asked = []party{c.party}
+		b.until(s, now.Add(hub.SessionLife))
+	}
+	life := seconds(s.deadline.Sub(now))
+	dialer := b.clients[s.dialer]
+	b.send(dialer, hub.TypeCreated, c, &hub.Created{
+		Session: a.Session, Role: hub.RoleDialer, Peer: c.node, Name: b.nameOf(c), Kind: s.request.Kind,
+		SessionToken: a.Sealed, Sig: a.Sig, ExpiresS: life,
+	})
+	created := &hub.Created{Session: a.Session, Role: hub.RoleListener, Peer: s.dialer.node, Kind: s.request.Kind, ExpiresS: life}
+	if dialer != nil {
+		created.Name = b.nameOf(dialer)
+	}
+	b.send(c, hub.TypeCreated, dialer, created)
+	return nil
+}
+
+// decline ends a request; with a bearer the last of those who were asked does.
+func (b *Broker) decline(c *client, e hub.Event) error {
+	var d hub.Decline
+	if err := read(e, &d); err != nil {
+		return err
+	}
+	s, err := b.asks(c, d.Session)
+	if err != nil || s.accepted {
+		return err
+	}
+	s.asked = slices.DeleteFunc(s.asked, func(p party) bool { return p == c.party })
+	if len(s.asked) == 0 {
+		b.endDeclined(s, d.Code)
+	}
+	return nil
+}
+
+// cancel ends a session for its dialer, before or after the accept.
+func (b *Broker) cancel(c *client, e hub.Event) error {
+	var ref hub.SessionRef
+	if err := read(e, &ref); err != nil {
+		return err
+	}
+	s := b.sessions[ref.Session]
+	if s == nil || s.dialer != c.party {
+		return refuse(hub.CodeNotFound, "no such session")
+	}
+	b.tellAsked(s, hub.TypeCancelled)
+	b.end(s)
+	return nil
+}

@@ -1,0 +1,107 @@
+// Package hub has the protocol between a node and a hub: its events, their strict
+// codec, what is signed, and the texts that people pass on (URLs, names, invites). It is
+// pure: it opens no connection and reads no clock.
+//
+// A hub lets two nodes find each other by name and passes sealed messages between them.
+// It introduces and never authorises: the listener makes the token, both ends check
+// signatures, and the hub reads neither.
+//
+// # Terms, beside those of package proto
+//
+//	member      a node key that may log in to a hub
+//	invite      a text "mi1…" that makes its bearer a member
+//	session     one request, its answer, and the link that follows
+//	dialer      the node that sends the request; it dials later
+//	listener    the node that the request names; it accepts or declines
+//	instance    one process of a node; 16 random bytes name it
+//	origin      scheme, host and port of the hub's URL, as the client was configured
+//	binding     32 bytes that name the TLS connection; zeros where TLS ends elsewhere
+//	lasting     a name that its owner keeps for months after it was last online
+//	passing     a name that is free again a minute after its connection
+//
+// # Connection
+//
+// The client opens a WebSocket at PATH/ws?n=N with the subprotocol [Subprotocol]; N is
+// its nonce of 16 bytes in hexadecimal. Each message is one text message with one JSON
+// object, the envelope ([Event]):
+//
+//	{"type":"p2p.session.request","id":"7","data":{…}}                client to hub
+//	{"type":"p2p.session.offer","from":"mk1…","name":"alice","data":{…}}  hub to client
+//	{"type":"system.error","ref":"7","data":{"code":"offline"}}       the answer to "7"
+//
+// Every event of a client that has an id gets exactly one answer with that ref: the one
+// named below, system.ok, or system.error. What another node has to decide is answered
+// with system.ok at once; the outcome follows as an event of its own. From and name are
+// the hub's word about the sender.
+//
+// Field names are case-sensitive, no name occurs twice, and unknown fields are ignored.
+// Node ids are written as "mk1…", ids in lower-case hexadecimal, keys, signatures and
+// sealed messages in base64 (RFC 4648, padded). Times are in seconds from now (…_s).
+//
+// # Login
+//
+//	client                                        hub
+//	  |  GET /ws?n=N                                |
+//	  |-------------------------------------------->|
+//	  |    system.challenge {hub, nonce, proof}     |  proof: S(hub, "hub"; origin, N, nonce, binding)
+//	  |<--------------------------------------------|
+//	  |    system.hello {node, binding, sig, …}     |  sig: S(node, "login"; origin, hub, nonce, binding, instance)
+//	  |-------------------------------------------->|
+//	  |                   system.welcome {…}        |  or close 4001, 4003
+//	  |<--------------------------------------------|
+//
+// The binding is the TLS exporter value with the label [ExporterLabel], no context, 32
+// bytes. Each end compares it with its own, so a login is worth nothing on another
+// connection. The proof and the login also name the origin, the hub's key and both
+// nonces, so they are worth nothing at another hub or later.
+//
+// A node without membership joins with an invite: hello.invite has the public key of the
+// invite's seed and sig = S(seed, "join"; origin, hub, nonce, node).
+//
+// # Names
+//
+// system.register {name, kinds, lasting} is answered with system.registered {name}, or
+// with the error taken {since_s, owner}. A name belongs to the key that registered it
+// first. Several connections of that key may register it; the newest one with the wanted
+// kind is asked. system.lookup {peer} is answered with system.peer. system.watch {peer,
+// kind} is answered with system.ok, and system.online follows at each login and register
+// of that node.
+//
+// # A session
+//
+//	dialer                          hub                          listener
+//	  | p2p.session.request           |                              |
+//	  |------------------------------>| p2p.session.offer            |
+//	  |                     system.ok |----------------------------->|
+//	  |<------------------------------|                              |
+//	  |                               | p2p.session.pending          |  if a person is asked
+//	  |          p2p.session.pending  |<-----------------------------|
+//	  |<------------------------------|                              |
+//	  |                               | p2p.session.accept {sealed}  |  or p2p.session.decline
+//	  | p2p.session.created           |<-----------------------------|
+//	  |<------------------------------| p2p.session.created          |
+//	  |                               |----------------------------->|
+//	  | p2p.session.candidates {sealed}, both ways                   |
+//	  |<------------------------------------------------------------>|
+//	  | p2p.session.closed, from either end                          |
+//
+// The request has a fresh HPKE key (RFC 9180, MLKEM768-X25519 with HKDF-SHA256 and
+// AES-256-GCM) and sig = S(dialer, "request"; hub, session, to, kind, want, seal,
+// answer_s). The listener seals a [Grant], with the token, for that key; info is
+// "mesh-hub/1 session" and then session, dialer and listener; its sig = S(listener,
+// "accept"; hub, session, dialer, sig of the request, sealed). Later candidates are
+// sealed with AES-256-GCM under the keys that the HPKE context exports for "dialer" and
+// "listener"; the nonce is u32 0 and then u64 gen, the associated data is the session.
+//
+// A request that is sent again, byte for byte, is the same request: the hub offers it
+// again, and the listener repeats its accept. So a restarted hub loses nothing.
+//
+// # Signatures
+//
+// S(key, label; a, b, …) is the Ed25519 signature of
+//
+//	"mesh-hub/1 " label 0x00 lv(a) lv(b) …     lv(x) = u16 length of x, x
+//
+// in which keys are 32 bytes, ids and nonces raw, numbers u32, texts UTF-8; all numbers
+// are big endian. [Labels] lists the labels.
+package hub

@@ -1,0 +1,208 @@
+package hub_test
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"mesh/proto/hub"
+	"mesh/proto/identity"
+)
+
+func TestEnvelope(t *testing.T) {
+	t.Parallel()
+	for text, part := range map[string]string{
+		`{"type":"system.ok","ref":"7"}`:                                       "",
+		` {"type":"p2p.x","new":{"a":[1]},"data":{"b":1}} `:                    "",
+		`{"type":"p2p.x","data":{"a":{"a":{"a":{"a":{"a":{"a":{}}}}}}}}`:       "",
+		`{"type":"p2p.x","data":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{}}}}}}}}}`: "nested more than 8",
+		`{"type":"p2p.x","text":"{{{{{{{{{\"{"}`:                               "",
+		strings.Repeat("[", 50000):                                             "nested",
+		`{"type":"system.ok","type":"p2p.x"}`:                                  "not valid JSON",
+		`{"type":"system.ok","TYPE":"p2p.x"}`:                                  "",
+		`{"TYPE":"system.ok"}`:                                                 "its type",
+		`{"type":"system.ok","data":{"a":1,"a":2}}`:                            "not valid JSON",
+		"{\"type\":\"system.ok\",\"ref\":\"\xff\"}":                            "not valid JSON",
+		`{"type":"system.ok"}{}`:                                               "not valid",
+		`{"type":"system.ok"`:                                                  "not valid",
+		`{"type":7}`:                                                           "another form",
+		`{"type":""}`:                                                          "its type",
+		`{"type":"ok"}`:                                                        "its type",
+		`{"type":"System.ok"}`:                                                 "its type",
+		`{"type":"system..ok"}`:                                                "its type",
+		`[]`:                                                                   "another form",
+		`null`:                                                                 "its type",
+		``:                                                                     "not valid",
+		`{"type":"system.ok","id":"a b"}`:                                      "an id is",
+		`{"type":"system.ok","id":"` + strings.Repeat("a", 32) + `"}`:    "",
+		`{"type":"system.ok","id":"` + strings.Repeat("a", 33) + `"}`:    "an id is",
+		`{"type":"system.ok","from":"mk1abc"}`:                           "another form",
+		`{"type":"system.ok","name":"` + strings.Repeat("n", 257) + `"}`: "limit is 256",
+	} {
+		_, err := hub.Decode([]byte(text), hub.MaxEventBytes)
+		if part == "" && err != nil || part != "" && (err == nil || !strings.Contains(err.Error(), part)) {
+			t.Errorf("%.80s: got %v, want %q", text, err, part)
+		}
+	}
+}
+
+func TestEventLimit(t *testing.T) {
+	t.Parallel()
+	text := []byte(`{"type":"system.ok","x":""}`)
+	full := append(append(bytes.Clone(text[:len(text)-2]), strings.Repeat("x", hub.MaxEventBytes-len(text))...), `"}`...)
+	if _, err := hub.Decode(full, hub.MaxEventBytes); err != nil {
+		t.Errorf("%d bytes: %v", len(full), err)
+	}
+	if _, err := hub.Decode(append(full, ' '), hub.MaxEventBytes); !errors.Is(err, hub.ErrTooLarge) {
+		t.Errorf("%d bytes: got %v, want ErrTooLarge", len(full)+1, err)
+	}
+}
+
+// all are the data of each type, valid.
+func all(t testing.TB) map[string]hub.Data {
+	s := newSession(t)
+	id, key := hub.NewID(), s.listener.ID()
+	sig := bytes.Repeat([]byte{1}, hub.SignatureBytes)
+	register := hub.Register{Name: "bob", Kinds: []hub.Kind{hub.KindPipe}, Lasting: true}
+	return map[string]hub.Data{
+		hub.TypeChallenge:  &hub.Challenge{Hub: key, Nonce: sig[:32], Proof: sig, Software: "mesh 1"},
+		hub.TypeHello:      &hub.Hello{Node: key, Binding: sig[:32], Sig: sig, Instance: id, Agent: "mesh", Register: []hub.Register{register}, Invite: &hub.Join{Key: key, Sig: sig}},
+		hub.TypeWelcome:    &hub.Welcome{Observed: "192.0.2.1:5", PingS: 20, STUN: []string{"192.0.2.2:3478"}, Registered: []hub.Registered{{Name: "bob"}}},
+		hub.TypeRegister:   &register,
+		hub.TypeRegistered: &hub.Registered{Name: "bob", Code: hub.CodeTaken, SinceS: 4, Owner: key.Short()},
+		hub.TypeRelease:    &hub.Release{Name: "bob"},
+		hub.TypeLookup:     &hub.Lookup{Peer: "ops/bob"},
+		hub.TypePeer:       &hub.Peer{Node: key, Name: "bob", Online: true, Kinds: []hub.Kind{hub.KindTTY}},
+		hub.TypeWatch:      &hub.Watch{Peer: "bob", Kind: hub.KindPing},
+		hub.TypeOnline:     &hub.Online{Node: key, Kinds: []hub.Kind{hub.KindTTY}},
+		hub.TypeGoAway:     &hub.GoAway{AfterS: 1, SpreadS: 30, Hubs: []string{"wss://b"}},
+		hub.TypeError:      &hub.Error{Code: hub.CodeOffline, Text: "bob is not connected", RetryAfterS: 3},
+		hub.TypeRequest:    &s.request,
+		hub.TypeOffer:      &hub.Offer{Request: s.request, Relay: []hub.Relay{{URL: "tcp://h:443", Permit: "p", MaxBPS: 1}}},
+		hub.TypePending:    &hub.SessionRef{Session: id},
+		hub.TypeAccept:     &hub.Accept{Session: id, Sealed: []byte{1}, Sig: sig},
+		hub.TypeDecline:    &hub.Decline{Session: id, Code: hub.CodeBusy},
+		hub.TypeDeclined:   &hub.Declined{Session: id, Code: hub.CodeTimeout},
+		hub.TypeCreated:    &hub.Created{Session: id, Role: hub.RoleDialer, Peer: key, Kind: hub.KindPipe, SessionToken: []byte{1}, Sig: sig},
+		hub.TypeCandidates: &hub.Candidates{Session: id, Gen: 1, Sealed: []byte{1}},
+		hub.TypeClosed:     &hub.Closed{Session: id, Reason: "done", Path: "direct", MS: 3},
+	}
+}
+
+func TestData(t *testing.T) {
+	t.Parallel()
+	for typ, data := range all(t) {
+		e, err := hub.New(typ, data)
+		if err != nil {
+			t.Errorf("%s: %v", typ, err)
+			continue
+		}
+		e.ID = "7"
+		text, err := e.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := hub.Decode(text, hub.MaxEventBytes)
+		if err != nil || back.ID != "7" || back.From != (identity.ID{}) {
+			t.Errorf("%s: got %+v, %v", typ, back, err)
+		}
+		got := reflect.New(reflect.TypeOf(data).Elem()).Interface().(hub.Data)
+		if err := back.Read(got); err != nil || !reflect.DeepEqual(got, data) {
+			t.Errorf("%s: got %+v, %v; want %+v", typ, got, err, data)
+		}
+	}
+}
+
+// Each field has a limit, and what is over it is refused by both ends.
+func TestBadData(t *testing.T) {
+	t.Parallel()
+	long, sig := strings.Repeat("x", 257), bytes.Repeat([]byte{1}, 64)
+	good := all(t)
+	request := func(change func(r *hub.Request)) hub.Data {
+		r := *good[hub.TypeRequest].(*hub.Request)
+		change(&r)
+		return &r
+	}
+	hello := func(change func(h *hub.Hello)) hub.Data {
+		h := *good[hub.TypeHello].(*hub.Hello)
+		change(&h)
+		return &h
+	}
+	for what, data := range map[string]hub.Data{
+		"challenge without nonce":   &hub.Challenge{Hub: [32]byte{1}, Proof: sig},
+		"hello without node":        hello(func(h *hub.Hello) { h.Node = identity.ID{} }),
+		"hello without instance":    hello(func(h *hub.Hello) { h.Instance = hub.ID{} }),
+		"hello with 9 names":        hello(func(h *hub.Hello) { h.Register = make([]hub.Register, 9) }),
+		"hello with a long agent":   hello(func(h *hub.Hello) { h.Agent = long[:65] }),
+		"hello with a short sig":    hello(func(h *hub.Hello) { h.Sig = sig[:63] }),
+		"hello with 9 vouchers":     hello(func(h *hub.Hello) { h.Vouchers = make([]string, 9) }),
+		"hello with a long voucher": hello(func(h *hub.Hello) { h.Vouchers = []string{strings.Repeat("x", 769)} }),
+		"hello with half an invite": hello(func(h *hub.Hello) { h.Invite = &hub.Join{Sig: sig} }),
+		"register of a long name":   &hub.Register{Name: long},
+		"register of a wrong kind":  &hub.Register{Name: "bob", Kinds: []hub.Kind{"Pipe"}},
+		"register of 9 kinds":       &hub.Register{Name: "bob", Kinds: slicesRepeat(hub.KindPipe, 9)},
+		"lookup of a long name":     &hub.Lookup{Peer: long},
+		"watch without kind":        &hub.Watch{Peer: "bob"},
+		"goaway with 5 hubs":        &hub.GoAway{Hubs: make([]string, 5)},
+		"error without code":        &hub.Error{},
+		"request without session":   request(func(r *hub.Request) { r.Session = hub.ID{} }),
+		"request to nobody":         request(func(r *hub.Request) { r.To = "" }),
+		"request of 61 s":           request(func(r *hub.Request) { r.AnswerS = 61 }),
+		"request, unknown right":    request(func(r *hub.Request) { r.Want = "root" }),
+		"request, rights unsorted":  request(func(r *hub.Request) { r.Want = "recv,send" }),
+		"request, long key":         request(func(r *hub.Request) { r.Seal = append(r.Seal, 0) }),
+		"request, unknown bearer":   request(func(r *hub.Request) { r.Bearer = &hub.Bearer{Method: "x", MAC: sig[:32]} }),
+		"request, bearer's MAC":     request(func(r *hub.Request) { r.Bearer = &hub.Bearer{Method: "known", MAC: sig[:31]} }),
+		"accept of 8 KiB + 1":       &hub.Accept{Session: hub.NewID(), Sealed: make([]byte, 8<<10+1), Sig: sig},
+		"accept of nothing":         &hub.Accept{Session: hub.NewID(), Sig: sig},
+		"decline with own words":    &hub.Decline{Session: hub.NewID(), Code: "no way"},
+		"created without role":      &hub.Created{Session: hub.NewID(), Peer: [32]byte{1}, Kind: hub.KindPipe},
+		"created without token":     &hub.Created{Session: hub.NewID(), Role: hub.RoleDialer, Peer: [32]byte{1}, Kind: hub.KindPipe, Sig: sig},
+		"candidates of gen 0":       &hub.Candidates{Session: hub.NewID(), Sealed: []byte{1}},
+		"closed with a long reason": &hub.Closed{Session: hub.NewID(), Reason: long},
+	} {
+		if _, err := hub.New("p2p.x", data); err == nil {
+			t.Errorf("%s: is encoded", what)
+		}
+	}
+}
+
+func slicesRepeat[T any](v T, n int) []T {
+	out := make([]T, n)
+	for i := range out {
+		out[i] = v
+	}
+	return out
+}
+
+func TestReadShape(t *testing.T) {
+	t.Parallel()
+	var s hub.SessionRef
+	for data, part := range map[string]string{
+		`{"session":"00112233445566778899aabbccddeeff"}`:       "",
+		`{"session":"00112233445566778899aabbccddeeff","x":1}`: "",
+		`{"session":"00112233445566778899AABBCCDDEEFF"}`:       "another form",
+		`{"session":"0011"}`:                             "another form",
+		`{"Session":"00112233445566778899aabbccddeeff"}`: "session is absent",
+		`{}`:   "session is absent",
+		`[]`:   "no object",
+		`null`: "no object",
+		`7`:    "no object",
+	} {
+		e, err := hub.Decode([]byte(`{"type":"p2p.session.cancel","data":`+data+`}`), hub.MaxEventBytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = hub.SessionRef{}
+		if err := e.Read(&s); part == "" && err != nil || part != "" && (err == nil || !strings.Contains(err.Error(), part)) {
+			t.Errorf("%s: got %v, want %q", data, err, part)
+		}
+	}
+	e, err := hub.Decode([]byte(`{"type":"system.error","data":{"code":"x","retry_after":1e400}}`), hub.MaxEventBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "a number of 10^400", e.Read(&hub.Error{}), "another form")
+}

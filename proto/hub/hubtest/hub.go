@@ -1,0 +1,126 @@
+// Package hubtest has hubs in memory on loopback, for tests: a [Hub] that runs the code
+// of real hubs, and a [Liar], which alters what nodes are told.
+package hubtest
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"mesh/proto/hub"
+	"mesh/proto/hub/broker"
+	"mesh/proto/hub/serve"
+	"mesh/proto/identity"
+)
+
+// Hub is a hub whose facts survive [Hub.Stop], but not the process.
+type Hub struct {
+	Key *identity.Key
+	// Broker is the one of now: each start makes a new one.
+	Broker *broker.Broker
+
+	addr  string
+	facts *memory
+	stop  func()
+}
+
+// Open starts a hub at a free port of loopback. Call [Hub.Stop] in the end.
+func Open() (*Hub, error) {
+	key, err := identity.NewKey()
+	if err != nil {
+		return nil, err
+	}
+	h := &Hub{Key: key, addr: "127.0.0.1:0", facts: &memory{facts: make(map[string]broker.Fact)}}
+	return h, h.Start()
+}
+
+// Start starts a hub that was stopped, at the same address.
+func (h *Hub) Start() error {
+	b, err := broker.New(h.facts, broker.Options{Hub: h.Key.ID()})
+	if err != nil {
+		return err
+	}
+	s, err := serve.New(serve.Options{Key: h.Key, Broker: b, Software: "hubtest"})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", h.addr)
+	if err != nil {
+		return err
+	}
+	h.Broker, h.addr = b, l.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.Serve(ctx, l) })
+	wg.Go(func() { s.Sweep(ctx) })
+	h.stop = func() {
+		cancel()
+		s.Close()
+		wg.Wait()
+	}
+	return nil
+}
+
+// Stop closes all connections of the hub, and its port.
+func (h *Hub) Stop() {
+	if h.stop != nil {
+		h.stop()
+	}
+	h.stop = nil
+}
+
+// URL returns the hub's URL with its key.
+func (h *Hub) URL() hub.URL { return hub.URL{TLS: true, Host: h.addr, Key: h.Key.ID()} }
+
+// AddMember makes a node a member.
+func (h *Hub) AddMember(id identity.ID) error {
+	return h.Broker.AddMember("admin", id, time.Time{})
+}
+
+// Invite returns the text of an invite for one use. The name may be "".
+func (h *Hub) Invite(name string) (string, error) {
+	i := hub.NewInvite(h.URL(), time.Now().Add(time.Hour))
+	err := h.Broker.AddInvite("admin", broker.Invite{Key: i.Key(), Name: name, Expires: i.Expires, Uses: 1})
+	if err != nil {
+		return "", err
+	}
+	return i.Encode()
+}
+
+// memory is a store without a disk.
+type memory struct {
+	mu    sync.Mutex
+	facts map[string]broker.Fact
+	log   []broker.Entry
+}
+
+// Load implements [broker.Store].
+func (m *memory) Load() (all []broker.Fact, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.facts {
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// Write implements [broker.Store].
+func (m *memory) Write(e broker.Entry, changes ...broker.Fact) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range changes {
+		if m.facts[f.Key] = f; len(f.Value) == 0 {
+			delete(m.facts, f.Key)
+		}
+	}
+	m.log = append(m.log, e)
+	return nil
+}
+
+// Log implements [broker.Store].
+func (m *memory) Log(uint64, int) ([]broker.Entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.log, nil
+}

@@ -1,0 +1,285 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"mesh/proto/hub/broker"
+)
+
+const (
+	// maxSilent bounds the connections that are not logged in, maxSilentOfSource those
+	// of one source. See [broker.Source].
+	maxSilent         = 512
+	maxSilentOfSource = 32
+	// acceptPause is the wait after an Accept that failed, for example for want of file
+	// descriptors.
+	acceptPause = 50 * time.Millisecond
+	// maxHandshakes bounds the TLS handshakes that the hub computes at a time.
+	maxHandshakes = 64
+)
+
+// tlsRecord is the first byte of a TLS connection: a handshake record (RFC 8446,
+// section 5.1).
+const tlsRecord = 0x16
+
+// door is a listener whose connections are TLS or plain, and limited until they are
+// logged in.
+type door struct {
+	net.Listener
+	s     *Server
+	ready chan net.Conn
+	done  chan struct{}
+	slots chan struct{} // has an element for each handshake that is computed
+	once  sync.Once
+	wg    sync.WaitGroup
+
+	mu     sync.Mutex // guards silent
+	silent map[netip.Prefix][]*entrance
+	count  int
+}
+
+func newDoor(l net.Listener, s *Server) *door {
+	return &door{Listener: l, s: s, ready: make(chan net.Conn), done: make(chan struct{}), slots: make(chan struct{}, maxHandshakes), silent: make(map[netip.Prefix][]*entrance)}
+}
+
+// Accept implements [net.Listener].
+func (d *door) Accept() (net.Conn, error) {
+	select {
+	case c := <-d.ready:
+		return c, nil
+	case <-d.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements [net.Listener].
+func (d *door) Close() error {
+	var err error
+	d.once.Do(func() {
+		close(d.done)
+		err = d.Listener.Close()
+	})
+	return err
+}
+
+// run accepts connections until the door is closed.
+func (d *door) run() {
+	defer d.wg.Wait()
+	for {
+		c, err := d.Listener.Accept()
+		if err == nil {
+			d.admit(c)
+			continue
+		}
+		select {
+		case <-d.done:
+			return
+		case <-time.After(acceptPause):
+		}
+	}
+}
+
+// admit takes a connection, unless its source has too many that are not logged in.
+func (d *door) admit(c net.Conn) {
+	at, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil || d.s.o.Broker.Blocked(at.Addr()) {
+		_ = c.Close()
+		return
+	}
+	e := &entrance{Conn: c, door: d, at: at, source: broker.Source(at.Addr())}
+	if !d.enter(e) {
+		_ = c.Close()
+		return
+	}
+	d.wg.Go(func() { d.open(e) })
+}
+
+// open waits for the first byte, makes the TLS handshake, and hands the connection to the
+// HTTP server.
+func (d *door) open(e *entrance) {
+	_ = e.SetReadDeadline(time.Now().Add(firstByteTimeout))
+	if _, err := e.Conn.Read(e.first[:]); err != nil {
+		_ = e.Close()
+		return
+	}
+	_ = e.SetReadDeadline(time.Time{})
+	d.speaks(e)
+	e.peeked = true
+	var c net.Conn = e
+	if e.first[0] == tlsRecord {
+		t := tls.Server(e, d.s.tls)
+		if err := e.handshake(t); err != nil {
+			d.s.o.Log.Debug("TLS handshake failed", "from", e.at, "err", err)
+			_ = t.Close()
+			return
+		}
+		c = t
+	} else if !e.at.Addr().IsLoopback() && !d.s.isProxy(e.at.Addr()) {
+		_ = e.Close()
+		return
+	}
+	select {
+	case d.ready <- c:
+	case <-d.done:
+		_ = c.Close()
+	}
+}
+
+// enter counts a silent connection. When all places of its source are taken, the oldest
+// one there that has not said anything goes, so that a member behind the same address gets
+// in. When all places are taken, the oldest one of the source with the most goes.
+func (d *door) enter(e *entrance) bool {
+	d.mu.Lock()
+	var victim *entrance
+	switch list := d.silent[e.source]; {
+	case len(list) >= maxSilentOfSource && !d.s.isProxy(e.at.Addr()):
+		i := slices.IndexFunc(list, func(o *entrance) bool { return !o.spoke })
+		if i < 0 {
+			d.mu.Unlock()
+			return false
+		}
+		victim = list[i]
+	case d.count >= maxSilent:
+		victim = d.oldestLocked()
+	}
+	if victim != nil {
+		d.leaveLocked(victim)
+	}
+	d.silent[e.source] = append(d.silent[e.source], e)
+	d.count++
+	d.mu.Unlock()
+	if victim != nil {
+		_ = victim.Close()
+	}
+	return true
+}
+
+// speaks notes that the connection has sent its first byte.
+func (d *door) speaks(e *entrance) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e.spoke = true
+}
+
+func (d *door) oldestLocked() *entrance {
+	var most []*entrance
+	for _, list := range d.silent {
+		if len(list) > len(most) {
+			most = list
+		}
+	}
+	return most[0]
+}
+
+// leave says that the connection is logged in, or closed.
+func (d *door) leave(e *entrance) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.leaveLocked(e)
+}
+
+func (d *door) leaveLocked(e *entrance) {
+	list := d.silent[e.source]
+	for i, other := range list {
+		if other == e {
+			d.silent[e.source] = append(list[:i:i], list[i+1:]...)
+			d.count--
+			break
+		}
+	}
+	if len(d.silent[e.source]) == 0 {
+		delete(d.silent, e.source)
+	}
+}
+
+// entrance is a connection below TLS. It gives back the byte that was read to tell TLS
+// from HTTP.
+type entrance struct {
+	net.Conn
+	door   *door
+	at     netip.AddrPort
+	source netip.Prefix
+	spoke  bool // guarded by door.mu
+	first  [1]byte
+	peeked bool
+
+	// Of the TLS handshake: whether it goes on, whether it has a slot, and when it must be
+	// over.
+	shaking bool
+	slot    bool
+	until   time.Time
+}
+
+// handshake makes the TLS handshake. Its time begins with its first slot, and does not
+// run while it waits for one.
+func (e *entrance) handshake(t *tls.Conn) error {
+	e.take()
+	e.shaking, e.until = true, time.Now().Add(helloTimeout)
+	_ = e.SetDeadline(e.until)
+	err := t.Handshake()
+	e.shaking = false
+	e.free()
+	_ = e.SetDeadline(time.Time{})
+	return err
+}
+
+// take waits for a slot.
+func (e *entrance) take() {
+	select {
+	case e.door.slots <- struct{}{}:
+		e.slot = true
+	case <-e.door.done:
+	}
+}
+
+func (e *entrance) free() {
+	if e.slot {
+		<-e.door.slots
+		e.slot = false
+	}
+}
+
+// Read implements [net.Conn].
+func (e *entrance) Read(p []byte) (int, error) {
+	if e.peeked && len(p) > 0 {
+		e.peeked = false
+		return copy(p, e.first[:]), nil
+	}
+	if !e.shaking {
+		return e.Conn.Read(p)
+	}
+	e.free() // the slot is for work, and now the client has to say something
+	n, err := e.Conn.Read(p)
+	before := time.Now()
+	e.take()
+	e.until = e.until.Add(time.Since(before))
+	_ = e.SetDeadline(e.until)
+	return n, err
+}
+
+// Close implements [net.Conn].
+func (e *entrance) Close() error {
+	e.door.leave(e)
+	return e.Conn.Close()
+}
+
+type entranceKey struct{}
+
+// withEntrance remembers the connection below TLS of a request.
+func withEntrance(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	return context.WithValue(ctx, entranceKey{}, c)
+}
+
+func entranceOf(ctx context.Context) *entrance {
+	e, _ := ctx.Value(entranceKey{}).(*entrance)
+	return e
+}

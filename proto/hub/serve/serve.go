@@ -1,0 +1,165 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"mesh/proto/hub"
+	"mesh/proto/hub/broker"
+	"mesh/proto/identity"
+)
+
+const (
+	// firstByteTimeout bounds the wait for the first byte of a connection, helloTimeout
+	// each further step until the node is logged in.
+	firstByteTimeout = 5 * time.Second
+	helloTimeout     = 5 * time.Second
+	// maxHeaderBytes bounds the head of a request.
+	maxHeaderBytes = 8 << 10
+	// DefaultMax is the default of [Options.Max].
+	DefaultMax = 20000
+)
+
+// Options are the settings of a Server.
+type Options struct {
+	Key    *identity.Key
+	Broker *broker.Broker
+	// URLs are all that members use for the hub. Without any, each host name is taken.
+	URLs []hub.URL
+	// Proxies are the networks of proxies that end TLS before the hub.
+	Proxies []netip.Prefix
+	// Certificate, if it is set, is presented in place of the one of the hub's own key.
+	Certificate func() (*tls.Certificate, error)
+	// Max is how many connections may be open; 0 stands for [DefaultMax].
+	Max int
+	// Software is the version that the hub tells.
+	Software string
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// Server is a hub that listens.
+type Server struct {
+	o    Options
+	tls  *tls.Config
+	http *http.Server
+	door *door
+
+	mu     sync.Mutex // guards conns
+	conns  map[*conn]bool
+	closed bool
+	wg     sync.WaitGroup
+}
+
+// New returns a server. It opens nothing.
+func New(o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Max == 0 {
+		o.Max = DefaultMax
+	}
+	own, err := o.Key.Certificate()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{o: o, conns: make(map[*conn]bool)}
+	s.tls = &tls.Config{
+		MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if o.Certificate != nil {
+				return o.Certificate()
+			}
+			return &own, nil
+		},
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("/", s.upgrade)
+	s.http = &http.Server{
+		Handler: limitHeaders(mux), ReadHeaderTimeout: helloTimeout, IdleTimeout: helloTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:    slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		ConnContext: withEntrance,
+		// HTTP/2 has no upgrade.
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+	}
+	return s, nil
+}
+
+// Serve accepts connections of the listener until ctx ends, and closes it then. The
+// connections that are logged in stay until [Server.Close].
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	s.door = newDoor(l, s)
+	stop := context.AfterFunc(ctx, func() { _ = s.door.Close() })
+	defer stop()
+	s.wg.Go(func() { s.door.run() })
+	err := s.http.Serve(s.door)
+	_ = s.door.Close()
+	if ctx.Err() != nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Sweep calls the broker's sweep until ctx ends.
+func (s *Server) Sweep(ctx context.Context) {
+	tick := time.NewTicker(broker.SweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.o.Broker.Sweep()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Open returns how many connections are logged in.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Close closes all connections and waits for their goroutines.
+func (s *Server) Close() {
+	_ = s.http.Close()
+	s.mu.Lock()
+	s.closed = true
+	for c := range s.conns {
+		c.Close(hub.CloseRestart, "the hub ends")
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+}
+
+// add takes a connection that is logged in, unless the server is closed or full.
+func (s *Server) add(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.conns) >= s.o.Max {
+		return false
+	}
+	s.conns[c] = true
+	return true
+}
+
+func (s *Server) remove(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// isProxy reports whether the address is that of a proxy.
+func (s *Server) isProxy(a netip.Addr) bool {
+	return slices.ContainsFunc(s.o.Proxies, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
+}

@@ -1,0 +1,19 @@
+// Package hub is mesh-hub: it runs a hub, through which nodes find each other by name,
+// and has the commands of its admin. Results go to standard output.
+package hub
+
+import (
+	"slices"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Command returns the tool.
+func Command() *cli.Command {
+	return &cli.Command{
+		Name:        "hub",
+		Usage:       "run a hub, which lets nodes find each other by name",
+		ArgsUsage:   "COMMAND",
+		Subcommands: slices.Concat(memberCommands(), adminCommands(), []*cli.Command{serveCommand()}),
+	}
+}

@@ -1,0 +1,103 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/pipe/term"
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/hub/broker"
+	"mesh/proto/hub/serve"
+	"mesh/tools/cmdline"
+)
+
+// defaultInviteTTL is the default of mesh-hub invite --ttl.
+const defaultInviteTTL = 24 * time.Hour
+
+func inviteCommand() *cli.Command {
+	ttl, membership := cmdline.Duration(defaultInviteTTL), cmdline.Duration(0)
+	return &cli.Command{
+		Name: "invite", Usage: "print an invite, which makes a node a member", ArgsUsage: "[NAME]",
+		Description: "With NAME, the node that joins gets that name at the hub.",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "uses", Value: 1, Usage: "it makes up to `N` members"},
+			&cli.GenericFlag{Name: "ttl", Value: &ttl, Usage: "it can be used for `DUR`"},
+			&cli.GenericFlag{Name: "for", Value: &membership, Usage: "the membership lasts for `DUR`", DefaultText: "no end"},
+		},
+		Action: adminAction(readInvite, invite),
+	}
+}
+
+// inviteOptions are the flags of mesh-hub invite.
+type inviteOptions struct {
+	name       string
+	uses       int
+	ttl        time.Duration
+	membership time.Duration // 0: no end
+}
+
+func readInvite(c *cli.Context) (inviteOptions, error) {
+	o := inviteOptions{uses: c.Int("uses"), ttl: c.Duration("ttl"), membership: c.Duration("for")}
+	args, err := cmdline.Args(c, 0, 1)
+	if err != nil {
+		return o, err
+	}
+	switch {
+	case o.uses < 1 || o.uses > broker.MaxInviteUses:
+		return o, proto.Errorf(proto.Usage, "--uses is 1 to %d", broker.MaxInviteUses)
+	case o.ttl <= 0 || o.ttl > broker.MaxInviteLife:
+		return o, proto.Errorf(proto.Usage, "--ttl is up to %dd", broker.MaxInviteLife/(24*time.Hour))
+	case o.membership < 0 || c.IsSet("for") && o.membership < time.Second:
+		return o, proto.Errorf(proto.Usage, "--for is at least 1s")
+	case len(args) == 0:
+		return o, nil
+	case o.uses > 1:
+		return o, proto.Errorf(proto.Usage, "an invite with a name has one use")
+	}
+	o.name = args[0]
+	if err := hub.CheckName(o.name); err != nil {
+		return o, proto.Errorf(proto.Usage, "%w", err)
+	}
+	return o, nil
+}
+
+// invite makes an invite here, and tells the hub its public half.
+func invite(ctx context.Context, a *admin, o inviteOptions, s cmdline.Streams) error {
+	if err := s.RequireOut(); err != nil {
+		return err
+	}
+	var status serve.Status
+	if err := a.do(ctx, http.MethodGet, "status", nil, &status); err != nil {
+		return err
+	}
+	u, err := hub.ParseURL(status.URL)
+	if err != nil {
+		return proto.Errorf(proto.Protocol, "the hub's answer: %w", err)
+	}
+	i := hub.NewInvite(u, time.Now().Add(o.ttl))
+	text, err := i.Encode()
+	if err != nil {
+		return err
+	}
+	request := serve.NewInvite{Key: i.Key(), Name: o.name, Expires: i.Expires, Uses: o.uses, ForS: int64(o.membership / time.Second)}
+	if err := a.do(ctx, http.MethodPost, "invites", request, nil); err != nil {
+		return err
+	}
+	if err := s.PrintLine(text); err != nil {
+		return err
+	}
+	how := text
+	if o.uses > 1 {
+		how = "@FILE, with the invite in FILE"
+	}
+	if !term.IsTerminal(s.Out) {
+		how = "mi1…"
+	}
+	fmt.Fprintf(s.Err, "on the other machine, run: mesh-hub join %s\n", how)
+	return nil
+}

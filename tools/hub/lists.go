@@ -1,0 +1,111 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto/hub/broker"
+	"mesh/proto/hub/serve"
+	"mesh/tools/cmdline"
+)
+
+// list reads a list of the hub and prints a line for each element: its columns, with
+// tabs between them. An empty column is "-".
+func list[T any](ctx context.Context, a *admin, path string, s cmdline.Streams, columns func(T) []string) error {
+	var all []T
+	if err := a.do(ctx, http.MethodGet, path, nil, &all); err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, one := range all {
+		row := columns(one)
+		for i := range row {
+			if row[i] == "" {
+				row[i] = "-"
+			}
+		}
+		b.WriteString(strings.Join(row, "\t") + "\n")
+	}
+	return printAll(s, b.String())
+}
+
+func printAll(s cmdline.Streams, text string) error {
+	if _, err := io.WriteString(s.Out, text); err != nil {
+		return fmt.Errorf("write to standard output: %w", cmdline.WriteError(err))
+	}
+	return nil
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func listMembers(ctx context.Context, a *admin, _ nothing, s cmdline.Streams) error {
+	return list(ctx, a, "members", s, func(m broker.Member) []string {
+		state := "member"
+		switch {
+		case !m.Removed.IsZero():
+			state = "removed"
+		case !m.Until.IsZero() && time.Now().After(m.Until):
+			state = "over"
+		}
+		return []string{m.Node.String(), m.Name, state, day(m.Since), day(m.Until)}
+	})
+}
+
+func listNames(ctx context.Context, a *admin, _ nothing, s cmdline.Streams) error {
+	return list(ctx, a, "names", s, func(n broker.NameState) []string {
+		online := "offline"
+		if n.Connected {
+			online = "online"
+		}
+		return []string{n.Name.Name, n.Node.String(), online, day(n.Since)}
+	})
+}
+
+func listSessions(ctx context.Context, a *admin, _ nothing, s cmdline.Streams) error {
+	return list(ctx, a, "sessions", s, func(x broker.SessionState) []string {
+		return []string{x.Session.String(), x.Dialer.String(), x.Listener.String(), string(x.Kind), x.State}
+	})
+}
+
+func listBans(ctx context.Context, a *admin, _ nothing, s cmdline.Streams) error {
+	return list(ctx, a, "bans", s, func(x broker.Ban) []string { return []string{x.What, day(x.At)} })
+}
+
+func readLog(c *cli.Context) (uint64, error) {
+	_, err := cmdline.Args(c, 0, 0)
+	return c.Uint64("after"), err
+}
+
+// printLog prints the log page by page.
+func printLog(ctx context.Context, a *admin, after uint64, s cmdline.Streams) error {
+	for {
+		var page []broker.Entry
+		if err := a.do(ctx, http.MethodGet, fmt.Sprintf("log?after=%d", after), nil, &page); err != nil {
+			return err
+		}
+		var b strings.Builder
+		for _, e := range page {
+			line, err := json.Marshal(e)
+			if err != nil {
+				return err
+			}
+			b.WriteString(string(line) + "\n")
+			after = e.N
+		}
+		if err := printAll(s, b.String()); err != nil || len(page) < serve.MaxLogLines {
+			return err
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package hub
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/hub/serve"
+	"mesh/tools/cmdline"
+)
+
+const (
+	defaultListen = ":443"
+	defaultPort   = "443"
+	defaultDrain  = 30 * time.Second
+	// maxDrain is what clients wait at most.
+	maxDrain = hub.MaxGoAwaySpread
+)
+
+func serveCommand() *cli.Command {
+	drain := cmdline.Duration(defaultDrain)
+	return &cli.Command{
+		Name: "serve", Usage: "run the hub",
+		Description: "It prints what other machines run to join. Flags can be set in [hub-server] of\nconfig.toml: see mesh-config(5).",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "listen", Value: defaultListen, Usage: "wait for nodes at `ADDR`: HOST, :PORT or HOST:PORT"},
+			&cli.StringSliceFlag{Name: "url", Usage: "members use `URL`, for example wss://hub.example; may be repeated"},
+			&cli.StringFlag{Name: "tls-cert", Usage: "present the certificate in `FILE`, and not one of the hub's own key"},
+			&cli.StringFlag{Name: "tls-key", Usage: "the key of --tls-cert is in `FILE`"},
+			&cli.StringSliceFlag{Name: "behind-proxy", Usage: "a proxy with an address in `CIDR` ends TLS; needs --url"},
+			&cli.IntFlag{Name: "max", Value: serve.DefaultMax, Usage: "keep at most `N` connections"},
+			&cli.GenericFlag{Name: "drain", Value: &drain, Usage: "when stopped, send the nodes away within `DUR`"},
+			cmdline.Verbose(),
+		},
+		Action: func(c *cli.Context) error {
+			o, err := readServe(c)
+			if err != nil {
+				return err
+			}
+			return runServe(c.Context, o, cmdline.StreamsOf(c))
+		},
+	}
+}
+
+// serveOptions are the flags of mesh-hub serve.
+type serveOptions struct {
+	home        string
+	listen      string // HOST:PORT
+	urls        []hub.URL
+	cert, key   string // files; "" for the hub's own key
+	proxies     []netip.Prefix
+	max         int
+	drain       time.Duration
+	verbose     int
+	takeHangups func() (<-chan os.Signal, func())
+}
+
+func readServe(c *cli.Context) (serveOptions, error) {
+	o := serveOptions{
+		listen: withPort(c.String("listen")), cert: c.String("tls-cert"), key: c.String("tls-key"), max: c.Int("max"),
+		drain: c.Duration("drain"), verbose: c.Count("verbose"), takeHangups: func() (<-chan os.Signal, func()) { return cmdline.Hangups(c) },
+	}
+	if _, err := cmdline.Args(c, 0, 0); err != nil {
+		return o, err
+	}
+	for _, text := range c.StringSlice("url") {
+		u, err := hub.ParseURL(text)
+		if err != nil {
+			return o, proto.Errorf(proto.Usage, "flag --url: %w", err)
+		}
+		o.urls = append(o.urls, u)
+	}
+	for _, text := range c.StringSlice("behind-proxy") {
+		for one := range strings.SplitSeq(text, ",") {
+			p, err := parseNetwork(one)
+			if err != nil {
+				return o, err
+			}
+			o.proxies = append(o.proxies, p)
+		}
+	}
+	if err := o.check(); err != nil {
+		return o, err
+	}
+	var err error
+	o.home, err = cmdline.Home()
+	return o, err
+}
+
+func (o serveOptions) check() error {
+	host, port, err := net.SplitHostPort(o.listen)
+	switch {
+	case err != nil || port == "" || strings.ContainsAny(host+port, " /"):
+		return proto.Errorf(proto.Usage, "flag --listen: want HOST, :PORT or HOST:PORT")
+	case (o.cert == "") != (o.key == ""):
+		return proto.Errorf(proto.Usage, "--tls-cert and --tls-key go together")
+	case len(o.proxies) > 0 && len(o.urls) == 0:
+		return proto.Hint(proto.Errorf(proto.Usage, "--behind-proxy needs --url"),
+			"the hub must know its own name: a proxy of another name could pass logins on")
+	case o.max < 1:
+		return proto.Errorf(proto.Usage, "--max is at least 1")
+	case o.drain < 0 || o.drain > maxDrain:
+		return proto.Errorf(proto.Usage, "--drain is 0 to %v", maxDrain)
+	}
+	for _, u := range o.urls {
+		if !u.TLS && len(o.proxies) > 0 {
+			return proto.Errorf(proto.Usage, "--behind-proxy needs a --url that begins with wss://")
+		}
+	}
+	return nil
+}
+
+// parseNetwork reads an address or a network.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return a.Unmap().Prefix(a.Unmap().BitLen())
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil || p != p.Masked() {
+		return p, proto.Errorf(proto.Usage, "flag --behind-proxy: %s is not a network such as 10.0.0.0/8", proto.QuoteText(text))
+	}
+	return p, nil
+}
+
+// withPort returns addr with the default port if it has none.
+func withPort(addr string) string {
+	host := strings.Trim(addr, "[]")
+	if a, err := netip.ParseAddr(host); err == nil {
+		return net.JoinHostPort(a.String(), defaultPort)
+	}
+	if host != "" && !strings.Contains(host, ":") {
+		return net.JoinHostPort(host, defaultPort)
+	}
+	return addr
+}

@@ -1,0 +1,297 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"mesh/pipe/local"
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/hub/boltstore"
+	"mesh/proto/hub/broker"
+	"mesh/proto/hub/serve"
+	"mesh/proto/identity"
+	"mesh/proto/statefile"
+	"mesh/tools/cmdline"
+	"mesh/tools/service"
+)
+
+// The files of a hub in the state folder, beside [boltstore.FileName].
+const (
+	keyFile    = "hub.key"
+	accessFile = "hub_access"
+	socketFile = "hub.sock"
+	exportFile = "hub.export"
+)
+
+const (
+	// lookEvery is how often the hub looks whether hub_access or the certificate has
+	// changed.
+	lookEvery = time.Second
+	// exportEvery is how often the facts are written to hub.export; keepExports is how
+	// many of those files are kept.
+	exportEvery = 24 * time.Hour
+	keepExports = 7
+	// closeGrace is how long the hub waits, beyond the time of its drain, for the last
+	// connections.
+	closeGrace = time.Second
+)
+
+// server is a mesh-hub serve that runs.
+type server struct {
+	o       serveOptions
+	streams cmdline.Streams
+	log     *slog.Logger
+	key     *identity.Key
+	store   *boltstore.Store
+	broker  *broker.Broker
+	access  *watched // hub_access
+	hub     *serve.Server
+	stop    context.CancelFunc // ends the hub as SIGTERM does
+	manager *service.Manager
+	wg      sync.WaitGroup
+}
+
+// runServe runs the hub until ctx ends, and sends its clients away then.
+func runServe(ctx context.Context, o serveOptions, s cmdline.Streams) (err error) {
+	if err := s.RequireOut(); err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	h := &server{o: o, streams: s, log: cmdline.NewLogger(s.Err, o.verbose), stop: stop, manager: service.New()}
+	defer h.manager.Stop()
+	if err := h.openState(); err != nil {
+		return err
+	}
+	defer func() {
+		h.export()
+		err = errors.Join(err, h.store.Close())
+	}()
+	l, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return listenError(err)
+	}
+	defer l.Close()
+	if err := h.newServer(); err != nil {
+		return err
+	}
+	if err := s.PrintLine("mesh-hub join " + h.url(l.Addr()).String()); err != nil {
+		return err
+	}
+	err = h.run(running, l)
+	if err == nil {
+		err = context.Cause(ctx) // nil after mesh-hub drain
+	}
+	return err
+}
+
+// openState opens the files in the state folder.
+func (h *server) openState() (err error) {
+	if h.key, err = identity.LoadKeyFile(h.path(keyFile)); err != nil {
+		return err
+	}
+	if h.store, err = boltstore.Open(h.path(boltstore.FileName)); err != nil {
+		return h.storeHint(err)
+	}
+	h.broker, err = broker.New(h.store, broker.Options{Hub: h.key.ID(), Log: func(m string, args ...any) { h.log.Info(m, args...) }})
+	if err == nil {
+		h.access = &watched{path: h.path(accessFile)}
+		err = h.readAccess()
+	}
+	if err != nil {
+		_ = h.store.Close()
+	}
+	return err
+}
+
+func (h *server) path(name string) string { return filepath.Join(h.o.home, name) }
+
+// storeHint says what to do about a file that does not open.
+func (h *server) storeHint(err error) error {
+	switch {
+	case errors.Is(err, boltstore.ErrInUse):
+		return proto.Hint(err, "stop the other mesh-hub serve, or set MESH_HOME to another folder")
+	case errors.Is(err, boltstore.ErrDamaged):
+		db, export := h.path(boltstore.FileName), h.path(exportFile)
+		if _, missing := os.Stat(export); missing != nil {
+			export = "FILE" // whatever the admin has kept of mesh-hub export
+		}
+		return proto.Hint(err, fmt.Sprintf("to go on with the last export, run: mv %q %q && mesh-hub import %q", db, db+".damaged", export))
+	}
+	return err
+}
+
+func listenError(err error) error {
+	switch wrapped := proto.Errorf(proto.IO, "%w", err); {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return proto.Hint(wrapped, "another process has that port: choose another with --listen :PORT")
+	case errors.Is(err, fs.ErrPermission):
+		return proto.Hint(wrapped, "choose a port above 1023 with --listen :PORT, or give the process CAP_NET_BIND_SERVICE")
+	default:
+		return wrapped
+	}
+}
+
+// newServer makes the server of the network.
+func (h *server) newServer() error {
+	o := serve.Options{
+		Key: h.key, Broker: h.broker, URLs: h.o.urls, Proxies: h.o.proxies, Max: h.o.max,
+		Software: software(), Log: h.log,
+	}
+	if h.o.cert != "" {
+		cert := &certificate{cert: watched{path: h.o.cert}, key: watched{path: h.o.key}, log: h.log}
+		if err := cert.load(); err != nil {
+			return err
+		}
+		o.Certificate = cert.get
+	}
+	var err error
+	h.hub, err = serve.New(o)
+	return err
+}
+
+func software() string {
+	text := "mesh " + cmdline.VersionText()
+	return text[:min(len(text), hub.MaxAgentBytes)]
+}
+
+// url returns what members use for the hub.
+func (h *server) url(bound net.Addr) hub.URL {
+	u := hub.URL{TLS: true}
+	if len(h.o.urls) > 0 {
+		u = h.o.urls[0]
+	} else {
+		u.Host = reachable(bound)
+	}
+	u.Key, u.Proxy = h.key.ID(), len(h.o.proxies) > 0
+	return u
+}
+
+// run serves until ctx ends, and then for the time of the drain.
+func (h *server) run(ctx context.Context, l net.Listener) error {
+	hangups, stop := h.o.takeHangups()
+	defer stop()
+	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx by the drain
+	defer end()
+	ended := make(chan error, 1) // sent by the goroutine that serves; never closed
+	h.wg.Go(func() { ended <- h.hub.Serve(ctx, l) })
+	h.wg.Go(func() { h.hub.Sweep(alive) })
+	h.wg.Go(func() { h.maintain(alive, hangups) })
+	closeSocket := h.openSocket(l.Addr())
+	h.manager.Ready()
+	h.log.Info("hub serves", "at", l.Addr(), "hub", h.key.ID())
+	var err error
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+	}
+	h.stop()
+	h.drain(alive)
+	closeSocket()
+	h.hub.Close()
+	end()
+	h.wg.Wait()
+	return err
+}
+
+// drain sends the clients away, and waits until they have gone.
+func (h *server) drain(ctx context.Context) {
+	h.manager.Stopping()
+	h.log.Info("hub drains", "connections", h.hub.Open(), "for", h.o.drain)
+	h.broker.Drain(h.o.drain, nil)
+	ctx, cancel := context.WithTimeout(ctx, h.o.drain+closeGrace)
+	defer cancel()
+	tick := time.NewTicker(broker.SweepEvery)
+	defer tick.Stop()
+	for h.hub.Open() > 0 && ctx.Err() == nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// maintain reads hub_access again when it has changed, or after a SIGHUP, exports the
+// facts once a day, and tells the service manager that the hub is alive.
+func (h *server) maintain(ctx context.Context, hangups <-chan os.Signal) {
+	look, export := time.NewTicker(lookEvery), time.NewTicker(exportEvery)
+	defer look.Stop()
+	defer export.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-export.C:
+			h.export()
+		case <-h.manager.Due:
+			h.broker.Count() // a broker that hangs is not alive
+			h.manager.Alive()
+		case <-hangups:
+			h.manager.Reloading()
+			h.reload()
+			h.manager.Ready()
+		case <-look.C:
+			if h.access.changed() {
+				h.reload()
+			}
+		}
+	}
+}
+
+// reload reads hub_access. A mistake in it is told, and changes nothing.
+func (h *server) reload() {
+	if err := h.readAccess(); err != nil {
+		h.streams.Complain(fmt.Errorf("members and bans stay as they were: %w", err))
+		return
+	}
+	h.log.Info("hub_access was read", "path", h.access.path)
+}
+
+func (h *server) readAccess() error {
+	h.access.changed() // notes what is read now
+	text, err := statefile.Read(h.access.path, broker.MaxAccessBytes)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	a, err := broker.ParseAccess(string(text))
+	if err != nil {
+		return proto.Errorf(proto.Config, "in %s: %w", h.o.home, err)
+	}
+	h.broker.SetAccess(a)
+	return nil
+}
+
+// export writes all facts to hub.export, and keeps the older ones.
+func (h *server) export() {
+	facts, err := h.store.Load()
+	if err == nil {
+		err = writeExport(h.path(exportFile), facts)
+	}
+	if err != nil {
+		h.streams.Complain(fmt.Errorf("write %s: %w", exportFile, err))
+	}
+}
+
+// openSocket makes the socket of the admin's commands. A hub without it goes on.
+func (h *server) openSocket(bound net.Addr) (closeSocket func()) {
+	l, err := local.Listen(h.path(socketFile))
+	if err != nil {
+		h.streams.Complain(fmt.Errorf("the admin's commands can't reach the hub: %w", err))
+		return func() {}
+	}
+	a := serve.Admin{Broker: h.broker, URL: h.url(bound), Software: software(), Export: h.store.Load, Drain: h.stop}
+	s := &http.Server{Handler: a.Handler(), ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
+	h.wg.Go(func() { _ = s.Serve(l) })
+	return func() { _ = s.Close() }
+}

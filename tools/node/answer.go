@@ -1,0 +1,309 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/candidate"
+	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
+	"mesh/proto/identity"
+	"mesh/proto/wire"
+)
+
+// settleTime bounds the wait for what the hubs say about a name.
+const settleTime = 5 * time.Second
+
+// presence is a waiter at the hubs of its node: it is online under its name, and answers
+// those who ask for it there.
+type presence struct {
+	node  *Node
+	offer Offer
+	at    net.Addr // the node's socket
+	guard *strangers
+	hubs  *hubs
+	fail  context.CancelCauseFunc // of the waiter
+
+	mu      sync.Mutex
+	named   map[string]bool // the hubs that have registered the name, by URL
+	told    map[string]bool // the hubs whose loss the user knows
+	heard   map[string]bool // the hubs that have answered, or cannot be reached
+	settled chan struct{}   // closed when all hubs are in heard
+	refused map[identity.ID]bool
+	asking  sync.Mutex // held while the user is asked
+}
+
+// present begins to be online for an offer, if the node has hubs and the offer has a name
+// or lasts. fail ends the waiter.
+func (n *Node) present(o Offer, at net.Addr, guard *strangers, fail context.CancelCauseFunc) *presence {
+	lasts := !o.Once && !o.Temporary
+	if len(n.options.Hubs) == 0 || o.As == "" && !lasts {
+		return nil
+	}
+	p := &presence{node: n, offer: o, at: at, guard: guard, fail: fail, named: make(map[string]bool), told: make(map[string]bool), heard: make(map[string]bool), settled: make(chan struct{}), refused: make(map[identity.ID]bool)}
+	r := hub.Register{Name: cmp.Or(o.As, hostName()), Kinds: p.kinds(), Lasting: lasts}
+	p.hubs = n.openHubs(n.options.Hubs, o.As == "", func(a *agent.Agent, u hub.URL) {
+		a.Registers = []hub.Register{r}
+		if o.As == "" { // also under the node id, if the name is taken
+			a.Registers = append(a.Registers, hub.Register{Kinds: r.Kinds})
+		}
+		a.OnRegistered = func(_ hub.Register, got hub.Registered) { p.registered(u, got) }
+		a.OnState = func(err error) { p.state(u, err) }
+		a.OnOffer = p.answer
+	})
+	return p
+}
+
+func (p *presence) stop() {
+	if p != nil {
+		p.hubs.close()
+	}
+}
+
+// hostName returns the name of this machine without its domain, "" if that can be no name.
+func hostName() string {
+	host, err := os.Hostname()
+	name, _, _ := strings.Cut(strings.ToLower(host), ".")
+	if err != nil || name == "localhost" || hub.CheckName(name) != nil {
+		return ""
+	}
+	return name
+}
+
+// kinds returns the kinds of transfers that are taken.
+func (p *presence) kinds() (list []hub.Kind) {
+	for _, kind := range []string{wire.KindPipe, wire.KindFiles, wire.KindTTY} {
+		if slices.Contains(p.offer.Kinds, kind) || p.takes(kind) {
+			list = append(list, hub.Kind(kind))
+		}
+	}
+	return list
+}
+
+func (p *presence) takes(kind string) bool {
+	if p.offer.Takes == nil {
+		return kind == wire.KindPipe
+	}
+	return p.offer.Takes(kind)
+}
+
+// registered handles what became of the name at a hub. A name that the user gave, and
+// that another node has, ends the waiter when it begins.
+func (p *presence) registered(u hub.URL, got hub.Registered) {
+	if got.Name == "" {
+		return
+	}
+	p.mu.Lock()
+	first := !p.named[u.String()]
+	p.named[u.String()] = p.named[u.String()] || got.Code == ""
+	p.mu.Unlock()
+	defer p.hear(u)
+	switch {
+	case !first:
+		p.node.Log.Info("registered at the hub again", "hub", u.Name(), "name", got.Name, "code", got.Code)
+	case got.Code == "":
+		p.node.reporter.emit(event{Event: "online", Hub: u.Name(), Name: got.Name})
+		p.say("at hub " + u.Name() + " this is " + got.Name)
+	case p.offer.As != "":
+		p.fail(nameError(u, got))
+	default:
+		p.node.Warn(fmt.Errorf("%w; others reach this node by its id", nameError(u, got)))
+	}
+}
+
+// nameError is the error for a name that a hub does not give.
+func nameError(u hub.URL, got hub.Registered) error {
+	code := agent.ExitCode(got.Code)
+	switch got.Code {
+	case hub.CodeTaken:
+		since := (time.Duration(got.SinceS) * time.Second).Round(time.Minute)
+		return proto.Errorf(code, "hub %s: the name %s is taken by %s, for %s now", u.Name(), got.Name, proto.QuoteText(got.Owner), since)
+	case hub.CodeReserved:
+		return proto.Errorf(code, "hub %s: the name %s is reserved for another node", u.Name(), got.Name)
+	}
+	return proto.Errorf(code, "hub %s does not register %s: %s", u.Name(), got.Name, proto.QuoteText(got.Code))
+}
+
+// state tells the user once that a hub cannot be reached, and when it is back.
+func (p *presence) state(u hub.URL, err error) {
+	p.mu.Lock()
+	known := p.told[u.String()]
+	p.told[u.String()] = err != nil
+	p.mu.Unlock()
+	defer p.hear(u)
+	switch {
+	case err != nil && !known:
+		p.say(fmt.Sprintf("warning: %s; waiting goes on without the hub until it is back", err))
+	case err == nil && known:
+		p.say("hub " + u.Name() + " is back")
+	}
+}
+
+// say prints a line; once a shared terminal has begun, it goes to the log.
+func (p *presence) say(text string) {
+	select {
+	case <-p.settled:
+		if p.offer.Temporary {
+			p.node.Log.Info(text)
+			return
+		}
+	default:
+	}
+	p.node.note(proto.HideSecrets(proto.EscapeText(text)))
+}
+
+// hear notes that there is an answer of a hub, or none to be had now.
+func (p *presence) hear(u hub.URL) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.heard[u.String()] {
+		return
+	}
+	if p.heard[u.String()] = true; len(p.heard) == len(p.node.options.Hubs) {
+		close(p.settled)
+	}
+}
+
+// settle waits until the hubs have answered about a name that the user gave, and returns
+// why the waiter must end.
+func (p *presence) settle(failed context.Context) error {
+	if p == nil || p.offer.As == "" {
+		return nil
+	}
+	timer := time.NewTimer(settleTime)
+	defer timer.Stop()
+	select {
+	case <-p.settled:
+	case <-failed.Done():
+	case <-timer.C:
+	}
+	return context.Cause(failed)
+}
+
+// answer decides about the request of another node: what authorized_peers allows, it gets.
+// A node that has no rights is told no more than that.
+func (p *presence) answer(ctx context.Context, of agent.Offer) agent.Answer {
+	caps, code := p.rights(of)
+	asks := code == hub.CodeDenied && p.mayAsk()
+	if (code == "" || asks) && !p.takes(string(of.Request.Kind)) {
+		code = hub.CodeKind
+	}
+	g := hub.Grant{Method: hub.MethodKey}
+	var undo func()
+	if asks && code == hub.CodeDenied {
+		if caps, code = p.ask(ctx, of); code == "" {
+			g, undo, code = p.tokenFor(of.From, caps)
+		}
+	}
+	if code != "" {
+		p.node.Log.Info("request declined", "peer", of.From, "name", of.Name, "kind", of.Request.Kind, "want", of.Request.Want, "code", code)
+		return agent.Answer{Decline: code}
+	}
+	g.Caps, g.Via, g.Candidates = caps.String(), p.via(), p.candidates()
+	a, _, err := of.Request.Accept(p.node.Key, of.Hub, of.From, g)
+	if err != nil {
+		p.node.Log.Info("request not answered", "peer", of.From, "err", err)
+		return agent.Answer{Decline: hub.CodeBusy}
+	}
+	p.node.Log.Info("request accepted", "peer", of.From, "name", of.Name, "kind", of.Request.Kind, "caps", caps)
+	return agent.Answer{Accept: a, Undo: undo}
+}
+
+// rights returns what the dialer gets, or the code to decline with.
+func (p *presence) rights(of agent.Offer) (caps proto.Caps, code string) {
+	want, err := proto.ParseCaps(of.Request.Want)
+	if err != nil {
+		return 0, hub.CodeCapability
+	}
+	caps, err = p.node.Book.Authorized(of.From)
+	switch {
+	case err != nil:
+		return 0, hub.CodeBusy
+	case caps == 0 || p.offer.TokenOnly:
+		if !p.mayAsk() {
+			p.guard.tell(of.From)
+		}
+		return 0, hub.CodeDenied
+	}
+	if p.offer.Limit != nil {
+		most, err := p.offer.Limit(of.From)
+		if err != nil {
+			return 0, hub.CodeBusy
+		}
+		caps &= most
+	}
+	if caps &= p.offer.Caps & want; caps == 0 {
+		return 0, hub.CodeCapability
+	}
+	return caps, ""
+}
+
+func (p *presence) via() string {
+	if v := p.node.options.Via; v == proto.ViaQUIC || v == proto.ViaTCP {
+		return v
+	}
+	return ""
+}
+
+// candidates returns where this node may be reached now: at the addresses that the user
+// gave, and at its own.
+func (p *presence) candidates() (list []hub.Candidate) {
+	addrs := slices.Clone(p.offer.Addrs)
+	if own, err := ownAddrs(p.at); err == nil {
+		addrs = append(addrs, own...)
+	}
+	seen := make(map[netip.AddrPort]bool)
+	for i, addr := range addrs {
+		at, err := netip.ParseAddrPort(addr)
+		if err != nil || seen[at] {
+			continue // the name of a host: a peer would have to look it up
+		}
+		seen[at] = true
+		for _, proto := range p.protocols() {
+			c := candidate.At(candidate.Host, proto, at, uint16(0xffff-i))
+			if _, err := candidate.Parse(c.String()); err == nil && len(list) < hub.MaxCandidates {
+				list = append(list, hub.Candidate(c))
+			}
+		}
+	}
+	return list
+}
+
+func (p *presence) protocols() []candidate.Proto {
+	switch p.via() {
+	case proto.ViaQUIC:
+		return []candidate.Proto{candidate.UDP}
+	case proto.ViaTCP:
+		return []candidate.Proto{candidate.TCP}
+	}
+	return []candidate.Proto{candidate.TCP, candidate.UDP}
+}
+
+// checkName makes the name of an offer one that hubs take.
+func (n *Node) checkName(o *Offer) error {
+	if o.As == "" {
+		return nil
+	}
+	o.As = strings.ToLower(o.As)
+	if err := hub.CheckName(o.As); err != nil {
+		return proto.Errorf(proto.Usage, "--as: %w", err)
+	}
+	if len(n.options.Hubs) == 0 {
+		return proto.Hint(proto.Errorf(proto.Usage, "--as is the name at a hub, and this node has no hub"), "mesh-hub join, or --hub URL")
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,142 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
+)
+
+const (
+	// nextHubAfter is how long a hub may take to accept a request before the next one is
+	// asked.
+	nextHubAfter = time.Second
+	// leaveTime bounds the orderly end of the connections to the hubs.
+	leaveTime = time.Second
+)
+
+// hubs are connections of this process to the hubs of its node.
+type hubs struct {
+	urls   []hub.URL
+	agents []*agent.Agent
+	cancel context.CancelFunc
+	done   chan struct{} // closed when all agents have ended
+}
+
+// openHubs begins to log in at the node's hubs, and stays logged in until close. set, if it
+// is not nil, completes each agent before it runs.
+func (n *Node) openHubs(urls []hub.URL, invited bool, set func(*agent.Agent, hub.URL)) *hubs {
+	ctx, cancel := context.WithCancel(context.Background())
+	h := &hubs{urls: urls, cancel: cancel, done: make(chan struct{})}
+	instance := hub.NewID()
+	var wg sync.WaitGroup
+	for _, u := range urls {
+		a := agent.New(agent.Options{URL: u, Key: n.Key, Instance: instance, Agent: n.options.Name, Invited: invited, Log: n.Log})
+		a.OnLogin = func(c *agent.Conn) { n.keepHub(u, c) }
+		if set != nil {
+			set(a, u)
+		}
+		h.agents = append(h.agents, a)
+		wg.Go(func() { a.Run(ctx) })
+	}
+	go func() {
+		wg.Wait()
+		close(h.done)
+	}()
+	return h
+}
+
+// keepHub notes the key of a hub whose URL names none.
+func (n *Node) keepHub(u hub.URL, c *agent.Conn) {
+	if u.Key == c.Hub {
+		return
+	}
+	u.Key, u.Proxy = c.Hub, u.TLS && !c.Bound
+	if err := (agent.Known{Dir: n.Book.Dir}).Add(u); err != nil {
+		n.Warn(err)
+	}
+}
+
+// close logs out. A nil *hubs has no connections.
+func (h *hubs) close() {
+	if h == nil {
+		return
+	}
+	h.cancel()
+	timer := time.NewTimer(leaveTime)
+	defer timer.Stop()
+	select {
+	case <-h.done:
+	case <-timer.C: // a hub that does not answer; the process closes its connection
+	}
+}
+
+// hubsOf returns the hubs to ask: those with the host, or all if host is "".
+func (n *Node) hubsOf(host string) (some []hub.URL) {
+	for _, u := range n.options.Hubs {
+		if host == "" || strings.EqualFold(u.Name(), host) || strings.EqualFold(u.Host, host) {
+			some = append(some, u)
+		}
+	}
+	return some
+}
+
+// request asks one hub after the other for a session, until one has an answer of the peer.
+// The next one is asked if a hub cannot be reached, does not know the peer, or says that
+// it is offline.
+func (h *hubs) request(ctx context.Context, ask func(hub.URL) agent.Ask) (s agent.Session, at *agent.Agent, err error) {
+	for i, a := range h.agents {
+		one := ask(h.urls[i])
+		if i < len(h.agents)-1 {
+			one.Within = nextHubAfter
+		}
+		s, failed := a.Request(ctx, one)
+		if failed == nil {
+			return s, a, nil
+		}
+		if err == nil || proto.CodeOf(err) == proto.Unreachable {
+			err = failed
+		}
+		if ctx.Err() != nil || !asksNext(failed) {
+			return s, nil, failed
+		}
+	}
+	return s, nil, err
+}
+
+// asksNext reports whether another hub may know more than one that has failed.
+func asksNext(err error) bool {
+	code := agent.CodeOf(err)
+	return errors.Is(err, agent.ErrLogin) || code == hub.CodeNotFound || code == hub.CodeOffline || code == "" && proto.CodeOf(err) == proto.Unreachable
+}
+
+// awaitPeer blocks until a hub says that the peer takes the kind, for at most limit.
+func (h *hubs) awaitPeer(ctx context.Context, to string, kind hub.Kind, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, a := range h.agents {
+		wg.Go(func() {
+			if a.WaitOnline(ctx, to, kind) == nil {
+				cancel()
+			}
+		})
+	}
+	<-ctx.Done()
+}
+
+// kindsOf returns the kinds that a peer takes now, as the first hub that knows it says.
+func (h *hubs) kindsOf(ctx context.Context, to string) []hub.Kind {
+	for _, a := range h.agents {
+		if p, err := a.Lookup(ctx, to); err == nil && p.Online {
+			return p.Kinds
+		}
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package node
+
+import (
+	"context"
+	"strings"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/identity"
+	"mesh/proto/link"
+	"mesh/proto/token"
+)
+
+// Grade says how sure this node is who a peer is.
+type Grade string
+
+const (
+	// GradePinned is a peer whose key this node knows: by its address book, a token, or
+	// the node id that the user gave.
+	GradePinned Grade = "pinned"
+	// GradeHub is a peer whose key a hub has named.
+	GradeHub Grade = "hub"
+)
+
+// acquaintance is a peer that this process has dialled with the help of a hub.
+type acquaintance struct {
+	grade Grade
+	typed string // PEER
+}
+
+// noteMet notes that the hubs have introduced a peer.
+func (n *Node) noteMet(p Peer, id identity.ID) {
+	a := acquaintance{GradePinned, p.hub.typed}
+	if p.ID == (identity.ID{}) {
+		a.grade = GradeHub
+	}
+	n.metMu.Lock()
+	defer n.metMu.Unlock()
+	n.met[id] = a
+}
+
+// gradeOf returns the grade of a link's peer, whose name in the address book is given, and
+// the PEER by which a hub was asked for it.
+func (n *Node) gradeOf(l *link.Link, name string) (grade Grade, typed string) {
+	n.metMu.Lock()
+	met, ok := n.met[l.Peer]
+	n.metMu.Unlock()
+	switch {
+	case l.Dialed && ok:
+		return met.grade, met.typed
+	case l.Dialed || l.Token == nil || name != "":
+		return GradePinned, ""
+	}
+	return "", ""
+}
+
+// introduction is what the hubs are asked for.
+type introduction struct {
+	to    string // a name, or a node id
+	host  string // of the hubs to ask; "" for all
+	typed string // PEER
+}
+
+// introduced resolves what the hubs know: NAME, NAME@HOST, and a node id.
+type introduced struct{ node *Node }
+
+// Resolve implements [Resolver]. It asks no hub: [Node.Dial] does, for the kind of the
+// transfer.
+func (r introduced) Resolve(_ context.Context, text string) (Peer, bool, error) {
+	name, host, atHub := strings.Cut(text, "@")
+	switch {
+	case len(r.node.options.Hubs) == 0:
+		return Peer{}, false, nil
+	case atHub && name != "" && len(r.node.hubsOf(host)) == 0:
+		err := proto.Errorf(proto.Usage, "%s is not the host of a hub of this node", proto.QuoteText(host))
+		return Peer{}, false, proto.Hint(err, "mesh-hub status lists the hubs, mesh-hub join adds one")
+	}
+	p := Peer{Peer: identity.Peer{Name: text}, Credential: token.KeyCredential(), Caps: proto.AllCaps}
+	if id, err := identity.ParseID(name); err == nil {
+		p.ID, p.Name = id, r.node.Book.NameOf(id)
+		p.hub = &introduction{to: name, host: host, typed: text}
+		return p, true, nil
+	}
+	name = strings.ToLower(name)
+	if hub.CheckName(name) != nil {
+		return Peer{}, false, nil
+	}
+	p.hub = &introduction{to: name, host: host, typed: text}
+	pinned, err := r.node.pinned(name, host)
+	if pinned != nil {
+		p.ID, p.hub.to = *pinned, pinned.String()
+	}
+	return p, true, err
+}
+
+// pinned returns the key of a name that the user has accepted from a hub before: the name
+// is that key at every hub.
+func (n *Node) pinned(name, host string) (*identity.ID, error) {
+	peers, err := n.Book.Known()
+	for _, p := range peers {
+		if known, at, ok := strings.Cut(p.Name, "@"); ok && known == name && (host == "" || strings.EqualFold(at, host)) {
+			return &p.ID, err
+		}
+	}
+	return nil, err
+}
+
+// judge decides whether the node that a hub names is the peer that is meant.
+func (n *Node) judge(ctx context.Context, p Peer, at hub.URL, got identity.ID) error {
+	switch {
+	case p.ID != (identity.ID{}) && got != p.ID:
+		err := proto.Errorf(proto.Identity, "hub %s names another node: %s has the key %s, and not %s", at.Name(), p.label(), p.ID, got)
+		return proto.Hint(err, "nothing was sent; if "+p.label()+" has a new key: mesh-token peer forget "+p.label()+", and add it again")
+	case p.ID != (identity.ID{}):
+		return nil
+	case got == n.Key.ID():
+		return proto.Errorf(proto.Identity, "%s is this node itself", p.label())
+	case n.options.Trust == string(GradeHub):
+		return nil
+	case n.options.Trust == "" && n.options.Ask != nil:
+		return n.askAbout(ctx, p, at, got)
+	}
+	err := proto.Errorf(proto.Identity, "%s is known by the word of hub %s alone, which says that its key is %s", p.label(), at.Name(), got)
+	return proto.Hint(proto.Hint(err, "if mesh-token id prints that there: mesh-token peer add "+p.hub.to+" "+got.String()), "--trust hub believes the hub")
+}
+
+// askAbout asks the user whether a key is the peer's, and keeps it if it is.
+func (n *Node) askAbout(ctx context.Context, p Peer, at hub.URL, got identity.ID) error {
+	yes, err := n.options.Ask(ctx, "hub "+at.Name()+" says that "+p.hub.to+" is "+got.String()+" (mesh-token id prints it there). Trust this key? [y/N] ")
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return proto.Errorf(proto.Declined, "the key of %s is not trusted", p.label())
+	}
+	return n.Book.Add(identity.Peer{Name: p.hub.to + "@" + at.Name(), ID: got})
+}

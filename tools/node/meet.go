@@ -1,0 +1,260 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/candidate"
+	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
+	"mesh/proto/identity"
+	"mesh/proto/link"
+	"mesh/proto/path"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// The waits of a dialer that waits for a peer at a hub: until it asks again although the
+// hub has told nothing, for a peer that the hub does not know, and after a peer that did
+// not answer.
+const (
+	watchFor    = 30 * time.Second
+	unknownWait = 2 * time.Second
+	// rateLimitedPause is the least wait after a hub has refused one request too many.
+	rateLimitedPause = 200 * time.Millisecond
+)
+
+var silentWaits = []time.Duration{5 * time.Second, 10 * time.Second, 30 * time.Second}
+
+// meeting is one attempt to link to a peer that the hubs introduce.
+type meeting struct {
+	node     *Node
+	hubs     *hubs
+	endpoint *link.Endpoint
+	peer     Peer
+	request  Request
+	target   link.Target
+}
+
+// meet links to a peer by way of the hubs, and at the same time by the addresses of the
+// address book, if the peer has any.
+func (n *Node) meet(ctx context.Context, e *link.Endpoint, p Peer, r Request, t link.Target) (*link.Link, error) {
+	h := n.openHubs(n.hubsOf(p.hub.host), false, nil)
+	l, err := n.meetAt(ctx, &meeting{n, h, e, p, r, t})
+	if err != nil {
+		h.close()
+		return nil, err
+	}
+	go h.close() // the transfer need not wait for it
+	return l, nil
+}
+
+// meetAt tries to link until there is a link, or the time is over.
+func (n *Node) meetAt(ctx context.Context, m *meeting) (*link.Link, error) {
+	r := m.request
+	waiting, cancel := ctx, func() {}
+	if r.Wait > 0 {
+		waiting, cancel = context.WithTimeoutCause(ctx, r.Wait, proto.Errorf(proto.Unreachable, "no answer"))
+	}
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		if r.Wait > 0 {
+			m.target.AttemptTimeout = min(firstAttempt<<min(attempt, 4), proto.DialTimeout)
+		}
+		l, err := m.try(waiting)
+		switch {
+		case err == nil:
+			return l, nil
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case r.Wait == 0 || waiting.Err() == nil && !mayPass(err):
+			return nil, err
+		}
+		n.Log.Info("peer is not there yet", "err", err)
+		m.pause(waiting, err, attempt)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if waiting.Err() != nil {
+			return nil, fmt.Errorf("gave up after %s: %w", r.Wait, err)
+		}
+	}
+}
+
+// mayPass reports whether another attempt may succeed.
+func mayPass(err error) bool {
+	code := proto.CodeOf(err)
+	return code == proto.Unreachable || code == proto.Busy || errors.Is(err, link.ErrBroken) || errors.Is(err, link.ErrNotReached)
+}
+
+// pause blocks until another attempt has a chance.
+func (m *meeting) pause(ctx context.Context, err error, attempt int) {
+	wait := redialPause
+	switch agent.CodeOf(err) {
+	case hub.CodeOffline:
+		m.hubs.awaitPeer(ctx, m.peer.hub.to, m.kind(), watchFor)
+	case hub.CodeNotFound:
+		wait = unknownWait
+	case hub.CodeTimeout:
+		wait = silentWaits[min(attempt, len(silentWaits)-1)]
+	}
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+	}
+}
+
+func (m *meeting) kind() hub.Kind { return hub.Kind(cmp.Or(m.request.Kind, wire.KindPipe)) }
+
+// answer is what came of asking the hubs.
+type answer struct {
+	session agent.Session
+	at      *agent.Agent
+	err     error
+}
+
+// try makes one attempt.
+func (m *meeting) try(ctx context.Context) (*link.Link, error) {
+	if len(m.peer.Addrs) > 0 {
+		return m.tryBoth(ctx)
+	}
+	a := m.ask(ctx)
+	if a.err != nil {
+		return nil, a.err
+	}
+	return m.dial(ctx, a)
+}
+
+// tryBoth dials the addresses of the address book while it asks the hubs. Candidates join
+// that dial if the listener admits this node by its key; a token needs a dial of its own.
+func (m *meeting) tryBoth(ctx context.Context) (*link.Link, error) {
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t, found, asked := m.target, make(chan candidate.Candidate, hub.MaxCandidates), make(chan answer, 1)
+	t.Candidates = found
+	go func() {
+		defer close(found)
+		a := m.ask(asking)
+		asked <- a
+		if a.err == nil && a.session.Grant.Method == hub.MethodKey {
+			for _, c := range m.dialable(a.session) {
+				found <- c
+			}
+		}
+	}()
+	l, err := m.endpoint.Dial(ctx, t)
+	if err == nil {
+		return l, nil
+	}
+	raced := len(asked) > 0
+	a := <-asked
+	switch {
+	case a.err == nil && (a.session.Grant.Token != "" || !raced):
+		return m.dial(ctx, a)
+	case a.err == nil || errors.Is(a.err, agent.ErrLogin) || agent.CodeOf(a.err) == hub.CodeNotFound:
+		return nil, err
+	case proto.CodeOf(a.err) != proto.Unreachable && proto.CodeOf(err) == proto.Unreachable:
+		return nil, a.err
+	}
+	return nil, err
+}
+
+// ask asks the hubs for a session with the peer. A hub that has had too many requests of
+// this node, as from a loop in a script, is asked again for a while.
+func (m *meeting) ask(ctx context.Context) answer {
+	end := time.Now().Add(proto.DialTimeout)
+	for {
+		a := m.askOnce(ctx)
+		wait := max(agent.RetryAfter(a.err), rateLimitedPause) + rand.N(rateLimitedPause)
+		if agent.CodeOf(a.err) != hub.CodeRateLimited || time.Now().Add(wait).After(end) {
+			return a
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return answer{err: context.Cause(ctx)}
+		}
+	}
+}
+
+func (m *meeting) askOnce(ctx context.Context) answer {
+	s, at, err := m.hubs.request(ctx, func(u hub.URL) agent.Ask {
+		return agent.Ask{
+			To: m.peer.hub.to, Kind: m.kind(), Want: m.target.Want,
+			Judge:   func(ctx context.Context, got identity.ID, _ string) error { return m.node.judge(ctx, m.peer, u, got) },
+			Pending: func() { m.node.note("waiting for " + m.peer.label() + " to allow it") },
+		}
+	})
+	if agent.CodeOf(err) == hub.CodeOffline {
+		err = m.lacksKind(ctx, err)
+	}
+	if agent.CodeOf(err) == hub.CodeKind {
+		err = &proto.Error{Code: proto.Capability, Err: fmt.Errorf("%w: %w", ErrKind, err)}
+	}
+	return answer{s, at, err}
+}
+
+// lacksKind tells a peer that is online, but takes other kinds, from one that is not.
+func (m *meeting) lacksKind(ctx context.Context, offline error) error {
+	kinds := m.hubs.kindsOf(ctx, m.peer.hub.to)
+	if len(kinds) == 0 || slices.Contains(kinds, m.kind()) || m.request.Wait > 0 {
+		return offline
+	}
+	var words []string
+	for _, k := range kinds {
+		words = append(words, string(k))
+	}
+	return proto.Errorf(proto.Capability, "%w: it takes %s now, and not %s", ErrKind, strings.Join(words, ", "), m.kind())
+}
+
+// dial dials the candidates of a session.
+func (m *meeting) dial(ctx context.Context, a answer) (*link.Link, error) {
+	t, s := m.target, a.session
+	t.ID, t.Addrs = s.Peer, nil
+	if s.Grant.Token != "" {
+		granted, err := token.Parse(s.Grant.Token)
+		if err != nil || granted.Listener != s.Peer {
+			return nil, proto.Errorf(proto.Protocol, "the token of the session is not the peer's")
+		}
+		t.Credential = granted.Credential()
+	}
+	list := m.dialable(s)
+	if len(list) == 0 {
+		return nil, proto.Errorf(proto.Unreachable, "the peer has told no address that can be dialled from here")
+	}
+	found := make(chan candidate.Candidate, len(list))
+	for _, c := range list {
+		found <- c
+	}
+	close(found)
+	t.Candidates = found
+	l, err := m.endpoint.Dial(ctx, t)
+	if errors.Is(err, path.ErrNotReached) && proto.CodeOf(err) == proto.Identity {
+		// At an address that no person gave, another node is a path that failed.
+		return nil, &proto.Error{Code: proto.Unreachable, Err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.node.noteMet(m.peer, s.Peer)
+	a.at.Closed(ctx, s, "linked", string(l.Path().Kind))
+	return l, nil
+}
+
+// dialable returns the candidates of a session that may be dialled.
+func (m *meeting) dialable(s agent.Session) (list []candidate.Candidate) {
+	local := slices.ContainsFunc(m.hubs.urls, func(u hub.URL) bool { return isLoopback(u.Name()) })
+	for _, c := range s.Grant.Candidates {
+		if c := candidate.Candidate(c); c.Dialable(local) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
