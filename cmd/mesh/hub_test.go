@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,13 +32,16 @@ func beginHub(t *testing.T, dir string, prepare func(*exec.Cmd), args ...string)
 		t.Fatal(err)
 	}
 	defer r.Close()
+	if !slices.Contains(args, "--listen") {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
 	h := &aHub{dir: dir}
 	h.aTool = begin(t, dir, func(c *exec.Cmd) {
 		c.Stdout = w
 		if prepare != nil {
 			prepare(c)
 		}
-	}, "mesh-hub", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	}, "mesh-hub", append([]string{"serve"}, args...)...)
 	_ = w.Close()
 	line := make([]byte, 300)
 	n, _ := r.Read(line)
@@ -212,4 +216,62 @@ func TestHubDamaged(t *testing.T) {
 	if now, err := os.ReadFile(db + ".damaged"); err != nil || !bytes.Equal(now, text) {
 		t.Errorf("the damaged file was changed (%v)", err)
 	}
+}
+
+// A hub that is told to end sends its nodes away within --drain. They come back to the
+// next one at the same address, and are found there by name.
+func TestHubDrain(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "hub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	h := beginHub(t, dir, nil, "--drain", "1s")
+	url := strings.TrimSpace(strings.TrimPrefix(h.line, "mesh-hub join "))
+	node := func(name string) string {
+		at := filepath.Join(dir, name)
+		if err := os.Mkdir(at, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		invite := strings.TrimSpace(h.admin(t, proto.OK, "invite", name))
+		if p := begin(t, at, nil, "mesh-hub", "join", invite); p.code(t) != proto.OK {
+			t.Fatalf("join: %s", p.stderr.Bytes())
+		}
+		return at
+	}
+	bob, alice := node("bob"), node("alice")
+	box := begin(t, bob, nil, "mesh-listen", "--listen", "127.0.0.1:0", "--as", "bob", "--", "cat")
+	online := func() bool { return strings.Contains(h.admin(t, proto.OK, "name", "list"), "\tonline\t") }
+	poll(t, "bob is online", online)
+	_ = h.Process.Signal(syscall.SIGTERM)
+	if code := h.code(t); code != proto.Terminated {
+		t.Fatalf("mesh-hub ended with %v: %s", code, h.stderr.Bytes())
+	}
+	port := regexp.MustCompile(`:(\d+)#`).FindStringSubmatch(url)[1]
+	h = beginHub(t, dir, nil, "--listen", "127.0.0.1:"+port)
+	poll(t, "bob is online again", online)
+	allowed := begin(t, bob, nil, "mesh-token", "allow", nodeID(t, alice), "send,recv")
+	if code := allowed.code(t); code != proto.OK {
+		t.Fatalf("allow: %s", allowed.stderr.Bytes())
+	}
+	var out bytes.Buffer
+	cat := begin(t, alice, func(c *exec.Cmd) {
+		c.Stdin, c.Stdout = strings.NewReader("through the hub"), &out
+	}, "mesh-cat", "--trust", "hub", "bob")
+	if code := cat.code(t); code != proto.OK || out.String() != "through the hub" {
+		t.Errorf("mesh-cat ended with %v, %q: %s", code, out.String(), cat.stderr.Bytes())
+	}
+	_ = box.Process.Signal(syscall.SIGTERM)
+	box.code(t)
+	h.stop(t)
+}
+
+func nodeID(t *testing.T, dir string) string {
+	t.Helper()
+	var out bytes.Buffer
+	if p := begin(t, dir, func(c *exec.Cmd) { c.Stdout = &out }, "mesh-token", "id"); p.code(t) != proto.OK {
+		t.Fatalf("mesh-token id: %s", p.stderr.Bytes())
+	}
+	return strings.TrimSpace(out.String())
 }

@@ -105,7 +105,9 @@ func (h *server) openState() (err error) {
 		return h.storeHint(err)
 	}
 	h.broker, err = broker.New(h.store, broker.Options{Hub: h.key.ID(), Log: func(m string, args ...any) { h.log.Info(m, args...) }})
-	if err == nil {
+	if err != nil { // it has facts that no hub writes
+		err = proto.Errorf(proto.Config, "%s: %w", h.path(boltstore.FileName), err)
+	} else {
 		h.access = &watched{path: h.path(accessFile)}
 		err = h.readAccess()
 	}

@@ -306,7 +306,8 @@ func (b *Broker) Sessions() []SessionState {
 	return out
 }
 
-// Count is how much of each kind a hub holds now.
+// Count is how much of each kind a hub holds now; members that hub_access lists and
+// removed ones do not count.
 type Count struct {
 	Connections, Sessions, Names, Members int
 	// Draining says that the hub takes no more logins.
@@ -317,7 +318,13 @@ type Count struct {
 func (b *Broker) Count() Count {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return Count{len(b.clients), len(b.sessions), len(b.facts.names), len(b.facts.members), b.draining}
+	members := 0
+	for _, m := range b.facts.members {
+		if m.Removed.IsZero() {
+			members++
+		}
+	}
+	return Count{len(b.clients), len(b.sessions), len(b.facts.names), members, b.draining}
 }
 
 // values returns copies of a map's values, ordered by a key of each.

@@ -170,6 +170,14 @@ func (c *hostile) request(to string) *hub.Request {
 	return r
 }
 
+// again returns the request with another session, signed by this node.
+func (c *hostile) again(r *hub.Request) *hub.Request {
+	other := *r
+	other.Session = hub.NewID()
+	other.Sign(c.node, c.login.Hub)
+	return &other
+}
+
 // dialFrom connects to the hub from an address of loopback.
 func (h testHub) dialFrom(t *testing.T, from string) net.Conn {
 	t.Helper()
@@ -200,13 +208,4 @@ func replaceSession(t *testing.T, data any) map[string]any {
 	}
 	m["session"] = hub.NewID().String()
 	return m
-}
-
-// pause lets a moment pass in a loop that waits for a time limit of the hub.
-func pause(t *testing.T) {
-	t.Helper()
-	select {
-	case <-time.After(100 * time.Millisecond):
-	case <-t.Context().Done():
-	}
 }
