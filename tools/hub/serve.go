@@ -295,5 +295,11 @@ func (h *server) openSocket(bound net.Addr) (closeSocket func()) {
 	a := serve.Admin{Broker: h.broker, URL: h.url(bound), Software: software(), Export: h.store.Load, Drain: h.stop}
 	s := &http.Server{Handler: a.Handler(), ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
 	h.wg.Go(func() { _ = s.Serve(l) })
-	return func() { _ = s.Close() }
+	return func() {
+		// The command that ends the hub waits for its answer.
+		ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+		defer cancel()
+		_ = s.Shutdown(ctx)
+		_ = s.Close()
+	}
 }
