@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -38,10 +40,14 @@ func TestForgedAnswers(t *testing.T) {
 	for name, answer := range forgeries {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
+			// No other socket of the tests takes this port once it is closed: the
+			// system chooses ports from 32768 on.
+			var conn net.PacketConn
+			poll(t, "a port", func() (ok bool) {
+				var err error
+				conn, err = net.ListenPacket("udp", fmt.Sprint("127.0.0.1:", 20000+rand.IntN(12000)))
+				return err == nil
+			})
 			defer conn.Close()
 			var answered atomic.Int64
 			go forge.Answer(conn, func(f forge.First) []byte {
