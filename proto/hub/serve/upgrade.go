@@ -58,8 +58,8 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	c := &conn{s: s, entrance: entranceOf(r.Context())}
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols: []string{hub.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
-		InsecureSkipVerify: true, // checkRequest has checked the origin
-		OnPingReceived:     c.onPing,
+		OriginPatterns: []string{"*"}, // checkRequest has checked the origin
+		OnPingReceived: c.onPing,
 	})
 	if err != nil {
 		return // Accept has answered
