@@ -61,9 +61,9 @@ var abuses = []struct {
 		[]string{"TestTransferOutlastsStrangers", "TestAnotherKeyAnswers", "proto/link TestResumeDespiteStrangers", "proto/link TestNotResumedBecauseOfStrangers"},
 	},
 	9: {
-		"a stranger forges answers before a QUIC handshake is complete",
+		"a stranger forges answers before a QUIC handshake is complete, or ends connections before the peer has answered",
 		"--wait goes on, and nothing that the stranger wrote is printed",
-		[]string{"TestForgedAnswers", "proto/link TestDialStrangers"},
+		[]string{"TestForgedAnswers", "TestEndBeforeAnswer", "proto/link TestDialStrangers"},
 	},
 	10: {
 		"a proven peer says nothing, or stalls a delivery, to hold its place",
@@ -73,7 +73,7 @@ var abuses = []struct {
 	11: {
 		"one bearer of a token makes the listener hold data on many links",
 		"all links share one budget of memory",
-		[]string{"TestGapsFillMemory", "TestUnacknowledgedFillsMemory", "proto/link TestWindowBudget", "TestUnits"},
+		[]string{"TestBearersTakeLittleMemory", "TestGapsFillMemory", "TestUnacknowledgedFillsMemory", "proto/link TestWindowBudget", "TestUnits"},
 	},
 	12: {
 		"strangers fill the log",
@@ -81,9 +81,9 @@ var abuses = []struct {
 		[]string{"TestCallersBesideStrangers"},
 	},
 	13: {
-		"a stranger shows another key, a copied certificate without its key, or a token without its secret",
-		"the dialer ends with 21; the listener lets nobody in",
-		[]string{"TestCopiedCertificate", "TestWrongSecret", "TestAnotherKeyAnswers", "proto/link TestCopiedCertificate"},
+		"a stranger shows another key, a copied certificate without its key, a token without its secret, or one with many addresses",
+		"the dialer ends with 21, and dials at most 16 addresses; the listener lets nobody in",
+		[]string{"TestCopiedCertificate", "TestWrongSecret", "TestAnotherKeyAnswers", "TestTooManyAddresses", "proto/link TestCopiedCertificate"},
 	},
 	14: {
 		"other users read the arguments, messages, logs and files of a tool",
@@ -103,7 +103,7 @@ var abuses = []struct {
 	17: {
 		"a viewer that was disconnected, or lost its right to type, comes back as another node",
 		"its token lets no new node in",
-		[]string{"TestKickedViewerComesBack", "pipe/term/share TestTokenIsClosed"},
+		[]string{"TestKickedViewerComesBack", "TestKickFromAnotherShell", "pipe/term/share TestTokenIsClosed"},
 	},
 	18: {
 		"a sharer sends what a viewer has to remember; a program prints the same",
