@@ -19,7 +19,7 @@ type greed struct {
 	name         string
 	via          string
 	cmd          string // of the listener
-	bearers, all int64  // how many there are, and how many in scripts/torture
+	bearers, all int64  // how many there are, and how many in scripts/torture; 0 for none
 	act          func(ctx context.Context, via string, tok attacker.Token) error
 }
 
@@ -28,23 +28,29 @@ type greed struct {
 const memoryBound = 3 * proto.BudgetBytes / 2 >> 10
 
 // However many bearers of its token make it hold data, and however they do it, a
-// listener takes little memory.
+// listener takes little memory. TestGapsFillMemory and TestUnacknowledgedFillsMemory do
+// over TCP, with more links, what only scripts/torture repeats here.
 func TestBearersTakeLittleMemory(t *testing.T) {
+	t.Parallel()
 	if raceDetector {
 		t.Skip("the race detector needs more memory")
 	}
 	for _, g := range []greed{
-		{"data behind a hole", "tcp", "cat >/dev/null", 8, 200, sendBehindHole},
+		{"data behind a hole", "tcp", "cat >/dev/null", 0, 200, sendBehindHole},
 		{"data behind a hole", "quic", "cat >/dev/null", 8, 200, sendBehindHole},
-		{"nothing acknowledged", "tcp", "cat /dev/zero", 8, 200, acknowledgeNothing},
+		{"nothing acknowledged", "tcp", "cat /dev/zero", 0, 200, acknowledgeNothing},
 		{"nothing acknowledged", "quic", "cat /dev/zero", 8, 200, acknowledgeNothing},
-		{"nothing read", "tcp", "cat /dev/zero", 8, 200, readNothing},
+		{"nothing read", "tcp", "cat /dev/zero", 0, 200, readNothing},
 		{"nothing read", "quic", "cat /dev/zero", 8, 200, readNothing},
-		{"full flows", "tcp", "cat >/dev/null", 2, 20, fillFlows},
+		{"full flows", "tcp", "cat >/dev/null", 0, 20, fillFlows},
 		{"full flows", attacker.FarQUIC, "cat >/dev/null", 2, 20, fillFlows},
 	} {
 		n := torture(t, "TORTURE_BEARERS", g.bearers, g.bearers, g.all)
+		if n == 0 {
+			continue
+		}
 		t.Run(fmt.Sprintf("%s over %s", g.name, g.via), func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			listen := begin(t, dir, nil, "mesh-listen", "--max", fmt.Sprint(n), "--listen", "127.0.0.1:0", "--token-file", "tok", "--", "sh", "-c", g.cmd)
 			tok := tokenIn(t, filepath.Join(dir, "tok"))
@@ -73,16 +79,16 @@ func TestBearersTakeLittleMemory(t *testing.T) {
 	}
 }
 
-// settledPeak returns the peak memory of a tool in KiB, when it has not grown for two
-// seconds.
+// settledPeak returns the peak memory of a tool in KiB, when it has not grown by a MiB
+// for two seconds. A tool that does nothing still grows by some KiB now and then.
 func settledPeak(p *aTool) int {
 	peak, since := 0, time.Now()
 	for tick := time.NewTicker(100 * time.Millisecond); time.Since(since) < 2*time.Second; <-tick.C {
-		if now := procStatus(p, "VmHWM"); now > peak {
+		if now := procStatus(p, "VmHWM"); now > peak+1<<10 {
 			peak, since = now, time.Now()
 		}
 	}
-	return peak
+	return procStatus(p, "VmHWM")
 }
 
 func sendBehindHole(ctx context.Context, via string, tok attacker.Token) error {
