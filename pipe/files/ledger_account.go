@@ -24,6 +24,7 @@ type account struct {
 	known  []storedFile // sorted; read at the first question
 	loaded bool
 	notes  []byte // records that are not in the file yet
+	noted  int64  // bytes of the files that notes are about
 	err    error  // of a write; nothing is written after it
 }
 
@@ -33,8 +34,9 @@ type storedFile struct{ file, content uint64 }
 
 func begin(key recordKey) uint64 { return binary.BigEndian.Uint64(key[:]) }
 
-// maxNotes bounds the bytes of notes that wait to be written.
-const maxNotes = 64 << 10
+// maxNoted bounds the bytes of files whose notes wait to be written. A repeat after kill -9
+// sends no more than those again.
+const maxNoted = 256 << 10
 
 // key identifies a file at a path in the folder as it is now.
 func (a *account) key(path string, info fs.FileInfo) recordKey {
@@ -89,7 +91,7 @@ func (a *account) note(path string, info fs.FileInfo, sum digest.Digest) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.notes = append(append(a.notes, key[:]...), content[:]...)
-	if len(a.notes) >= maxNotes {
+	if a.noted += info.Size() + int64(a.stored.record); a.noted >= maxNoted { // empty files too
 		a.flushLocked()
 	}
 }
@@ -109,7 +111,7 @@ func (a *account) flushLocked() {
 	if len(a.notes) > 0 && a.err == nil {
 		a.err = a.stored.add(a.notes)
 	}
-	a.notes = a.notes[:0]
+	a.notes, a.noted = a.notes[:0], 0
 }
 
 // allowsGuess reports whether the peer may hear that a file which it has not stored

@@ -118,3 +118,35 @@ func TestAlias(t *testing.T) {
 		}
 	}
 }
+
+// What a process that is killed loses is about files of maxNoted bytes at most.
+func TestNotesAreWritten(t *testing.T) {
+	t.Parallel()
+	place := t.TempDir()
+	for _, size := range []int64{0, 1000, maxNoted - 64, maxNoted} {
+		name := filepath.Join(place, fmt.Sprint(size))
+		if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const files = 10_000
+		dir := filepath.Join(t.TempDir(), "stored")
+		a := NewLedger(dir).account("bob", place)
+		for i := range files {
+			a.note(fmt.Sprint(i), info, digest.Digest{})
+		}
+		known := 0
+		later := NewLedger(dir).account("bob", place)
+		for i := range files {
+			if _, found := later.wasStored(fmt.Sprint(i), info); found {
+				known++
+			}
+		}
+		if lost := files - known; int64(lost)*size >= maxNoted || lost > files-1000 {
+			t.Errorf("of %d files of %d bytes, the notes about %d are not written", files, size, lost)
+		}
+	}
+}

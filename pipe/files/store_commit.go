@@ -49,7 +49,6 @@ func (c *committer) commitBatches(batches <-chan *batch) {
 		err := c.results.failure()
 		if err == nil {
 			err = c.commitGroup(group)
-			_ = c.account.flush() // Receive reports its error
 		}
 		for _, j := range group {
 			j.release()
@@ -150,6 +149,7 @@ func (c *committer) publishGroup(group []job) error {
 			break
 		}
 	}
+	_ = c.account.flush() // before a sync, which takes long; Receive reports its error
 	if err := c.syncNames(touched, oneDisk); err != nil {
 		c.arrivals.waiting = c.arrivals.waiting[:earlier] // they are not durable
 		return err
