@@ -82,3 +82,24 @@ func heap() int {
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc)
 }
+
+// The links of a screen take a few MiB, however many and long they are.
+func TestLinksAreBounded(t *testing.T) { // alone, since it looks at the memory
+	const cols, rows, most = 1000, 100, 8 << 20
+	used := func(cell func(i int) string) int {
+		before := heap()
+		term := vt.New(cols, rows, 0)
+		for i := range cols*rows - 1 {
+			_, _ = term.Write([]byte(cell(i)))
+		}
+		after := heap()
+		runtime.KeepAlive(term)
+		return after - before
+	}
+	plain := used(func(int) string { return "x" })
+	path := strings.Repeat("l", 500)
+	links := used(func(i int) string { return fmt.Sprintf("\x1b]8;;http://%x/%s\x1b\\x", i, path) })
+	if got := links - plain; got > most {
+		t.Errorf("the links of a screen of %dx%d: %d MiB, want at most %d", cols, rows, got>>20, most>>20)
+	}
+}
