@@ -23,7 +23,7 @@ func adminCommands() []*cli.Command {
 			Name: "name", Usage: "list names, or take one from its owner",
 			Subcommands: []*cli.Command{
 				{Name: "list", Usage: "print name, node id, whether it is online, and since when it is taken", Action: adminAction(readNothing, listNames)},
-				{Name: "free", Usage: "let another node take a name", ArgsUsage: "NAME", Action: adminAction(readWord, remove("names/"))},
+				{Name: "free", Usage: "take a name from its owner, or the invite that reserves it", ArgsUsage: "NAME", Action: adminAction(readWord, remove("names/"))},
 			},
 		},
 		{

@@ -57,7 +57,7 @@ func (b *Broker) checkInvite(i Invite, now time.Time) error {
 		return &Refusal{hub.CodeBadName, err}
 	}
 	if n := b.facts.names[i.Name]; n != nil && n.kept(now) || b.reservedFor(i.Name, now) != nil {
-		return refuse(hub.CodeTaken, "the name %s is taken or reserved", i.Name)
+		return refuse(hub.CodeTaken, "the name %s is taken, or reserved by an open invite or in hub_access", i.Name)
 	}
 	return nil
 }
@@ -138,15 +138,30 @@ func (b *Broker) RemoveMember(by string, node identity.ID) error {
 	})
 }
 
-// FreeName takes a name away from its owner.
+// FreeName takes a name away from its owner, and takes the open invite back that reserves
+// it.
 func (b *Broker) FreeName(by, text string) error {
+	var reserving *Invite
 	return b.change(func() (Entry, []Fact, error) {
 		n := b.facts.names[text]
-		if n == nil {
+		reserving = b.inviteFor(text, b.o.Now())
+		if n == nil && reserving == nil {
 			return Entry{}, nil, refuse(hub.CodeNotFound, "no such name")
 		}
-		return Entry{By: by, Op: "name freed", Name: text, Node: n.Node}, n.deletion(), nil
-	}, func() { b.forget(text) })
+		e, facts := Entry{By: by, Op: "name freed", Name: text}, []Fact(nil)
+		if n != nil {
+			e.Node, facts = n.Node, n.deletion()
+		}
+		if reserving != nil {
+			e.What, facts = reserving.Key.String(), append(facts, Fact{Key: inviteKey(reserving.Key)})
+		}
+		return e, facts, nil
+	}, func() {
+		b.forget(text)
+		if reserving != nil {
+			delete(b.facts.invites, reserving.Key)
+		}
+	})
 }
 
 // AddBan keeps a node id, an address or a network out. Nodes that are connected are

@@ -126,9 +126,17 @@ func (b *Broker) reservedFor(name string, now time.Time) *identity.ID {
 	if id, ok := b.access.reserved[name]; ok {
 		return &id
 	}
+	if b.inviteFor(name, now) != nil {
+		return &identity.ID{}
+	}
+	return nil
+}
+
+// inviteFor returns the open invite that reserves a name, or nil.
+func (b *Broker) inviteFor(name string, now time.Time) *Invite {
 	for _, i := range b.facts.invites {
 		if i.Name == name && i.Used < i.Uses && within(i.Expires, now) {
-			return &identity.ID{}
+			return i
 		}
 	}
 	return nil

@@ -262,3 +262,22 @@ func TestPeers(t *testing.T) {
 		t.Errorf("members: %+v", m)
 	}
 }
+
+// The admin takes back an invite that was lost, by the name that it reserves: the invite is
+// worth nothing then, and the name is free, also after a restart.
+func TestFreeInvitedName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, use := w.invite(broker.Invite{Name: "bob"})
+	_, other := w.invite(broker.Invite{Name: "carol"})
+	w.ok("free", w.b.FreeName("admin", "bob"))
+	wantRefused(t, "free it again", w.b.FreeName("admin", "bob"), hub.CodeNotFound)
+	w.restart()
+	_, err := w.login(xtest.NewKey(t), hub.NewID(), use)
+	wantDenied(t, "join", err, hub.CloseNoMember)
+	alice := w.online(w.member())
+	alice.want(hub.TypeRegistered, hub.TypeRegister, new(named("bob")))
+	alice.want(hub.CodeReserved, hub.TypeRegister, new(named("carol")))
+	_, err = w.login(xtest.NewKey(t), hub.NewID(), other)
+	w.ok("join with the invite that is left", err)
+}
