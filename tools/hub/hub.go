@@ -12,7 +12,7 @@ import (
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:        "hub",
-		Usage:       "run a hub, which lets nodes find each other by name",
+		Usage:       "use or run a hub, through which nodes find each other by name",
 		ArgsUsage:   "COMMAND",
 		Subcommands: slices.Concat(memberCommands(), adminCommands(), []*cli.Command{serveCommand()}),
 	}

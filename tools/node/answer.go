@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -142,6 +143,9 @@ func (p *presence) state(u hub.URL, err error) {
 	defer p.hear(u)
 	switch {
 	case err != nil && !known:
+		if !errors.Is(err, agent.ErrLogin) { // whose text names the hub
+			err = fmt.Errorf("hub %s: %w", u.Name(), err)
+		}
 		p.say(fmt.Sprintf("warning: %s; waiting goes on without the hub until it is back", err))
 	case err == nil && known:
 		p.say("hub " + u.Name() + " is back")

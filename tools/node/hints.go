@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -71,16 +72,28 @@ func (n *Node) dialHint(p Peer, r Request, err error) error {
 	case errors.Is(err, agent.ErrLogin): // which has its own hints
 	case agent.CodeOf(err) == hub.CodeNotFound && n.mistakenFile(p.hub.typed) != nil:
 		return n.mistakenFile(p.hub.typed)
+	case errors.Is(err, ErrKind): // no right helps
+		return err
+	case p.hub != nil && slices.Contains([]string{hub.CodeNotFound, hub.CodeOffline}, agent.CodeOf(err)):
+		return proto.Hint(err, p.hub.absent())
 	case code == proto.Denied:
 		return proto.Hint(err, fmt.Sprintf("on the other side: mesh-token allow %s %s", n.Key.ID(), r.Need))
 	case code == proto.Capability: // allow replaces what is allowed now
 		return proto.Hint(err, fmt.Sprintf("on the other side: mesh-token allow %s CAPS, with %s among CAPS", n.Key.ID(), r.Need))
-	case code == proto.Unreachable && p.Name != "":
+	case code == proto.Unreachable && p.Name != "" && p.ID != (identity.ID{}):
 		return proto.Hint(err, fmt.Sprintf("a listener must run there: --wait DUR waits for one; mesh-token peer add --addr HOST:PORT %s %s changes the address", p.Name, p.ID))
 	case code == proto.Identity && p.Name != "" && errors.Is(err, link.ErrNotReached):
 		return proto.Hint(err, fmt.Sprintf("another node answers at this address; if %s has a new key: mesh-token peer forget %s, and add it again", p.Name, p.Name))
 	}
 	return err
+}
+
+// absent says what makes a peer that is not online at the hub come online.
+func (i *introduction) absent() string {
+	if _, err := identity.ParseID(i.to); err == nil {
+		return "a listener must run there: --wait DUR waits for one"
+	}
+	return fmt.Sprintf("a listener must run there under this name: mesh-listen --as %s; --wait DUR waits for one", i.to)
 }
 
 // capsHint returns what a token with these capabilities is good for.

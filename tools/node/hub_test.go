@@ -131,21 +131,26 @@ func TestHubPeerRefused(t *testing.T) {
 		text string
 		r    node.Request
 		want proto.Code
+		hint string // is in the hints; "" if there are none
 	}{
-		{"no rule", carol, "bob", send, proto.Denied},
-		{"other rights", alice, "bob", recv, proto.Capability},
-		{"other kind", alice, "bob", tty, proto.Capability},
-		{"unknown name", alice, "dave", send, proto.Unreachable},
-		{"offline", alice, carol.Key.ID().String(), send, proto.Unreachable},
-		{"a script", script, "bob", send, proto.Identity},
-		{"--trust pinned", pinner, "bob", send, proto.Identity},
-		{"another hub", alice, "bob@hub.example", send, proto.Usage},
-		{"no member", outsider, "bob", send, proto.Denied},
+		{"no rule", carol, "bob", send, proto.Denied, "mesh-token allow " + carol.Key.ID().String() + " send"},
+		{"other rights", alice, "bob", recv, proto.Capability, "with recv among CAPS"},
+		{"other kind", alice, "bob", tty, proto.Capability, ""},
+		{"unknown name", alice, "dave", send, proto.Unreachable, "mesh-listen --as dave"},
+		{"unknown name at a hub", alice, "dave@" + h.URL().Name(), send, proto.Unreachable, "mesh-listen --as dave;"},
+		{"offline", alice, carol.Key.ID().String(), send, proto.Unreachable, "a listener must run there: --wait"},
+		{"a script", script, "bob", send, proto.Identity, "mesh-token peer add bob " + bob.Key.ID().String()},
+		{"--trust pinned", pinner, "bob", send, proto.Identity, "mesh-token peer add bob " + bob.Key.ID().String()},
+		{"another hub", alice, "bob@hub.example", send, proto.Usage, "mesh-hub status"},
+		{"no member", outsider, "bob", send, proto.Denied, "mesh-hub invite"},
 	} {
 		_, err := tt.from.dialText(t, tt.text, tt.r)
 		xtest.WantCode(t, tt.what, err, tt.want)
 		if got := errors.Is(err, node.ErrKind); got != (tt.what == "other kind") {
 			t.Errorf("%s: got ErrKind %v in %v", tt.what, got, err)
+		}
+		if got := hintOf(err); !strings.Contains(got, tt.hint) || tt.hint == "" && got != "" || strings.Contains(got, identity.ID{}.String()) {
+			t.Errorf("%s: got the hint %q, want %q in it, and no zero id", tt.what, got, tt.hint)
 		}
 	}
 }
@@ -261,6 +266,20 @@ func TestHubWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeBoth(l, accepted)
+}
+
+// A listener that loses its hub names it, and no step of package websocket.
+func TestHubLost(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	bob := atHub(t, h, "")
+	bob.online(t, listening("bob"))
+	h.Stop()
+	bob.stderr.await(t, "waiting goes on without the hub")
+	got := bob.stderr.String()
+	if !strings.Contains(got, "warning: hub "+h.URL().Name()+": ") || strings.Contains(got, "frame") || strings.Count(got, "hub "+h.URL().Name()+":") > 1 {
+		t.Errorf("got %q, want the hub's name once, and nothing of frames", got)
+	}
 }
 
 // A dead hub before a good one costs a second at most.

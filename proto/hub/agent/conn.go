@@ -258,7 +258,19 @@ func lost(err error) error {
 	if e, ok := errors.AsType[websocket.CloseError](err); ok {
 		return &proto.Error{Code: code, Err: &closedError{e}}
 	}
-	return proto.Errorf(code, "connection lost: %w", err)
+	return proto.Errorf(code, "connection lost: %w", innermost(err))
+}
+
+// innermost returns the error at the end of the chain. The text of the others names steps
+// of package websocket, which say nothing to a user.
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
 }
 
 // closedError is a close frame of the hub.
