@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"mesh/cmd/mesh/internal/attacker"
 	"mesh/proto"
@@ -154,20 +155,22 @@ func TestSharerFillsMemory(t *testing.T) {
 					t.Fatal(err)
 				}
 				size := int(torture(t, "TORTURE_OUTPUT", 2<<20, 10<<20, 128<<20))
-				if err := overwhelm(l, part, in, size); err != nil {
+				sent, err := overwhelm(l, part, in, size)
+				if err != nil {
 					t.Errorf("the sharer, with a viewer that shows %s: %v", v.picture(), err)
 				}
-				wantMemory(t, &aTool{Cmd: &exec.Cmd{Process: &os.Process{Pid: v.Pid()}}}, fmt.Sprintf("a viewer of %d MiB of %s", size>>20, t.Name()), maxViewer)
+				wantMemory(t, &aTool{Cmd: &exec.Cmd{Process: &os.Process{Pid: v.Pid()}}}, fmt.Sprintf("a viewer of %d MiB of %s", sent>>20, t.Name()), maxViewer)
 				l.Close(0x4d00)
 			})
 		}
 	}
 }
 
-// overwhelm shares a terminal of 1000x100 whose output has a size, and waits until the
-// viewer has taken it all.
-func overwhelm(l *attacker.Link, part func(int) string, in byte, size int) error {
-	err := l.Meta("tty")
+// overwhelm shares a terminal of 1000x100 for a minute, or until its output has a size,
+// and waits until the viewer has taken it all. It returns the size of the output.
+func overwhelm(l *attacker.Link, part func(int) string, in byte, size int) (sent uint64, err error) {
+	begun := time.Now()
+	err = l.Meta("tty")
 	if err == nil {
 		_, err = l.Await(attacker.TermOpen)
 	}
@@ -176,8 +179,7 @@ func overwhelm(l *attacker.Link, part func(int) string, in byte, size int) error
 			attacker.JSON(attacker.TermSession, `{"session":"%032x","rights":"tty:view","seq":0,"cols":1000,"rows":100}`, 1),
 			attacker.Snapshot(0, 1000, 100, nil))
 	}
-	seq := uint64(0)
-	for i := 0; err == nil && int(seq) < size; {
+	for i := 0; err == nil && int(sent) < size && time.Since(begun) < time.Minute; {
 		limit := 16384
 		if in == attacker.TermSnapshot {
 			limit = min(8<<20, size)
@@ -187,14 +189,14 @@ func overwhelm(l *attacker.Link, part func(int) string, in byte, size int) error
 			b = append(b, p...)
 			i++
 		}
-		if seq += uint64(len(b)); in == attacker.TermSnapshot {
-			err = l.PutWithin(attacker.Snapshot(seq, 1000, 100, b))
+		if sent += uint64(len(b)); in == attacker.TermSnapshot {
+			err = l.PutWithin(attacker.Snapshot(sent, 1000, 100, b))
 		} else {
-			err = l.PutWithin(attacker.Out(seq-uint64(len(b)), b))
+			err = l.PutWithin(attacker.Out(sent-uint64(len(b)), b))
 		}
 	}
 	if err == nil {
 		err = l.Taken()
 	}
-	return err
+	return sent, err
 }
