@@ -200,13 +200,15 @@
 //	  |   TERM_ACK … TERM_IN … TERM_RESIZE …    |  TERM_IN, TERM_RESIZE: tty:control,
 //	  |   TERM_CTL {ask} …                      |  which TERM_CTL asks for
 //	  |<----------------------------------------|
+//	  | TERM_CTL … TERM_IDLE …                  |  TERM_IDLE: if TERM_OPEN asks
+//	  |---------------------------------------->|
 //	  | TERM_EXIT {code}                        |
 //	  |---------------------------------------->|
 //
 // A position (seq) is an offset in all output since the command began. TERM_OUT,
 // TERM_SNAPSHOT, TERM_RESIZE, TERM_MARK and TERM_EXIT are in the order of their
-// positions; TERM_CTL may come between any two of them. What a viewer gets depends
-// on its mode:
+// positions; TERM_CTL and TERM_IDLE may come between any two of them. What a viewer
+// gets depends on its mode:
 //
 //   - "screen": a snapshot first, and again in place of output that the viewer is
 //     too slow for;

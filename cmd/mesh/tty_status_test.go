@@ -13,7 +13,7 @@ import (
 )
 
 // With --exit-status the end of the input does not end the view: the command may be
-// silent for long. Without, --linger says how long.
+// silent for long. --linger says how long.
 func TestTTYInputStatus(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

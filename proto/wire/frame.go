@@ -66,6 +66,7 @@ var types = map[Type]struct {
 	TypeTermMark:     {"TERM_MARK", proto.MaxTermControlBytes},
 	TypeTermCtl:      {"TERM_CTL", proto.MaxTermControlBytes},
 	TypeTermExit:     {"TERM_EXIT", proto.MaxTermControlBytes},
+	TypeTermIdle:     {"TERM_IDLE", proto.MaxTermControlBytes},
 }
 
 // String returns the name that mesh-protocol(7) uses.

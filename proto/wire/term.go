@@ -22,6 +22,7 @@ const (
 	TypeTermMark     Type = 0x3c
 	TypeTermCtl      Type = 0x3d
 	TypeTermExit     Type = 0x3e
+	TypeTermIdle     Type = 0x3f
 )
 
 // The modes of a [TermOpen].
@@ -43,6 +44,8 @@ type TermOpen struct {
 	Cols int    `json:"cols,omitempty"`
 	Rows int    `json:"rows,omitempty"`
 	Name string `json:"name,omitempty"` // the name that the viewer gives itself
+	// Idle asks for TERM_IDLE. It is for peers of minor version 1.
+	Idle bool `json:"idle,omitempty"`
 }
 
 // TermSession is TERM_SESSION, the sharer's first frame.
@@ -100,6 +103,15 @@ type TermCtl struct {
 	Seq   int64 `json:"seq,omitempty"`
 }
 
+// TermIdle is TERM_IDLE: the programs that the viewer's input has started have ended or
+// run in the background, as far as the sharer knows.
+type TermIdle struct {
+	// Typed is how many bytes of this viewer's TERM_INs the terminal had taken by then, and
+	// Seq the position of the output.
+	Typed int64 `json:"typed"`
+	Seq   int64 `json:"seq"`
+}
+
 // TermAck is TERM_ACK: the viewer has shown all output before Seq.
 type TermAck struct {
 	Seq int64 `json:"seq"`
@@ -122,6 +134,9 @@ func (*TermExit) Type() Type { return TypeTermExit }
 
 // Type implements [Message].
 func (*TermCtl) Type() Type { return TypeTermCtl }
+
+// Type implements [Message].
+func (*TermIdle) Type() Type { return TypeTermIdle }
 
 // Type implements [Message].
 func (*TermAck) Type() Type { return TypeTermAck }
@@ -192,6 +207,13 @@ func (m *TermCtl) check() error {
 		}
 	}
 	return checkTermText(m.Notice, proto.MaxTermTextBytes)
+}
+
+func (m *TermIdle) check() error {
+	if m.Typed < 0 || m.Seq < 0 {
+		return errRange
+	}
+	return nil
 }
 
 func (m *TermAck) check() error {

@@ -66,6 +66,9 @@ func TestTermLimits(t *testing.T) {
 		"negative viewers":     {&wire.TermCtl{Viewers: -1}, false},
 		"negative typed":       {&wire.TermCtl{Typed: -1}, false},
 		"too long a notice":    {&wire.TermCtl{Notice: long(proto.MaxTermTextBytes + 1)}, false},
+		"idle":                 {&wire.TermIdle{Typed: proto.MaxTransferBytes, Seq: 1}, true},
+		"idle before input":    {&wire.TermIdle{Typed: -1}, false},
+		"idle before output":   {&wire.TermIdle{Seq: -1}, false},
 		"status 255":           {&wire.TermExit{Code: 255}, true},
 		"status 256":           {&wire.TermExit{Code: 256}, false},
 		"status -1":            {&wire.TermExit{Code: -1}, false},
@@ -79,6 +82,8 @@ func TestTermLimits(t *testing.T) {
 	}
 	for _, bad := range []string{
 		`{"mode":"screen","scrollback":0}`,
+		`{"mode":"screen","idle":false}`,
+		`{"mode":"screen","idle":true,"name":"x"}`,
 		`{"mode":"screen","name":"\ud800"}`,
 		"{\"mode\":\"screen\",\"name\":\"\xff\"}",
 		`{"mode":"raw","history":false}`,

@@ -90,6 +90,7 @@ func samples() []wire.Message {
 		&wire.TermOpen{Mode: wire.TermScreen, Scrollback: 1000, Cols: 80, Rows: 24, Name: "alice"},
 		&wire.TermOpen{Mode: wire.TermRaw, History: true},
 		&wire.TermOpen{Mode: wire.TermRecord},
+		&wire.TermOpen{Mode: wire.TermRaw, Name: "alice", Idle: true},
 		&wire.TermSession{Session: transfer, Name: "build", Rights: "tty:view", Seq: 5, Cols: 120, Rows: 40},
 		&wire.TermAck{Seq: 1 << 20},
 		&wire.TermResize{Seq: 1 << 20, Cols: 80, Rows: 24},
@@ -100,6 +101,7 @@ func samples() []wire.Message {
 		&wire.TermCtl{Ask: true},
 		&wire.TermExit{Seq: 9, Code: 7},
 		&wire.TermExit{Seq: 9, Code: 143, Signal: 15},
+		&wire.TermIdle{Typed: 8, Seq: 40},
 
 		&wire.Hello{Version: 1, Method: wire.MethodCapability, Token: field(2, 52), Want: "recv", Window: 16 << 20, Nonce: field(3, 32), Proof: field(4, 32)},
 		&wire.Hello{Version: 1, Method: wire.MethodResume, Token: field(1, 16), Want: "send,recv", Window: 16 << 20, Nonce: field(3, 32), Proof: field(4, 32)},
@@ -117,6 +119,7 @@ func samples() []wire.Message {
 		&wire.TermResize{Cols: 1000, Rows: 500},
 		&wire.TermMark{},
 		&wire.TermExit{},
+		&wire.TermIdle{},
 	}
 }
 
@@ -173,6 +176,8 @@ func empty(t wire.Type) wire.Message {
 		return new(wire.TermCtl)
 	case wire.TypeTermExit:
 		return new(wire.TermExit)
+	case wire.TypeTermIdle:
+		return new(wire.TermIdle)
 	}
 	return nil
 }

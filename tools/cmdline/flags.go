@@ -97,7 +97,7 @@ func Wait() cli.Flag {
 
 // Linger is --linger DUR.
 func Linger() cli.Flag {
-	f := durationFlag("linger", "view: with --input, stay until nothing is printed for `DUR`", 0, positive("linger"))
+	f := durationFlag("linger", "view: with --input, end when nothing is printed for `DUR`, whatever runs", 0, positive("linger"))
 	f.DefaultText = "300ms"
 	return f
 }

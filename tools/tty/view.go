@@ -31,7 +31,7 @@ func viewFlags() []cli.Flag {
 		&cli.BoolFlag{Name: string(view.Cast), Usage: "view: write a recording, as asciicast v2", DisableDefaultText: true},
 		&cli.BoolFlag{Name: string(view.JSON), Usage: "view: write a JSON object for each event", DisableDefaultText: true},
 		&cli.BoolFlag{Name: string(view.Once), Usage: "view: write the screen as text, and end", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "input", Usage: "view: type the bytes of standard input, and end at its end", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "input", Usage: "view: type standard input, and end when the commands in it have ended", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "read-only", Usage: "view: type nothing, even if it is allowed", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "backlog", Usage: "view: begin with all output that the sharer still has; not for the screen", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "strict", Usage: "view: fail (12) if output was missed", DisableDefaultText: true},
@@ -152,6 +152,7 @@ func viewPeer(ctx context.Context, n *node.Node, o viewOptions, v view.Options) 
 	}
 	var broken func(bool)
 	v.Broken, broken = n.Outages(l)
+	v.TellsIdle = l.Minor >= 1
 	if o.titles {
 		v.Peer = n.Party(l).Label()
 	}

@@ -30,7 +30,7 @@ const (
 var EmulatedEnv = []string{"TERM=xterm-256color", "COLORTERM=truecolor"}
 
 // Options say what is shared. Of the session's options, [New] sets Input, Hides,
-// Flow, Resize, Lines, Record, Audit, Show and Changed.
+// Flow, Foreground, HasJob, Resize, Lines, Record, Audit, Show and Changed.
 type Options struct {
 	share.Options
 	// Command runs on a terminal of its own, with Env as its environment. If Stream is
@@ -92,6 +92,8 @@ func New(o Options) (*Host, error) {
 		h.o.Input, h.o.Resize = keyboard{h}, h.resizeCommand
 		h.o.Hides = func() bool { return h.process.Hides() }
 		h.o.Flow = func() share.Flow { return share.Flow(h.process.Flow()) }
+		h.o.Foreground = func() int { return h.process.Foreground() }
+		h.o.HasJob = func(before int) bool { return h.process.HasJob(before) }
 	}
 	if err := h.openFiles(); err != nil {
 		_ = h.Close()

@@ -212,6 +212,12 @@ func (p *Process) Hides() bool { return true }
 // Flow returns none.
 func (p *Process) Flow() Flow { return Flow{} }
 
+// Foreground returns 0: Windows has no process groups of a terminal.
+func (p *Process) Foreground() int { return 0 }
+
+// HasJob reports false.
+func (p *Process) HasJob(int) bool { return false }
+
 // Resize changes the console's size, and the command is notified.
 func (p *Process) Resize(cols, rows int) error {
 	p.mu.Lock()

@@ -31,6 +31,12 @@ func (*Process) Hides() bool { return false }
 // Flow returns none.
 func (*Process) Flow() Flow { return Flow{} }
 
+// Foreground returns 0: Windows has no process groups of a terminal.
+func (*Process) Foreground() int { return 0 }
+
+// HasJob reports false.
+func (*Process) HasJob(int) bool { return false }
+
 // Resize does nothing.
 func (*Process) Resize(int, int) error { return nil }
 

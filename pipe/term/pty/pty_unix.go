@@ -192,6 +192,31 @@ func (p *Process) Flow() (f Flow) {
 // on Linux).
 const noKey = 0xff
 
+// Foreground returns the process group in the foreground of the terminal, or 0 if that is
+// unknown.
+func (p *Process) Foreground() (group int) {
+	_ = rawfd.Control(p.master, func(fd uintptr) (err error) { // fails after Close
+		group, err = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP)
+		if err != nil {
+			group = 0
+		}
+		return err
+	})
+	return group
+}
+
+// HasJob reports whether a job has the foreground now that did not have it when
+// Foreground returned before. The command itself is no job: it is a shell, or runs no
+// jobs. If group before has ended, a shell within the shell may have, so HasJob cannot
+// tell a job from the shell around it and reports false.
+func (p *Process) HasJob(before int) bool {
+	now := p.Foreground()
+	if now <= 0 || before <= 0 || now == before || now == p.Pid() {
+		return false
+	}
+	return !errors.Is(syscall.Kill(-before, 0), syscall.ESRCH)
+}
+
 // Ended is closed when the command has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 

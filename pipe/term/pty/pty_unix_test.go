@@ -139,3 +139,41 @@ func TestNoSuchCommand(t *testing.T) {
 		t.Errorf("got %v (%v), want %v", got, err, proto.IO)
 	}
 }
+
+// A job has the foreground from its start to its end; the command itself, a group that
+// had the foreground before, and one that is unknown are no job.
+func TestJob(t *testing.T) {
+	t.Parallel()
+	p := start(t, `set -m; read a; sh -c 'echo job; read b'; echo over; read c`)
+	await := func(text string) {
+		t.Helper()
+		var got []byte
+		for b := make([]byte, 100); !strings.Contains(string(got), text); {
+			n, err := p.Read(b)
+			if got = append(got, b[:n]...); err != nil {
+				t.Fatalf("after %q: %v", got, err)
+			}
+		}
+	}
+	shell := p.Foreground()
+	if shell != p.Pid() || p.HasJob(shell) {
+		t.Errorf("at the start group %d has the foreground, job: %v; want %d, false", shell, p.HasJob(shell), p.Pid())
+	}
+	_, _ = p.Write([]byte("\n"))
+	await("job")
+	job := p.Foreground()
+	for before, want := range map[int]bool{shell: true, job: false, 0: false, 1 << 30: false} {
+		if got := p.HasJob(before); got != want {
+			t.Errorf("since %d: got job %v, want %v", before, got, want)
+		}
+	}
+	_, _ = p.Write([]byte("\n"))
+	await("over")
+	if p.HasJob(shell) {
+		t.Error("the job has ended, want none")
+	}
+	p.Close()
+	if got := p.Foreground(); got != 0 || p.HasJob(shell) {
+		t.Errorf("when closed group %d has the foreground, want 0", got)
+	}
+}

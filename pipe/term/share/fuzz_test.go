@@ -27,11 +27,13 @@ func FuzzViewer(f *testing.F) {
 		wire.AppendFrame(nil, &wire.TermCtl{Ask: true}),
 		wire.AppendFrame(nil, &wire.TermCtl{Ask: true, Rights: "tty:view,tty:control"}),
 		wire.AppendFrame(nil, &wire.TermMark{Text: "x"}),
+		wire.AppendFrame(nil, &wire.TermIdle{Typed: 1}),
 	} {
 		f.Add(append(open[:len(open):len(open)], frames...), true)
 		f.Add(append(open[:len(open):len(open)], frames...), false)
 	}
 	f.Add(wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermRaw, History: true}), true)
+	f.Add(wire.AppendTermIn(wire.AppendFrame(nil, &wire.TermOpen{Mode: wire.TermRaw, Idle: true}), []byte("ls\r")), true)
 	f.Fuzz(func(t *testing.T, in []byte, types bool) {
 		input := new(typed)
 		s := share.New(share.Options{Cols: 80, Rows: 24, Input: input, Size: share.SizeWriter})

@@ -53,6 +53,11 @@ type Options struct {
 	// Flow, if set, returns the keys that stop and continue the output now. When somebody
 	// has stopped it, viewers that may type are told how it continues.
 	Flow func() Flow
+	// Foreground, if set, returns what runs in the foreground of the terminal, and HasJob
+	// whether something does that was started since Foreground returned before. Both are
+	// set or none.
+	Foreground func() int
+	HasJob     func(before int) bool
 	// Resize, if set, gives the terminal another size.
 	Resize func(cols, rows int) error
 	// Lines means that no terminal driver has seen the output, as in a file: a line

@@ -62,6 +62,10 @@ func (v *viewer) prepare(now time.Time) (do step, wait time.Duration) {
 		v.appendCtl(now)
 		return stepSend, 0
 	}
+	if m := v.idle.Swap(nil); m != nil {
+		v.sub.frame = wire.AppendFrame(v.sub.frame, m)
+		return stepSend, 0
+	}
 	do, wait = v.sub.next(now)
 	// next may have set idle. Only now does notify see that, so only now is it safe to
 	// look at ctlDue and sleep.

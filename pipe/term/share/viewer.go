@@ -39,9 +39,10 @@ type viewer struct {
 	open    wire.TermOpen
 	typist  *typist
 	sub     subscriber
-	ctlDue  atomic.Bool // there is news for a TERM_CTL
-	keys    chan chunk  // TERM_INs; read sends and closes
-	fail    func(error) // ends the viewer's pipes; the first call counts
+	ctlDue  atomic.Bool                   // there is news for a TERM_CTL
+	idle    atomic.Pointer[wire.TermIdle] // the next TERM_IDLE; nil for none
+	keys    chan chunk                    // TERM_INs; read sends and closes
+	fail    func(error)                   // ends the viewer's pipes; the first call counts
 
 	// Guarded by viewers.mu.
 	notice      string
@@ -97,6 +98,7 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	readEnded := make(chan struct{}) // closed by the reading goroutine
 	var wg sync.WaitGroup
 	wg.Go(v.typeKeys)
+	stopWatch := v.startIdle(ctx, &wg)
 	wg.Go(func() {
 		defer close(readEnded)
 		defer close(v.keys)
@@ -110,6 +112,7 @@ func (s *Session) Serve(ctx context.Context, from *io.PipeReader, to *io.PipeWri
 	} else {
 		_ = to.Close() // never fails
 	}
+	stopWatch()
 	// A viewer that has left does not wait for a terminal that accepts nothing.
 	late := time.AfterFunc(EndTime, func() { s.arbiter.leave(v.typist) })
 	wg.Wait()

@@ -78,6 +78,7 @@ type Viewer struct {
 	Marks     []string
 	Ctl       wire.TermCtl // the last one
 	Notices   []string
+	Idle      []wire.TermIdle
 	Exit      *wire.TermExit
 	Rate      float64 // bytes a second that the viewer reads; 0 for no limit
 
@@ -127,7 +128,7 @@ func (v *Viewer) Send(frame []byte) { _, _ = v.to.Write(frame) }
 func (v *Viewer) TypeKeys(keys string) { v.Send(wire.AppendTermIn(nil, []byte(keys))) }
 
 func (v *Viewer) read(r io.Reader) {
-	all := []wire.Type{wire.TypeTermSession, wire.TypeTermOut, wire.TypeTermSnapshot, wire.TypeTermResize, wire.TypeTermMark, wire.TypeTermCtl, wire.TypeTermExit}
+	all := []wire.Type{wire.TypeTermSession, wire.TypeTermOut, wire.TypeTermSnapshot, wire.TypeTermResize, wire.TypeTermMark, wire.TypeTermCtl, wire.TypeTermIdle, wire.TypeTermExit}
 	for {
 		typ, body, err := wire.ReadFrame(r, all...)
 		if err == nil {
@@ -199,6 +200,11 @@ func (v *Viewer) follow(typ wire.Type, body []byte) error {
 		if v.Ctl.Notice != "" {
 			v.Notices = append(v.Notices, v.Ctl.Notice)
 		}
+		return err
+	case wire.TypeTermIdle:
+		var m wire.TermIdle
+		err := wire.ParseBody(body, &m)
+		v.Idle = append(v.Idle, m)
 		return err
 	}
 	v.Exit = new(wire.TermExit)

@@ -56,7 +56,7 @@ func (v *view) converter() (converter, error) {
 
 // convertAll gives messages to a converter until the end.
 func (v *view) convertAll(ctx context.Context, c converter) error {
-	in := newInput(v.sender, v.o)
+	in := newInput(v.sender, v.o, v.asksIdle)
 	for {
 		select {
 		case r := <-v.messages:
@@ -104,6 +104,9 @@ func (v *view) convertMessage(ctx context.Context, c converter, m any, in *input
 		if m.Notice != "" {
 			v.notify(proto.EscapeText(m.Notice))
 		}
+	case *wire.TermIdle:
+		in.setIdle(m)
+		return nil
 	case *wire.TermExit:
 		v.takeExit(m)
 	}
@@ -113,7 +116,7 @@ func (v *view) convertMessage(ctx context.Context, c converter, m any, in *input
 	if seq, ok := positionAfter(m); ok {
 		v.pos = seq
 		v.sender.acknowledge(seq)
-		in.restartSettle()
+		in.setPos(seq)
 	}
 	return nil
 }

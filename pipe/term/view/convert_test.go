@@ -385,6 +385,7 @@ func TestBadSharer(t *testing.T) {
 		"exit elsewhere":      {append(session[:len(session):len(session)], wire.AppendFrame(nil, &wire.TermExit{Seq: 0})...), proto.Protocol},
 		"no end":              {append(session[:len(session):len(session)], out(10)...), proto.Truncated},
 		"a viewer's frame":    {append(session[:len(session):len(session)], wire.AppendTermIn(nil, []byte("rm"))...), proto.Protocol},
+		"idle without asking": {append(session[:len(session):len(session)], wire.AppendFrame(nil, &wire.TermIdle{})...), proto.Protocol},
 		"more behind the end": {append(append(session[:len(session):len(session)], wire.AppendFrame(nil, &wire.TermExit{Seq: 10})...), out(10)...), proto.Protocol},
 		"a huge frame":        {[]byte{0xff, 0xff, 0xff, 0xff, byte(wire.TypeTermSession)}, proto.Protocol},
 	} {

@@ -80,7 +80,7 @@ func (v *view) runScreen(ctx context.Context) (err error) {
 		return proto.Errorf(proto.Usage, "the screen needs a terminal")
 	}
 	d := &display{
-		view: v, t: vt.New(80, 24, history), painter: draw.NewPainter(v.o.Term, v.o.ColorTerm), in: newInput(v.sender, v.o), raw: term.IsTerminal(v.o.In), dirty: true,
+		view: v, t: vt.New(80, 24, history), painter: draw.NewPainter(v.o.Term, v.o.ColorTerm), in: newInput(v.sender, v.o, v.asksIdle), raw: term.IsTerminal(v.o.In), dirty: true,
 		frames: make(chan []byte, 1), done: make(chan error, 1),
 		frameTimer: stoppedTimer(), resizeTimer: stoppedTimer(), flushTimer: stoppedTimer(), noticeTimer: stoppedTimer(), lastTimer: stoppedTimer(),
 	}
@@ -211,6 +211,8 @@ func (d *display) takeMessage(ctx context.Context, r incoming) error {
 		d.hasPicture = true
 	case *wire.TermResize:
 		d.t.Resize(m.Cols, m.Rows)
+	case *wire.TermIdle:
+		d.in.setIdle(m)
 	case *wire.TermCtl:
 		d.in.setAccepted(m.Typed)
 		d.ctl = *m
@@ -225,7 +227,7 @@ func (d *display) takeMessage(ctx context.Context, r incoming) error {
 	}
 	if seq, ok := positionAfter(r.msg); ok {
 		d.pos = seq
-		d.in.restartSettle()
+		d.in.setPos(seq)
 	}
 	d.dirty = true
 	return nil

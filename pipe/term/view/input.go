@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mesh/proto"
+	"mesh/proto/wire"
 )
 
 // When piped input has ended, and no output arrives for this long, its echo counts as
@@ -24,14 +25,17 @@ type input struct {
 	read     chan []byte // the reading goroutine sends, and closes it at the end
 	unsent   []byte      // read, but there was no room to send it
 	ended    bool
-	accepted int64 // bytes that the shared terminal has accepted
+	accepted int64         // bytes that the shared terminal has accepted
+	asksIdle bool          // wait for TERM_IDLE, too
+	idle     wire.TermIdle // the last one
+	pos      int64         // all output before it was handled
 	settle   *time.Timer
 	linger   time.Duration // for Options.Linger
 	toEnd    bool          // the end of the input ends nothing
 }
 
-func newInput(s *sender, o Options) *input {
-	i := &input{sender: s, settle: time.NewTimer(time.Hour), linger: cmp.Or(o.Linger, settleTime), toEnd: o.ToEnd}
+func newInput(s *sender, o Options, asksIdle bool) *input {
+	i := &input{sender: s, asksIdle: asksIdle, idle: wire.TermIdle{Typed: -1}, settle: time.NewTimer(time.Hour), linger: cmp.Or(o.Linger, settleTime), toEnd: o.ToEnd}
 	i.settle.Stop()
 	return i
 }
@@ -91,16 +95,33 @@ func (i *input) setAccepted(n int64) {
 	i.restartSettle()
 }
 
+// setIdle takes a TERM_IDLE. One that tells nothing new does not restart the wait.
+func (i *input) setIdle(m *wire.TermIdle) {
+	if m.Typed > i.idle.Typed {
+		i.idle = *m
+		i.restartSettle()
+	}
+}
+
+// setPos notes that all output before seq was handled.
+func (i *input) setPos(seq int64) {
+	i.pos = seq
+	i.restartSettle()
+}
+
 // restartSettle restarts the wait for the end of the echo: something has changed.
 func (i *input) restartSettle() {
 	if !i.ended || i.toEnd {
 		return
 	}
 	waiting, sent := i.sender.keyCounts()
-	if waiting == 0 && i.accepted >= sent {
-		i.settle.Reset(i.linger)
-	} else {
+	switch {
+	case waiting > 0 || i.accepted < sent:
 		i.settle.Reset(max(i.linger, settleUnsureTime))
+	case i.asksIdle && (i.idle.Typed < sent || i.idle.Seq > i.pos):
+		i.settle.Stop() // a program runs, which may be silent for any time
+	default:
+		i.settle.Reset(i.linger)
 	}
 }
 

@@ -18,16 +18,19 @@ type output struct {
 // receiver reads the sharer's frames and checks their order.
 type receiver struct {
 	r     *bufio.Reader
+	idle  bool  // TERM_IDLE may come
 	seq   int64 // of the next byte
 	begun bool
 	ended bool
 }
 
-func newReceiver(r io.Reader) *receiver { return &receiver{r: bufio.NewReaderSize(r, 64<<10)} }
+func newReceiver(r io.Reader, idle bool) *receiver {
+	return &receiver{r: bufio.NewReaderSize(r, 64<<10), idle: idle}
+}
 
 // readMessage returns the next message: a *wire.TermSession first, then an output, a
-// wire.TermSnapshot, *wire.TermResize, *wire.TermMark, *wire.TermCtl or
-// *wire.TermExit. It returns [io.EOF] only after the last one.
+// wire.TermSnapshot, *wire.TermResize, *wire.TermMark, *wire.TermCtl, *wire.TermIdle
+// or *wire.TermExit. It returns [io.EOF] only after the last one.
 func (r *receiver) readMessage() (any, error) {
 	h, err := wire.ReadHeader(r.r)
 	switch {
@@ -39,6 +42,9 @@ func (r *receiver) readMessage() (any, error) {
 		return nil, err
 	}
 	want := []wire.Type{wire.TypeTermOut, wire.TypeTermSnapshot, wire.TypeTermResize, wire.TypeTermMark, wire.TypeTermCtl, wire.TypeTermExit}
+	if r.idle {
+		want = append(want, wire.TypeTermIdle)
+	}
 	if r.ended {
 		want = nil
 	} else if !r.begun {
@@ -89,6 +95,9 @@ func (r *receiver) parse(t wire.Type, body []byte) (any, error) {
 		return m, errors.Join(err, r.checkPosition(t, m.Seq))
 	case wire.TypeTermCtl:
 		m := new(wire.TermCtl)
+		return m, wire.ParseBody(body, m)
+	case wire.TypeTermIdle:
+		m := new(wire.TermIdle)
 		return m, wire.ParseBody(body, m)
 	default:
 		m := new(wire.TermExit)

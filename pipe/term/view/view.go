@@ -30,9 +30,12 @@ type Options struct {
 	// sent, and its end ends the view.
 	In *os.File
 	// Linger is how long no output must come after the end of In for the view to end; 0
-	// means some 300 ms. ToEnd views until the shared command ends instead.
+	// means some 300 ms, and with TellsIdle that also the programs that In has started have
+	// ended, as far as the sharer knows. ToEnd views until the shared command ends instead.
 	Linger time.Duration
 	ToEnd  bool
+	// TellsIdle says that the sharer knows TERM_IDLE.
+	TellsIdle bool
 	// Clipboard lets the shared programs set the clipboard of Out (OSC 52), with [Screen].
 	Clipboard bool
 	// Escape is the escape character; 0 for none.
@@ -87,7 +90,9 @@ var ErrLeft = proto.Errorf(proto.Truncated, "the viewer has left")
 func Run(ctx context.Context, from io.Reader, to io.WriteCloser, o Options) (End, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	v := &view{o: o, sender: newSender(to, o.Form == Screen && term.IsTerminal(o.In)), receiver: newReceiver(from), messages: make(chan incoming)}
+	keyboard := o.Form == Screen && term.IsTerminal(o.In)
+	idle := o.TellsIdle && o.In != nil && !keyboard && o.Linger == 0 && !o.ToEnd
+	v := &view{o: o, asksIdle: idle, sender: newSender(to, keyboard), receiver: newReceiver(from, idle), messages: make(chan incoming)}
 	sent := make(chan error, 1) // one value, from the goroutine
 	go func() {
 		err := v.sender.run(ctx)
@@ -143,6 +148,7 @@ type view struct {
 	o        Options
 	sender   *sender
 	receiver *receiver
+	asksIdle bool          // for TERM_IDLE
 	messages chan incoming // readMessages sends, an error last; never closed
 
 	peerEnded   bool  // the sharer's pipe has ended
@@ -181,7 +187,7 @@ func (v *view) sendOpen(cols, rows int) {
 	v.sender.send(&wire.TermOpen{
 		Scrollback: lines,
 		Mode:       v.o.Form.mode(), History: v.o.History && v.o.Form.mode() == wire.TermRaw,
-		Cols: min(cols, proto.MaxTermCols), Rows: min(rows, proto.MaxTermRows), Name: v.o.Name,
+		Cols: min(cols, proto.MaxTermCols), Rows: min(rows, proto.MaxTermRows), Name: v.o.Name, Idle: v.asksIdle,
 	})
 }
 
