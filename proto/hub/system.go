@@ -142,7 +142,7 @@ type Watch struct {
 	Kind Kind   `json:"kind"`
 }
 
-// Online (hub) tells who watches that a node takes the kinds now.
+// Online (hub) tells the watchers of a node that it takes the kinds now.
 type Online struct {
 	Node  identity.ID `json:"node"`
 	Name  string      `json:"name,omitzero"`

@@ -138,7 +138,7 @@ func (r *reporter) receipt(p Party, d direction, receipt *pipe.Receipt, sum *fil
 func course(p Party, receipt *pipe.Receipt) string {
 	seconds := receipt.Elapsed.Seconds()
 	words := fmt.Sprintf("%.1f s", seconds)
-	if seconds >= 0.1 { // else nobody cares, and the clock decides
+	if seconds >= 0.1 { // in less time the clock is too coarse for a rate
 		words += fmt.Sprintf(", %s/s", progress.Bytes(int64(float64(receipt.Bytes)/seconds)))
 	}
 	if words += ", " + p.Path; receipt.Flows > 1 {

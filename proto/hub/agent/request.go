@@ -149,7 +149,7 @@ func (m *making) tell(e hub.Event) {
 	}
 }
 
-// outcome passes the outcome of a session on to who waits for it.
+// outcome passes the outcome of a session on to the caller that waits for it.
 func (a *Agent) outcome(e hub.Event) {
 	var id hub.ID
 	var c hub.Created

@@ -122,7 +122,7 @@ func (a *Access) bans(node identity.ID, from netip.Addr) bool {
 	return false
 }
 
-// SetAccess replaces what hub_access says. Who is no member any more is disconnected.
+// SetAccess replaces what hub_access says. Nodes that are no members any more are disconnected.
 func (b *Broker) SetAccess(a Access) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

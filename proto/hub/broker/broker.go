@@ -65,7 +65,7 @@ type Broker struct {
 	blocked  map[netip.Prefix]time.Time
 }
 
-// party is one instance of a node: who an event is from, or for.
+// party is one instance of a node: the sender or receiver of an event.
 type party struct {
 	node     identity.ID
 	instance hub.ID

@@ -232,7 +232,7 @@ func TestLookupRate(t *testing.T) {
 	p.want(hub.CodeRateLimited, hub.TypeLookup, &hub.Lookup{Peer: "nobody"})
 }
 
-// A name in an open invite is reserved for who comes by it.
+// A name in an open invite is reserved for the node that joins with it.
 func TestInvitedName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

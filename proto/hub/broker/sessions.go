@@ -14,8 +14,8 @@ type session struct {
 	request  hub.Request
 	dialer   party
 	node     identity.ID // the listener's
-	asked    []party     // who may answer: one instance, with a bearer several
-	listener party       // who accepted
+	asked    []party     // may answer: one instance, with a bearer several
+	listener party       // has accepted
 	accepted bool
 	waits    bool // in the listener's queue
 	pending  bool // the extra time was given
@@ -78,7 +78,7 @@ func (b *Broker) request(c *client, e hub.Event, now time.Time) error {
 	return nil
 }
 
-// askedBy returns who is asked: the newest connection with the kind; with a bearer each
+// askedBy returns the connections to ask: the newest connection with the kind; with a bearer each
 // connection of the node, since only one of them knows the token or the transfer.
 func (b *Broker) askedBy(f found, r *hub.Request, dialer *client) []party {
 	if r.Bearer == nil {
@@ -183,7 +183,7 @@ func (b *Broker) offer(s *session) {
 	}
 }
 
-// repeat offers a request again, to who was asked before.
+// repeat offers a request again, to the connections that were asked before.
 func (b *Broker) repeat(s *session) {
 	if s.accepted && b.clients[s.listener] == nil {
 		b.endDeclined(s, hub.CodeOffline)

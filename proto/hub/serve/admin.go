@@ -21,7 +21,7 @@ const (
 	MaxLogLines = 500
 	// AdminPath begins the paths of the API.
 	AdminPath = "/api/v1/"
-	// adminName is who the log names for changes through the hub's own socket.
+	// adminName stands in the log as the author of changes through the hub's own socket.
 	adminName = "admin"
 )
 
@@ -71,7 +71,7 @@ type Admin struct {
 	Drain func()
 }
 
-// Handler returns the API. Whoever can send it requests is an admin.
+// Handler returns the API. Every client that can send it requests is an admin.
 func (a *Admin) Handler() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, f func(*http.Request) (any, error)) {
