@@ -93,7 +93,7 @@ func (i *introduction) absent() string {
 	if _, err := identity.ParseID(i.to); err == nil {
 		return "a listener must run there: --wait DUR waits for one"
 	}
-	return fmt.Sprintf("a listener must run there under this name: mesh-listen --as %s; --wait DUR waits for one", i.to)
+	return fmt.Sprintf("a tool must wait there with --as %s; --wait DUR waits for it", i.to)
 }
 
 // capsHint returns what a token with these capabilities is good for.
