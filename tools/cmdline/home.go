@@ -1,8 +1,11 @@
 package cmdline
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+
+	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
 )
@@ -65,4 +68,20 @@ func folder(xdg string, belowHome ...string) string {
 		return filepath.Join(append(append([]string{home}, belowHome...), toolbox)...)
 	}
 	return ""
+}
+
+// HomeAction returns the action of a command that works on the state folder. read turns
+// arguments and flags into options and checks them. run does the work, in the folder home.
+func HomeAction[O any](read func(*cli.Context) (O, error), run func(ctx context.Context, home string, o O, s Streams) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		o, err := read(c)
+		if err != nil {
+			return err
+		}
+		home, err := Home()
+		if err != nil {
+			return err
+		}
+		return run(c.Context, home, o, StreamsOf(c))
+	}
 }

@@ -67,20 +67,11 @@ func memberCommand() *cli.Command {
 	}
 }
 
-// adminAction returns the action of a command for admins. read turns arguments and flags
-// into options and checks them, run does the work.
+// adminAction is [cmdline.HomeAction] for the admins of a hub.
 func adminAction[O any](read func(*cli.Context) (O, error), run func(context.Context, *admin, O, cmdline.Streams) error) cli.ActionFunc {
-	return func(c *cli.Context) error {
-		o, err := read(c)
-		if err != nil {
-			return err
-		}
-		home, err := cmdline.Home()
-		if err != nil {
-			return err
-		}
-		return run(c.Context, newAdmin(home), o, cmdline.StreamsOf(c))
-	}
+	return cmdline.HomeAction(read, func(ctx context.Context, home string, o O, s cmdline.Streams) error {
+		return run(ctx, newAdmin(home), o, s)
+	})
 }
 
 // nothing is the options of a command without arguments and flags.

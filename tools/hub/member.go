@@ -21,24 +21,9 @@ import (
 // memberCommands are the commands of a node that uses hubs.
 func memberCommands() []*cli.Command {
 	return []*cli.Command{
-		{Name: "join", Usage: "use a hub: WHAT is an invite mi1…, @FILE with one, or a URL", ArgsUsage: "WHAT", Action: memberAction(readJoin, join)},
-		{Name: "leave", Usage: "forget a hub and its key", ArgsUsage: "[URL]", Action: memberAction(readLeave, leave)},
-		{Name: "status", Usage: "print each hub of this node, and how it answers", Action: memberAction(readStatus, status)},
-	}
-}
-
-// memberAction returns the action of a command that works on the state folder home.
-func memberAction[O any](read func(*cli.Context) (O, error), run func(ctx context.Context, home string, o O, s cmdline.Streams) error) cli.ActionFunc {
-	return func(c *cli.Context) error {
-		o, err := read(c)
-		if err != nil {
-			return err
-		}
-		home, err := cmdline.Home()
-		if err != nil {
-			return err
-		}
-		return run(c.Context, home, o, cmdline.StreamsOf(c))
+		{Name: "join", Usage: "use a hub: WHAT is an invite mi1…, @FILE with one, or a URL", ArgsUsage: "WHAT", Action: cmdline.HomeAction(readJoin, join)},
+		{Name: "leave", Usage: "forget a hub and its key", ArgsUsage: "[URL]", Action: cmdline.HomeAction(readLeave, leave)},
+		{Name: "status", Usage: "print each hub of this node, and how it answers", Action: cmdline.HomeAction(readStatus, status)},
 	}
 }
 

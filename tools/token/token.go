@@ -3,6 +3,8 @@
 package token
 
 import (
+	"context"
+
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
@@ -40,20 +42,9 @@ func Command() *cli.Command {
 	}
 }
 
-// action returns the action of a subcommand. read turns arguments and flags into
-// options and checks them. run does the work, in the state folder home.
+// action is [cmdline.HomeAction] for work that does not wait.
 func action[O any](read func(*cli.Context) (O, error), run func(home string, o O, s cmdline.Streams) error) cli.ActionFunc {
-	return func(c *cli.Context) error {
-		o, err := read(c)
-		if err != nil {
-			return err
-		}
-		home, err := cmdline.Home()
-		if err != nil {
-			return err
-		}
-		return run(home, o, cmdline.StreamsOf(c))
-	}
+	return cmdline.HomeAction(read, func(_ context.Context, home string, o O, s cmdline.Streams) error { return run(home, o, s) })
 }
 
 // nothing is the options of a subcommand without arguments and flags.
