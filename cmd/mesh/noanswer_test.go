@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/quic-go/quic-go"
@@ -32,14 +33,19 @@ func TestEndBeforeAnswer(t *testing.T) {
 				addr := listen(t, attacker.Certificate(key), &calls)
 				args := []string{"--via", map[bool]string{true: "quic", false: "tcp"}[name == "stateless reset"], attacker.NewToken(key, 1, addr).Encode()}
 				if wait {
-					args = append([]string{"--wait", "8s"}, args...)
+					args = append([]string{"--wait", "1h"}, args...)
 				}
 				cat := begin(t, t.TempDir(), nil, "mesh-cat", args...)
-				if got := cat.code(t); got != proto.Unreachable {
-					t.Errorf("mesh-cat ended with %v, want %v: %s", got, proto.Unreachable, cat.stderr.Bytes())
+				if wait {
+					poll(t, "another connection", func() bool { return calls.Load() > 1 || ended(cat) })
+					_ = cat.Process.Signal(syscall.SIGTERM)
+					if got, want := cat.code(t), proto.Code(128+int(syscall.SIGTERM)); got != want {
+						t.Errorf("mesh-cat ended with %v by itself, want %v: %s", got, want, cat.stderr.Bytes())
+					}
+					return
 				}
-				if got := calls.Load(); wait != (got > 1) {
-					t.Errorf("mesh-cat made %d connections, with --wait: %v", got, wait)
+				if got := cat.code(t); got != proto.Unreachable || calls.Load() != 1 {
+					t.Errorf("mesh-cat ended with %v after %d connections, want %v after 1: %s", got, calls.Load(), proto.Unreachable, cat.stderr.Bytes())
 				}
 			})
 		}
