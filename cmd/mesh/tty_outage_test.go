@@ -19,23 +19,23 @@ import (
 // wire is a TCP proxy to an address. It can be cut.
 type wire struct {
 	net.Listener
+	to    string
 	stall time.Duration // what is sent to the address waits so long after each stallBytes
 
 	mu    sync.Mutex
-	to    string
 	cut   bool
 	conns []net.Conn
 }
 
 const stallBytes = 100_000
 
-func newWire(t *testing.T) *wire {
+func newWire(t *testing.T, to string, stall time.Duration) *wire {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{Listener: l}
+	w := &wire{Listener: l, to: to, stall: stall}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -115,9 +115,8 @@ func TestTTYOutage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	w := newWire(t)
 	addr := freeAddr(t)
-	w.to = addr
+	w := newWire(t, addr, 0)
 	s := &shared{t: t, dir: t.TempDir()}
 	s.sharer = s.pane("bash", 100, 30)
 	s.sharer.Run("clear; mesh-tty --share --control --listen " + addr + " --addr " + w.Addr().String() + " --token-file tok -- bash --norc --noprofile")

@@ -138,8 +138,7 @@ func TestTTYPasteOutage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	w := newWire(t)
-	w.to = freeAddr(t)
+	w := newWire(t, freeAddr(t), 0)
 	s := &shared{t: t, dir: t.TempDir()}
 	s.sharer = s.pane("bash", 80, 24)
 	s.sharer.Run("clear; mkfifo gate; mesh-tty --share --control --listen " + w.to + " --addr " + w.Addr().String() + " --token-file tok -- " + gated)
@@ -159,8 +158,7 @@ func TestTTYPasteStalls(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	w := newWire(t)
-	w.to, w.stall = freeAddr(t), 500*time.Millisecond
+	w := newWire(t, freeAddr(t), 500*time.Millisecond)
 	s := &shared{t: t, dir: t.TempDir()}
 	s.sharer = s.pane("bash", 80, 24)
 	s.sharer.Run("clear; mesh-tty --share --control --listen " + w.to + " --addr " + w.Addr().String() + " --token-file tok -- sh -c 'stty -echo; echo ready; exec cat >got'")

@@ -56,8 +56,7 @@ func TestTTYInputStatusLost(t *testing.T) {
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			t.Parallel()
-			dir, w := t.TempDir(), newWire(t)
-			w.to = freeAddr(t)
+			dir, w := t.TempDir(), newWire(t, freeAddr(t), 0)
 			addr := w.to
 			if tt.via == "tcp" {
 				addr = w.Addr().String()
