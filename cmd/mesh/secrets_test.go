@@ -71,7 +71,7 @@ func secretLines(secret string) [][]string {
 		}
 		for _, f := range c.Flags {
 			common = nil
-			for _, with := range [][2]string{{"deadline", "80ms"}, {"events", "ev"}} {
+			for _, with := range [][2]string{{"deadline", "80ms"}, {"events", "ev"}, {"tls-cert", "missing"}, {"tls-key", "missing"}} { // without a certificate, a hub ends
 				if names[with[0]] && f.Names()[0] != with[0] {
 					common = append(common, "--"+with[0], with[1])
 				}

@@ -130,7 +130,7 @@ func (b *Broker) unwatch(c *client, node identity.ID) {
 // connection if it goes on and on.
 func (b *Broker) within(c *client, now time.Time) bool {
 	if c.events.take(now, eventRate) {
-		c.refused = 0
+		c.refused = max(c.refused-1, 0)
 		return true
 	}
 	if c.refused++; c.refused >= MaxRefused && c.out != nil {

@@ -49,8 +49,8 @@ const (
 	MaxSessions  = 100000
 	// MaxWaiting bounds the requests that wait for one listener, above its rate.
 	MaxWaiting = 1024
-	// MaxRefused is how many events in a row may be over the rate before the connection
-	// is closed.
+	// MaxRefused is how many more events may be over the rate than within it before the
+	// connection is closed.
 	MaxRefused = 100
 	// MaxBuckets bounds the sources and nodes whose rates are counted.
 	MaxBuckets = 65536
