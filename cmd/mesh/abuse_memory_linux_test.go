@@ -102,8 +102,9 @@ func wantMemory(t *testing.T, p *aTool, what string, most int) {
 	}
 }
 
-// maxViewer bounds the memory of a viewer in MiB: 64 for what it keeps of the terminal, as
-// much for what is not yet collected, the frames of snapshots, and the program itself.
+// maxViewer is the most memory, in MiB, that a viewer may take: 64 for the state of the
+// terminal, 64 for garbage that is not collected yet, and 96 for the frames of snapshots and
+// the program itself.
 const maxViewer = 224
 
 // hostileOutput is what a sharer can make a viewer keep, in as few bytes as possible.

@@ -76,8 +76,8 @@ func TestSenderLiesAboutFile(t *testing.T) {
 	}
 }
 
-// Who sends more behind FILE_DONE gets an error and leaves no file, or a file and no
-// error.
+// A sender that goes on behind FILE_DONE leaves either no file and gets an error, or a file
+// and gets none.
 func TestBehindDone(t *testing.T) {
 	t.Parallel()
 	for _, via := range []string{"tcp", "quic"} {

@@ -87,7 +87,7 @@ func TestForgedAnswers(t *testing.T) {
 	}
 }
 
-// Who has copied a certificate has not its key, and is not the peer: neither a listener
+// A copied certificate without its key does not make its holder the peer: neither a listener
 // at the address of a token, nor a dialer with the certificate of an allowed node.
 func TestCopiedCertificate(t *testing.T) {
 	t.Parallel()
@@ -198,8 +198,8 @@ func TestSlowStrangers(t *testing.T) {
 	}
 }
 
-// Who knows all of a token but its secret is denied, and so is who gives a token more
-// rights than it has.
+// A dialer that knows all of a token but its secret is denied, and so is one that claims
+// more rights than its token has.
 func TestWrongSecret(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -31,7 +31,7 @@ var abuses = []struct {
 		[]string{"TestStateDurable", "TestStateOnFailingDisk", "TestClaimDurable"},
 	},
 	3: {
-		"a receiver says that it stored less than was sent, or skips what it has not seen; a sender lies about its data",
+		"a receiver says that it stored less than was sent, or skips a file whose data it has not received; a sender lies about its data",
 		"the sender ends with 31; the receiver ends with 30 and has no file",
 		[]string{"TestReceiverMiscounts", "TestSenderLies", "TestSenderLiesAboutFile", "pipe/files TestReceiverCounts"},
 	},

@@ -14,8 +14,8 @@ import (
 	"mesh/proto"
 )
 
-// At a terminal a person is asked about a key that the hub names, though standard input is
-// what is sent. The answer counts from then on.
+// At a terminal the user is asked about a key that the hub names, even if standard input is
+// the data to send. The answer is kept in the address book, so that no second question comes.
 func TestHubAsks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")

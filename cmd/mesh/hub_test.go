@@ -53,7 +53,7 @@ func beginHub(t *testing.T, dir string, prepare func(*exec.Cmd), args ...string)
 	return h
 }
 
-// admin runs a command for the hub, and returns what it prints.
+// admin runs a command for the hub, and returns its standard output.
 func (h *aHub) admin(t *testing.T, want proto.Code, args ...string) string {
 	t.Helper()
 	var out bytes.Buffer

@@ -62,8 +62,8 @@ func TestRecvAsks(t *testing.T) {
 	}
 }
 
-// What a peer offers is counted before the question. The offer of one who says no has
-// ended; after yes, the NAMEs alone are there.
+// What a peer offers is counted before the question. After no, the
+// offer has ended; after yes, only the files of the NAMEs are stored.
 func TestRecvAsksOffer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")

@@ -138,8 +138,8 @@ func store(t *testing.T, to, ledger, owner, name, holds string) files.Summary {
 }
 
 // A peer that sends all of a file that is there already hears that it is stored, and
-// nothing is written. Its one wrong guess closes the file to it and to others, and to
-// other runs of the receiver; not to who has stored it.
+// nothing is written. Its one wrong guess closes the file to it, to other peers,
+// and in other runs of the receiver; not to the peer that has stored the file.
 func TestOneGuess(t *testing.T) {
 	t.Parallel()
 	for _, f := range othersFiles {

@@ -109,3 +109,57 @@ func makeSymlink(m *wire.Entry, in *folder, name string) error {
 	}
 	return nil
 }
+
+// leaveFile takes a file that is done off the queue, if it had to wait there, and
+// completes the folders behind it.
+func (r *receiver) leaveFile(w *wanted) error {
+	if r.queue.first() != w {
+		return nil
+	}
+	for _, f := range r.queue.popFile() {
+		if err := r.completeFolder(f, r.openFolder(f)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// completeFolder hands over a folder that is complete, or refuses it if it could not be
+// opened.
+func (r *receiver) completeFolder(f *folder, err error) error {
+	switch {
+	case err == nil:
+		r.store.addFolder(f)
+		return nil
+	case endsTransfer(err):
+		return errStoring(f.path, err)
+	}
+	return r.refuseLate(f, f.path, err)
+}
+
+// openFolder is [folder.open].
+func (r *receiver) openFolder(f *folder) error { return r.store.retry(f.open(), f.open) }
+
+// wakeFolder is [folder.wake].
+func (r *receiver) wakeFolder(f *folder) error {
+	if !f.idle {
+		return nil
+	}
+	return r.store.retry(f.wake(), f.wake)
+}
+
+// leaveFolder leaves the innermost folder. It is complete when no file waits.
+func (r *receiver) leaveFolder() error {
+	f := r.folders.pop()
+	switch {
+	case f.refused != 0:
+		return nil
+	case r.queue.first() == nil:
+		return r.completeFolder(f, r.wakeFolder(f))
+	}
+	if !f.idle {
+		f.close()
+	}
+	f.idle = false
+	return r.queue.pushFolder(f)
+}

@@ -52,8 +52,8 @@ func TestSame(t *testing.T) {
 	}
 }
 
-// A pipe that is stored under a name of its own has the same rule: who has stored it may
-// repeat it, everybody else has one guess. So it is when the file was changed and has its
+// A pipe that is stored under a name of its own has the same rule: the peer that has
+// stored it may repeat it, all others together have one guess. So it is when the file was changed and has its
 // time of before.
 func TestOneGuessAtPipe(t *testing.T) {
 	t.Parallel()

@@ -180,17 +180,18 @@ func slicesRepeat[T any](v T, n int) []T {
 func TestReadShape(t *testing.T) {
 	t.Parallel()
 	var s hub.SessionRef
-	for data, part := range map[string]string{
-		`{"session":"00112233445566778899aabbccddeeff"}`:       "",
-		`{"session":"00112233445566778899aabbccddeeff","x":1}`: "",
-		`{"session":"00112233445566778899AABBCCDDEEFF"}`:       "another form",
-		`{"session":"0011"}`:                             "another form",
-		`{"Session":"00112233445566778899aabbccddeeff"}`: "session is absent",
-		`{}`:   "session is absent",
-		`[]`:   "no object",
-		`null`: "no object",
-		`7`:    "no object",
+	for _, tt := range []struct{ data, part string }{
+		{`{"session":"00112233445566778899aabbccddeeff"}`, ""},
+		{`{"session":"00112233445566778899aabbccddeeff","x":1}`, ""},
+		{`{"session":"00112233445566778899AABBCCDDEEFF"}`, "another form"},
+		{`{"session":"0011"}`, "another form"},
+		{`{"Session":"00112233445566778899aabbccddeeff"}`, "session is absent"},
+		{`{}`, "session is absent"},
+		{`[]`, "no object"},
+		{`null`, "no object"},
+		{`7`, "no object"},
 	} {
+		data, part := tt.data, tt.part
 		e, err := hub.Decode([]byte(`{"type":"p2p.session.cancel","data":`+data+`}`), hub.MaxEventBytes)
 		if err != nil {
 			t.Fatal(err)

@@ -98,7 +98,7 @@ type Relay struct {
 }
 
 // Register (client) asks for a name; without a name it says what kinds this connection
-// takes for those who ask by node id.
+// takes for dialers that ask by node id.
 type Register struct {
 	Name    string `json:"name,omitzero"`
 	Kinds   []Kind `json:"kinds"`

@@ -191,26 +191,26 @@ func (c *closers) closeAll(err error) {
 // certificate carries a key and nothing else, so no chain is verified. TLS proves
 // that the peer has the key, and verify says whether that is the right one.
 func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
-	return &tls.Config{
+	cfg := &tls.Config{
 		MinVersion:             tls.VersionTLS13,
 		NextProtos:             []string{proto.ALPNMinor1, proto.ALPN}, // the listener takes the first one that the dialer knows
 		Certificates:           []tls.Certificate{e.cert},
 		ClientAuth:             tls.RequireAnyClientCert,
-		InsecureSkipVerify:     true, // VerifyConnection checks the key instead
 		SessionTicketsDisabled: true,
 
 		DynamicRecordSizingDisabled: true, // small first records gain nothing here
-		VerifyConnection: func(state tls.ConnectionState) error {
-			if _, ok := minorVersion(state); !ok { // crypto/tls accepts a peer that offers no protocol
-				return proto.Errorf(proto.Version, "the peer does not speak %s", proto.ALPN)
-			}
-			id, err := identity.OfCertificates(state.PeerCertificates)
-			if err != nil {
-				return err
-			}
-			return verify(id)
-		},
 	}
+	identity.VerifyBy(cfg, func(state tls.ConnectionState) error {
+		if _, ok := minorVersion(state); !ok { // crypto/tls accepts a peer that offers no protocol
+			return proto.Errorf(proto.Version, "the peer does not speak %s", proto.ALPN)
+		}
+		id, err := identity.OfCertificates(state.PeerCertificates)
+		if err != nil {
+			return err
+		}
+		return verify(id)
+	})
+	return cfg
 }
 
 // MinorVersion returns the minor version of the protocol that the ends of a connection have

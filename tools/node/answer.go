@@ -25,7 +25,7 @@ import (
 const settleTime = 5 * time.Second
 
 // presence is a waiter at the hubs of its node: it is online under its name, and answers
-// those who ask for it there.
+// the dialers that ask for it there.
 type presence struct {
 	node  *Node
 	offer Offer

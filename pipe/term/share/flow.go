@@ -16,8 +16,8 @@ type Flow struct {
 // stoppedTime is how long no output must have come after Stop was typed.
 const stoppedTime = 2 * time.Second
 
-// flow follows whether somebody has stopped the output. That looks like a terminal that
-// hangs to all who do not know.
+// flow follows whether somebody has stopped the output. To everybody else the
+// terminal looks as if it hung.
 type flow struct {
 	mu      sync.Mutex // a leaf; guards what follows
 	stopped time.Time  // when Stop was typed; zero if the output is not stopped

@@ -46,8 +46,8 @@ func TestLateJoin(t *testing.T) {
 	}
 }
 
-// A terminal that gets narrower and wide again has all its text still, for those who saw
-// that and for those who join later.
+// A terminal that gets narrower and wide again has all its text still, for viewers
+// that were there and for later ones.
 func TestReflow(t *testing.T) {
 	t.Parallel()
 	r := sharetest.NewRoom(t, share.Options{Cols: 90, Rows: 6})

@@ -126,7 +126,7 @@ func (a *Agent) stay(ctx context.Context) error {
 	return c.Run(context.WithoutCancel(ctx))
 }
 
-// announce registers, tells those who wait that the agent is logged in, and repeats the
+// announce registers, tells the waiting requests that the agent is logged in, and repeats the
 // requests that have no outcome.
 func (a *Agent) announce(ctx context.Context, c *Conn) {
 	for _, r := range a.registers(c.Welcome) {

@@ -22,7 +22,7 @@ import (
 // loginTimeout bounds connecting and logging in.
 const loginTimeout = 15 * time.Second
 
-// Options say who logs in, and where.
+// Options name the hub, and the node that logs in.
 type Options struct {
 	URL hub.URL
 	Key *identity.Key
@@ -123,8 +123,7 @@ func tlsConfig(u hub.URL) *tls.Config {
 	if u.Key == (identity.ID{}) {
 		return cfg
 	}
-	cfg.InsecureSkipVerify = true // VerifyConnection verifies
-	cfg.VerifyConnection = func(s tls.ConnectionState) error {
+	identity.VerifyBy(cfg, func(s tls.ConnectionState) error {
 		id, err := identity.OfCertificates(s.PeerCertificates)
 		if err == nil && id == u.Key {
 			return nil
@@ -138,7 +137,7 @@ func tlsConfig(u hub.URL) *tls.Config {
 		}
 		_, err = s.PeerCertificates[0].Verify(v)
 		return err
-	}
+	})
 	return cfg
 }
 

@@ -6,7 +6,7 @@ import (
 	"mesh/proto/hub"
 )
 
-// Lookup asks the hub who a peer is, and whether it is online.
+// Lookup asks the hub for the key of a peer, and whether it is online.
 func (a *Agent) Lookup(ctx context.Context, peer string) (hub.Peer, error) {
 	var p hub.Peer
 	c, err := a.ready(ctx, false)

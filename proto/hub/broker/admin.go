@@ -11,7 +11,7 @@ import (
 )
 
 // AddInvite stores an invite, whose Key, Name, Expires, Uses and ForS are given. By is
-// who made it.
+// the admin.
 func (b *Broker) AddInvite(by string, i Invite) error {
 	return b.change(func() (Entry, []Fact, error) {
 		now := b.o.Now()

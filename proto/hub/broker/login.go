@@ -74,8 +74,8 @@ func (b *Broker) noteFailed(a netip.Addr) {
 	}
 }
 
-// hasMember reports whether a client is logged in from the source: it shares an address
-// with whoever fails there.
+// hasMember reports whether a client is logged in from the source: it shares that
+// source with the nodes whose logins fail.
 func (b *Broker) hasMember(source netip.Prefix) bool {
 	for _, c := range b.clients {
 		if c.out != nil && c.source == source {

@@ -71,7 +71,7 @@ func (b *Broker) newest(f found, kind hub.Kind) *client {
 	return nil
 }
 
-// lookup answers who a peer is, and whether it is online.
+// lookup answers with the key of a peer, and whether it is online.
 func (b *Broker) lookup(c *client, e hub.Event, now time.Time) (hub.Event, error) {
 	var l hub.Lookup
 	if err := read(e, &l); err != nil {
@@ -139,7 +139,7 @@ func (b *Broker) watch(c *client, e hub.Event) error {
 	return nil
 }
 
-// tellOnline tells those who watch that a connection takes kinds now. While there is no
+// tellOnline tells the watchers of a node which kinds a connection takes now. While there is no
 // connection it tells nothing; the next one does.
 func (b *Broker) tellOnline(c *client, name string, kinds []hub.Kind) {
 	if c.out == nil {

@@ -194,7 +194,7 @@ func (b *Broker) repeat(s *session) {
 	}
 }
 
-// tellAsked tells those who were asked that nobody waits for their answer any more.
+// tellAsked tells the listeners that were asked that the dialer no longer waits.
 func (b *Broker) tellAsked(s *session, typ string) {
 	if s.waits {
 		return
@@ -311,7 +311,7 @@ func (b *Broker) accept(c *client, e hub.Event, now time.Time) error {
 	return nil
 }
 
-// decline ends a request; with a bearer the last of those who were asked does.
+// decline ends a request; with a bearer the last of the listeners that were asked does.
 func (b *Broker) decline(c *client, e hub.Event) error {
 	var d hub.Decline
 	if err := read(e, &d); err != nil {
