@@ -103,13 +103,13 @@ func TestKilledRepeat(t *testing.T) {
 	const named, links = "linkat:error=EPERM", "renameat2:error=EINVAL"
 	for _, tt := range []struct{ lacks, at, in string }{
 		{"", "linkat:signal=KILL", "tree/d0"},
-		{"", "linkat:signal=KILL:when=3", "tree/d7"},
-		{"", "mkdirat:signal=KILL:when=3", "tree"},
+		{"", "linkat:signal=KILL:when=2", "tree/d7"},
+		{"", "mkdirat:signal=KILL", "tree"},
 		{"", "fchmod:signal=KILL", "tree/d3"},
 		{"", "fchmod:signal=KILL", "tree"},
 		{"", "utimensat:signal=KILL", "tree"},
 		{named, "renameat2:signal=KILL:when=2", "tree/d0"},
-		{named, "renameat2:signal=KILL:when=3", "tree/d4"},
+		{named, "renameat2:signal=KILL:when=2", "tree/d4"},
 		{named, "utimensat:signal=KILL", "tree/d6"},
 		{named, "syncfs:signal=KILL", ""},
 		{named, "fchmod:signal=KILL", "tree/d2"},
