@@ -69,6 +69,7 @@ var knows = map[string][]string{
 	"github.com/quic-go/quic-go":     {"mesh/proto/transport", "mesh/proto/tcp", "mesh/proto/udp", "mesh/proto/linktest", "mesh/cmd/mesh/internal/attacker"},
 	"github.com/coder/websocket":     {"mesh/proto/hub/agent", "mesh/proto/hub/serve", "mesh/proto/hub/hubtest"},
 	"github.com/go-json-experiment/": {"mesh/proto/hub"},
+	"github.com/sethvargo/":          {"mesh/proto/hub"},
 	"go.etcd.io/bbolt":               {"mesh/proto/hub/boltstore"},
 	"github.com/zeebo/blake3":        {"mesh/pipe", "mesh/cmd/mesh/internal/attacker"},
 	"github.com/schollz/progressbar": {"mesh/pipe/progress"},

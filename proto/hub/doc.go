@@ -18,6 +18,7 @@
 //	binding     32 bytes that name the TLS connection; zeros where TLS ends elsewhere
 //	lasting     a name that its owner keeps for months after it was last online
 //	passing     a name that is free again a minute after its connection
+//	code        a plate and three words, with which two nodes meet ([Code])
 //
 // # Connection
 //
