@@ -10,6 +10,8 @@
 //
 //	member      a node key that may log in to a hub
 //	invite      a text "mi1…" that makes its bearer a member
+//	issuer      a key whose word about other nodes some nodes and hubs trust
+//	voucher     the signed word of an issuer about a node, as a text "mv1…"
 //	session     one request, its answer, and the link that follows
 //	dialer      the node that sends the request; it dials later
 //	listener    the node that the request names; it accepts or declines
@@ -97,12 +99,24 @@
 // A request that is sent again, byte for byte, is the same request: the hub offers it
 // again, and the listener repeats its accept. So a restarted hub loses nothing.
 //
+// # Vouchers
+//
+// A voucher ([Voucher]) says of a node that it has a name, belongs to a room, or may log
+// in to a hub; sig = S(issuer, "voucher"; all bytes before it). A node shows its vouchers
+// in its hello and in its requests, and the hub shows those of the hello to who asks for
+// the node. Nobody has to believe the hub for that.
+//
+// A voucher in an invite is about the invite's seed. The node that uses the invite makes
+// itself the holder by a second link: S(seed, "link"; hub, voucher id, node). The seed
+// could sign such a link at any time, so it holds only with S(hub, "joined"; seed, node,
+// until), which the hub gives once for each use.
+//
 // # Signatures
 //
 // S(key, label; a, b, …) is the Ed25519 signature of
 //
 //	"mesh-hub/1 " label 0x00 lv(a) lv(b) …     lv(x) = u16 length of x, x
 //
-// in which keys are 32 bytes, ids and nonces raw, numbers u32, texts UTF-8; all numbers
-// are big endian. [Labels] lists the labels.
+// in which keys are 32 bytes, ids and nonces raw, numbers u32, dates u64 in seconds since
+// 1970, texts UTF-8; all numbers are big endian. [Labels] lists the labels.
 package hub

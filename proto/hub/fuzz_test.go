@@ -92,3 +92,23 @@ func FuzzInvite(f *testing.F) {
 		}
 	})
 }
+
+func FuzzVoucher(f *testing.F) {
+	c := newChain(f)
+	for _, v := range []hub.Voucher{c.vouch(f, hub.VoucherName, "bob"), c.vouch(f, hub.VoucherAdmit, ""), c.handedOn(f)} {
+		text, err := v.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		v, err := hub.ParseVoucher(text)
+		if err != nil {
+			return
+		}
+		if again, err := v.Encode(); err != nil || again != text {
+			t.Fatalf("got %q, %v; want %q", again, err, text)
+		}
+	})
+}

@@ -11,7 +11,7 @@ import (
 
 // Labels are the labels of all that is signed under "mesh-hub/1 ". Each ends with a zero
 // byte, so none is the beginning of another one, nor of a label elsewhere in mesh.
-var Labels = []string{labelHub, labelLogin, labelJoin, labelRequest, labelAccept}
+var Labels = []string{labelHub, labelLogin, labelJoin, labelRequest, labelAccept, labelVoucher, labelLink, labelJoined}
 
 const (
 	signPrefix   = "mesh-hub/1 "
@@ -20,6 +20,9 @@ const (
 	labelJoin    = "join"
 	labelRequest = "request"
 	labelAccept  = "accept"
+	labelVoucher = "voucher"
+	labelLink    = "link"
+	labelJoined  = "joined"
 )
 
 // signed returns the bytes that a signature with the label covers. No part is longer
