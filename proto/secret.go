@@ -6,17 +6,17 @@ import (
 	"sync"
 )
 
-// secretText matches tokens, invites and vouchers, which give rights to every reader.
+// secretText matches tokens, invites, vouchers and API tokens, which give rights to every reader.
 // A mail or a terminal may have broken one into lines, which a message shows escaped.
 var secretText = sync.OnceValue(func() *regexp.Regexp {
 	const rest = `(?:(?:\\+u\{[0-9a-f]{1,6}\}|\\+[abfnrtvx])+[a-z0-9]+|[^a-z0-9]{1,8}[a-z0-9]{16,})`
 	return regexp.MustCompile(`(?i)(?:` + strings.Join(secretPrefixes, "|") + `)(?:[a-z0-9]{8,}` + rest + `*|[a-z0-9]{0,7}` + rest + `+)`)
 })
 
-// secretPrefixes begin a token, an invite and a voucher.
-var secretPrefixes = []string{TokenPrefix, "mi1", "mv1"}
+// secretPrefixes begin a token, an invite, a voucher and an API token.
+var secretPrefixes = []string{TokenPrefix, "mi1", "mv1", "mh1"}
 
-// HideSecrets replaces each token, invite and voucher in a message by its prefix. A
+// HideSecrets replaces each token, invite, voucher and API token in a message by its prefix. A
 // user may have put one where a name or a number is expected, and the error repeats it.
 // All messages on standard error, in logs and in the errors of events pass through it.
 func HideSecrets(message string) string {

@@ -15,6 +15,7 @@ func TestHideSecrets(t *testing.T) {
 		"no secret":                     "no secret",
 		"mesh1" + long:                  "mesh1…",
 		"mi1" + long:                    "mi1…",
+		"mh1" + long:                    "mh1…",
 		"mv1" + long:                    "mv1…",
 		"MESH1" + strings.ToUpper(long): "MESH1…",
 		`invalid value "mesh1` + long + `" for flag --wait`: `invalid value "mesh1…" for flag --wait`,

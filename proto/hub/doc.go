@@ -70,6 +70,13 @@
 // kind} is answered with system.ok, and system.online follows at each login and register
 // of that node.
 //
+// # API tokens
+//
+// system.token {scopes, ttl_s} is answered with system.token {token, scopes, expires_s}:
+// an [APIToken] for the hub's REST API, with which the node is known there. It has no
+// right that the node has not at the time of the request. The page of the API is
+// /openapi.json of the hub.
+//
 // # A session
 //
 //	dialer                          hub                          listener

@@ -24,6 +24,7 @@ const (
 	TypePeer       = "system.peer"
 	TypeWatch      = "system.watch"
 	TypeOnline     = "system.online"
+	TypeToken      = "system.token"
 	TypeGoAway     = "system.goaway"
 	TypeOK         = "system.ok"
 	TypeError      = "system.error"

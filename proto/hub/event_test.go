@@ -77,6 +77,7 @@ func all(t testing.TB) map[string]hub.Data {
 		hub.TypePeer:       &hub.Peer{Node: key, Name: "bob", Online: true, Kinds: []hub.Kind{hub.KindTTY}},
 		hub.TypeWatch:      &hub.Watch{Peer: "bob", Kind: hub.KindPing},
 		hub.TypeOnline:     &hub.Online{Node: key, Kinds: []hub.Kind{hub.KindTTY}},
+		hub.TypeToken:      &hub.TokenMade{Token: "mh1a", Scopes: []hub.Scope{hub.ScopeRead}, ExpiresS: 600, ID: "0102"},
 		hub.TypeGoAway:     &hub.GoAway{AfterS: 1, SpreadS: 30, Hubs: []string{"wss://b"}},
 		hub.TypeError:      &hub.Error{Code: hub.CodeOffline, Text: "bob is not connected", RetryAfterS: 3},
 		hub.TypeRequest:    &s.request,

@@ -52,6 +52,10 @@ const (
 	// session brought may be used.
 	SessionLife = 10 * time.Minute
 	TokenLife   = 10 * time.Minute
+	// APITokenLife is the life of an API token that the hub does not store, and
+	// MaxAPITokenLife bounds that of one that it does.
+	APITokenLife    = 10 * time.Minute
+	MaxAPITokenLife = 365 * 24 * time.Hour
 	// PingEvery is the time between two WebSocket pings of a client, give or take a
 	// tenth; MakingPingEvery is that time while a session is being made. PongTimeout
 	// bounds the wait for the pong. A hub gives up a connection that is silent for

@@ -43,6 +43,16 @@ const (
 	CodeKind        = "kind"
 )
 
+// The codes that only the REST API has, beside those of system.error.
+const (
+	CodeBadToken  = "bad_token"  // no API token, or one that is not valid (any more)
+	CodeNotMember = "not_member" // the token is good, its node may not use the hub
+	CodeBadMethod = "bad_method"
+	CodeBadType   = "bad_type" // a body that is no application/json
+	CodeMisdirect = "misdirected"
+	CodeBadOrigin = "bad_origin"
+)
+
 // declineCodes are the codes with which a listener may decline.
 var declineCodes = []string{CodeBusy, CodeDeclined, CodeDenied, CodeCapability, CodeKind}
 
@@ -149,6 +159,22 @@ type Online struct {
 	Kinds []Kind      `json:"kinds"`
 }
 
+// NewToken (client) asks for an API token with these scopes, or with all that the node may
+// have if it names none. With TTLS it lasts so long, and the hub stores it: for admins
+// only. Else it lasts [APITokenLife].
+type NewToken struct {
+	Scopes []Scope `json:"scopes,omitzero"`
+	TTLS   uint32  `json:"ttl_s,omitzero"`
+}
+
+// TokenMade (hub) answers a [NewToken]. ID is that of a lasting token, to remove it by.
+type TokenMade struct {
+	Token    string  `json:"token"`
+	Scopes   []Scope `json:"scopes"`
+	ExpiresS uint32  `json:"expires_s"`
+	ID       string  `json:"id,omitzero"`
+}
+
 // GoAway (hub) says that this hub ends. The client reconnects after a random time
 // between AfterS and AfterS + SpreadS, which it bounds itself.
 type GoAway struct {
@@ -220,6 +246,15 @@ func (w *Watch) check() error {
 
 func (o *Online) check() error {
 	return errors.Join(checkKey("node", o.Node), checkText("name", o.Name, MaxTextBytes), checkKinds(o.Kinds))
+}
+
+func (t *NewToken) check() error { return CheckScopes(t.Scopes) }
+
+func (t *TokenMade) check() error {
+	if t.Token == "" {
+		return errors.New("token is absent")
+	}
+	return errors.Join(checkText("token", t.Token, MaxTextBytes), checkText("id", t.ID, MaxTextBytes), CheckScopes(t.Scopes))
 }
 
 func (g *GoAway) check() error { return checkTexts("hubs", g.Hubs) }

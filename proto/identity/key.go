@@ -2,7 +2,9 @@ package identity
 
 import (
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -147,6 +149,16 @@ func (k *Key) ID() ID {
 // Sign returns the Ed25519 signature of msg. It is deterministic (RFC 8032, section
 // 5.1.6).
 func (k *Key) Sign(msg []byte) []byte { return ed25519.Sign(k.private, msg) }
+
+// Derive returns a secret of 32 bytes that belongs to the key and to a label: HKDF-SHA-256
+// of the seed, without a salt (RFC 5869).
+func (k *Key) Derive(label string) []byte {
+	secret, err := hkdf.Key(sha256.New, k.private.Seed(), nil, label, sha256.Size)
+	if err != nil {
+		panic(err) // the length is fixed
+	}
+	return secret
+}
 
 // String returns the short node id, so that no key is printed by accident.
 func (k *Key) String() string { return "key of " + k.ID().Short() }

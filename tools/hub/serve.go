@@ -104,7 +104,7 @@ func (h *server) openState() (err error) {
 	if h.store, err = boltstore.Open(h.path(boltstore.FileName)); err != nil {
 		return h.storeHint(err)
 	}
-	h.broker, err = broker.New(h.store, broker.Options{Hub: h.key.ID(), Log: func(m string, args ...any) { h.log.Info(m, args...) }})
+	h.broker, err = broker.New(h.store, broker.Options{Hub: h.key.ID(), APIKey: h.key.Derive(hub.APIKeyLabel), Log: func(m string, args ...any) { h.log.Info(m, args...) }})
 	if err != nil { // it has facts that no hub writes
 		err = proto.Errorf(proto.Config, "%s: %w", h.path(boltstore.FileName), err)
 	} else {

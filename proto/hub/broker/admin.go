@@ -97,11 +97,12 @@ func (b *Broker) AddMember(by string, node identity.ID, until time.Time) error {
 }
 
 // RemoveMember takes a membership away: the node's connections are closed, its sessions
-// end, the invite that it came by is worth nothing any more, and its names are free after
-// [KeptFor].
+// and its API tokens end, the invite that it came by is worth nothing any more, and its
+// names are free after [KeptFor].
 func (b *Broker) RemoveMember(by string, node identity.ID) error {
 	var m Member
 	var names []*name
+	var tokens []string
 	return b.change(func() (Entry, []Fact, error) {
 		old := b.facts.members[node]
 		if old == nil || !old.Removed.IsZero() {
@@ -114,6 +115,10 @@ func (b *Broker) RemoveMember(by string, node identity.ID) error {
 		facts := []Fact{f}
 		if b.facts.invites[m.Invite] != nil {
 			facts = append(facts, Fact{Key: inviteKey(m.Invite)})
+		}
+		tokens = b.tokensOf(node)
+		for _, id := range tokens {
+			facts = append(facts, Fact{Key: tokenKey(id)})
 		}
 		for _, n := range b.facts.names {
 			if n.Node == node && n.Lasting {
@@ -130,6 +135,9 @@ func (b *Broker) RemoveMember(by string, node identity.ID) error {
 	}, func() {
 		b.facts.members[node] = &m
 		delete(b.facts.invites, m.Invite)
+		for _, id := range tokens {
+			delete(b.facts.tokens, id)
+		}
 		b.expel()
 		for _, n := range names {
 			n.Online = m.Removed.Add(-LastingFor)

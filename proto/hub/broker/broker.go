@@ -26,6 +26,9 @@ type Out interface {
 type Options struct {
 	// Hub is the hub's own id.
 	Hub identity.ID
+	// APIKey makes and checks API tokens: the hub's key and [hub.APIKeyLabel] give it.
+	// Without one there are none.
+	APIKey []byte
 	// Now is the clock; nil stands for [time.Now].
 	Now func() time.Time
 	// Log is called for each refused login and each removal, if it is set. It must not
@@ -62,6 +65,7 @@ type Broker struct {
 	requests buckets[identity.ID]
 	newNames buckets[identity.ID]
 	failed   buckets[netip.Prefix]
+	apiCalls buckets[string]
 	blocked  map[netip.Prefix]time.Time
 }
 
@@ -88,7 +92,7 @@ func New(store Store, o Options) (*Broker, error) {
 		dialing: map[identity.ID]int{}, serving: map[identity.ID]int{}, queues: map[identity.ID]*queue{},
 		watchers: map[identity.ID]map[*client]hub.Kind{}, touched: map[string]bool{}, lastLook: o.Now(),
 		requests: newBuckets[identity.ID](requestRate), newNames: newBuckets[identity.ID](newNameRate),
-		failed: newBuckets[netip.Prefix](failedRate), blocked: map[netip.Prefix]time.Time{},
+		failed: newBuckets[netip.Prefix](failedRate), apiCalls: newBuckets[string](apiRate), blocked: map[netip.Prefix]time.Time{},
 	}
 	all, err := store.Load()
 	if err != nil {
@@ -215,6 +219,7 @@ func (b *Broker) look(now time.Time) {
 	b.requests.sweep(now)
 	b.newNames.sweep(now)
 	b.failed.sweep(now)
+	b.apiCalls.sweep(now)
 	for source, until := range b.blocked {
 		if !now.Before(until) {
 			delete(b.blocked, source)

@@ -156,9 +156,13 @@ func (k *Conn) Handle(e hub.Event) {
 		b.mu.Unlock()
 		return
 	}
-	if e.Type == hub.TypeRegister || e.Type == hub.TypeRelease {
+	if change := b.changeOf(e.Type); change != nil {
 		b.mu.Unlock()
-		k.handleName(e)
+		answer, err := change(c, e)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		k.answer(e, answer, err, 0)
+		b.flush()
 		return
 	}
 	defer b.mu.Unlock()
@@ -198,28 +202,38 @@ func (b *Broker) dispatch(c *client, e hub.Event, now time.Time) (hub.Event, err
 	return ok, refuse(hub.CodeBadEvent, "this hub does not know the event")
 }
 
-// handleName handles the events that may change a fact.
-func (k *Conn) handleName(e hub.Event) {
-	var answer hub.Event
-	var err error
-	if e.Type == hub.TypeRegister {
-		var r hub.Register
-		if err = read(e, &r); err == nil {
-			got := k.b.register(k.c, r)
-			if answer, err = hub.New(hub.TypeRegistered, &got); err == nil && got.Code != "" {
-				answer, err = hub.New(hub.TypeError, &hub.Error{Code: got.Code, SinceS: got.SinceS, Owner: got.Owner})
-			}
-		}
-	} else {
-		var r hub.Release
-		if err = read(e, &r); err == nil {
-			err = k.b.release(k.c, r.Name)
-		}
+// changeOf returns what handles events of a type that may change a fact, without the lock
+// held; nil for other types.
+func (b *Broker) changeOf(typ string) func(*client, hub.Event) (hub.Event, error) {
+	switch typ {
+	case hub.TypeRegister:
+		return b.handleRegister
+	case hub.TypeRelease:
+		return b.handleRelease
+	case hub.TypeToken:
+		return b.makeToken
 	}
-	k.b.mu.Lock()
-	defer k.b.mu.Unlock()
-	k.answer(e, answer, err, 0)
-	k.b.flush()
+	return nil
+}
+
+func (b *Broker) handleRegister(c *client, e hub.Event) (hub.Event, error) {
+	var r hub.Register
+	if err := read(e, &r); err != nil {
+		return hub.Event{}, err
+	}
+	got := b.register(c, r)
+	if got.Code != "" {
+		return hub.New(hub.TypeError, &hub.Error{Code: got.Code, SinceS: got.SinceS, Owner: got.Owner})
+	}
+	return hub.New(hub.TypeRegistered, &got)
+}
+
+func (b *Broker) handleRelease(c *client, e hub.Event) (hub.Event, error) {
+	var r hub.Release
+	if err := read(e, &r); err != nil {
+		return hub.Event{}, err
+	}
+	return hub.Event{}, b.release(c.node, r.Name)
 }
 
 // read reads the data of an event.

@@ -75,7 +75,7 @@ func newWorld(t testing.TB) *world {
 // restart begins a new hub on the same store.
 func (w *world) restart() {
 	w.t.Helper()
-	b, err := broker.New(w.store, broker.Options{Hub: w.hub.ID(), Now: func() time.Time { return w.now }})
+	b, err := broker.New(w.store, broker.Options{Hub: w.hub.ID(), APIKey: w.hub.Derive(hub.APIKeyLabel), Now: func() time.Time { return w.now }})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -31,6 +31,9 @@ const (
 	MaxInviteUses = 100
 	MaxInviteLife = 30 * 24 * time.Hour
 
+	// MaxTokens bounds the lasting API tokens.
+	MaxTokens = 1000
+
 	// LastingFor is how long after it was last online a name is still told, and KeptFor
 	// how much longer only its owner can take it. PassingFor is that time of a name that
 	// is not lasting.
@@ -71,6 +74,7 @@ var (
 	newNameRate   = rate{10. / 3600, 10} // new names of a node
 	candidateRate = rate{1. / 60, 64}    // generations of candidates of one end
 	failedRate    = rate{5. / 60, 20}    // failed logins of a source
+	apiRate       = rate{10, 40}         // requests with one lasting API token, or with all others of a node
 )
 
 // candidatesEvery is the least time between two generations of one end.
@@ -126,6 +130,14 @@ func (b buckets[K]) take(now time.Time, key K) bool {
 		b.of[key] = one
 	}
 	return one.take(now, b.rate)
+}
+
+// wait returns the time until one more event of the key is within the rate.
+func (b buckets[K]) wait(key K) time.Duration {
+	if one := b.of[key]; one != nil {
+		return one.wait(b.rate)
+	}
+	return time.Duration(float64(time.Second) / b.rate.perSecond) // the map is full
 }
 
 // sweep forgets the keys that have used nothing.

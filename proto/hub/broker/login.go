@@ -68,7 +68,11 @@ func (b *Broker) Login(l hub.Login, h *hub.Hello, from netip.AddrPort, out Out) 
 func (b *Broker) noteFailed(a netip.Addr) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now, source := b.o.Now(), Source(a)
+	b.countFailed(a, b.o.Now())
+}
+
+func (b *Broker) countFailed(a netip.Addr, now time.Time) {
+	source := Source(a)
 	if !b.failed.take(now, source) && len(b.blocked) < MaxBuckets && !b.hasMember(source) {
 		b.blocked[source] = now.Add(BlockFor)
 	}

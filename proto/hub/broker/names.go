@@ -236,17 +236,17 @@ func (b *Broker) writeTouched() {
 	}
 }
 
-// release gives a name back.
-func (b *Broker) release(c *client, text string) error {
+// release gives a name of the node back.
+func (b *Broker) release(node identity.ID, text string) error {
 	return b.change(func() (Entry, []Fact, error) {
 		n := b.facts.names[text]
 		switch {
 		case n == nil || !n.told(b.o.Now()):
 			return Entry{}, nil, refuse(hub.CodeNotFound, "no such name")
-		case n.Node != c.node:
+		case n.Node != node:
 			return Entry{}, nil, refuse(hub.CodeDenied, "the name is another node's")
 		}
-		return Entry{By: c.node.String(), Op: "release", Name: text, Node: c.node}, n.deletion(), nil
+		return Entry{By: node.String(), Op: "release", Name: text, Node: node}, n.deletion(), nil
 	}, func() { b.forget(text) })
 }
 

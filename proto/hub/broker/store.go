@@ -23,8 +23,9 @@ type Store interface {
 	Log(after uint64, limit int) ([]Entry, error)
 }
 
-// Fact is one fact of a hub. Its key is "member/ID", "invite/ID", "name/NAME" or
-// "ban/WHAT", its value the JSON of a [Member], [Invite], [Name] or [Ban]. A change with
+// Fact is one fact of a hub. Its key is "member/ID", "invite/ID", "name/NAME",
+// "ban/WHAT" or "token/ID", its value the JSON of a [Member], [Invite], [Name], [Ban] or
+// [Token]. A change with
 // an empty value deletes the fact.
 type Fact struct {
 	Key   string
@@ -114,10 +115,11 @@ type facts struct {
 	invites map[identity.ID]*Invite
 	names   map[string]*name
 	bans    map[string]*Ban
+	tokens  map[string]*Token
 }
 
 func newFacts() *facts {
-	return &facts{map[identity.ID]*Member{}, map[identity.ID]*Invite{}, map[string]*name{}, map[string]*Ban{}}
+	return &facts{map[identity.ID]*Member{}, map[identity.ID]*Invite{}, map[string]*name{}, map[string]*Ban{}, map[string]*Token{}}
 }
 
 // add takes a fact from the store.
@@ -147,6 +149,11 @@ func (s *facts) add(f Fact) error {
 		ban := new(Ban)
 		err = json.Unmarshal(f.Value, ban)
 		s.bans[ban.What], key = ban, banKey(ban.What)
+	case "token":
+		t := new(Token)
+		err = json.Unmarshal(f.Value, t)
+		err = errors.Join(err, checkToken(t))
+		s.tokens[t.ID], key = t, tokenKey(t.ID)
 	default:
 		return fmt.Errorf("fact %q is of an unknown kind", f.Key)
 	}

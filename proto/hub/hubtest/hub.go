@@ -37,7 +37,7 @@ func Open() (*Hub, error) {
 
 // Start starts a hub that was stopped, at the same address.
 func (h *Hub) Start() error {
-	b, err := broker.New(h.facts, broker.Options{Hub: h.Key.ID()})
+	b, err := broker.New(h.facts, broker.Options{Hub: h.Key.ID(), APIKey: h.Key.Derive(hub.APIKeyLabel)})
 	if err != nil {
 		return err
 	}

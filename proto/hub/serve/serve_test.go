@@ -64,7 +64,7 @@ func startOn(t *testing.T, edit func(*serve.Options), wrap func(net.Listener) ne
 	t.Helper()
 	h := testHub{key: newKey(t)}
 	var err error
-	if h.broker, err = broker.New(&memory{}, broker.Options{Hub: h.key.ID()}); err != nil {
+	if h.broker, err = broker.New(&memory{}, broker.Options{Hub: h.key.ID(), APIKey: h.key.Derive(hub.APIKeyLabel)}); err != nil {
 		t.Fatal(err)
 	}
 	o := serve.Options{Key: h.key, Broker: h.broker}
