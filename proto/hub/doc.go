@@ -21,6 +21,7 @@
 //	lasting     a name that its owner keeps for months after it was last online
 //	passing     a name that is free again a minute after its connection
 //	code        a plate and three words, with which two nodes meet ([Code])
+//	room        a word that members join, to find each other; it gives no right
 //
 // # Connection
 //
@@ -69,6 +70,17 @@
 // kind is asked. system.lookup {peer} is answered with system.peer. system.watch {peer,
 // kind} is answered with system.ok, and system.online follows at each login and register
 // of that node.
+//
+// # Rooms
+//
+// room.join {room, watch} is answered with room.peers {rev, peers, next}, room.leave with
+// system.ok. room.peers {room, after} asks for the nodes behind one, at most
+// [MaxRoomPage] in an answer. A watcher is told room.joined and room.left, each with a rev
+// that is 1 above the one before; where one is missing, the watcher asks for the list
+// again. Changes are gathered for a moment, and a watcher that would get too many of them
+// at once is told the last one alone. A room begins with the first node in it and ends
+// with the last one; a hub that is restarted knows none. So a client joins its rooms again
+// after each login.
 //
 // # API tokens
 //

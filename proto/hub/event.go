@@ -29,6 +29,12 @@ const (
 	TypeOK         = "system.ok"
 	TypeError      = "system.error"
 
+	TypeRoomJoin   = "room.join"
+	TypeRoomLeave  = "room.leave"
+	TypeRoomPeers  = "room.peers" // asks, and answers
+	TypeRoomJoined = "room.joined"
+	TypeRoomLeft   = "room.left"
+
 	TypeRequest    = "p2p.session.request"
 	TypeOffer      = "p2p.session.offer"
 	TypePending    = "p2p.session.pending"

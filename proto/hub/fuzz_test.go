@@ -20,6 +20,12 @@ func dataOf(typ string) hub.Data {
 		return new(hub.Offer)
 	case hub.TypeCreated:
 		return new(hub.Created)
+	case hub.TypeRoomJoin:
+		return new(hub.RoomJoin)
+	case hub.TypeRoomPeers:
+		return new(hub.RoomPeers)
+	case hub.TypeRoomJoined, hub.TypeRoomLeft:
+		return new(hub.RoomChange)
 	}
 	return new(hub.Candidates)
 }

@@ -35,6 +35,10 @@ const (
 	MaxNameBytes = 63
 	// MaxNames is how many names a node may have, and so the length of register[].
 	MaxNames = 8
+	// MaxRooms is how many rooms a connection may be in, MaxRoomPage how many nodes one
+	// room.peers lists.
+	MaxRooms    = 32
+	MaxRoomPage = 100
 	// MaxVouchers and MaxVoucherBytes bound the vouchers that an event shows.
 	MaxVouchers     = 8
 	MaxVoucherBytes = 768

@@ -151,7 +151,7 @@ func (b *Broker) expel() {
 		}
 		b.log("member disconnected", "node", c.node.String())
 		b.cancelOf(c)
-		b.remove(c, now)
+		b.remove(c, now, hub.ReasonRemoved)
 	}
 }
 

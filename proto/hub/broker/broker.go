@@ -31,6 +31,8 @@ type Options struct {
 	APIKey []byte
 	// Now is the clock; nil stands for [time.Now].
 	Now func() time.Time
+	// RoomsOnly hides a node from those that share no room with it.
+	RoomsOnly bool
 	// Log is called for each refused login and each removal, if it is set. It must not
 	// call the Broker.
 	Log func(message string, args ...any)
@@ -55,6 +57,9 @@ type Broker struct {
 	serving  map[identity.ID]int
 	queues   map[identity.ID]*queue
 	watchers map[identity.ID]map[*client]hub.Kind
+	rooms    map[string]*room
+	changed  map[*room]bool // rooms whose watchers are to be told something
+	tellAt   time.Time      // when; no earlier
 	timers   timers
 	outbox   []sending
 	touched  map[string]bool
@@ -90,7 +95,7 @@ func New(store Store, o Options) (*Broker, error) {
 		o: o, store: store, facts: newFacts(),
 		clients: map[party]*client{}, nodes: map[identity.ID][]*client{}, sessions: map[hub.ID]*session{},
 		dialing: map[identity.ID]int{}, serving: map[identity.ID]int{}, queues: map[identity.ID]*queue{},
-		watchers: map[identity.ID]map[*client]hub.Kind{}, touched: map[string]bool{}, lastLook: o.Now(),
+		watchers: map[identity.ID]map[*client]hub.Kind{}, rooms: map[string]*room{}, changed: map[*room]bool{}, touched: map[string]bool{}, lastLook: o.Now(),
 		requests: newBuckets[identity.ID](requestRate), newNames: newBuckets[identity.ID](newNameRate),
 		failed: newBuckets[netip.Prefix](failedRate), apiCalls: newBuckets[string](apiRate), blocked: map[netip.Prefix]time.Time{},
 	}
@@ -197,6 +202,7 @@ func (b *Broker) Sweep() {
 	if now.Sub(b.lastLook) >= LostEvery {
 		b.look(now)
 	}
+	b.tellRooms(now)
 	b.flush()
 	b.mu.Unlock()
 	b.writeTouched()

@@ -27,6 +27,7 @@ type client struct {
 	kinds   []hub.Kind
 	names   []*name
 	watches map[identity.ID]hub.Kind
+	rooms   map[string]bool
 
 	events, pings, lookups bucket
 	refused                int
@@ -82,7 +83,7 @@ func (k *Conn) Left() {
 	defer k.b.mu.Unlock()
 	if k.current() {
 		k.b.endDialed(k.c)
-		k.b.remove(k.c, k.b.o.Now())
+		k.b.remove(k.c, k.b.o.Now(), hub.ReasonLeave)
 	}
 	k.b.flush()
 }
@@ -93,13 +94,14 @@ func (b *Broker) lose(c *client, now time.Time) {
 	was := c.conn
 	b.timers.at(now.Add(hub.Grace), func(now time.Time) {
 		if c.conn == was && c.out == nil {
-			b.remove(c, now)
+			b.remove(c, now, hub.ReasonLost)
 		}
 	})
 }
 
-// remove forgets a client: its names, its watches, and the requests that wait for it.
-func (b *Broker) remove(c *client, now time.Time) {
+// remove forgets a client: its names, its watches, its rooms, and the requests that wait
+// for it. Reason is what the watchers of its rooms are told.
+func (b *Broker) remove(c *client, now time.Time, reason string) {
 	if b.clients[c.party] != c {
 		return
 	}
@@ -115,6 +117,9 @@ func (b *Broker) remove(c *client, now time.Time) {
 	}
 	for node := range c.watches {
 		b.unwatch(c, node)
+	}
+	for room := range c.rooms {
+		b.dropRoom(c, room, reason)
 	}
 	b.orphan(c)
 }
@@ -180,6 +185,12 @@ func (b *Broker) dispatch(c *client, e hub.Event, now time.Time) (hub.Event, err
 		return b.lookup(c, e, now)
 	case hub.TypeWatch:
 		return ok, b.watch(c, e)
+	case hub.TypeRoomJoin:
+		return b.joinRoom(c, e, now)
+	case hub.TypeRoomLeave:
+		return ok, b.leaveRoom(c, e)
+	case hub.TypeRoomPeers:
+		return b.listRoom(c, e, now)
 	case hub.TypeRequest:
 		return ok, b.request(c, e, now)
 	case hub.TypePending:

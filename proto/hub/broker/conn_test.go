@@ -75,19 +75,19 @@ func TestEventRate(t *testing.T) {
 	w := newWorld(t)
 	p := w.online(w.member())
 	for range 60 {
-		p.want(hub.CodeUnsupported, "room.join", nil)
+		p.want(hub.CodeUnsupported, "system.nonsense", nil)
 	}
 	for range broker.MaxRefused - 1 {
-		p.want(hub.CodeRateLimited, "room.join", nil)
+		p.want(hub.CodeRateLimited, "system.nonsense", nil)
 	}
 	w.pass(time.Second)
 	for range 20 {
-		p.want(hub.CodeUnsupported, "room.join", nil)
+		p.want(hub.CodeUnsupported, "system.nonsense", nil)
 	}
 	for range 20 {
-		p.want(hub.CodeRateLimited, "room.join", nil)
+		p.want(hub.CodeRateLimited, "system.nonsense", nil)
 	}
-	p.ask("room.join", nil)
+	p.ask("system.nonsense", nil)
 	if p.code != hub.CloseTooSlow {
 		t.Errorf("closed with %d, want %d", p.code, hub.CloseTooSlow)
 	}

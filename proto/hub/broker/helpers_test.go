@@ -64,6 +64,8 @@ type world struct {
 	store *memory
 	now   time.Time
 	hub   *identity.Key
+	// roomsOnly is [broker.Options.RoomsOnly] of the next restart.
+	roomsOnly bool
 }
 
 func newWorld(t testing.TB) *world {
@@ -75,7 +77,7 @@ func newWorld(t testing.TB) *world {
 // restart begins a new hub on the same store.
 func (w *world) restart() {
 	w.t.Helper()
-	b, err := broker.New(w.store, broker.Options{Hub: w.hub.ID(), APIKey: w.hub.Derive(hub.APIKeyLabel), Now: func() time.Time { return w.now }})
+	b, err := broker.New(w.store, broker.Options{Hub: w.hub.ID(), APIKey: w.hub.Derive(hub.APIKeyLabel), Now: func() time.Time { return w.now }, RoomsOnly: w.roomsOnly})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ const (
 	// SweepEvery is the time between two calls of [Broker.Sweep], LostEvery that between
 	// two looks for silent connections. A look that comes LateSweep too late itself gives
 	// every client one more period.
-	SweepEvery = 250 * time.Millisecond
+	SweepEvery = 100 * time.Millisecond
 	LostEvery  = 5 * time.Second
 	LateSweep  = 10 * time.Second
 
@@ -45,6 +45,15 @@ const (
 
 	// MaxWatches bounds the watches of a connection.
 	MaxWatches = 16
+	// MaxRooms bounds the rooms of the hub, MaxRoomMembers the nodes in a room and
+	// MaxRoomWatchers the connections that watch it.
+	MaxRooms        = 100000
+	MaxRoomMembers  = 1000
+	MaxRoomWatchers = 64
+	// GatherFor is how long the changes of rooms are gathered, MaxTold how many of them a
+	// watcher is told at a time: half of what may wait for a client.
+	GatherFor = 100 * time.Millisecond
+	MaxTold   = 32
 	// MaxDialing and MaxListening bound the open sessions of a node in each role,
 	// MaxSessions those of the hub.
 	MaxDialing   = hub.MaxMaking

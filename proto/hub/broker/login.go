@@ -207,7 +207,7 @@ func (b *Broker) begin(p party) (*client, error) {
 		if len(b.nodes[p.node]) >= MaxNodeConns {
 			return nil, &Denied{hub.CloseFull, fmt.Sprintf("a node has at most %d connections", MaxNodeConns)}
 		}
-		c = &client{party: p, since: now, watches: map[identity.ID]hub.Kind{}}
+		c = &client{party: p, since: now, watches: map[identity.ID]hub.Kind{}, rooms: map[string]bool{}}
 		b.clients[p] = c
 	} else if c.out != nil {
 		c.out.Close(hub.CloseReplaced, "the same instance has logged in again")
@@ -243,7 +243,7 @@ func (b *Broker) welcome(node identity.ID, from netip.AddrPort, registered []hub
 	now := b.o.Now()
 	w := hub.Welcome{
 		Observed: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()).String(), PingS: seconds(hub.PingEvery), Registered: registered,
-		Limits: map[string]uint32{"event_bytes": hub.MaxEventBytes, "events_s": uint32(eventRate.perSecond), "names": hub.MaxNames},
+		Limits: map[string]uint32{"event_bytes": hub.MaxEventBytes, "events_s": uint32(eventRate.perSecond), "names": hub.MaxNames, "rooms": hub.MaxRooms},
 	}
 	if m := b.facts.members[node]; m != nil {
 		w.MemberSinceS = seconds(now.Sub(m.Since))

@@ -33,21 +33,28 @@ type found struct {
 	name *name // nil if it was asked by id
 }
 
-// find resolves a name or a node id.
-func (b *Broker) find(peer string, now time.Time) (found, error) {
+// find resolves a name, room/name or a node id for a client.
+func (b *Broker) find(c *client, peer string, now time.Time) (found, error) {
 	missing := refuse(hub.CodeNotFound, "no such peer")
 	if strings.HasPrefix(peer, "mk1") {
 		id, err := identity.ParseID(peer)
 		if err != nil {
 			return found{}, &Refusal{hub.CodeBadEvent, err}
 		}
-		if !b.isMember(id, now) && len(b.nodes[id]) == 0 {
+		if !b.isMember(id, now) && len(b.nodes[id]) == 0 || !b.sees(c, id) {
 			return found{}, missing
 		}
 		return found{node: id}, nil
 	}
-	n := b.facts.names[peer]
-	if n == nil || !n.told(now) || !b.isMember(n.Node, now) {
+	in, text, inRoom := strings.Cut(peer, "/")
+	if !inRoom {
+		text = peer
+	}
+	n := b.facts.names[text]
+	if n == nil || !n.told(now) || !b.isMember(n.Node, now) || !b.sees(c, n.Node) {
+		return found{}, missing
+	}
+	if r := b.rooms[in]; inRoom && (r == nil || r.members[n.Node] == nil) {
 		return found{}, missing
 	}
 	return found{n.Node, n}, nil
@@ -80,7 +87,7 @@ func (b *Broker) lookup(c *client, e hub.Event, now time.Time) (hub.Event, error
 	if !c.lookups.take(now, lookupRate) {
 		return hub.Event{}, refuse(hub.CodeRateLimited, "more than 10 lookups a second")
 	}
-	f, err := b.find(l.Peer, now)
+	f, err := b.find(c, l.Peer, now)
 	if err != nil {
 		return hub.Event{}, err
 	}
@@ -121,7 +128,7 @@ func (b *Broker) watch(c *client, e hub.Event) error {
 	if err := read(e, &w); err != nil {
 		return err
 	}
-	f, err := b.find(w.Peer, b.o.Now())
+	f, err := b.find(c, w.Peer, b.o.Now())
 	if err != nil {
 		return err
 	}
@@ -146,7 +153,7 @@ func (b *Broker) tellOnline(c *client, name string, kinds []hub.Kind) {
 		return
 	}
 	for w, kind := range b.watchers[c.node] {
-		if kind == hub.KindPing || slices.Contains(kinds, kind) {
+		if (kind == hub.KindPing || slices.Contains(kinds, kind)) && b.sees(w, c.node) {
 			b.send(w, hub.TypeOnline, nil, &hub.Online{Node: c.node, Name: cmp.Or(name, b.nameOf(c)), Kinds: kinds})
 		}
 	}

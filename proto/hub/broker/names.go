@@ -176,6 +176,7 @@ func (b *Broker) takes(c *client, kinds []hub.Kind) {
 			c.kinds = append(c.kinds, k)
 		}
 	}
+	b.refresh(c)
 }
 
 // drop ends what the connection is under the name. A passing name is then free soon.
@@ -267,5 +268,6 @@ func (b *Broker) forget(text string) {
 	delete(b.facts.names, text)
 	for _, h := range n.holders {
 		h.c.names = slices.DeleteFunc(h.c.names, func(o *name) bool { return o == n })
+		b.refresh(h.c)
 	}
 }

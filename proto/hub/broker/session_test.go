@@ -325,9 +325,9 @@ func TestOfferRate(t *testing.T) {
 	}
 	modest.want(hub.TypeOK, hub.TypeRequest, modest.request("bob"))
 	bob.events = nil
-	w.pass(broker.SweepEvery)
+	w.pass(time.Second / 4)
 	if n := len(bob.events); n != 2 {
-		t.Fatalf("%d offers in %v, want 2", n, broker.SweepEvery)
+		t.Fatalf("%d offers in 250ms, want 2", n)
 	}
 	if bob.events[0].From != greedy.key.ID() || bob.events[1].From != modest.key.ID() {
 		t.Errorf("offers from %s and %s: the dialers take no turns", bob.events[0].From.Short(), bob.events[1].From.Short())

@@ -62,7 +62,7 @@ func (b *Broker) request(c *client, e hub.Event, now time.Time) error {
 	if b.draining {
 		return refuse(hub.CodeDraining, "the hub is about to restart")
 	}
-	f, err := b.find(r.To, now)
+	f, err := b.find(c, r.To, now)
 	if err != nil {
 		return err
 	}
