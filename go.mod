@@ -3,6 +3,7 @@ module mesh
 go 1.26.5
 
 require (
+	filippo.io/edwards25519 v1.2.0
 	github.com/clipperhouse/displaywidth v0.11.0
 	github.com/coder/websocket v1.8.15
 	github.com/coreos/go-systemd/v22 v22.7.0

@@ -24,6 +24,7 @@ var below = map[string][]string{
 	"mesh/tools": {"mesh/cmd"},
 
 	"mesh/proto/candidate": {"mesh", "os", "syscall"},
+	"mesh/proto/cpace":     {"mesh", "net", "os", "syscall"},
 	"mesh/proto/transport": {"mesh/proto/candidate", "mesh/proto/handshake", "mesh/proto/link", "mesh/proto/path", "mesh/proto/token", "mesh/proto/wire"},
 	"mesh/proto/path":      {"mesh/proto/handshake", "mesh/proto/link", "mesh/proto/tcp", "mesh/proto/token", "mesh/proto/udp", "mesh/proto/wire"},
 	"mesh/proto/link":      {"mesh/proto/tcp", "mesh/proto/udp"},
@@ -70,6 +71,7 @@ var knows = map[string][]string{
 	"github.com/coder/websocket":     {"mesh/proto/hub/agent", "mesh/proto/hub/serve", "mesh/proto/hub/hubtest"},
 	"github.com/go-json-experiment/": {"mesh/proto/hub"},
 	"github.com/sethvargo/":          {"mesh/proto/hub"},
+	"filippo.io/edwards25519":        {"mesh/proto/cpace"},
 	"go.etcd.io/bbolt":               {"mesh/proto/hub/boltstore"},
 	"github.com/zeebo/blake3":        {"mesh/pipe", "mesh/cmd/mesh/internal/attacker"},
 	"github.com/schollz/progressbar": {"mesh/pipe/progress"},
