@@ -130,6 +130,42 @@
 // could sign such a link at any time, so it holds only with S(hub, "joined"; seed, node,
 // until), which the hub gives once for each use.
 //
+// # Codes
+//
+//	dialer                          hub                          listener
+//	  |                               |         p2p.code.open {share} |
+//	  |                               |<------------------------------|
+//	  |                               | p2p.code.opened {plate}       |
+//	  | p2p.code.claim {plate}        |------------------------------>|
+//	  |------------------------------>|                               |
+//	  | p2p.code.claimed {box, share} | p2p.code.claimed {box}        |
+//	  |<------------------------------|------------------------------>|
+//	  | p2p.code.confirm {share, tag} |                               |
+//	  |-------------------------------------------------------------->|
+//	  |           p2p.code.done {tag, sealed}  or p2p.code.burn       |
+//	  |<--------------------------------------------------------------|
+//	  | p2p.session.created           | p2p.session.created           |
+//	  |<------------------------------|------------------------------>|
+//
+// The ends run CPace (package cpace), the listener as initiator: the password is the
+// words of the code, the channel identifier lv("mesh-hub/1 code") lv(hub), the session id
+// the box. AD is lv(role) lv(node) lv(16 random bytes). With CPace's key as input and the
+// salt "mesh-hub/1 code", HKDF with SHA-512 makes keys of 32 bytes by label. The tags are
+// HMAC-SHA-256 over lv(share) lv(AD) of the listener and then of the dialer, under the
+// keys "confirm dialer" and "confirm listener". The listener seals the [Grant] with
+// AES-256-GCM under the key "box", with a nonce of zeros and the box as associated data;
+// its sig = S(listener, "accept"; hub, box, dialer, tag of the dialer, sealed). The keys
+// of candidates are made by the labels above.
+//
+// The dialer proves first, and a listener takes one confirm for each share: a wrong one
+// burns the code. A dialer that claims and is silent for 20 s has learnt nothing; the hub
+// sends p2p.code.freed, and the listener opens the same box with another share. One node
+// at a time has a claim. A plate that nobody has is answered "no_code" after 500 ms.
+//
+// After a restart of the hub the listener opens a box again that was claimed before, with
+// the node that had claimed it; that node sends its confirm again. The session that
+// begins has the id of the box.
+//
 // # Signatures
 //
 // S(key, label; a, b, …) is the Ed25519 signature of

@@ -46,6 +46,15 @@ const (
 	TypeCancelled  = "p2p.session.cancelled"
 	TypeCandidates = "p2p.session.candidates"
 	TypeClosed     = "p2p.session.closed"
+
+	TypeCodeOpen    = "p2p.code.open"
+	TypeCodeOpened  = "p2p.code.opened"
+	TypeCodeClaim   = "p2p.code.claim"
+	TypeCodeClaimed = "p2p.code.claimed"
+	TypeCodeFreed   = "p2p.code.freed"
+	TypeCodeConfirm = "p2p.code.confirm"
+	TypeCodeDone    = "p2p.code.done"
+	TypeCodeBurn    = "p2p.code.burn"
 )
 
 // Event is the envelope of a message. A client sets Type, ID and Data; a hub sets Ref

@@ -66,6 +66,9 @@ func all(t testing.TB) map[string]hub.Data {
 	id, key := hub.NewID(), s.listener.ID()
 	sig := bytes.Repeat([]byte{1}, hub.SignatureBytes)
 	register := hub.Register{Name: "bob", Kinds: []hub.Kind{hub.KindPipe}, Lasting: true}
+	x := newExchange(t)
+	open := x.at.Event()
+	open.Claimed = key
 	return map[string]hub.Data{
 		hub.TypeChallenge:  &hub.Challenge{Hub: key, Nonce: sig[:32], Proof: sig, Software: "mesh 1"},
 		hub.TypeHello:      &hub.Hello{Node: key, Binding: sig[:32], Sig: sig, Instance: id, Agent: "mesh", Register: []hub.Register{register}, Invite: &hub.Join{Key: key, Sig: sig}},
@@ -94,6 +97,15 @@ func all(t testing.TB) map[string]hub.Data {
 		hub.TypeCreated:    &hub.Created{Session: id, Role: hub.RoleDialer, Peer: key, Kind: hub.KindPipe, SessionToken: []byte{1}, Sig: sig},
 		hub.TypeCandidates: &hub.Candidates{Session: id, Gen: 1, Sealed: []byte{1}},
 		hub.TypeClosed:     &hub.Closed{Session: id, Reason: "done", Path: "direct", MS: 3},
+
+		hub.TypeCodeOpen:    &open,
+		hub.TypeCodeOpened:  &hub.CodeOpened{Plate: 7, ExpiresS: 600},
+		hub.TypeCodeClaim:   &hub.CodeClaim{Plate: hub.MaxPlate},
+		hub.TypeCodeClaimed: x.claimed(),
+		hub.TypeCodeFreed:   &hub.CodeFreed{Box: id},
+		hub.TypeCodeConfirm: x.claim(codeWords).Confirm(),
+		hub.TypeCodeDone:    &hub.CodeDone{Box: id, Tag: sig[:32], Sealed: []byte{1}, Sig: sig},
+		hub.TypeCodeBurn:    &hub.CodeBurn{Box: id, Reason: hub.BurnWrong},
 	}
 }
 
@@ -176,11 +188,34 @@ func TestBadData(t *testing.T) {
 		"created without token":     &hub.Created{Session: hub.NewID(), Role: hub.RoleDialer, Peer: [32]byte{1}, Kind: hub.KindPipe, Sig: sig},
 		"candidates of gen 0":       &hub.Candidates{Session: hub.NewID(), Sealed: []byte{1}},
 		"closed with a long reason": &hub.Closed{Session: hub.NewID(), Reason: long},
+		"claim of plate 0":          &hub.CodeClaim{},
+		"claim of plate 10^6":       &hub.CodeClaim{Plate: 1000000},
+		"opened without a plate":    &hub.CodeOpened{},
+		"box as a dialer":           changed(good, hub.TypeCodeOpen, func(c *hub.CodeOpen) { c.AD = good[hub.TypeCodeConfirm].(*hub.CodeConfirm).AD }),
+		"box with a long ad":        changed(good, hub.TypeCodeOpen, func(c *hub.CodeOpen) { c.AD = append(c.AD, 0) }),
+		"box with a short share":    changed(good, hub.TypeCodeOpen, func(c *hub.CodeOpen) { c.Share = c.Share[1:] }),
+		"box without kind":          changed(good, hub.TypeCodeOpen, func(c *hub.CodeOpen) { c.Kind = "" }),
+		"claimed without a node":    changed(good, hub.TypeCodeClaimed, func(c *hub.CodeClaimed) { c.Peer = identity.ID{} }),
+		"claimed without a share":   changed(good, hub.TypeCodeClaimed, func(c *hub.CodeClaimed) { c.Share = nil }),
+		"freed without a box":       &hub.CodeFreed{},
+		"confirm as a listener":     changed(good, hub.TypeCodeConfirm, func(c *hub.CodeConfirm) { c.AD = good[hub.TypeCodeOpen].(*hub.CodeOpen).AD }),
+		"confirm with a short tag":  changed(good, hub.TypeCodeConfirm, func(c *hub.CodeConfirm) { c.Tag = c.Tag[1:] }),
+		"done with a short tag":     changed(good, hub.TypeCodeDone, func(c *hub.CodeDone) { c.Tag = c.Tag[1:] }),
+		"done of 8 KiB + 1":         changed(good, hub.TypeCodeDone, func(c *hub.CodeDone) { c.Sealed = make([]byte, 8<<10+1) }),
+		"done without a signature":  changed(good, hub.TypeCodeDone, func(c *hub.CodeDone) { c.Sig = nil }),
+		"burn with a long reason":   &hub.CodeBurn{Box: hub.NewID(), Reason: long},
 	} {
 		if _, err := hub.New("p2p.x", data); err == nil {
 			t.Errorf("%s: is encoded", what)
 		}
 	}
+}
+
+// changed returns a copy of the good data of a type, with a change.
+func changed[D any](good map[string]hub.Data, typ string, change func(*D)) hub.Data {
+	d := *any(good[typ]).(*D)
+	change(&d)
+	return any(&d).(hub.Data)
 }
 
 func slicesRepeat[T any](v T, n int) []T {

@@ -26,6 +26,14 @@ func dataOf(typ string) hub.Data {
 		return new(hub.RoomPeers)
 	case hub.TypeRoomJoined, hub.TypeRoomLeft:
 		return new(hub.RoomChange)
+	case hub.TypeCodeOpen:
+		return new(hub.CodeOpen)
+	case hub.TypeCodeClaimed:
+		return new(hub.CodeClaimed)
+	case hub.TypeCodeConfirm:
+		return new(hub.CodeConfirm)
+	case hub.TypeCodeDone:
+		return new(hub.CodeDone)
 	}
 	return new(hub.Candidates)
 }

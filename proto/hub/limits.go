@@ -60,6 +60,18 @@ const (
 	// MaxAPITokenLife bounds that of one that it does.
 	APITokenLife    = 10 * time.Minute
 	MaxAPITokenLife = 365 * 24 * time.Hour
+	// CodeLife is how long a code may be claimed. A node has at most MaxCodes at a time.
+	CodeLife = 10 * time.Minute
+	MaxCodes = 4
+	// ConfirmTimeout is how long the dialer has to confirm a code that it has claimed,
+	// and then the listener to answer.
+	ConfirmTimeout = 20 * time.Second
+	// MaxNewCodes is how many new codes a listener shows, one after each wrong one.
+	MaxNewCodes = 3
+	// ShareBytes is the length of a CPace share, TagBytes that of the proof that an end
+	// knows the code.
+	ShareBytes = 32
+	TagBytes   = 32
 	// PingEvery is the time between two WebSocket pings of a client, give or take a
 	// tenth; MakingPingEvery is that time while a session is being made. PongTimeout
 	// bounds the wait for the pong. A hub gives up a connection that is silent for

@@ -28,7 +28,11 @@ const (
 // signed returns the bytes that a signature with the label covers. No part is longer
 // than 65535 bytes.
 func signed(label string, parts ...[]byte) []byte {
-	b := append([]byte(signPrefix+label), 0)
+	return lv(append([]byte(signPrefix+label), 0), parts...)
+}
+
+// lv appends each part with its length, a u16, before it.
+func lv(b []byte, parts ...[]byte) []byte {
 	for _, p := range parts {
 		b = binary.BigEndian.AppendUint16(b, uint16(len(p)))
 		b = append(b, p...)

@@ -41,6 +41,7 @@ const (
 	CodeDeclined    = "declined"
 	CodeCapability  = "capability"
 	CodeKind        = "kind"
+	CodeNoCode      = "no_code"
 )
 
 // The codes that only the REST API has, beside those of system.error.
