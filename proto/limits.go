@@ -5,7 +5,8 @@ import "time"
 // Specification: both ends must agree on these.
 const (
 	// ALPN names the protocol and its major version. ALPNMinor1 names its minor version
-	// 1, in which a sender of files may send FILES_HOLE and FILES_ENTRY.holes.
+	// 1, in which a sender of files may send FILES_HOLE and FILES_ENTRY.holes, and their
+	// receiver the reason of a refusal in words.
 	ALPN       = "mesh/1"
 	ALPNMinor1 = "mesh/1.1"
 	// TokenPrefix begins the text of every token.
@@ -57,6 +58,8 @@ const (
 	// MaxPieces bounds the pieces with gaps between them that a receiver holds of
 	// each MaxChunkBytes of a transfer, counted from its start.
 	MaxPieces = 64
+	// MaxWhyBytes bounds the reason of a refusal in words.
+	MaxWhyBytes = 256
 	// MaxHoleBytes bounds the zeros that a FILES_HOLE stands for.
 	MaxHoleBytes = 1 << 20
 	// MaxLinked bounds the files of a transfer that other names may be links to.

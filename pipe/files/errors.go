@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"mesh/pipe/files/disk"
@@ -18,8 +19,22 @@ var (
 	errCut       = proto.Errorf(proto.Truncated, "the peer stopped before the end of the transfer")
 	errMore      = proto.Errorf(proto.Protocol, "the peer sends more of a file than it announced")
 	errDigest    = proto.Errorf(proto.Integrity, "digest mismatch: a file did not arrive as it was sent")
+	errOneFile   = proto.Errorf(proto.Unsafe, "only one file was expected")
+	errInRefused = errors.New("its folder is not stored")
 	errCollision = proto.Errorf(proto.Unsafe, "on some systems it has the name of another entry that was sent")
 )
+
+// nameError refuses a name or the target of a link, with code [proto.Unsafe].
+type nameError struct {
+	text, words string // with the name and without
+}
+
+func (e nameError) Error() string { return e.text }
+
+// Unwrap gives the error its code.
+func (nameError) Unwrap() error { return errName }
+
+var errName = proto.Errorf(proto.Unsafe, "the name may not be written")
 
 // rivalError is the errCollision of a file system that takes a name for another one.
 type rivalError struct{ other string }
@@ -125,6 +140,32 @@ func refuse(err error) *refusal {
 		return &refusal{err}
 	}
 	return &refusal{proto.Errorf(proto.IO, "%w", disk.Cause(err))}
+}
+
+// wordsOf returns what the sender may hear of the reason why an entry is not stored, ""
+// for nothing. It has no name but those that were sent: it is the system's word for what
+// happened, or a sentence of this package.
+func wordsOf(reason error) string {
+	if no, ok := errors.AsType[syscall.Errno](reason); ok {
+		return cutText(no.Error(), proto.MaxWhyBytes)
+	}
+	if bad, ok := errors.AsType[nameError](reason); ok {
+		return bad.words
+	}
+	if _, ok := errors.AsType[takenError](reason); ok {
+		return takenError{}.Error()
+	}
+	for _, known := range []error{ErrIsThere, errCollision, errOneFile, errInRefused, errNoTarget, disk.ErrReplaced} {
+		if errors.Is(reason, known) {
+			return known.Error()
+		}
+	}
+	return ""
+}
+
+// cutText returns the beginning of a text, of at most n bytes and valid UTF-8.
+func cutText(s string, n int) string {
+	return strings.ToValidUTF8(s[:min(len(s), n)], "")
 }
 
 // refuseUnlessFull is [refuse], but a full disk ends the transfer: nothing else

@@ -99,9 +99,10 @@ func (p *problems) addRival(path, rival string) {
 	}
 }
 
-// addRefusedByPeer counts an entry that the receiver does not store.
-func (p *problems) addRefusedByPeer(path string, code proto.Code) {
-	err := proto.Errorf(code, "%w (%s): %w", ErrRefused, code, reasonAtPeer(path, code))
+// addRefusedByPeer counts an entry that the receiver does not store. why is its reason in
+// words, "" if it has given none.
+func (p *problems) addRefusedByPeer(path string, code proto.Code, why string) {
+	err := proto.Errorf(code, "%w (%s): %w", ErrRefused, code, reasonAtPeer(path, code, why))
 	p.mu.Lock()
 	rival := p.rivals[path]
 	p.mu.Unlock()
@@ -112,14 +113,17 @@ func (p *problems) addRefusedByPeer(path string, code proto.Code) {
 	p.addRefused(proto.EscapeText(path), err)
 }
 
-// reasonAtPeer returns why a receiver most likely does not store an entry. The frame has
-// only the code.
-func reasonAtPeer(path string, code proto.Code) error {
-	if code != proto.Unsafe {
+// reasonAtPeer returns why a receiver does not store an entry: in its own words, or else
+// what is most likely.
+func reasonAtPeer(path string, code proto.Code, why string) error {
+	bad, deceives := errors.AsType[nameError](CheckPath(path, UsualNames))
+	switch {
+	case code == proto.Unsafe && deceives && (why == "" || why == bad.words):
+		return fmt.Errorf("%w: %w", ErrName, bad)
+	case why != "":
+		return errors.New(proto.EscapeText(why))
+	case code != proto.Unsafe:
 		return errors.New(code.OfPeer())
-	}
-	if err := CheckPath(path, UsualNames); err != nil {
-		return fmt.Errorf("%w: %w", ErrName, err)
 	}
 	if err := CheckPath(path, PortableNames); err != nil {
 		return errors.New("its name is taken there, or not every system can store it")

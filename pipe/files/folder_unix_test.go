@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,9 +51,12 @@ func TestBadFolder(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = os.Chmod(bad, 0o755) })
-			var r run
+			r := run{recv: files.ReceiveOptions{Reasons: true}}
 			r.transfer(t, to, tree)
 			r.wantCodes(t, proto.IO, proto.IO)
+			if line := refused[0] + ": io: the peer does not store it (io): permission denied"; !slices.Contains(r.sendLines, line) {
+				t.Errorf("%04o: the sender says %q, want %q", mode, r.sendLines, line)
+			}
 			for _, name := range []string{"a", "c", "z"} {
 				if got := read(t, filepath.Join(to, "t", name, "small")); got != name {
 					t.Errorf("%04o: %s/small holds %q", mode, name, got)

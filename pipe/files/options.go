@@ -63,6 +63,8 @@ type ReceiveOptions struct {
 	// Ledger notes what each owner has stored. Without one, nobody hears that a file is
 	// there already.
 	Ledger *Ledger
+	// Reasons says that the sender takes the reason of a refusal in words.
+	Reasons bool
 	// Report, if it is set, is called for each entry that is not sent or not stored.
 	// The path is safe to print.
 	Report func(path string, err error)

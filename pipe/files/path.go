@@ -55,7 +55,10 @@ func CheckPath(path string, names Names) error {
 	if why == "" {
 		return nil
 	}
-	return proto.Errorf(proto.Unsafe, "the name %s may not be written: %s", proto.QuoteText(path), why)
+	return nameError{
+		"the name " + proto.QuoteText(path) + " may not be written: " + why,
+		"the name may not be written: " + why,
+	}
 }
 
 // CheckTarget fails unless name is a single component of a path, under which a user
@@ -72,7 +75,10 @@ func CheckTarget(name string) error {
 // the path of the link.
 func checkLinkTarget(at, target string, names Names) error {
 	bad := func(why string) error {
-		return proto.Errorf(proto.Unsafe, "a link to %s is not allowed: %s", proto.QuoteText(target), why)
+		return nameError{
+			"a link to " + proto.QuoteText(target) + " is not allowed: " + why,
+			"the link is not allowed: " + why,
+		}
 	}
 	switch {
 	case target == "":

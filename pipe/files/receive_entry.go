@@ -84,14 +84,14 @@ func (r *receiver) storeEntry(ctx context.Context, m *wire.Entry, in *folder, at
 	name := at.name
 	switch {
 	case in.refused != 0:
-		return wire.Answer{}, refuse(proto.Errorf(in.refused, "its folder is not stored"))
+		return wire.Answer{}, refuse(proto.Errorf(in.refused, "%w", errInRefused))
 	case len(at.rivals) > 0 && (r.o.names().isStrict() || len(at.rivals) == maxRivals):
 		return wire.Answer{}, refuse(errCollision)
 	case r.o.As == "":
 	case m.Kind == wire.EntryFolder && r.order.asked.isAbove(m.Path):
 		return wire.Answer{}, nil // the file in it is stored without it
 	case r.named || m.Kind != wire.EntryFile:
-		return wire.Answer{}, refuse(proto.Errorf(proto.Unsafe, "only one file was expected"))
+		return wire.Answer{}, refuse(errOneFile)
 	default:
 		name, r.named = r.o.As, true
 	}
@@ -242,7 +242,15 @@ func (r *receiver) refuseLate(in *folder, path string, err error) error {
 	reason := refuse(err)
 	in.top.markIncomplete()
 	r.problems.addRefused(proto.EscapeText(path), reason)
-	return r.w.writeMessage(&wire.Refused{Path: path, Code: proto.CodeOf(reason)})
+	return r.w.writeMessage(&wire.Refused{Path: path, Code: proto.CodeOf(reason), Why: r.why(reason)})
+}
+
+// why returns what the sender hears of the reason why an entry is not stored.
+func (r *receiver) why(reason error) string {
+	if !r.o.Reasons {
+		return ""
+	}
+	return wordsOf(reason)
 }
 
 // handleData takes a piece of the file whose data arrives.
@@ -344,9 +352,9 @@ func (r *receiver) refuseEntry(m *wire.Entry, reason error) error {
 	r.problems.addRefused(proto.EscapeText(m.Path), reason)
 	code := proto.CodeOf(reason)
 	if !m.Now {
-		return r.answer(m, wire.Answer{Code: code})
+		return r.answer(m, wire.Answer{Code: code, Why: r.why(reason)})
 	}
-	if err := r.w.writeMessage(&wire.Refused{Path: m.Path, Code: code}); err != nil || m.Kind != wire.EntryFile {
+	if err := r.w.writeMessage(&wire.Refused{Path: m.Path, Code: code, Why: r.why(reason)}); err != nil || m.Kind != wire.EntryFile {
 		return err
 	}
 	return skipData(r.r, m)
@@ -364,6 +372,7 @@ func (r *receiver) beforeRead(ctx context.Context) error {
 	refused, reasons := r.store.results.takeRefused()
 	for i := range refused {
 		r.problems.addRefused(proto.EscapeText(refused[i].Path), reasons[i])
+		refused[i].Why = r.why(reasons[i])
 		if err := r.w.writeMessage(&refused[i]); err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ func (s *sender) handleAnswer(ctx context.Context, a *wire.Answer) error {
 	}
 	switch {
 	case a.Code != 0 && a.Have == 0:
-		s.problems.addRefusedByPeer(it.path, a.Code)
+		s.problems.addRefusedByPeer(it.path, a.Code, a.Why)
 		if folder {
 			s.find.prune(it.inside)
 		}
@@ -119,7 +119,7 @@ func (a *answers) read() (*wire.Stored, error) {
 			if err := wire.ParseBody(body, &m); err != nil {
 				return nil, err
 			}
-			a.problems.addRefusedByPeer(m.Path, m.Code)
+			a.problems.addRefusedByPeer(m.Path, m.Code, m.Why)
 		default:
 			m := new(wire.Stored)
 			if err := wire.ParseBody(body, m); err != nil {

@@ -104,6 +104,9 @@ type Answer struct {
 	// Code means that the entry is refused; with Have, that it is refused unless
 	// Digest is the digest of the whole file.
 	Code proto.Code `json:"code,omitempty"`
+	// Why says in words why the entry is refused, in at most [proto.MaxWhyBytes]. Only for
+	// a peer of minor version 1.
+	Why string `json:"why,omitempty"`
 }
 
 // Refused is FILES_REFUSED: an entry that was announced with Now, or that was not
@@ -111,6 +114,7 @@ type Answer struct {
 type Refused struct {
 	Path string     `json:"path"`
 	Code proto.Code `json:"code"`
+	Why  string     `json:"why,omitempty"` // as in an [Answer]
 }
 
 // Stored is FILES_STORED, the receiver's last frame: every entry that was not
@@ -202,6 +206,9 @@ func (m *Answer) check() error {
 	if m.ID < 1 || m.Have < 0 || m.Links && !m.Fresh || (m.Have > 0) != (m.Digest != nil) || m.Code != 0 && !isFileCode(m.Code) {
 		return errRange
 	}
+	if m.Why != "" && (m.Code == 0 || m.Have > 0) || len(m.Why) > proto.MaxWhyBytes {
+		return errRange
+	}
 	n := 0
 	for _, is := range []bool{m.Fresh, m.Skip, m.Have > 0 || m.Code != 0} {
 		if is {
@@ -215,7 +222,7 @@ func (m *Answer) check() error {
 }
 
 func (m *Refused) check() error {
-	if m.Path == "" || len(m.Path) > proto.MaxPathBytes || !isFileCode(m.Code) {
+	if m.Path == "" || len(m.Path) > proto.MaxPathBytes || !isFileCode(m.Code) || len(m.Why) > proto.MaxWhyBytes {
 		return errRange
 	}
 	return nil

@@ -70,7 +70,9 @@ func encodePaths(m Message) Message {
 			return &e
 		}
 	case *Refused:
-		return &Refused{Path: encodePath(m.Path), Code: m.Code}
+		r := *m
+		r.Path = encodePath(m.Path)
+		return &r
 	case *Take:
 		return &Take{Names: eachPath(m.Names, encodePath), List: m.List}
 	case *Listed:

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -71,7 +72,9 @@ func samples() []wire.Message {
 		&wire.Answer{ID: 2, Skip: true},
 		&wire.Answer{ID: 3, Have: 1 << 20, Digest: &digest},
 		&wire.Answer{ID: 3, Have: 1 << 33, Digest: &digest, Code: proto.Unsafe},
+		&wire.Answer{ID: 3, Code: proto.IO, Why: "permission denied"},
 		&wire.Refused{Path: "dir/small", Code: proto.Unsafe},
+		&wire.Refused{Path: "dir/small", Code: proto.IO, Why: "no space left on device"},
 		&wire.Stored{Files: 3},
 		&wire.Stored{Files: 1, Skipped: 1, Refused: 1, Code: proto.Unsafe},
 
@@ -275,6 +278,12 @@ func TestVectors(t *testing.T) {
 	encoded.WriteString(vectorsHeader)
 	for _, frame := range frames() {
 		encoded.WriteString(entry(t, frame))
+	}
+	for _, m := range samples() {
+		again := empty(m.Type())
+		if err := wire.ParseBody(wire.AppendFrame(nil, m)[proto.FrameHeaderBytes:], again); err != nil || !reflect.DeepEqual(again, m) {
+			t.Errorf("%s: got %+v (%v), want %+v", m.Type(), again, err, m)
+		}
 	}
 	if *update {
 		if err := os.WriteFile(vectorsFile, []byte(encoded.String()), 0o644); err != nil {

@@ -60,6 +60,14 @@ func TestOneValidForm(t *testing.T) {
 		{new(wire.Sum), `{"files":-1}`},
 		{new(wire.Sum), `{"path":"a"}`},
 		{new(wire.Sum), `{"top":1}`},
+		// A reason without a refusal, beside a digest that decides, and too long.
+		{new(wire.Answer), `{"id":1,"why":"no"}`},
+		{new(wire.Answer), `{"id":1,"skip":true,"why":"no"}`},
+		{new(wire.Answer), `{"id":1,"have":1,"blake3":"` + strings.Repeat("0", 64) + `","code":42,"why":"no"}`},
+		{new(wire.Answer), `{"id":1,"code":40,"why":""}`},
+		{new(wire.Answer), `{"id":1,"code":40,"why":"` + strings.Repeat("a", proto.MaxWhyBytes+1) + `"}`},
+		{new(wire.Refused), `{"path":"a","code":40,"why":"` + strings.Repeat("a", proto.MaxWhyBytes+1) + `"}`},
+		{new(wire.Refused), "{\"path\":\"a\",\"code\":40,\"why\":\"\xff\"}"},
 		// Halves of a byte: one alone, two in the wrong order, a whole character.
 		{new(wire.Refused), `{"path":"\ufdde","code":42}`},
 		{new(wire.Refused), "{\"path\":\"a\ufdde\",\"code\":42}"},

@@ -136,6 +136,7 @@ type delivery struct {
 func (d *delivery) storeFiles(ctx context.Context, l *link.Link, root *os.Root, peer peerSettings) error {
 	o := d.settings.receive
 	o.MaxBytes, o.Owner, o.Ledger, o.Warn = d.maxBytes, l.Peer.String(), d.node.Ledger, d.warn
+	o.Reasons = l.Minor >= 1
 	o.Arrived = func(a files.Arrival) error { return d.arrived(ctx, a) }
 	if peer.maxNumber > 0 {
 		o.MaxEntries = peer.maxNumber

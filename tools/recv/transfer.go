@@ -18,13 +18,15 @@ import (
 
 // transfer is one that has begun: over a link, or handed over by a daemon.
 type transfer struct {
-	kind   string
-	peer   string // node id
-	ledger *files.Ledger
-	from   string // the peer's name in messages
-	pipe   func(context.Context, *pipe.Sink) error
-	files  func(context.Context, filesSide) error
-	end    func(error) // in place of pipe and files
+	kind string
+	// reasons says that the sender takes the reason of a refusal in words.
+	reasons bool
+	peer    string // node id
+	ledger  *files.Ledger
+	from    string // the peer's name in messages
+	pipe    func(context.Context, *pipe.Sink) error
+	files   func(context.Context, filesSide) error
+	end     func(error) // in place of pipe and files
 	// hideProgress hides the progress line of this transfer, or shows it again.
 	hideProgress func(hide bool)
 }
@@ -43,7 +45,7 @@ func openTransfer(ctx context.Context, n *node.Node, o options, kinds []string) 
 		return transfer{}, nil, err
 	}
 	return transfer{
-		kind: l.Kind, peer: l.Peer.String(), ledger: n.Ledger, from: n.Party(l).Label(), end: l.Close, hideProgress: n.HideProgress,
+		kind: l.Kind, reasons: l.Minor >= 1, peer: l.Peer.String(), ledger: n.Ledger, from: n.Party(l).Label(), end: l.Close, hideProgress: n.HideProgress,
 		pipe:  func(ctx context.Context, sink *pipe.Sink) error { return n.Exchange(ctx, l, nil, sink) },
 		files: func(ctx context.Context, side filesSide) error { return n.Files(ctx, l, false, side) },
 	}, done, nil

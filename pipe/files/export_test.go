@@ -1,0 +1,7 @@
+package files
+
+// WordsOf is wordsOf.
+var WordsOf = wordsOf
+
+// Taken is the error of a name that the file system takes for that of another file.
+func Taken(other string) error { return takenError{other} }
