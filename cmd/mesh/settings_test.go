@@ -20,6 +20,7 @@ var unset = map[string][]string{
 		"output", "directory", "archive", "dry-run", "next", "gc", "name", "force", "rename", "portable", "any-names", "max-size", "max-files",
 		"as", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
 	},
+	"token": {"trust"},
 	"tty": {
 		"share", "name", "headless", "record", "max", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
 		"raw", "plain", "cast", "json", "once", "input", "read-only", "backlog", "strict", "exit-status", "as", "linger", "clipboard",
@@ -34,8 +35,8 @@ func TestSettings(t *testing.T) {
 	for _, construct := range tools {
 		c := construct()
 		flags := c.Flags
-		if c.Name == "hub" {
-			flags = c.Subcommands[slices.IndexFunc(c.Subcommands, func(s *cli.Command) bool { return s.Name == "serve" })].Flags
+		if sub := map[string]string{"hub": "serve", "token": "allow"}[c.Name]; sub != "" {
+			flags = c.Subcommands[slices.IndexFunc(c.Subcommands, func(s *cli.Command) bool { return s.Name == sub })].Flags
 		} else if !slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == "via" }) {
 			continue
 		}

@@ -48,11 +48,10 @@ func (s Streams) keyboard() (from io.Reader, done func(), err error) {
 	return t, func() { _ = t.Close() }, err
 }
 
-// Ask asks a question whose answer is no unless the user types yes.
-func (s Streams) Ask(ctx context.Context, question string) (yes bool, err error) {
+// Ask asks a question and returns the word that is typed, in lower case.
+func (s Streams) Ask(ctx context.Context, question string) (answer string, err error) {
 	line, err := s.AskLine(ctx, question, AskFor)
-	line = strings.ToLower(line)
-	return line == "y" || line == "yes", err
+	return strings.ToLower(line), err
 }
 
 // AskLine asks a question and returns the line that is typed, without spaces around it;

@@ -29,7 +29,9 @@ func (r *run) applySettings(c *cli.Context) error {
 			s.given[name] = true
 		}
 	}
-	if !slices.ContainsFunc(Settings, func(row Setting) bool { return slices.Contains(row.Tools, tool) }) {
+	if !slices.ContainsFunc(Settings, func(row Setting) bool {
+		return slices.Contains(row.Tools, tool) && findFlag(c.Command.Flags, row.Flag) != nil
+	}) {
 		return nil
 	}
 	if path := configPath(); path != "" {

@@ -59,7 +59,7 @@ func (n *Node) present(o Offer, at net.Addr, guard *strangers, fail context.Canc
 		}
 		a.OnRegistered = func(_ hub.Register, got hub.Registered) { p.registered(u, got) }
 		a.OnState = func(err error) { p.state(u, err) }
-		a.OnOffer = p.answer
+		a.OnOffer = func(ctx context.Context, of agent.Offer) agent.Answer { return p.answer(ctx, u, of) }
 	})
 	return p
 }
@@ -195,7 +195,7 @@ func (p *presence) settle(failed context.Context) error {
 
 // answer decides about the request of another node: what authorized_peers allows, it gets.
 // A node that has no rights is told no more than that.
-func (p *presence) answer(ctx context.Context, of agent.Offer) agent.Answer {
+func (p *presence) answer(ctx context.Context, at hub.URL, of agent.Offer) agent.Answer {
 	caps, code := p.rights(of)
 	asks := code == hub.CodeDenied && p.mayAsk()
 	if (code == "" || asks) && !p.takes(string(of.Request.Kind)) {
@@ -204,7 +204,8 @@ func (p *presence) answer(ctx context.Context, of agent.Offer) agent.Answer {
 	g := hub.Grant{Method: hub.MethodKey}
 	var undo func()
 	if asks && code == hub.CodeDenied {
-		if caps, code = p.ask(ctx, of); code == "" {
+		var always bool
+		if caps, always, code = p.ask(ctx, at, of); code == "" && !always {
 			g, undo, code = p.tokenFor(of.From, caps)
 		}
 	}

@@ -1,8 +1,6 @@
 package node_test
 
 import (
-	"context"
-	"strings"
 	"testing"
 
 	"mesh/proto"
@@ -10,9 +8,7 @@ import (
 	"mesh/proto/hub/agent"
 	"mesh/proto/hub/hubtest"
 	"mesh/proto/identity"
-	"mesh/proto/link"
 	"mesh/proto/xtest"
-	"mesh/tools/node"
 )
 
 // liesTo returns an alter function for one node that changes p2p.session.created.
@@ -100,53 +96,6 @@ func TestSwappedName(t *testing.T) {
 	w.Stop()
 	_, err = alice.dialText(t, "bob", send)
 	xtest.WantCode(t, "bob is gone, the other one is there", err, proto.Unreachable)
-}
-
-// A node without rights is let in once if the user says so, by a token for it alone.
-func TestQuestion(t *testing.T) {
-	t.Parallel()
-	h := openHub(t)
-	alice, carol := atHub(t, h, "hub"), atHub(t, h, "hub")
-	var questions []string
-	bob := newNode(t, func(o *node.Options) {
-		o.Hubs = []hub.URL{h.URL()}
-		o.Ask = func(_ context.Context, q string) (bool, error) {
-			questions = append(questions, q)
-			return strings.Contains(q, alice.Key.ID().String()), nil
-		}
-	})
-	if err := h.AddMember(bob.Key.ID()); err != nil {
-		t.Fatal(err)
-	}
-	offer := listening("bob")
-	offer.Asks = true
-	w := bob.online(t, offer)
-	var l *link.Link
-	var err error
-	for _, tt := range []struct {
-		from *testNode
-		want proto.Code
-	}{{carol, proto.Declined}, {carol, proto.Declined}, {alice, proto.OK}} {
-		l, err = tt.from.dialText(t, "bob", send)
-		xtest.WantCode(t, tt.from.Key.ID().Short(), err, tt.want)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := w.Accept(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p := bob.Party(accepted); accepted.Peer != alice.Key.ID() || accepted.Token == nil || p.Trust != "" {
-		t.Errorf("got %s with token %v and trust %q, want alice with one and without trust", accepted.Peer.Short(), accepted.Token, p.Trust)
-	}
-	if len(questions) != 2 || !strings.Contains(questions[1], "wants to send") {
-		t.Errorf("got the questions %q, want one for each node", questions)
-	}
-	closeBoth(l, accepted)
-	if caps, err := bob.Book.Authorized(alice.Key.ID()); caps != 0 || err != nil {
-		t.Errorf("alice may %s (%v), want nothing for good", caps, err)
-	}
 }
 
 // The key of a hub whose URL names none is kept.

@@ -131,6 +131,23 @@ func (h *hubs) awaitPeer(ctx context.Context, to string, kind hub.Kind, limit ti
 	<-ctx.Done()
 }
 
+// lookup asks one hub after the other for the key of a peer.
+func (h *hubs) lookup(ctx context.Context, to string) (p hub.Peer, at hub.URL, err error) {
+	for i, a := range h.agents {
+		p, failed := a.Lookup(ctx, to)
+		if failed == nil {
+			return p, h.urls[i], nil
+		}
+		if err == nil || proto.CodeOf(err) == proto.Unreachable {
+			err = failed
+		}
+		if ctx.Err() != nil || !asksNext(failed) {
+			break
+		}
+	}
+	return p, at, err
+}
+
 // kindsOf returns the kinds that a peer takes now, as the first hub that knows it says.
 func (h *hubs) kindsOf(ctx context.Context, to string) []hub.Kind {
 	for _, a := range h.agents {

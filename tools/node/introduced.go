@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"mesh/proto"
@@ -126,12 +127,41 @@ func (n *Node) judge(ctx context.Context, p Peer, at hub.URL, got identity.ID) e
 
 // askAbout asks the user whether a key is the peer's, and keeps it if it is.
 func (n *Node) askAbout(ctx context.Context, p Peer, at hub.URL, got identity.ID) error {
-	yes, err := n.options.Ask(ctx, "hub "+at.Name()+" says that "+p.hub.to+" is "+got.String()+" (mesh-token id prints it there). Trust this key? [y/N] ")
+	answer, err := n.options.Ask(ctx, fmt.Sprintf("hub %s says that %s has the key %s (mesh-token id --words prints these words there). Trust this key? [y/N] ", at.Name(), p.hub.to, keyWords(got)))
 	if err != nil {
 		return err
 	}
-	if !yes {
+	if !isYes(answer) {
 		return proto.Errorf(proto.Declined, "the key of %s is not trusted", p.label())
 	}
-	return n.Book.Add(identity.Peer{Name: p.hub.to + "@" + at.Name(), ID: got})
+	return n.pin(p.hub.to, at, got)
+}
+
+// pin keeps the key of a name at a hub in the address book.
+func (n *Node) pin(name string, at hub.URL, id identity.ID) error {
+	return n.Book.Add(identity.Peer{Name: name + "@" + at.Name(), ID: id})
+}
+
+// Introduce returns the key of a peer, which is NAME@HOST, NAME or a node id. A key that the
+// address book does not have is looked up at the hubs and shown to the user. With the
+// user's yes, or with [Options.Trust] of [GradeHub], it is in the address book then.
+func (n *Node) Introduce(ctx context.Context, text string) (identity.ID, error) {
+	p, err := n.Peer(ctx, PeerText{Text: text})
+	if err != nil || p.ID != (identity.ID{}) {
+		return p.ID, err
+	}
+	h := n.openHubs(n.hubsOf(p.hub.host), false, nil)
+	defer h.close()
+	got, at, err := h.lookup(ctx, p.hub.to)
+	if err == nil {
+		err = n.judge(ctx, p, at, got.Node)
+	}
+	if err != nil {
+		return p.ID, fmt.Errorf("look up %s: %w", p.label(), err)
+	}
+	if n.options.Trust == string(GradeHub) { // the user was not asked
+		n.note(p.hub.to + "@" + at.Name() + " has the key " + keyWords(got.Node) + ": mesh-token id --words prints these words there")
+		err = n.pin(p.hub.to, at, got.Node)
+	}
+	return got.Node, err
 }

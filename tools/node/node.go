@@ -49,8 +49,9 @@ type Options struct {
 	// Trust is the least proof of a peer's key that will do: [GradePinned] or [GradeHub];
 	// "" asks the user about a key that a hub names, and refuses it where there is no Ask.
 	Trust string
-	// Ask asks the user a question; nil if nobody can be asked.
-	Ask func(ctx context.Context, question string) (yes bool, err error)
+	// Ask asks the user a question, and returns the word that is typed in lower case; nil
+	// if nobody can be asked.
+	Ask func(ctx context.Context, question string) (answer string, err error)
 	// Resolvers find the peers that are neither a token nor in the address book. They
 	// are asked in this order.
 	Resolvers []Resolver

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"mesh/proto"
 	"mesh/proto/hub"
@@ -15,29 +16,69 @@ func (p *presence) mayAsk() bool {
 	return p.offer.Asks && !p.offer.TokenOnly && p.node.options.Ask != nil
 }
 
-// ask asks the user whether a node without rights may do what it asks for this time. It
-// asks one question at a time, and no second one about a node.
-func (p *presence) ask(ctx context.Context, of agent.Offer) (proto.Caps, string) {
+// ask asks the user whether a node without rights may do what it asks for: this time, or
+// always, which authorized_peers then says. It asks one question at a time, and no second
+// one about a node that was refused.
+func (p *presence) ask(ctx context.Context, at hub.URL, of agent.Offer) (caps proto.Caps, always bool, code string) {
 	want, err := proto.ParseCaps(of.Request.Want)
 	if err != nil || want&p.offer.Caps == 0 {
-		return 0, hub.CodeCapability
+		return 0, false, hub.CodeCapability
 	}
 	want &= p.offer.Caps
 	if !p.asking.TryLock() {
-		return 0, hub.CodeBusy
+		return 0, false, hub.CodeBusy
 	}
 	defer p.asking.Unlock()
 	if p.wasRefused(of.From, false) {
-		return 0, hub.CodeDeclined
+		return 0, false, hub.CodeDeclined
 	}
 	of.Pending()
-	yes, err := p.node.options.Ask(ctx, fmt.Sprintf("%s (says the hub), whose key is %s, wants to %s: allow it once? [y/N] ", proto.QuoteText(of.Name), of.From, want))
-	if err != nil || !yes {
+	answer, err := p.node.options.Ask(ctx, fmt.Sprintf("%s wants to %s: allow? [y/N/always] ", p.node.describe(at, of), wish(want)))
+	always = answer == "always"
+	if err != nil || !always && !isYes(answer) {
 		p.wasRefused(of.From, ctx.Err() == nil)
-		return 0, hub.CodeDeclined
+		return 0, false, hub.CodeDeclined
 	}
-	return want, ""
+	if always {
+		if err := p.node.Book.Allow(of.From, want); err != nil {
+			p.node.Warn(fmt.Errorf("allowed this time only: %w", err))
+			always = false
+		}
+	}
+	return want, always, ""
 }
+
+// describe names a node that asks for something: by the name that this user has given to
+// its key, else by the hub's word and the key, of which a few letters could be imitated.
+func (n *Node) describe(at hub.URL, of agent.Offer) string {
+	if name := n.Book.NameOf(of.From); name != "" {
+		return fmt.Sprintf("%s (%s)", name, GradePinned)
+	}
+	who := "a node without a name"
+	if of.Name != "" {
+		who = proto.QuoteText(of.Name)
+	}
+	return fmt.Sprintf("%s (says %s), key %s (%d words),", who, at.Name(), keyWords(of.From), hub.KeyWordCount)
+}
+
+// keyWords returns the words of a key as people compare them.
+func keyWords(id identity.ID) string { return strings.Join(hub.KeyWords(id), "-") }
+
+// wish says in words what a node wants to do.
+func wish(caps proto.Caps) string {
+	var words []string
+	for _, c := range []struct {
+		cap  proto.Caps
+		word string
+	}{{proto.CapSend, "send"}, {proto.CapRecv, "receive"}, {proto.CapTTYView, "view the terminal"}, {proto.CapTTYControl, "type into the terminal"}} {
+		if caps.Has(c.cap) {
+			words = append(words, c.word)
+		}
+	}
+	return strings.Join(words, " and ")
+}
+
+func isYes(answer string) bool { return answer == "y" || answer == "yes" }
 
 // wasRefused reports whether the user has refused a node, and notes that if now is set.
 func (p *presence) wasRefused(id identity.ID, now bool) bool {

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -8,13 +9,17 @@ import (
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/tools/cmdline"
+	"mesh/tools/nodeflags"
 	"mesh/tools/paste"
 )
 
 // allowOptions say what a node may do here without a token.
 type allowOptions struct {
-	node string // a node id, or a name of the address book
+	node string // a node id, a name of the address book, or NAME@HOST
 	caps proto.Caps
+	hub  string // the value of --hub
+	// trust is "hub" if the word of the hub about a key is enough.
+	trust string
 }
 
 func readAllow(c *cli.Context) (o allowOptions, err error) {
@@ -22,7 +27,7 @@ func readAllow(c *cli.Context) (o allowOptions, err error) {
 	if err != nil {
 		return o, err
 	}
-	o.node, o.caps = args[0], proto.CapSend
+	o.node, o.caps, o.hub, o.trust = args[0], proto.CapSend, c.String("hub"), c.String("trust")
 	if len(args) == 1 {
 		return o, nil
 	}
@@ -36,16 +41,32 @@ func readAllow(c *cli.Context) (o allowOptions, err error) {
 	return o, nil
 }
 
-func allow(home string, o allowOptions, _ cmdline.Streams) error {
+func allow(ctx context.Context, home string, o allowOptions, s cmdline.Streams) error {
 	_, book, err := openState(home)
 	if err != nil {
 		return err
 	}
-	id, err := findNode(book, o.node)
+	var id identity.ID
+	if name, _, at := strings.Cut(paste.Word(o.node), "@"); at && name != "" && o.caps != 0 {
+		id, err = lookUp(ctx, home, o, s)
+	} else {
+		id, err = findNode(book, o.node)
+	}
 	if err != nil {
 		return err
 	}
 	return book.Allow(id, o.caps)
+}
+
+// lookUp returns the node NAME@HOST: as the address book has it, else as the hub says and
+// the user agrees.
+func lookUp(ctx context.Context, home string, o allowOptions, s cmdline.Streams) (identity.ID, error) {
+	n, err := nodeflags.Options{State: home, Hub: o.hub, Trust: o.trust}.Open(s)
+	if err != nil {
+		return identity.ID{}, err
+	}
+	id, err := n.Introduce(ctx, paste.Word(o.node))
+	return id, n.Close(err)
 }
 
 // findNode returns the node that text means: a node id, or a name of the address book.
@@ -55,7 +76,7 @@ func findNode(book identity.Book, text string) (identity.ID, error) {
 	}
 	p, found, err := book.Lookup(text)
 	if err == nil && !found {
-		err = proto.Hint(proto.Errorf(proto.Usage, "unknown peer %s", text), "mesh-token peer add "+text+" NODEID adds it to the address book")
+		err = proto.Hint(proto.Errorf(proto.Usage, "unknown peer %s", text), "mesh-token peer add "+text+" NODEID adds it to the address book; "+text+"@HOST is looked up at a hub")
 	}
 	return p.ID, err
 }

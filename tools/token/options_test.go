@@ -39,8 +39,9 @@ func TestOptions(t *testing.T) {
 		want any // nil with a code
 		code proto.Code
 	}{
-		{isNothing, []string{"id"}, nothing{}, proto.OK},
-		{isNothing, []string{"id", "x"}, nil, proto.Usage},
+		{readAs(readIDOptions), []string{"id"}, idOptions{}, proto.OK},
+		{readAs(readIDOptions), []string{"id", "--words"}, idOptions{words: true}, proto.OK},
+		{readAs(readIDOptions), []string{"id", "x"}, nil, proto.Usage},
 		{isNothing, []string{"allowed", "x"}, nil, proto.Usage},
 		{isNothing, []string{"peer", "list", "x"}, nil, proto.Usage},
 
@@ -75,10 +76,16 @@ func TestOptions(t *testing.T) {
 		{isRevoke, []string{"revoke", "bob", "al"}, nil, proto.Usage},
 		{isRevoke, []string{"revoke"}, nil, proto.Usage},
 
-		{isAllow, []string{"allow", "bob", "send,recv"}, allowOptions{"bob", proto.CapSend | proto.CapRecv}, proto.OK},
-		{isAllow, []string{"allow", "bob", "none"}, allowOptions{"bob", 0}, proto.OK},
+		{isAllow, []string{"allow", "bob", "send,recv"}, allowOptions{node: "bob", caps: proto.CapSend | proto.CapRecv}, proto.OK},
+		{isAllow, []string{"allow", "bob", "none"}, allowOptions{node: "bob"}, proto.OK},
 		{isAllow, []string{"allow", "bob", "write"}, nil, proto.Usage},
-		{isAllow, []string{"allow", "bob"}, allowOptions{"bob", proto.CapSend}, proto.OK},
+		{isAllow, []string{"allow", "bob"}, allowOptions{node: "bob", caps: proto.CapSend}, proto.OK},
+		{
+			isAllow,
+			[]string{"allow", "--hub", "none", "--trust", "hub", "bob@hub.example"},
+			allowOptions{"bob@hub.example", proto.CapSend, "none", "hub"},
+			proto.OK,
+		},
 		{isAllow, []string{"allow"}, nil, proto.Usage},
 
 		{isAdd, []string{"peer", "add", "bob", alice.String()}, identity.Peer{Name: "bob", ID: alice}, proto.OK},

@@ -4,10 +4,12 @@ package token
 
 import (
 	"context"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
+	"mesh/proto/hub"
 	"mesh/proto/identity"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
@@ -20,7 +22,10 @@ func Command() *cli.Command {
 		Usage:     "make, show and revoke tokens; keep the address book",
 		ArgsUsage: "COMMAND",
 		Subcommands: []*cli.Command{
-			{Name: "id", Usage: "print the id of this node", Action: action(readNothing, printID)},
+			{
+				Name: "id", Usage: "print the id of this node", Action: action(readIDOptions, printID),
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "words", Usage: "print eight words instead, by which people compare the key", DisableDefaultText: true}},
+			},
 			newCommand(),
 			showCommand(),
 			{
@@ -29,10 +34,11 @@ func Command() *cli.Command {
 			},
 			peerCommand(),
 			{
-				Name: "allow", ArgsUsage: "NODEID|NAME [CAPS]",
-				Description: "CAPS, with commas between: send: it may send to this machine; recv: it may take\nfrom this machine; tty:view: it may look at a terminal that is shared here;\ntty:control: it may type there too. They replace what was allowed before.",
+				Name: "allow", ArgsUsage: "NODEID|NAME|NAME@HOST [CAPS]",
+				Flags:       []cli.Flag{cmdline.Hub(), cmdline.Trust()},
+				Description: "NAME@HOST is looked up at the hub HOST of this node: the words of its key are\nshown, and with a yes the key gets this name in the address book.\nCAPS, with commas between: send: it may send to this machine; recv: it may take\nfrom this machine; tty:view: it may look at a terminal that is shared here;\ntty:control: it may type there too. They replace what was allowed before.",
 				Usage:       "let a node do CAPS here without a token: send if left out; none: nothing",
-				Action:      action(readAllow, allow),
+				Action:      cmdline.HomeAction(readAllow, allow),
 			},
 			{
 				Name: "allowed", Action: action(readNothing, printAllowed),
@@ -65,10 +71,23 @@ func openState(home string) (*identity.Key, identity.Book, error) {
 // usage gives an error about an argument its exit code.
 func usage(err error) error { return &proto.Error{Code: proto.Usage, Err: err} }
 
-func printID(home string, _ nothing, s cmdline.Streams) error {
+// idOptions are the flags of mesh-token id.
+type idOptions struct {
+	words bool
+}
+
+func readIDOptions(c *cli.Context) (idOptions, error) {
+	_, err := cmdline.Args(c, 0, 0)
+	return idOptions{c.Bool("words")}, err
+}
+
+func printID(home string, o idOptions, s cmdline.Streams) error {
 	key, _, err := openState(home)
 	if err != nil {
 		return err
+	}
+	if o.words {
+		return s.PrintLine(strings.Join(hub.KeyWords(key.ID()), "-"))
 	}
 	return s.PrintLine(key.ID().String())
 }

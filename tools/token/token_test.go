@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"os"
@@ -33,6 +34,11 @@ func run[O any](f func(string, O, cmdline.Streams) error, home string, o O) (str
 	return out.String(), err
 }
 
+// allowNow is allow without an end of the wait for a hub.
+func allowNow(home string, o allowOptions, s cmdline.Streams) error {
+	return allow(context.Background(), home, o, s)
+}
+
 // must is run for what cannot fail.
 func must[O any](t *testing.T, f func(string, O, cmdline.Streams) error, home string, o O) string {
 	t.Helper()
@@ -46,7 +52,7 @@ func must[O any](t *testing.T, f func(string, O, cmdline.Streams) error, home st
 func TestNew(t *testing.T) {
 	t.Parallel()
 	home, alice := t.TempDir(), xtest.NewKey(t).ID()
-	id := must(t, printID, home, nothing{})
+	id := must(t, printID, home, idOptions{})
 	o := newOptions{caps: proto.CapSend, ttl: time.Hour, uses: 3, holder: alice}
 	_, err := run(printNew, home, o)
 	xtest.WantCode(t, "no address is known", err, proto.Usage)
@@ -79,7 +85,7 @@ func TestStandardOutput(t *testing.T) {
 		err  error
 		want proto.Code
 	}{{nil, proto.OK}, {syscall.EPIPE, proto.BrokenStdout}, {syscall.ENOSPC, proto.Space}, {io.ErrClosedPipe, proto.IO}} {
-		err := printID(t.TempDir(), nothing{}, cmdline.Streams{Out: failing{tt.err}})
+		err := printID(t.TempDir(), idOptions{}, cmdline.Streams{Out: failing{tt.err}})
 		xtest.WantCode(t, "print the id", err, tt.want)
 	}
 }
@@ -157,18 +163,18 @@ func TestAllow(t *testing.T) {
 		}
 	}
 	allowed("")
-	_, err := run(allow, home, allowOptions{"alice", proto.CapSend})
+	_, err := run(allowNow, home, allowOptions{node: "alice", caps: proto.CapSend})
 	xtest.WantCode(t, "a name that is not in the address book", err, proto.Usage)
 	must(t, addPeer, home, identity.Peer{Name: "alice", ID: alice})
 	must(t, addPeer, home, identity.Peer{Name: "al", ID: alice})
-	must(t, allow, home, allowOptions{"alice", proto.CapSend | proto.CapRecv})
-	must(t, allow, home, allowOptions{carol.String(), proto.CapRecv})
+	must(t, allowNow, home, allowOptions{node: "alice", caps: proto.CapSend | proto.CapRecv})
+	must(t, allowNow, home, allowOptions{node: carol.String(), caps: proto.CapRecv})
 	allowed(alice.String() + " send,recv alice,al\n" + carol.String() + " recv\n")
-	must(t, allow, home, allowOptions{"al", proto.CapRecv})
-	must(t, allow, home, allowOptions{carol.String(), 0})
+	must(t, allowNow, home, allowOptions{node: "al", caps: proto.CapRecv})
+	must(t, allowNow, home, allowOptions{node: carol.String()})
 	allowed(alice.String() + " recv alice,al\n")
 	for _, bad := range []string{"mk1x", "mesh1secret", "a b", ""} {
-		_, err := run(allow, home, allowOptions{bad, proto.CapSend})
+		_, err := run(allowNow, home, allowOptions{node: bad, caps: proto.CapSend})
 		xtest.WantCode(t, bad, err, proto.Usage)
 		if err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: got %v, want the token left out", bad, err)
@@ -192,7 +198,7 @@ func TestPeers(t *testing.T) {
 	must(t, addPeer, home, identity.Peer{Name: "alice", ID: alice, Addrs: []string{"c:3"}})
 	list("alice " + alice.String() + " c:3\ncarol " + carol.String() + "\n")
 
-	self, err := identity.ParseID(strings.TrimSpace(must(t, printID, home, nothing{})))
+	self, err := identity.ParseID(strings.TrimSpace(must(t, printID, home, idOptions{})))
 	if err != nil {
 		t.Fatal(err)
 	}
