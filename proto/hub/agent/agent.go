@@ -26,12 +26,16 @@ const (
 // Agent stays logged in at one hub while [Agent.Run] runs.
 type Agent struct {
 	o Options
-	// Registers are announced after each login.
+	// Registers are announced, and Rooms joined, after each login.
 	Registers []hub.Register
+	Rooms     []string
 	// OnLogin, if it is set, is told each login before names are registered.
 	OnLogin func(c *Conn)
 	// OnRegistered, if it is set, is told the outcome for each name, after each login.
 	OnRegistered func(r hub.Register, got hub.Registered)
+	// OnJoined, if it is set, is told the outcome for each room, after each login: nil, or
+	// what the hub answers.
+	OnJoined func(room string, err error)
 	// OnOffer, if it is set, decides about the request of another node.
 	OnOffer func(ctx context.Context, o Offer) Answer
 	// OnState, if it is set, is told each login (nil) and each loss.
@@ -39,13 +43,20 @@ type Agent struct {
 
 	offers offers
 
-	mu     sync.Mutex
-	conn   *Conn
-	change chan struct{} // closed at each change of conn
-	last   error         // why conn is nil
-	making map[hub.ID]*making
-	online chan struct{} // closed at each system.online
-	away   time.Duration // what the hub's goaway asks to wait
+	// announcing is held while names and rooms are announced. It guards Registers, Rooms,
+	// and what of them the hub has taken.
+	announcing sync.Mutex
+	named      map[string]bool
+	joined     map[string]bool
+
+	mu      sync.Mutex
+	conn    *Conn
+	change  chan struct{} // closed at each change of conn
+	last    error         // why conn is nil
+	making  map[hub.ID]*making
+	online  chan struct{} // closed at each system.online
+	watches map[string]*roomWatch
+	away    time.Duration // what the hub's goaway asks to wait
 }
 
 // New returns an agent that does nothing yet.
@@ -53,7 +64,10 @@ func New(o Options) *Agent {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Agent{o: o, change: make(chan struct{}), online: make(chan struct{}), making: make(map[hub.ID]*making)}
+	return &Agent{
+		o: o, change: make(chan struct{}), online: make(chan struct{}), making: make(map[hub.ID]*making),
+		named: make(map[string]bool), joined: make(map[string]bool), watches: make(map[string]*roomWatch),
+	}
 }
 
 // Run keeps the agent logged in until ctx ends. It returns when all its goroutines have
@@ -63,10 +77,10 @@ func (a *Agent) Run(ctx context.Context) {
 	for tries := 0; ; {
 		began := time.Now()
 		err := a.stay(ctx)
+		a.setConn(nil, err)
 		if ctx.Err() != nil {
 			return
 		}
-		a.setConn(nil, err)
 		if a.OnState != nil {
 			a.OnState(err)
 		}
@@ -126,45 +140,6 @@ func (a *Agent) stay(ctx context.Context) error {
 	return c.Run(context.WithoutCancel(ctx))
 }
 
-// announce registers, tells the waiting requests that the agent is logged in, and repeats the
-// requests that have no outcome.
-func (a *Agent) announce(ctx context.Context, c *Conn) {
-	for _, r := range a.registers(c.Welcome) {
-		got := hub.Registered{Name: r.Name}
-		e, err := c.Call(ctx, hub.TypeRegister, &r)
-		if err == nil {
-			err = e.Read(&got)
-		} else if h, ok := asHubError(err); ok {
-			got.Code, got.SinceS, got.Owner = h.Answer.Code, h.Answer.SinceS, h.Answer.Owner
-			err = nil
-		}
-		if err != nil {
-			a.o.Log.Info("not registered at the hub", "err", err)
-			return
-		}
-		if a.OnRegistered != nil {
-			a.OnRegistered(r, got)
-		}
-	}
-	a.setConn(c, nil)
-	if a.OnState != nil {
-		a.OnState(nil)
-	}
-	a.repeatRequests(ctx, c)
-}
-
-// registers returns what to announce: a name that is empty but lasting stands for the one
-// that the node's invite was made for.
-func (a *Agent) registers(w hub.Welcome) []hub.Register {
-	out := append([]hub.Register(nil), a.Registers...)
-	for i := range out {
-		if out[i].Lasting && w.Name != "" && a.o.Invited {
-			out[i].Name = w.Name
-		}
-	}
-	return out
-}
-
 func (a *Agent) setConn(c *Conn, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -220,6 +195,8 @@ func (a *Agent) event(e hub.Event) {
 		close(a.online)
 		a.online = make(chan struct{})
 		a.mu.Unlock()
+	case hub.TypeRoomJoined, hub.TypeRoomLeft:
+		a.roomChanged(e)
 	case hub.TypeGoAway:
 		var g hub.GoAway
 		if e.Read(&g) == nil {

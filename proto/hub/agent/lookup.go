@@ -40,15 +40,15 @@ func (a *Agent) WaitOnline(ctx context.Context, peer string, kind hub.Kind) erro
 		case <-online:
 			return nil
 		case <-c.done:
-			a.left(c)
+			a.left(ctx, c)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// left blocks until the agent has noticed that a connection has ended.
-func (a *Agent) left(c *Conn) {
+// left blocks until the agent has noticed that a connection has ended, or ctx ends.
+func (a *Agent) left(ctx context.Context, c *Conn) {
 	for {
 		a.mu.Lock()
 		now, change := a.conn, a.change
@@ -56,6 +56,10 @@ func (a *Agent) left(c *Conn) {
 		if now != c {
 			return
 		}
-		<-change
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return
+		}
 	}
 }

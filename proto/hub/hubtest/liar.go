@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -44,11 +45,27 @@ func OpenLiar(alter func(to identity.ID, e hub.Event) []hub.Event) (*Liar, error
 	liar := &Liar{Hub: h, Alter: alter}
 	liar.http = &http.Server{Handler: http.HandlerFunc(liar.serve)}
 	liar.wg.Go(func() { _ = liar.http.Serve(l) })
+	ctx, cancel := context.WithCancel(context.Background())
+	liar.wg.Go(func() { liar.sweep(ctx) })
 	h.stop = func() {
+		cancel()
 		_ = liar.http.Close()
 		liar.wg.Wait()
 	}
 	return liar, nil
+}
+
+func (l *Liar) sweep(ctx context.Context) {
+	tick := time.NewTicker(broker.SweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			l.Broker.Sweep()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // URL returns the liar's URL with its key.
