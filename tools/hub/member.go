@@ -21,16 +21,19 @@ import (
 // memberCommands are the commands of a node that uses hubs.
 func memberCommands() []*cli.Command {
 	return []*cli.Command{
-		{Name: "join", Usage: "use a hub: WHAT is an invite mi1…, @FILE with one, or a URL", ArgsUsage: "WHAT", Action: cmdline.HomeAction(readJoin, join)},
+		{Name: "join", Usage: "use a hub: WHAT is an invite, a voucher, @FILE with one, or a URL", ArgsUsage: "WHAT", Action: cmdline.HomeAction(readJoin, join)},
 		{Name: "leave", Usage: "forget a hub and its key", ArgsUsage: "[URL]", Action: cmdline.HomeAction(readLeave, leave)},
+		vouchCommand(),
+		issuerCommand(),
 		{Name: "status", Usage: "print each hub of this node, and how it answers", Action: cmdline.HomeAction(readStatus, status)},
 	}
 }
 
 // joinOptions are what mesh-hub join was given.
 type joinOptions struct {
-	url    hub.URL
-	invite *hub.Invite // nil for a URL
+	url     hub.URL
+	invite  *hub.Invite  // nil for a URL
+	voucher *hub.Voucher // alone: it is about this node
 }
 
 func readJoin(c *cli.Context) (o joinOptions, err error) {
@@ -50,11 +53,15 @@ func readJoin(c *cli.Context) (o joinOptions, err error) {
 		}
 		return o, err
 	}
+	if strings.HasPrefix(text, hub.VoucherPrefix) {
+		v, err := hub.ParseVoucher(text)
+		return joinOptions{voucher: &v}, err
+	}
 	i, err := hub.ParseInvite(text)
 	if err != nil {
-		return o, proto.Hint(err, "mesh-hub join takes an invite, which begins with mi1, @FILE with one, or the URL of a hub: wss://…")
+		return o, proto.Hint(err, "mesh-hub join takes an invite, which begins with mi1, a voucher, which begins with mv1, @FILE with one, or the URL of a hub: wss://…")
 	}
-	return joinOptions{i.URL, &i}, nil
+	return joinOptions{url: i.URL, invite: &i}, nil
 }
 
 // readInviteFile returns the word in a file.
@@ -72,8 +79,11 @@ func readInviteFile(name string) (string, error) {
 }
 
 // join logs in at a hub once, which makes this node a member if there is an invite, and
-// keeps the hub with its key.
+// keeps the hub with its key. A voucher it keeps.
 func join(ctx context.Context, home string, o joinOptions, s cmdline.Streams) error {
+	if o.voucher != nil {
+		return keepVoucher(home, *o.voucher, s)
+	}
 	key, err := node.LoadKey(home)
 	if err != nil {
 		return err
@@ -92,7 +102,7 @@ func join(ctx context.Context, home string, o joinOptions, s cmdline.Streams) er
 	if found {
 		u = old
 	}
-	c, err := agent.Dial(ctx, agent.Options{URL: u, Key: key, Instance: hub.NewID(), Agent: software(), Invite: o.invite}, func(hub.Event) {})
+	c, err := agent.Dial(ctx, agent.Options{URL: u, Key: key, Instance: hub.NewID(), Agent: software(), Invite: o.invite, Vouchers: shown(home, key, s)}, func(hub.Event) {})
 	if err != nil {
 		return joinHint(o, key.ID(), err)
 	}
@@ -183,7 +193,7 @@ func status(ctx context.Context, home string, _ struct{}, s cmdline.Streams) err
 	}
 	var failed error
 	for _, u := range hubs {
-		line, err := statusOf(ctx, u, key)
+		line, err := statusOf(ctx, agent.Options{URL: u, Key: key, Instance: hub.NewID(), Agent: software(), Vouchers: shown(home, key, s)})
 		if failed == nil {
 			failed = err
 		}
@@ -198,8 +208,8 @@ func status(ctx context.Context, home string, _ struct{}, s cmdline.Streams) err
 }
 
 // statusOf returns how a hub answers, in words.
-func statusOf(ctx context.Context, u hub.URL, key *identity.Key) (string, error) {
-	c, err := agent.Dial(ctx, agent.Options{URL: u, Key: key, Instance: hub.NewID(), Agent: software()}, func(hub.Event) {})
+func statusOf(ctx context.Context, o agent.Options) (string, error) {
+	c, err := agent.Dial(ctx, o, func(hub.Event) {})
 	if err != nil {
 		return "not connected", err
 	}

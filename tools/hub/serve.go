@@ -22,6 +22,7 @@ import (
 	"mesh/proto/hub/serve"
 	"mesh/proto/identity"
 	"mesh/proto/statefile"
+	"mesh/proto/token"
 	"mesh/tools/cmdline"
 	"mesh/tools/service"
 )
@@ -56,6 +57,7 @@ type server struct {
 	store   *boltstore.Store
 	broker  *broker.Broker
 	access  *watched // hub_access
+	revoked *watched // revoked_tokens
 	hub     *serve.Server
 	stop    context.CancelFunc // ends the hub as SIGTERM does
 	manager *service.Manager
@@ -104,11 +106,15 @@ func (h *server) openState() (err error) {
 	if h.store, err = boltstore.Open(h.path(boltstore.FileName)); err != nil {
 		return h.storeHint(err)
 	}
-	h.broker, err = broker.New(h.store, broker.Options{Hub: h.key.ID(), APIKey: h.key.Derive(hub.APIKeyLabel), Log: func(m string, args ...any) { h.log.Info(m, args...) }})
+	h.broker, err = broker.New(h.store, broker.Options{
+		Hub: h.key.ID(), APIKey: h.key.Derive(hub.APIKeyLabel), Revoked: token.NewRegistry(h.key, identity.Book{Dir: h.o.home}).Revoked,
+		Log: func(m string, args ...any) { h.log.Info(m, args...) },
+	})
 	if err != nil { // it has facts that no hub writes
 		err = proto.Errorf(proto.Config, "%s: %w", h.path(boltstore.FileName), err)
 	} else {
-		h.access = &watched{path: h.path(accessFile)}
+		h.access, h.revoked = &watched{path: h.path(accessFile)}, &watched{path: h.path(token.RevokedFile)}
+		h.revoked.changed()
 		err = h.readAccess()
 	}
 	if err != nil {
@@ -246,6 +252,9 @@ func (h *server) maintain(ctx context.Context, hangups <-chan os.Signal) {
 		case <-look.C:
 			if h.access.changed() {
 				h.reload()
+			}
+			if h.revoked.changed() {
+				h.broker.Recheck()
 			}
 		}
 	}

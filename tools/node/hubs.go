@@ -10,6 +10,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/hub"
 	"mesh/proto/hub/agent"
+	"mesh/proto/identity"
 )
 
 const (
@@ -36,7 +37,7 @@ func (n *Node) openHubs(urls []hub.URL, invited bool, set func(*agent.Agent, hub
 	instance := hub.NewID()
 	var wg sync.WaitGroup
 	for _, u := range urls {
-		a := agent.New(agent.Options{URL: u, Key: n.Key, Instance: instance, Agent: n.options.Name, Invited: invited, Log: n.Log})
+		a := agent.New(agent.Options{URL: u, Key: n.Key, Instance: instance, Agent: n.options.Name, Invited: invited, Vouchers: n.vouchers, Log: n.Log})
 		a.OnLogin = func(c *agent.Conn) { n.keepHub(u, c) }
 		if set != nil {
 			set(a, u)
@@ -60,6 +61,16 @@ func (n *Node) keepHub(u hub.URL, c *agent.Conn) {
 	if err := (agent.Known{Dir: n.Book.Dir}).Add(u); err != nil {
 		n.Warn(err)
 	}
+}
+
+// vouchers returns those that this node shows at a hub. None are shown if the file cannot be
+// read: a peer or a hub then says what is missing.
+func (n *Node) vouchers(at identity.ID) []string {
+	texts, err := agent.Vouchers{Dir: n.Book.Dir}.Shown(n.Key.ID(), at, time.Now())
+	if err != nil {
+		n.Warn(err)
+	}
+	return texts
 }
 
 // close logs out. A nil *hubs has no connections.

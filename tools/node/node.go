@@ -109,7 +109,7 @@ func New(o Options) *Node {
 }
 
 // stateFiles are the files in the state folder that say whom this node trusts.
-var stateFiles = []string{identity.KnownPeersFile, identity.AuthorizedPeersFile, token.RevokedFile, token.ClaimedFile, agent.KnownFile}
+var stateFiles = []string{identity.KnownPeersFile, identity.AuthorizedPeersFile, token.RevokedFile, token.ClaimedFile, agent.KnownFile, agent.IssuersFile, agent.VouchersFile}
 
 // LoadKey is [identity.LoadKey], which makes the key at the first use, with hints. It
 // refuses a state folder with a file that other users may write.

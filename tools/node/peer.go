@@ -270,7 +270,7 @@ func ReadToken(file string) (token.Token, error) {
 		return token.Token{}, openTokenError(file, err)
 	}
 	defer f.Close()
-	t, err := ParseToken(f)
+	t, err := parseToken(f)
 	if err != nil {
 		return t, proto.Errorf(proto.CodeOf(err), "%s: %w", proto.EscapeText(file), err)
 	}
@@ -293,8 +293,8 @@ func openTokenError(file string, err error) error {
 	return err
 }
 
-// ParseToken reads the one token in the text of r.
-func ParseToken(r io.Reader) (token.Token, error) {
+// parseToken reads the one token in the text of r.
+func parseToken(r io.Reader) (token.Token, error) {
 	text, err := io.ReadAll(io.LimitReader(r, paste.MaxFileBytes))
 	if err != nil {
 		return token.Token{}, proto.IOError(err)

@@ -12,16 +12,24 @@ import (
 
 // revokeOptions say whose rights end: those of a token's bearers, or of a node.
 type revokeOptions struct {
-	id    *token.ID    // of a token
+	id    *token.ID    // of a token or a voucher
 	token *token.Token // the token itself, if it was given
 	node  string       // else a node id, or a name of the address book
 }
 
-// readRevoke reads the id of a token, the token itself or @FILE, a node id, or a name.
+// readRevoke reads the id of a token or voucher, either itself or @FILE, a node id, or a
+// name.
 // An id has the form of a name too, and is not looked up as one.
 func readRevoke(c *cli.Context) (o revokeOptions, err error) {
 	args, err := cmdline.Args(c, 1, -1)
 	if err != nil {
+		return o, err
+	}
+	if text := hubArgument(args[0]); text != "" && len(args) == 1 {
+		v, err := readVoucher(text)
+		if err == nil {
+			o.id = &v.ID
+		}
 		return o, err
 	}
 	p, rest, err := node.PeerOf(args, "")

@@ -3,8 +3,8 @@ package token
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -20,8 +20,8 @@ import (
 func showCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "show",
-		Usage:     "print what is in a token, but not its secret",
-		ArgsUsage: "[@FILE]",
+		Usage:     "print what is in a token, an invite or a voucher, but no secret",
+		ArgsUsage: "[@FILE|VOUCHER]",
 		Flags:     []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one JSON object", DisableDefaultText: true}},
 		Action: func(c *cli.Context) error {
 			o, err := readShow(c)
@@ -50,6 +50,7 @@ type description struct {
 type showOptions struct {
 	stdin bool   // the token is on standard input
 	file  string // else in this file
+	hub   string // or it is this invite or voucher
 	json  bool
 }
 
@@ -57,6 +58,12 @@ func readShow(c *cli.Context) (o showOptions, err error) {
 	args, err := cmdline.Args(c, 0, -1)
 	if err != nil {
 		return o, err
+	}
+	if len(args) == 1 {
+		if o.hub = hubArgument(args[0]); o.hub != "" {
+			o.json = c.Bool("json")
+			return o, checkSecret(args[0], o.hub)
+		}
 	}
 	if len(args) > 1 && !paste.HasToken(args[0]) {
 		return o, cmdline.TooMany(c, len(args), 1)
@@ -81,10 +88,20 @@ func readShow(c *cli.Context) (o showOptions, err error) {
 
 // show prints a token. It needs neither node key nor address book.
 func show(o showOptions, s cmdline.Streams, now time.Time) error {
+	if o.hub != "" {
+		return showHub(o.hub, o.json, s, now)
+	}
 	var t token.Token
 	var err error
 	if o.stdin {
-		t, err = node.ParseToken(s.In)
+		text, failed := io.ReadAll(io.LimitReader(s.In, paste.MaxFileBytes))
+		if failed != nil {
+			return proto.IOError(failed)
+		}
+		if word := hubText(string(text)); word != "" {
+			return showHub(word, o.json, s, now)
+		}
+		t, err = paste.Token(string(text))
 	} else {
 		t, err = node.ReadToken(o.file)
 	}
@@ -93,7 +110,7 @@ func show(o showOptions, s cmdline.Streams, now time.Time) error {
 	}
 	d := describe(t, now)
 	if !o.json {
-		return s.PrintLine(strings.TrimSuffix(d.table(), "\n"))
+		return s.PrintLine(d.table())
 	}
 	line, err := json.Marshal(d)
 	if err != nil {
@@ -125,10 +142,7 @@ func describe(t token.Token, now time.Time) description {
 func (d description) table() string {
 	expires, uses, holder := "never", "any number", "anybody"
 	if d.Expires != nil {
-		expires = d.Expires.Format(time.RFC3339)
-	}
-	if d.Expired {
-		expires += " (expired)"
+		expires = date(*d.Expires, d.Expired)
 	}
 	if d.Uses > 0 {
 		uses = fmt.Sprint(d.Uses)
@@ -136,9 +150,7 @@ func (d description) table() string {
 	if d.Holder != nil {
 		holder = *d.Holder
 	}
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, row := range [][2]string{
+	return table([][2]string{
 		{"id", d.ID},
 		{"kind", d.Kind},
 		{"listener", d.Listener},
@@ -147,9 +159,5 @@ func (d description) table() string {
 		{"uses", uses},
 		{"holder", holder},
 		{"addresses", strings.Join(d.Addrs, " ")},
-	} {
-		fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
-	}
-	w.Flush()
-	return b.String()
+	})
 }

@@ -29,8 +29,8 @@ func Command() *cli.Command {
 			newCommand(),
 			showCommand(),
 			{
-				Name: "revoke", ArgsUsage: "ID|@FILE|NAME|NODEID", Action: action(readRevoke, revoke),
-				Usage: "make a token invalid, or take a node's rights, and close the links it opened",
+				Name: "revoke", ArgsUsage: "ID|@FILE|VOUCHER|NAME|NODEID", Action: action(readRevoke, revoke),
+				Usage: "end a token, a voucher or a node's rights, and the links that came of it",
 			},
 			peerCommand(),
 			{

@@ -34,6 +34,9 @@ type Options struct {
 	Invite *hub.Invite
 	// Invited lets a lasting name be the one that the node's invite was made for.
 	Invited bool
+	// Vouchers, if it is set, returns the vouchers to show at a hub: at each login, and
+	// with each request.
+	Vouchers func(hub identity.ID) []string
 	// Bound refuses a proof that does not name the connection: the hub's earlier ones
 	// did. A URL with a key, and without "proxy", means the same.
 	Bound bool
@@ -173,6 +176,9 @@ func (c *Conn) login(ctx context.Context, o Options, l hub.Login) error {
 	}
 	c.Hub, c.Bound = l.Hub, names(l.Binding)
 	h := &hub.Hello{Node: o.Key.ID(), Binding: l.Binding, Sig: l.Sign(o.Key, o.Instance), Instance: o.Instance, Agent: o.Agent}
+	if o.Vouchers != nil {
+		h.Vouchers = o.Vouchers(l.Hub)
+	}
 	if o.Invite != nil {
 		h.Invite = l.SignJoin(*o.Invite, o.Key.ID())
 	}

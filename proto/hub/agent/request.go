@@ -60,6 +60,9 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (Session, error) {
 	}
 	m := &making{outcome: make(chan hub.Event, 1), pending: ask.Pending}
 	m.request = hub.Request{Session: hub.NewID(), To: ask.To, Kind: ask.Kind, Want: ask.Want.String(), Seal: key.Public()}
+	if a.o.Vouchers != nil {
+		m.request.Vouchers = a.o.Vouchers(c.Hub)
+	}
 	m.request.Sign(a.o.Key, c.Hub)
 	if !a.begin(m) {
 		return Session{}, proto.Errorf(proto.Busy, "%d sessions are in the making", hub.MaxMaking)

@@ -14,6 +14,7 @@ import (
 //
 //	member mk1… [until=2027-01-01]     # may log in
 //	admin mk1…                         # a member, who may use the commands of an admin
+//	issuer mk1…                        # whoever shows an admit voucher by this key is a member
 //	ban mk1… or ban 203.0.113.0/24     # may not log in
 //	reserve NAME mk1…                  # only this node may register the name
 //
@@ -21,6 +22,7 @@ import (
 type Access struct {
 	members  map[identity.ID]time.Time // until; zero for no end
 	admins   map[identity.ID]bool
+	issuers  map[identity.ID]bool
 	nodes    map[identity.ID]bool
 	networks []netip.Prefix
 	reserved map[string]identity.ID
@@ -31,7 +33,7 @@ const MaxAccessBytes = 8 << 20
 
 // ParseAccess reads the file's text. The error names the line.
 func ParseAccess(text string) (Access, error) {
-	a := Access{map[identity.ID]time.Time{}, map[identity.ID]bool{}, map[identity.ID]bool{}, nil, map[string]identity.ID{}}
+	a := Access{map[identity.ID]time.Time{}, map[identity.ID]bool{}, map[identity.ID]bool{}, map[identity.ID]bool{}, nil, map[string]identity.ID{}}
 	if len(text) > MaxAccessBytes {
 		return a, fmt.Errorf("hub_access of %d bytes, the limit is %d", len(text), MaxAccessBytes)
 	}
@@ -64,7 +66,7 @@ func (a *Access) add(words []string) error {
 		}
 		return hub.CheckName(words[1])
 	case len(words) < 2:
-		return fmt.Errorf("want member, admin, ban or reserve, and a node id")
+		return fmt.Errorf("want member, admin, issuer, ban or reserve, and a node id")
 	}
 	id, err := identity.ParseID(words[1])
 	if err != nil {
@@ -90,10 +92,12 @@ func (a *Access) addNode(word string, id identity.ID, until time.Time) error {
 		a.members[id] = until
 	case "admin":
 		a.members[id], a.admins[id] = time.Time{}, true
+	case "issuer":
+		a.issuers[id] = true
 	case "ban":
 		a.nodes[id] = true
 	default:
-		return fmt.Errorf("the line begins with none of member, admin, ban, reserve")
+		return fmt.Errorf("the line begins with none of member, admin, issuer, ban, reserve")
 	}
 	return nil
 }
@@ -142,6 +146,7 @@ func (b *Broker) IsAdmin(node identity.ID) bool {
 // sessions.
 func (b *Broker) expel() {
 	now := b.o.Now()
+	b.prune(now)
 	for _, c := range b.sorted() {
 		if b.isMember(c.node, now) && !b.banned(c.node, netip.Addr{}) {
 			continue

@@ -104,12 +104,15 @@ func (b *Broker) RemoveMember(by string, node identity.ID) error {
 	var names []*name
 	var tokens []string
 	return b.change(func() (Entry, []Fact, error) {
+		now := b.o.Now().UTC()
 		old := b.facts.members[node]
+		if _, vouched := b.admitted[node]; old == nil && vouched {
+			old = &Member{Node: node, Since: now}
+		}
 		if old == nil || !old.Removed.IsZero() {
 			return Entry{}, nil, refuse(hub.CodeNotFound, "no such member")
 		}
 		m = *old
-		now := b.o.Now().UTC()
 		m.Removed = now
 		f, err := fact(memberKey(node), m)
 		facts := []Fact{f}
@@ -138,6 +141,7 @@ func (b *Broker) RemoveMember(by string, node identity.ID) error {
 		for _, id := range tokens {
 			delete(b.facts.tokens, id)
 		}
+		delete(b.admitted, node)
 		b.expel()
 		for _, n := range names {
 			n.Online = m.Removed.Add(-LastingFor)

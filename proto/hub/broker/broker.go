@@ -11,6 +11,7 @@ import (
 
 	"mesh/proto/hub"
 	"mesh/proto/identity"
+	"mesh/proto/token"
 )
 
 // Out is where a connection's events go. Neither method blocks, nor calls the Broker: it
@@ -33,6 +34,9 @@ type Options struct {
 	Now func() time.Time
 	// RoomsOnly hides a node from those that share no room with it.
 	RoomsOnly bool
+	// Revoked reports whether the voucher with the id is revoked; nil stands for none.
+	// It must not call the Broker.
+	Revoked func(id token.ID) bool
 	// Log is called for each refused login and each removal, if it is set. It must not
 	// call the Broker.
 	Log func(message string, args ...any)
@@ -50,6 +54,7 @@ type Broker struct {
 	mu       sync.Mutex
 	facts    *facts
 	access   Access
+	admitted map[identity.ID]admission
 	clients  map[party]*client
 	nodes    map[identity.ID][]*client // the newest last
 	sessions map[hub.ID]*session
@@ -91,8 +96,11 @@ func New(store Store, o Options) (*Broker, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Revoked == nil {
+		o.Revoked = func(token.ID) bool { return false }
+	}
 	b := &Broker{
-		o: o, store: store, facts: newFacts(),
+		o: o, store: store, facts: newFacts(), admitted: map[identity.ID]admission{},
 		clients: map[party]*client{}, nodes: map[identity.ID][]*client{}, sessions: map[hub.ID]*session{},
 		dialing: map[identity.ID]int{}, serving: map[identity.ID]int{}, queues: map[identity.ID]*queue{},
 		watchers: map[identity.ID]map[*client]hub.Kind{}, rooms: map[string]*room{}, changed: map[*room]bool{}, touched: map[string]bool{}, lastLook: o.Now(),

@@ -24,10 +24,12 @@ type client struct {
 	seen   time.Time
 	order  uint64
 	// kinds are what the connection takes, by name or by id.
-	kinds   []hub.Kind
-	names   []*name
-	watches map[identity.ID]hub.Kind
-	rooms   map[string]bool
+	kinds []hub.Kind
+	// vouchers are those about the node that its last hello had.
+	vouchers []string
+	names    []*name
+	watches  map[identity.ID]hub.Kind
+	rooms    map[string]bool
 
 	events, pings, lookups bucket
 	refused                int

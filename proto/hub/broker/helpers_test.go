@@ -12,6 +12,7 @@ import (
 	"mesh/proto/hub"
 	"mesh/proto/hub/broker"
 	"mesh/proto/identity"
+	"mesh/proto/token"
 	"mesh/proto/xtest"
 )
 
@@ -66,6 +67,8 @@ type world struct {
 	hub   *identity.Key
 	// roomsOnly is [broker.Options.RoomsOnly] of the next restart.
 	roomsOnly bool
+
+	revoked token.ID // a voucher
 }
 
 func newWorld(t testing.TB) *world {
@@ -77,7 +80,10 @@ func newWorld(t testing.TB) *world {
 // restart begins a new hub on the same store.
 func (w *world) restart() {
 	w.t.Helper()
-	b, err := broker.New(w.store, broker.Options{Hub: w.hub.ID(), APIKey: w.hub.Derive(hub.APIKeyLabel), Now: func() time.Time { return w.now }, RoomsOnly: w.roomsOnly})
+	b, err := broker.New(w.store, broker.Options{
+		Hub: w.hub.ID(), APIKey: w.hub.Derive(hub.APIKeyLabel), Now: func() time.Time { return w.now }, RoomsOnly: w.roomsOnly,
+		Revoked: func(id token.ID) bool { return id == w.revoked },
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -50,6 +50,9 @@ func (b *Broker) Login(l hub.Login, h *hub.Hello, from netip.AddrPort, out Out) 
 	}
 	b.mu.Lock()
 	c, err := b.begin(party{h.Node, h.Instance})
+	if err == nil {
+		c.vouchers = about(h)
+	}
 	b.mu.Unlock()
 	if err != nil {
 		return nil, err
@@ -89,7 +92,8 @@ func (b *Broker) hasMember(source netip.Prefix) bool {
 	return false
 }
 
-// admit checks the login: signature and binding, ban, then membership or invite.
+// admit checks the login: signature and binding, ban, then membership, invite or
+// voucher.
 func (b *Broker) admit(l hub.Login, h *hub.Hello, from netip.Addr) error {
 	if !l.Check(h) {
 		return &Denied{hub.CloseBadLogin, "login refused"}
@@ -115,6 +119,9 @@ func (b *Broker) admit(l hub.Login, h *hub.Hello, from netip.Addr) error {
 			return &Denied{hub.CloseFull, "the hub can't store the membership"}
 		}
 	}
+	if !out && b.admitVouched(h) {
+		return nil
+	}
 	return &Denied{hub.CloseNoMember, "not a member of this hub"}
 }
 
@@ -122,8 +129,11 @@ func (b *Broker) isMember(node identity.ID, now time.Time) bool {
 	if until, ok := b.access.members[node]; ok && within(until, now) {
 		return true
 	}
-	m := b.facts.members[node]
-	return m != nil && m.Removed.IsZero() && within(m.Until, now)
+	if m := b.facts.members[node]; m != nil && m.Removed.IsZero() && within(m.Until, now) {
+		return true
+	}
+	a, ok := b.admitted[node]
+	return ok && within(a.until, now)
 }
 
 // removed reports whether an admin has removed the node and nobody has let it in since.
@@ -251,6 +261,8 @@ func (b *Broker) welcome(node identity.ID, from netip.AddrPort, registered []hub
 		if !m.Until.IsZero() {
 			w.ExpiresS = seconds(m.Until.Sub(now))
 		}
+	} else if a, ok := b.admitted[node]; ok {
+		w.ExpiresS = seconds(a.until.Sub(now))
 	}
 	return w
 }

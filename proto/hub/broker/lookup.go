@@ -95,7 +95,7 @@ func (b *Broker) lookup(c *client, e hub.Event, now time.Time) (hub.Event, error
 }
 
 func (b *Broker) peer(f found, now time.Time) *hub.Peer {
-	p := &hub.Peer{Node: f.node}
+	p := &hub.Peer{Node: f.node, Vouchers: b.vouchersOf(f.node)}
 	add := func(c *client, kinds []hub.Kind) {
 		p.Online = true
 		p.SinceS = max(p.SinceS, seconds(now.Sub(c.since)))

@@ -301,7 +301,7 @@ func (b *Broker) accept(c *client, e hub.Event, now time.Time) error {
 	dialer := b.clients[s.dialer]
 	b.send(dialer, hub.TypeCreated, c, &hub.Created{
 		Session: a.Session, Role: hub.RoleDialer, Peer: c.node, Name: b.nameOf(c), Kind: s.request.Kind,
-		SessionToken: a.Sealed, Sig: a.Sig, ExpiresS: life,
+		SessionToken: a.Sealed, Sig: a.Sig, Vouchers: c.vouchers, ExpiresS: life,
 	})
 	created := &hub.Created{Session: a.Session, Role: hub.RoleListener, Peer: s.dialer.node, Kind: s.request.Kind, ExpiresS: life}
 	if dialer != nil {
