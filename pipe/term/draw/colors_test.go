@@ -2,6 +2,7 @@ package draw_test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -135,5 +136,74 @@ func TestNearestColors(t *testing.T) {
 		if got := sgr("linux", "", in); !slices.Contains(got, want) {
 			t.Errorf("16 colours, %q: got styles %q, want %q", in, got, want)
 		}
+	}
+}
+
+// cursorColorsOf returns the sequences for the cursor's colour in painted bytes.
+func cursorColorsOf(painted []byte) string {
+	return strings.Join(regexp.MustCompile(`\x1b\]1?12[^\a]*\a`).FindAllString(string(painted), -1), " ")
+}
+
+// The cursor gets the colour that the program gives it, in one form and as numbers alone.
+func TestCursorColor(t *testing.T) {
+	t.Parallel()
+	const own = "\x1b]112\a"
+	for _, tt := range []struct{ name, out, want string }{
+		{"unchanged", "X", ""},
+		{"rgb", "\x1b]12;rgb:1/20/fff\x07", "\x1b]12;rgb:11/20/ff\a"},
+		{"#", "\x1b]12;#102030\x1b\\", "\x1b]12;rgb:10/20/30\a"},
+		{"a name", "\x1b]12;Orange\x07", "\x1b]12;rgb:ff/a5/00\a"},
+		{"second of 11", "\x1b]11;#020202;#030303\x07", "\x1b]12;rgb:03/03/03\a"},
+		{"changed again", "\x1b]12;red\x07\x1b]12;#010203\x07", "\x1b]12;rgb:01/02/03\a"},
+		{"taken away at once", "\x1b]12;red\x07\x1b]112\x07", ""},
+		{"a query", "\x1b]12;?\x07", ""},
+		{"an unknown name", "\x1b]12;nonsense\x07", ""},
+		{"too many digits", "\x1b]12;rgb:12345/1/1\x07", ""},
+		{"a sign", "\x1b]12;rgb:+1/-1/1\x07", ""},
+		{"another sequence in it", "\x1b]12;#010203;\x1b]52;c;eA==\x07", "\x1b]12;rgb:01/02/03\a"},
+		{"text behind it", "\x1b]12;#010203 evil\x07", ""},
+		{"cut off", "\x1b]12;#0102", ""},
+		{"cancelled", "\x1b]12;#010203\x18", ""},
+	} {
+		p := newPair(10, 2)
+		if got := cursorColorsOf(p.feed(t, tt.out, false)); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+		p.same(t, tt.name)
+		want := "" // the terminal has kept its own colour
+		if tt.want != "" {
+			want = own
+		}
+		if got := cursorColorsOf(p.feed(t, "\x1b]112\x07", false)); got != want {
+			t.Errorf("%s, taken away: got %q, want %q", tt.name, got, want)
+		}
+		p.same(t, tt.name+", taken away")
+	}
+}
+
+// A picture that is painted whole has the cursor's colour, and a viewer that joins late
+// sees it. RIS takes it away. A terminal of 16 colours gets none.
+func TestCursorColorAgain(t *testing.T) {
+	t.Parallel()
+	const red = "\x1b]12;rgb:ff/00/00\a"
+	shared, late := vt.New(10, 2, 0), vt.New(10, 2, 0)
+	_, _ = shared.Write([]byte("\x1b]12;red\x07"))
+	_, _ = late.Write(shared.Snapshot(0))
+	for _, tt := range []struct{ term, want string }{{"xterm-256color", red}, {"xterm-direct", red}, {"linux", ""}, {"xterm-16color", ""}} {
+		w, p := draw.Window{Cols: 10, Rows: 2}, draw.NewPainter(tt.term, "")
+		for _, what := range []string{"first", "again"} {
+			if got := cursorColorsOf(p.Paint(w.Picture(late, draw.KeysUnused))); got != tt.want {
+				t.Errorf("%s, %s: got %q, want %q", tt.term, what, got, tt.want)
+			}
+			p.Forget()
+		}
+		if p.ColorsCursor() != (tt.want != "") {
+			t.Errorf("%s: the cursor is coloured: %t", tt.term, p.ColorsCursor())
+		}
+	}
+	p := newPair(10, 2)
+	p.feed(t, "\x1b]12;red\x07", false)
+	if got := cursorColorsOf(p.feed(t, "\x1bc", false)); got != draw.ResetCursorColor {
+		t.Errorf("RIS: got %q, want %q", got, draw.ResetCursorColor)
 	}
 }

@@ -1,6 +1,7 @@
 package draw
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,7 +10,8 @@ import (
 )
 
 // Painter makes a terminal show pictures. It writes no more than what has changed:
-// text of [Clean], SGR, CUP, EL, autowrap and margins around one character, the cursor's look, links of [linkOf], the title, and
+// text of [Clean], SGR, CUP, EL, autowrap and margins around one character, the cursor's look
+// and colour, links of [linkOf], the title, and
 // the modes of the keyboard and the mouse.
 type Painter struct {
 	shown      *Picture // nil when what the terminal shows is unknown
@@ -22,6 +24,9 @@ type Painter struct {
 	link     string
 	links    int // bytes of links in this picture
 	out      []byte
+
+	cursorColor vt.Color // that the terminal's cursor has got; 0 is the terminal's own
+	colored     bool     // the cursor has got a colour at some time
 }
 
 // NewPainter returns a painter for a terminal of the kind that the values of TERM and
@@ -71,7 +76,29 @@ func (p *Painter) Paint(next *Picture) []byte {
 		p.styled, p.col = false, -1
 	}
 	p.paintCursor(next.cursor)
+	p.colorCursor(next.cursor.Color, whole)
 	return p.out
+}
+
+// ColorsCursor reports whether [ResetCursorColor] must be written before the terminal is
+// given back.
+func (p *Painter) ColorsCursor() bool { return p.colored }
+
+// colorCursor gives the terminal's cursor a colour (OSC 12), or its own one back. The
+// colour is written as three numbers, whatever the program wrote. Terminals of 16 colours
+// have no such sequence.
+func (p *Painter) colorCursor(c vt.Color, whole bool) {
+	if p.colors == colors16 || c == p.cursorColor && (c == 0 || !whole) {
+		return
+	}
+	p.cursorColor = c
+	r, g, b, ok := c.RGB()
+	if !ok {
+		p.out = append(p.out, ResetCursorColor...)
+		return
+	}
+	p.colored = true
+	p.out = fmt.Appendf(p.out, "\x1b]12;rgb:%02x/%02x/%02x\a", r, g, b)
 }
 
 func (p *Painter) paintLine(y int, next []vt.Cell, whole bool) {

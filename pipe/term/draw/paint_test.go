@@ -45,6 +45,10 @@ func allowed(p []byte, types bool) string {
 			p = p[len(link):]
 			continue
 		}
+		if color := cursorColors.Find(p); color != nil {
+			p = p[len(color):]
+			continue
+		}
 		if rest, ok := bytes.CutPrefix(p, []byte("\x1b]2;"+peer)); ok { // a title
 			text, rest, ok := bytes.Cut(rest, []byte("\a"))
 			bad := func(r rune) bool {
@@ -91,6 +95,9 @@ func allowed(p []byte, types bool) string {
 
 // links begin a link, or end one.
 var links = regexp.MustCompile(`^\x1b\]8;(;|id=[0-9a-f]{16};((?i:https?)://[!-"$-.0->A-~]+([/?#][!-~]*)?|(?i:mailto):[!->@-~]+))\x1b\\`)
+
+// cursorColors give the cursor a colour, or its own one back.
+var cursorColors = regexp.MustCompile(`^\x1b\](12;rgb:[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{2}|112)\a`)
 
 // keyFlags set the flags of the kitty keyboard protocol.
 var keyFlags = regexp.MustCompile(`^=([0-9]|[12][0-9]|3[01]);1$`)

@@ -14,6 +14,9 @@ import "mesh/pipe/term/vt"
 // are pushed, for console.Reset to restore.
 const Setup = "\x1b[?7l\x1b[>0u"
 
+// ResetCursorColor gives a terminal's cursor its own colour back.
+const ResetCursorColor = "\x1b]112\a"
+
 // Picture is what a person's terminal shows.
 type Picture struct {
 	// Title is the terminal's title; "" leaves it alone.

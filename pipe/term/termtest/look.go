@@ -41,6 +41,6 @@ func Look(t *vt.Terminal) string {
 	if c.Visible {
 		fmt.Fprintf(&b, "cursor %d %d ", c.Row, c.Col)
 	}
-	fmt.Fprintf(&b, "visible %v style %d", c.Visible, c.Style)
+	fmt.Fprintf(&b, "visible %v style %d color %v", c.Visible, c.Style, c.Color)
 	return b.String()
 }

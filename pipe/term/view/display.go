@@ -44,7 +44,8 @@ type display struct {
 	painter *draw.Painter
 	finder  keys.Finder
 	in      *input
-	raw     bool // In is a terminal
+	raw     bool   // In is a terminal
+	leave   string // what is written before the terminal is given back
 
 	session       wire.TermSession
 	ctl           wire.TermCtl
@@ -97,6 +98,7 @@ func (v *view) runScreen(ctx context.Context) (err error) {
 		sequences.Enter += console.PushTitle
 		sequences.Leave += console.PopTitle
 	}
+	d.leave = sequences.Leave
 	d.console, err = console.Open(keyboard, out, sequences)
 	if err != nil {
 		return err
@@ -271,6 +273,9 @@ func (d *display) paint() {
 	p := d.window.Picture(d.t, use)
 	p.Title = draw.Title(d.o.Peer, d.session.Name, d.t)
 	painted := slices.Concat(d.copied, d.painter.Paint(p))
+	if d.painter.ColorsCursor() {
+		d.console.SetLeave(draw.ResetCursorColor + d.leave)
+	}
 	d.copied = nil
 	d.dirty, d.paintedSeq = false, -1
 	if d.hasPicture {

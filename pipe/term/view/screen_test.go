@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"mesh/pipe/term/console"
+	"mesh/pipe/term/draw"
 	"mesh/pipe/term/termtest"
 	"mesh/pipe/term/view"
 	"mesh/proto"
@@ -227,6 +228,41 @@ func TestClipboard(t *testing.T) {
 			s.waitTyped("x") // no reply came before
 			s.exit(0)
 			s.wantSane("exited=true")
+		})
+	}
+}
+
+// The viewer's cursor gets the colour of the shared one, and its own one back at each end.
+// A cursor that was not coloured is left alone.
+func TestCursorColor(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		color string
+		ends  func(s *seen)
+	}{
+		"exit":     {"\x1b]12;red\a", func(s *seen) { s.exit(0) }},
+		"KILL":     {"\x1b]12;red\a", func(s *seen) { s.kill(syscall.SIGKILL) }},
+		"no color": {"", func(s *seen) { s.exit(0) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := see(t, "bash", 80, 24, nil)
+			log := filepath.Join(t.TempDir(), "log")
+			s.PipeTo(log)
+			s.session(mayType, 80, 24)
+			s.snapshot(80, 24, tt.color+"hello")
+			s.WaitText("hello")
+			s.waitAcked()
+			tt.ends(s)
+			s.wantSane("")
+			b, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			set, reset := strings.Count(string(b), "\x1b]12;rgb:ff/00/00\a"), strings.Count(string(b), draw.ResetCursorColor)
+			if colored := tt.color != ""; (set > 0) != colored || (reset > 0) != colored {
+				t.Errorf("the colour was set %d times and reset %d times: %q", set, reset, b)
+			}
 		})
 	}
 }

@@ -127,7 +127,8 @@ type Cursor struct {
 	// Wrap is set when the last column was just written: the next character goes to
 	// the next line, if the mode Wrap is on.
 	Wrap  bool
-	Style int // as in DECSCUSR: 0 default, 1 2 block, 3 4 underline, 5 6 bar; odd ones blink
+	Style int   // as in DECSCUSR: 0 default, 1 2 block, 3 4 underline, 5 6 bar; odd ones blink
+	Color Color // that the program has set (OSC 12); 0 is the terminal's own
 }
 
 // Cursor returns the cursor.
@@ -136,6 +137,7 @@ func (t *Terminal) Cursor() Cursor {
 	return Cursor{
 		Row: s.y, Col: min(s.x, t.cols-1),
 		Visible: t.modes.CursorVisible, Wrap: s.x >= t.cols, Style: t.modes.CursorStyle,
+		Color: t.palette.special[2],
 	}
 }
 
