@@ -32,6 +32,8 @@ type Options struct {
 	APIKey []byte
 	// Now is the clock; nil stands for [time.Now].
 	Now func() time.Time
+	// Guests lets nodes that are no members claim codes.
+	Guests bool
 	// RoomsOnly hides a node from those that share no room with it.
 	RoomsOnly bool
 	// Revoked reports whether the voucher with the id is revoked; nil stands for none.
@@ -65,6 +67,7 @@ type Broker struct {
 	rooms    map[string]*room
 	changed  map[*room]bool // rooms whose watchers are to be told something
 	tellAt   time.Time      // when; no earlier
+	codes    codes
 	timers   timers
 	outbox   []sending
 	touched  map[string]bool
@@ -103,7 +106,7 @@ func New(store Store, o Options) (*Broker, error) {
 		o: o, store: store, facts: newFacts(), admitted: map[identity.ID]admission{},
 		clients: map[party]*client{}, nodes: map[identity.ID][]*client{}, sessions: map[hub.ID]*session{},
 		dialing: map[identity.ID]int{}, serving: map[identity.ID]int{}, queues: map[identity.ID]*queue{},
-		watchers: map[identity.ID]map[*client]hub.Kind{}, rooms: map[string]*room{}, changed: map[*room]bool{}, touched: map[string]bool{}, lastLook: o.Now(),
+		watchers: map[identity.ID]map[*client]hub.Kind{}, codes: newCodes(), rooms: map[string]*room{}, changed: map[*room]bool{}, touched: map[string]bool{}, lastLook: o.Now(),
 		requests: newBuckets[identity.ID](requestRate), newNames: newBuckets[identity.ID](newNameRate),
 		failed: newBuckets[netip.Prefix](failedRate), apiCalls: newBuckets[string](apiRate), blocked: map[netip.Prefix]time.Time{},
 	}
@@ -233,6 +236,8 @@ func (b *Broker) look(now time.Time) {
 	b.requests.sweep(now)
 	b.newNames.sweep(now)
 	b.failed.sweep(now)
+	b.codes.opens.sweep(now)
+	b.codes.claims.sweep(now)
 	b.apiCalls.sweep(now)
 	for source, until := range b.blocked {
 		if !now.Before(until) {

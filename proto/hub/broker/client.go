@@ -123,6 +123,7 @@ func (b *Broker) remove(c *client, now time.Time, reason string) {
 	for room := range c.rooms {
 		b.dropRoom(c, room, reason)
 	}
+	b.leaveCodes(c, now)
 	b.orphan(c)
 }
 
@@ -174,7 +175,9 @@ func (k *Conn) Handle(e hub.Event) {
 	}
 	defer b.mu.Unlock()
 	answer, err := b.dispatch(c, e, now)
-	k.answer(e, answer, err, 0)
+	if !errors.Is(err, errLater) {
+		k.answer(e, answer, err, 0)
+	}
 	b.flush()
 }
 
@@ -207,6 +210,16 @@ func (b *Broker) dispatch(c *client, e hub.Event, now time.Time) (hub.Event, err
 		return ok, b.candidates(c, e, now)
 	case hub.TypeClosed:
 		return ok, b.closed(c, e)
+	case hub.TypeCodeOpen:
+		return b.openBox(c, e, now)
+	case hub.TypeCodeClaim:
+		return b.claim(c, e, now)
+	case hub.TypeCodeConfirm:
+		return ok, b.confirm(c, e, now)
+	case hub.TypeCodeDone:
+		return ok, b.done(c, e, now)
+	case hub.TypeCodeBurn:
+		return ok, b.burn(c, e, now)
 	}
 	switch e.Prefix() {
 	case "system", "room", "p2p":

@@ -65,14 +65,16 @@ type world struct {
 	store *memory
 	now   time.Time
 	hub   *identity.Key
-	// roomsOnly is [broker.Options.RoomsOnly] of the next restart.
-	roomsOnly bool
+	// roomsOnly and guests are options of the next restart.
+	roomsOnly, guests bool
+	// from is where the next logins come from.
+	from netip.AddrPort
 
 	revoked token.ID // a voucher
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, store: &memory{facts: map[string][]byte{}}, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), hub: xtest.NewKey(t)}
+	w := &world{t: t, store: &memory{facts: map[string][]byte{}}, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), hub: xtest.NewKey(t), from: source}
 	w.restart()
 	return w
 }
@@ -81,7 +83,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) restart() {
 	w.t.Helper()
 	b, err := broker.New(w.store, broker.Options{
-		Hub: w.hub.ID(), APIKey: w.hub.Derive(hub.APIKeyLabel), Now: func() time.Time { return w.now }, RoomsOnly: w.roomsOnly,
+		Hub: w.hub.ID(), APIKey: w.hub.Derive(hub.APIKeyLabel), Now: func() time.Time { return w.now }, RoomsOnly: w.roomsOnly, Guests: w.guests,
 		Revoked: func(id token.ID) bool { return id == w.revoked },
 	})
 	if err != nil {
@@ -146,7 +148,7 @@ func (w *world) login(key *identity.Key, instance hub.ID, change func(l *hub.Log
 		change(&l, h)
 	}
 	var err error
-	p.k, err = w.b.Login(l, h, source, p)
+	p.k, err = w.b.Login(l, h, w.from, p)
 	return p, err
 }
 

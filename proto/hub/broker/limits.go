@@ -81,6 +81,9 @@ var (
 	offerRate     = rate{10, 30}         // requests that reach a listener
 	lookupRate    = rate{10, 30}         // lookups of a connection
 	newNameRate   = rate{10. / 3600, 10} // new names of a node
+	openCodeRate  = rate{1, 20}          // new codes of a node
+	claimRate     = rate{5. / 60, 5}     // claims of codes of a node and of a source
+	claimHourRate = rate{30. / 3600, 30} // the same, in the long run
 	candidateRate = rate{1. / 60, 64}    // generations of candidates of one end
 	failedRate    = rate{5. / 60, 20}    // failed logins of a source
 	apiRate       = rate{10, 40}         // requests with one lasting API token, or with all others of a node

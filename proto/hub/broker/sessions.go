@@ -21,6 +21,9 @@ type session struct {
 	pending  bool // the extra time was given
 	deadline time.Time
 	ends     [2]end
+	// confirm and done are those of the code that the session came of.
+	confirm *hub.CodeConfirm
+	done    *hub.CodeDone
 }
 
 // end is the state of the candidates of one end, the dialer's first.
@@ -297,18 +300,24 @@ func (b *Broker) accept(c *client, e hub.Event, now time.Time) error {
 		s.asked = []party{c.party}
 		b.until(s, now.Add(hub.SessionLife))
 	}
-	life := seconds(s.deadline.Sub(now))
-	dialer := b.clients[s.dialer]
-	b.send(dialer, hub.TypeCreated, c, &hub.Created{
-		Session: a.Session, Role: hub.RoleDialer, Peer: c.node, Name: b.nameOf(c), Kind: s.request.Kind,
-		SessionToken: a.Sealed, Sig: a.Sig, Vouchers: c.vouchers, ExpiresS: life,
-	})
-	created := &hub.Created{Session: a.Session, Role: hub.RoleListener, Peer: s.dialer.node, Kind: s.request.Kind, ExpiresS: life}
-	if dialer != nil {
-		created.Name = b.nameOf(dialer)
-	}
-	b.send(c, hub.TypeCreated, dialer, created)
+	b.tellCreated(s, a.Sealed, a.Sig, now)
 	return nil
+}
+
+// tellCreated tells both ends of a session that it was accepted.
+func (b *Broker) tellCreated(s *session, sealed, sig []byte, now time.Time) {
+	id, kind, life := s.request.Session, s.request.Kind, seconds(s.deadline.Sub(now))
+	dialer, listener := b.clients[s.dialer], b.clients[s.listener]
+	toDialer := &hub.Created{Session: id, Role: hub.RoleDialer, Peer: s.listener.node, Kind: kind, SessionToken: sealed, Sig: sig, ExpiresS: life}
+	toListener := &hub.Created{Session: id, Role: hub.RoleListener, Peer: s.dialer.node, Kind: kind, ExpiresS: life}
+	if listener != nil {
+		toDialer.Name, toDialer.Vouchers = b.nameOf(listener), listener.vouchers
+	}
+	if dialer != nil {
+		toListener.Name = b.nameOf(dialer)
+	}
+	b.send(dialer, hub.TypeCreated, listener, toDialer)
+	b.send(listener, hub.TypeCreated, dialer, toListener)
 }
 
 // decline ends a request; with a bearer the last of the listeners that were asked does.
