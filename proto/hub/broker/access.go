@@ -162,12 +162,12 @@ func (b *Broker) expel() {
 
 // cancelOf ends the sessions of a client that is expelled, and tells the other ends.
 func (b *Broker) cancelOf(c *client) {
-	for id, s := range b.sessions {
+	for s := range b.sessionsOf[c.party] {
 		if s.dialer == c.party {
 			b.tellAsked(s, hub.TypeCancelled)
 			b.end(s)
 		} else if s.accepted && s.listener == c.party {
-			b.send(b.clients[s.dialer], hub.TypeClosed, nil, &hub.Closed{Session: id, Reason: "removed"})
+			b.send(b.clients[s.dialer], hub.TypeClosed, nil, &hub.Closed{Session: s.request.Session, Reason: "removed"})
 			b.end(s)
 		}
 	}

@@ -50,6 +50,7 @@ func TestExport(t *testing.T) {
 		"two ends":                text + lines[4],
 		"another key":             strings.Replace(text, "name/bob", "name/eve", 1),
 		"an unknown kind":         strings.Replace(text, "ban/", "bin/", 1),
+		"a ban that is none":      strings.ReplaceAll(text, "203.0.113.0/24", "203.0.113.9/24"),
 		"a name that is none":     strings.ReplaceAll(text, "bob", "Bob"),
 		"an unknown field":        strings.Replace(text, `{"key"`, `{"more":1,"key"`, 1),
 		"a long line":             strings.Replace(text, `"by":"admin"`, `"by":"`+strings.Repeat("x", broker.MaxFactBytes)+`"`, 1),

@@ -75,6 +75,9 @@ type Broker struct {
 	counter  uint64
 	draining bool
 
+	// sessionsOf has the sessions of each party that is their dialer or may answer them.
+	sessionsOf map[party]map[*session]bool
+
 	requests buckets[identity.ID]
 	newNames buckets[identity.ID]
 	failed   buckets[netip.Prefix]
@@ -110,6 +113,7 @@ func New(store Store, o Options) (*Broker, error) {
 		requests: newBuckets[identity.ID](requestRate), newNames: newBuckets[identity.ID](newNameRate),
 		failed: newBuckets[netip.Prefix](failedRate), apiCalls: newBuckets[string](apiRate), blocked: map[netip.Prefix]time.Time{},
 	}
+	b.sessionsOf = map[party]map[*session]bool{}
 	all, err := store.Load()
 	if err != nil {
 		return nil, err

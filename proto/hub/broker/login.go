@@ -153,9 +153,11 @@ func (b *Broker) banned(node identity.ID, a netip.Addr) bool {
 		return true
 	}
 	a = a.Unmap()
-	for what := range b.facts.bans {
-		if p, err := netip.ParsePrefix(what); err == nil && p.Contains(a) {
-			return true
+	if len(b.facts.bans) > 0 && a.IsValid() {
+		for bits := range a.BitLen() + 1 { // there may be more bans than lengths of a prefix
+			if p, _ := a.Prefix(bits); b.facts.bans[p.String()] != nil {
+				return true
+			}
 		}
 	}
 	return b.access.bans(node, a)

@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -169,11 +170,13 @@ func TestRemoveMember(t *testing.T) {
 
 func TestBan(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"node", "address", "network"} {
+	for _, kind := range []string{"node", "address", "network", "large network", "everywhere"} {
 		w := newWorld(t)
 		key := w.member()
 		p := w.online(key)
-		what := map[string]string{"node": key.ID().String(), "address": "192.0.2.9", "network": "192.0.2.0/24"}[kind]
+		what := map[string]string{"node": key.ID().String(), "address": "192.0.2.9", "network": "192.0.2.0/24", "large network": "128.0.0.0/1", "everywhere": "0.0.0.0/0"}[kind]
+		w.ok("ban of others", errors.Join(w.b.AddBan("admin", "192.0.2.10"), w.b.AddBan("admin", "192.0.3.0/24"), w.b.AddBan("admin", "2001:db8::/32")))
+		w.online(key)
 		w.ok("ban", w.b.AddBan("admin", what))
 		if closed := p.code == hub.CloseNoMember; closed != (kind == "node") {
 			t.Errorf("%s: closed with %d", kind, p.code)

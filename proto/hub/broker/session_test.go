@@ -235,8 +235,8 @@ func TestDialerLeaves(t *testing.T) {
 	alice.k.Left()
 	bob.take(hub.TypeCancelled, new(hub.SessionRef))
 	bob.none(hub.TypeCancelled)
-	if n := w.b.Count().Sessions; n != 0 {
-		t.Errorf("%d sessions are left", n)
+	if n, parties := w.b.Count().Sessions, w.b.Involved(); n != 0 || parties != 0 {
+		t.Errorf("%d sessions with %d parties are left", n, parties)
 	}
 }
 
@@ -252,6 +252,9 @@ func TestSessionLife(t *testing.T) {
 	w.passAlive(time.Second, alice, bob)
 	if n := w.b.Count().Sessions; n != 0 {
 		t.Errorf("%d sessions after its life", n)
+	}
+	if n := w.b.Involved(); n != 0 {
+		t.Errorf("%d parties of no session are left", n)
 	}
 }
 

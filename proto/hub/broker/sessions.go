@@ -101,6 +101,10 @@ func (b *Broker) askedBy(f found, r *hub.Request, dialer *client) []party {
 
 func (b *Broker) open(s *session, now time.Time) {
 	b.sessions[s.request.Session] = s
+	b.addParty(s, s.dialer)
+	for _, p := range s.asked {
+		b.addParty(s, p)
+	}
 	b.dialing[s.dialer.node]++
 	b.serving[s.node]++
 	answer := hub.AnswerTimeout
@@ -219,6 +223,10 @@ func (b *Broker) end(s *session) {
 		return
 	}
 	delete(b.sessions, s.request.Session)
+	b.dropParty(s, s.dialer)
+	for _, p := range s.asked {
+		b.dropParty(s, p)
+	}
 	release(b.dialing, s.dialer.node)
 	release(b.serving, s.node)
 }
@@ -229,9 +237,25 @@ func release(count map[identity.ID]int, node identity.ID) {
 	}
 }
 
+// addParty notes that a party is the dialer of a session or may answer it, dropParty that
+// it is so no more. The broker looks up the sessions of each client that leaves, and all
+// clients may leave at once.
+func (b *Broker) addParty(s *session, p party) {
+	if b.sessionsOf[p] == nil {
+		b.sessionsOf[p] = map[*session]bool{}
+	}
+	b.sessionsOf[p][s] = true
+}
+
+func (b *Broker) dropParty(s *session, p party) {
+	if delete(b.sessionsOf[p], s); len(b.sessionsOf[p]) == 0 {
+		delete(b.sessionsOf, p)
+	}
+}
+
 // endDialed ends the sessions of a dialer that has left.
 func (b *Broker) endDialed(c *client) {
-	for _, s := range b.sessions {
+	for s := range b.sessionsOf[c.party] {
 		if s.dialer != c.party {
 			continue
 		}
@@ -244,11 +268,12 @@ func (b *Broker) endDialed(c *client) {
 
 // orphan ends the requests that wait for a client that is gone.
 func (b *Broker) orphan(c *client) {
-	for _, s := range b.sessions {
+	for s := range b.sessionsOf[c.party] {
 		at := slices.Index(s.asked, c.party)
 		if at < 0 || s.accepted {
 			continue
 		}
+		b.dropParty(s, c.party)
 		if s.asked = slices.Delete(s.asked, at, at+1); len(s.asked) == 0 {
 			b.endDeclined(s, hub.CodeOffline)
 		}
@@ -295,6 +320,7 @@ func (b *Broker) accept(c *client, e hub.Event, now time.Time) error {
 		s.accepted, s.listener = true, c.party
 		others := slices.DeleteFunc(slices.Clone(s.asked), func(p party) bool { return p == c.party })
 		for _, p := range others {
+			b.dropParty(s, p)
 			b.send(b.clients[p], hub.TypeCancelled, nil, &hub.SessionRef{Session: a.Session})
 		}
 		s.asked = []party{c.party}
@@ -331,6 +357,7 @@ func (b *Broker) decline(c *client, e hub.Event) error {
 		return err
 	}
 	s.asked = slices.DeleteFunc(s.asked, func(p party) bool { return p == c.party })
+	b.dropParty(s, c.party)
 	if len(s.asked) == 0 {
 		b.endDeclined(s, d.Code)
 	}

@@ -148,6 +148,9 @@ func (s *facts) add(f Fact) error {
 	case "ban":
 		ban := new(Ban)
 		err = json.Unmarshal(f.Value, ban)
+		if text, bad := banText(ban.What); bad != nil || text != ban.What {
+			err = errors.Join(err, errors.New("a ban names a node id or a network"))
+		}
 		s.bans[ban.What], key = ban, banKey(ban.What)
 	case "token":
 		t := new(Token)

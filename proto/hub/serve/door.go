@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mesh/proto/hub/broker"
@@ -17,6 +18,11 @@ const (
 	// of one source. See [broker.Source].
 	maxSilent         = 512
 	maxSilentOfSource = 32
+	// fairShare is how many of these places a source may have while others wait for one.
+	fairShare = 8
+	// patience is how long the hub waits, while all places are taken, for a client that
+	// has its turn in the handshake or the login.
+	patience = 2 * time.Second
 	// acceptPause is the wait after an Accept that failed, for example for want of file
 	// descriptors.
 	acceptPause = 50 * time.Millisecond
@@ -39,13 +45,15 @@ type door struct {
 	once  sync.Once
 	wg    sync.WaitGroup
 
+	freed chan struct{} // has an element after a place became free
+
 	mu     sync.Mutex // guards silent
 	silent map[netip.Prefix][]*entrance
 	count  int
 }
 
 func newDoor(l net.Listener, s *Server) *door {
-	return &door{Listener: l, s: s, ready: make(chan net.Conn), done: make(chan struct{}), slots: make(chan struct{}, maxHandshakes), silent: make(map[netip.Prefix][]*entrance)}
+	return &door{Listener: l, s: s, ready: make(chan net.Conn), done: make(chan struct{}), slots: make(chan struct{}, maxHandshakes), freed: make(chan struct{}, 1), silent: make(map[netip.Prefix][]*entrance)}
 }
 
 // Accept implements [net.Listener].
@@ -93,6 +101,7 @@ func (d *door) admit(c net.Conn) {
 		return
 	}
 	e := &entrance{Conn: c, door: d, at: at, source: broker.Source(at.Addr())}
+	e.asked.Store(time.Now().UnixNano())
 	if !d.enter(e) {
 		_ = c.Close()
 		return
@@ -104,7 +113,7 @@ func (d *door) admit(c net.Conn) {
 // HTTP server.
 func (d *door) open(e *entrance) {
 	_ = e.SetReadDeadline(time.Now().Add(firstByteTimeout))
-	if _, err := e.Conn.Read(e.first[:]); err != nil {
+	if _, err := e.readConn(e.first[:]); err != nil {
 		_ = e.Close()
 		return
 	}
@@ -131,33 +140,55 @@ func (d *door) open(e *entrance) {
 	}
 }
 
-// enter counts a silent connection. When all places of its source are taken, the oldest
-// one there that has not said anything goes, so that a member behind the same address gets
-// in. When all places are taken, the oldest one of the source with the most goes.
+// enter gives a connection one of the places of those that are not logged in. When all
+// places of its source are taken, the oldest one there that has not said anything goes, so
+// that a member behind the same address gets in. When all places are taken, enter makes
+// one free or waits for one, and the clients that come later wait in the backlog: after a
+// restart of the hub all its members come at once, and none of them may push out another
+// one that is about to be logged in.
 func (d *door) enter(e *entrance) bool {
+	for {
+		victim, entered, wait := d.tryEnter(e)
+		if victim != nil {
+			_ = victim.Close()
+		}
+		if !wait {
+			return entered
+		}
+		timer := time.NewTimer(patience / 10) // a client may have become too slow
+		select {
+		case <-d.freed:
+		case <-timer.C:
+		case <-d.done:
+			return false
+		}
+		timer.Stop()
+	}
+}
+
+// tryEnter is enter, but tells the caller to wait, and leaves it to the caller to close
+// the connection that has lost its place.
+func (d *door) tryEnter(e *entrance) (victim *entrance, entered, wait bool) {
 	d.mu.Lock()
-	var victim *entrance
+	defer d.mu.Unlock()
 	switch list := d.silent[e.source]; {
 	case len(list) >= maxSilentOfSource && !d.s.isProxy(e.at.Addr()):
 		i := slices.IndexFunc(list, func(o *entrance) bool { return !o.spoke })
 		if i < 0 {
-			d.mu.Unlock()
-			return false
+			return nil, false, false
 		}
 		victim = list[i]
 	case d.count >= maxSilent:
-		victim = d.oldestLocked()
+		if victim = d.slowestLocked(); victim == nil {
+			return nil, false, true
+		}
 	}
 	if victim != nil {
 		d.leaveLocked(victim)
 	}
 	d.silent[e.source] = append(d.silent[e.source], e)
 	d.count++
-	d.mu.Unlock()
-	if victim != nil {
-		_ = victim.Close()
-	}
-	return true
+	return victim, true, false
 }
 
 // speaks notes that the connection has sent its first byte.
@@ -167,14 +198,38 @@ func (d *door) speaks(e *entrance) {
 	e.spoke = true
 }
 
-func (d *door) oldestLocked() *entrance {
+// slowestLocked returns the connection whose client has kept the hub waiting longest: of
+// the source with the most places if that has more than its share, else of those that the
+// hub has no more patience with. It may return nil.
+func (d *door) slowestLocked() *entrance {
 	var most []*entrance
 	for _, list := range d.silent {
-		if len(list) > len(most) {
+		if len(list) > len(most) && !d.s.isProxy(list[0].at.Addr()) {
 			most = list
 		}
 	}
-	return most[0]
+	if len(most) > fairShare {
+		return slowest(most, time.Now())
+	}
+	var victim *entrance
+	for _, list := range d.silent {
+		if one := slowest(list, time.Now().Add(-patience)); one != nil && (victim == nil || one.asked.Load() < victim.asked.Load()) {
+			victim = one
+		}
+	}
+	return victim
+}
+
+// slowest returns the connection whose client has kept the hub waiting longest, since
+// before the given time, or nil.
+func slowest(list []*entrance, before time.Time) (victim *entrance) {
+	since := before.UnixNano()
+	for _, e := range list {
+		if asked := e.asked.Load(); asked != 0 && asked < since {
+			victim, since = e, asked
+		}
+	}
+	return victim
 }
 
 // leave says that the connection is logged in, or closed.
@@ -190,6 +245,10 @@ func (d *door) leaveLocked(e *entrance) {
 		if other == e {
 			d.silent[e.source] = append(list[:i:i], list[i+1:]...)
 			d.count--
+			select {
+			case d.freed <- struct{}{}:
+			default:
+			}
 			break
 		}
 	}
@@ -208,6 +267,9 @@ type entrance struct {
 	spoke  bool // guarded by door.mu
 	first  [1]byte
 	peeked bool
+	// asked is when the hub began to wait for the client, in Unix nanoseconds; 0 while it
+	// does not.
+	asked atomic.Int64
 
 	// Of the TLS handshake: whether it goes on, whether it has a slot, and when it must be
 	// over.
@@ -252,15 +314,22 @@ func (e *entrance) Read(p []byte) (int, error) {
 		return copy(p, e.first[:]), nil
 	}
 	if !e.shaking {
-		return e.Conn.Read(p)
+		return e.readConn(p)
 	}
 	e.free() // the slot is for work, and now the client has to say something
-	n, err := e.Conn.Read(p)
+	n, err := e.readConn(p)
 	before := time.Now()
 	e.take()
 	e.until = e.until.Add(time.Since(before))
 	_ = e.SetDeadline(e.until)
 	return n, err
+}
+
+// readConn reads what the client has to say.
+func (e *entrance) readConn(p []byte) (int, error) {
+	e.asked.Store(time.Now().UnixNano())
+	defer e.asked.Store(0)
+	return e.Conn.Read(p)
 }
 
 // Close implements [net.Conn].
