@@ -164,6 +164,11 @@ func (c *Conn) Call(ctx context.Context, typ string, data hub.Data) (hub.Event, 
 	}
 }
 
+// Send sends an event that the hub does not answer.
+func (c *Conn) Send(ctx context.Context, typ string, data hub.Data) error {
+	return c.write(ctx, typ, "", data)
+}
+
 // asError returns the error that an answer is, or nil.
 func asError(e hub.Event) error {
 	if e.Type != hub.TypeError {

@@ -16,6 +16,7 @@ import (
 
 const help = `
 usage: scripts/bench [FLAG...] [bulk|file|files|small]...
+       scripts/bench hub [FLAG...]
 
 Measures mesh-cat and mesh-recv beside ssh, rsync, scp, socat and nc, all on this
 machine over the loopback interface. Without a task, all four run:
@@ -27,7 +28,9 @@ machine over the loopback interface. Without a task, all four run:
 
 It prints Markdown tables. With the defaults all tasks take about 5 minutes on two
 cores, --against adds about 2, and small alone takes half a minute. Tools that are
-not installed are left out. Run it on a machine that does nothing else.`
+not installed are left out. Run it on a machine that does nothing else.
+
+"scripts/bench hub" measures a hub instead: see scripts/bench hub --help.`
 
 // settings are the flags and the operands.
 type settings struct {
@@ -46,6 +49,9 @@ func main() {
 // bench runs the tools and prints the report. It returns an error if a tool
 // failed or, with --check, if a bar was missed.
 func bench(ctx context.Context, args []string) (err error) {
+	if len(args) > 0 && args[0] == "hub" {
+		return benchHub(ctx, args[1:])
+	}
 	s := settings{size: 1 << 30}
 	families := []string{"mesh", "ssh", "rsync", "scp", "socat", "nc"}
 	chosen := measure.List{Words: families, Known: families}

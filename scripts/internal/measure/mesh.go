@@ -58,7 +58,7 @@ func (s *Settings) Prepare() (err error) {
 		}
 		m := Mesh{dir: filepath.Join(s.Dir, []string{"mesh", "against"}[i]), compared: i > 0}
 		err = os.Mkdir(m.dir, 0o700)
-		for _, tool := range []string{"cat", "recv", "tty"} {
+		for _, tool := range []string{"cat", "hub", "recv", "tty"} {
 			err = errors.Join(err, os.Symlink(path, filepath.Join(m.dir, "mesh-"+tool)))
 		}
 		if err != nil {
