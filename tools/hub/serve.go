@@ -88,9 +88,6 @@ func runServe(ctx context.Context, o serveOptions, s cmdline.Streams) (err error
 	if err := h.newServer(); err != nil {
 		return err
 	}
-	if err := s.PrintLine("mesh-hub join " + h.url(l.Addr()).String()); err != nil {
-		return err
-	}
 	err = h.run(running, l)
 	if err == nil {
 		err = context.Cause(ctx) // nil after mesh-hub drain
@@ -186,8 +183,14 @@ func (h *server) url(bound net.Addr) hub.URL {
 	return u
 }
 
-// run serves until ctx ends, and then for the time of the drain.
+// run serves until ctx ends, and then for the time of the drain. Once it has printed what
+// members paste, members and admins can reach the hub.
 func (h *server) run(ctx context.Context, l net.Listener) error {
+	closeSocket := h.openSocket(l.Addr())
+	if err := h.streams.PrintLine("mesh-hub join " + h.url(l.Addr()).String()); err != nil {
+		closeSocket()
+		return err
+	}
 	hangups, stop := h.o.takeHangups()
 	defer stop()
 	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx by the drain
@@ -196,7 +199,6 @@ func (h *server) run(ctx context.Context, l net.Listener) error {
 	h.wg.Go(func() { ended <- h.hub.Serve(ctx, l) })
 	h.wg.Go(func() { h.hub.Sweep(alive) })
 	h.wg.Go(func() { h.maintain(alive, hangups) })
-	closeSocket := h.openSocket(l.Addr())
 	h.manager.Ready()
 	h.log.Info("hub serves", "at", l.Addr(), "hub", h.key.ID())
 	var err error
