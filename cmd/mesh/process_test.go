@@ -110,3 +110,12 @@ func goroutines(p *aTool) int {
 	<-p.ended
 	return bytes.Count(p.stderr.Bytes(), []byte("\ngoroutine "))
 }
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}

@@ -48,35 +48,43 @@ func TestTTYForms(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, tt := range []struct{ file, form string }{{"data", "--raw"}, {"text", "--raw"}, {"text", "--cast"}} {
+	for _, tt := range []struct{ file, form, begun string }{{"data", "--raw", "."}, {"text", "--raw", "."}, {"text", "--cast", `"o",`}} {
 		token := "tok" + tt.file + tt.form
-		sharer := begin(t, dir, nil, "mesh-tty", "--share", "--headless", "--history", "4M", "--listen", "127.0.0.1:0", "--token-file", token, "--audit", token+".audit", "--record", token+".cast",
-			"--", "sh", "-c", "stty raw -echo; until grep -q join "+token+".audit; do sleep 0.01; done; cat "+tt.file)
+		sharer := begin(t, dir, nil, "mesh-tty", "--share", "--headless", "--history", "4M", "--listen", "127.0.0.1:0", "--token-file", token, "--record", token+".cast",
+			"--", "sh", "-c", "stty raw -echo; until test -e "+token+".go; do printf .; sleep 0.01; done; cat "+tt.file)
 		await(t, filepath.Join(dir, token))
-		var got bytes.Buffer
-		viewer := begin(t, dir, func(cmd *exec.Cmd) { cmd.Stdout = &got }, "mesh-tty", tt.form, "@"+token)
+		out, err := os.Create(filepath.Join(dir, token+".out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		viewer := begin(t, dir, func(cmd *exec.Cmd) { cmd.Stdout = out }, "mesh-tty", tt.form, "@"+token)
+		// A recording begins with the screen, so the file comes after the first output.
+		termtest.Wait(t, func() error {
+			if got := readFile(t, out.Name()); !bytes.Contains(got, []byte(tt.begun)) {
+				return fmt.Errorf("the viewer has printed no %s: %q", tt.begun, got)
+			}
+			return nil
+		})
+		if err := os.WriteFile(filepath.Join(dir, token+".go"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		for _, p := range []*aTool{sharer, viewer} {
 			if code := p.code(t); code != proto.OK {
 				t.Fatalf("%v: ended with %v: %s", p.Args, code, p.stderr.Bytes())
 			}
 		}
-		want, err := os.ReadFile(filepath.Join(dir, tt.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		played := got.Bytes()
+		want, got := readFile(t, filepath.Join(dir, tt.file)), readFile(t, out.Name())
 		if tt.form == "--cast" {
-			played = play(t, dir, got.Bytes())
-			recorded, err := os.ReadFile(filepath.Join(dir, token+".cast"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := play(t, dir, recorded); !bytes.Equal(got, want) {
-				t.Errorf("--record: got %d bytes, %.300q…, want %d", len(got), got, len(want))
+			got = play(t, dir, got)
+			recorded := play(t, dir, readFile(t, filepath.Join(dir, token+".cast")))
+			if recorded = bytes.TrimLeft(recorded, "."); !bytes.Equal(recorded, want) {
+				t.Errorf("--record: got %d bytes, %.300q…, want %d", len(recorded), recorded, len(want))
 			}
 		}
-		if !bytes.HasSuffix(played, want) || tt.form == "--raw" && len(played) != len(want) { // a recording begins with the screen
-			t.Errorf("%s %s: got %d bytes, %.300q…, want %d, %.300q…", tt.form, tt.file, len(played), played, len(want), want)
+		before, ok := bytes.CutSuffix(got, want)
+		if !ok || tt.form == "--raw" && len(bytes.Trim(before, ".")) > 0 {
+			t.Errorf("%s %s: got %d bytes, %.300q…, want %d, %.300q…", tt.form, tt.file, len(got), got, len(want), want)
 		}
 	}
 }
