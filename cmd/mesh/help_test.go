@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -66,6 +67,26 @@ func TestHelpGroups(t *testing.T) {
 	}
 	if grouped != 4 {
 		t.Errorf("got %d tools with groups, want 4", grouped)
+	}
+}
+
+// TestBriefHelp wants the usage and three examples of each tool in its -h, and no command
+// or flag in an example that the tool does not have.
+func TestBriefHelp(t *testing.T) {
+	t.Parallel()
+	for _, construct := range tools {
+		c := construct()
+		short := helpOf(t, []string{"mesh", c.Name}, "-h")
+		_, rest, _ := strings.Cut(short, "\nexamples:\n")
+		examples, rest, _ := strings.Cut(rest, "\n\n")
+		if strings.Count(examples, "mesh-"+c.Name) < 3 || strings.Count(examples, "\n") != 2 || rest == "" {
+			t.Errorf("mesh-%s -h: want three examples, and what it has:\n%s", c.Name, short)
+		}
+		for _, m := range regexp.MustCompile(`(?m)mesh-`+c.Name+` ([a-z]+)`).FindAllStringSubmatch(examples, -1) {
+			if len(c.Subcommands) > 0 && c.Subcommands[0] != nil && !slices.ContainsFunc(c.Subcommands, func(s *cli.Command) bool { return s.Name == m[1] }) {
+				t.Errorf("mesh-%s -h: there is no subcommand %s", c.Name, m[1])
+			}
+		}
 	}
 }
 

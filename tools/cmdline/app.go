@@ -208,6 +208,9 @@ func orSubcommand(action cli.ActionFunc, subs []*cli.Command) cli.ActionFunc {
 		err := proto.Errorf(proto.Usage, "a subcommand is missing")
 		if c.Args().Present() {
 			err = proto.Errorf(proto.Usage, "unknown subcommand %s", quoted(c.Args().First()))
+			if meant := meantCommand(c.Args().First(), names); meant != "" {
+				return proto.Hint(err, "did you mean "+c.Command.HelpName+" "+meant+"?")
+			}
 		}
 		return proto.Hint(err, "one of: "+strings.Join(names, ", "))
 	}

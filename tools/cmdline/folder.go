@@ -23,13 +23,13 @@ func CheckFolder(dir string) error {
 		if slices.Contains(strings.Split(filepath.ToSlash(dir), "/"), "~") { // quoted, or in config.toml
 			hint = "only a shell replaces ~ by your home folder: write the whole path"
 		}
-		return proto.Hint(proto.Errorf(proto.IO, "there is no folder %s", dir), hint)
+		return proto.Hint(proto.Errorf(proto.IO, "there is no folder %s", proto.QuoteText(dir)), hint)
 	}
 	if err != nil {
 		return proto.IOError(err)
 	}
 	if !info.IsDir() {
-		return proto.Errorf(proto.Unsafe, "%s is not a folder", dir)
+		return proto.Errorf(proto.Unsafe, "%s is not a folder", proto.QuoteText(dir))
 	}
 	return files.CheckStore(dir)
 }

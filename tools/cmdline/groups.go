@@ -47,6 +47,12 @@ var brief = map[string]string{
 	"tty":    "share control headless record name plain once input read-only wait",
 }
 
+// briefCommands are the subcommands that -h prints, by the tool.
+var briefCommands = map[string]string{
+	"hub":   "join status leave invite member name serve",
+	"token": "id new show revoke peer allow allowed",
+}
+
 // groupFlags returns the flags of a tool group by group. Flags of other commands are
 // one group.
 func groupFlags(tool string, flags []cli.Flag) []flagGroup {
@@ -73,8 +79,12 @@ type flagGroup struct {
 	flags []cli.Flag
 }
 
-// briefFlags returns the flags of -h, in the order of the list.
+// briefFlags returns the flags of -h, in the order of the list: all of a tool that is not
+// in the list.
 func briefFlags(tool string, flags []cli.Flag) (some []cli.Flag) {
+	if _, listed := brief[tool]; !listed {
+		return flags
+	}
 	for name := range strings.FieldsSeq(brief[tool]) {
 		if f := findFlag(flags, name); f != nil {
 			some = append(some, f)

@@ -3,6 +3,7 @@ package cmdline
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -78,21 +79,32 @@ func (r *run) printHelp(c *cli.Context) error {
 }
 
 // printBrief prints the help that fits on one screen: usage, examples, and the flags
-// that matter. Only tools with many flags have it.
+// and subcommands that matter. Only tools have it.
 func (r *run) printBrief(c *cli.Context) error {
-	flags := briefFlags(toolName(c), c.Command.VisibleFlags())
-	if len(flags) == 0 {
+	if c.Command.UsageText == "" {
 		return r.printHelp(c)
 	}
+	flags := briefFlags(toolName(c), c.Command.VisibleFlags())
 	var b strings.Builder
 	helpUsage(&b, c)
 	fmt.Fprintf(&b, "\nexamples:\n")
 	for example := range strings.Lines(c.Command.UsageText) {
 		b.WriteString("  " + example)
 	}
-	rows := flagRows(flags, briefUsage)
-	helpRows(&b, "flags", rows, widthOf(rows))
-	fmt.Fprintf(&b, "\nall flags: %s --help, man %s\n", c.Command.HelpName, r.name)
+	var rows [][2]string
+	for name := range strings.FieldsSeq(briefCommands[toolName(c)]) {
+		if i := slices.IndexFunc(c.Command.Subcommands, func(s *cli.Command) bool { return s.Name == name }); i >= 0 {
+			usage, _, _ := strings.Cut(c.Command.Subcommands[i].Usage, ";")
+			rows = append(rows, [2]string{name, usage})
+		}
+	}
+	helpRows(&b, "subcommands", rows, widthOf(rows))
+	all := "commands"
+	if len(rows) == 0 {
+		all, rows = "flags", flagRows(flags, briefUsage)
+		helpRows(&b, "flags", rows, widthOf(rows))
+	}
+	fmt.Fprintf(&b, "\nall %s: %s --help, man %s\n", all, c.Command.HelpName, r.name)
 	return r.print(b.String())
 }
 

@@ -2,8 +2,13 @@ package cmdline
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
+	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
+	"mesh/tools/config"
 )
 
 // firstScreen is what mesh without arguments prints below its name: one line for each
@@ -40,11 +45,49 @@ func thisNode() string {
 		who = id.Short()
 	}
 	peers, err := identity.Book{Dir: home}.Known()
+	if err != nil {
+		return who + ", and an address book that cannot be read: " + oneLine(err.Error())
+	}
+	names, err := hubNames(home)
 	switch {
 	case err != nil:
-		return who + ", and an address book that cannot be read: " + oneLine(err.Error())
-	case len(peers) == 1:
-		return who + ", 1 peer"
+		return who + ", and hubs that cannot be read: " + oneLine(err.Error())
+	case len(names) == 0:
+		return fmt.Sprintf("%s, %s (no hub: mesh-hub join)", who, peerCount(len(peers)))
 	}
-	return fmt.Sprintf("%s, %d peers", who, len(peers))
+	return fmt.Sprintf("%s at hub %s, %s", who, strings.Join(names, ", "), peerCount(len(peers)))
+}
+
+func peerCount(n int) string {
+	if n == 1 {
+		return "1 peer"
+	}
+	return fmt.Sprintf("%d peers", n)
+}
+
+// hubNames returns the hosts of the hubs that the tools use without --hub: those of the
+// settings, else those that mesh-hub join has kept.
+func hubNames(home string) (names []string, err error) {
+	hubs, given, err := settledHubs()
+	if err == nil && !given {
+		hubs, err = agent.Known{Dir: home}.List()
+	}
+	for _, u := range hubs {
+		names = append(names, u.Name())
+	}
+	return names, err
+}
+
+// settledHubs returns the hubs of the environment, else of config.toml.
+func settledHubs() (hubs []hub.URL, given bool, err error) {
+	row := Settings[slices.IndexFunc(Settings, func(s Setting) bool { return s.Key == "hub" })]
+	v, ok := fromEnv(row)
+	if path := configPath(); !ok && path != "" {
+		file, err := config.Load(path, keys())
+		if err != nil {
+			return nil, false, err
+		}
+		v, _ = file.Lookup(row.Key)
+	}
+	return ParseHubs(strings.Join(v.Words, " "))
 }

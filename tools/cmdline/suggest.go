@@ -83,6 +83,32 @@ var flagsElsewhere = map[string]string{
 	"token token-file":  "mesh-token new >FILE",
 }
 
+// synonyms are words for the same, of which a command has one.
+var synonyms = []string{
+	"remove rm delete del forget free end revoke leave",
+	"list ls show print status",
+	"add new create make join",
+}
+
+// meantCommand returns the subcommand that a word is most likely meant to be, or "". The
+// first letter of a short word is seldom mistyped.
+func meantCommand(word string, names []string) string {
+	if near := nearest(word, names); near != "" && near[0] == word[0] {
+		return near
+	}
+	for _, line := range synonyms {
+		same := strings.Fields(line)
+		if !slices.Contains(same, word) {
+			continue
+		}
+		meant := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(same, name) })
+		if len(meant) == 1 {
+			return meant[0]
+		}
+	}
+	return ""
+}
+
 // unknownTool is the error for a first word that is no tool.
 func (r *run) unknownTool(name string) error {
 	err := proto.Errorf(proto.Usage, "unknown tool %s", quoted(name))

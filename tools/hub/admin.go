@@ -124,5 +124,9 @@ func problem(status int, text []byte) error {
 	case hub.CodeDenied:
 		code = proto.Denied
 	}
-	return proto.Errorf(code, "%s", proto.EscapeText(p.Detail))
+	err := proto.Errorf(code, "%s", proto.EscapeText(p.Detail))
+	if p.Code == hub.CodeTaken {
+		return proto.Hint(err, "mesh-hub name free NAME takes it from its owner, or takes the invite back that reserves it")
+	}
+	return err
 }

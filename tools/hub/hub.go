@@ -14,6 +14,7 @@ func Command() *cli.Command {
 		Name:        "hub",
 		Usage:       "use or run a hub, through which nodes find each other by name",
 		ArgsUsage:   "COMMAND",
+		UsageText:   "mesh-hub serve                # prints what members run\nmesh-hub invite bob           # prints an invite: mi1…\nmesh-hub join mi1…            # on bob's machine; then: mesh-cat bob photos\n",
 		Subcommands: slices.Concat(memberCommands(), adminCommands(), []*cli.Command{serveCommand()}),
 	}
 }

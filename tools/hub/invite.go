@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -14,6 +15,7 @@ import (
 	"mesh/proto/hub/broker"
 	"mesh/proto/hub/serve"
 	"mesh/tools/cmdline"
+	"mesh/tools/paste"
 )
 
 // defaultInviteTTL is the default of mesh-hub invite --ttl.
@@ -30,7 +32,46 @@ func inviteCommand() *cli.Command {
 			&cli.GenericFlag{Name: "for", Value: &membership, Usage: "the membership lasts for `DUR`", DefaultText: "no end"},
 		},
 		Action: adminAction(readInvite, invite),
+		Subcommands: []*cli.Command{
+			{Name: "list", Usage: "print id, name, uses that are left, and end of each open invite", Action: adminAction(readNothing, listInvites)},
+			{
+				Name: "remove", Usage: "take an invite back: by its id, the name that it reserves, or itself", ArgsUsage: "ID|NAME|INVITE|@FILE",
+				Action: adminAction(readInviteWord, removeInvite),
+			},
+		},
 	}
+}
+
+// readInviteWord returns the id of an invite, which is what list prints and what is in the
+// invite, or the name that it reserves.
+func readInviteWord(c *cli.Context) (string, error) {
+	word, err := readWord(c)
+	if err != nil {
+		return "", err
+	}
+	if word = paste.Word(word); strings.HasPrefix(word, "@") {
+		if word, err = readInviteFile(word[1:]); err != nil {
+			return "", err
+		}
+	}
+	if !strings.HasPrefix(word, hub.InvitePrefix) {
+		return word, nil
+	}
+	i, err := hub.ParseInvite(word)
+	return i.Key().String(), err
+}
+
+func removeInvite(ctx context.Context, a *admin, word string, _ cmdline.Streams) error {
+	var open []broker.Invite
+	if err := a.do(ctx, http.MethodGet, "invites", nil, &open); err != nil {
+		return err
+	}
+	for _, i := range open {
+		if i.Key.String() == word || i.Name != "" && i.Name == word {
+			return a.do(ctx, http.MethodDelete, "invites/"+i.Key.String(), nil, nil)
+		}
+	}
+	return proto.Hint(proto.Errorf(proto.Usage, "no such invite is open"), "mesh-hub invite list prints the open ones")
 }
 
 // inviteOptions are the flags of mesh-hub invite.

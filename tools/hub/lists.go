@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,6 +61,12 @@ func listMembers(ctx context.Context, a *admin, _ nothing, s cmdline.Streams) er
 			state = "over"
 		}
 		return []string{m.Node.String(), m.Name, state, day(m.Since), day(m.Until)}
+	})
+}
+
+func listInvites(ctx context.Context, a *admin, _ nothing, s cmdline.Streams) error {
+	return list(ctx, a, "invites", s, func(i broker.Invite) []string {
+		return []string{i.Key.String(), i.Name, strconv.Itoa(i.Uses - i.Used), day(i.Expires)}
 	})
 }
 

@@ -121,13 +121,21 @@ func join(ctx context.Context, home string, o joinOptions, s cmdline.Streams) er
 
 // joinHint adds to the error of a join what can be done about it.
 func joinHint(o joinOptions, id identity.ID, err error) error {
-	switch {
-	case proto.CodeOf(err) != proto.Denied:
-		return err
-	case o.invite != nil:
+	if proto.CodeOf(err) == proto.Denied && o.invite != nil {
 		return proto.Hint(err, "the invite may be used up or expired: ask for a new one")
 	}
-	return proto.Hint(err, "on the hub's machine: mesh-hub member add "+id.String()+", then join again")
+	return loginHint(id, err)
+}
+
+// loginHint adds to the error of a login what can be done about it.
+func loginHint(id identity.ID, err error) error {
+	switch proto.CodeOf(err) {
+	case proto.Denied:
+		return proto.Hint(err, node.MemberHint(id))
+	case proto.Unreachable:
+		return proto.Hint(err, "mesh-hub serve must run there; it prints the line with its address")
+	}
+	return err
 }
 
 // readLeave returns the URL or the host to forget, "" for the only hub.
@@ -211,7 +219,7 @@ func status(ctx context.Context, home string, _ struct{}, s cmdline.Streams) err
 func statusOf(ctx context.Context, o agent.Options) (string, error) {
 	c, err := agent.Dial(ctx, o, func(hub.Event) {})
 	if err != nil {
-		return "not connected", err
+		return "not connected", loginHint(o.Key.ID(), err)
 	}
 	defer c.Close()
 	line := "connected from " + proto.EscapeText(c.Welcome.Observed)

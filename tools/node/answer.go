@@ -147,6 +147,9 @@ func (p *presence) state(u hub.URL, err error) {
 			err = fmt.Errorf("hub %s: %w", u.Name(), err)
 		}
 		p.say(fmt.Sprintf("warning: %s; waiting goes on without the hub until it is back", err))
+		if proto.CodeOf(err) == proto.Denied {
+			p.say("hint: " + MemberHint(p.node.Key.ID()))
+		}
 	case err == nil && known:
 		p.say("hub " + u.Name() + " is back")
 	}

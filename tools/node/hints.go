@@ -68,7 +68,9 @@ func (n *Node) dialHint(p Peer, r Request, err error) error {
 	case p.Token != nil:
 		return n.tokenHint(p, err)
 	case errors.Is(err, agent.ErrLogin) && code == proto.Denied:
-		return proto.Hint(err, "an admin of the hub lets this node in: mesh-hub invite there, and mesh-hub join INVITE here")
+		return proto.Hint(err, MemberHint(n.Key.ID()))
+	case errors.Is(err, agent.ErrLogin) && code == proto.Unreachable:
+		return proto.Hint(err, "a token needs no hub, nor does a name with an address in mesh-token peer list; --hub none asks no hub")
 	case errors.Is(err, agent.ErrLogin): // which has its own hints
 	case agent.CodeOf(err) == hub.CodeNotFound && n.mistakenFile(p.hub.typed) != nil:
 		return n.mistakenFile(p.hub.typed)
@@ -86,6 +88,11 @@ func (n *Node) dialHint(p Peer, r Request, err error) error {
 		return proto.Hint(err, fmt.Sprintf("another node answers at this address; if %s has a new key: mesh-token peer forget %s, and add it again", p.Name, p.Name))
 	}
 	return err
+}
+
+// MemberHint says how a node becomes a member of a hub, also one that was removed.
+func MemberHint(id identity.ID) string {
+	return "an admin lets this node in, on the hub's machine: mesh-hub member add " + id.String()
 }
 
 // absent says what makes a peer that is not online at the hub come online.

@@ -142,7 +142,7 @@ func TestHubPeerRefused(t *testing.T) {
 		{"a script", script, "bob", send, proto.Identity, "mesh-token peer add bob " + bob.Key.ID().String()},
 		{"--trust pinned", pinner, "bob", send, proto.Identity, "mesh-token peer add bob " + bob.Key.ID().String()},
 		{"another hub", alice, "bob@hub.example", send, proto.Usage, "mesh-hub status"},
-		{"no member", outsider, "bob", send, proto.Denied, "mesh-hub invite"},
+		{"no member", outsider, "bob", send, proto.Denied, "mesh-hub member add"},
 	} {
 		_, err := tt.from.dialText(t, tt.text, tt.r)
 		xtest.WantCode(t, tt.what, err, tt.want)

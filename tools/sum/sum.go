@@ -27,6 +27,7 @@ func Command() *cli.Command {
 		Name:      "sum",
 		Usage:     "print or check BLAKE3 digests",
 		ArgsUsage: "[FILE…]",
+		UsageText: "mesh-sum *.iso > sums                         # as b3sum prints them\nmesh-sum -c sums                              # are the files as they were?\ntar cf - dir | mesh-sum --tee | mesh-cat bob  # the digest of what goes by\n",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{
 				Name: "check", Aliases: []string{"c"}, DisableDefaultText: true,

@@ -21,6 +21,7 @@ func Command() *cli.Command {
 		Name:      "token",
 		Usage:     "make, show and revoke tokens; keep the address book",
 		ArgsUsage: "COMMAND",
+		UsageText: "mesh-token id --words                    # to compare a key over the phone\nmesh-token allow alice@hub.example send  # she may send to this machine\nmesh-token new --allow recv > for-bob    # for a mesh-listen that runs on\n",
 		Subcommands: []*cli.Command{
 			{
 				Name: "id", Usage: "print the id of this node", Action: action(readIDOptions, printID),

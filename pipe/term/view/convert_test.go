@@ -240,7 +240,7 @@ func TestOnce(t *testing.T) {
 	v.wait("end of the viewer's pipe", func() bool { return v.err != nil || v.sharer.err != nil })
 	_ = v.w.Close()
 	v.wantEnd(view.End{}, proto.OK)
-	if got, want := v.out.String(), "one\n\n  漢 x\n\n"; got != want {
+	if got, want := v.out.String(), "one\n\n  漢 x\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if v.opened.Mode != wire.TermScreen {

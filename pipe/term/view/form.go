@@ -103,7 +103,8 @@ func (o *once) convert(m any) error {
 		b.WriteString(draw.Text(t.Line(y)))
 		b.WriteByte('\n')
 	}
-	if _, err := io.WriteString(o.w, b.String()); err != nil {
+	text := strings.TrimRight(b.String(), "\n") + "\n" // without the rest of the screen, which is empty
+	if _, err := io.WriteString(o.w, text); err != nil {
 		return err
 	}
 	return io.EOF

@@ -74,11 +74,8 @@ func (e notLoggedIn) Unwrap() error        { return e.error }
 
 // loginHint adds to the error of a login what can be done about it.
 func loginHint(u hub.URL, err error) error {
-	switch proto.CodeOf(err) {
-	case proto.Identity:
+	if proto.CodeOf(err) == proto.Identity {
 		return proto.Hint(err, leaveAndJoin(u))
-	case proto.Unreachable:
-		return proto.Hint(err, "a token needs no hub, nor does a name with an address in mesh-token peer list; --hub none asks no hub")
 	}
 	return err
 }

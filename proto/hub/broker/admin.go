@@ -56,8 +56,19 @@ func (b *Broker) checkInvite(i Invite, now time.Time) error {
 	if err := hub.CheckName(i.Name); err != nil {
 		return &Refusal{hub.CodeBadName, err}
 	}
-	if n := b.facts.names[i.Name]; n != nil && n.kept(now) || b.reservedFor(i.Name, now) != nil {
-		return refuse(hub.CodeTaken, "the name %s is taken, or reserved by an open invite or in hub_access", i.Name)
+	return b.checkFree(i.Name, now)
+}
+
+// checkFree returns why a name cannot be promised to the node that an invite is for.
+func (b *Broker) checkFree(text string, now time.Time) error {
+	if n := b.facts.names[text]; n != nil && n.kept(now) {
+		return refuse(hub.CodeTaken, "the name %s belongs to %s", text, n.Node.Short())
+	}
+	if b.inviteFor(text, now) != nil {
+		return refuse(hub.CodeTaken, "an open invite reserves the name %s", text)
+	}
+	if b.reservedFor(text, now) != nil {
+		return refuse(hub.CodeReserved, "hub_access reserves the name %s", text)
 	}
 	return nil
 }
