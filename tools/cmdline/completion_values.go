@@ -12,7 +12,7 @@ const capsValues = "send recv send,recv tty:view tty:view,tty:control"
 
 // flagValues are the words that a flag takes, where they can be listed.
 var flagValues = map[string]string{
-	"via": "auto quic tcp", "flows": auto, "archive": "zip tar", "symlinks": "inside skip", "size": "sharer writer", "escape": "none", "allow": capsValues, "trust": "pinned hub", "hub": NoHub,
+	"via": "auto quic tcp", "flows": auto, "archive": "zip tar", "symlinks": "inside skip", "size": "sharer writer", "escape": "none", "allow": capsValues, "trust": strings.Join(trustWords, " "), "hub": NoHub,
 }
 
 // peerCommands are the commands whose first argument may be a name of the address book.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -269,16 +270,19 @@ func ParseHubs(text string) (hubs []hub.URL, given bool, err error) {
 	return hubs, len(words) > 0, nil
 }
 
+// trustWords are the values of --trust, the surest first.
+var trustWords = []string{"pinned", "issued", "code", "hub"}
+
 // Trust is --trust WORD, for every tool that can dial.
 func Trust() cli.Flag {
 	return &cli.StringFlag{
-		Name: "trust", DefaultText: "a person is asked about a key that a hub names",
-		Usage: "link only to a peer whose key is `pinned|hub`: known here, or named by a hub",
+		Name: "trust", DefaultText: "code; a person is asked about a key that a hub names",
+		Usage: "link only to a peer whose key is at least `pinned|issued|code|hub`: known here, vouched for by a trusted issuer, proven by a code, or named by a hub",
 		Action: func(_ *cli.Context, word string) error {
-			if word == "pinned" || word == "hub" {
+			if slices.Contains(trustWords, word) {
 				return nil
 			}
-			return proto.Errorf(proto.Usage, "flag --trust: %q is not pinned or hub", word)
+			return proto.Errorf(proto.Usage, "flag --trust: %q is none of %s", word, strings.Join(trustWords, ", "))
 		},
 	}
 }

@@ -143,11 +143,11 @@ func (h *hubs) awaitPeer(ctx context.Context, to string, kind hub.Kind, limit ti
 }
 
 // lookup asks one hub after the other for the key of a peer.
-func (h *hubs) lookup(ctx context.Context, to string) (p hub.Peer, at hub.URL, err error) {
+func (h *hubs) lookup(ctx context.Context, to string) (c agent.Claim, at hub.URL, err error) {
 	for i, a := range h.agents {
-		p, failed := a.Lookup(ctx, to)
+		c, failed := a.Claim(ctx, to)
 		if failed == nil {
-			return p, h.urls[i], nil
+			return c, h.urls[i], nil
 		}
 		if err == nil || proto.CodeOf(err) == proto.Unreachable {
 			err = failed
@@ -156,7 +156,7 @@ func (h *hubs) lookup(ctx context.Context, to string) (p hub.Peer, at hub.URL, e
 			break
 		}
 	}
-	return p, at, err
+	return c, at, err
 }
 
 // kindsOf returns the kinds that a peer takes now, as the first hub that knows it says.

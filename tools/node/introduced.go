@@ -1,12 +1,15 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"mesh/proto"
 	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/token"
@@ -19,9 +22,23 @@ const (
 	// GradePinned is a peer whose key this node knows: by its address book, a token, or
 	// the node id that the user gave.
 	GradePinned Grade = "pinned"
+	// GradeIssued is a peer for whose key and name an issuer vouches that this node trusts.
+	GradeIssued Grade = "issued"
+	// GradeCode is a peer that has proven a code which a person has carried.
+	GradeCode Grade = "code"
 	// GradeHub is a peer whose key a hub has named.
 	GradeHub Grade = "hub"
 )
+
+// grades are all grades, the surest first.
+var grades = []Grade{GradePinned, GradeIssued, GradeCode, GradeHub}
+
+// suffices reports whether [Options.Trust] lets a peer of the grade be linked to. Without
+// one, a key that only a hub names does not.
+func (n *Node) suffices(g Grade) bool {
+	least := cmp.Or(Grade(n.options.Trust), GradeCode)
+	return slices.Index(grades, g) <= slices.Index(grades, least)
+}
 
 // acquaintance is a peer that this process has dialled with the help of a hub.
 type acquaintance struct {
@@ -30,14 +47,10 @@ type acquaintance struct {
 }
 
 // noteMet notes that the hubs have introduced a peer.
-func (n *Node) noteMet(p Peer, id identity.ID) {
-	a := acquaintance{GradePinned, p.hub.typed}
-	if p.ID == (identity.ID{}) {
-		a.grade = GradeHub
-	}
+func (n *Node) noteMet(p Peer, id identity.ID, g Grade) {
 	n.metMu.Lock()
 	defer n.metMu.Unlock()
-	n.met[id] = a
+	n.met[id] = acquaintance{g, p.hub.typed}
 }
 
 // gradeOf returns the grade of a link's peer, whose name in the address book is given, and
@@ -106,23 +119,35 @@ func (n *Node) pinned(name, host string) (*identity.ID, error) {
 	return nil, err
 }
 
-// judge decides whether the node that a hub names is the peer that is meant.
-func (n *Node) judge(ctx context.Context, p Peer, at hub.URL, got identity.ID) error {
+// judge decides whether the node that a hub names is the peer that is meant, and how sure
+// that is.
+func (n *Node) judge(ctx context.Context, p Peer, at hub.URL, c agent.Claim) (Grade, error) {
+	got := c.Peer
 	switch {
 	case p.ID != (identity.ID{}) && got != p.ID:
 		err := proto.Errorf(proto.Identity, "hub %s names another node: %s has the key %s, and not %s", at.Name(), p.label(), p.ID, got)
-		return proto.Hint(err, "nothing was sent; if "+p.label()+" has a new key: mesh-token peer forget "+p.label()+", and add it again")
+		return "", proto.Hint(err, "nothing was sent; if "+p.label()+" has a new key: mesh-token peer forget "+p.label()+", and add it again")
 	case p.ID != (identity.ID{}):
-		return nil
+		return GradePinned, nil
 	case got == n.Key.ID():
-		return proto.Errorf(proto.Identity, "%s is this node itself", p.label())
-	case n.options.Trust == string(GradeHub):
-		return nil
-	case n.options.Trust == "" && n.options.Ask != nil:
-		return n.askAbout(ctx, p, at, got)
+		return "", proto.Errorf(proto.Identity, "%s is this node itself", p.label())
 	}
-	err := proto.Errorf(proto.Identity, "%s is known by the word of hub %s alone, which says that its key is %s", p.label(), at.Name(), got)
-	return proto.Hint(proto.Hint(err, "if mesh-token id prints that there: mesh-token peer add "+p.hub.to+" "+got.String()), "--trust hub believes the hub")
+	issued, err := n.issued(p.hub.to, c)
+	switch {
+	case err != nil:
+		return "", err
+	case issued && n.suffices(GradeIssued):
+		return GradeIssued, nil
+	case issued:
+		err := proto.Errorf(proto.Identity, "%s is known by a voucher alone, which says that its key is %s", p.label(), got)
+		return "", proto.Hint(err, "mesh-token peer add "+p.hub.to+" "+got.String()+" adds it to the address book")
+	case n.suffices(GradeHub):
+		return GradeHub, nil
+	case n.options.Trust == "" && n.options.Ask != nil:
+		return GradeHub, n.askAbout(ctx, p, at, got)
+	}
+	err = proto.Errorf(proto.Identity, "%s is known by the word of hub %s alone, which says that its key is %s", p.label(), at.Name(), got)
+	return "", proto.Hint(proto.Hint(err, "if mesh-token id prints that there: mesh-token peer add "+p.hub.to+" "+got.String()), "--trust hub believes the hub")
 }
 
 // askAbout asks the user whether a key is the peer's, and keeps it if it is.
@@ -144,7 +169,8 @@ func (n *Node) pin(name string, at hub.URL, id identity.ID) error {
 
 // Introduce returns the key of a peer, which is NAME@HOST, NAME or a node id. A key that the
 // address book does not have is looked up at the hubs and shown to the user. With the
-// user's yes, or with [Options.Trust] of [GradeHub], it is in the address book then.
+// user's yes, by a voucher, or with [Options.Trust] of [GradeHub], it is in the address book
+// then.
 func (n *Node) Introduce(ctx context.Context, text string) (identity.ID, error) {
 	p, err := n.Peer(ctx, PeerText{Text: text})
 	if err != nil || p.ID != (identity.ID{}) {
@@ -152,16 +178,17 @@ func (n *Node) Introduce(ctx context.Context, text string) (identity.ID, error) 
 	}
 	h := n.openHubs(n.hubsOf(p.hub.host), false, nil)
 	defer h.close()
+	var grade Grade
 	got, at, err := h.lookup(ctx, p.hub.to)
 	if err == nil {
-		err = n.judge(ctx, p, at, got.Node)
+		grade, err = n.judge(ctx, p, at, got)
 	}
 	if err != nil {
 		return p.ID, fmt.Errorf("look up %s: %w", p.label(), err)
 	}
-	if n.options.Trust == string(GradeHub) { // the user was not asked
-		n.note(p.hub.to + "@" + at.Name() + " has the key " + keyWords(got.Node) + ": mesh-token id --words prints these words there")
-		err = n.pin(p.hub.to, at, got.Node)
+	if grade == GradeIssued || n.suffices(GradeHub) { // the user was not asked
+		n.note(p.hub.to + "@" + at.Name() + " has the key " + keyWords(got.Peer) + ": mesh-token id --words prints these words there")
+		err = n.pin(p.hub.to, at, got.Peer)
 	}
-	return got.Node, err
+	return got.Peer, err
 }

@@ -14,7 +14,6 @@ import (
 	"mesh/proto/candidate"
 	"mesh/proto/hub"
 	"mesh/proto/hub/agent"
-	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/path"
 	"mesh/proto/token"
@@ -117,6 +116,7 @@ func (m *meeting) kind() hub.Kind { return hub.Kind(cmp.Or(m.request.Kind, wire.
 type answer struct {
 	session agent.Session
 	at      *agent.Agent
+	grade   Grade
 	err     error
 }
 
@@ -185,10 +185,14 @@ func (m *meeting) ask(ctx context.Context) answer {
 }
 
 func (m *meeting) askOnce(ctx context.Context) answer {
+	var grade Grade
 	s, at, err := m.hubs.request(ctx, func(u hub.URL) agent.Ask {
 		return agent.Ask{
 			To: m.peer.hub.to, Kind: m.kind(), Want: m.target.Want,
-			Judge:   func(ctx context.Context, got identity.ID, _ string) error { return m.node.judge(ctx, m.peer, u, got) },
+			Judge: func(ctx context.Context, c agent.Claim) (err error) {
+				grade, err = m.node.judge(ctx, m.peer, u, c)
+				return err
+			},
 			Pending: func() { m.node.note("waiting for " + m.peer.label() + " to allow it") },
 		}
 	})
@@ -198,7 +202,7 @@ func (m *meeting) askOnce(ctx context.Context) answer {
 	if agent.CodeOf(err) == hub.CodeKind {
 		err = &proto.Error{Code: proto.Capability, Err: fmt.Errorf("%w: %w", ErrKind, err)}
 	}
-	return answer{s, at, err}
+	return answer{s, at, grade, err}
 }
 
 // lacksKind tells a peer that is online, but takes other kinds, from one that is not.
@@ -243,7 +247,7 @@ func (m *meeting) dial(ctx context.Context, a answer) (*link.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.node.noteMet(m.peer, s.Peer)
+	m.node.noteMet(m.peer, s.Peer, a.grade)
 	a.at.Closed(ctx, s, "linked", string(l.Path().Kind))
 	return l, nil
 }

@@ -46,7 +46,7 @@ type Options struct {
 	Transfers pipe.Options
 	// Hubs are asked for the peers that no address is known for, in this order.
 	Hubs []hub.URL
-	// Trust is the least proof of a peer's key that will do: [GradePinned] or [GradeHub];
+	// Trust is the least proof of a peer's key that will do, a [Grade];
 	// "" asks the user about a key that a hub names, and refuses it where there is no Ask.
 	Trust string
 	// Ask asks the user a question, and returns the word that is typed in lower case; nil

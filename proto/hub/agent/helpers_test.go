@@ -74,13 +74,13 @@ func listener(t *testing.T, u hub.URL, key *identity.Key, name string) <-chan ag
 }
 
 // only accepts one peer.
-func only(want identity.ID) func(context.Context, identity.ID, string) error {
-	return func(_ context.Context, peer identity.ID, _ string) error {
-		if peer != want {
-			return proto.Errorf(proto.Identity, "the hub names %s, want %s", peer.Short(), want.Short())
+func only(want identity.ID) func(context.Context, agent.Claim) error {
+	return func(_ context.Context, c agent.Claim) error {
+		if c.Peer != want {
+			return proto.Errorf(proto.Identity, "the hub names %s, want %s", c.Peer.Short(), want.Short())
 		}
 		return nil
 	}
 }
 
-func anybody(context.Context, identity.ID, string) error { return nil }
+func anybody(context.Context, agent.Claim) error { return nil }

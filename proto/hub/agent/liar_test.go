@@ -39,11 +39,11 @@ func TestLyingCreated(t *testing.T) {
 	mallory := xtest.NewKey(t)
 	for _, tt := range []struct {
 		name  string
-		judge func(bob identity.ID) func(context.Context, identity.ID, string) error
+		judge func(bob identity.ID) func(context.Context, agent.Claim) error
 		lie   func(*hub.Event, *hub.Created)
 	}{
 		{"another peer than the pinned one", only, func(_ *hub.Event, c *hub.Created) { c.Peer = mallory.ID() }},
-		{"another peer, for a bare name", func(identity.ID) func(context.Context, identity.ID, string) error { return anybody }, func(_ *hub.Event, c *hub.Created) { c.Peer = mallory.ID() }},
+		{"another peer, for a bare name", func(identity.ID) func(context.Context, agent.Claim) error { return anybody }, func(_ *hub.Event, c *hub.Created) { c.Peer = mallory.ID() }},
 		{"altered candidates", only, func(_ *hub.Event, c *hub.Created) { c.SessionToken[len(c.SessionToken)-1] ^= 1 }},
 		{"altered key", only, func(_ *hub.Event, c *hub.Created) { c.SessionToken[0] ^= 1 }},
 		{"altered signature", only, func(_ *hub.Event, c *hub.Created) { c.Sig[0] ^= 1 }},

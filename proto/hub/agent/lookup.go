@@ -4,20 +4,31 @@ import (
 	"context"
 
 	"mesh/proto/hub"
+	"mesh/proto/identity"
 )
 
 // Lookup asks the hub for the key of a peer, and whether it is online.
 func (a *Agent) Lookup(ctx context.Context, peer string) (hub.Peer, error) {
-	var p hub.Peer
+	p, _, err := a.lookup(ctx, peer)
+	return p, err
+}
+
+// Claim asks the hub for the key of a peer, and for the vouchers about it.
+func (a *Agent) Claim(ctx context.Context, peer string) (Claim, error) {
+	p, at, err := a.lookup(ctx, peer)
+	return Claim{p.Node, p.Name, at, p.Vouchers}, err
+}
+
+func (a *Agent) lookup(ctx context.Context, peer string) (p hub.Peer, at identity.ID, err error) {
 	c, err := a.ready(ctx, false)
 	if err != nil {
-		return p, err
+		return p, at, err
 	}
 	e, err := c.Call(ctx, hub.TypeLookup, &hub.Lookup{Peer: peer})
 	if err == nil {
 		err = e.Read(&p)
 	}
-	return p, err
+	return p, c.Hub, err
 }
 
 // WaitOnline blocks until the hub says that a peer takes the kind. It asks again after

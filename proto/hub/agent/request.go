@@ -18,11 +18,19 @@ type Ask struct {
 	Want proto.Caps
 	// Judge decides whether the node that the hub names is the peer that is meant. It
 	// runs before anything of the answer is believed, and may ask a person.
-	Judge func(ctx context.Context, peer identity.ID, name string) error
+	Judge func(ctx context.Context, c Claim) error
 	// Pending, if it is set, is called when a person at the peer is asked.
 	Pending func()
 	// Within, if it is above 0, limits the time until the hub has taken the request.
 	Within time.Duration
+}
+
+// Claim is what a hub says about a peer. Only the vouchers can be checked.
+type Claim struct {
+	Peer     identity.ID
+	Name     string
+	Hub      identity.ID
+	Vouchers []string
 }
 
 // Session is what a listener has granted.
@@ -191,7 +199,7 @@ func (a *Agent) open(ctx context.Context, ask Ask, m *making, key *hub.SealKey, 
 	if err := e.Read(&c); err != nil {
 		return Session{}, &proto.Error{Code: proto.Protocol, Err: err}
 	}
-	if err := ask.Judge(ctx, c.Peer, c.Name); err != nil {
+	if err := ask.Judge(ctx, Claim{c.Peer, c.Name, hubID, c.Vouchers}); err != nil {
 		return Session{}, err
 	}
 	g, keys, err := m.request.Open(key, hubID, a.o.Key.ID(), c.Peer, &c)

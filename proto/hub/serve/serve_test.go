@@ -226,8 +226,8 @@ func TestSession(t *testing.T) {
 		{"carol", hub.KindPipe, proto.CapSend, bob.ID(), proto.Unreachable},
 		{"bob", hub.KindPipe, proto.CapSend, stranger, proto.Identity},
 	} {
-		s, err := dialer.Request(t.Context(), agent.Ask{To: tt.to, Kind: tt.kind, Want: tt.want, Judge: func(_ context.Context, peer identity.ID, _ string) error {
-			if peer != tt.expect {
+		s, err := dialer.Request(t.Context(), agent.Ask{To: tt.to, Kind: tt.kind, Want: tt.want, Judge: func(_ context.Context, c agent.Claim) error {
+			if c.Peer != tt.expect {
 				return proto.Errorf(proto.Identity, "another peer")
 			}
 			return nil
