@@ -18,11 +18,12 @@ var unset = map[string][]string{
 	"listen": {"serve", "archive", "symlinks", "skip-special", "dry-run"},
 	"recv": {
 		"output", "directory", "archive", "dry-run", "next", "gc", "name", "force", "rename", "portable", "any-names", "max-size", "max-files",
-		"as", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
+		"as", "room", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
 	},
+	"hub":   {"json"},
 	"token": {"trust"},
 	"tty": {
-		"share", "name", "headless", "record", "max", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
+		"share", "name", "headless", "record", "max", "room", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
 		"raw", "plain", "cast", "json", "once", "input", "read-only", "backlog", "strict", "exit-status", "as", "linger", "clipboard",
 	},
 }
@@ -36,7 +37,10 @@ func TestSettings(t *testing.T) {
 		c := construct()
 		flags := c.Flags
 		if sub := map[string]string{"hub": "serve", "token": "allow"}[c.Name]; sub != "" {
-			flags = c.Subcommands[slices.IndexFunc(c.Subcommands, func(s *cli.Command) bool { return s.Name == sub })].Flags
+			flags = flagsOf(c, sub)
+			if c.Name == "hub" {
+				flags = slices.Concat(flags, flagsOf(c, "who"))
+			}
 		} else if !slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == "via" }) {
 			continue
 		}
@@ -64,6 +68,11 @@ func TestSettings(t *testing.T) {
 			}
 		}
 	}
+}
+
+// flagsOf returns the flags of a subcommand.
+func flagsOf(c *cli.Command, sub string) []cli.Flag {
+	return c.Subcommands[slices.IndexFunc(c.Subcommands, func(s *cli.Command) bool { return s.Name == sub })].Flags
 }
 
 func fits(f cli.Flag, kind config.Kind) bool {

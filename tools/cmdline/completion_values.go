@@ -12,13 +12,13 @@ const capsValues = "send recv send,recv tty:view tty:view,tty:control"
 
 // flagValues are the words that a flag takes, where they can be listed.
 var flagValues = map[string]string{
-	"via": "auto quic tcp", "flows": auto, "archive": "zip tar", "symlinks": "inside skip", "size": "sharer writer", "escape": "none", "allow": capsValues, "trust": strings.Join(trustWords, " "), "hub": NoHub,
+	"via": "auto quic tcp", "flows": auto, "archive": "zip tar", "symlinks": "inside skip", "size": "sharer writer", "escape": "none", "allow": capsValues, "trust": strings.Join(trustWords, " "), "hub": NoHub, "visible": "all rooms",
 }
 
 // peerCommands are the commands whose first argument may be a name of the address book.
 // Those in capsCommands take CAPS behind it.
 var (
-	peerCommands = []string{"mesh cat", "mesh recv", "mesh tty", "mesh token allow", "mesh token revoke", "mesh token peer forget"}
+	peerCommands = []string{"mesh cat", "mesh recv", "mesh tty", "mesh token allow", "mesh token revoke", "mesh token peer forget", "mesh hub who"}
 	capsCommands = []string{"mesh token allow"}
 )
 

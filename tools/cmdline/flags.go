@@ -295,6 +295,14 @@ func As() cli.Flag {
 	}
 }
 
+// Room is --room ROOM, for every tool that waits for a peer. It can be repeated.
+func Room() cli.Flag {
+	return &cli.StringSliceFlag{
+		Name:  "room",
+		Usage: "be in `ROOM` at the hub, where its other members find this node",
+	}
+}
+
 // Addr is --addr HOST:PORT, for the addresses in a token. It can be repeated.
 func Addr() cli.Flag {
 	return &cli.StringSliceFlag{

@@ -22,7 +22,7 @@ var groups = []group{
 	{"inbox", "inbox by-peer on-receive on-receive-timeout"},
 	{"share a terminal", "share headless size control record audit history tty:name"},
 	{"view a terminal", "raw plain cast json tty:once input read-only backlog strict exit-status escape linger clipboard tty:as"},
-	{"wait for a peer", "as listen addr token-file ttl show-token token-only max listen:once listen:wait"},
+	{"wait for a peer", "as room listen addr token-file ttl show-token token-only max listen:once listen:wait"},
 	{"call a peer", "wait"},
 	{"the link", "hub trust via resume-for deadline"},
 	{"bytes", "window spool flows"},

@@ -31,11 +31,12 @@ var (
 // Settings is the only list of keys. A test compares it with the flags of the tools
 // and with the manual page.
 var Settings = []Setting{
-	{"hub", config.Texts, "hub", append(links, "token")},
+	{"hub", config.Texts, "hub", append(links, "token", "hub")},
 
 	{"listen.listen", config.Text, "listen", listens},
 	{"listen.addr", config.List, "addr", listens},
 	{"listen.as", config.Text, "as", listens},
+	{"listen.room", config.List, "room", listens},
 	{"listen.token-file", config.Text, "token-file", listens},
 	{"listen.show-token", config.Bool, "show-token", listens},
 	{"listen.token-only", config.Bool, "token-only", listens},
@@ -87,6 +88,7 @@ var Settings = []Setting{
 	{"hub-server.tls-cert", config.Text, "tls-cert", hubs},
 	{"hub-server.tls-key", config.Text, "tls-key", hubs},
 	{"hub-server.behind-proxy", config.List, "behind-proxy", hubs},
+	{"hub-server.visible", config.Text, "visible", hubs},
 	{"hub-server.max", config.Number, "max", hubs},
 	{"hub-server.drain", config.Text, "drain", hubs},
 	{"hub-server.verbose", config.Count, "verbose", hubs},

@@ -26,6 +26,7 @@ func memberCommands() []*cli.Command {
 		vouchCommand(),
 		issuerCommand(),
 		{Name: "status", Usage: "print each hub of this node, and how it answers", Action: cmdline.HomeAction(readStatus, status)},
+		whoCommand(),
 	}
 }
 

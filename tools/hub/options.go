@@ -19,6 +19,8 @@ const (
 	defaultListen = ":443"
 	defaultPort   = "443"
 	defaultDrain  = 30 * time.Second
+	visibleAll    = "all"
+	visibleRooms  = "rooms"
 	// maxDrain is what clients wait at most.
 	maxDrain = hub.MaxGoAwaySpread
 )
@@ -27,13 +29,14 @@ func serveCommand() *cli.Command {
 	drain := cmdline.Duration(defaultDrain)
 	return &cli.Command{
 		Name: "serve", Usage: "run the hub",
-		Description: "It prints what other machines run to join. Flags can be set in [hub-server] of\nconfig.toml: see mesh-config(5).",
+		Description: "It prints what others run to join. Settings: [hub-server] of config.toml.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Value: defaultListen, Usage: "wait for nodes at `ADDR`: HOST, :PORT or HOST:PORT"},
 			&cli.StringSliceFlag{Name: "url", Usage: "members use `URL`, for example wss://hub.example; may be repeated"},
 			&cli.StringFlag{Name: "tls-cert", Usage: "present the certificate in `FILE`, and not one of the hub's own key"},
 			&cli.StringFlag{Name: "tls-key", Usage: "the key of --tls-cert is in `FILE`"},
 			&cli.StringSliceFlag{Name: "behind-proxy", Usage: "a proxy with an address in `CIDR` ends TLS; needs --url"},
+			&cli.StringFlag{Name: "visible", Value: visibleAll, Usage: "members find `all|rooms`: each other, or only who is in a room with them"},
 			&cli.IntFlag{Name: "max", Value: serve.DefaultMax, Usage: "keep at most `N` connections"},
 			&cli.GenericFlag{Name: "drain", Value: &drain, Usage: "when stopped, send the nodes away within `DUR`"},
 			cmdline.Verbose(),
@@ -55,6 +58,7 @@ type serveOptions struct {
 	urls        []hub.URL
 	cert, key   string // files; "" for the hub's own key
 	proxies     []netip.Prefix
+	visible     string // all or rooms
 	max         int
 	drain       time.Duration
 	verbose     int
@@ -63,7 +67,7 @@ type serveOptions struct {
 
 func readServe(c *cli.Context) (serveOptions, error) {
 	o := serveOptions{
-		listen: withPort(c.String("listen")), cert: c.String("tls-cert"), key: c.String("tls-key"), max: c.Int("max"),
+		listen: withPort(c.String("listen")), cert: c.String("tls-cert"), key: c.String("tls-key"), visible: c.String("visible"), max: c.Int("max"),
 		drain: c.Duration("drain"), verbose: c.Count("verbose"), takeHangups: func() (<-chan os.Signal, func()) { return cmdline.Hangups(c) },
 	}
 	if _, err := cmdline.Args(c, 0, 0); err != nil {
@@ -103,6 +107,8 @@ func (o serveOptions) check() error {
 	case len(o.proxies) > 0 && len(o.urls) == 0:
 		return proto.Hint(proto.Errorf(proto.Usage, "--behind-proxy needs --url"),
 			"the hub must know its own name: a proxy of another name could pass logins on")
+	case o.visible != visibleAll && o.visible != visibleRooms:
+		return proto.Errorf(proto.Usage, "--visible is %s or %s", visibleAll, visibleRooms)
 	case o.max < 1:
 		return proto.Errorf(proto.Usage, "--max is at least 1")
 	case o.drain < 0 || o.drain > maxDrain:

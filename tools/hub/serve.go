@@ -105,7 +105,8 @@ func (h *server) openState() (err error) {
 	}
 	h.broker, err = broker.New(h.store, broker.Options{
 		Hub: h.key.ID(), APIKey: h.key.Derive(hub.APIKeyLabel), Revoked: token.NewRegistry(h.key, identity.Book{Dir: h.o.home}).Revoked,
-		Log: func(m string, args ...any) { h.log.Info(m, args...) },
+		RoomsOnly: h.o.visible == visibleRooms,
+		Log:       func(m string, args ...any) { h.log.Info(m, args...) },
 	})
 	if err != nil { // it has facts that no hub writes
 		err = proto.Errorf(proto.Config, "%s: %w", h.path(boltstore.FileName), err)

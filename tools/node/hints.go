@@ -100,7 +100,11 @@ func (i *introduction) absent() string {
 	if _, err := identity.ParseID(i.to); err == nil {
 		return "a listener must run there: --wait DUR waits for one"
 	}
-	return fmt.Sprintf("a tool must wait there with --as %s; --wait DUR waits for it", i.to)
+	room, name := i.split()
+	if room != "" {
+		return fmt.Sprintf("a tool must wait there with --as %s --room %s; --wait DUR waits for it", name, room)
+	}
+	return fmt.Sprintf("a tool must wait there with --as %s; --wait DUR waits for it", name)
 }
 
 // capsHint returns what a token with these capabilities is good for.

@@ -75,7 +75,16 @@ type introduction struct {
 	typed string // PEER
 }
 
-// introduced resolves what the hubs know: NAME, NAME@HOST, and a node id.
+// split returns the room of what a hub is asked for, "" without one, and the name in it.
+func (i *introduction) split() (room, name string) {
+	room, name, inRoom := strings.Cut(i.to, "/")
+	if !inRoom {
+		return "", i.to
+	}
+	return room, name
+}
+
+// introduced resolves what the hubs know: NAME, ROOM/NAME, NAME@HOST, and a node id.
 type introduced struct{ node *Node }
 
 // Resolve implements [Resolver]. It asks no hub: [Node.Dial] does, for the kind of the
@@ -95,12 +104,12 @@ func (r introduced) Resolve(_ context.Context, text string) (Peer, bool, error) 
 		p.hub = &introduction{to: name, host: host, typed: text}
 		return p, true, nil
 	}
-	name = strings.ToLower(name)
-	if hub.CheckName(name) != nil {
+	p.hub = &introduction{to: strings.ToLower(name), host: host, typed: text}
+	room, bare := p.hub.split()
+	if hub.CheckName(bare) != nil || strings.Contains(name, "/") && (hub.CheckRoom(room) != nil || r.node.mistakenFile(text) != nil) {
 		return Peer{}, false, nil
 	}
-	p.hub = &introduction{to: name, host: host, typed: text}
-	pinned, err := r.node.pinned(name, host)
+	pinned, err := r.node.pinned(bare, host)
 	if pinned != nil {
 		p.ID, p.hub.to = *pinned, pinned.String()
 	}
@@ -132,7 +141,8 @@ func (n *Node) judge(ctx context.Context, p Peer, at hub.URL, c agent.Claim) (Gr
 	case got == n.Key.ID():
 		return "", proto.Errorf(proto.Identity, "%s is this node itself", p.label())
 	}
-	issued, err := n.issued(p.hub.to, c)
+	_, name := p.hub.split()
+	issued, err := n.issued(name, c)
 	switch {
 	case err != nil:
 		return "", err
@@ -140,14 +150,14 @@ func (n *Node) judge(ctx context.Context, p Peer, at hub.URL, c agent.Claim) (Gr
 		return GradeIssued, nil
 	case issued:
 		err := proto.Errorf(proto.Identity, "%s is known by a voucher alone, which says that its key is %s", p.label(), got)
-		return "", proto.Hint(err, "mesh-token peer add "+p.hub.to+" "+got.String()+" adds it to the address book")
+		return "", proto.Hint(err, "mesh-token peer add "+name+" "+got.String()+" adds it to the address book")
 	case n.suffices(GradeHub):
 		return GradeHub, nil
 	case n.options.Trust == "" && n.options.Ask != nil:
 		return GradeHub, n.askAbout(ctx, p, at, got)
 	}
 	err = proto.Errorf(proto.Identity, "%s is known by the word of hub %s alone, which says that its key is %s", p.label(), at.Name(), got)
-	return "", proto.Hint(proto.Hint(err, "if mesh-token id prints that there: mesh-token peer add "+p.hub.to+" "+got.String()), "--trust hub believes the hub")
+	return "", proto.Hint(proto.Hint(err, "if mesh-token id prints that there: mesh-token peer add "+name+" "+got.String()), "--trust hub believes the hub")
 }
 
 // askAbout asks the user whether a key is the peer's, and keeps it if it is.
@@ -159,11 +169,12 @@ func (n *Node) askAbout(ctx context.Context, p Peer, at hub.URL, got identity.ID
 	if !isYes(answer) {
 		return proto.Errorf(proto.Declined, "the key of %s is not trusted", p.label())
 	}
-	return n.pin(p.hub.to, at, got)
+	return n.pin(p.hub, at, got)
 }
 
 // pin keeps the key of a name at a hub in the address book.
-func (n *Node) pin(name string, at hub.URL, id identity.ID) error {
+func (n *Node) pin(i *introduction, at hub.URL, id identity.ID) error {
+	_, name := i.split()
 	return n.Book.Add(identity.Peer{Name: name + "@" + at.Name(), ID: id})
 }
 
@@ -187,8 +198,9 @@ func (n *Node) Introduce(ctx context.Context, text string) (identity.ID, error) 
 		return p.ID, fmt.Errorf("look up %s: %w", p.label(), err)
 	}
 	if grade == GradeIssued || n.suffices(GradeHub) { // the user was not asked
-		n.note(p.hub.to + "@" + at.Name() + " has the key " + keyWords(got.Peer) + ": mesh-token id --words prints these words there")
-		err = n.pin(p.hub.to, at, got.Peer)
+		_, name := p.hub.split()
+		n.note(name + "@" + at.Name() + " has the key " + keyWords(got.Peer) + ": mesh-token id --words prints these words there")
+		err = n.pin(p.hub, at, got.Peer)
 	}
 	return got.Peer, err
 }

@@ -62,6 +62,8 @@ type Offer struct {
 	// As is the name at the hubs. Without one, an offer that lasts has the name of this
 	// machine there, and others are not told to the hubs.
 	As string
+	// Rooms are the rooms at the hubs that the node is in while it waits.
+	Rooms []string
 	// Asks says that the user may be asked at the terminal about a node without rights that
 	// comes by a hub: nothing else reads standard input.
 	Asks bool
@@ -106,7 +108,7 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if o.TokenFile == "-" {
 		return nil, proto.Hint(proto.Errorf(proto.Usage, `--token-file takes a file, and no "-"`), "without it the token is shown on standard error")
 	}
-	if err := n.checkName(&o); err != nil {
+	if err := n.checkNames(&o); err != nil {
 		return nil, err
 	}
 	e, err := n.listenEndpoint(!o.Once && !o.Temporary)

@@ -54,7 +54,7 @@ func (b *Broker) find(c *client, peer string, now time.Time) (found, error) {
 	if n == nil || !n.told(now) || !b.isMember(n.Node, now) || !b.sees(c, n.Node) {
 		return found{}, missing
 	}
-	if r := b.rooms[in]; inRoom && (r == nil || r.members[n.Node] == nil) {
+	if r := b.rooms[in]; inRoom && (r == nil || r.members[n.Node] == nil || b.o.RoomsOnly && r.members[c.node] == nil) {
 		return found{}, missing
 	}
 	return found{n.Node, n}, nil

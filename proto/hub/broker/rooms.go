@@ -149,7 +149,7 @@ func (b *Broker) roomPeer(r *room, id identity.ID, now time.Time) hub.RoomPeer {
 	if m == nil {
 		return p
 	}
-	p.Name, p.SinceS = b.nameOf(m.conns[0]), seconds(now.Sub(m.since))
+	p.Name, p.SinceS = b.nameIn(m), seconds(now.Sub(m.since))
 	for _, c := range m.conns {
 		for _, k := range c.kinds {
 			if !slices.Contains(p.Kinds, k) {
@@ -158,6 +158,19 @@ func (b *Broker) roomPeer(r *room, id identity.ID, now time.Time) hub.RoomPeer {
 		}
 	}
 	return p
+}
+
+// nameIn returns the name under which a room shows a node: a lasting one of its connections
+// there, since others come and go.
+func (b *Broker) nameIn(m *roomMember) string {
+	for _, c := range m.conns {
+		for _, n := range c.names {
+			if n.Lasting {
+				return n.Name.Name
+			}
+		}
+	}
+	return b.nameOf(m.conns[0])
 }
 
 // sees reports whether a client may know of a node: always, or with [Options.RoomsOnly] if
