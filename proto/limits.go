@@ -6,7 +6,7 @@ import "time"
 const (
 	// ALPN names the protocol and its major version. ALPNMinor1 names its minor version
 	// 1, in which a sender of files may send FILES_HOLE and FILES_ENTRY.holes, and their
-	// receiver the reason of a refusal in words.
+	// receiver the reason of a refusal in words and how many bytes are stored.
 	ALPN       = "mesh/1"
 	ALPNMinor1 = "mesh/1.1"
 	// TokenPrefix begins the text of every token.

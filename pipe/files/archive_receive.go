@@ -174,9 +174,11 @@ func (a *archiver) beginFile(m *wire.Entry) (err error) {
 // leaveFile takes the file at the front off the queue, and adds what follows it.
 func (a *archiver) leaveFile() error {
 	a.into = nil
+	e := a.queue[0]
 	a.queue = a.queue[1:]
 	a.files--
 	a.sum.Files++
+	a.sum.Bytes = addBytes(a.sum.Bytes, e.Size-e.Holes)
 	return a.addDataless()
 }
 

@@ -17,6 +17,8 @@ type Summary struct {
 	// Files counts what was stored now, Skipped what the receiver had already:
 	// files and links, not folders.
 	Files, Skipped int64
+	// Bytes is how many bytes Files hold, without holes and without what is in hard links.
+	Bytes int64
 	// Failed counts the entries that could not be sent, Refused those that were
 	// not stored.
 	Failed, Refused int64
@@ -24,6 +26,9 @@ type Summary struct {
 	// or for names that are not offered.
 	Untaken bool
 }
+
+// addBytes adds sizes that a peer has announced, whose sum need not fit.
+func addBytes(sum, n int64) int64 { return sum + min(n, proto.MaxTransferBytes-sum) }
 
 // Incomplete is the error of a transfer that went to its end, but not with every
 // entry.

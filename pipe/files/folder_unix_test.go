@@ -51,7 +51,7 @@ func TestBadFolder(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = os.Chmod(bad, 0o755) })
-			r := run{recv: files.ReceiveOptions{Reasons: true}}
+			r := run{recv: files.ReceiveOptions{Minor1: true}}
 			r.transfer(t, to, tree)
 			r.wantCodes(t, proto.IO, proto.IO)
 			if line := refused[0] + ": io: the peer does not store it (io): permission denied"; !slices.Contains(r.sendLines, line) {

@@ -57,6 +57,13 @@ func TestHardLinks(t *testing.T) {
 		if want := int64(10); r.sent.Files != want || r.received.Files != want {
 			t.Errorf("links %t: got %d and %d files, want %d", links, r.sent.Files, r.received.Files, want)
 		}
+		want := int64(len("small") + len("alone") + len(bigData))
+		if !links {
+			want += int64(3*len("small") + 2*len(bigData))
+		}
+		if r.sent.Bytes != want || r.received.Bytes != want {
+			t.Errorf("links %t: got %d and %d bytes, want %d", links, r.sent.Bytes, r.received.Bytes, want)
+		}
 		for file, paths := range names {
 			first, err := os.Stat(filepath.Join(to, "t", paths[0]))
 			if err != nil {

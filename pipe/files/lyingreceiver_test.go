@@ -18,6 +18,12 @@ import (
 // sendTo sends names to a receiver that answers each entry and the end as it likes.
 func sendTo(t *testing.T, names []string, answer func(*wire.Entry) *wire.Answer, stored *wire.Stored) (files.Summary, error) {
 	t.Helper()
+	return sendWith(t, files.SendOptions{}, names, answer, stored)
+}
+
+// sendWith is [sendTo] with options, and any frames at the end.
+func sendWith(t *testing.T, o files.SendOptions, names []string, answer func(*wire.Entry) *wire.Answer, last ...wire.Message) (files.Summary, error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	entries, to := io.Pipe()
@@ -29,22 +35,22 @@ func sendTo(t *testing.T, names []string, answer func(*wire.Entry) *wire.Answer,
 			if err != nil {
 				return
 			}
-			var reply wire.Message
+			var replies []wire.Message
 			var e wire.Entry
 			switch typ {
 			case wire.TypeEntry:
 				if wire.ParseBody(body, &e) == nil && !e.Now {
-					reply = answer(&e)
+					replies = append(replies, answer(&e))
 				}
 			case wire.TypeTotal:
-				reply = stored
+				replies = last
 			}
-			if reply != nil {
-				_, _ = answers.Write(frame(reply))
+			for _, m := range replies {
+				_, _ = answers.Write(frame(m))
 			}
 		}
 	}()
-	sum, err := files.Send(ctx, names, from, to, files.SendOptions{})
+	sum, err := files.Send(ctx, names, from, to, o)
 	_, _ = to.Close(), from.Close()
 	return sum, err
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"mesh/pipe/files/disk"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
@@ -72,7 +73,7 @@ const sumFor = 2 * time.Second
 
 // sendList sends what would be sent, as a list of all or as a sum.
 func sendList(ctx context.Context, find finder, w *frameWriter, list string, o SendOptions) error {
-	var sum wire.Sum
+	sum := summer{o: o}
 	entries, p := int64(0), problems{report: o.Report}
 	for end := time.Now().Add(sumFor); ; {
 		if err := context.Cause(ctx); err != nil {
@@ -98,10 +99,10 @@ func sendList(ctx context.Context, find finder, w *frameWriter, list string, o S
 		if sum.More = time.Now().After(end); sum.More {
 			break
 		}
-		addToSum(&sum, it)
+		sum.add(it)
 	}
 	if list == wire.ListSum {
-		return w.writeMessage(&sum)
+		return w.writeMessage(&sum.Sum)
 	}
 	failed, code := p.failures()
 	return w.writeMessage(&wire.Total{Entries: entries, Failed: failed, Code: code})
@@ -115,14 +116,41 @@ func listedOf(it *item) *wire.Listed {
 	return m
 }
 
-func addToSum(s *wire.Sum, it *item) {
+// summer sums up what would be sent. Other names of a file and holes do not count where
+// they do not travel.
+type summer struct {
+	wire.Sum
+	o      SendOptions
+	linked map[disk.FileID]bool
+}
+
+func (s *summer) add(it *item) {
 	if it.in == nil {
 		if s.Top++; s.Top == 1 {
 			s.Path = it.path
 		}
 	}
-	if m := listedOf(it); m.Kind != wire.EntryFolder {
+	if it.kind != wire.EntryFolder {
 		s.Files++
-		s.Bytes += min(m.Size, proto.MaxTransferBytes-s.Bytes)
+		s.Bytes = addBytes(s.Bytes, s.bytesOf(it))
 	}
+}
+
+// bytesOf returns how many bytes of an item are sent.
+func (s *summer) bytesOf(it *item) int64 {
+	if it.kind != wire.EntryFile {
+		return 0
+	}
+	if s.o.Links && it.linked && it.in != nil {
+		if s.linked[it.id] {
+			return 0
+		}
+		if s.linked == nil {
+			s.linked = make(map[disk.FileID]bool)
+		}
+		if len(s.linked) < proto.MaxLinked {
+			s.linked[it.id] = true
+		}
+	}
+	return it.size - s.o.holesOf(it)
 }

@@ -16,6 +16,9 @@ type SendOptions struct {
 	// Archive says that the only name is that of a zip or tar archive, whose content
 	// is to be sent.
 	Archive bool
+	// Begun, if it is set, is called when the receiver has answered first: until then it
+	// may ask its user.
+	Begun func()
 	// Report, if it is set, is called for each entry that is not sent or not stored.
 	// The path is safe to print.
 	Report func(path string, err error)
@@ -63,8 +66,9 @@ type ReceiveOptions struct {
 	// Ledger notes what each owner has stored. Without one, nobody hears that a file is
 	// there already.
 	Ledger *Ledger
-	// Reasons says that the sender takes the reason of a refusal in words.
-	Reasons bool
+	// Minor1 says that the sender takes the reason of a refusal in words, and how many
+	// bytes are stored.
+	Minor1 bool
 	// Report, if it is set, is called for each entry that is not sent or not stored.
 	// The path is safe to print.
 	Report func(path string, err error)

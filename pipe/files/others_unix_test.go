@@ -156,7 +156,7 @@ func TestOneGuess(t *testing.T) {
 				want         proto.Code
 				stored       files.Summary
 			}{
-				{"bob", f.right, proto.OK, files.Summary{Files: 1}},
+				{"bob", f.right, proto.OK, files.Summary{Files: 1, Bytes: int64(len(f.right))}},
 				{"bob", f.right, proto.OK, files.Summary{Skipped: 1}},
 				{"alice", f.right, proto.OK, files.Summary{Skipped: 1}},
 				{"mallory", f.wrong, proto.Unsafe, files.Summary{Refused: 1}},
@@ -211,7 +211,7 @@ func TestChangedByHand(t *testing.T) {
 					o.Owner, o.Ledger = "alice", files.NewLedger(ledger)
 					r := run{recv: o}
 					r.transfer(t, to, from)
-					code, want, there := proto.OK, files.Summary{Files: 1}, map[string]string{f.name: f.wrong}
+					code, want, there := proto.OK, files.Summary{Files: 1, Bytes: int64(len(f.wrong))}, map[string]string{f.name: f.wrong}
 					switch mode {
 					case "":
 						code, want = proto.Unsafe, files.Summary{Refused: 1}

@@ -3,11 +3,8 @@
 package files_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,7 +52,7 @@ func TestReasons(t *testing.T) {
 		for _, name := range []string{"tree/file", "tree/sub", "tree/z/large"} {
 			write(t, filepath.Join(to, name), []byte("other"))
 		}
-		r := run{recv: files.ReceiveOptions{Reasons: reasons}}
+		r := run{recv: files.ReceiveOptions{Minor1: reasons}}
 		r.transfer(t, to, filepath.Join(source, "tree"))
 		r.wantCodes(t, proto.Unsafe, proto.Unsafe)
 		slices.Sort(r.sendLines)
@@ -95,15 +92,17 @@ func TestHostileReason(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a")
 	write(t, file, []byte("x"))
 	why := "\x1b]52;c;eA==\a\n\u202e" + strings.Repeat("!", proto.MaxWhyBytes-20)
-	stored := frame(&wire.Stored{Refused: 1, Code: proto.IO})
-	for name, frames := range map[string][]byte{
-		"answer":  join(frame(&wire.Answer{ID: 1, Code: proto.IO, Why: why}), stored),
-		"refused": join(frame(&wire.Answer{ID: 1}), frame(&wire.Refused{Path: "a", Code: proto.IO, Why: why}), stored),
+	stored := &wire.Stored{Refused: 1, Code: proto.IO}
+	for name, tt := range map[string]struct {
+		answer wire.Answer
+		last   []wire.Message
+	}{
+		"answer":  {wire.Answer{ID: 1, Code: proto.IO, Why: why}, []wire.Message{stored}},
+		"refused": {wire.Answer{ID: 1}, []wire.Message{&wire.Refused{Path: "a", Code: proto.IO, Why: why}, stored}},
 	} {
 		said := ""
-		_, err := files.Send(context.Background(), []string{file}, bytes.NewReader(frames), io.Discard, files.SendOptions{
-			Report: func(path string, err error) { said += path + ": " + err.Error() },
-		})
+		o := files.SendOptions{Report: func(path string, err error) { said += path + ": " + err.Error() }}
+		_, err := sendWith(t, o, []string{file}, func(*wire.Entry) *wire.Answer { return &tt.answer }, tt.last...)
 		if code := proto.CodeOf(err); code != proto.IO {
 			t.Errorf("%s: got %v (%v), want %v", name, code, err, proto.IO)
 		}

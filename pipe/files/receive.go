@@ -52,7 +52,8 @@ func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o R
 			err = &lateError{late, r.problems.err()}
 		}
 	}
-	sum := Summary{Files: r.store.results.count(), Skipped: r.skipped, Failed: r.problems.failed, Refused: r.problems.refused}
+	stored, bytes := r.store.results.count()
+	sum := Summary{Files: stored, Skipped: r.skipped, Bytes: bytes, Failed: r.problems.failed, Refused: r.problems.refused}
 	if err != nil {
 		if o.MaxBytes > 0 {
 			_ = disk.TrimAbandoned(context.WithoutCancel(ctx), in, ownerPrefix(o.Owner), o.MaxBytes)
@@ -67,7 +68,11 @@ func acknowledge(ctx context.Context, r *receiver) error {
 	if err := r.beforeRead(ctx); err != nil {
 		return err
 	}
-	m := &wire.Stored{Files: r.store.results.count(), Skipped: r.skipped, Refused: r.problems.refused}
+	stored, bytes := r.store.results.count()
+	m := &wire.Stored{Files: stored, Skipped: r.skipped, Refused: r.problems.refused}
+	if r.o.Minor1 {
+		m.Bytes = bytes
+	}
 	if m.Refused > 0 {
 		m.Code = r.problems.code
 	}

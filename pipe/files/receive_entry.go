@@ -130,14 +130,14 @@ func (r *receiver) storeSymlink(m *wire.Entry, in *folder, name string) (wire.An
 		r.skip(in, Arrival{Name: name})
 		return wire.Answer{Skip: true}, nil
 	case found == ofOthers:
-		r.store.addExisting(in, Arrival{Name: name}, 1)
+		r.store.addExisting(in, Arrival{Name: name}, 1, 0)
 		return wire.Answer{}, nil
 	}
 	if err := makeSymlink(m, in, name); err != nil {
 		return wire.Answer{}, err
 	}
 	noteSymlink(r.account, m, in, name)
-	r.store.addExisting(in, Arrival{Name: name, Stored: 1}, 1)
+	r.store.addExisting(in, Arrival{Name: name, Stored: 1}, 1, 0)
 	return wire.Answer{}, nil
 }
 
@@ -247,7 +247,7 @@ func (r *receiver) refuseLate(in *folder, path string, err error) error {
 
 // why returns what the sender hears of the reason why an entry is not stored.
 func (r *receiver) why(reason error) string {
-	if !r.o.Reasons {
+	if !r.o.Minor1 {
 		return ""
 	}
 	return wordsOf(reason)
@@ -301,7 +301,7 @@ func (r *receiver) takeGuess(ctx context.Context, w *wanted, sum wire.Digest) er
 	same, err := r.existing.isSame(ctx, w, sum)
 	switch {
 	case err == nil && same:
-		r.store.addExisting(w.in, arrivalOf(w, &sum), 1)
+		r.store.addExisting(w.in, arrivalOf(w, &sum), 1, w.entry.Size-w.entry.Holes)
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -330,7 +330,7 @@ func (r *receiver) handleTotal(m *wire.Total) error {
 // skip counts a file or a link that is there already.
 func (r *receiver) skip(in *folder, a Arrival) {
 	r.skipped++
-	r.store.addExisting(in, a, 0)
+	r.store.addExisting(in, a, 0, 0)
 }
 
 // noteUnsent notes that the sender could not send a file, or that another one is

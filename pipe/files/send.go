@@ -42,7 +42,10 @@ func sendFound(ctx context.Context, find finder, r *frameReader, w *frameWriter,
 		return Summary{}, err
 	}
 	s.problems.setRefused(stored.Refused, stored.Code)
-	sum := Summary{Files: stored.Files, Skipped: stored.Skipped, Failed: s.problems.failed, Refused: stored.Refused}
+	sum := Summary{Files: stored.Files, Skipped: stored.Skipped, Bytes: s.sent, Failed: s.problems.failed, Refused: stored.Refused}
+	if stored.Bytes > 0 {
+		sum.Bytes = stored.Bytes
+	}
 	sum.Untaken = s.lastID == 0 && sum.Failed == 0
 	return sum, s.problems.err()
 }
@@ -64,6 +67,8 @@ type sender struct {
 	lastID  int64
 	leaves  int64 // files and links that were announced
 	unsent  int64 // of them, files that could not be sent after that
+	size    int64 // of the files that were announced
+	sent    int64 // bytes in the files of which data was sent, without holes
 	waiting []waiting
 	// held says that nothing more is announced until the answer to a folder at the
 	// top arrives: it decides whether what is in the folder needs answers.
@@ -85,6 +90,7 @@ func (s *sender) sendAll(ctx context.Context) (*wire.Stored, error) {
 		}
 		s.find.close()
 	}()
+	begun := false
 	for ended := false; !ended || len(s.waiting) > 0; {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
@@ -103,6 +109,10 @@ func (s *sender) sendAll(ctx context.Context) (*wire.Stored, error) {
 			}
 		}
 		if a != nil {
+			if !begun && s.o.Begun != nil {
+				s.o.Begun()
+			}
+			begun = true
 			err = s.handleAnswer(ctx, a)
 		} else if it := s.find.next(); it != nil {
 			err = s.announce(ctx, it)
@@ -131,6 +141,9 @@ func (s *sender) checkStored(m *wire.Stored) error {
 	sent := s.leaves - s.unsent
 	if m.Files > sent || m.Skipped > sent-m.Files || m.Refused < sent-m.Files-m.Skipped {
 		return proto.Errorf(proto.Protocol, "the peer stored %d files, had %d and refused %d: %d were sent", m.Files, m.Skipped, m.Refused, sent)
+	}
+	if m.Bytes > s.size {
+		return proto.Errorf(proto.Protocol, "the peer stored %d bytes, and %d were announced", m.Bytes, s.size)
 	}
 	return nil
 }

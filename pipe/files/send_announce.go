@@ -36,9 +36,7 @@ func (s *sender) announce(ctx context.Context, it *item) error {
 		if e.Small() {
 			return s.announceSmall(e, it)
 		}
-		if s.o.Holes {
-			e.Holes = it.holes
-		}
+		e.Holes = s.o.holesOf(it)
 		if e.Now {
 			return s.sendNow(ctx, e, it)
 		}
@@ -58,6 +56,7 @@ func (s *sender) sendEntry(e *wire.Entry, it *item) error {
 	s.lastID++
 	if e.Kind != wire.EntryFolder {
 		s.leaves++
+		s.size = addBytes(s.size, e.Size)
 	}
 	if !e.Now {
 		it.tree = it.tree.use()
@@ -87,6 +86,7 @@ func (s *sender) announceSmall(e *wire.Entry, it *item) error {
 		return err
 	}
 	s.noteLinked(e, it)
+	s.sent += int64(len(p))
 	if len(p) == 0 {
 		return nil
 	}

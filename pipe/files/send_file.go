@@ -70,7 +70,7 @@ func (s *sender) sendData(ctx context.Context, id int64, it *item, f body, offse
 	if offset == 0 {
 		s.hash.Reset()
 	}
-	size := it.size
+	size, from := it.size, offset
 	s.hole = 0
 	for offset < size {
 		if err := context.Cause(ctx); err != nil {
@@ -102,7 +102,18 @@ func (s *sender) sendData(ctx context.Context, id int64, it *item, f body, offse
 		return s.endFailed(ctx, id, it, err)
 	}
 	sum := s.hash.Sum()
+	if from < size {
+		s.sent = addBytes(s.sent, size-s.o.holesOf(it))
+	}
 	return errors.Join(s.writeHole(), s.w.writeMessage(&wire.End{ID: id, Digest: &sum}))
+}
+
+// holesOf returns how many bytes of a file are announced as holes.
+func (o SendOptions) holesOf(it *item) int64 {
+	if !o.Holes || it.size <= proto.SmallFileBytes {
+		return 0
+	}
+	return it.holes
 }
 
 // writePiece sends a piece of a file that stands at an offset. To a receiver that takes

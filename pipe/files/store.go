@@ -67,9 +67,9 @@ func (s *store) addLink(l *link) { s.addJob(job{link: l}) }
 func (s *store) addFolder(f *folder) { s.addJob(job{folder: f}) }
 
 // addExisting counts a file or a link that is in a folder by now, and that the store
-// did not have to publish. The sender hears of stored more files.
-func (s *store) addExisting(in *folder, a Arrival, stored int64) {
-	if s.results.countStored(in, a, stored) && s.announces {
+// did not have to publish. The sender hears of stored more files, which hold bytes.
+func (s *store) addExisting(in *folder, a Arrival, stored, bytes int64) {
+	if s.results.countStored(in, a, stored, bytes) && s.announces {
 		s.addJob(job{there: &a}) // announced behind what came before it
 	}
 }

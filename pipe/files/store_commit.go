@@ -224,7 +224,7 @@ func (c *committer) publishFile(p *part) error {
 		sum := p.sum()
 		a.Digest = &sum
 	}
-	if c.results.countStored(p.folder, a, 1) {
+	if c.results.countStored(p.folder, a, 1, p.entry.Size-p.entry.Holes) {
 		c.arrivals.add(a)
 	}
 	return nil

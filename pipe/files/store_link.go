@@ -57,7 +57,7 @@ func (c *committer) publishLink(l *link) error {
 	a, err := c.storeLink(l)
 	switch {
 	case err == nil:
-		c.results.countStored(l.folder, a, 1)
+		c.results.countStored(l.folder, a, 1, 0)
 		return nil
 	case proto.CodeOf(proto.IOError(err)) == proto.Space:
 		return errWriting(l.entry, err)

@@ -11,17 +11,19 @@ import (
 type storeResults struct {
 	mu      sync.Mutex
 	stored  int64
+	bytes   int64          // in the files that are stored
 	refused []wire.Refused // not taken by takeRefused yet
 	reasons []error        // of refused
 	err     error          // nothing more can be stored
 }
 
 // countStored counts a file or a link that is in a folder by now, and how many files
-// are stored by it as far as the sender may know. It reports whether that is an arrival
-// by itself, and not part of a folder that will be one.
-func (r *storeResults) countStored(in *folder, a Arrival, stored int64) (alone bool) {
+// are stored by it as far as the sender may know, with their bytes. It reports whether
+// that is an arrival by itself, and not part of a folder that will be one.
+func (r *storeResults) countStored(in *folder, a Arrival, stored, bytes int64) (alone bool) {
 	r.mu.Lock()
 	r.stored += stored
+	r.bytes = addBytes(r.bytes, bytes)
 	r.mu.Unlock()
 	if in.top == nil {
 		return true
@@ -30,10 +32,10 @@ func (r *storeResults) countStored(in *folder, a Arrival, stored int64) (alone b
 	return false
 }
 
-func (r *storeResults) count() int64 {
+func (r *storeResults) count() (stored, bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.stored
+	return r.stored, r.bytes
 }
 
 // refuse notes that the file of a part is not stored.

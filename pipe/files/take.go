@@ -136,7 +136,7 @@ func Announced(from io.Reader) (Sum, io.Reader) {
 			s.Name, s.Folder = proto.EscapeText(m.Path), m.Kind == wire.EntryFolder
 		}
 		s.Top++
-		s.Bytes += min(m.Size, proto.MaxTransferBytes-s.Bytes)
+		s.Bytes = addBytes(s.Bytes, m.Size-m.Holes)
 		if r.Buffered() < at+n {
 			return s, r
 		}

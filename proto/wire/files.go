@@ -122,6 +122,9 @@ type Refused struct {
 type Stored struct {
 	Files   int64 `json:"files"`             // how many are stored
 	Skipped int64 `json:"skipped,omitempty"` // how many were there already
+	// Bytes is how many bytes the stored files hold, without holes and without what is in
+	// links. Only for a peer of minor version 1.
+	Bytes int64 `json:"bytes,omitempty"`
 	// Refused is how many entries were not stored; Code is the reason for the
 	// first.
 	Refused int64      `json:"refused,omitempty"`
@@ -229,7 +232,7 @@ func (m *Refused) check() error {
 }
 
 func (m *Stored) check() error {
-	if m.Files < 0 || m.Skipped < 0 || m.Refused < 0 || (m.Refused > 0) != isFileCode(m.Code) {
+	if m.Files < 0 || m.Skipped < 0 || m.Bytes < 0 || m.Bytes > 0 && m.Files == 0 || m.Refused < 0 || (m.Refused > 0) != isFileCode(m.Code) {
 		return errRange
 	}
 	return nil

@@ -42,7 +42,7 @@ type Sum struct {
 	Path  string `json:"path,omitempty"`  // of the first entry; "" if there is none
 	Top   int64  `json:"top,omitempty"`   // entries that are in no other one
 	Files int64  `json:"files,omitempty"` // files and links
-	Bytes int64  `json:"bytes,omitempty"` // in the files
+	Bytes int64  `json:"bytes,omitempty"` // that would be sent of the files
 	// More says that the sender has stopped to count: the numbers are at least so large.
 	More bool `json:"more,omitempty"`
 }

@@ -76,6 +76,7 @@ func samples() []wire.Message {
 		&wire.Refused{Path: "dir/small", Code: proto.Unsafe},
 		&wire.Refused{Path: "dir/small", Code: proto.IO, Why: "no space left on device"},
 		&wire.Stored{Files: 3},
+		&wire.Stored{Files: 3, Skipped: 1, Bytes: 1 << 33},
 		&wire.Stored{Files: 1, Skipped: 1, Refused: 1, Code: proto.Unsafe},
 
 		&wire.Hello{Version: 1, Method: wire.MethodKey, Want: "recv", Kind: wire.KindTake, Window: 1 << 20, Nonce: field(3, 32), Proof: field(4, 32)},

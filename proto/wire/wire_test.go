@@ -68,6 +68,8 @@ func TestOneValidForm(t *testing.T) {
 		{new(wire.Answer), `{"id":1,"code":40,"why":"` + strings.Repeat("a", proto.MaxWhyBytes+1) + `"}`},
 		{new(wire.Refused), `{"path":"a","code":40,"why":"` + strings.Repeat("a", proto.MaxWhyBytes+1) + `"}`},
 		{new(wire.Refused), "{\"path\":\"a\",\"code\":40,\"why\":\"\xff\"}"},
+		{new(wire.Stored), `{"files":1,"bytes":-1}`},
+		{new(wire.Stored), `{"files":0,"bytes":1}`},
 		// Halves of a byte: one alone, two in the wrong order, a whole character.
 		{new(wire.Refused), `{"path":"\ufdde","code":42}`},
 		{new(wire.Refused), "{\"path\":\"a\ufdde\",\"code\":42}"},

@@ -24,5 +24,5 @@ func sendFiles(ctx context.Context, n *node.Node, peer node.Peer, o options, s c
 		return err
 	}
 	met := outgoing.NewMet(pipeCommand)
-	return met.Hint(n.Files(ctx, l, true, o.files.Side(l, met, s.Complaints())))
+	return met.Hint(n.Files(ctx, l, true, o.files.Side(l, met, n.Await(), s.Complaints())))
 }

@@ -24,6 +24,7 @@ import (
 type Delivery struct {
 	// Kind is [wire.KindPipe] or [wire.KindFiles].
 	Kind  string
+	Minor int // of the link: see [mesh/proto/link.Link]
 	Party node.Party
 	// Counters count the bytes as they arrive.
 	Counters pipe.Counters
@@ -74,7 +75,7 @@ func (d *Delivery) await(ctx context.Context, kinds []string, waiting func()) er
 	if !slices.Contains(kinds, g.Kind) {
 		return proto.Errorf(proto.Protocol, "mesh-listen --inbox gave a delivery of kind %s, which was not asked for", proto.QuoteText(g.Kind))
 	}
-	d.Kind, d.Party = g.Kind, g.Party
+	d.Kind, d.Minor, d.Party = g.Kind, g.Minor, g.Party
 	if d.conn.writeFrame(typeReady, nil) != nil {
 		return errDaemonGone
 	}

@@ -67,6 +67,7 @@ type want struct {
 // give describes the delivery for a consumer.
 type give struct {
 	Kind  string     `json:"kind"`
+	Minor int        `json:"minor"` // see [mesh/proto/link.Link]; 0 from an older daemon
 	Party node.Party `json:"party"`
 }
 

@@ -59,7 +59,7 @@ func next(t *testing.T, path string, kinds ...string) <-chan *handoff.Delivery {
 // give sends a pipe with a text to the first consumer.
 func give(t *testing.T, d *handoff.Queue, text string) error {
 	t.Helper()
-	consumer := d.Assign(t.Context(), wire.KindPipe, node.Party{Name: "al", Via: "tcp"})
+	consumer := d.Assign(t.Context(), wire.KindPipe, 1, node.Party{Name: "al", Via: "tcp"})
 	if consumer == nil {
 		t.Fatal("no consumer waits")
 	}
@@ -78,7 +78,7 @@ func TestPipe(t *testing.T) {
 	if _, err := handoff.Open(path, slog.New(slog.DiscardHandler)); proto.CodeOf(err) != proto.Busy {
 		t.Errorf("a second daemon: got %v", err)
 	}
-	if queue.Accepts(wire.KindPipe) || queue.Assign(t.Context(), wire.KindPipe, node.Party{}) != nil {
+	if queue.Accepts(wire.KindPipe) || queue.Assign(t.Context(), wire.KindPipe, 1, node.Party{}) != nil {
 		t.Error("a consumer waits")
 	}
 	for _, size := range []int{0, 1, 256 << 10, 256<<10 + 1, 3 << 20} {
@@ -129,7 +129,7 @@ func TestFailures(t *testing.T) {
 		_, err := (<-waits).Pipe(t.Context(), &pipe.Sink{Writer: io.Discard})
 		done <- err
 	}()
-	consumer := queue.Assign(t.Context(), wire.KindPipe, node.Party{})
+	consumer := queue.Assign(t.Context(), wire.KindPipe, 1, node.Party{})
 	consumer.Sink(func(error) {})
 	consumer.End(proto.Errorf(proto.Integrity, "digest mismatch"))
 	xtest.WantCode(t, "the consumer of a damaged transfer", <-done, proto.Integrity)

@@ -158,16 +158,16 @@ func (q *Queue) Accepts(kind string) bool {
 	return slices.ContainsFunc(q.waiting, func(c *Consumer) bool { return slices.Contains(c.kinds, kind) })
 }
 
-// Assign gives a delivery to the consumer that has waited longest for its kind. It
+// Assign gives a delivery, over a link of a minor version, to the consumer that has waited longest for its kind. It
 // returns that consumer once it is ready, or nil if none waits.
-func (q *Queue) Assign(ctx context.Context, kind string, party node.Party) *Consumer {
+func (q *Queue) Assign(ctx context.Context, kind string, minor int, party node.Party) *Consumer {
 	for {
 		c := q.pop(kind)
 		if c == nil {
 			return nil
 		}
 		_ = c.SetWriteDeadline(time.Now().Add(answerTimeout))
-		if err := c.writeMessage(typeGive, give{kind, party}); err == nil && c.waitReady(ctx) {
+		if err := c.writeMessage(typeGive, give{kind, minor, party}); err == nil && c.waitReady(ctx) {
 			_ = c.SetWriteDeadline(time.Time{})
 			return c
 		}

@@ -25,7 +25,7 @@ import (
 // takeDelivery hands a delivery to a mesh-recv --next that waits for one of its kind,
 // or stores it. It returns the folder, "" for none.
 func (d *daemon) takeDelivery(ctx context.Context, l *link.Link, party node.Party) (folder string, err error) {
-	if t := d.queue.Assign(ctx, l.Kind, party); t != nil {
+	if t := d.queue.Assign(ctx, l.Kind, l.Minor, party); t != nil {
 		return "", d.handOver(ctx, l, t)
 	}
 	settings := d.settings.Load()
@@ -136,7 +136,7 @@ type delivery struct {
 func (d *delivery) storeFiles(ctx context.Context, l *link.Link, root *os.Root, peer peerSettings) error {
 	o := d.settings.receive
 	o.MaxBytes, o.Owner, o.Ledger, o.Warn = d.maxBytes, l.Peer.String(), d.node.Ledger, d.warn
-	o.Reasons = l.Minor >= 1
+	o.Minor1 = l.Minor >= 1
 	o.Arrived = func(a files.Arrival) error { return d.arrived(ctx, a) }
 	if peer.maxNumber > 0 {
 		o.MaxEntries = peer.maxNumber

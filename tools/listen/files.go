@@ -45,7 +45,7 @@ func offerFiles(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	defer w.Stop()
 	if o.all {
 		return serveAll(ctx, w, s, func(l *link.Link) error {
-			_, err := sendFiles(ctx, n, l, o, peerComplaints(n, l, s))
+			_, err := sendFiles(ctx, n, l, o, nil, peerComplaints(n, l, s))
 			return err
 		})
 	}
@@ -54,7 +54,7 @@ func offerFiles(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 		if err != nil {
 			return err
 		}
-		untaken, err := sendFiles(ctx, n, l, o, s.Complaints())
+		untaken, err := sendFiles(ctx, n, l, o, n.Await(), s.Complaints())
 		if !untaken || ctx.Err() != nil || proto.CodeOf(err) == proto.Declined {
 			return err
 		}
@@ -72,11 +72,11 @@ func peerComplaints(n *node.Node, l *link.Link, s cmdline.Streams) func(path str
 
 // sendFiles sends the files to a peer, or those that it asks for. untaken says that the
 // peer has asked for none of them, so that they are still to be taken.
-func sendFiles(ctx context.Context, n *node.Node, l *link.Link, o options, report func(path string, err error)) (untaken bool, err error) {
+func sendFiles(ctx context.Context, n *node.Node, l *link.Link, o options, begun func(), report func(path string, err error)) (untaken bool, err error) {
 	met := outgoing.NewMet(pipeCommand)
-	side := o.files.Side(l, met, report)
+	side := o.files.Side(l, met, begun, report)
 	if l.Kind == wire.KindTake {
-		side = o.files.OfferSide(l, met, report)
+		side = o.files.OfferSide(l, met, begun, report)
 	}
 	err = met.Hint(n.Files(ctx, l, true, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		sum, err := side(ctx, from, to)

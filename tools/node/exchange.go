@@ -38,8 +38,9 @@ func (n *Node) Files(ctx context.Context, l *link.Link, sends bool, side func(ct
 	return err
 }
 
-// HideProgress hides the progress line of the transfers, or shows it again.
-func (n *Node) HideProgress(hide bool) { n.reporter.hidden.Store(hide) }
+// Await hides the progress line of the only transfer until the returned function is
+// called: before that a person is asked. That time is not part of a receipt.
+func (n *Node) Await() (answered func()) { return n.reporter.await() }
 
 // Remark prints a line for the user where receipts are printed.
 func (n *Node) Remark(text string) {

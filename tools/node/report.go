@@ -24,7 +24,8 @@ type reporter struct {
 	receipts bool
 	progress bool
 	ansi     bool
-	hidden   atomic.Bool // the progress line is not drawn now
+	hidden   atomic.Bool  // the progress line is not drawn now
+	awaited  atomic.Int64 // nanoseconds that a person was asked for
 
 	mu     sync.Mutex
 	events io.WriteCloser // nil without --events
@@ -33,6 +34,17 @@ type reporter struct {
 
 func newReporter(o Options) *reporter {
 	return &reporter{name: o.Name, stderr: o.Stderr, receipts: o.Receipts, progress: o.Progress, ansi: o.ANSI, events: o.Events}
+}
+
+// await is [Node.Await].
+func (r *reporter) await() (answered func()) {
+	r.hidden.Store(true)
+	r.awaited.Store(0)
+	begun := time.Now()
+	return func() {
+		r.awaited.Store(int64(time.Since(begun)))
+		r.hidden.Store(false)
+	}
 }
 
 // watch reports the progress of a transfer until the returned function is called.
@@ -47,9 +59,9 @@ func (r *reporter) watch(party func() Party, counters *pipe.Counters, on screen,
 		redraw, tick := time.NewTicker(progress.Interval), time.NewTicker(progressEvery)
 		defer redraw.Stop()
 		defer tick.Stop()
-		line := progress.New(r.stderr, on.total, r.ansi)
+		var line *progress.Line // from when it may be drawn on: it tells of the time since then
 		defer func() {
-			if r.foreground() {
+			if line != nil && r.foreground() {
 				line.Clear()
 			}
 		}()
@@ -58,6 +70,9 @@ func (r *reporter) watch(party func() Party, counters *pipe.Counters, on screen,
 			select {
 			case <-redraw.C:
 				if draws && !r.hidden.Load() && (!on.shown || received == 0) && r.foreground() {
+					if line == nil {
+						line = progress.New(r.stderr, on.total, r.ansi)
+					}
 					draw(line, on, sent, received, o)
 				}
 			case <-tick.C:
@@ -121,25 +136,26 @@ func (r *reporter) receipt(p Party, d direction, receipt *pipe.Receipt, sum *fil
 	}
 	e := partyEvent("receipt", p)
 	e.Direction, e.Flows = d.verb, receipt.Flows
-	e.Bytes, e.BLAKE3, e.Status, e.Seconds = &receipt.Bytes, &receipt.Digest, &receipt.Status, receipt.Elapsed.Seconds()
-	stored := ""
+	took := max(receipt.Elapsed-time.Duration(r.awaited.Load()), 0)
+	e.Bytes, e.BLAKE3, e.Status, e.Seconds = &receipt.Bytes, &receipt.Digest, &receipt.Status, took.Seconds()
+	stored, bytes := "", receipt.Bytes
 	if sum != nil {
 		e.Files, e.Skipped = &sum.Files, &sum.Skipped
-		stored = storedWords(sum)
+		stored, bytes = storedWords(sum), sum.Bytes
 	}
 	r.emit(e)
 	if r.receipts {
 		fmt.Fprintf(r.stderr, "%s: %s %s%s %s %s in %s, blake3 %s\n",
-			r.name, d.verb, stored, progress.Bytes(receipt.Bytes), d.preposition, p.Label(), course(p, receipt), receipt.Digest)
+			r.name, d.verb, stored, progress.Bytes(bytes), d.preposition, p.Label(), course(p, receipt, bytes, took), receipt.Digest)
 	}
 }
 
 // course says how long a transfer took, how fast it was, and over what it ran.
-func course(p Party, receipt *pipe.Receipt) string {
-	seconds := receipt.Elapsed.Seconds()
+func course(p Party, receipt *pipe.Receipt, bytes int64, took time.Duration) string {
+	seconds := took.Seconds()
 	words := fmt.Sprintf("%.1f s", seconds)
 	if seconds >= 0.1 { // in less time the clock is too coarse for a rate
-		words += fmt.Sprintf(", %s/s", progress.Bytes(int64(float64(receipt.Bytes)/seconds)))
+		words += fmt.Sprintf(", %s/s", progress.Bytes(int64(float64(bytes)/seconds)))
 	}
 	if words += ", " + p.Path; receipt.Flows > 1 {
 		words += fmt.Sprintf(" with %d flows", receipt.Flows)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"mesh/pipe"
 	"mesh/pipe/files"
@@ -83,22 +85,50 @@ func TestStoredFiles(t *testing.T) {
 		sum  files.Summary
 		want string
 	}{
-		{files.Summary{}, "received 0 files, 7 bytes from bob in 0.0 s, direct udp4 with 3 flows, blake3 "},
-		{files.Summary{Files: 1}, "received 1 file, 7 bytes"},
-		{files.Summary{Files: 2, Skipped: 1}, "received 2 files (1 more already there), 7 bytes"},
-		{files.Summary{Files: 2, Skipped: 3}, "received 2 files (3 more already there), 7 bytes"},
+		{files.Summary{}, "received 0 files, 0 bytes from bob in 0.0 s, direct udp4 with 3 flows, blake3 "},
+		{files.Summary{Files: 1, Bytes: 7}, "received 1 file, 7 bytes"},
+		{files.Summary{Skipped: 1}, "received 0 files (1 more already there), 0 bytes"},
+		{files.Summary{Files: 2, Skipped: 1, Bytes: 7}, "received 2 files (1 more already there), 7 bytes"},
+		{files.Summary{Files: 2, Skipped: 3, Bytes: 7}, "received 2 files (3 more already there), 7 bytes"},
 	} {
 		n := newNode(t, func(o *node.Options) { o.Receipts = true })
 		p := node.Party{ID: xtest.NewKey(t).ID(), Name: "bob", Via: "quic", Path: "direct udp4"}
-		n.Follow(p, new(pipe.Counters), nil)(&pipe.Receipt{Bytes: 7, Via: "tcp", Flows: 3}, &tt.sum)
+		n.Follow(p, new(pipe.Counters), nil)(&pipe.Receipt{Bytes: 180, Via: "tcp", Flows: 3}, &tt.sum)
 		if got := n.stderr.String(); !strings.Contains(got, tt.want) {
 			t.Errorf("got %q, want %q in it", got, tt.want)
 		}
 		e := receipt(t, n, "received")
-		if e["files"] != float64(tt.sum.Files) || e["skipped"] != float64(tt.sum.Skipped) || e["path"] != "direct udp4" || e["flows"] != 3. {
+		if e["files"] != float64(tt.sum.Files) || e["skipped"] != float64(tt.sum.Skipped) || e["path"] != "direct udp4" || e["flows"] != 3. || e["bytes"] != 180. {
 			t.Errorf("got %v", e)
 		}
 	}
+}
+
+// The time in which a person is asked is not part of a receipt. The next transfer has its
+// own.
+func TestAwait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out buffer
+		n := node.New(node.Options{Name: "mesh-test", Key: xtest.NewKey(t), State: t.TempDir(), Stderr: &out, Receipts: true})
+		for _, tt := range []struct {
+			asks time.Duration
+			want string
+		}{
+			{30 * time.Second, " in 2.0 s, 1.0 MB/s,"},
+			{0, " in 32.0 s, 62 kB/s,"},
+			{40 * time.Second, " in 0.0 s, "}, // more than the whole transfer
+		} {
+			answered := n.Await()
+			<-time.After(tt.asks)
+			answered()
+			before := len(out.String())
+			n.Follow(node.Party{Name: "bob"}, new(pipe.Counters), nil)(&pipe.Receipt{Bytes: 9e6, Elapsed: 32 * time.Second}, &files.Summary{Files: 1, Bytes: 2e6})
+			if got := out.String()[before:]; !strings.Contains(got, tt.want) {
+				t.Errorf("asked for %v: got %q, want %q in it", tt.asks, got, tt.want)
+			}
+		}
+	})
 }
 
 // failing fails once it has written a line.

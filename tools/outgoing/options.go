@@ -110,9 +110,9 @@ func errStream(name, pipe string) error {
 }
 
 // send returns the options of a transfer over a link, which is nil for a list.
-func (o Options) send(l *link.Link, report func(path string, err error)) files.SendOptions {
+func (o Options) send(l *link.Link, begun func(), report func(path string, err error)) files.SendOptions {
 	minor1 := l != nil && l.Minor >= 1
-	return files.SendOptions{Holes: minor1, Links: minor1, Archive: o.Archive, SkipSymlinks: o.Symlinks == linksSkip, SkipSpecial: o.SkipSpecial, Report: report}
+	return files.SendOptions{Holes: minor1, Links: minor1, Archive: o.Archive, SkipSymlinks: o.Symlinks == linksSkip, SkipSpecial: o.SkipSpecial, Begun: begun, Report: report}
 }
 
 // Tune sets the Go runtime up for what is sent.
@@ -125,23 +125,24 @@ func (o Options) Tune() {
 // side is one side of a transfer of files.
 type side = func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)
 
-// Side returns the sender's side of a transfer over a link. report is called for each entry that is
-// not sent or not stored.
-func (o Options) Side(l *link.Link, met *Met, report func(path string, err error)) side {
+// Side returns the sender's side of a transfer over a link. begun, if it is set, is called
+// when the receiver has answered first, report for each entry that is not sent or not
+// stored.
+func (o Options) Side(l *link.Link, met *Met, begun func(), report func(path string, err error)) side {
 	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
-		return files.Send(ctx, o.Names, from, to, o.send(l, met.watch(report)))
+		return files.Send(ctx, o.Names, from, to, o.send(l, begun, met.watch(report)))
 	}
 }
 
 // OfferSide is [Options.Side] for a receiver that first says what it wants.
-func (o Options) OfferSide(l *link.Link, met *Met, report func(path string, err error)) side {
+func (o Options) OfferSide(l *link.Link, met *Met, begun func(), report func(path string, err error)) side {
 	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
-		return files.Offer(ctx, o.Names, from, to, o.send(l, met.watch(report)))
+		return files.Offer(ctx, o.Names, from, to, o.send(l, begun, met.watch(report)))
 	}
 }
 
 // List prints the names that would be sent.
 func (o Options) List(pipe string, s cmdline.Streams) error {
 	met := Met{pipe: pipe}
-	return met.Hint(files.List(o.Names, o.send(nil, met.watch(s.Complaints())), s.PrintLine))
+	return met.Hint(files.List(o.Names, o.send(nil, nil, met.watch(s.Complaints())), s.PrintLine))
 }

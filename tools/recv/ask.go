@@ -75,7 +75,7 @@ func shorten(name string) string {
 
 // askFirst returns a side that stores files if the user wants them.
 func askFirst(t transfer, o options, s cmdline.Streams, side filesSide) filesSide {
-	t.hideProgress(true)
+	answered := t.await()
 	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		var sum files.Sum
 		if t.kind == wire.KindTake {
@@ -91,7 +91,7 @@ func askFirst(t transfer, o options, s cmdline.Streams, side filesSide) filesSid
 				return files.Summary{Untaken: true}, err
 			}
 		}
-		t.hideProgress(false)
+		answered()
 		return side(ctx, from, to)
 	}
 }

@@ -30,7 +30,7 @@ func storeFiles(ctx context.Context, t transfer, o options, d *destination, s cm
 	var exists atomic.Bool
 	complain := s.Complaints()
 	r := o.store
-	r.Reasons = t.reasons
+	r.Minor1 = t.minor1
 	r.As, r.Owner, r.Ledger, r.Warn = as, t.peer, t.ledger, d.warn
 	r.Take, r.Names = t.kind == wire.KindTake, o.names
 	r.Report = func(path string, err error) {

@@ -22,7 +22,7 @@ func listOffered(ctx context.Context, n *node.Node, o options, s cmdline.Streams
 		return err
 	}
 	defer done()
-	n.HideProgress(true)
+	_ = n.Await() // a list has no progress line
 	entries, bytes := 0, int64(0)
 	show := func(path string, size int64) error {
 		entries++

@@ -31,7 +31,7 @@ func takeDelivery(ctx context.Context, n *node.Node, wait time.Duration, kinds [
 		return transfer{}, err
 	}
 	return transfer{
-		kind: d.Kind, peer: d.Party.ID.String(), ledger: n.Ledger, from: d.Party.Label(), end: d.End, hideProgress: n.HideProgress,
+		kind: d.Kind, peer: d.Party.ID.String(), ledger: n.Ledger, from: d.Party.Label(), end: d.End, await: n.Await, minor1: d.Minor >= 1,
 		pipe: func(ctx context.Context, sink *pipe.Sink) error {
 			done := n.Follow(d.Party, &d.Counters, sink)
 			r, err := d.Pipe(ctx, sink)

@@ -18,17 +18,16 @@ import (
 
 // transfer is one that has begun: over a link, or handed over by a daemon.
 type transfer struct {
-	kind string
-	// reasons says that the sender takes the reason of a refusal in words.
-	reasons bool
-	peer    string // node id
-	ledger  *files.Ledger
-	from    string // the peer's name in messages
-	pipe    func(context.Context, *pipe.Sink) error
-	files   func(context.Context, filesSide) error
-	end     func(error) // in place of pipe and files
-	// hideProgress hides the progress line of this transfer, or shows it again.
-	hideProgress func(hide bool)
+	kind   string
+	minor1 bool   // the sender speaks minor version 1
+	peer   string // node id
+	ledger *files.Ledger
+	from   string // the peer's name in messages
+	pipe   func(context.Context, *pipe.Sink) error
+	files  func(context.Context, filesSide) error
+	end    func(error) // in place of pipe and files
+	// await hides the progress line of this transfer until the user has answered.
+	await func() (answered func())
 }
 
 // filesSide is the receiver of a transfer of files.
@@ -45,7 +44,7 @@ func openTransfer(ctx context.Context, n *node.Node, o options, kinds []string) 
 		return transfer{}, nil, err
 	}
 	return transfer{
-		kind: l.Kind, reasons: l.Minor >= 1, peer: l.Peer.String(), ledger: n.Ledger, from: n.Party(l).Label(), end: l.Close, hideProgress: n.HideProgress,
+		kind: l.Kind, minor1: l.Minor >= 1, peer: l.Peer.String(), ledger: n.Ledger, from: n.Party(l).Label(), end: l.Close, await: n.Await,
 		pipe:  func(ctx context.Context, sink *pipe.Sink) error { return n.Exchange(ctx, l, nil, sink) },
 		files: func(ctx context.Context, side filesSide) error { return n.Files(ctx, l, false, side) },
 	}, done, nil
