@@ -129,7 +129,7 @@ func (s *hubSettings) possible() error {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
 		return err
 	}
-	if need := s.connections + 2*pairsOfMembers + spareFiles; files.Cur < uint64(need) {
+	if need := s.connections + 2*pairsOfMembers + spareFiles; uint64(files.Cur) < uint64(need) {
 		return measure.Missing{What: fmt.Sprintf("a process may open %d files, and %d are needed", files.Cur, need)}
 	}
 	return nil
