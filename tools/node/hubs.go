@@ -110,14 +110,34 @@ func (h *hubs) request(ctx context.Context, ask func(hub.URL) agent.Ask) (s agen
 		if failed == nil {
 			return s, a, nil
 		}
-		if err == nil || proto.CodeOf(err) == proto.Unreachable {
-			err = failed
-		}
+		err = telling(err, failed)
 		if ctx.Err() != nil || !asksNext(failed) {
 			return s, nil, failed
 		}
 	}
 	return s, nil, err
+}
+
+// telling returns the error of two hubs that says more about a peer: that it is offline
+// says more than that it is unknown, and that more than that the hub cannot be reached.
+func telling(err, failed error) error {
+	rank := func(err error) int {
+		switch {
+		case err == nil:
+			return 0
+		case agent.CodeOf(err) == hub.CodeOffline:
+			return 3
+		case agent.CodeOf(err) == hub.CodeNotFound:
+			return 2
+		case proto.CodeOf(err) == proto.Unreachable:
+			return 1
+		}
+		return 4
+	}
+	if rank(failed) > rank(err) {
+		return failed
+	}
+	return err
 }
 
 // asksNext reports whether another hub may know more than one that has failed.
@@ -145,13 +165,13 @@ func (h *hubs) awaitPeer(ctx context.Context, to string, kind hub.Kind, limit ti
 // lookup asks one hub after the other for the key of a peer.
 func (h *hubs) lookup(ctx context.Context, to string) (c agent.Claim, at hub.URL, err error) {
 	for i, a := range h.agents {
-		c, failed := a.Claim(ctx, to)
+		asking, cancel := h.within(ctx, i)
+		c, failed := a.Claim(asking, to)
+		cancel()
 		if failed == nil {
 			return c, h.urls[i], nil
 		}
-		if err == nil || proto.CodeOf(err) == proto.Unreachable {
-			err = failed
-		}
+		err = telling(err, failed)
 		if ctx.Err() != nil || !asksNext(failed) {
 			break
 		}
@@ -161,10 +181,36 @@ func (h *hubs) lookup(ctx context.Context, to string) (c agent.Claim, at hub.URL
 
 // kindsOf returns the kinds that a peer takes now, as the first hub that knows it says.
 func (h *hubs) kindsOf(ctx context.Context, to string) []hub.Kind {
-	for _, a := range h.agents {
-		if p, err := a.Lookup(ctx, to); err == nil && p.Online {
+	for i := range h.agents {
+		if p, err := h.lookupAt(ctx, i, to); err == nil && p.Online {
 			return p.Kinds
 		}
 	}
 	return nil
+}
+
+// lookupAt asks the i-th hub.
+func (h *hubs) lookupAt(ctx context.Context, i int, to string) (hub.Peer, error) {
+	ctx, cancel := h.within(ctx, i)
+	defer cancel()
+	return h.agents[i].Lookup(ctx, to)
+}
+
+// within returns the context for a question to the i-th hub: one that says nothing may not
+// keep the others from being asked.
+func (h *hubs) within(ctx context.Context, i int) (context.Context, context.CancelFunc) {
+	if i == len(h.agents)-1 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, nextHubAfter, proto.Errorf(proto.Unreachable, "hub %s: no answer", h.urls[i].Name()))
+}
+
+// another returns a hub at which the name belongs to another node than id, and that node.
+func (h *hubs) another(ctx context.Context, name string, id identity.ID) (at hub.URL, got identity.ID, found bool) {
+	for i, u := range h.urls {
+		if p, err := h.lookupAt(ctx, i, name); err == nil && p.Node != id {
+			return u, p.Node, true
+		}
+	}
+	return at, got, false
 }

@@ -71,6 +71,7 @@ func (n *Node) gradeOf(l *link.Link, name string) (grade Grade, typed string) {
 // introduction is what the hubs are asked for.
 type introduction struct {
 	to    string // a name, or a node id
+	name  string // that the user has accepted as to, a node id, before; else ""
 	host  string // of the hubs to ask; "" for all
 	typed string // PEER
 }
@@ -111,7 +112,7 @@ func (r introduced) Resolve(_ context.Context, text string) (Peer, bool, error) 
 	}
 	pinned, err := r.node.pinned(bare, host)
 	if pinned != nil {
-		p.ID, p.hub.to = *pinned, pinned.String()
+		p.ID, p.hub.to, p.hub.name = *pinned, pinned.String(), name
 	}
 	return p, true, err
 }

@@ -272,7 +272,7 @@ func TestPinnedAtOneHub(t *testing.T) {
 			a.Stop()
 		}
 		_, err = alice.dialText(t, "bob", send)
-		xtest.WantCode(t, "bob is gone", err, proto.Unreachable)
+		xtest.WantCode(t, "bob is gone", err, proto.Identity)
 		if got := other.events.events(t, "peer"); len(got) > 0 {
 			t.Errorf("got %d links with the other bob, want none", len(got))
 		}

@@ -196,6 +196,9 @@ func (m *meeting) askOnce(ctx context.Context) answer {
 			Pending: func() { m.node.note("waiting for " + m.peer.label() + " to allow it") },
 		}
 	})
+	if code := agent.CodeOf(err); code == hub.CodeOffline || code == hub.CodeNotFound {
+		err = m.renamed(ctx, err)
+	}
 	if agent.CodeOf(err) == hub.CodeOffline {
 		err = m.lacksKind(ctx, err)
 	}
@@ -203,6 +206,18 @@ func (m *meeting) askOnce(ctx context.Context) answer {
 		err = &proto.Error{Code: proto.Capability, Err: fmt.Errorf("%w: %w", ErrKind, err)}
 	}
 	return answer{s, at, grade, err}
+}
+
+// renamed tells a peer that is absent from one whose name has another key at a hub now.
+func (m *meeting) renamed(ctx context.Context, absent error) error {
+	if m.peer.hub.name == "" {
+		return absent
+	}
+	if at, got, found := m.hubs.another(ctx, m.peer.hub.name, m.peer.ID); found {
+		_, err := m.node.judge(ctx, m.peer, at, agent.Claim{Peer: got})
+		return err
+	}
+	return absent
 }
 
 // lacksKind tells a peer that is online, but takes other kinds, from one that is not.

@@ -50,9 +50,10 @@ type offers struct {
 
 // deciding is a request that is decided or was.
 type deciding struct {
-	cancel context.CancelFunc
-	answer *Answer // once it is decided
-	over   bool
+	cancel  context.CancelFunc
+	pending bool    // a person is asked
+	answer  *Answer // once it is decided
+	over    bool
 }
 
 func (o *offers) begin(ctx context.Context, a *Agent, c *Conn) {
@@ -79,8 +80,13 @@ func (o *offers) take(e hub.Event) {
 	}
 	key := hex.EncodeToString(r.Session[:]) + string(e.From[:])
 	if d := o.seen[key+string(r.Sig)]; d != nil {
-		if d.answer != nil && !d.over {
+		switch {
+		case d.over:
+		case d.answer != nil:
 			o.replyLocked(r.Session, *d.answer)
+		case d.pending: // the hub was restarted meanwhile
+			ctx, conn := o.ctx, o.conn
+			o.wg.Go(func() { tellPending(ctx, conn, r.Session) })
 		}
 		return
 	}
@@ -114,7 +120,11 @@ func (o *offers) decide(ctx context.Context, d *deciding, e hub.Event, r *hub.Re
 	conn, a := o.conn, o.agent
 	o.mu.Unlock()
 	answer := a.OnOffer(ctx, Offer{From: e.From, Name: e.Name, Request: r, Hub: conn.Hub, Pending: func() {
-		_ = conn.write(ctx, hub.TypePending, "", &hub.SessionRef{Session: r.Session})
+		o.mu.Lock()
+		d.pending = true
+		conn := o.conn
+		o.mu.Unlock()
+		tellPending(ctx, conn, r.Session)
 	}})
 	o.mu.Lock()
 	o.deciding--
@@ -127,6 +137,11 @@ func (o *offers) decide(ctx context.Context, d *deciding, e hub.Event, r *hub.Re
 	} else if answer.Undo != nil {
 		answer.Undo()
 	}
+}
+
+// tellPending tells the dialer that a person is asked.
+func tellPending(ctx context.Context, c *Conn, session hub.ID) {
+	_ = c.write(ctx, hub.TypePending, "", &hub.SessionRef{Session: session})
 }
 
 // replyLocked replies without waiting for the connection.

@@ -3,11 +3,19 @@ package agent
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"mesh/proto"
 	"mesh/proto/hub"
 	"mesh/proto/identity"
+)
+
+// comeBack is how long a listener may take to come back to a hub, repeatPause the time
+// between two requests for it.
+const (
+	comeBack    = hub.AnswerTimeout
+	repeatPause = time.Second
 )
 
 // Ask says which session to ask for.
@@ -47,6 +55,9 @@ type Session struct {
 type making struct {
 	request hub.Request
 	outcome chan hub.Event // buffered
+	over    chan struct{}  // closed when nobody waits for the outcome any more
+	asked   chan struct{}  // closed once a person is asked
+	once    sync.Once      // closes it
 	pending func()
 }
 
@@ -66,7 +77,7 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	m := &making{outcome: make(chan hub.Event, 1), pending: ask.Pending}
+	m := &making{outcome: make(chan hub.Event, 1), over: make(chan struct{}), asked: make(chan struct{}), pending: ask.Pending}
 	m.request = hub.Request{Session: hub.NewID(), To: ask.To, Kind: ask.Kind, Want: ask.Want.String(), Seal: key.Public()}
 	if a.o.Vouchers != nil {
 		m.request.Vouchers = a.o.Vouchers(c.Hub)
@@ -77,7 +88,11 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (Session, error) {
 	}
 	defer a.forget(m)
 	if _, err := c.Call(asking, hub.TypeRequest, &m.request); err != nil {
-		if _, refused := asHubError(err); refused || asking.Err() != nil {
+		if _, refused := asHubError(err); refused {
+			return Session{}, err
+		}
+		if asking.Err() != nil { // a hub that is slow must not ask the peer when others do
+			a.cancelRequest(ctx, m)
 			return Session{}, err
 		} // else the request is repeated on the next connection
 	}
@@ -102,26 +117,40 @@ func (a *Agent) forget(m *making) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.making, m.request.Session)
+	close(m.over)
 }
 
 // await waits for created or declined. When ctx ends, it takes the request back.
 func (a *Agent) await(ctx context.Context, m *making) (hub.Event, error) {
-	limit := time.NewTimer(hub.MaxAnswer + hub.PendingTimeout + answerTimeout)
+	limit := time.NewTimer(hub.AnswerTimeout + answerTimeout)
 	defer limit.Stop()
-	select {
-	case e := <-m.outcome:
-		return e, nil
-	case <-limit.C:
-		return hub.Event{}, proto.Errorf(proto.Unreachable, "the hub %s gives no answer", a.o.URL.Name())
-	case <-ctx.Done():
+	asked := m.asked
+	for waits := true; waits; {
+		select {
+		case e := <-m.outcome:
+			return e, nil
+		case <-asked:
+			asked = nil
+			limit.Reset(hub.AnswerTimeout + hub.PendingTimeout + answerTimeout)
+		case <-limit.C:
+			a.cancelRequest(ctx, m)
+			return hub.Event{}, proto.Errorf(proto.Unreachable, "hub %s: no answer to the request", a.o.URL.Name())
+		case <-ctx.Done():
+			waits = false
+		}
 	}
+	a.cancelRequest(ctx, m)
+	return hub.Event{}, context.Cause(ctx)
+}
+
+// cancelRequest takes a request back, if the hub can be reached.
+func (a *Agent) cancelRequest(ctx context.Context, m *making) {
 	a.mu.Lock()
 	c := a.conn
 	a.mu.Unlock()
 	if c != nil {
 		_ = c.write(context.WithoutCancel(ctx), hub.TypeCancel, "", &hub.SessionRef{Session: m.request.Session})
 	}
-	return hub.Event{}, context.Cause(ctx)
 }
 
 // repeatRequests sends the requests without outcome again, byte for byte: a hub that was
@@ -133,9 +162,31 @@ func (a *Agent) repeatRequests(ctx context.Context, c *Conn) {
 		open = append(open, m)
 	}
 	a.mu.Unlock()
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for _, m := range open {
-		if _, err := c.Call(ctx, hub.TypeRequest, &m.request); err != nil {
+		wg.Go(func() { a.repeat(ctx, c, m) })
+	}
+}
+
+// repeat sends a request again. The listener may need longer than this node to come back
+// to a hub that was restarted, so its absence is no outcome yet.
+func (a *Agent) repeat(ctx context.Context, c *Conn, m *making) {
+	for end := time.Now().Add(comeBack); ; {
+		_, err := c.Call(ctx, hub.TypeRequest, &m.request)
+		if err == nil {
+			return
+		}
+		if code := CodeOf(err); time.Now().After(end) || code != hub.CodeOffline && code != hub.CodeNotFound {
 			a.fail(m, err)
+			return
+		}
+		select {
+		case <-time.After(repeatPause):
+		case <-m.over:
+			return
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -160,6 +211,16 @@ func (m *making) tell(e hub.Event) {
 	}
 }
 
+// tellPending says that a person is asked, once.
+func (m *making) tellPending() {
+	m.once.Do(func() {
+		close(m.asked)
+		if m.pending != nil {
+			m.pending()
+		}
+	})
+}
+
 // outcome passes the outcome of a session on to the caller that waits for it.
 func (a *Agent) outcome(e hub.Event) {
 	var id hub.ID
@@ -181,8 +242,8 @@ func (a *Agent) outcome(e hub.Event) {
 	case m == nil: // of no session of this node
 	case e.Type != hub.TypePending:
 		m.tell(e)
-	case m.pending != nil:
-		m.pending()
+	default:
+		m.tellPending()
 	}
 }
 
