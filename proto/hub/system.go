@@ -18,6 +18,8 @@ const (
 	KindFiles Kind = "files"
 	KindTTY   Kind = "tty"
 	KindPing  Kind = "ping"
+	// KindPair is that of codes of two nodes that get to know each other for good.
+	KindPair Kind = "pair"
 )
 
 // The codes of system.error and of p2p.session.declined.
@@ -56,6 +58,10 @@ const (
 
 // declineCodes are the codes with which a listener may decline.
 var declineCodes = []string{CodeBusy, CodeDeclined, CodeDenied, CodeCapability, CodeKind}
+
+// LimitGuests is the key in [Welcome].Limits that is 1 if the hub takes guests, who may
+// claim codes.
+const LimitGuests = "guests"
 
 // Challenge (hub, first) proves the hub's key for this connection.
 type Challenge struct {

@@ -56,6 +56,7 @@ type Agent struct {
 	making  map[hub.ID]*making
 	online  chan struct{} // closed at each system.online
 	watches map[string]*roomWatch
+	boxes   map[hub.ID]chan hub.Event
 	away    time.Duration // what the hub's goaway asks to wait
 }
 
@@ -66,7 +67,7 @@ func New(o Options) *Agent {
 	}
 	return &Agent{
 		o: o, change: make(chan struct{}), online: make(chan struct{}), making: make(map[hub.ID]*making),
-		named: make(map[string]bool), joined: make(map[string]bool), watches: make(map[string]*roomWatch),
+		named: make(map[string]bool), joined: make(map[string]bool), watches: make(map[string]*roomWatch), boxes: make(map[hub.ID]chan hub.Event),
 	}
 }
 
@@ -190,6 +191,8 @@ func (a *Agent) event(e hub.Event) {
 		a.offers.cancel(e)
 	case hub.TypeCreated, hub.TypeDeclined, hub.TypePending:
 		a.outcome(e)
+	case hub.TypeCodeClaimed, hub.TypeCodeFreed, hub.TypeCodeConfirm, hub.TypeCodeDone, hub.TypeCodeBurn:
+		a.boxEvent(e)
 	case hub.TypeOnline:
 		a.mu.Lock()
 		close(a.online)

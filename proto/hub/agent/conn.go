@@ -30,10 +30,12 @@ type Conn struct {
 	Bound   bool
 	Welcome hub.Welcome
 
-	ws     *websocket.Conn
-	handle func(hub.Event)
-	done   chan struct{} // closed when the connection has ended
-	err    error         // why; readable once done is closed
+	url     hub.URL
+	trusted bool // the hub's certificate is one that this system vouches for
+	ws      *websocket.Conn
+	handle  func(hub.Event)
+	done    chan struct{} // closed when the connection has ended
+	err     error         // why; readable once done is closed
 
 	mu      sync.Mutex
 	next    int
@@ -65,6 +67,7 @@ var texts = map[string]string{
 	hub.CodeBusy: "the peer serves as many as it can", hub.CodeDeclined: "the peer declined", hub.CodeDenied: "the peer has no rule that lets this node in",
 	hub.CodeCapability: "the peer does not allow what is asked for", hub.CodeKind: "the peer does not take this kind of transfer",
 	hub.CodeTimeout: "the peer did not answer in time", hub.CodeOffline: "the peer is not online", hub.CodeNotFound: "the hub knows no such peer",
+	hub.CodeNoCode: "there is no such code: it is mistyped, used or expired",
 }
 
 // Error returns what the code means, or the text of the hub, which is a stranger's.
@@ -187,7 +190,7 @@ var exitCodes = map[string]proto.Code{
 	hub.CodeLimit: proto.Busy, hub.CodeRateLimited: proto.Busy, hub.CodeDraining: proto.Busy, hub.CodeBusy: proto.Busy, hub.CodeInternal: proto.Busy,
 	hub.CodeCapability: proto.Capability, hub.CodeKind: proto.Capability,
 	hub.CodeTaken: proto.Declined, hub.CodeReserved: proto.Declined, hub.CodeDeclined: proto.Declined,
-	hub.CodeDenied: proto.Denied, hub.CodeUnsupported: proto.Version, hub.CodeBadName: proto.Usage,
+	hub.CodeDenied: proto.Denied, hub.CodeNoCode: proto.Denied, hub.CodeUnsupported: proto.Version, hub.CodeBadName: proto.Usage,
 }
 
 // ExitCode returns the exit code of a tool that ends with the code of a hub.

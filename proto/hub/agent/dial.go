@@ -108,7 +108,7 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 			return nil, proto.Errorf(proto.Protocol, "TLS exporter: %w", err)
 		}
 	}
-	c := &Conn{ws: ws, handle: handle, waiting: make(map[string]chan hub.Event), done: make(chan struct{})}
+	c := &Conn{url: o.URL, trusted: trusted(resp.TLS), ws: ws, handle: handle, waiting: make(map[string]chan hub.Event), done: make(chan struct{})}
 	if err := c.login(ctx, o, l); err != nil {
 		_ = ws.CloseNow()
 		return nil, err
@@ -139,6 +139,16 @@ func tlsConfig(u hub.URL) *tls.Config {
 		return err
 	})
 	return cfg
+}
+
+// trusted reports whether a certificate authority of this system vouches for the peer: it
+// presented no node's own certificate.
+func trusted(s *tls.ConnectionState) bool {
+	if s == nil {
+		return false
+	}
+	_, err := identity.OfCertificates(s.PeerCertificates)
+	return err != nil
 }
 
 // dialError gives the error of a connection its code.

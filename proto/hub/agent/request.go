@@ -46,6 +46,7 @@ type Session struct {
 	ID    hub.ID
 	Peer  identity.ID
 	Name  string
+	Kind  hub.Kind
 	Grant hub.Grant
 	Keys  *hub.Keys
 	Hub   identity.ID
@@ -267,7 +268,7 @@ func (a *Agent) open(ctx context.Context, ask Ask, m *making, key *hub.SealKey, 
 	if err != nil {
 		return Session{}, err
 	}
-	return Session{ID: c.Session, Peer: c.Peer, Name: c.Name, Grant: g, Keys: keys, Hub: hubID}, nil
+	return Session{ID: c.Session, Peer: c.Peer, Name: c.Name, Kind: ask.Kind, Grant: g, Keys: keys, Hub: hubID}, nil
 }
 
 // Closed tells the hub that the session is over, so that its place is free.

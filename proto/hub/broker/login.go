@@ -257,6 +257,9 @@ func (b *Broker) welcome(node identity.ID, from netip.AddrPort, registered []hub
 		Observed: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()).String(), PingS: seconds(hub.PingEvery), Registered: registered,
 		Limits: map[string]uint32{"event_bytes": hub.MaxEventBytes, "events_s": uint32(eventRate.perSecond), "names": hub.MaxNames, "rooms": hub.MaxRooms},
 	}
+	if b.o.Guests {
+		w.Limits[hub.LimitGuests] = 1
+	}
 	if m := b.facts.members[node]; m != nil {
 		w.MemberSinceS = seconds(now.Sub(m.Since))
 		w.Name = m.Name

@@ -1,0 +1,248 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/identity"
+)
+
+const (
+	// maxClaims bounds the claims of one call of [Agent.DialCode]: a connection that was
+	// lost, or a claim that ran out, is worth another one.
+	maxClaims = 3
+	// confirmEvery is the time between the repeats of a confirm at a hub that was
+	// restarted, whose listener may not be back yet.
+	confirmEvery = 500 * time.Millisecond
+)
+
+// CodeAsk says which code to claim.
+type CodeAsk struct {
+	Code hub.Code
+	// Kinds are what the caller can take; none stands for any. A code of another kind is
+	// an error with code [proto.Capability], before anything is proven.
+	Kinds []hub.Kind
+	// Within, if it is above 0, limits the time until the hub has answered the claim.
+	Within time.Duration
+}
+
+// DialCode proves to the listener behind a code that this node knows the code, and
+// returns what the listener grants. The listener has proven the same, so the Session's
+// Peer is who it says. Errors have the code [proto.Denied] if there is no such code or
+// its words are wrong, and [proto.Identity] if whoever answers does not know the code.
+func (a *Agent) DialCode(ctx context.Context, ask CodeAsk) (Session, error) {
+	asking, cancel := ctx, func() {}
+	if ask.Within > 0 {
+		asking, cancel = context.WithTimeoutCause(ctx, ask.Within, proto.Errorf(proto.Unreachable, "hub %s: no answer", a.o.URL.Name()))
+	}
+	defer cancel()
+	var err error
+	for tries := range maxClaims {
+		var d *codeDialer
+		if d, err = a.claim(asking, ask, tries > 0); err == nil {
+			var s Session
+			s, err = d.confirm(ctx)
+			a.dropBox(d.box)
+			if err == nil {
+				s.Kind = d.kind
+				return s, nil
+			}
+		}
+		if !errors.Is(err, errClaimAgain) {
+			return Session{}, err
+		}
+	}
+	return Session{}, proto.Errorf(proto.Unreachable, "the code was claimed %d times: %w", maxClaims, err)
+}
+
+// errClaimAgain is in the chain of an error that another claim may mend.
+var errClaimAgain = errors.New("the claim has ended")
+
+// codeDialer is a box that this node has claimed.
+type codeDialer struct {
+	a      *Agent
+	conn   *Conn
+	box    hub.ID
+	kind   hub.Kind
+	end    *hub.CodeDialer
+	events <-chan hub.Event
+}
+
+// claim claims the box behind the code, and answers its share. A connection that was
+// lost is waited for in later tries.
+func (a *Agent) claim(ctx context.Context, ask CodeAsk, later bool) (*codeDialer, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, hub.ConfirmTimeout, proto.Errorf(proto.Unreachable, "hub %s: no answer", a.o.URL.Name()))
+	defer cancel()
+	c, err := a.ready(ctx, later)
+	if err != nil {
+		return nil, err
+	}
+	e, err := c.Call(ctx, hub.TypeCodeClaim, &hub.CodeClaim{Plate: ask.Code.Plate})
+	if err != nil {
+		if _, refused := asHubError(err); refused || ctx.Err() != nil {
+			return nil, err
+		}
+		a.left(ctx, c)
+		return nil, errors.Join(errClaimAgain, err)
+	}
+	var got hub.CodeClaimed
+	if err := e.Read(&got); err != nil || got.Peer == (identity.ID{}) {
+		return nil, proto.Errorf(proto.Protocol, "the hub answers a claim with something else")
+	}
+	if got.Peer == a.o.Key.ID() {
+		return nil, proto.Errorf(proto.Identity, "the code is one of this node itself")
+	}
+	if len(ask.Kinds) > 0 && !slices.Contains(ask.Kinds, got.Kind) {
+		return nil, proto.Errorf(proto.Capability, "the code is for %s, which this tool does not take", kindText(got.Kind))
+	}
+	end, err := hub.ClaimCode(c.Hub, a.o.Key.ID(), ask.Code.Words, &got)
+	if err != nil {
+		return nil, err
+	}
+	return &codeDialer{a: a, conn: c, box: got.Box, kind: got.Kind, end: end, events: a.takeBox(got.Box)}, nil
+}
+
+// kindTexts say what a code of a kind is for.
+var kindTexts = map[hub.Kind]string{hub.KindPipe: "a pipe", hub.KindFiles: "files", hub.KindTTY: "a terminal", hub.KindPair: "pairing"}
+
+func kindText(k hub.Kind) string {
+	if text, ok := kindTexts[k]; ok {
+		return text
+	}
+	return proto.QuoteText(string(k))
+}
+
+// confirm sends the proof, again on each new connection, and waits for the answer.
+func (d *codeDialer) confirm(ctx context.Context) (Session, error) {
+	limit := time.NewTimer(hub.ConfirmTimeout + hub.MaxAnswer)
+	defer limit.Stop()
+	first := true
+	for {
+		hubID := d.conn.Hub
+		if err := d.send(ctx, first); err != nil {
+			return Session{}, err
+		}
+		first = false
+		select {
+		case e := <-d.events:
+			return d.outcome(e)
+		case <-limit.C:
+			return Session{}, proto.Errorf(proto.Unreachable, "the peer behind the code gives no answer")
+		case <-ctx.Done():
+			return Session{}, context.Cause(ctx)
+		case <-d.conn.done:
+		}
+		d.a.left(ctx, d.conn)
+		var err error
+		if d.conn, err = d.a.ready(ctx, true); err != nil {
+			return Session{}, err
+		}
+		if d.conn.Hub != hubID {
+			return Session{}, proto.Errorf(proto.Identity, "the hub has another key now: %s, before %s", d.conn.Hub.Short(), hubID.Short())
+		}
+	}
+}
+
+// send sends the proof until the hub takes it. A hub that was restarted takes it once the
+// listener is back there. A connection that ends meanwhile is no error.
+func (d *codeDialer) send(ctx context.Context, first bool) error {
+	for end := time.Now().Add(hub.ConfirmTimeout); len(d.events) == 0; {
+		_, err := d.conn.Call(ctx, hub.TypeCodeConfirm, d.end.Confirm())
+		h, refused := asHubError(err)
+		switch {
+		case err == nil || !refused && ctx.Err() == nil:
+			return nil
+		case !refused || h.Answer.Code != hub.CodeNotFound:
+			return err
+		case first || time.Now().After(end):
+			return errors.Join(errClaimAgain, err)
+		}
+		select {
+		case <-time.After(confirmEvery):
+		case <-d.conn.done:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// outcome reads the listener's answer.
+func (d *codeDialer) outcome(e hub.Event) (Session, error) {
+	var done hub.CodeDone
+	if e.Type == hub.TypeCodeDone {
+		if err := e.Read(&done); err != nil {
+			return Session{}, &proto.Error{Code: proto.Protocol, Err: err}
+		}
+		g, keys, err := d.end.Open(&done)
+		if err != nil {
+			return Session{}, err
+		}
+		return Session{ID: d.box, Peer: d.end.Peer(), Name: e.Name, Grant: g, Keys: keys, Hub: d.conn.Hub}, nil
+	}
+	var burn hub.CodeBurn
+	if err := e.Read(&burn); err != nil {
+		return Session{}, &proto.Error{Code: proto.Protocol, Err: err}
+	}
+	switch burn.Reason {
+	case hub.BurnWrong:
+		return Session{}, proto.Errorf(proto.Denied, "the code is wrong; the other side shows a new one now")
+	case hub.BurnOffline, hub.BurnTimeout:
+		return Session{}, proto.Errorf(proto.Unreachable, "the peer behind the code is gone")
+	}
+	return Session{}, proto.Errorf(proto.Denied, "the peer behind the code no longer waits")
+}
+
+// maxBoxEvents bounds the events of one box that wait.
+const maxBoxEvents = 16
+
+// takeBox returns the events of a box from now on, until [Agent.dropBox].
+func (a *Agent) takeBox(box hub.ID) <-chan hub.Event {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	events := make(chan hub.Event, maxBoxEvents)
+	a.boxes[box] = events
+	return events
+}
+
+func (a *Agent) dropBox(box hub.ID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.boxes, box)
+}
+
+// boxEvent passes an event on to whoever has the box. Events of other boxes, and those
+// that nobody reads, are dropped.
+func (a *Agent) boxEvent(e hub.Event) {
+	var id hub.ID
+	var claimed hub.CodeClaimed
+	var freed hub.CodeFreed
+	var confirm hub.CodeConfirm
+	var done hub.CodeDone
+	var burn hub.CodeBurn
+	switch {
+	case e.Type == hub.TypeCodeClaimed && e.Read(&claimed) == nil:
+		id = claimed.Box
+	case e.Type == hub.TypeCodeFreed && e.Read(&freed) == nil:
+		id = freed.Box
+	case e.Type == hub.TypeCodeConfirm && e.Read(&confirm) == nil:
+		id = confirm.Box
+	case e.Type == hub.TypeCodeDone && e.Read(&done) == nil:
+		id = done.Box
+	case e.Type == hub.TypeCodeBurn && e.Read(&burn) == nil:
+		id = burn.Box
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if events := a.boxes[id]; events != nil {
+		select {
+		case events <- e:
+		default:
+		}
+	}
+}

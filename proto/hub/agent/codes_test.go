@@ -1,0 +1,314 @@
+package agent_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
+	"mesh/proto/hub/hubtest"
+	"mesh/proto/identity"
+	"mesh/proto/xtest"
+)
+
+// shown is a code that a listener shows, and why it is a new one.
+type shown struct {
+	code hub.Code
+	why  error
+}
+
+// offered is the end of a listener.
+type offered struct {
+	s   agent.Session
+	err error
+}
+
+// offer runs OfferCode of an agent until the test ends.
+func offer(t *testing.T, a *agent.Agent, grant func(agent.CodeDialer) (hub.Grant, func(), error)) (<-chan shown, <-chan offered, context.CancelFunc) {
+	t.Helper()
+	codes, end := make(chan shown, 16), make(chan offered, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		s, err := a.OfferCode(ctx, agent.CodeOffer{
+			Kind: hub.KindPipe,
+			Show: func(c hub.Code, why error) { codes <- shown{c, why} },
+			Grant: func(_ context.Context, d agent.CodeDialer) (hub.Grant, func(), error) {
+				if grant != nil {
+					return grant(d)
+				}
+				return hub.Grant{Method: hub.MethodKey, Caps: "send"}, nil, nil
+			},
+		})
+		end <- offered{s, err}
+	}()
+	t.Cleanup(cancel)
+	return codes, end, cancel
+}
+
+func wrongWords(c hub.Code) hub.Code {
+	c.Words = "aardvark-aardvark-aardvark"
+	return c
+}
+
+// codePair is a hub with bob, who shows codes, and alice.
+type codePair struct {
+	h                *hubtest.Hub
+	bob, alice       *agent.Agent
+	bobKey, aliceKey *identity.Key
+}
+
+func newCodePair(t *testing.T) *codePair {
+	t.Helper()
+	h := openHub(t)
+	p := &codePair{h: h, bobKey: member(t, h), aliceKey: member(t, h)}
+	p.bob, _ = start(t, h.URL(), p.bobKey, nil)
+	p.alice, _ = start(t, h.URL(), p.aliceKey, nil)
+	return p
+}
+
+func TestCode(t *testing.T) {
+	t.Parallel()
+	p := newCodePair(t)
+	codes, end, _ := offer(t, p.bob, nil)
+	first := <-codes
+	if first.why != nil || first.code.Host != "" {
+		t.Errorf("the first code: why %v, host %q", first.why, first.code.Host)
+	}
+	s, err := p.alice.DialCode(t.Context(), agent.CodeAsk{Code: first.code, Kinds: []hub.Kind{hub.KindFiles, hub.KindPipe}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := <-end
+	if o.err != nil {
+		t.Fatal(o.err)
+	}
+	if s.Peer != p.bobKey.ID() || o.s.Peer != p.aliceKey.ID() || s.ID != o.s.ID || *s.Keys != *o.s.Keys || s.Kind != hub.KindPipe || s.Grant.Caps != "send" || s.Hub != p.h.Key.ID() {
+		t.Errorf("got sessions %+v and %+v", s, o.s)
+	}
+	_, err = p.alice.DialCode(t.Context(), agent.CodeAsk{Code: first.code})
+	xtest.WantCode(t, "the used code", err, proto.Denied)
+	if agent.CodeOf(err) != hub.CodeNoCode {
+		t.Errorf("the used code: got %v, want %s", err, hub.CodeNoCode)
+	}
+}
+
+// A wrong code brings a new one, three times. Each is another code, and its user is told
+// from whom the wrong one came.
+func TestWrongCode(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	bob, _ := start(t, h.URL(), member(t, h), nil)
+	codes, end, _ := offer(t, bob, nil)
+	seen := map[string]bool{}
+	for i := range 1 + hub.MaxNewCodes {
+		c := <-codes
+		if seen[c.code.Words] {
+			t.Errorf("the words of code %d were shown before", i)
+		}
+		seen[c.code.Words] = true
+		if i > 0 && (c.why == nil || !strings.Contains(c.why.Error(), "wrong code came from")) {
+			t.Errorf("code %d: got why %v", i, c.why)
+		}
+		alice, stop := start(t, h.URL(), member(t, h), nil)
+		_, err := alice.DialCode(t.Context(), agent.CodeAsk{Code: wrongWords(c.code)})
+		xtest.WantCode(t, "wrong code", err, proto.Denied)
+		stop()
+		if i < hub.MaxNewCodes {
+			h.Skip(time.Minute) // for the rate of claims
+		}
+	}
+	o := <-end
+	xtest.WantCode(t, "the fourth wrong code", o.err, proto.Denied)
+	if len(codes) > 0 {
+		t.Errorf("got %d codes more than 4", len(codes))
+	}
+}
+
+// A code is right after a wrong one.
+func TestCodeAfterWrong(t *testing.T) {
+	t.Parallel()
+	p := newCodePair(t)
+	codes, end, _ := offer(t, p.bob, nil)
+	_, err := p.alice.DialCode(t.Context(), agent.CodeAsk{Code: wrongWords((<-codes).code)})
+	xtest.WantCode(t, "wrong code", err, proto.Denied)
+	if _, err := p.alice.DialCode(t.Context(), agent.CodeAsk{Code: (<-codes).code}); err != nil {
+		t.Fatal(err)
+	}
+	if o := <-end; o.err != nil || o.s.Peer != p.aliceKey.ID() {
+		t.Errorf("got %+v, %v", o.s, o.err)
+	}
+}
+
+// A code of a kind that the tool does not take is refused before anything is proven, and
+// stays as it was.
+func TestCodeKind(t *testing.T) {
+	t.Parallel()
+	p := newCodePair(t)
+	codes, end, _ := offer(t, p.bob, nil)
+	c := <-codes
+	alice, stop := start(t, p.h.URL(), p.aliceKey, nil)
+	_, err := alice.DialCode(t.Context(), agent.CodeAsk{Code: c.code, Kinds: []hub.Kind{hub.KindTTY}})
+	xtest.WantCode(t, "kind", err, proto.Capability)
+	stop() // the connection goes, as a tool's does
+	if _, err := p.alice.DialCode(t.Context(), agent.CodeAsk{Code: c.code}); err != nil {
+		t.Fatal(err)
+	}
+	if o := <-end; o.err != nil || len(codes) > 0 {
+		t.Errorf("got %v and %d new codes, want none", o.err, len(codes))
+	}
+}
+
+// A claim without a confirm costs no code, however often.
+func TestSilentClaims(t *testing.T) {
+	t.Parallel()
+	p := newCodePair(t)
+	codes, end, _ := offer(t, p.bob, nil)
+	c := <-codes
+	quiet := make(chan hub.Event, 16)
+	conn := dialRaw(t, p.h.URL(), member(t, p.h), quiet)
+	for range 4 {
+		if _, err := conn.Call(t.Context(), hub.TypeCodeClaim, &hub.CodeClaim{Plate: c.code.Plate}); err != nil {
+			t.Fatal(err)
+		}
+		p.h.Skip(hub.ConfirmTimeout)
+		// The claim that follows waits for the new share, or is refused for half a second.
+		for {
+			_, err := conn.Call(t.Context(), hub.TypeCodeClaim, &hub.CodeClaim{Plate: 999999})
+			if agent.CodeOf(err) == hub.CodeNoCode {
+				break
+			}
+			if agent.CodeOf(err) != hub.CodeRateLimited {
+				t.Fatal(err)
+			}
+			p.h.Skip(time.Minute)
+		}
+	}
+	p.h.Skip(2 * time.Minute)
+	if _, err := p.alice.DialCode(t.Context(), agent.CodeAsk{Code: c.code}); err != nil {
+		t.Fatal(err)
+	}
+	if o := <-end; o.err != nil || len(codes) > 0 {
+		t.Errorf("got %v and %d new codes, want none", o.err, len(codes))
+	}
+}
+
+// dialRaw is a connection of a node that does what the test says.
+func dialRaw(t *testing.T, u hub.URL, key *identity.Key, events chan hub.Event) *agent.Conn {
+	t.Helper()
+	c, err := agent.Dial(t.Context(), agent.Options{URL: u, Key: key, Instance: hub.NewID()}, func(e hub.Event) { events <- e })
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = c.Run(context.WithoutCancel(t.Context()))
+	}()
+	t.Cleanup(func() {
+		c.Close()
+		<-done
+	})
+	return c
+}
+
+// A code that is over brings a new one.
+func TestExpiredCode(t *testing.T) {
+	t.Parallel()
+	p := newCodePair(t)
+	codes, _, _ := offer(t, p.bob, nil)
+	first := <-codes
+	p.h.Skip(hub.CodeLife)
+	if _, err := p.alice.DialCode(t.Context(), agent.CodeAsk{Code: first.code}); agent.CodeOf(err) != hub.CodeNoCode {
+		t.Errorf("got %v, want %s", err, hub.CodeNoCode)
+	}
+}
+
+// A hub that was restarted knows no plates: the user gets a new code and is told why.
+func TestCodeAtRestart(t *testing.T) {
+	t.Parallel()
+	p := newCodePair(t)
+	codes, end, _ := offer(t, p.bob, nil)
+	first := <-codes
+	p.h.Stop()
+	p.h.Guests = true // the plates of the new hub are longer, so that none is the old one
+	if err := p.h.Start(); err != nil {
+		t.Fatal(err)
+	}
+	second := <-codes
+	if second.why == nil || !strings.Contains(second.why.Error(), "restarted") || second.code.Words == first.code.Words {
+		t.Errorf("got %v, %v after %v", second.code, second.why, first.code)
+	}
+	alice, _ := start(t, p.h.URL(), p.aliceKey, nil)
+	if _, err := alice.DialCode(t.Context(), agent.CodeAsk{Code: second.code}); err != nil {
+		t.Fatal(err)
+	}
+	if o := <-end; o.err != nil {
+		t.Error(o.err)
+	}
+}
+
+// The hub is restarted between the confirm and its answer: both ends go on by the box.
+func TestConfirmedAtRestart(t *testing.T) {
+	t.Parallel()
+	p := newCodePair(t)
+	undone := make(chan bool, 1)
+	codes, end, _ := offer(t, p.bob, func(agent.CodeDialer) (hub.Grant, func(), error) {
+		p.h.Stop()
+		if err := p.h.Start(); err != nil {
+			t.Error(err)
+		}
+		return hub.Grant{Method: hub.MethodKey}, func() { undone <- true }, nil
+	})
+	s, err := p.alice.DialCode(t.Context(), agent.CodeAsk{Code: (<-codes).code})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := <-end; o.err != nil || *o.s.Keys != *s.Keys || len(undone) > 0 || len(codes) > 0 {
+		t.Errorf("got %v, keys the same: %v, %d undone, %d new codes", o.err, o.err == nil && *o.s.Keys == *s.Keys, len(undone), len(codes))
+	}
+}
+
+// Who no longer waits says so, and takes back what was granted.
+func TestCodeCancelled(t *testing.T) {
+	t.Parallel()
+	p := newCodePair(t)
+	codes, end, cancel := offer(t, p.bob, nil)
+	c := <-codes
+	cancel()
+	if o := <-end; !errors.Is(o.err, context.Canceled) {
+		t.Errorf("got %v, want %v", o.err, context.Canceled)
+	}
+	if _, err := p.alice.DialCode(t.Context(), agent.CodeAsk{Code: c.code}); agent.CodeOf(err) != hub.CodeNoCode {
+		t.Errorf("got %v, want %s", err, hub.CodeNoCode)
+	}
+	codes, end, _ = offer(t, p.bob, func(agent.CodeDialer) (hub.Grant, func(), error) {
+		return hub.Grant{}, nil, proto.Errorf(proto.Busy, "no place")
+	})
+	_, err := p.alice.DialCode(t.Context(), agent.CodeAsk{Code: (<-codes).code})
+	xtest.WantCode(t, "no grant", err, proto.Denied)
+	xtest.WantCode(t, "no place", (<-end).err, proto.Busy)
+}
+
+func TestOwnCode(t *testing.T) {
+	t.Parallel()
+	p := newCodePair(t)
+	codes, _, _ := offer(t, p.bob, nil)
+	_, err := p.bob.DialCode(t.Context(), agent.CodeAsk{Code: (<-codes).code})
+	xtest.WantCode(t, "own code", err, proto.Identity)
+}
+
+// Without a hub there is no code: the error is that of the login.
+func TestCodeWithoutHub(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	h.Stop()
+	a, _ := start(t, h.URL(), xtest.NewKey(t), nil)
+	_, end, _ := offer(t, a, nil)
+	xtest.WantCode(t, "offer", (<-end).err, proto.Unreachable)
+	_, err := a.DialCode(t.Context(), agent.CodeAsk{Code: hub.NewCode(7, "")})
+	xtest.WantCode(t, "dial", err, proto.Unreachable)
+}
