@@ -35,12 +35,18 @@ func newHalfOpen() *halfOpen {
 	}
 }
 
-// pool is the connections of one kind, the oldest first.
+// pool is the connections of one kind, the oldest first. They are counted as they come
+// and go: while strangers fill a pool, each of their connections must cost little, since
+// those of honest callers are accepted behind them.
 type pool struct {
 	max, maxPerSource int
 	fewPerSource      int // replaces maxPerSource while half of the pool is taken
 	places            []*place
+	groups            [len(sources{})]map[netip.Prefix]*group
 }
+
+// group is the connections of one source in a pool.
+type group struct{ places int }
 
 // place is that of one half-open connection.
 type place struct {
@@ -48,8 +54,9 @@ type place struct {
 	sources sources
 	// deadline is when the peer must be authenticated.
 	deadline time.Time
-	pool     *pool  // nil after release
-	giveUp   func() // ends the connection; nil while that is not possible
+	pool     *pool                  // nil after release
+	groups   [len(sources{})]*group // in pool
+	giveUp   func()                 // ends the connection; nil while that is not possible
 }
 
 // placeKey is the context key of a QUIC connection's place.
@@ -120,6 +127,18 @@ func (h *halfOpen) enterLocked(p *place, in *pool) error {
 	}
 	p.pool = in
 	in.places = append(in.places, p)
+	for level, source := range p.sources {
+		if in.groups[level] == nil {
+			in.groups[level] = make(map[netip.Prefix]*group)
+		}
+		g := in.groups[level][source]
+		if g == nil {
+			g = new(group)
+			in.groups[level][source] = g
+		}
+		g.places++
+		p.groups[level] = g
+	}
 	return nil
 }
 
@@ -133,6 +152,11 @@ func (p *place) leaveLocked() {
 			break
 		}
 	}
+	for level, g := range p.groups {
+		if g.places--; g.places == 0 {
+			delete(p.pool.groups[level], p.sources[level])
+		}
+	}
 	p.pool = nil
 }
 
@@ -143,58 +167,41 @@ func (in *pool) makeRoomLocked(from sources) bool {
 	if len(in.places) >= in.max/2 {
 		limit = in.fewPerSource
 	}
-	for level := range from {
-		if in.countLocked(level, from[level]) >= limit {
-			return giveUpLocked(in.heaviestLocked(level, in.matchingLocked(level, from[level])))
+	for level, source := range from {
+		if g := in.groups[level][source]; g != nil && g.places >= limit {
+			return in.giveUpLocked(in.heaviestLocked(g, level+1))
 		}
 	}
 	if len(in.places) < in.max {
 		return true
 	}
-	return giveUpLocked(in.heaviestLocked(0, in.places))
+	return in.giveUpLocked(in.heaviestLocked(nil, 0))
 }
 
-func (in *pool) countLocked(level int, source netip.Prefix) (n int) {
-	for _, p := range in.places {
-		if p.sources[level] == source {
-			n++
-		}
-	}
-	return n
-}
-
-func (in *pool) matchingLocked(level int, source netip.Prefix) (out []*place) {
-	for _, p := range in.places {
-		if p.sources[level] == source {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-// heaviestLocked returns the places of the source that has the most of them: at first
-// of the largest network, then of the largest in that.
-func (in *pool) heaviestLocked(level int, places []*place) []*place {
+// heaviestLocked returns the source that has the most connections: at first of the
+// networks of a level, then of those in that. All are in the network of the level before
+// that within is, if it is not nil. Of two with as many it returns the one with the
+// oldest connection.
+func (in *pool) heaviestLocked(within *group, level int) *group {
 	for ; level < len(sources{}); level++ {
-		of := make(map[netip.Prefix][]*place)
-		for _, p := range places {
-			of[p.sources[level]] = append(of[p.sources[level]], p)
-		}
-		var most []*place
-		for _, p := range places { // in the order of age, not of the map
-			if own := of[p.sources[level]]; len(own) > len(most) {
-				most = own
+		var most *group
+		for _, p := range in.places {
+			if within != nil && p.groups[level-1] != within {
+				continue
+			}
+			if g := p.groups[level]; most == nil || g.places > most.places {
+				most = g
 			}
 		}
-		places = most
+		within = most
 	}
-	return places
+	return within
 }
 
-// giveUpLocked ends the oldest of the connections that can be ended.
-func giveUpLocked(places []*place) bool {
-	for _, p := range places {
-		if p.giveUp != nil {
+// giveUpLocked ends the oldest connection of a source that can be ended.
+func (in *pool) giveUpLocked(source *group) bool {
+	for _, p := range in.places {
+		if p.groups[len(sources{})-1] == source && p.giveUp != nil {
 			p.leaveLocked()
 			go p.giveUp() // may block
 			return true
