@@ -36,6 +36,12 @@ func newKilledHub(t *testing.T) *killedHub {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { termtest.Wait(t, func() error { return os.RemoveAll(dir) }) })
+	return joined(t, dir)
+}
+
+// joined starts a hub in dir, with two members.
+func joined(t *testing.T, dir string) *killedHub {
+	t.Helper()
 	k := &killedHub{aHub: beginHub(t, dir, nil), t: t, bob: filepath.Join(dir, "bob"), alice: filepath.Join(dir, "alice")}
 	k.port = regexp.MustCompile(`:(\d+)#`).FindStringSubmatch(k.line)[1]
 	for _, at := range []string{k.bob, k.alice} {
@@ -281,6 +287,52 @@ func TestHubKilledBesideLink(t *testing.T) {
 	_ = w.Close()
 	if code := cat.code(t); code != proto.OK {
 		t.Errorf("mesh-cat ended with %v: %s", code, cat.said())
+	}
+	k.stop(t)
+}
+
+// On a full disk the hub refuses changes, and says why; sessions go on. Once there is space,
+// changes are made again.
+func TestHubDiskFull(t *testing.T) {
+	t.Parallel()
+	disk := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs", disk).CombinedOutput(); err != nil {
+		t.Skipf("no small disk to be had: %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", disk).Run() })
+	dir, err := os.MkdirTemp("", "hub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { termtest.Wait(t, func() error { return os.RemoveAll(dir) }) })
+	if err := os.Symlink(disk, filepath.Join(dir, "home")); err != nil {
+		t.Fatal(err)
+	}
+	k := joined(t, dir)
+	k.allow()
+	bob := k.listen()
+	fill := filepath.Join(disk, "fill")
+	_ = exec.Command("dd", "if=/dev/zero", "of="+fill, "bs=4096").Run() // until the disk is full
+	poll(t, "a change is refused", func() bool {
+		p := begin(t, k.dir, nil, "mesh-hub", "ban", "add", "203.0.113.9")
+		code := p.code(t)
+		if code != proto.OK && (code != proto.IO || !strings.Contains(p.stderr.String(), "no space left on device")) {
+			t.Fatalf("a change on a full disk ended with %v: %s", code, p.stderr.Bytes())
+		}
+		return code != proto.OK
+	})
+	for range 3 {
+		k.done(k.cat())
+	}
+	if n := strings.Count(bob.said(), "request accepted"); n != 3 {
+		t.Errorf("got %d sessions, want 3", n)
+	}
+	if err := os.Remove(fill); err != nil {
+		t.Fatal(err)
+	}
+	k.admin(t, proto.OK, "ban", "add", "203.0.113.8")
+	if got := k.admin(t, proto.OK, "ban", "list"); !strings.Contains(got, "203.0.113.8/32") {
+		t.Errorf("got bans %q", got)
 	}
 	k.stop(t)
 }

@@ -174,12 +174,37 @@ func TestHubKilled(t *testing.T) {
 // A damaged hub.db stays as it is. The command in the hint goes on with the last export.
 func TestHubDamaged(t *testing.T) {
 	t.Parallel()
+	for name, damage := range map[string]func([]byte) []byte{
+		"flipped bytes": func(text []byte) []byte {
+			ban := []byte("203.0.113.0")
+			at := bytes.LastIndex(text, ban) // in the newest copy of the page, which may be free
+			for i := bytes.Index(text, ban); i <= at; i++ {
+				if bytes.HasPrefix(text[i:], ban) {
+					text[i] = '1'
+				}
+			}
+			return text
+		},
+		"torn":           func(text []byte) []byte { return text[:len(text)/3] },
+		"empty pages":    func(text []byte) []byte { clear(text[:2*os.Getpagesize()]); return text },
+		"another file":   func([]byte) []byte { return bytes.Repeat([]byte("not a hub's\n"), 5000) },
+		"almost no file": func([]byte) []byte { return []byte{0} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testDamaged(t, damage)
+		})
+	}
+}
+
+func testDamaged(t *testing.T, damage func([]byte) []byte) {
 	dir, err := os.MkdirTemp("", "hub")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	h := beginHub(t, dir, nil)
+	line := h.line[strings.Index(h.line, "#"):]
 	h.admin(t, proto.OK, "ban", "add", "203.0.113.0/24")
 	h.stop(t)
 	db := filepath.Join(dir, "home", "hub.db")
@@ -187,18 +212,16 @@ func TestHubDamaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := bytes.LastIndex(text, []byte("203.0.113.0")) // in the newest copy of the page, which may be free
-	for i := bytes.Index(text, []byte("203.0.113.0")); i <= at; i++ {
-		if bytes.HasPrefix(text[i:], []byte("203.0.113.0")) {
-			text[i] = '1'
-		}
-	}
+	text = damage(text)
 	if err := os.WriteFile(db, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := begin(t, dir, nil, "mesh-hub", "serve", "--listen", "127.0.0.1:0")
 	if code := p.code(t); code != proto.Config || !strings.Contains(p.stderr.String(), db) {
 		t.Fatalf("a damaged file: ended with %v, want %v: %s", code, proto.Config, p.stderr.Bytes())
+	}
+	if now, err := os.ReadFile(db); err != nil || !bytes.Equal(now, text) {
+		t.Errorf("the damaged file was changed (%v)", err)
 	}
 	_, command, ok := strings.Cut(p.stderr.String(), "run: ")
 	if !ok {
@@ -211,6 +234,9 @@ func TestHubDamaged(t *testing.T) {
 	h = beginHub(t, dir, nil)
 	if got := h.admin(t, proto.OK, "ban", "list"); !strings.HasPrefix(got, "203.0.113.0/24\t") {
 		t.Errorf("after the restore: got bans %q", got)
+	}
+	if got := h.line[strings.Index(h.line, "#"):]; got != line {
+		t.Errorf("after the restore: another key")
 	}
 	h.stop(t)
 	if now, err := os.ReadFile(db + ".damaged"); err != nil || !bytes.Equal(now, text) {

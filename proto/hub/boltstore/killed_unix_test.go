@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 	if !isChild {
 		os.Exit(m.Run())
 	}
-	if err := map[string]func(string) error{"write": childWrites, "full": childFills}[role](path); err != nil {
+	if err := map[string]func(string) error{"write": childWrites, "ten": childTen, "full": childFills}[role](path); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
@@ -80,8 +81,11 @@ func childWrites(path string) error {
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	points := 100
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		points = 10
+	case os.Getenv("TORTURE") == "full": // see scripts/torture
+		points = 1000
 	}
 	path := filepath.Join(t.TempDir(), boltstore.FileName)
 	want, done := make(map[string]string), 0
@@ -111,6 +115,71 @@ func TestKilled(t *testing.T) {
 	if done < points {
 		t.Errorf("only %d changes were made", done)
 	}
+	t.Logf("torture: hub.db: killed at %d points, %d changes, none lost, none that was not asked for", points, done)
+}
+
+// A change is answered once it is on the disk: what was written of it was synced before.
+// A test that kills a process cannot show that, since the kernel has the data.
+func TestSynced(t *testing.T) {
+	t.Parallel()
+	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
+		t.Skipf("no strace, which shows system calls: %v", err)
+	}
+	dir := t.TempDir()
+	trace := filepath.Join(dir, "trace")
+	cmd := child(t, "ten", filepath.Join(dir, boltstore.FileName))
+	cmd.Path, cmd.Args = mustLook(t, "strace"), []string{"strace", "-f", "-o", trace, "-e", "trace=write,pwrite64,fsync,fdatasync,msync", cmd.Path}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := regexp.MustCompile(`^\d+ +(\w+)\((\d+)[,)]`)
+	answers, unsynced, synced := 0, false, false
+	for line := range strings.Lines(string(text)) {
+		m := call.FindStringSubmatch(line)
+		switch {
+		case m == nil:
+		case m[1] == "pwrite64":
+			unsynced = true
+		case m[1] == "fsync" || m[1] == "fdatasync":
+			synced, unsynced = synced || unsynced, false
+		case m[1] == "write" && m[2] == "1":
+			if answers++; unsynced || !synced {
+				t.Errorf("change %d was answered before it was synced", answers)
+			}
+			synced = false
+		}
+	}
+	if answers != 10 {
+		t.Errorf("got %d answers in the trace, want 10", answers)
+	}
+}
+
+func mustLook(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// childTen makes ten changes, and prints the number of each one that was answered.
+func childTen(path string) error {
+	s, err := boltstore.Open(path)
+	if err != nil {
+		return err
+	}
+	for i := range 10 {
+		if err := s.Write(entry(i), fact(i)); err != nil {
+			return err
+		}
+		fmt.Println(i)
+	}
+	return s.Close()
 }
 
 // killOne kills a child that writes, and returns how many changes were answered in all.
