@@ -92,7 +92,7 @@ func fits(f cli.Flag, kind config.Kind) bool {
 	return kind == config.Text
 }
 
-var configSection = regexp.MustCompile(`(?ms)^\.Ss (?:Above the tables|\[(listen|inbox|tty|call|hub-server|peers))[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
+var configSection = regexp.MustCompile(`(?ms)^\.Ss (?:Above the tables|\[(listen|inbox|tty|call|hub-server|rooms|peers))[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
 
 // TestManConfig wants the page to have all keys, and no others.
 func TestManConfig(t *testing.T) {
@@ -108,8 +108,8 @@ func TestManConfig(t *testing.T) {
 		if at[2] >= 0 {
 			prefix = page[at[2]:at[3]] + "."
 		}
-		if prefix == "peers." {
-			prefix = "peers.*."
+		if prefix == "peers." || prefix == "rooms." {
+			prefix += "*."
 		}
 		for line := range strings.Lines(body) {
 			if names, ok := strings.CutPrefix(line, ".It Cm "); ok {

@@ -57,6 +57,7 @@ type Registry struct {
 	book    identity.Book
 	issued  issuedTokens
 	revoked revokedTokens
+	reasons reasons
 }
 
 // errDenied is all that the dialer is told.
@@ -155,6 +156,9 @@ func (r *Registry) admission(t Token, dialer identity.ID, claim func() error) (A
 	case r.Revoked(t.ID):
 		return Admission{}, fmt.Errorf("%w: %s is revoked", errDenied, t)
 	}
+	if err := r.checkReason(t.ID); err != nil {
+		return Admission{}, err
+	}
 	if t.Uses == 0 {
 		claim = func() error { return nil }
 	}
@@ -174,8 +178,8 @@ func addClaim(claims []identity.ID, dialer identity.ID, uses uint16) ([]identity
 }
 
 // CheckAccess returns why a dialer that was admitted must be disconnected, or nil:
-// with code [proto.Denied] if the token that it came with is revoked, or, if id is nil,
-// its key is no longer in authorized_peers with everything that was granted; with
+// with code [proto.Denied] if the token that it came with is revoked or its [Reason] is
+// gone, or, if id is nil, its key is no longer in authorized_peers with everything that was granted; with
 // another code if the list of revoked tokens can't be read. An unreadable
 // authorized_peers, and a process without a free file descriptor, revoke nothing; they
 // admit nobody either.
@@ -193,6 +197,8 @@ func (r *Registry) CheckAccess(dialer identity.ID, id *ID, granted proto.Caps) e
 		return proto.Errorf(proto.Denied, "token %s is revoked", id)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return nil
+	case err == nil:
+		return r.checkReason(*id)
 	}
 	return err
 }

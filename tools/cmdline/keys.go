@@ -93,6 +93,9 @@ var Settings = []Setting{
 	{"hub-server.drain", config.Text, "drain", hubs},
 	{"hub-server.verbose", config.Count, "verbose", hubs},
 
+	{"rooms.*.owner", config.Text, "", nil},
+	{"rooms.*.allow", config.Text, "", nil},
+
 	{"peers.*.allow", config.Text, "", nil},
 	{"peers.*.dir", config.Text, "", nil},
 	{"peers.*.max-size", config.Size, "", nil},

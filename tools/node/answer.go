@@ -17,6 +17,7 @@ import (
 	"mesh/proto/hub"
 	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
+	"mesh/proto/token"
 	"mesh/proto/wire"
 )
 
@@ -229,17 +230,29 @@ func (p *presence) settle(failed context.Context) error {
 // A node that has no rights is told no more than that.
 func (p *presence) answer(ctx context.Context, at hub.URL, of agent.Offer) agent.Answer {
 	caps, code := p.rights(of)
+	why := token.Reason{What: "the key is in " + identity.AuthorizedPeersFile}
+	byToken := false
+	if code == hub.CodeDenied || code == hub.CodeCapability {
+		if more, rule, ok := p.byRoom(of); ok {
+			caps, code, why, byToken = more, "", rule, true
+		}
+	}
 	asks := code == hub.CodeDenied && p.mayAsk()
+	if code == hub.CodeDenied && !asks {
+		p.guard.tell(of.From)
+	}
 	if (code == "" || asks) && !p.takes(string(of.Request.Kind)) {
 		code = hub.CodeKind
 	}
-	g := hub.Grant{Method: hub.MethodKey}
-	var undo func()
 	if asks && code == hub.CodeDenied {
 		var always bool
-		if caps, always, code = p.ask(ctx, at, of); code == "" && !always {
-			g, undo, code = p.tokenFor(of.From, caps)
-		}
+		caps, always, code = p.ask(ctx, at, of)
+		why, byToken = token.Reason{What: "the user said yes"}, !always
+	}
+	g := hub.Grant{Method: hub.MethodKey}
+	var undo func()
+	if code == "" && byToken {
+		g, undo, code = p.tokenFor(of.From, caps, why)
 	}
 	if code != "" {
 		p.node.Log.Info("request declined", "peer", of.From, "name", of.Name, "kind", of.Request.Kind, "want", of.Request.Want, "code", code)
@@ -251,25 +264,28 @@ func (p *presence) answer(ctx context.Context, at hub.URL, of agent.Offer) agent
 		p.node.Log.Info("request not answered", "peer", of.From, "err", err)
 		return agent.Answer{Decline: hub.CodeBusy}
 	}
-	p.node.Log.Info("request accepted", "peer", of.From, "name", of.Name, "kind", of.Request.Kind, "caps", caps)
+	p.node.Log.Info("request accepted", "peer", of.From, "name", of.Name, "kind", of.Request.Kind, "caps", caps, "why", why.What)
 	return agent.Answer{Accept: a, Undo: undo}
 }
 
 // rights returns what the dialer gets, or the code to decline with.
 func (p *presence) rights(of agent.Offer) (caps proto.Caps, code string) {
-	want, err := proto.ParseCaps(of.Request.Want)
-	if err != nil {
-		return 0, hub.CodeCapability
-	}
-	caps, err = p.node.Book.Authorized(of.From)
+	caps, err := p.node.Book.Authorized(of.From)
 	switch {
 	case err != nil:
 		return 0, hub.CodeBusy
 	case caps == 0 || p.offer.TokenOnly:
-		if !p.mayAsk() {
-			p.guard.tell(of.From)
-		}
 		return 0, hub.CodeDenied
+	}
+	return p.limit(of, caps)
+}
+
+// limit returns what of caps the dialer wants and this waiter offers it, or the code to
+// decline with.
+func (p *presence) limit(of agent.Offer, caps proto.Caps) (proto.Caps, string) {
+	want, err := proto.ParseCaps(of.Request.Want)
+	if err != nil {
+		return 0, hub.CodeCapability
 	}
 	if p.offer.Limit != nil {
 		most, err := p.offer.Limit(of.From)

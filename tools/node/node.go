@@ -49,6 +49,10 @@ type Options struct {
 	// Trust is the least proof of a peer's key that will do, a [Grade];
 	// "" asks the user about a key that a hub names, and refuses it where there is no Ask.
 	Trust string
+	// Rooms returns the rules for the members of rooms as they are now; nil for none. It is
+	// asked for each dialer that shows a voucher, and each second for each link that a
+	// rule has admitted.
+	Rooms func() ([]RoomRule, error)
 	// Ask asks the user a question, and returns the word that is typed in lower case; nil
 	// if nobody can be asked.
 	Ask func(ctx context.Context, question string) (answer string, err error)

@@ -111,6 +111,11 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if err := n.checkNames(&o); err != nil {
 		return nil, err
 	}
+	if n.options.Rooms != nil {
+		if _, err := n.options.Rooms(); err != nil {
+			return nil, err
+		}
+	}
 	e, err := n.listenEndpoint(!o.Once && !o.Temporary)
 	if err != nil {
 		return nil, err

@@ -90,7 +90,7 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 		Key: key, State: o.State, Listen: o.Listen, Via: o.Via, Window: o.Window,
 		Transfers: pipe.Options{ResumeFor: o.ResumeFor, Flows: o.Flows, Spool: o.Spool},
 		Log:       cmdline.NewLogger(s.Err, o.Verbose),
-		Hubs:      hubs, Trust: o.Trust,
+		Hubs:      hubs, Trust: o.Trust, Rooms: new(roomRules).now,
 		Name: s.Name, Stderr: s.Err, ANSI: o.ANSI,
 		Progress: progress, Receipts: progress || o.Verbose > 0 && !o.Quiet,
 	}
