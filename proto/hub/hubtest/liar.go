@@ -23,8 +23,10 @@ type Liar struct {
 	// Alter returns what is sent to a node in place of an event. It is set before the
 	// first node logs in, and is called with the broker's lock held.
 	Alter func(to identity.ID, e hub.Event) []hub.Event
-	http  *http.Server
-	wg    sync.WaitGroup
+	// Saw, if it is set before the first node logs in, is told what nodes send.
+	Saw  func(from identity.ID, e hub.Event)
+	http *http.Server
+	wg   sync.WaitGroup
 }
 
 // OpenLiar starts a liar. Call [Liar.Stop] in the end.
@@ -106,6 +108,9 @@ func (l *Liar) serve(w http.ResponseWriter, r *http.Request) {
 	for {
 		if e, err = c.read(); err != nil {
 			return
+		}
+		if l.Saw != nil {
+			l.Saw(h.Node, e)
 		}
 		k.Handle(e)
 	}
