@@ -48,12 +48,14 @@ const (
 
 // The codes that only the REST API has, beside those of system.error.
 const (
-	CodeBadToken  = "bad_token"  // no API token, or one that is not valid (any more)
-	CodeNotMember = "not_member" // the token is good, its node may not use the hub
-	CodeBadMethod = "bad_method"
-	CodeBadType   = "bad_type" // a body that is no application/json
-	CodeMisdirect = "misdirected"
-	CodeBadOrigin = "bad_origin"
+	CodeBadToken  = "bad_token"   // no API token, or one that is not valid, or no longer
+	CodeNotMember = "not_member"  // the token is valid, and its node may not use the hub
+	CodeBadMethod = "bad_method"  // the path takes other methods
+	CodeBadType   = "bad_type"    // a body that is not application/json
+	CodeBadOrigin = "bad_origin"  // a page of another site
+	CodeMisdirect = "misdirected" // another host, or no TLS
+	CodeHeaders   = "headers_too_long"
+	CodeStore     = "store" // the store takes no more changes until the hub is started again
 )
 
 // declineCodes are the codes with which a listener may decline.

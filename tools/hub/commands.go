@@ -14,9 +14,14 @@ import (
 	"mesh/tools/cmdline"
 )
 
-// adminCommands are the commands for the machine on which the hub runs.
+// adminCommands are the commands of an admin.
 func adminCommands() []*cli.Command {
-	return []*cli.Command{
+	return append(remoteCommands(), importCommand())
+}
+
+// remoteCommands are those that use the API of a hub, here or elsewhere. Each has --hub.
+func remoteCommands() []*cli.Command {
+	all := []*cli.Command{
 		inviteCommand(),
 		memberCommand(),
 		{
@@ -47,9 +52,21 @@ func adminCommands() []*cli.Command {
 			Action: adminAction(readLog, printLog),
 		},
 		{Name: "export", Usage: "print members, names, invites and bans, for import", Action: adminAction(readNothing, export)},
-		importCommand(),
 		{Name: "drain", Usage: "send the nodes away and end the hub", Action: adminAction(readNothing, drain)},
 	}
+	for _, c := range all {
+		for _, leaf := range append(c.Subcommands, c) {
+			if leaf.Action != nil {
+				leaf.Flags = append(leaf.Flags, hubFlag())
+			}
+		}
+	}
+	return all
+}
+
+// hubFlag is --hub, which names the hub of a command.
+func hubFlag() cli.Flag {
+	return &cli.StringFlag{Name: "hub", Usage: "use the hub at `URL`", DefaultText: "the one of this machine, else the one that this node has joined"}
 }
 
 func memberCommand() *cli.Command {
@@ -69,9 +86,23 @@ func memberCommand() *cli.Command {
 
 // adminAction is [cmdline.HomeAction] for the admins of a hub.
 func adminAction[O any](read func(*cli.Context) (O, error), run func(context.Context, *admin, O, cmdline.Streams) error) cli.ActionFunc {
-	return cmdline.HomeAction(read, func(ctx context.Context, home string, o O, s cmdline.Streams) error {
-		return run(ctx, newAdmin(home), o, s)
+	readAll := func(c *cli.Context) (atHub[O], error) {
+		o, err := read(c)
+		return atHub[O]{c.String("hub"), o}, err
+	}
+	return cmdline.HomeAction(readAll, func(ctx context.Context, home string, o atHub[O], s cmdline.Streams) error {
+		a, err := newAdmin(ctx, home, o.hub, s)
+		if err != nil {
+			return err
+		}
+		return run(ctx, a, o.of, s)
 	})
+}
+
+// atHub are the options of a command and the value of --hub.
+type atHub[O any] struct {
+	hub string
+	of  O
 }
 
 // nothing is the options of a command without arguments and flags.

@@ -63,7 +63,11 @@ func readInviteWord(c *cli.Context) (string, error) {
 
 func removeInvite(ctx context.Context, a *admin, word string, _ cmdline.Streams) error {
 	var open []broker.Invite
-	if err := a.do(ctx, http.MethodGet, "invites", nil, &open); err != nil {
+	err := pages(ctx, a, "invites", "", func(part []broker.Invite) error {
+		open = append(open, part...)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	for _, i := range open {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -20,21 +21,38 @@ import (
 // list reads a list of the hub and prints a line for each element: its columns, with
 // tabs between them. An empty column is "-".
 func list[T any](ctx context.Context, a *admin, path string, s cmdline.Streams, columns func(T) []string) error {
-	var all []T
-	if err := a.do(ctx, http.MethodGet, path, nil, &all); err != nil {
-		return err
-	}
-	var b strings.Builder
-	for _, one := range all {
-		row := columns(one)
-		for i := range row {
-			if row[i] == "" {
-				row[i] = "-"
+	return pages(ctx, a, path, "", func(part []T) error {
+		var b strings.Builder
+		for _, one := range part {
+			row := columns(one)
+			for i := range row {
+				if row[i] == "" {
+					row[i] = "-"
+				}
 			}
+			b.WriteString(strings.Join(row, "\t") + "\n")
 		}
-		b.WriteString(strings.Join(row, "\t") + "\n")
+		return printAll(s, b.String())
+	})
+}
+
+// pages reads a list of the hub part by part, after the element that the query after
+// names.
+func pages[T any](ctx context.Context, a *admin, path, after string, show func([]T) error) error {
+	for {
+		query := url.Values{"limit": {strconv.Itoa(serve.MaxPage)}}
+		if after != "" {
+			query.Set("after", after)
+		}
+		var l serve.List[T]
+		if err := a.do(ctx, http.MethodGet, path+"?"+query.Encode(), nil, &l); err != nil {
+			return err
+		}
+		if err := show(l.Items); err != nil || l.Next == "" {
+			return err
+		}
+		after = l.Next
 	}
-	return printAll(s, b.String())
 }
 
 func printAll(s cmdline.Streams, text string) error {
@@ -97,22 +115,15 @@ func readLog(c *cli.Context) (uint64, error) {
 
 // printLog prints the log page by page.
 func printLog(ctx context.Context, a *admin, after uint64, s cmdline.Streams) error {
-	for {
-		var page []broker.Entry
-		if err := a.do(ctx, http.MethodGet, fmt.Sprintf("log?after=%d", after), nil, &page); err != nil {
-			return err
-		}
+	return pages(ctx, a, "log", strconv.FormatUint(after, 10), func(part []broker.Entry) error {
 		var b strings.Builder
-		for _, e := range page {
+		for _, e := range part {
 			line, err := json.Marshal(e)
 			if err != nil {
 				return err
 			}
 			b.WriteString(string(line) + "\n")
-			after = e.N
 		}
-		if err := printAll(s, b.String()); err != nil || len(page) < serve.MaxLogLines {
-			return err
-		}
-	}
+		return printAll(s, b.String())
+	})
 }

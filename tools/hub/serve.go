@@ -85,7 +85,7 @@ func runServe(ctx context.Context, o serveOptions, s cmdline.Streams) (err error
 		return listenError(err)
 	}
 	defer l.Close()
-	if err := h.newServer(); err != nil {
+	if err := h.newServer(l.Addr()); err != nil {
 		return err
 	}
 	err = h.run(running, l)
@@ -150,10 +150,10 @@ func listenError(err error) error {
 }
 
 // newServer makes the server of the network.
-func (h *server) newServer() error {
+func (h *server) newServer(bound net.Addr) error {
 	o := serve.Options{
 		Key: h.key, Broker: h.broker, URLs: h.o.urls, Proxies: h.o.proxies, Max: h.o.max,
-		Software: software(), Log: h.log,
+		Software: software(), Log: h.log, URL: h.url(bound), Ready: h.store.Broken, Export: h.store.Load, Drain: h.stop,
 	}
 	if h.o.cert != "" {
 		cert := &certificate{cert: watched{path: h.o.cert}, key: watched{path: h.o.key}, log: h.log}
@@ -187,7 +187,7 @@ func (h *server) url(bound net.Addr) hub.URL {
 // run serves until ctx ends, and then for the time of the drain. Once it has printed what
 // members paste, members and admins can reach the hub.
 func (h *server) run(ctx context.Context, l net.Listener) error {
-	closeSocket := h.openSocket(l.Addr())
+	closeSocket := h.openSocket()
 	if err := h.streams.PrintLine("mesh-hub join " + h.url(l.Addr()).String()); err != nil {
 		closeSocket()
 		return err
@@ -197,7 +197,7 @@ func (h *server) run(ctx context.Context, l net.Listener) error {
 	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx by the drain
 	defer end()
 	ended := make(chan error, 1) // sent by the goroutine that serves; never closed
-	h.wg.Go(func() { ended <- h.hub.Serve(ctx, l) })
+	h.wg.Go(func() { ended <- h.hub.Serve(alive, l) })
 	h.wg.Go(func() { h.hub.Sweep(alive) })
 	h.wg.Go(func() { h.maintain(alive, hangups) })
 	h.manager.Ready()
@@ -298,14 +298,13 @@ func (h *server) export() {
 }
 
 // openSocket makes the socket of the admin's commands. A hub without it goes on.
-func (h *server) openSocket(bound net.Addr) (closeSocket func()) {
+func (h *server) openSocket() (closeSocket func()) {
 	l, err := local.Listen(h.path(socketFile))
 	if err != nil {
 		h.streams.Complain(fmt.Errorf("the admin's commands can't reach the hub: %w", err))
 		return func() {}
 	}
-	a := serve.Admin{Broker: h.broker, URL: h.url(bound), Software: software(), Export: h.store.Load, Drain: h.stop}
-	s := &http.Server{Handler: a.Handler(), ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
+	s := &http.Server{Handler: h.hub.Owner(), ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
 	h.wg.Go(func() { _ = s.Serve(l) })
 	return func() {
 		// The command that ends the hub waits for its answer.

@@ -2,9 +2,11 @@ package agent
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -29,9 +31,12 @@ type Conn struct {
 	Hub     identity.ID
 	Bound   bool
 	Welcome hub.Welcome
+	// Certificate is the hub's, or that of the proxy before it; nil for a URL without TLS.
+	Certificate *x509.Certificate
 
 	url     hub.URL
-	trusted bool // the hub's certificate is one that this system vouches for
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: a net.Dialer
+	trusted bool                                                              // the hub's certificate is one that this system vouches for
 	ws      *websocket.Conn
 	handle  func(hub.Event)
 	done    chan struct{} // closed when the connection has ended
@@ -190,7 +195,7 @@ var exitCodes = map[string]proto.Code{
 	hub.CodeLimit: proto.Busy, hub.CodeRateLimited: proto.Busy, hub.CodeDraining: proto.Busy, hub.CodeBusy: proto.Busy, hub.CodeInternal: proto.Busy,
 	hub.CodeCapability: proto.Capability, hub.CodeKind: proto.Capability,
 	hub.CodeTaken: proto.Declined, hub.CodeReserved: proto.Declined, hub.CodeDeclined: proto.Declined,
-	hub.CodeDenied: proto.Denied, hub.CodeNoCode: proto.Denied, hub.CodeUnsupported: proto.Version, hub.CodeBadName: proto.Usage,
+	hub.CodeDenied: proto.Denied, hub.CodeBadToken: proto.Denied, hub.CodeNotMember: proto.Denied, hub.CodeNoCode: proto.Denied, hub.CodeUnsupported: proto.Version, hub.CodeBadName: proto.Usage,
 }
 
 // ExitCode returns the exit code of a tool that ends with the code of a hub.

@@ -102,13 +102,14 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 		return nil, proto.Errorf(proto.Version, "it does not speak %s", hub.Subprotocol)
 	}
 	ws.SetReadLimit(hub.MaxEventBytes)
+	c := &Conn{url: o.URL, dial: o.DialContext, trusted: trusted(resp.TLS), ws: ws, handle: handle, waiting: make(map[string]chan hub.Event), done: make(chan struct{})}
 	if resp.TLS != nil {
+		c.Certificate = resp.TLS.PeerCertificates[0]
 		if l.Binding, err = resp.TLS.ExportKeyingMaterial(hub.ExporterLabel, nil, hub.BindingBytes); err != nil {
 			_ = ws.CloseNow()
 			return nil, proto.Errorf(proto.Protocol, "TLS exporter: %w", err)
 		}
 	}
-	c := &Conn{url: o.URL, trusted: trusted(resp.TLS), ws: ws, handle: handle, waiting: make(map[string]chan hub.Event), done: make(chan struct{})}
 	if err := c.login(ctx, o, l); err != nil {
 		_ = ws.CloseNow()
 		return nil, err

@@ -8,6 +8,8 @@ import (
 	"mesh/proto"
 	"mesh/proto/hub"
 	"mesh/proto/hub/agent"
+	"mesh/proto/hub/broker"
+	"mesh/proto/identity"
 	"mesh/proto/xtest"
 )
 
@@ -62,7 +64,7 @@ func TestRestartWhileAsked(t *testing.T) {
 	}
 	<-of.registered
 	waitFor(t, "the hub knows that a person is asked", func() bool {
-		all := h.Broker.Sessions()
+		all, _ := h.Broker.Sessions(identity.ID{}, broker.Page{Limit: 2})
 		return len(all) == 1 && all[0].State == "pending"
 	})
 	of.yes <- struct{}{}

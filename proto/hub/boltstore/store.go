@@ -228,6 +228,13 @@ func (s *Store) Write(e broker.Entry, changes ...broker.Fact) error {
 	return err
 }
 
+// Broken returns why no further change can be made, or nil.
+func (s *Store) Broken() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
+
 // withCode gives an error of bbolt its code: that the disk is full may stand only in its
 // text.
 func withCode(err error) error {

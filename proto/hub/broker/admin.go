@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"cmp"
-	"slices"
 	"strings"
 	"time"
 
@@ -161,6 +159,9 @@ func (b *Broker) RemoveMember(by string, node identity.ID) error {
 	})
 }
 
+// ReleaseName gives a name of the node back.
+func (b *Broker) ReleaseName(node identity.ID, text string) error { return b.release(node, text) }
+
 // FreeName takes a name away from its owner, and takes the open invite back that reserves
 // it.
 func (b *Broker) FreeName(by, text string) error {
@@ -231,16 +232,21 @@ func banText(what string) (string, error) {
 	return p.String(), err
 }
 
-// EndSession ends an open session and tells both ends.
-func (b *Broker) EndSession(id hub.ID) error {
+// EndSession ends an open session of a node, of any node if that is zero, and tells both
+// ends.
+func (b *Broker) EndSession(node identity.ID, id hub.ID) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.sessions[id]
-	if s == nil {
+	if s == nil || !s.has(node) {
 		return refuse(hub.CodeNotFound, "no such session")
 	}
 	if s.accepted {
-		closed := &hub.Closed{Session: id, Reason: "ended by an admin"}
+		reason := "ended by an admin"
+		if node != (identity.ID{}) {
+			reason = "ended by one of its ends"
+		}
+		closed := &hub.Closed{Session: id, Reason: reason}
 		b.send(b.clients[s.dialer], hub.TypeClosed, nil, closed)
 		b.send(b.clients[s.listener], hub.TypeClosed, nil, closed)
 		b.end(s)
@@ -255,101 +261,19 @@ func (b *Broker) EndSession(id hub.ID) error {
 // Log returns entries of the log, as [Store.Log] does.
 func (b *Broker) Log(after uint64, limit int) ([]Entry, error) { return b.store.Log(after, limit) }
 
-// Members returns all members of the store, the removed ones too, by node id.
-func (b *Broker) Members() []Member {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return values(b.facts.members, func(m *Member) string { return m.Node.String() })
-}
-
-// Invites returns the open invites, the oldest first.
-func (b *Broker) Invites() []Invite {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	all := values(b.facts.invites, func(i *Invite) string { return i.Made.Format(time.RFC3339) + i.Key.String() })
-	return slices.DeleteFunc(all, func(i Invite) bool { return !i.open(b.o.Now()) })
-}
-
-// Bans returns the bans of the store.
-func (b *Broker) Bans() []Ban {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return values(b.facts.bans, func(x *Ban) string { return x.What })
-}
-
-// NameState is a name and whether it is online.
-type NameState struct {
-	Name
-	Connected bool `json:"connected"`
-}
-
-// Names returns the names that are told, by name.
-func (b *Broker) Names() []NameState {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var out []NameState
-	for _, n := range b.facts.names {
-		if n.told(b.o.Now()) {
-			out = append(out, NameState{n.Name, len(n.holders) > 0})
-		}
-	}
-	slices.SortFunc(out, func(x, y NameState) int { return strings.Compare(x.Name.Name, y.Name.Name) })
-	return out
-}
-
-// Peers returns the nodes that are online, by name and node id.
-func (b *Broker) Peers() []hub.Peer {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.o.Now()
-	var out []hub.Peer
-	for node := range b.nodes {
-		out = append(out, *b.peer(found{node: node}, now))
-	}
-	slices.SortFunc(out, func(x, y hub.Peer) int {
-		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.Node.String(), y.Node.String()))
-	})
-	return out
-}
-
-// SessionState is an open session, without its content.
-type SessionState struct {
-	Session  hub.ID      `json:"session"`
-	Dialer   identity.ID `json:"dialer"`
-	Listener identity.ID `json:"listener"`
-	Kind     hub.Kind    `json:"kind"`
-	State    string      `json:"state"`
-	EndsS    uint32      `json:"ends_s"`
-}
-
-// Sessions returns the open sessions, by id.
-func (b *Broker) Sessions() []SessionState {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.o.Now()
-	var out []SessionState
-	for id, s := range b.sessions {
-		state := "asked"
-		switch {
-		case s.accepted:
-			state = "accepted"
-		case s.waits:
-			state = "waiting"
-		case s.pending:
-			state = "pending"
-		}
-		out = append(out, SessionState{id, s.dialer.node, s.node, s.request.Kind, state, seconds(s.deadline.Sub(now))})
-	}
-	slices.SortFunc(out, func(x, y SessionState) int { return strings.Compare(x.Session.String(), y.Session.String()) })
-	return out
-}
-
 // Count is how much of each kind a hub holds now; members that hub_access lists and
 // removed ones do not count.
 type Count struct {
 	Connections, Sessions, Names, Members int
 	// Draining says that the hub takes no more logins.
 	Draining bool
+}
+
+// Draining reports whether the hub takes no more logins.
+func (b *Broker) Draining() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.draining
 }
 
 // Count returns the numbers for metrics and status.
@@ -363,14 +287,4 @@ func (b *Broker) Count() Count {
 		}
 	}
 	return Count{len(b.clients), len(b.sessions), len(b.facts.names), members, b.draining}
-}
-
-// values returns copies of a map's values, ordered by a key of each.
-func values[K comparable, V any](m map[K]*V, by func(*V) string) []V {
-	out := make([]V, 0, len(m))
-	for _, v := range m {
-		out = append(out, *v)
-	}
-	slices.SortFunc(out, func(x, y V) int { return strings.Compare(by(&x), by(&y)) })
-	return out
 }

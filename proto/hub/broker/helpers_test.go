@@ -136,6 +136,9 @@ func (p *peer) Send(e hub.Event) { p.events = append(p.events, e) }
 // Close implements broker.Out.
 func (p *peer) Close(code int, _ string) { p.code = code }
 
+// everything is a page with all elements.
+var everything = broker.Page{Limit: 1 << 20}
+
 var source = netip.MustParseAddrPort("192.0.2.9:1234")
 
 // login logs an instance in, as the client would, and returns what the hub says.

@@ -92,6 +92,31 @@ var (
 // candidatesEvery is the least time between two generations of one end.
 const candidatesEvery = time.Second
 
+// Rate is how often something may happen, for people to read.
+type Rate struct {
+	What             string
+	PerSecond, Burst float64
+}
+
+// Rates returns all rates.
+func Rates() []Rate {
+	say := func(what string, r rate) Rate { return Rate{what, r.perSecond, r.burst} }
+	return []Rate{
+		say("events of a connection", eventRate),
+		say("pings of a connection that do not count as events", pingRate),
+		say("requests of a node", requestRate),
+		say("requests that reach a listener", offerRate),
+		say("lookups of a connection", lookupRate),
+		say("new names of a node", newNameRate),
+		say("new codes of a node", openCodeRate),
+		say("claims of codes of a node and of a source", claimRate),
+		say("claims of codes in the long run", claimHourRate),
+		say("lists of candidates of one end", candidateRate),
+		say("failed logins of a source", failedRate),
+		say("requests to the API with the API tokens of a node, or a lasting one", apiRate),
+	}
+}
+
 // bucket counts against a rate. The zero bucket is full.
 type bucket struct {
 	used float64

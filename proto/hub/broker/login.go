@@ -251,11 +251,16 @@ func (b *Broker) attach(c *client, out Out, from netip.Addr, w hub.Welcome) *Con
 	return &Conn{b, c, c.conn}
 }
 
+// Told returns the limits that a client needs.
+func Told() map[string]uint32 {
+	return map[string]uint32{"event_bytes": hub.MaxEventBytes, "events_s": uint32(eventRate.perSecond), "names": hub.MaxNames, "rooms": hub.MaxRooms}
+}
+
 func (b *Broker) welcome(node identity.ID, from netip.AddrPort, registered []hub.Registered) hub.Welcome {
 	now := b.o.Now()
 	w := hub.Welcome{
 		Observed: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()).String(), PingS: seconds(hub.PingEvery), Registered: registered,
-		Limits: map[string]uint32{"event_bytes": hub.MaxEventBytes, "events_s": uint32(eventRate.perSecond), "names": hub.MaxNames, "rooms": hub.MaxRooms},
+		Limits: Told(),
 	}
 	if b.o.Guests {
 		w.Limits[hub.LimitGuests] = 1

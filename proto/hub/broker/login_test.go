@@ -70,7 +70,7 @@ func TestInvite(t *testing.T) {
 	}
 	_, err = w.login(dave, hub.NewID(), use)
 	wantDenied(t, "third use", err, hub.CloseNoMember)
-	if names := w.b.Names(); len(names) != 1 || names[0].Node != bob.ID() {
+	if names, _ := w.b.Names(identity.ID{}, everything); len(names) != 1 || names[0].Node != bob.ID() {
 		t.Errorf("names: %+v, want bob's", names)
 	}
 	log, err := w.b.Log(0, 10)

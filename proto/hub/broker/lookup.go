@@ -33,15 +33,15 @@ type found struct {
 	name *name // nil if it was asked by id
 }
 
-// find resolves a name, room/name or a node id for a client.
-func (b *Broker) find(c *client, peer string, now time.Time) (found, error) {
+// find resolves a name, room/name or a node id for a node, which may not see all others.
+func (b *Broker) find(viewer identity.ID, peer string, now time.Time) (found, error) {
 	missing := refuse(hub.CodeNotFound, "no such peer")
 	if strings.HasPrefix(peer, "mk1") {
 		id, err := identity.ParseID(peer)
 		if err != nil {
 			return found{}, &Refusal{hub.CodeBadEvent, err}
 		}
-		if !b.isMember(id, now) && len(b.nodes[id]) == 0 || !b.sees(c, id) {
+		if !b.isMember(id, now) && len(b.nodes[id]) == 0 || !b.sees(viewer, id) {
 			return found{}, missing
 		}
 		return found{node: id}, nil
@@ -51,10 +51,10 @@ func (b *Broker) find(c *client, peer string, now time.Time) (found, error) {
 		text = peer
 	}
 	n := b.facts.names[text]
-	if n == nil || !n.told(now) || !b.isMember(n.Node, now) || !b.sees(c, n.Node) {
+	if n == nil || !n.told(now) || !b.isMember(n.Node, now) || !b.sees(viewer, n.Node) {
 		return found{}, missing
 	}
-	if r := b.rooms[in]; inRoom && (r == nil || r.members[n.Node] == nil || b.o.RoomsOnly && r.members[c.node] == nil) {
+	if r := b.rooms[in]; inRoom && (r == nil || r.members[n.Node] == nil || b.o.RoomsOnly && r.members[viewer] == nil) {
 		return found{}, missing
 	}
 	return found{n.Node, n}, nil
@@ -87,7 +87,7 @@ func (b *Broker) lookup(c *client, e hub.Event, now time.Time) (hub.Event, error
 	if !c.lookups.take(now, lookupRate) {
 		return hub.Event{}, refuse(hub.CodeRateLimited, "more than 10 lookups a second")
 	}
-	f, err := b.find(c, l.Peer, now)
+	f, err := b.find(c.node, l.Peer, now)
 	if err != nil {
 		return hub.Event{}, err
 	}
@@ -128,7 +128,7 @@ func (b *Broker) watch(c *client, e hub.Event) error {
 	if err := read(e, &w); err != nil {
 		return err
 	}
-	f, err := b.find(c, w.Peer, b.o.Now())
+	f, err := b.find(c.node, w.Peer, b.o.Now())
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (b *Broker) tellOnline(c *client, name string, kinds []hub.Kind) {
 		return
 	}
 	for w, kind := range b.watchers[c.node] {
-		if (kind == hub.KindPing || slices.Contains(kinds, kind)) && b.sees(w, c.node) {
+		if (kind == hub.KindPing || slices.Contains(kinds, kind)) && b.sees(w.node, c.node) {
 			b.send(w, hub.TypeOnline, nil, &hub.Online{Node: c.node, Name: cmp.Or(name, b.nameOf(c)), Kinds: kinds})
 		}
 	}

@@ -254,11 +254,11 @@ func TestPeers(t *testing.T) {
 	t.Parallel()
 	w, alice, bob := pair(t)
 	w.pass(3 * time.Second)
-	got := w.b.Peers()
+	got, _ := w.b.Peers(broker.PeerQuery{Page: everything})
 	if len(got) != 2 || got[0].Name != "alice" || got[0].Node != alice.key.ID() || got[1].Name != "bob" || got[1].Node != bob.key.ID() || got[1].SinceS != 3 {
 		t.Errorf("got %+v", got)
 	}
-	if m := w.b.Members(); len(m) != 2 {
+	if m, _ := w.b.Members(everything); len(m) != 2 {
 		t.Errorf("members: %+v", m)
 	}
 }

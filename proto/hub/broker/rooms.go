@@ -116,11 +116,13 @@ func (b *Broker) listRoom(c *client, e hub.Event, now time.Time) (hub.Event, err
 		return hub.Event{}, refuse(hub.CodeRateLimited, "more than 10 lookups a second")
 	}
 	r := b.rooms[l.Room]
-	if r == nil || b.o.RoomsOnly && r.members[c.node] == nil {
-		return hub.Event{}, refuse(hub.CodeNotFound, "nobody is in that room")
+	if r == nil || !b.seesRoom(c.node, r) {
+		return hub.Event{}, errNoRoom()
 	}
 	return b.page(r, l.After, now)
 }
+
+func errNoRoom() error { return refuse(hub.CodeNotFound, "nobody is in that room") }
 
 // page returns the nodes of a room behind one.
 func (b *Broker) page(r *room, after identity.ID, now time.Time) (hub.Event, error) {
@@ -173,13 +175,13 @@ func (b *Broker) nameIn(m *roomMember) string {
 	return b.nameOf(m.conns[0])
 }
 
-// sees reports whether a client may know of a node: always, or with [Options.RoomsOnly] if
-// the two nodes share a room.
-func (b *Broker) sees(c *client, node identity.ID) bool {
-	if !b.o.RoomsOnly || c.node == node {
+// sees reports whether a viewer may know of a node: always, or with [Options.RoomsOnly] if
+// the two nodes share a room. The zero viewer sees all nodes.
+func (b *Broker) sees(viewer, node identity.ID) bool {
+	if !b.o.RoomsOnly || viewer == node || viewer == (identity.ID{}) {
 		return true
 	}
-	for _, own := range b.nodes[c.node] {
+	for _, own := range b.nodes[viewer] {
 		for name := range own.rooms {
 			if b.rooms[name].members[node] != nil {
 				return true

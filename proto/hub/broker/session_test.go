@@ -6,6 +6,7 @@ import (
 
 	"mesh/proto/hub"
 	"mesh/proto/hub/broker"
+	"mesh/proto/identity"
 )
 
 // pair is a hub with alice, and bob under his name.
@@ -387,12 +388,12 @@ func TestEndSession(t *testing.T) {
 	t.Parallel()
 	w, alice, bob := pair(t)
 	r, _ := begin(alice, bob)
-	if got := w.b.Sessions(); len(got) != 1 || got[0].State != "asked" || got[0].Dialer != alice.key.ID() || got[0].Listener != bob.key.ID() {
+	if got, _ := w.b.Sessions(identity.ID{}, everything); len(got) != 1 || got[0].State != "asked" || got[0].Dialer != alice.key.ID() || got[0].Listener != bob.key.ID() {
 		t.Errorf("sessions: %+v", got)
 	}
 	bob.want(hub.TypeOK, hub.TypeAccept, acceptOf(r.Session))
-	w.ok("end session", w.b.EndSession(r.Session))
+	w.ok("end session", w.b.EndSession(identity.ID{}, r.Session))
 	alice.take(hub.TypeClosed, new(hub.Closed))
 	bob.take(hub.TypeClosed, new(hub.Closed))
-	wantRefused(t, "end it again", w.b.EndSession(r.Session), hub.CodeNotFound)
+	wantRefused(t, "end it again", w.b.EndSession(identity.ID{}, r.Session), hub.CodeNotFound)
 }

@@ -19,6 +19,7 @@ type session struct {
 	accepted bool
 	waits    bool // in the listener's queue
 	pending  bool // the extra time was given
+	began    time.Time
 	deadline time.Time
 	ends     [2]end
 	// confirm and done are those of the code that the session came of.
@@ -65,7 +66,7 @@ func (b *Broker) request(c *client, e hub.Event, now time.Time) error {
 	if b.draining {
 		return refuse(hub.CodeDraining, "the hub is about to restart")
 	}
-	f, err := b.find(c, r.To, now)
+	f, err := b.find(c.node, r.To, now)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func (b *Broker) request(c *client, e hub.Event, now time.Time) error {
 	if b.dialing[c.node] >= MaxDialing || b.serving[f.node] >= MaxListening || len(b.sessions) >= MaxSessions {
 		return refuse(hub.CodeLimit, "too many open sessions")
 	}
-	s := &session{request: *r, dialer: c.party, node: f.node, asked: asked}
+	s := &session{request: *r, dialer: c.party, node: f.node, asked: asked, began: now}
 	b.open(s, now)
 	return nil
 }

@@ -183,17 +183,6 @@ func (b *Broker) lasting(t hub.APIToken) (hub.APIToken, error) {
 	return hub.APIToken{Node: have.Node, Scopes: have.Scopes, Expires: have.Expires}, nil
 }
 
-// Tokens returns the lasting API tokens without their hashes, by id.
-func (b *Broker) Tokens() []Token {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	all := values(b.facts.tokens, func(t *Token) string { return t.ID })
-	for i := range all {
-		all[i].Hash = nil
-	}
-	return all
-}
-
 // RemoveToken ends a lasting API token.
 func (b *Broker) RemoveToken(by, id string) error {
 	return b.change(func() (Entry, []Fact, error) {

@@ -221,7 +221,7 @@ func TestTokenLimit(t *testing.T) {
 	p.want(hub.CodeLimit, hub.TypeToken, &hub.NewToken{TTLS: 60})
 	w.passAlive(61*time.Second, p)
 	p.want(hub.TypeToken, hub.TypeToken, &hub.NewToken{TTLS: 60})
-	if got := w.b.Tokens(); len(got) != broker.MaxTokens || got[0].Hash != nil {
+	if got, _ := w.b.Tokens(everything); len(got) != broker.MaxTokens || got[0].Hash != nil {
 		t.Errorf("got %d tokens, want %d, and no hash (%x)", len(got), broker.MaxTokens, got[0].Hash)
 	}
 }

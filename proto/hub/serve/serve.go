@@ -22,6 +22,10 @@ const (
 	// each further step until the node is logged in.
 	firstByteTimeout = 5 * time.Second
 	helloTimeout     = 5 * time.Second
+	// requestTimeout bounds reading a request with its body, answerTimeout writing the
+	// answer.
+	requestTimeout = 10 * time.Second
+	answerTimeout  = time.Minute
 	// maxHeaderBytes bounds the head of a request.
 	maxHeaderBytes = 8 << 10
 	// DefaultMax is the default of [Options.Max].
@@ -38,6 +42,14 @@ type Options struct {
 	Proxies []netip.Prefix
 	// Certificate, if it is set, is presented in place of the one of the hub's own key.
 	Certificate func() (*tls.Certificate, error)
+	// URL is what members use for the hub, for its admin.
+	URL hub.URL
+	// Ready, if it is set, returns why the store takes no more changes.
+	Ready func() error
+	// Export returns all facts as they are stored, and Drain begins the end of the hub
+	// without waiting for it. Without them the API does not have them.
+	Export func() ([]broker.Fact, error)
+	Drain  func()
 	// Max is how many connections may be open; 0 stands for [DefaultMax].
 	Max int
 	// Software is the version that the hub tells.
@@ -81,11 +93,10 @@ func New(o Options) (*Server, error) {
 			return &own, nil
 		},
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	mux.HandleFunc("/", s.upgrade)
 	s.http = &http.Server{
-		Handler: limitHeaders(mux), ReadHeaderTimeout: helloTimeout, IdleTimeout: helloTimeout, MaxHeaderBytes: maxHeaderBytes,
+		Handler: limitHeaders(s.network()), ReadHeaderTimeout: helloTimeout, IdleTimeout: helloTimeout, MaxHeaderBytes: maxHeaderBytes,
+		// A WebSocket is free of these.
+		ReadTimeout: requestTimeout, WriteTimeout: answerTimeout,
 		ErrorLog:    slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		ConnContext: withEntrance,
 		// HTTP/2 has no upgrade.

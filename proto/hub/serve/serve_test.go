@@ -45,7 +45,7 @@ type testHub struct {
 	addr   string
 }
 
-func newKey(t *testing.T) *identity.Key {
+func newKey(t testing.TB) *identity.Key {
 	t.Helper()
 	k, err := identity.NewKey()
 	if err != nil {

@@ -2,16 +2,23 @@ package serve
 
 import (
 	"encoding/hex"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/coder/websocket"
 
 	"mesh/proto/hub"
+	"mesh/proto/hub/broker"
 )
+
+// drainRetry is what a node is told that connects to a hub that is about to end.
+const drainRetry = 5 * time.Second
 
 // limitHeaders refuses a request whose head is too long: net/http allows 4096 bytes more
 // than MaxHeaderBytes.
@@ -24,34 +31,63 @@ func limitHeaders(next http.Handler) http.Handler {
 			}
 		}
 		if n > maxHeaderBytes {
-			http.Error(w, "headers too long", http.StatusRequestHeaderFieldsTooLarge)
+			writeProblem(w, refuse(hub.CodeHeaders, "the headers are longer than 8 KiB"))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
+// network returns what answers requests over the network. Those that ask whether the hub
+// is alive may name any host: they come from a probe that knows an address.
+func (s *Server) network() http.Handler {
+	api := s.handler(s.routes(), s.bearer)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.stripPath(r)
+		if at := s.visit(r); !isProbe(r.URL.Path) {
+			if err := s.checkRequest(r, at); err != nil {
+				s.o.Log.Info("request refused", "from", at.from, "why", err)
+				writeProblem(w, err)
+				return
+			}
+		}
+		if r.URL.Path == hub.HubPathWebSocket {
+			s.upgrade(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
+}
+
+func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
+
+// stripPath removes the path of the hub's URL: a proxy may leave it or take it away.
+func (s *Server) stripPath(r *http.Request) {
+	for _, u := range s.o.URLs {
+		rest, ok := strings.CutPrefix(r.URL.EscapedPath(), u.Path)
+		if u.Path == "" || !ok || !strings.HasPrefix(rest, "/") {
+			continue
+		}
+		if path, err := url.PathUnescape(rest); err == nil {
+			r.URL.Path, r.URL.RawPath = path, rest
+		}
+		return
+	}
+}
+
 // upgrade makes a request to PATH/ws a WebSocket, and begins the login.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
-	if !s.isWebSocketPath(r.URL.Path) {
-		http.NotFound(w, r)
-		return
-	}
 	at := s.visit(r)
-	if status, why := s.checkRequest(r, at); status != 0 {
-		s.o.Log.Info("request refused", "from", at.from, "status", status, "why", why)
-		http.Error(w, why, status)
-		return
-	}
-	nonce, err := hex.DecodeString(r.URL.Query().Get("n"))
-	if err != nil || len(nonce) != hub.ClientNonceBytes {
-		http.Error(w, "the query n is a nonce of 16 bytes in hexadecimal", http.StatusBadRequest)
+	nonce, err := s.checkUpgrade(w, r)
+	if err != nil {
+		s.o.Log.Info("request refused", "from", at.from, "why", err)
+		writeProblem(w, err)
 		return
 	}
 	login := hub.Login{Origin: at.origin, Hub: s.o.Key.ID(), ClientNonce: nonce, HubNonce: hub.NewNonce(hub.NonceBytes), Binding: make([]byte, hub.BindingBytes)}
 	if r.TLS != nil {
 		if login.Binding, err = r.TLS.ExportKeyingMaterial(hub.ExporterLabel, nil, hub.BindingBytes); err != nil {
-			http.Error(w, "no TLS exporter", http.StatusBadRequest)
+			writeProblem(w, malformed(errors.New("no TLS exporter")))
 			return
 		}
 	}
@@ -107,25 +143,39 @@ func withPort(host string, tls bool) string {
 	return net.JoinHostPort(strings.Trim(host, "[]"), port)
 }
 
-// checkRequest returns the HTTP status with which a request is refused, or 0. It comes
-// before [websocket.Accept], which compares the origin with the host alone: a page of
-// any site passes that once its name points here.
-func (s *Server) checkRequest(r *http.Request, v visit) (status int, why string) {
+// checkUpgrade returns the client's nonce, or why its request is no WebSocket of a node.
+func (s *Server) checkUpgrade(w http.ResponseWriter, r *http.Request) (nonce []byte, err error) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		return nil, refuse(hub.CodeBadMethod, "want GET")
+	}
+	if !offersSubprotocol(r) {
+		return nil, malformed(errors.New("want the WebSocket subprotocol " + hub.Subprotocol))
+	}
+	if nonce, err = hex.DecodeString(r.URL.Query().Get("n")); err != nil || len(nonce) != hub.ClientNonceBytes {
+		return nil, malformed(errors.New("the query n is a nonce of 16 bytes in hexadecimal"))
+	}
+	if s.o.Broker.Draining() {
+		return nil, &broker.RetryLater{Err: refuse(hub.CodeDraining, "the hub is about to end"), After: drainRetry}
+	}
+	return nonce, nil
+}
+
+// checkRequest returns why a request may not come from where it does, or go to the host
+// that it names; nil if all is well. [websocket.Accept] would compare the origin with the
+// host alone: a page of any site passes that once its name points here.
+func (s *Server) checkRequest(r *http.Request, v visit) error {
 	known := slices.ContainsFunc(s.o.URLs, func(u hub.URL) bool { return u.Origin() == v.origin })
 	origin := r.Header.Get("Origin")
 	switch {
 	case origin != "" && !slices.ContainsFunc(s.o.URLs, func(u hub.URL) bool { return browserOrigin(u) == strings.ToLower(origin) }):
-		return http.StatusForbidden, "the origin is not this hub's"
+		return refuse(hub.CodeBadOrigin, "the origin is not this hub's")
 	case (origin != "" || len(s.o.URLs) > 0) && !known:
-		return http.StatusMisdirectedRequest, "the host is not this hub's"
+		return refuse(hub.CodeMisdirect, "the host is not this hub's")
 	case v.plain && !v.proxy && !isLoopback(r.Host):
-		return http.StatusMisdirectedRequest, "without TLS the hub is localhost"
-	case r.Method != http.MethodGet:
-		return http.StatusMethodNotAllowed, "want GET"
-	case !offersSubprotocol(r):
-		return http.StatusBadRequest, "want the WebSocket subprotocol " + hub.Subprotocol
+		return refuse(hub.CodeMisdirect, "without TLS the hub is localhost")
 	}
-	return 0, ""
+	return nil
 }
 
 // browserOrigin returns the Origin header of a page of the hub (RFC 6454, section 7).
@@ -154,10 +204,7 @@ func offersSubprotocol(r *http.Request) bool {
 	return false
 }
 
-// isWebSocketPath accepts the path of each URL, and without URLs the one at the root.
-func (s *Server) isWebSocketPath(path string) bool {
-	if len(s.o.URLs) == 0 {
-		return path == hub.HubPathWebSocket
-	}
-	return slices.ContainsFunc(s.o.URLs, func(u hub.URL) bool { return path == u.Path+hub.HubPathWebSocket || path == hub.HubPathWebSocket })
+// observed returns the address of a client as the hub tells it.
+func observed(a netip.AddrPort) string {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String()
 }

@@ -16,12 +16,13 @@ import (
 // Each request of an admin, and what is refused.
 func TestAdmin(t *testing.T) {
 	t.Parallel()
-	h := start(t, nil)
 	drained := false
-	api := (&serve.Admin{
-		Broker: h.broker, URL: h.pinned(t), Software: "test",
-		Export: func() ([]broker.Fact, error) { return nil, nil }, Drain: func() { drained = true },
-	}).Handler()
+	u := hub.URL{TLS: true, Host: "hub.example:443", Key: newKey(t).ID()}
+	h := start(t, func(o *serve.Options) {
+		o.URL, o.Software = u, "test"
+		o.Export, o.Drain = func() ([]broker.Fact, error) { return nil, nil }, func() { drained = true }
+	})
+	api := h.server.Owner()
 	node := newKey(t).ID().String()
 	invite := `{"key":"` + newKey(t).ID().String() + `","name":"bob","uses":1,"expires":"` + time.Now().Add(time.Hour).Format(time.RFC3339) + `"}`
 	for _, tt := range []struct {
@@ -30,7 +31,7 @@ func TestAdmin(t *testing.T) {
 		code               string // of the problem
 		has                string // is in the answer
 	}{
-		{"GET", "status", "", 200, "", h.pinned(t).String()},
+		{"GET", "status", "", 200, "", u.String()},
 		{"GET", "members", "", 200, "", "[]"},
 		{"PUT", "members/" + node, `{"until":"2030-01-01T00:00:00Z"}`, 204, "", ""},
 		{"PUT", "members/" + node, `{"until":1}`, 400, hub.CodeBadEvent, ""},
@@ -43,7 +44,7 @@ func TestAdmin(t *testing.T) {
 		{"POST", "invites", invite, 409, hub.CodeTaken, ""},
 		{"POST", "invites", strings.Replace(invite, "bob", "Bob", 1), 400, hub.CodeBadName, ""},
 		{"POST", "invites", strings.Replace(invite, `"uses":1`, `"uses":101`, 1), 429, hub.CodeLimit, ""},
-		{"POST", "invites", strings.Repeat(" ", 64<<10) + invite, 400, hub.CodeBadEvent, ""},
+		{"POST", "invites", strings.Repeat(" ", 64<<10) + invite, 413, hub.CodeTooLarge, ""},
 		{"GET", "invites", "", 200, "", `"name":"bob"`},
 		{"DELETE", "invites/" + node, "", 404, hub.CodeNotFound, ""},
 		{"GET", "names", "", 200, "", ""},
@@ -60,11 +61,13 @@ func TestAdmin(t *testing.T) {
 		{"GET", "log?after=-1", "", 400, hub.CodeBadEvent, ""},
 		{"GET", "export", "", 200, "", `{"facts":0}`},
 		{"POST", "drain", "", 204, "", ""},
-		{"GET", "drain", "", 405, "", ""},
-		{"GET", "nothing", "", 404, "", ""},
+		{"GET", "drain", "", 405, hub.CodeBadMethod, ""},
+		{"GET", "nothing", "", 404, hub.CodeNotFound, ""},
 	} {
 		w := httptest.NewRecorder()
-		api.ServeHTTP(w, httptest.NewRequest(tt.method, serve.AdminPath+tt.path, strings.NewReader(tt.body)))
+		r := httptest.NewRequest(tt.method, serve.APIPath+tt.path, strings.NewReader(tt.body))
+		r.Header.Set("Content-Type", "application/json")
+		api.ServeHTTP(w, r)
 		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.has) {
 			t.Errorf("%s %s: got %d %s, want %d and %q", tt.method, tt.path, w.Code, w.Body, tt.status, tt.has)
 		}

@@ -1,0 +1,23 @@
+package serve
+
+import "strings"
+
+// Route is what tests see of a route.
+type Route struct {
+	Method, Path  string
+	Public        bool
+	Scopes, Query []string
+}
+
+// Routes returns all routes, in the notation of OpenAPI.
+func (s *Server) Routes() []Route {
+	var out []Route
+	for _, r := range s.routes() {
+		one := Route{Method: r.method, Path: strings.ReplaceAll(r.path, "...", ""), Public: r.public, Query: r.query}
+		for _, scope := range r.scopes {
+			one.Scopes = append(one.Scopes, string(scope))
+		}
+		out = append(out, one)
+	}
+	return out
+}
