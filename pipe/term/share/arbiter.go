@@ -246,6 +246,7 @@ func (a *arbiter) typeRemote(t *typist, p []byte, unwanted bool, interrupts int)
 	unwanted = unwanted || interrupts != t.interrupts || t.inFlood(time.Now())
 	t.inputs++
 	t.fullInput = len(p) == proto.MaxTermInBytes
+	t.pasted = t.pasted || t.fullInput
 	out := t.filter.Pass(p)
 	if t.dropPaste {
 		out = t.afterPaste(out)

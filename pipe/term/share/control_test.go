@@ -415,7 +415,8 @@ func TestSlowPaste(t *testing.T) {
 		want  string        // with x, which another viewer types after the first
 	}{
 		{"it goes on", []string{full, full, "end"}, 11 * time.Second, full + full + "end" + "x"},
-		{"it has ended", []string{full + "end", "later"}, time.Second, full + "end" + "x" + "later"},
+		{"it goes on after a short frame", []string{full + "part", full + "end"}, 1900 * time.Millisecond, full + "part" + full + "end" + "x"},
+		{"it has ended", []string{full + "end", "later"}, 2100 * time.Millisecond, full + "end" + "x" + "later"},
 		{"it stops", []string{full, "later"}, 13 * time.Second, full + "x" + "later"},
 		{"keys", []string{"abc", "def"}, time.Second, "abcxdef"},
 	} {

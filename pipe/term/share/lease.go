@@ -69,16 +69,24 @@ func (a *arbiter) interruptsOf(t *typist) int {
 }
 
 // lease gives t the terminal from now on. It is called with mu held.
-func (a *arbiter) lease(t *typist, now time.Time) { a.holder, a.until = t, now.Add(leaseTime) }
+func (a *arbiter) lease(t *typist, now time.Time) {
+	if a.holder != t || !now.Before(a.leaseEnd()) {
+		t.pasted = false
+	}
+	a.holder, a.until = t, now.Add(leaseTime)
+}
 
 // leaseEnd returns when the holder's lease ends. A paste prolongs it, also one that is not
-// marked as such but fills whole frames.
+// marked as such but fills whole frames. A shorter frame may be the last one of that, or
+// come from a viewer that is slow.
 func (a *arbiter) leaseEnd() time.Time {
 	switch {
 	case a.holder.inPaste():
 		return a.until.Add(pasteTime - leaseTime)
 	case a.holder.fullInput:
 		return a.until.Add(unmarkedTime - leaseTime)
+	case a.holder.pasted:
+		return a.until.Add(pasteTime - leaseTime)
 	}
 	return a.until
 }

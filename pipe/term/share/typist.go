@@ -26,6 +26,7 @@ type typist struct {
 	dropFlood  bool      // drop what follows without a pause
 	lastInput  time.Time // when the last input was handled
 	fullInput  bool      // it was as long as can be: more is to come
+	pasted     bool      // since the last pause there was such an input
 	received   int64     // bytes of input that were handled
 	queued     int       // bytes in the queue
 	waits      bool      // for the terminal
