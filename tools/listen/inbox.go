@@ -31,7 +31,7 @@ type daemon struct {
 	streams  cmdline.Streams
 	queue    *handoff.Queue // nil without a socket
 	settings atomic.Pointer[settings]
-	reread   func(context.Context) (inboxFlags, error)
+	reread   func(context.Context) (rereadFlags, error)
 	wg       sync.WaitGroup // of deliveries
 }
 
@@ -151,7 +151,7 @@ func (d *daemon) serve(ctx, running context.Context, w *node.Waiter, manager *se
 			d.wg.Go(func() { d.deliver(ctx, running, l) })
 		case <-hangups:
 			manager.Reloading()
-			d.reload(ctx)
+			d.reload(ctx, w)
 			manager.Ready()
 		case <-manager.Due:
 			manager.Alive()
@@ -162,11 +162,14 @@ func (d *daemon) serve(ctx, running context.Context, w *node.Waiter, manager *se
 }
 
 // reload reads the settings again. Settings with a mistake change nothing.
-func (d *daemon) reload(ctx context.Context) {
+func (d *daemon) reload(ctx context.Context, w *node.Waiter) {
 	flags, err := d.reread(ctx)
 	var s *settings
 	if err == nil {
-		s, err = flags.check(d.node.Book)
+		s, err = flags.inbox.check(d.node.Book)
+	}
+	if err == nil {
+		err = w.Reload(flags.at)
 	}
 	if err == nil {
 		d.settings.Store(s)

@@ -116,6 +116,7 @@ func servePipes(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	}
 	defer w.Stop()
 	if !offer.Once {
+		defer reloads(ctx, n, w, o, s)()
 		return serveAll(ctx, w, s, func(l *link.Link) error { return runFor(ctx, n, l, o, s) })
 	}
 	l, err := w.Accept(ctx)
@@ -137,6 +138,39 @@ func sendsOnly(s cmdline.Streams) bool {
 	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeDevice == 0
+}
+
+// reloads makes SIGHUP a request to read again at which hubs the listener is, and as what.
+// At a terminal SIGHUP still ends it: the terminal is gone. Call stop in the end.
+func reloads(ctx context.Context, n *node.Node, w *node.Waiter, o options, s cmdline.Streams) (stop func()) {
+	if o.hangups == nil || term.IsTerminal(s.Err) {
+		return func() {}
+	}
+	hangups, ignore := o.hangups()
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-hangups:
+				flags, err := o.reread(ctx)
+				if err == nil {
+					err = w.Reload(flags.at)
+				}
+				if err != nil {
+					s.Complain(fmt.Errorf("settings stay as they were: %w", err))
+				}
+				n.Reloaded(err)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() {
+		ignore()
+		cancel()
+		wg.Wait()
+	}
 }
 
 // serveAll calls serve for each peer until ctx ends. The failure of one peer is

@@ -37,12 +37,18 @@ type options struct {
 	// Of mode inbox.
 	inbox inboxFlags
 	// reread returns the flags as the settings have them now.
-	reread func(context.Context) (inboxFlags, error)
+	reread func(context.Context) (rereadFlags, error)
 	// hangups makes SIGHUP a request to read the settings again.
 	hangups func() (<-chan os.Signal, func())
 
 	given     map[string]bool // the flags on the command line, by their first names
 	wantInbox bool            // --inbox, or the settings, name a folder
+}
+
+// rereadFlags are the flags that SIGHUP applies.
+type rereadFlags struct {
+	inbox inboxFlags
+	at    node.AtHubs
 }
 
 func optionsOf(c *cli.Context) (options, error) {
@@ -54,12 +60,13 @@ func optionsOf(c *cli.Context) (options, error) {
 		node: nodeflags.Read(c), offer: nodeflags.Offer(c), command: cmd, once: c.Bool("once"),
 		files: outgoing.Read(c, names), all: c.Bool("serve"),
 		inbox: readInbox(c), wantInbox: c.String("inbox") != "", given: cmdline.GivenFlags(c),
-		reread: func(ctx context.Context) (inboxFlags, error) {
+		reread: func(context.Context) (f rereadFlags, err error) {
 			now, err := cmdline.Reread(c)
-			if err != nil {
-				return inboxFlags{}, err
+			if err == nil {
+				f.inbox = readInbox(now)
+				f.at, err = nodeflags.AtHubs(now)
 			}
-			return readInbox(now), nil
+			return f, err
 		},
 		hangups: func() (<-chan os.Signal, func()) { return cmdline.Hangups(c) },
 	}

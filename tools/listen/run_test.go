@@ -149,7 +149,7 @@ func TestInbox(t *testing.T) {
 	o := options{mode: inbox, inbox: inboxFlags{dir: dir, name: "pipe", onReceive: `echo "$MESH_FILE $MESH_BYTES"`}}
 	renamed := o.inbox
 	renamed.receive.Rename = true
-	o.reread = func(context.Context) (inboxFlags, error) { return renamed, nil }
+	o.reread = func(context.Context) (rereadFlags, error) { return rereadFlags{inbox: renamed}, nil }
 	l := start(t, "", o)
 	for _, tt := range []struct {
 		what, stdin string
@@ -190,7 +190,9 @@ func TestInbox(t *testing.T) {
 func TestInboxGoesOn(t *testing.T) {
 	t.Parallel()
 	o := options{mode: inbox, inbox: inboxFlags{dir: t.TempDir(), name: "pipe", receive: files.ReceiveOptions{MaxBytes: 3}}}
-	o.reread = func(context.Context) (inboxFlags, error) { return inboxFlags{dir: "/no/such/folder"}, nil }
+	o.reread = func(context.Context) (rereadFlags, error) {
+		return rereadFlags{inbox: inboxFlags{dir: "/no/such/folder"}}, nil
+	}
 	l := start(t, "", o)
 	if got := l.cat(t, "four"); got.Status != int(proto.Space) {
 		t.Errorf("got %+v, want %v", got, proto.Space)

@@ -31,11 +31,17 @@ type presence struct {
 	offer Offer
 	at    net.Addr // the node's socket
 	guard *strangers
-	hubs  *hubs
 	fail  context.CancelCauseFunc // of the waiter
 
+	updating sync.Mutex       // held while hubs are joined and left, and guards open
+	open     map[string]*hubs // by URL; each has one agent
+	ctx      context.Context  // ends with stop
+	cancel   context.CancelFunc
+
 	mu      sync.Mutex
-	named   map[string]bool // by URL, whether the hub has registered the name; with a room, whether this is in it
+	wanted  AtHubs          // as it was given last
+	begun   int             // how many hubs there are at first
+	known   map[string]bool // by hub, and name or room: whether that was registered or joined
 	told    map[string]bool // the hubs whose loss the user knows
 	heard   map[string]bool // the hubs that have answered, or cannot be reached
 	settled chan struct{}   // closed when all hubs are in heard
@@ -46,26 +52,20 @@ type presence struct {
 // present begins to be online for an offer, if the node has hubs and the offer has a name,
 // has rooms, or lasts. fail ends the waiter.
 func (n *Node) present(o Offer, at net.Addr, guard *strangers, fail context.CancelCauseFunc) *presence {
-	lasts := !o.Once && !o.Temporary
-	if len(n.options.Hubs) == 0 || o.As == "" && len(o.Rooms) == 0 && !lasts {
+	if !o.lasts() && (len(n.options.Hubs) == 0 || o.As == "" && len(o.Rooms) == 0) {
 		return nil
 	}
-	p := &presence{node: n, offer: o, at: at, guard: guard, fail: fail, named: make(map[string]bool), told: make(map[string]bool), heard: make(map[string]bool), settled: make(chan struct{}), refused: make(map[identity.ID]bool)}
-	p.hubs = n.openHubs(n.options.Hubs, o.As == "", func(a *agent.Agent, u hub.URL) {
-		a.Registers, a.Rooms = p.registers(), o.Rooms
-		a.OnJoined = func(room string, err error) { p.joined(u, room, err) }
-		a.OnRegistered = func(_ hub.Register, got hub.Registered) { p.registered(u, got) }
-		a.OnState = func(err error) { p.state(u, err) }
-		a.OnOffer = func(ctx context.Context, of agent.Offer) agent.Answer { return p.answer(ctx, u, of) }
-	})
+	p := &presence{
+		node: n, offer: o, at: at, guard: guard, fail: fail, open: make(map[string]*hubs), begun: len(n.options.Hubs),
+		known: make(map[string]bool), told: make(map[string]bool), heard: make(map[string]bool), settled: make(chan struct{}), refused: make(map[identity.ID]bool),
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.update(AtHubs{n.options.Hubs, o.As, o.Rooms})
 	return p
 }
 
-func (p *presence) stop() {
-	if p != nil {
-		p.hubs.close()
-	}
-}
+// lasts reports whether a tool with this offer runs until it is stopped.
+func (o Offer) lasts() bool { return !o.Once && !o.Temporary }
 
 // hostName returns the name of this machine without its domain, "" if that can be no name.
 func hostName() string {
@@ -75,21 +75,6 @@ func hostName() string {
 		return ""
 	}
 	return name
-}
-
-// registers returns what the hubs are told: the name that the user gave; or for a listener
-// that lasts the name of this machine, and for the case that this is taken its kinds alone;
-// or these for a tool that is found by its rooms and its node id.
-func (p *presence) registers() []hub.Register {
-	lasts := !p.offer.Once && !p.offer.Temporary
-	byID := hub.Register{Kinds: p.kinds()}
-	switch {
-	case p.offer.As != "":
-		return []hub.Register{{Name: p.offer.As, Kinds: p.kinds(), Lasting: lasts}}
-	case lasts:
-		return []hub.Register{{Name: hostName(), Kinds: p.kinds(), Lasting: true}, byID}
-	}
-	return []hub.Register{byID}
 }
 
 // kinds returns the kinds of transfers that are taken.
@@ -107,48 +92,6 @@ func (p *presence) takes(kind string) bool {
 		return kind == wire.KindPipe
 	}
 	return p.offer.Takes(kind)
-}
-
-// registered handles what became of the name at a hub. A name that the user gave, and
-// that another node has, ends the waiter when it begins.
-func (p *presence) registered(u hub.URL, got hub.Registered) {
-	if got.Name == "" {
-		return
-	}
-	p.mu.Lock()
-	first := !p.named[u.String()]
-	p.named[u.String()] = p.named[u.String()] || got.Code == ""
-	p.mu.Unlock()
-	switch {
-	case !first:
-		p.node.Log.Info("registered at the hub again", "hub", u.Name(), "name", got.Name, "code", got.Code)
-	case got.Code == "":
-		p.node.reporter.emit(event{Event: "online", Hub: u.Name(), Name: got.Name})
-		p.say("at hub " + u.Name() + " this is " + got.Name)
-	case p.offer.As != "":
-		p.fail(nameError(u, got))
-	default:
-		p.node.Warn(fmt.Errorf("%w; others reach this node by its id", nameError(u, got)))
-	}
-}
-
-// joined tells the user once what became of a room at a hub.
-func (p *presence) joined(u hub.URL, room string, err error) {
-	key := u.String() + " room " + room
-	p.mu.Lock()
-	was, known := p.named[key]
-	p.named[key] = err == nil
-	p.mu.Unlock()
-	switch {
-	case known && was == (err == nil):
-		p.node.Log.Info("room joined again", "hub", u.Name(), "room", room, "err", err)
-	case err == nil:
-		p.say("at hub " + u.Name() + " this node is in room " + room)
-	case agent.CodeOf(err) == hub.CodeUnsupported:
-		p.say("warning: hub " + u.Name() + " is of a version without rooms: nobody finds this node in room " + room)
-	default:
-		p.say(fmt.Sprintf("warning: hub %s: this node is not in room %s: %s", u.Name(), room, err))
-	}
 }
 
 // nameError is the error for a name that a hub does not give.
@@ -205,7 +148,7 @@ func (p *presence) hear(u hub.URL) {
 	if p.heard[u.String()] {
 		return
 	}
-	if p.heard[u.String()] = true; len(p.heard) == len(p.node.options.Hubs) {
+	if p.heard[u.String()] = true; len(p.heard) == p.begun {
 		close(p.settled)
 	}
 }
@@ -339,44 +282,6 @@ func (p *presence) protocols() []candidate.Proto {
 		return []candidate.Proto{candidate.TCP}
 	}
 	return []candidate.Proto{candidate.TCP, candidate.UDP}
-}
-
-// checkNames makes the name and the rooms of an offer what hubs take.
-func (n *Node) checkNames(o *Offer) error {
-	if o.As == "" && len(o.Rooms) == 0 {
-		return nil
-	}
-	flag := "--as is the name at a hub"
-	if o.As = strings.ToLower(o.As); o.As == "" {
-		flag = "--room is a room at a hub"
-	} else if err := hub.CheckName(o.As); err != nil {
-		return proto.Errorf(proto.Usage, "--as: %w", err)
-	}
-	var err error
-	if o.Rooms, err = checkRooms(o.Rooms); err != nil {
-		return err
-	}
-	if len(n.options.Hubs) == 0 {
-		return proto.Hint(proto.Errorf(proto.Usage, "%s, and this node has no hub", flag), "mesh-hub join, or --hub URL")
-	}
-	return nil
-}
-
-// checkRooms returns the rooms in the spelling of hubs, each once.
-func checkRooms(rooms []string) (list []string, err error) {
-	for _, room := range rooms {
-		room = strings.ToLower(room)
-		if err := hub.CheckRoom(room); err != nil {
-			return nil, proto.Errorf(proto.Usage, "--room: %w", err)
-		}
-		if !slices.Contains(list, room) {
-			list = append(list, room)
-		}
-	}
-	if len(list) > hub.MaxRooms {
-		return nil, proto.Errorf(proto.Usage, "--room: a listener is in at most %d rooms", hub.MaxRooms)
-	}
-	return list, nil
 }
 
 func isLoopback(host string) bool {

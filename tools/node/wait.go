@@ -108,9 +108,11 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if o.TokenFile == "-" {
 		return nil, proto.Hint(proto.Errorf(proto.Usage, `--token-file takes a file, and no "-"`), "without it the token is shown on standard error")
 	}
-	if err := n.checkNames(&o); err != nil {
+	at := AtHubs{n.options.Hubs, o.As, o.Rooms}
+	if err := at.check(); err != nil {
 		return nil, err
 	}
+	o.As, o.Rooms = at.As, at.Rooms
 	if n.options.Rooms != nil {
 		if _, err := n.options.Rooms(); err != nil {
 			return nil, err

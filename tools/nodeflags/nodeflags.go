@@ -128,6 +128,16 @@ func (o Options) hubs() ([]hub.URL, error) {
 	return hubs, nil
 }
 
+// AtHubs returns at which hubs a listener is to be, and as what.
+func AtHubs(c *cli.Context) (at node.AtHubs, err error) {
+	o := Read(c)
+	if o.State, err = cmdline.Home(); err == nil {
+		at.Hubs, err = o.hubs()
+	}
+	at.As, at.Rooms = c.String("as"), c.StringSlice("room")
+	return at, err
+}
+
 // Addrs returns the values of --addr, each with a port.
 func Addrs(c *cli.Context) (addrs []string) {
 	for _, addr := range c.StringSlice("addr") {

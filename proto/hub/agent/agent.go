@@ -29,6 +29,9 @@ type Agent struct {
 	// Registers are announced, and Rooms joined, after each login.
 	Registers []hub.Register
 	Rooms     []string
+	// Invited puts the name that the node's invite was made for in the place of a lasting
+	// one.
+	Invited bool
 	// OnLogin, if it is set, is told each login before names are registered.
 	OnLogin func(c *Conn)
 	// OnRegistered, if it is set, is told the outcome for each name, after each login.
@@ -44,7 +47,7 @@ type Agent struct {
 	offers offers
 
 	// announcing is held while names and rooms are announced. It guards Registers, Rooms,
-	// and what of them the hub has taken.
+	// Invited, and what of them the hub has taken.
 	announcing sync.Mutex
 	named      map[string]bool
 	joined     map[string]bool

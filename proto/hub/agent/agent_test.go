@@ -3,6 +3,8 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"net"
+	"sync/atomic"
 	"testing"
 
 	"mesh/proto"
@@ -149,5 +151,46 @@ func TestCancel(t *testing.T) {
 	}
 	if err := <-undone; err != context.Canceled {
 		t.Errorf("listener: got %v, want that the request is cancelled", err)
+	}
+}
+
+// hooked calls a hook before each write.
+type hooked struct {
+	net.Conn
+	hook *atomic.Pointer[func()]
+}
+
+func (c hooked) Write(b []byte) (int, error) {
+	if f := c.hook.Swap(nil); f != nil {
+		(*f)()
+	}
+	return c.Conn.Write(b)
+}
+
+// A caller that gives up while its event is written does not end the connection, which
+// others use too.
+func TestGiveUp(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	var hook atomic.Pointer[func()]
+	a := agent.New(agent.Options{URL: h.URL(), Key: member(t, h), Instance: hub.NewID(), DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return hooked{c, &hook}, err
+	}})
+	state := make(chan error, 64)
+	a.OnState = func(err error) { state <- err }
+	run(t, a)
+	if err := <-state; err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		ctx, cancel := context.WithCancel(t.Context())
+		give := func() { cancel() }
+		hook.Store(&give)
+		_, _ = a.Lookup(ctx, "bob")
+	}
+	_, err := a.Lookup(t.Context(), "bob")
+	if got := agent.CodeOf(err); got != hub.CodeNotFound || len(state) > 0 {
+		t.Errorf("got %v and %d changes of the connection, want %s and none", err, len(state), hub.CodeNotFound)
 	}
 }

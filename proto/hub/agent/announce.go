@@ -28,11 +28,12 @@ func (a *Agent) announce(ctx context.Context, c *Conn) {
 
 // Update changes the names and rooms: those that are new are announced now, those that are
 // no longer there are given back. Without a connection it takes effect with the next one.
-// [Agent.Registers] and [Agent.Rooms] must not be changed in another way once Run runs.
-func (a *Agent) Update(ctx context.Context, registers []hub.Register, rooms []string) {
+// It blocks while the hub answers. [Agent.Registers], [Agent.Rooms] and [Agent.Invited] must
+// not be changed in another way once Run runs.
+func (a *Agent) Update(ctx context.Context, registers []hub.Register, rooms []string, invited bool) {
 	a.announcing.Lock()
 	defer a.announcing.Unlock()
-	a.Registers, a.Rooms = registers, rooms
+	a.Registers, a.Rooms, a.Invited = registers, rooms, invited
 	a.mu.Lock()
 	c := a.conn
 	a.mu.Unlock()
@@ -139,12 +140,11 @@ func (a *Agent) join(ctx context.Context, c *Conn, room string) error {
 	return nil
 }
 
-// registers returns what to announce: a name that is empty but lasting stands for the one
-// that the node's invite was made for.
+// registers returns what to announce.
 func (a *Agent) registers(w hub.Welcome) []hub.Register {
 	out := append([]hub.Register(nil), a.Registers...)
 	for i := range out {
-		if out[i].Lasting && w.Name != "" && a.o.Invited {
+		if out[i].Lasting && w.Name != "" && a.Invited {
 			out[i].Name = w.Name
 		}
 	}

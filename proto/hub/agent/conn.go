@@ -216,7 +216,11 @@ func (c *Conn) write(ctx context.Context, typ, id string, data hub.Data) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	// A caller that gives up must not end the connection, as the end of this ctx does.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	if err := c.ws.Write(ctx, websocket.MessageText, text); err != nil {
 		return lost(err)

@@ -32,8 +32,6 @@ type Options struct {
 	Agent string
 	// Invite, if it is set, makes the node a member.
 	Invite *hub.Invite
-	// Invited lets a lasting name be the one that the node's invite was made for.
-	Invited bool
 	// Vouchers, if it is set, returns the vouchers to show at a hub: at each login, and
 	// with each request.
 	Vouchers func(hub identity.ID) []string

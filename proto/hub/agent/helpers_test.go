@@ -39,6 +39,11 @@ func start(t *testing.T, u hub.URL, key *identity.Key, set func(*agent.Agent)) (
 	if set != nil {
 		set(a)
 	}
+	return a, run(t, a)
+}
+
+// run runs an agent until the test ends, or stop is called.
+func run(t *testing.T, a *agent.Agent) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { a.Run(ctx) })
@@ -47,7 +52,7 @@ func start(t *testing.T, u hub.URL, key *identity.Key, set func(*agent.Agent)) (
 		wg.Wait()
 	}
 	t.Cleanup(stop)
-	return a, stop
+	return stop
 }
 
 // listener runs an agent under a name, which accepts what others ask for, and waits

@@ -91,7 +91,7 @@ func TestRooms(t *testing.T) {
 	wantNext(t, joined, "ops")
 	wantNext(t, joined, "dev")
 
-	bob.Update(t.Context(), []hub.Register{{Name: "robert", Kinds: []hub.Kind{hub.KindPipe}}}, []string{"dev", "new"})
+	bob.Update(t.Context(), []hub.Register{{Name: "robert", Kinds: []hub.Kind{hub.KindPipe}}}, []string{"dev", "new"}, false)
 	wantNext(t, joined, "new")
 	until(names, ",alice")
 	for room, want := range map[string]string{"ops": ",alice", "dev": "robert", "new": "robert"} {
@@ -123,7 +123,7 @@ func TestUpdateWhileAway(t *testing.T) {
 		a.Registers, a.Rooms = []hub.Register{{Name: "bob", Kinds: []hub.Kind{hub.KindPipe}, Lasting: true}}, []string{"ops"}
 		a.OnState = func(err error) {
 			if err != nil { // in the goroutine that will log in again
-				a.Update(t.Context(), []hub.Register{{Name: "robert", Kinds: []hub.Kind{hub.KindPipe}, Lasting: true}}, []string{"dev"})
+				a.Update(t.Context(), []hub.Register{{Name: "robert", Kinds: []hub.Kind{hub.KindPipe}, Lasting: true}}, []string{"dev"}, false)
 			}
 			state <- err
 		}
