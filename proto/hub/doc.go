@@ -60,7 +60,8 @@
 // nonces, so they are worth nothing at another hub or later.
 //
 // A node without membership joins with an invite: hello.invite has the public key of the
-// invite's seed and sig = S(seed, "join"; origin, hub, nonce, node).
+// invite's seed and sig = S(seed, "join"; origin, hub, nonce, node). If the invite carries a
+// voucher, welcome.joined {until, sig} is the hub's word for its second link.
 //
 // # Names
 //

@@ -91,11 +91,13 @@ func FuzzURL(f *testing.F) {
 }
 
 func FuzzInvite(f *testing.F) {
-	text, err := newInvite(f, "wss://hub.example/x").Encode()
-	if err != nil {
-		f.Fatal(err)
+	for _, i := range []hub.Invite{newInvite(f, "wss://hub.example/x"), newChain(f).vouched(f, "bob")} {
+		text, err := i.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
 	}
-	f.Add(text)
 	f.Fuzz(func(t *testing.T, text string) {
 		i, err := hub.ParseInvite(text)
 		if err != nil {

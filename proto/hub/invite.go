@@ -7,7 +7,6 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -32,10 +31,12 @@ var base32Text = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadd
 
 // Invite makes its bearer a member of a hub. Its bytes, whose text is base32:
 //
-//	0 u8 | expires u64 | hub 32 | seed 32 | u8 length, URL | u16 length 0 | checksum 4
+//	0 u8 | expires u64 | hub 32 | seed 32 | u8 length, URL | u16 length, voucher or nothing |
+//	checksum 4
 //
-// The hub stores the public half of the seed only. It prints as its hub; [Invite.Encode]
-// returns its text.
+// The voucher is that of an issuer about the seed's public half, for this hub: its bytes up
+// to the signature. The hub stores the public half of the seed only. It prints as its hub;
+// [Invite.Encode] returns its text.
 type Invite struct {
 	// URL is the hub's; its key is always there.
 	URL URL
@@ -43,6 +44,9 @@ type Invite struct {
 	Expires time.Time
 	// Seed is the secret: that of an Ed25519 key.
 	Seed [ed25519.SeedSize]byte
+	// Voucher, if it is set, is what the joiner can hand on to itself: see
+	// [Voucher.HandOn].
+	Voucher *Voucher
 }
 
 // NewInvite makes an invite with a random seed, for a hub whose key the URL has.
@@ -50,6 +54,35 @@ func NewInvite(u URL, expires time.Time) Invite {
 	i := Invite{URL: u, Expires: time.Unix(expires.Unix(), 0)}
 	_, _ = rand.Read(i.Seed[:]) // never fails (crypto/rand)
 	return i
+}
+
+// Vouch puts the word of an issuer into the invite: that the node which uses it may log in
+// to the hub, or, with a name, that it has this name. The voucher ends at until.
+func (i *Invite) Vouch(issuer *identity.Key, name string, until time.Time) error {
+	v := Voucher{Kind: VoucherAdmit, Subject: i.Key(), Hub: i.URL.Key, Expires: until, Text: name}
+	if name != "" {
+		v.Kind = VoucherName
+	}
+	v, err := NewVoucher(issuer, v)
+	if err == nil {
+		i.Voucher = &v
+	}
+	return err
+}
+
+// checkVoucher returns an error unless the voucher is one that an invite may carry.
+func (i Invite) checkVoucher() error {
+	v := i.Voucher
+	switch {
+	case v == nil:
+		return nil
+	case v.Link != nil || v.Kind != VoucherName && v.Kind != VoucherAdmit || v.Subject != i.Key() || v.Hub != i.URL.Key:
+		return errors.New("its voucher is not about it")
+	}
+	if err := v.check(); err != nil {
+		return err
+	}
+	return v.CheckSigned()
 }
 
 // Key returns the public half of the seed: the invite's id at the hub.
@@ -71,6 +104,9 @@ func (i Invite) Encode() (string, error) {
 	if i.URL.Key == (identity.ID{}) || i.Expires.Unix() <= 0 || i.Expires.Unix() > maxExpires {
 		return "", errors.New("an invite needs the hub's key and an end")
 	}
+	if err := i.checkVoucher(); err != nil {
+		return "", err
+	}
 	bare := i.URL
 	bare.Key = identity.ID{}
 	u := bare.String()
@@ -80,7 +116,11 @@ func (i Invite) Encode() (string, error) {
 	b := binary.BigEndian.AppendUint64([]byte{0}, uint64(i.Expires.Unix()))
 	b = append(append(b, i.URL.Key[:]...), i.Seed[:]...)
 	b = append(append(b, byte(len(u))), u...)
-	b = append(b, 0, 0)
+	var voucher []byte
+	if i.Voucher != nil {
+		voucher = append(i.Voucher.head(), i.Voucher.Sig...)
+	}
+	b = append(binary.BigEndian.AppendUint16(b, uint16(len(voucher))), voucher...)
 	return InvitePrefix + base32Text.EncodeToString(append(b, inviteCheck(b)...)), nil
 }
 
@@ -119,7 +159,7 @@ func parseInvite(text string) (Invite, error) {
 		return Invite{}, err
 	}
 	if again, err := i.Encode(); err != nil || again != text {
-		return Invite{}, errors.New("it is not in its one form")
+		return Invite{}, errors.Join(errors.New("it is not in its one form"), err)
 	}
 	return i, nil
 }
@@ -150,8 +190,19 @@ func (i *Invite) decode(b []byte) error {
 	}
 	u.Key = key
 	i.URL = u
-	if v := rest[n:]; len(v) != 2 || v[0] != 0 || v[1] != 0 {
-		return fmt.Errorf("it carries more than this version knows")
+	return i.decodeVoucher(rest[n:])
+}
+
+// decodeVoucher reads the length and the bytes of the voucher. [Invite.Encode] checks it.
+func (i *Invite) decodeVoucher(b []byte) error {
+	n := int(binary.BigEndian.Uint16(b))
+	if b = b[2:]; len(b) != n || n > 0 && n < voucherHeadBytes+SignatureBytes {
+		return errors.New("its voucher has more or fewer bytes than it should")
 	}
-	return nil
+	if n == 0 {
+		return nil
+	}
+	v, err := decodeVoucher(b)
+	i.Voucher = &v
+	return err
 }

@@ -107,6 +107,8 @@ type Welcome struct {
 	Registered   []Registered      `json:"registered,omitzero"`
 	Name         string            `json:"name,omitzero"`
 	ExpiresS     uint32            `json:"expires_s,omitzero"`
+	// Joined answers a login with an invite that carries a voucher.
+	Joined *Joined `json:"joined,omitzero"`
 }
 
 // Relay is a door of a relay, with the permit to use it in one session.
@@ -223,6 +225,12 @@ func (h *Hello) check() error {
 
 func (w *Welcome) check() error {
 	err := errors.Join(checkText("observed", w.Observed, MaxTextBytes), checkText("name", w.Name, MaxTextBytes), checkTexts("hubs", w.Hubs), checkTexts("stun", w.STUN), checkRelays(w.Relay))
+	if j := w.Joined; j != nil {
+		err = errors.Join(err, checkBytes("joined sig", j.Sig, SignatureBytes))
+		if j.Until == 0 || j.Until > maxExpires {
+			err = errors.Join(err, errors.New("joined until is no date"))
+		}
+	}
 	if len(w.Registered) > MaxNames || len(w.Limits) > 64 {
 		err = errors.Join(err, errors.New("registered or limits is too long"))
 	}

@@ -61,6 +61,64 @@ func (c *chain) handedOn(t testing.TB) hub.Voucher {
 	return v.HandOn(c.invite, c.node.ID(), *hub.SignJoined(c.hub, c.invite.Key(), c.node.ID(), c.expires))
 }
 
+// vouched returns the invite with a voucher of the issuer.
+func (c *chain) vouched(t testing.TB, name string) hub.Invite {
+	t.Helper()
+	i := c.invite
+	if err := i.Vouch(c.issuer, name, c.expires); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// An invite carries the voucher of an issuer about itself, and no other one.
+func TestVouchedInvite(t *testing.T) {
+	t.Parallel()
+	c := newChain(t)
+	for name, kind := range map[string]hub.VoucherKind{"bob": hub.VoucherName, "": hub.VoucherAdmit} {
+		i := c.vouched(t, name)
+		text, err := i.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := hub.ParseInvite(text)
+		if err != nil || got.Voucher == nil {
+			t.Fatalf("read again: got %+v, %v", got, err)
+		}
+		if v := got.Voucher; v.Kind != kind || v.Text != name || v.Issuer != c.issuer.ID() || v.Subject != i.Key() || v.Hub != c.hub.ID() || !v.Expires.Equal(c.expires) {
+			t.Errorf("got %+v, want one by the issuer about the invite, for its hub", v)
+		}
+		xtest.WantCode(t, "the invite alone", got.Voucher.Check(c.node.ID(), c.hub.ID(), c.expires), proto.Denied)
+		v := got.Voucher.HandOn(got, c.node.ID(), *hub.SignJoined(c.hub, got.Key(), c.node.ID(), c.expires))
+		xtest.WantCode(t, "handed on", v.Check(c.node.ID(), c.hub.ID(), c.expires), proto.OK)
+		other := xtest.NewKey(t).ID()
+		forged := got.Voucher.HandOn(got, other, v.Link.Joined)
+		xtest.WantCode(t, "handed on to a node that has not joined", forged.Check(other, c.hub.ID(), c.expires), proto.Denied)
+		for at := 100; at < len(text); at += 7 {
+			c := byte('a')
+			if text[at] == c {
+				c = 'b'
+			}
+			_, err := hub.ParseInvite(text[:at] + string(c) + text[at+1:])
+			xtest.WantCode(t, "damaged", err, proto.Usage)
+		}
+	}
+	for what, change := range map[string]func(i *hub.Invite){
+		"about a node":      func(i *hub.Invite) { v := c.vouch(t, hub.VoucherAdmit, ""); i.Voucher = &v },
+		"for any hub":       func(i *hub.Invite) { i.Voucher.Hub = identity.ID{} },
+		"for another hub":   func(i *hub.Invite) { i.Voucher.Hub = c.node.ID() },
+		"for a room":        func(i *hub.Invite) { i.Voucher.Kind, i.Voucher.Text = hub.VoucherRoom, "ops" },
+		"with another text": func(i *hub.Invite) { i.Voucher.Text = "alice" },
+		"handed on":         func(i *hub.Invite) { v := c.handedOn(t); i.Voucher = &v },
+	} {
+		i := c.vouched(t, "bob")
+		change(&i)
+		if text, err := i.Encode(); err == nil {
+			t.Errorf("a voucher %s: written as %q", what, text)
+		}
+	}
+}
+
 // A voucher is read as it was written, and damage is never taken for another one.
 func TestVoucherText(t *testing.T) {
 	t.Parallel()

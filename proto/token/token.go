@@ -60,6 +60,13 @@ func (id ID) String() string { return hex.EncodeToString(id[:]) }
 // MarshalText implements [encoding.TextMarshaler].
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (id *ID) UnmarshalText(text []byte) error {
+	got, err := ParseID(string(text))
+	*id = got
+	return err
+}
+
 // ParseID parses the result of [ID.String].
 func ParseID(s string) (ID, error) {
 	var id ID

@@ -34,6 +34,7 @@ const (
 // admin sends requests to a hub: through the socket of the hub that runs with the same
 // state folder, or over the network with an API token of this node.
 type admin struct {
+	home  string // the state folder of this node
 	base  string // the URL of the API
 	token string // "" at the socket
 	where string // the hub, for messages

@@ -95,6 +95,7 @@ func adminAction[O any](read func(*cli.Context) (O, error), run func(context.Con
 		if err != nil {
 			return err
 		}
+		a.home = home
 		return run(ctx, a, o.of, s)
 	})
 }

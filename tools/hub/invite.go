@@ -1,9 +1,14 @@
 package hub
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,9 +17,13 @@ import (
 	"mesh/pipe/term"
 	"mesh/proto"
 	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
 	"mesh/proto/hub/broker"
 	"mesh/proto/hub/serve"
+	"mesh/proto/identity"
+	"mesh/proto/statefile"
 	"mesh/tools/cmdline"
+	"mesh/tools/node"
 	"mesh/tools/paste"
 )
 
@@ -75,7 +84,51 @@ func removeInvite(ctx context.Context, a *admin, word string, _ cmdline.Streams)
 			return a.do(ctx, http.MethodDelete, "invites/"+i.Key.String(), nil, nil)
 		}
 	}
+	if _, err := identity.ParseID(word); err == nil { // used up, perhaps
+		if err := a.do(ctx, http.MethodDelete, "invites/"+word, nil, nil); proto.CodeOf(err) != proto.Usage {
+			return err
+		}
+	}
 	return proto.Hint(proto.Errorf(proto.Usage, "no such invite is open"), "mesh-hub invite list prints the open ones")
+}
+
+// vouchInvite puts a voucher by this node's key into an invite, if this node is an issuer,
+// and returns its text. It ends with the membership that the invite brings, at the latest.
+func vouchInvite(home string, i *hub.Invite, o inviteOptions) (string, error) {
+	is, err := isIssuer(home)
+	if err != nil || !is {
+		return "", err
+	}
+	key, err := node.LoadKey(home)
+	if err != nil {
+		return "", err
+	}
+	if err := i.Vouch(key, o.name, i.Expires.Add(cmp.Or(o.membership, defaultVouchFor))); err != nil {
+		return "", proto.Errorf(proto.Usage, "%w", err)
+	}
+	return i.Voucher.Encode()
+}
+
+// isIssuer reports whether this node's key is an issuer: by hub_access on the hub's machine,
+// or by trusted_issuers elsewhere.
+func isIssuer(home string) (bool, error) {
+	id, found, err := identity.KnownID(home)
+	if err != nil || !found {
+		return false, err
+	}
+	trusted, err := agent.Issuers{Dir: home}.List()
+	if err != nil || slices.Contains(trusted, agent.Issuer{ID: id, Kind: hub.VoucherAdmit}) {
+		return err == nil, err
+	}
+	text, err := statefile.Read(filepath.Join(home, accessFile), broker.MaxAccessBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	access, err := broker.ParseAccess(string(text))
+	return err == nil && access.IsIssuer(id), nil // the hub reports a mistake in the file
 }
 
 // inviteOptions are the flags of mesh-hub invite.
@@ -125,11 +178,14 @@ func invite(ctx context.Context, a *admin, o inviteOptions, s cmdline.Streams) e
 		return proto.Errorf(proto.Protocol, "the hub's answer: %w", err)
 	}
 	i := hub.NewInvite(u, time.Now().Add(o.ttl))
+	request := serve.NewInvite{Key: i.Key(), Name: o.name, Expires: i.Expires, Uses: o.uses, ForS: int64(o.membership / time.Second)}
+	if request.Voucher, err = vouchInvite(a.home, &i, o); err != nil {
+		return err
+	}
 	text, err := i.Encode()
 	if err != nil {
 		return err
 	}
-	request := serve.NewInvite{Key: i.Key(), Name: o.name, Expires: i.Expires, Uses: o.uses, ForS: int64(o.membership / time.Second)}
 	if err := a.do(ctx, http.MethodPost, "invites", request, nil); err != nil {
 		return err
 	}

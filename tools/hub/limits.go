@@ -50,6 +50,7 @@ var limits = []struct {
 	{"bytes of hub_access", broker.MaxAccessBytes},
 	{"bans", broker.MaxBans},
 	{"open invites", broker.MaxInvites},
+	{"invites, with used ones that carried a voucher", broker.MaxKeptInvites},
 	{"uses of an invite", broker.MaxInviteUses},
 	{"life of an invite", broker.MaxInviteLife},
 	{"vouchers that a node shows", hub.MaxVouchers},

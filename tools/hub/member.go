@@ -112,6 +112,9 @@ func join(ctx context.Context, home string, o joinOptions, s cmdline.Streams) er
 	if err := known.Add(u); err != nil {
 		return err
 	}
+	if o.invite != nil && o.invite.Voucher != nil {
+		defer handOn(home, *o.invite, c, s)
+	}
 	as := ""
 	if c.Welcome.Name != "" {
 		as = " as " + proto.EscapeText(c.Welcome.Name)

@@ -105,6 +105,10 @@ func (h *server) openState() (err error) {
 	}
 	h.broker, err = broker.New(h.store, broker.Options{
 		Hub: h.key.ID(), APIKey: h.key.Derive(hub.APIKeyLabel), Revoked: token.NewRegistry(h.key, identity.Book{Dir: h.o.home}).Revoked,
+		Revoke: func(id token.ID) error { return token.Revoke(h.o.home, id) },
+		SignJoined: func(seed, node identity.ID, until time.Time) *hub.Joined {
+			return hub.SignJoined(h.key, seed, node, until)
+		},
 		RoomsOnly: h.o.visible == visibleRooms,
 		Log:       func(m string, args ...any) { h.log.Info(m, args...) },
 	})

@@ -121,6 +121,23 @@ func keepVoucher(home string, v hub.Voucher, s cmdline.Streams) error {
 	return nil
 }
 
+// handOn keeps the voucher of an invite with which this node has joined, and says by whom it
+// is. A hub that does not say that the node has joined makes it worthless.
+func handOn(home string, i hub.Invite, c *agent.Conn, s cmdline.Streams) {
+	key, err := node.LoadKey(home)
+	if err == nil && c.Welcome.Joined == nil {
+		err = proto.Errorf(proto.Protocol, "the hub does not confirm the voucher in the invite, which is not kept")
+	}
+	if err == nil {
+		err = keepVoucher(home, i.Voucher.HandOn(i, key.ID(), *c.Welcome.Joined), s)
+	}
+	if err != nil {
+		s.Complain(err)
+		return
+	}
+	fmt.Fprintf(s.Err, "%s: hint: if %s is to vouch for names here: mesh-hub issuer add %s\n", s.Name, i.Voucher.Issuer.Short(), i.Voucher.Issuer)
+}
+
 // shown returns the function that says which vouchers are shown at a hub.
 func shown(home string, key *identity.Key, s cmdline.Streams) func(identity.ID) []string {
 	return func(at identity.ID) []string {

@@ -62,8 +62,12 @@ func readVoucher(text string) (hub.Voucher, error) {
 	if !strings.HasPrefix(text, hub.InvitePrefix) {
 		return hub.ParseVoucher(text)
 	}
-	if _, err := hub.ParseInvite(text); err != nil {
+	i, err := hub.ParseInvite(text)
+	if err != nil {
 		return hub.Voucher{}, err
+	}
+	if i.Voucher != nil {
+		return *i.Voucher, nil
 	}
 	return hub.Voucher{}, proto.Errorf(proto.Usage, "the invite carries no voucher: only its hub can take it back")
 }
@@ -100,6 +104,8 @@ type inviteDescription struct {
 	Hub     string    `json:"hub"`
 	Expires time.Time `json:"expires"`
 	Expired bool      `json:"expired"`
+	// Voucher is what the invite carries; null: nothing.
+	Voucher *voucherDescription `json:"voucher"`
 }
 
 // showHub prints a voucher or an invite.
@@ -111,8 +117,13 @@ func showHub(text string, asJSON bool, s cmdline.Streams, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		n := inviteDescription{i.Key().String(), "invite", i.URL.String(), i.Expires.UTC(), !now.Before(i.Expires.Add(hub.DateSlack))}
+		n := inviteDescription{i.Key().String(), "invite", i.URL.String(), i.Expires.UTC(), !now.Before(i.Expires.Add(hub.DateSlack)), nil}
 		d, rows = n, [][2]string{{"id", n.ID}, {"kind", n.Kind}, {"hub", n.Hub}, {"expires", date(n.Expires, n.Expired)}}
+		if i.Voucher != nil {
+			v := describeVoucher(*i.Voucher, now)
+			n.Voucher = &v
+			d, rows = n, append(rows, [2]string{"voucher", v.ID}, [2]string{"says", strings.TrimSpace(v.Says + " " + v.Text)}, [2]string{"issuer", v.Issuer})
+		}
 	} else {
 		v, err := hub.ParseVoucher(text)
 		if err != nil {

@@ -102,6 +102,16 @@ func (a *Access) addNode(word string, id identity.ID, until time.Time) error {
 	return nil
 }
 
+// IsIssuer reports whether hub_access says that the vouchers of a key make members.
+func (a *Access) IsIssuer(id identity.ID) bool { return a.issuers[id] }
+
+// IsIssuer reports whether the vouchers of a key make members.
+func (b *Broker) IsIssuer(id identity.ID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.access.IsIssuer(id)
+}
+
 // parseNetwork reads an address or a prefix.
 func parseNetwork(s string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(s); err == nil {

@@ -1,11 +1,13 @@
 package broker
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
 	"mesh/proto/hub"
 	"mesh/proto/identity"
+	"mesh/proto/token"
 )
 
 // AddInvite stores an invite, whose Key, Name, Expires, Uses and ForS are given. By is
@@ -21,7 +23,7 @@ func (b *Broker) AddInvite(by string, i Invite) error {
 		return Entry{By: by, Op: "invite", Name: i.Name, What: i.Key.String()}, append(b.dead(now), f), err
 	}, func() {
 		for key, old := range b.facts.invites {
-			if !old.open(b.o.Now()) {
+			if !old.kept(b.o.Now()) {
 				delete(b.facts.invites, key)
 			}
 		}
@@ -30,6 +32,12 @@ func (b *Broker) AddInvite(by string, i Invite) error {
 }
 
 func (i *Invite) open(now time.Time) bool { return i.Used < i.Uses && within(i.Expires, now) }
+
+// kept reports whether the hub keeps the invite: while it is open, and as long as a voucher
+// holds that it carries, which taking the invite back revokes.
+func (i *Invite) kept(now time.Time) bool {
+	return i.open(now) || i.Voucher != (token.ID{}) && within(i.Ends, now)
+}
 
 func (b *Broker) checkInvite(i Invite, now time.Time) error {
 	open := 0
@@ -46,6 +54,8 @@ func (b *Broker) checkInvite(i Invite, now time.Time) error {
 		return refuse(hub.CodeLimit, "an invite lasts up to %d days", MaxInviteLife/(24*time.Hour))
 	case i.ForS < 0:
 		return refuse(hub.CodeLimit, "a membership's life can't be negative")
+	case len(b.facts.invites) >= MaxKeptInvites:
+		return refuse(hub.CodeLimit, "%d invites with vouchers are kept", len(b.facts.invites))
 	case open >= MaxInvites:
 		return refuse(hub.CodeLimit, "%d invites are open", open)
 	case i.Name == "":
@@ -75,21 +85,33 @@ func (b *Broker) checkFree(text string, now time.Time) error {
 func (b *Broker) dead(now time.Time) []Fact {
 	var out []Fact
 	for key, i := range b.facts.invites {
-		if !i.open(now) {
+		if !i.kept(now) {
 			out = append(out, Fact{Key: inviteKey(key)})
 		}
 	}
 	return out
 }
 
-// RemoveInvite takes an invite back.
+// RemoveInvite takes an invite back, also one that is used up. The voucher that it carries
+// is revoked, and with it all that the joiners have made of it.
 func (b *Broker) RemoveInvite(by string, key identity.ID) error {
+	b.mu.Lock()
+	old := b.facts.invites[key]
+	b.mu.Unlock()
+	if old != nil && old.Voucher != (token.ID{}) {
+		if err := b.o.Revoke(old.Voucher); err != nil {
+			return &Refusal{hub.CodeInternal, fmt.Errorf("the voucher is not revoked: %w", err)}
+		}
+	}
 	return b.change(func() (Entry, []Fact, error) {
 		if b.facts.invites[key] == nil {
 			return Entry{}, nil, refuse(hub.CodeNotFound, "no such invite")
 		}
 		return Entry{By: by, Op: "invite removed", What: key.String()}, []Fact{{Key: inviteKey(key)}}, nil
-	}, func() { delete(b.facts.invites, key) })
+	}, func() {
+		delete(b.facts.invites, key)
+		b.expel()
+	})
 }
 
 // AddMember makes a node a member, also one that was removed.

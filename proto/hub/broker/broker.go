@@ -37,8 +37,12 @@ type Options struct {
 	// RoomsOnly hides a node from those that share no room with it.
 	RoomsOnly bool
 	// Revoked reports whether the voucher with the id is revoked; nil stands for none.
-	// It must not call the Broker.
+	// It must not call the Broker. Revoke revokes one; nil stands for what always fails.
 	Revoked func(id token.ID) bool
+	Revoke  func(id token.ID) error
+	// SignJoined signs that a node has joined with an invite until a date, whose key is
+	// seed: [hub.SignJoined]. Without it, vouchers in invites are worth nothing.
+	SignJoined func(seed, node identity.ID, until time.Time) *hub.Joined
 	// Log is called for each refused login and each removal, if it is set. It must not
 	// call the Broker.
 	Log func(message string, args ...any)
@@ -104,6 +108,9 @@ func New(store Store, o Options) (*Broker, error) {
 	}
 	if o.Revoked == nil {
 		o.Revoked = func(token.ID) bool { return false }
+	}
+	if o.Revoke == nil {
+		o.Revoke = func(token.ID) error { return errors.New("this hub keeps no list") }
 	}
 	b := &Broker{
 		o: o, store: store, facts: newFacts(), admitted: map[identity.ID]admission{},

@@ -83,4 +83,4 @@ func ReadExport(r io.Reader) ([]Fact, error) {
 }
 
 // maxFacts is how many facts a hub can have.
-const maxFacts = MaxMembers + MaxNames + MaxBans + MaxInvites + MaxTokens
+const maxFacts = MaxMembers + MaxNames + MaxBans + MaxKeptInvites + MaxTokens

@@ -85,6 +85,13 @@ func (w *world) restart() {
 	b, err := broker.New(w.store, broker.Options{
 		Hub: w.hub.ID(), APIKey: w.hub.Derive(hub.APIKeyLabel), Now: func() time.Time { return w.now }, RoomsOnly: w.roomsOnly, Guests: w.guests,
 		Revoked: func(id token.ID) bool { return id == w.revoked },
+		Revoke: func(id token.ID) error {
+			w.revoked = id
+			return nil
+		},
+		SignJoined: func(seed, node identity.ID, until time.Time) *hub.Joined {
+			return hub.SignJoined(w.hub, seed, node, until)
+		},
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -27,9 +27,11 @@ const (
 	MaxFactBytes = 4 << 10
 	// MaxInvites bounds the open invites, MaxInviteUses the uses of one, MaxInviteLife
 	// its life.
-	MaxInvites    = 100
-	MaxInviteUses = 100
-	MaxInviteLife = 30 * 24 * time.Hour
+	MaxInvites = 100
+	// MaxKeptInvites bounds them with those that are used up and carried a voucher.
+	MaxKeptInvites = 10000
+	MaxInviteUses  = 100
+	MaxInviteLife  = 30 * 24 * time.Hour
 
 	// MaxTokens bounds the lasting API tokens.
 	MaxTokens = 1000

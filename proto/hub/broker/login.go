@@ -63,7 +63,11 @@ func (b *Broker) Login(l hub.Login, h *hub.Hello, from netip.AddrPort, out Out) 
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	k := b.attach(c, out, from.Addr(), b.welcome(h.Node, from, registered))
+	w := b.welcome(h.Node, from, registered)
+	if l.CheckJoin(h) {
+		w.Joined = b.joined(h.Node, h.Invite.Key)
+	}
+	k := b.attach(c, out, from.Addr(), w)
 	b.flush()
 	return k, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"mesh/proto/hub"
 	"mesh/proto/identity"
+	"mesh/proto/token"
 )
 
 // Store keeps the facts of a hub and the log of their changes.
@@ -57,7 +58,8 @@ type Member struct {
 }
 
 // Invite makes members, once for each use. Key is the public half of its seed; For is
-// how long the membership lasts, 0 for no end.
+// how long the membership lasts, 0 for no end. Voucher is the id of the voucher that it
+// carries, if it does, and Ends the end of that.
 type Invite struct {
 	Key     identity.ID `json:"key"`
 	Name    string      `json:"name,omitzero"`
@@ -67,6 +69,8 @@ type Invite struct {
 	Uses    int         `json:"uses"`
 	Used    int         `json:"used,omitzero"`
 	ForS    int64       `json:"for_s,omitzero"`
+	Voucher token.ID    `json:"voucher,omitzero"`
+	Ends    time.Time   `json:"ends,omitzero"`
 }
 
 // Name is a name and the node that it belongs to. Online is when it was last online,

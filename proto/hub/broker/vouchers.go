@@ -59,6 +59,20 @@ func (b *Broker) admitVouched(h *hub.Hello) bool {
 	return false
 }
 
+// joined returns the hub's word that a node has joined with an invite, if the invite carries
+// a voucher that is not revoked. The same node gets the same word again.
+func (b *Broker) joined(node, invite identity.ID) *hub.Joined {
+	m, i := b.facts.members[node], b.facts.invites[invite]
+	if m == nil || !m.Removed.IsZero() || m.Invite != invite || i == nil || i.Voucher == (token.ID{}) || b.o.SignJoined == nil || b.o.Revoked(i.Voucher) {
+		return nil
+	}
+	until := i.Ends
+	if !m.Until.IsZero() && m.Until.Before(until) {
+		until = m.Until
+	}
+	return b.o.SignJoined(invite, node, until)
+}
+
 // prune forgets the memberships whose voucher is over or revoked, or whose issuer
 // hub_access does not list any more.
 func (b *Broker) prune(now time.Time) {

@@ -186,3 +186,99 @@ func TestVoucherAfterRestart(t *testing.T) {
 		w.restart()
 	}
 }
+
+// joining logs a node in with an invite, and returns what the hub says about that.
+func (w *world) joining(key *identity.Key, i hub.Invite) (hub.Welcome, error) {
+	w.t.Helper()
+	var welcome hub.Welcome
+	p, err := w.login(key, hub.NewID(), func(l *hub.Login, h *hub.Hello) { h.Invite = l.SignJoin(i, key.ID()) })
+	if err == nil {
+		p.take(hub.TypeWelcome, &welcome)
+	}
+	return welcome, err
+}
+
+// The voucher of an invite counts for the node that has joined with it, by the hub's word,
+// and for nobody else who has the invite. Taking the invite back by its id ends all of it,
+// also after it was used up.
+func TestInviteChain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	issuer := xtest.NewKey(t)
+	i := hub.NewInvite(hub.URL{TLS: true, Host: "h:443", Key: w.hub.ID()}, w.now.Add(time.Hour))
+	w.ok("vouch", i.Vouch(issuer, "", w.now.Add(365*24*time.Hour)))
+	fact := broker.Invite{Key: i.Key(), Expires: i.Expires, Uses: 2, ForS: 7 * 24 * 3600, Voucher: i.Voucher.ID, Ends: i.Voucher.Expires}
+	w.ok("add invite", w.b.AddInvite("admin", fact))
+	first, second, thief := xtest.NewKey(t), xtest.NewKey(t), xtest.NewKey(t)
+	var links []string
+	for _, k := range []*identity.Key{first, second, first} { // the last one has lost the answer
+		welcome, err := w.joining(k, i)
+		w.ok("join", err)
+		if welcome.Joined == nil {
+			t.Fatal("the hub does not say that the node has joined")
+		}
+		if got, want := welcome.Joined.Until, uint64(w.now.Add(7*24*time.Hour).Unix()); got != want {
+			t.Errorf("joined until %d, want the end of the membership, %d", got, want)
+		}
+		v := i.Voucher.HandOn(i, k.ID(), *welcome.Joined)
+		w.ok("check", v.Check(k.ID(), w.hub.ID(), w.now))
+		text, err := v.Encode()
+		w.ok("encode", err)
+		links = append(links, text)
+	}
+	_, err := w.joining(thief, i)
+	wantDenied(t, "a third node with the invite", err, hub.CloseNoMember)
+	forged := i.Voucher.HandOn(i, thief.ID(), *hub.SignJoined(thief, i.Key(), thief.ID(), i.Voucher.Expires))
+	thiefs, err := forged.Encode()
+	w.ok("encode", err)
+
+	// A hub with the same key that has lost its facts.
+	w.store.facts = map[string][]byte{}
+	w.restart()
+	w.access("issuer " + issuer.ID().String())
+	_, err = w.login(first, hub.NewID(), showing(links[0]))
+	w.ok("by the second link", err)
+	_, err = w.login(thief, hub.NewID(), showing(thiefs, links[0]))
+	wantDenied(t, "a second link without the hub's word", err, hub.CloseNoMember)
+
+	w.ok("add invite", w.b.AddInvite("admin", fact))
+	p, err := w.login(second, hub.NewID(), showing(links[1]))
+	w.ok("by the second link", err)
+	w.pass(2 * time.Hour) // the invite is over, its voucher is not
+	w.ok("another invite", w.b.AddInvite("admin", broker.Invite{Key: thief.ID(), Expires: w.now.Add(time.Hour), Uses: 1}))
+	p = p.again()
+	w.ok("take back", w.b.RemoveInvite("admin", i.Key()))
+	if p.code != hub.CloseNoMember {
+		t.Errorf("taken back: closed with %d, want %d", p.code, hub.CloseNoMember)
+	}
+	for n, k := range []*identity.Key{first, second} {
+		_, err = w.login(k, hub.NewID(), showing(links[n]))
+		wantDenied(t, "after the invite was taken back", err, hub.CloseNoMember)
+	}
+}
+
+// The hub gives no word to whom the invite made no member, for an invite without a voucher,
+// or for one that is revoked.
+func TestNotJoined(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	issuer := xtest.NewKey(t)
+	for what, prepare := range map[string]func(f *broker.Invite, node identity.ID){
+		"no voucher": func(f *broker.Invite, _ identity.ID) { f.Voucher, f.Ends = token.ID{}, time.Time{} },
+		"revoked":    func(f *broker.Invite, _ identity.ID) { w.revoked = f.Voucher },
+		"a member before": func(_ *broker.Invite, node identity.ID) {
+			w.ok("add member", w.b.AddMember("admin", node, time.Time{}))
+		},
+	} {
+		i, key := hub.NewInvite(hub.URL{TLS: true, Host: "h:443", Key: w.hub.ID()}, w.now.Add(time.Hour)), xtest.NewKey(t)
+		w.ok("vouch", i.Vouch(issuer, "", w.now.Add(time.Hour)))
+		f := broker.Invite{Key: i.Key(), Expires: i.Expires, Uses: 1, Voucher: i.Voucher.ID, Ends: i.Voucher.Expires}
+		prepare(&f, key.ID())
+		w.ok("add invite", w.b.AddInvite("admin", f))
+		welcome, err := w.joining(key, i)
+		w.ok("join", err)
+		if welcome.Joined != nil {
+			t.Errorf("%s: got the hub's word, want none", what)
+		}
+	}
+}

@@ -41,7 +41,12 @@ func Open() (*Hub, error) {
 
 // Start starts a hub that was stopped, at the same address.
 func (h *Hub) Start() error {
-	b, err := broker.New(h.facts, broker.Options{Hub: h.Key.ID(), APIKey: h.Key.Derive(hub.APIKeyLabel), Now: h.now, Guests: h.Guests})
+	b, err := broker.New(h.facts, broker.Options{
+		Hub: h.Key.ID(), APIKey: h.Key.Derive(hub.APIKeyLabel), Now: h.now, Guests: h.Guests,
+		SignJoined: func(seed, node identity.ID, until time.Time) *hub.Joined {
+			return hub.SignJoined(h.Key, seed, node, until)
+		},
+	})
 	if err != nil {
 		return err
 	}

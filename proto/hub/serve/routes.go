@@ -53,6 +53,8 @@ type NewInvite struct {
 	Expires time.Time   `json:"expires"`
 	Uses    int         `json:"uses"`
 	ForS    int64       `json:"for_s,omitzero"`
+	// Voucher is the text of the one that the invite carries, if it does.
+	Voucher string `json:"voucher,omitzero"`
 }
 
 // NewMember is the request to add a member; Until is zero for no end.
@@ -162,7 +164,29 @@ func (s *Server) addInvite(c *call) (any, error) {
 	if n.Key == (identity.ID{}) {
 		return nil, malformed(errors.New("the invite has no key"))
 	}
-	return nil, s.o.Broker.AddInvite(c.caller.By(), broker.Invite{Key: n.Key, Name: n.Name, Expires: n.Expires, Uses: n.Uses, ForS: n.ForS})
+	i := broker.Invite{Key: n.Key, Name: n.Name, Expires: n.Expires, Uses: n.Uses, ForS: n.ForS}
+	if n.Voucher != "" {
+		if err := s.addVoucher(&i, n.Voucher); err != nil {
+			return nil, malformed(err)
+		}
+	}
+	return nil, s.o.Broker.AddInvite(c.caller.By(), i)
+}
+
+// addVoucher notes the voucher that an invite carries. Its issuer must be one of this hub:
+// taking the invite back revokes the id, which nobody else may choose.
+func (s *Server) addVoucher(i *broker.Invite, text string) error {
+	v, err := hub.ParseVoucher(text)
+	switch {
+	case err != nil:
+		return err
+	case v.Subject != i.Key || v.Hub != s.o.Key.ID() || v.Link != nil || v.CheckSigned() != nil:
+		return errors.New("the voucher is not about the invite")
+	case !s.o.Broker.IsIssuer(v.Issuer):
+		return errors.New("hub_access does not list the voucher's issuer")
+	}
+	i.Voucher, i.Ends = v.ID, v.Expires.UTC()
+	return nil
 }
 
 func (s *Server) addMember(c *call) (any, error) {
