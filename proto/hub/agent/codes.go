@@ -47,10 +47,8 @@ func (a *Agent) DialCode(ctx context.Context, ask CodeAsk) (Session, error) {
 			var s Session
 			s, err = d.confirm(ctx)
 			a.dropBox(d.box)
-			if err == nil {
-				s.Kind = d.kind
-				return s, nil
-			}
+			s.Kind = d.kind
+			return s, err
 		}
 		if !errors.Is(err, errClaimAgain) {
 			return Session{}, err
@@ -159,7 +157,8 @@ func (d *codeDialer) send(ctx context.Context, first bool) error {
 		case !refused || h.Answer.Code != hub.CodeNotFound:
 			return err
 		case first || time.Now().After(end):
-			return errors.Join(errClaimAgain, err)
+			// No other claim: each proof lets a lying hub try one guess.
+			return proto.Errorf(proto.Unreachable, "the peer behind the code is gone")
 		}
 		select {
 		case <-time.After(confirmEvery):
