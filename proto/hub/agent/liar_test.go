@@ -51,7 +51,11 @@ func TestLyingCreated(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			bob := xtest.NewKey(t)
-			l := openLiar(t, edit(hub.TypeCreated, tt.lie))
+			l := openLiar(t, edit(hub.TypeCreated, func(e *hub.Event, c *hub.Created) {
+				if c.Role == hub.RoleDialer { // the listener gets nothing sealed
+					tt.lie(e, c)
+				}
+			}))
 			listener(t, l.URL(), bob, "bob")
 			alice, _ := start(t, l.URL(), xtest.NewKey(t), nil)
 			_, err := alice.Request(t.Context(), agent.Ask{To: "bob", Kind: hub.KindPipe, Want: proto.CapSend, Judge: tt.judge(bob.ID())})
