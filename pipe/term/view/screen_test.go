@@ -255,10 +255,13 @@ func TestCursorColor(t *testing.T) {
 			s.waitAcked()
 			tt.ends(s)
 			s.wantSane("")
-			b, err := os.ReadFile(log)
-			if err != nil {
-				t.Fatal(err)
-			}
+			var b []byte
+			termtest.Wait(t, func() (err error) {
+				if b, err = os.ReadFile(log); err == nil && !strings.Contains(string(b), "extproc") {
+					err = fmt.Errorf("the output of the shell is not in the log yet: %q", b)
+				}
+				return err
+			})
 			set, reset := strings.Count(string(b), "\x1b]12;rgb:ff/00/00\a"), strings.Count(string(b), draw.ResetCursorColor)
 			if colored := tt.color != ""; (set > 0) != colored || (reset > 0) != colored {
 				t.Errorf("the colour was set %d times and reset %d times: %q", set, reset, b)
