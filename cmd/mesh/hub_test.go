@@ -103,6 +103,12 @@ func TestHubUnit(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("%v\n%s", err, out)
 	}
+	// The exposure is 0 to 100, of which systemd calls less than 50 OK.
+	cmd = exec.CommandContext(t.Context(), "systemd-analyze", "security", "--offline=yes", "--threshold=20", unit)
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil && !bytes.Contains(out, []byte("unrecognized option")) {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
 
 // TestHubNotify runs a hub as systemd would. It reports when it is ready, that it is

@@ -1,0 +1,259 @@
+package agent_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
+	"mesh/proto/hub/broker"
+	"mesh/proto/hub/hubtest"
+	"mesh/proto/identity"
+	"mesh/proto/xtest"
+)
+
+// churn is a hub whose members come, ask each other for sessions, leave and are removed,
+// while it is restarted. It also holds what the hub's facts must be.
+type churn struct {
+	t *testing.T
+
+	up  sync.RWMutex // held for writing while the hub is down
+	hub *hubtest.Hub
+
+	mu       sync.Mutex
+	members  map[identity.ID]bool // false: removed
+	names    map[string]identity.ID
+	here     map[string]bool // names that are online
+	sessions int
+	restarts int
+}
+
+// Members come and go for a while. Then the hub's facts are those that it has confirmed,
+// and the process has as many goroutines and descriptors, and about as much memory, as
+// before.
+func TestChurn(t *testing.T) {
+	lasts := 12 * time.Second
+	switch {
+	case testing.Short():
+		lasts = 2 * time.Second
+	case os.Getenv("TORTURE") == "full": // see scripts/torture
+		lasts = 10 * time.Minute
+	}
+	h, err := hubtest.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { h.Stop() }()
+	c := &churn{t: t, hub: h, members: make(map[identity.ID]bool), names: make(map[string]identity.ID), here: make(map[string]bool)}
+	c.run(lasts / 4) // what is made once is there then
+	goroutines, files, heap := c.rest()
+	c.run(lasts)
+	waitFor(t, "all goroutines and descriptors are gone", func() bool {
+		g, f, _ := c.rest()
+		return g <= goroutines && f <= files
+	})
+	_, _, now := c.rest()
+	const slack, ofMember = 4 << 20, 4 << 10
+	if limit := heap + slack + uint64(len(c.members))*ofMember; now > limit {
+		t.Errorf("%d KiB of memory are in use after the churn, want at most %d", now>>10, limit>>10)
+	}
+	if c.sessions == 0 || c.restarts == 0 {
+		t.Errorf("got %d sessions and %d restarts, want some", c.sessions, c.restarts)
+	}
+	c.compare()
+	t.Logf("torture: hub: churn for %v: %d members, %d names, %d sessions, %d restarts, memory %d KiB before, %d after",
+		lasts, len(c.members), len(c.names), c.sessions, c.restarts, heap>>10, now>>10)
+}
+
+// run lets members come and go.
+func (c *churn) run(d time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range 12 {
+		wg.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				c.member(ctx, fmt.Sprintf("n%d-%d-%d", i, n, rand.N(1<<30)))
+			}
+		})
+	}
+	wg.Go(func() {
+		for tick := time.Tick(d / 6); ; {
+			select {
+			case <-tick:
+				c.restart()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	wg.Wait()
+}
+
+func (c *churn) restart() {
+	c.up.Lock()
+	defer c.up.Unlock()
+	c.hub.Stop()
+	if err := c.hub.Start(); err != nil {
+		c.t.Error(err)
+	}
+	c.restarts++
+}
+
+// member is the life of one member: it joins with an invite, takes a name, has sessions,
+// and leaves or is removed.
+func (c *churn) member(ctx context.Context, name string) {
+	key := xtest.NewKey(c.t)
+	c.join(key)
+	registered := make(chan hub.Registered, 64)
+	a := agent.New(agent.Options{URL: c.hub.URL(), Key: key, Instance: hub.NewID()})
+	a.Registers = []hub.Register{{Name: name, Kinds: []hub.Kind{hub.KindPipe}, Lasting: true}}
+	a.OnRegistered = func(_ hub.Register, got hub.Registered) {
+		select {
+		case registered <- got:
+		default:
+		}
+	}
+	a.OnOffer = func(_ context.Context, o agent.Offer) agent.Answer {
+		accept, _, err := o.Request.Accept(key, o.Hub, o.From, hub.Grant{Method: hub.MethodKey, Caps: "send"})
+		if err != nil || rand.N(4) == 0 {
+			return agent.Answer{Decline: hub.CodeDenied}
+		}
+		return agent.Answer{Accept: accept}
+	}
+	running, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	wg.Go(func() { a.Run(running) })
+	select {
+	case got := <-registered:
+		if got.Code != "" {
+			c.t.Errorf("register %s: got %q", name, got.Code)
+		}
+	case <-time.After(time.Minute):
+		c.t.Errorf("%s is not registered after a minute", name)
+		return
+	}
+	c.mu.Lock()
+	c.names[name], c.here[name] = key.ID(), true
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.here, name)
+	}()
+	for range 1 + rand.N(5) {
+		c.ask(ctx, a)
+	}
+	if rand.N(3) == 0 {
+		c.remove(key)
+	}
+}
+
+// join makes a node a member by an invite. A login that the restart of the hub cuts is made
+// again.
+func (c *churn) join(key *identity.Key) {
+	c.up.RLock()
+	text, err := c.hub.Invite("")
+	c.up.RUnlock()
+	if err != nil {
+		c.t.Errorf("invite: %v", err)
+		return
+	}
+	invite, err := hub.ParseInvite(text)
+	if err != nil {
+		c.t.Errorf("invite: %v", err)
+		return
+	}
+	waitFor(c.t, "the invite is used", func() bool {
+		conn, err := agent.Dial(context.Background(), agent.Options{URL: c.hub.URL(), Key: key, Instance: hub.NewID(), Invite: &invite}, func(hub.Event) {})
+		if err != nil {
+			return false
+		}
+		conn.Close()
+		return true
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.members[key.ID()] = true
+}
+
+// ask asks another member, which may be gone, for a session.
+func (c *churn) ask(ctx context.Context, a *agent.Agent) {
+	c.mu.Lock()
+	to := ""
+	for to = range c.here { // a random one
+		break
+	}
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if _, err := a.Request(ctx, agent.Ask{To: to, Kind: hub.KindPipe, Want: proto.CapSend, Judge: anybody}); err == nil {
+		c.mu.Lock()
+		c.sessions++
+		c.mu.Unlock()
+	}
+}
+
+func (c *churn) remove(key *identity.Key) {
+	c.up.RLock()
+	err := c.hub.Broker.RemoveMember("admin", key.ID())
+	c.up.RUnlock()
+	if err != nil {
+		c.t.Errorf("remove: %v", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.members[key.ID()] = false
+}
+
+// rest returns the goroutines, descriptors and memory of the process, when no member is
+// there.
+func (c *churn) rest() (goroutines, files int, heap uint64) {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	list, _ := os.ReadDir("/proc/self/fd")
+	return runtime.NumGoroutine(), len(list), m.HeapAlloc
+}
+
+// compare compares the facts of a hub that has just started with what the old ones have
+// confirmed.
+func (c *churn) compare() {
+	c.restart()
+	n := 0
+	members, _ := c.hub.Broker.Members(broker.Page{Limit: 1 << 20})
+	for _, m := range members {
+		if in, known := c.members[m.Node]; !known || in != m.Removed.IsZero() {
+			c.t.Errorf("member %s: removed %v; was confirmed %v, removed %v", m.Node.Short(), m.Removed, known, !in)
+		}
+		n++
+	}
+	if n != len(c.members) {
+		c.t.Errorf("got %d members, want %d", n, len(c.members))
+	}
+	names, _ := c.hub.Broker.Names(identity.ID{}, broker.Page{Limit: 1 << 20})
+	told := 0
+	for _, owner := range c.names {
+		if c.members[owner] { // the names of removed members are kept, but not told
+			told++
+		}
+	}
+	for _, got := range names {
+		if want := c.names[got.Name.Name]; got.Node != want {
+			c.t.Errorf("name %s: got %s, want %s", got.Name.Name, got.Node.Short(), want.Short())
+		}
+	}
+	if len(names) != told {
+		c.t.Errorf("got %d names, want %d", len(names), told)
+	}
+}
