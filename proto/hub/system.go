@@ -136,7 +136,8 @@ type Registered struct {
 	Owner  string `json:"owner,omitzero"`
 }
 
-// Release (client) gives a name back.
+// Release (client) gives a name back. While another connection of the node has registered
+// it, the name stays the node's.
 type Release struct {
 	Name string `json:"name"`
 }

@@ -21,7 +21,7 @@ const maxChanges = 256
 const listPause = time.Second
 
 // maxRoomPages bounds the pages that a hub sends for one room.
-const maxRoomPages = 20
+const maxRoomPages = 200
 
 // ListRoom asks the hub who is in a room.
 func (a *Agent) ListRoom(ctx context.Context, room string) ([]hub.RoomPeer, error) {
@@ -45,12 +45,19 @@ func (c *Conn) ListRoom(ctx context.Context, room string) ([]hub.RoomPeer, error
 func (c *Conn) pages(ctx context.Context, room string, page hub.RoomPeers) ([]hub.RoomPeer, error) {
 	all := page.Peers
 	for n := 1; page.Next != (identity.ID{}); n++ {
-		if n >= maxRoomPages {
-			return nil, proto.Errorf(proto.Protocol, "the hub lists a room without end")
+		after := page.Next
+		next, err := c.roomPeers(ctx, hub.TypeRoomPeers, &hub.RoomList{Room: room, After: after})
+		if CodeOf(err) == hub.CodeRateLimited && n < maxRoomPages {
+			if err := pauseFor(ctx, max(listPause, RetryAfter(err))); err != nil {
+				return nil, err
+			}
+			continue
 		}
-		var err error
-		if page, err = c.roomPeers(ctx, hub.TypeRoomPeers, &hub.RoomList{Room: room, After: page.Next}); err != nil {
+		if err != nil {
 			return nil, err
+		}
+		if page = next; n >= maxRoomPages || page.Next != (identity.ID{}) && bytes.Compare(page.Next[:], after[:]) <= 0 {
+			return nil, proto.Errorf(proto.Protocol, "the hub lists a room without end")
 		}
 		all = append(all, page.Peers...)
 	}
@@ -157,12 +164,20 @@ func (a *Agent) watchOn(ctx context.Context, c *Conn, w *roomWatch, tell func([]
 		if !errors.Is(err, errMissed) && CodeOf(err) != hub.CodeRateLimited {
 			return err
 		}
-		select {
-		case <-time.After(max(listPause, RetryAfter(err))):
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := pauseFor(ctx, max(listPause, RetryAfter(err))); err != nil {
+			return err
 		}
 		a.takeChanges(w) // the list has them
+	}
+}
+
+// pauseFor waits, unless ctx ends before.
+func pauseFor(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

@@ -259,7 +259,7 @@ func (b *Broker) handleRelease(c *client, e hub.Event) (hub.Event, error) {
 	if err := read(e, &r); err != nil {
 		return hub.Event{}, err
 	}
-	return hub.Event{}, b.release(c.node, r.Name)
+	return hub.Event{}, b.releaseBy(c, r.Name)
 }
 
 // read reads the data of an event.

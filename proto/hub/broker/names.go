@@ -251,6 +251,24 @@ func (b *Broker) release(node identity.ID, text string) error {
 	}, func() { b.forget(text) })
 }
 
+// releaseBy gives a name back for a connection. While another one has it, it stays the
+// node's, and that one is asked.
+func (b *Broker) releaseBy(c *client, text string) error {
+	b.mu.Lock()
+	n := b.facts.names[text]
+	shared := n != nil && n.Node == c.node && slices.ContainsFunc(n.holders, func(h holding) bool { return h.c != c })
+	if shared {
+		b.drop(n, c, b.o.Now())
+		c.names = slices.DeleteFunc(c.names, func(o *name) bool { return o == n })
+		b.refresh(c)
+	}
+	b.mu.Unlock()
+	if shared {
+		return nil
+	}
+	return b.release(c.node, text)
+}
+
 // deletion returns the change that deletes the name from the store.
 func (n *name) deletion() []Fact {
 	if !n.Lasting {

@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"time"
 
 	"mesh/proto/hub"
@@ -26,6 +27,13 @@ type roomMember struct {
 	since time.Time
 	conns []*client
 }
+
+// maxPageBytes bounds the list of nodes in one event, in which a node has up to peerBytes
+// beside its vouchers.
+const (
+	maxPageBytes = hub.MaxEventBytes - 8<<10
+	peerBytes    = 400
+)
 
 // joinRoom puts a connection into a room, and answers with the nodes there.
 func (b *Broker) joinRoom(c *client, e hub.Event, now time.Time) (hub.Event, error) {
@@ -138,8 +146,14 @@ func (b *Broker) page(r *room, after identity.ID, now time.Time) (hub.Event, err
 		ids = ids[:hub.MaxRoomPage]
 		p.Next = ids[len(ids)-1]
 	}
-	for _, id := range ids {
-		p.Peers = append(p.Peers, b.roomPeer(r, id, now))
+	size := 0
+	for i, id := range ids {
+		one := b.roomPeer(r, id, now)
+		if size += peerBytes + len(strings.Join(one.Vouchers, "")); size > maxPageBytes {
+			p.Next = ids[i-1]
+			break
+		}
+		p.Peers = append(p.Peers, one)
 	}
 	return hub.New(hub.TypeRoomPeers, p)
 }
@@ -151,7 +165,7 @@ func (b *Broker) roomPeer(r *room, id identity.ID, now time.Time) hub.RoomPeer {
 	if m == nil {
 		return p
 	}
-	p.Name, p.SinceS = b.nameIn(m), seconds(now.Sub(m.since))
+	p.Name, p.SinceS, p.Vouchers = b.nameIn(m), seconds(now.Sub(m.since)), b.vouchersOf(id)
 	for _, c := range m.conns {
 		for _, k := range c.kinds {
 			if !slices.Contains(p.Kinds, k) {

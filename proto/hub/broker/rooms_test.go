@@ -3,12 +3,14 @@ package broker_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"mesh/proto/hub"
 	"mesh/proto/hub/broker"
 	"mesh/proto/identity"
+	"mesh/proto/xtest"
 )
 
 // enter joins a room, and returns what the hub says of it.
@@ -361,6 +363,45 @@ func TestRoomsOnly(t *testing.T) {
 	alice.events = nil
 	bob.again(named("bob"))
 	alice.none(hub.TypeOnline)
+}
+
+// A page is one event, also where the nodes show as many vouchers as they may.
+func TestRoomVouchers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	issuer, alice := xtest.NewKey(t), w.online(w.member())
+	alice.enter("ops", false)
+	const nodes = 40
+	for range nodes {
+		key := w.member()
+		var texts []string
+		for range hub.MaxVouchers {
+			text, _ := w.voucher(issuer, hub.Voucher{Kind: hub.VoucherRoom, Subject: key.ID(), Text: strings.Repeat("r", hub.MaxNameBytes)})
+			texts = append(texts, text)
+		}
+		p, err := w.login(key, hub.NewID(), showing(texts...))
+		w.ok("log in", err)
+		p.enter("ops", false)
+	}
+	vouchers, pages := 0, 0
+	var after identity.ID
+	seen := make(map[identity.ID]bool)
+	for more := true; more; pages++ {
+		answer := alice.ask(hub.TypeRoomPeers, &hub.RoomList{Room: "ops", After: after})
+		if text, err := answer.Encode(); err != nil || len(text) > hub.MaxEventBytes {
+			t.Fatalf("a page of %d bytes: %v", len(text), err)
+		}
+		var page hub.RoomPeers
+		w.ok("read", answer.Read(&page))
+		for _, p := range page.Peers {
+			seen[p.Node] = true
+			vouchers += len(p.Vouchers)
+		}
+		after, more = page.Next, page.Next != (identity.ID{})
+	}
+	if len(seen) != nodes+1 || vouchers != nodes*hub.MaxVouchers || pages < 2 {
+		t.Errorf("%d nodes with %d vouchers on %d pages, want %d with %d on several", len(seen), vouchers, pages, nodes+1, nodes*hub.MaxVouchers)
+	}
 }
 
 // A hostile member's flood of joins ends as any flood does.
