@@ -89,6 +89,7 @@ var Settings = []Setting{
 	{"hub-server.tls-key", config.Text, "tls-key", hubs},
 	{"hub-server.behind-proxy", config.List, "behind-proxy", hubs},
 	{"hub-server.visible", config.Text, "visible", hubs},
+	{"hub-server.guests", config.Bool, "guests", hubs},
 	{"hub-server.max", config.Number, "max", hubs},
 	{"hub-server.drain", config.Text, "drain", hubs},
 	{"hub-server.verbose", config.Count, "verbose", hubs},

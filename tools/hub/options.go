@@ -37,8 +37,9 @@ func serveCommand() *cli.Command {
 			&cli.StringFlag{Name: "tls-key", Usage: "the key of --tls-cert is in `FILE`"},
 			&cli.StringSliceFlag{Name: "behind-proxy", Usage: "a proxy with an address in `CIDR` ends TLS; needs --url"},
 			&cli.StringFlag{Name: "visible", Value: visibleAll, Usage: "members find `all|rooms`: each other, or only who is in a room with them"},
+			&cli.BoolFlag{Name: "guests", Usage: "let nodes that are no members claim codes"},
 			&cli.IntFlag{Name: "max", Value: serve.DefaultMax, Usage: "keep at most `N` connections"},
-			&cli.GenericFlag{Name: "drain", Value: &drain, Usage: "when stopped, send the nodes away within `DUR`"},
+			&cli.GenericFlag{Name: "drain", Value: &drain, Usage: "when stopped, send nodes away within `DUR`"},
 			cmdline.Verbose(),
 		},
 		Action: func(c *cli.Context) error {
@@ -59,6 +60,7 @@ type serveOptions struct {
 	cert, key   string // files; "" for the hub's own key
 	proxies     []netip.Prefix
 	visible     string // all or rooms
+	guests      bool
 	max         int
 	drain       time.Duration
 	verbose     int
@@ -67,7 +69,7 @@ type serveOptions struct {
 
 func readServe(c *cli.Context) (serveOptions, error) {
 	o := serveOptions{
-		listen: withPort(c.String("listen")), cert: c.String("tls-cert"), key: c.String("tls-key"), visible: c.String("visible"), max: c.Int("max"),
+		listen: withPort(c.String("listen")), cert: c.String("tls-cert"), key: c.String("tls-key"), visible: c.String("visible"), guests: c.Bool("guests"), max: c.Int("max"),
 		drain: c.Duration("drain"), verbose: c.Count("verbose"), takeHangups: func() (<-chan os.Signal, func()) { return cmdline.Hangups(c) },
 	}
 	if _, err := cmdline.Args(c, 0, 0); err != nil {

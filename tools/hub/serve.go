@@ -109,8 +109,8 @@ func (h *server) openState() (err error) {
 		SignJoined: func(seed, node identity.ID, until time.Time) *hub.Joined {
 			return hub.SignJoined(h.key, seed, node, until)
 		},
-		RoomsOnly: h.o.visible == visibleRooms,
-		Log:       func(m string, args ...any) { h.log.Info(m, args...) },
+		RoomsOnly: h.o.visible == visibleRooms, Guests: h.o.guests,
+		Log: func(m string, args ...any) { h.log.Info(m, args...) },
 	})
 	if err != nil { // it has facts that no hub writes
 		err = proto.Errorf(proto.Config, "%s: %w", h.path(boltstore.FileName), err)

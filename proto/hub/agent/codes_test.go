@@ -316,3 +316,54 @@ func TestCodeWithoutHub(t *testing.T) {
 	_, err := a.DialCode(t.Context(), agent.CodeAsk{Code: hub.NewCode(7, "")})
 	xtest.WantCode(t, "dial", err, proto.Unreachable)
 }
+
+// A hub with guests lets a node without membership claim a code.
+func TestGuestCode(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	h.Stop()
+	h.Guests = true
+	if err := h.Start(); err != nil {
+		t.Fatal(err)
+	}
+	bob, _ := start(t, h.URL(), member(t, h), nil)
+	codes, end, _ := offer(t, bob, nil)
+	c := (<-codes).code
+	if c.Plate < 100 || c.Host != "" {
+		t.Errorf("got plate %d, host %q; want three digits, and no host: the certificate is the hub's own", c.Plate, c.Host)
+	}
+	key := xtest.NewKey(t)
+	guest, _ := start(t, h.URL(), key, nil)
+	if _, err := guest.DialCode(t.Context(), agent.CodeAsk{Code: c}); err != nil {
+		t.Fatal(err)
+	}
+	if o := <-end; o.err != nil || o.s.Peer != key.ID() {
+		t.Errorf("got %s, %v", o.s.Peer.Short(), o.err)
+	}
+	_, err := guest.Request(t.Context(), agent.Ask{To: "bob", Kind: hub.KindPipe, Want: proto.CapSend, Judge: anybody})
+	xtest.WantCode(t, "a request of a guest", err, proto.Denied)
+}
+
+// A code ends in the host where whoever gets it can log in there without any setting.
+func TestCodeHost(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		url             string
+		trusted, guests bool
+		want            string
+	}{
+		{"wss://hub.example", true, true, "hub.example"},
+		{"wss://hub.example:8443", true, true, "hub.example:8443"},
+		{"wss://hub.example/hub", true, true, ""},
+		{"wss://hub.example", false, true, ""},
+		{"wss://hub.example", true, false, ""},
+	} {
+		u, err := hub.ParseURL(tt.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := agent.CodeHost(u, tt.trusted, tt.guests); got != tt.want {
+			t.Errorf("%+v: got %q", tt, got)
+		}
+	}
+}

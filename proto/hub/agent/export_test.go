@@ -18,3 +18,12 @@ func GoAwayWait(g hub.GoAway) time.Duration {
 	a.goAway(g)
 	return a.takeAway()
 }
+
+// CodeHost returns what the codes of a hub end with.
+func CodeHost(u hub.URL, trusted, guests bool) string {
+	c := &Conn{url: u, trusted: trusted, Welcome: hub.Welcome{Limits: map[string]uint32{}}}
+	if guests {
+		c.Welcome.Limits[hub.LimitGuests] = 1
+	}
+	return c.codeHost()
+}

@@ -158,7 +158,8 @@ func (b *Broker) expel() {
 	now := b.o.Now()
 	b.prune(now)
 	for _, c := range b.sorted() {
-		if b.isMember(c.node, now) && !b.banned(c.node, netip.Addr{}) {
+		mayStay := b.isMember(c.node, now) || c.guest && !b.removed(c.node)
+		if mayStay && !b.banned(c.node, netip.Addr{}) {
 			continue
 		}
 		if c.out != nil {

@@ -72,6 +72,7 @@ type Broker struct {
 	changed  map[*room]bool // rooms whose watchers are to be told something
 	tellAt   time.Time      // when; no earlier
 	codes    codes
+	guests   guests
 	timers   timers
 	outbox   []sending
 	touched  map[string]bool
@@ -116,7 +117,7 @@ func New(store Store, o Options) (*Broker, error) {
 		o: o, store: store, facts: newFacts(), admitted: map[identity.ID]admission{},
 		clients: map[party]*client{}, nodes: map[identity.ID][]*client{}, sessions: map[hub.ID]*session{},
 		dialing: map[identity.ID]int{}, serving: map[identity.ID]int{}, queues: map[identity.ID]*queue{},
-		watchers: map[identity.ID]map[*client]hub.Kind{}, codes: newCodes(), rooms: map[string]*room{}, changed: map[*room]bool{}, touched: map[string]bool{}, lastLook: o.Now(),
+		watchers: map[identity.ID]map[*client]hub.Kind{}, codes: newCodes(), guests: guests{of: map[netip.Prefix]int{}}, rooms: map[string]*room{}, changed: map[*room]bool{}, touched: map[string]bool{}, lastLook: o.Now(),
 		requests: newBuckets[identity.ID](requestRate), newNames: newBuckets[identity.ID](newNameRate),
 		failed: newBuckets[netip.Prefix](failedRate), apiCalls: newBuckets[string](apiRate), blocked: map[netip.Prefix]time.Time{},
 	}

@@ -30,6 +30,7 @@ type client struct {
 	names    []*name
 	watches  map[identity.ID]hub.Kind
 	rooms    map[string]bool
+	guest    bool
 
 	events, pings, lookups bucket
 	refused                int
@@ -124,6 +125,7 @@ func (b *Broker) remove(c *client, now time.Time, reason string) {
 		b.dropRoom(c, room, reason)
 	}
 	b.leaveCodes(c, now)
+	b.leaveGuest(c)
 	b.orphan(c)
 }
 
@@ -161,6 +163,11 @@ func (k *Conn) Handle(e hub.Event) {
 	if !b.within(c, now) {
 		wait := c.events.wait(eventRate)
 		k.answer(e, hub.Event{}, &Refusal{hub.CodeRateLimited, errors.New("more than 20 events a second")}, wait)
+		b.mu.Unlock()
+		return
+	}
+	if c.guest && !guestEvents[e.Type] {
+		k.answer(e, hub.Event{}, refuse(hub.CodeDenied, "a guest may only claim codes"), 0)
 		b.mu.Unlock()
 		return
 	}

@@ -43,22 +43,24 @@ func (b *Broker) Blocked(a netip.Addr) bool {
 // Login checks the first event of a connection and logs its node in: the answer,
 // system.welcome, is sent to out. The error is a [Denied].
 func (b *Broker) Login(l hub.Login, h *hub.Hello, from netip.AddrPort, out Out) (*Conn, error) {
-	if err := b.admit(l, h, from.Addr()); err != nil {
+	guest, err := b.admit(l, h, from.Addr())
+	if err != nil {
 		b.noteFailed(from.Addr())
 		b.log("login refused", "node", h.Node.String(), "from", from, "why", err)
 		return nil, err
 	}
 	b.mu.Lock()
-	c, err := b.begin(party{h.Node, h.Instance})
-	if err == nil {
-		c.vouchers = about(h)
-	}
+	c, err := b.beginAs(h, guest, from.Addr())
 	b.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
 	var registered []hub.Registered
 	for _, r := range h.Register {
+		if guest {
+			registered = append(registered, hub.Registered{Name: r.Name, Code: hub.CodeDenied})
+			continue
+		}
 		registered = append(registered, b.register(c, r))
 	}
 	b.mu.Lock()
@@ -70,6 +72,25 @@ func (b *Broker) Login(l hub.Login, h *hub.Hello, from netip.AddrPort, out Out) 
 	k := b.attach(c, out, from.Addr(), w)
 	b.flush()
 	return k, nil
+}
+
+// beginAs begins the client of a member or a guest.
+func (b *Broker) beginAs(h *hub.Hello, guest bool, a netip.Addr) (*client, error) {
+	if guest && !b.guestPlace(a) {
+		return nil, &Denied{hub.CloseFull, "too many guests"}
+	}
+	c, err := b.begin(party{h.Node, h.Instance})
+	if err != nil {
+		return nil, err
+	}
+	b.leaveGuest(c)
+	c.vouchers = nil
+	if guest {
+		b.beginGuest(c, a)
+	} else {
+		c.vouchers = about(h)
+	}
+	return c, nil
 }
 
 func (b *Broker) noteFailed(a netip.Addr) {
@@ -89,7 +110,7 @@ func (b *Broker) countFailed(a netip.Addr, now time.Time) {
 // source with the nodes whose logins fail.
 func (b *Broker) hasMember(source netip.Prefix) bool {
 	for _, c := range b.clients {
-		if c.out != nil && c.source == source {
+		if c.out != nil && !c.guest && c.source == source {
 			return true
 		}
 	}
@@ -97,10 +118,10 @@ func (b *Broker) hasMember(source netip.Prefix) bool {
 }
 
 // admit checks the login: signature and binding, ban, then membership, invite or
-// voucher.
-func (b *Broker) admit(l hub.Login, h *hub.Hello, from netip.Addr) error {
+// voucher. Who has none of these may be a guest, where the hub takes them.
+func (b *Broker) admit(l hub.Login, h *hub.Hello, from netip.Addr) (guest bool, err error) {
 	if !l.Check(h) {
-		return &Denied{hub.CloseBadLogin, "login refused"}
+		return false, &Denied{hub.CloseBadLogin, "login refused"}
 	}
 	b.mu.Lock()
 	now := b.o.Now()
@@ -109,24 +130,27 @@ func (b *Broker) admit(l hub.Login, h *hub.Hello, from netip.Addr) error {
 	b.mu.Unlock()
 	switch {
 	case draining:
-		return &Denied{hub.CloseFull, "the hub is about to restart"}
+		return false, &Denied{hub.CloseFull, "the hub is about to restart"}
 	case out:
 	case member:
-		return nil
+		return false, nil
 	case h.Invite != nil && l.CheckJoin(h):
 		err := b.join(h.Node, h.Invite.Key)
 		if err == nil {
-			return nil
+			return false, nil
 		}
 		if r, ok := err.(*Refusal); ok && r.Code == hub.CodeInternal {
 			b.log("join failed", "err", err)
-			return &Denied{hub.CloseFull, "the hub can't store the membership"}
+			return false, &Denied{hub.CloseFull, "the hub can't store the membership"}
 		}
 	}
 	if !out && b.admitVouched(h) {
-		return nil
+		return false, nil
 	}
-	return &Denied{hub.CloseNoMember, "not a member of this hub"}
+	if !out && b.o.Guests && h.Invite == nil {
+		return true, nil
+	}
+	return false, &Denied{hub.CloseNoMember, "not a member of this hub"}
 }
 
 func (b *Broker) isMember(node identity.ID, now time.Time) bool {

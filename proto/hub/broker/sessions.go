@@ -230,6 +230,9 @@ func (b *Broker) end(s *session) {
 	}
 	release(b.dialing, s.dialer.node)
 	release(b.serving, s.node)
+	if c := b.clients[s.dialer]; c != nil && c.guest { // after what is to be sent now
+		b.timers.at(b.o.Now(), func(now time.Time) { b.closeGuest(c, now) })
+	}
 }
 
 func release(count map[identity.ID]int, node identity.ID) {
