@@ -70,8 +70,15 @@ func (o Offer) lasts() bool { return !o.Once && !o.Temporary }
 // hostName returns the name of this machine without its domain, "" if that can be no name.
 func hostName() string {
 	host, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return nameOfHost(host)
+}
+
+func nameOfHost(host string) string {
 	name, _, _ := strings.Cut(strings.ToLower(host), ".")
-	if err != nil || name == "localhost" || hub.CheckName(name) != nil {
+	if name == "localhost" || hub.CheckName(name) != nil {
 		return ""
 	}
 	return name

@@ -1,7 +1,10 @@
 package node_test
 
 import (
+	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"mesh/proto"
 	"mesh/proto/hub"
@@ -63,7 +66,7 @@ func TestReload(t *testing.T) {
 	for _, bad := range []node.AtHubs{{As: "x"}, {Hubs: []hub.URL{a.URL()}, As: "mk1x"}, {Hubs: []hub.URL{a.URL()}, Rooms: []string{"a b"}}} {
 		xtest.WantCode(t, "not valid", w.Reload(bad), proto.Usage)
 	}
-	if err := w.Reload(node.AtHubs{Hubs: []hub.URL{a.URL(), b.URL()}, As: "Robert", Rooms: []string{"dev", "new"}}); err != nil {
+	if err := w.Reload(node.AtHubs{Hubs: []hub.URL{a.URL()}, As: "Robert", Rooms: []string{"dev", "new"}}); err != nil {
 		t.Fatal(err)
 	}
 	bob.stderr.await(t, "is in room new")
@@ -91,6 +94,61 @@ func TestReload(t *testing.T) {
 	}
 	closeBoth(second, other)
 	closeBoth(l, accepted) // the link outlives the hub that introduced it
+}
+
+// The name of a machine is in lower case at a hub, and has no domain.
+func TestNameOfHost(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"laptop": "laptop", "Bobs-MacBook.local": "bobs-macbook", "DESKTOP-7A": "desktop-7a", "web.example.com": "web",
+		"localhost": "", "localhost.localdomain": "", "": "", "mk1abc": "", "7-guitar-crossover-lunar": "", "büro": "", "-x": "", ".x": "",
+	} {
+		if got := node.NameOfHost(host); got != want {
+			t.Errorf("%q: got %q, want %q", host, got, want)
+		}
+	}
+}
+
+// A listener whose host name another node has says so once, also when the hub was away, and
+// is found by its node id.
+func TestHostNameTaken(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	if node.NameOfHost(hostname(t)) == "" {
+		t.Skip("the name of this machine can be no name at a hub")
+	}
+	first, second, alice := atHub(t, h, ""), atHub(t, h, ""), atHub(t, h, "hub")
+	allow(t, second, alice, proto.CapSend)
+	first.online(t, listening(""))
+	w := second.wait(t, listening(""))
+	second.stderr.await(t, "others reach this node by its id")
+	h.Stop()
+	second.stderr.await(t, "waiting goes on without the hub")
+	if err := h.Start(); err != nil {
+		t.Fatal(err)
+	}
+	second.stderr.await(t, "is back")
+	l, err := alice.dialText(t, second.Key.ID().String(), node.Request{Want: send.Want, Need: send.Need, Wait: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := w.Accept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeBoth(l, accepted)
+	if got := second.stderr.String(); strings.Count(got, "is taken by") > 1 {
+		t.Errorf("got %q, want the warning once", got)
+	}
+}
+
+func hostname(t *testing.T) string {
+	t.Helper()
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host
 }
 
 // A name that another node has is told once a listener runs, which is found by its node id

@@ -1,0 +1,4 @@
+package node
+
+// NameOfHost is nameOfHost, for tests.
+var NameOfHost = nameOfHost
