@@ -73,6 +73,7 @@ var knows = map[string][]string{
 	"github.com/sethvargo/":          {"mesh/proto/hub"},
 	"filippo.io/edwards25519":        {"mesh/proto/cpace"},
 	"go.etcd.io/bbolt":               {"mesh/proto/hub/boltstore"},
+	"github.com/VictoriaMetrics/":    {"mesh/proto/hub/serve"},
 	"github.com/zeebo/blake3":        {"mesh/pipe", "mesh/cmd/mesh/internal/attacker"},
 	"github.com/schollz/progressbar": {"mesh/pipe/progress"},
 	"github.com/clipperhouse":        {"mesh/pipe/term/vt"},

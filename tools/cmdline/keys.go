@@ -92,6 +92,7 @@ var Settings = []Setting{
 	{"hub-server.guests", config.Bool, "guests", hubs},
 	{"hub-server.max", config.Number, "max", hubs},
 	{"hub-server.drain", config.Text, "drain", hubs},
+	{"hub-server.metrics", config.Text, "metrics", hubs},
 	{"hub-server.verbose", config.Count, "verbose", hubs},
 
 	{"rooms.*.owner", config.Text, "", nil},

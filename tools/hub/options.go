@@ -33,13 +33,14 @@ func serveCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Value: defaultListen, Usage: "wait for nodes at `ADDR`: HOST, :PORT or HOST:PORT"},
 			&cli.StringSliceFlag{Name: "url", Usage: "members use `URL`, for example wss://hub.example; may be repeated"},
-			&cli.StringFlag{Name: "tls-cert", Usage: "present the certificate in `FILE`, and not one of the hub's own key"},
+			&cli.StringFlag{Name: "tls-cert", Usage: "present the certificate in `FILE`, not the hub's own"},
 			&cli.StringFlag{Name: "tls-key", Usage: "the key of --tls-cert is in `FILE`"},
 			&cli.StringSliceFlag{Name: "behind-proxy", Usage: "a proxy with an address in `CIDR` ends TLS; needs --url"},
 			&cli.StringFlag{Name: "visible", Value: visibleAll, Usage: "members find `all|rooms`: each other, or only who is in a room with them"},
 			&cli.BoolFlag{Name: "guests", Usage: "let nodes that are no members claim codes"},
 			&cli.IntFlag{Name: "max", Value: serve.DefaultMax, Usage: "keep at most `N` connections"},
 			&cli.GenericFlag{Name: "drain", Value: &drain, Usage: "when stopped, send nodes away within `DUR`"},
+			&cli.StringFlag{Name: "metrics", Usage: "give metrics for Prometheus at `ADDR`: :PORT or HOST:PORT"},
 			cmdline.Verbose(),
 		},
 		Action: func(c *cli.Context) error {
@@ -58,6 +59,7 @@ type serveOptions struct {
 	listen      string // HOST:PORT
 	urls        []hub.URL
 	cert, key   string // files; "" for the hub's own key
+	metrics     string // HOST:PORT; "" for none
 	proxies     []netip.Prefix
 	visible     string // all or rooms
 	guests      bool
@@ -95,6 +97,9 @@ func readServe(c *cli.Context) (serveOptions, error) {
 		return o, err
 	}
 	var err error
+	if o.metrics, err = metricsAddr(c.String("metrics")); err != nil {
+		return o, err
+	}
 	o.home, err = cmdline.Home()
 	return o, err
 }
@@ -146,4 +151,19 @@ func withPort(addr string) string {
 		return net.JoinHostPort(host, defaultPort)
 	}
 	return addr
+}
+
+// metricsAddr returns the address of the metrics: without a host, of loopback.
+func metricsAddr(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || port == "" || strings.ContainsAny(host+port, " /") {
+		return "", proto.Errorf(proto.Usage, "flag --metrics: want :PORT or HOST:PORT")
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
 }

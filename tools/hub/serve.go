@@ -56,8 +56,9 @@ type server struct {
 	key     *identity.Key
 	store   *boltstore.Store
 	broker  *broker.Broker
-	access  *watched // hub_access
-	revoked *watched // revoked_tokens
+	access  *watched       // hub_access
+	revoked *watched       // revoked_tokens
+	metrics *serve.Metrics // nil without --metrics
 	hub     *serve.Server
 	stop    context.CancelFunc // ends the hub as SIGTERM does
 	manager *service.Manager
@@ -82,7 +83,7 @@ func runServe(ctx context.Context, o serveOptions, s cmdline.Streams) (err error
 	}()
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
-		return listenError(err)
+		return listenError(err, "--listen")
 	}
 	defer l.Close()
 	if err := h.newServer(l.Addr()); err != nil {
@@ -103,8 +104,9 @@ func (h *server) openState() (err error) {
 	if h.store, err = boltstore.Open(h.path(boltstore.FileName)); err != nil {
 		return h.storeHint(err)
 	}
+	h.metrics = h.newMetrics()
 	h.broker, err = broker.New(h.store, broker.Options{
-		Hub: h.key.ID(), APIKey: h.key.Derive(hub.APIKeyLabel), Revoked: token.NewRegistry(h.key, identity.Book{Dir: h.o.home}).Revoked,
+		Hub: h.key.ID(), APIKey: h.key.Derive(hub.APIKeyLabel), Meter: h.metrics, Revoked: token.NewRegistry(h.key, identity.Book{Dir: h.o.home}).Revoked,
 		Revoke: func(id token.ID) error { return token.Revoke(h.o.home, id) },
 		SignJoined: func(seed, node identity.ID, until time.Time) *hub.Joined {
 			return hub.SignJoined(h.key, seed, node, until)
@@ -142,12 +144,13 @@ func (h *server) storeHint(err error) error {
 	return err
 }
 
-func listenError(err error) error {
+// listenError says which flag chooses the address that cannot be had.
+func listenError(err error, flag string) error {
 	switch wrapped := proto.Errorf(proto.IO, "%w", err); {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return proto.Hint(wrapped, "another process has that port: choose another with --listen :PORT")
+		return proto.Hint(wrapped, "another process has that port: choose another with "+flag+" :PORT")
 	case errors.Is(err, fs.ErrPermission):
-		return proto.Hint(wrapped, "choose a port above 1023 with --listen :PORT, or give the process CAP_NET_BIND_SERVICE")
+		return proto.Hint(wrapped, "choose a port above 1023 with "+flag+" :PORT, or give the process CAP_NET_BIND_SERVICE")
 	default:
 		return wrapped
 	}
@@ -157,7 +160,7 @@ func listenError(err error) error {
 func (h *server) newServer(bound net.Addr) error {
 	o := serve.Options{
 		Key: h.key, Broker: h.broker, URLs: h.o.urls, Proxies: h.o.proxies, Max: h.o.max,
-		Software: software(), Log: h.log, URL: h.url(bound), Ready: h.store.Broken, Export: h.store.Load, Drain: h.stop,
+		Software: software(), Log: h.log, Metrics: h.metrics, URL: h.url(bound), Ready: h.store.Broken, Export: h.store.Load, Drain: h.stop,
 	}
 	if h.o.cert != "" {
 		cert := &certificate{cert: watched{path: h.o.cert}, key: watched{path: h.o.key}, log: h.log}
@@ -191,9 +194,14 @@ func (h *server) url(bound net.Addr) hub.URL {
 // run serves until ctx ends, and then for the time of the drain. Once it has printed what
 // members paste, members and admins can reach the hub.
 func (h *server) run(ctx context.Context, l net.Listener) error {
+	closeMetrics, err := h.openMetrics()
+	if err != nil {
+		return err
+	}
 	closeSocket := h.openSocket()
 	if err := h.streams.PrintLine("mesh-hub join " + h.url(l.Addr()).String()); err != nil {
 		closeSocket()
+		closeMetrics()
 		return err
 	}
 	hangups, stop := h.o.takeHangups()
@@ -206,7 +214,6 @@ func (h *server) run(ctx context.Context, l net.Listener) error {
 	h.wg.Go(func() { h.maintain(alive, hangups) })
 	h.manager.Ready()
 	h.log.Info("hub serves", "at", l.Addr(), "hub", h.key.ID())
-	var err error
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
@@ -214,6 +221,7 @@ func (h *server) run(ctx context.Context, l net.Listener) error {
 	h.stop()
 	h.drain(alive)
 	closeSocket()
+	closeMetrics()
 	h.hub.Close()
 	end()
 	h.wg.Wait()

@@ -286,7 +286,10 @@ func (b *Broker) Log(after uint64, limit int) ([]Entry, error) { return b.store.
 // Count is how much of each kind a hub holds now; members that hub_access lists and
 // removed ones do not count.
 type Count struct {
-	Connections, Sessions, Names, Members int
+	// Connections are all that are logged in, also those that were lost a moment ago;
+	// Online are those that are there.
+	Connections, Online                    int
+	Sessions, Names, Members, Rooms, Codes int
 	// Draining says that the hub takes no more logins.
 	Draining bool
 }
@@ -308,5 +311,14 @@ func (b *Broker) Count() Count {
 			members++
 		}
 	}
-	return Count{len(b.clients), len(b.sessions), len(b.facts.names), members, b.draining}
+	online := 0
+	for _, c := range b.clients {
+		if c.out != nil {
+			online++
+		}
+	}
+	return Count{
+		Connections: len(b.clients), Online: online, Sessions: len(b.sessions), Names: len(b.facts.names), Members: members,
+		Rooms: len(b.rooms), Codes: len(b.codes.boxes), Draining: b.draining,
+	}
 }

@@ -43,6 +43,8 @@ type Options struct {
 	// SignJoined signs that a node has joined with an invite until a date, whose key is
 	// seed: [hub.SignJoined]. Without it, vouchers in invites are worth nothing.
 	SignJoined func(seed, node identity.ID, until time.Time) *hub.Joined
+	// Meter, if it is set, counts what happens.
+	Meter Meter
 	// Log is called for each refused login and each removal, if it is set. It must not
 	// call the Broker.
 	Log func(message string, args ...any)
@@ -155,7 +157,9 @@ func (b *Broker) change(decide func() (Entry, []Fact, error), done func()) error
 	}
 	if len(facts) > 0 {
 		e.At = b.o.Now().UTC()
-		if err := b.store.Write(e, facts...); err != nil {
+		err := b.store.Write(e, facts...)
+		b.took(TookCommit, b.o.Now().Sub(e.At))
+		if err != nil {
 			return &Refusal{hub.CodeInternal, fmt.Errorf("the hub can't store it: %w", err)}
 		}
 	}

@@ -70,6 +70,9 @@ func (b *Broker) closed(c *client, e hub.Event) error {
 	if err != nil {
 		return err
 	}
+	if d.Path != "" {
+		b.count(CountPaths, wordOf(pathKinds, d.Path))
+	}
 	b.send(b.clients[other], hub.TypeClosed, c, &d)
 	b.end(s)
 	return nil

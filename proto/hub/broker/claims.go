@@ -139,6 +139,7 @@ func claimed(x *box) (hub.Event, error) {
 // claimBox gives a box to a node, for as long as it may take to confirm.
 func (b *Broker) claimBox(x *box, by party, now time.Time) {
 	x.claim = &claim{by: by}
+	b.count(CountCodes, "claimed")
 	b.claimUntil(x, now.Add(hub.ConfirmTimeout))
 	if from := b.clients[by]; from != nil {
 		b.send(b.clients[x.owner], hub.TypeCodeClaimed, from, &hub.CodeClaimed{Box: x.open.Box})
@@ -165,6 +166,7 @@ func (b *Broker) claimUntil(x *box, deadline time.Time) {
 // sends another share.
 func (b *Broker) freeBox(x *box, now time.Time) {
 	x.claim, x.stale = nil, true
+	b.count(CountCodes, "freed")
 	b.send(b.clients[x.owner], hub.TypeCodeFreed, nil, &hub.CodeFreed{Box: x.open.Box})
 	if !now.Before(x.expires) {
 		b.closeBox(x)

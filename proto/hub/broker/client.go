@@ -160,6 +160,7 @@ func (k *Conn) Handle(e hub.Event) {
 	}
 	now := b.o.Now()
 	c.seen = now
+	b.count(CountEvents, wordOf(clientTypes, e.Type))
 	if !b.within(c, now) {
 		wait := c.events.wait(eventRate)
 		k.answer(e, hub.Event{}, &Refusal{hub.CodeRateLimited, errors.New("more than 20 events a second")}, wait)
@@ -282,6 +283,7 @@ func (k *Conn) answer(to, answer hub.Event, err error, wait time.Duration) {
 	if err != nil {
 		answer = k.b.errorEvent(err, wait)
 	}
+	k.b.countError(to, answer, wait > 0)
 	if answer.Type == "" {
 		answer.Type = hub.TypeOK
 	}

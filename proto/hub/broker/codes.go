@@ -87,6 +87,7 @@ func (b *Broker) newBox(c *client, o hub.CodeOpen, now time.Time) (*box, error) 
 	x := &box{open: o, owner: c.party, plate: plate, expires: now.Add(hub.CodeLife)}
 	b.codes.boxes[o.Box], b.codes.plates[plate] = x, x
 	b.codes.of[c.node]++
+	b.count(CountCodes, "opened")
 	b.timers.at(x.expires, func(time.Time) {
 		if x.claim == nil {
 			b.closeBox(x)
@@ -152,6 +153,7 @@ func (b *Broker) burn(c *client, e hub.Event, now time.Time) error {
 	}
 	if d.Reason == hub.BurnWrong && x.claim != nil && x.claim.confirm != nil {
 		b.codes.claims.countWrong(x.claim.by.node, now)
+		b.count(CountCodes, "wrong")
 	}
 	b.burnBox(x, c, d.Reason)
 	return nil
@@ -182,8 +184,10 @@ func (b *Broker) done(c *client, e hub.Event, now time.Time) error {
 	b.closeBox(x)
 	s := &session{
 		request: hub.Request{Session: d.Box, Kind: x.open.Kind}, dialer: dialer, node: c.node,
-		asked: []party{c.party}, listener: c.party, accepted: true, confirm: x.claim.confirm, done: d,
+		asked: []party{c.party}, listener: c.party, accepted: true, confirm: x.claim.confirm, done: d, began: now,
 	}
+	b.count(CountCodes, "done")
+	b.count(CountSessions, "created")
 	b.sessions[d.Box] = s
 	b.dialing[dialer.node]++
 	b.serving[c.node]++

@@ -43,6 +43,12 @@ func (b *Broker) Blocked(a netip.Addr) bool {
 // Login checks the first event of a connection and logs its node in: the answer,
 // system.welcome, is sent to out. The error is a [Denied].
 func (b *Broker) Login(l hub.Login, h *hub.Hello, from netip.AddrPort, out Out) (*Conn, error) {
+	k, err := b.login(l, h, from, out)
+	b.countLogin(err)
+	return k, err
+}
+
+func (b *Broker) login(l hub.Login, h *hub.Hello, from netip.AddrPort, out Out) (*Conn, error) {
 	guest, err := b.admit(l, h, from.Addr())
 	if err != nil {
 		b.noteFailed(from.Addr())
@@ -103,6 +109,7 @@ func (b *Broker) countFailed(a netip.Addr, now time.Time) {
 	source := Source(a)
 	if !b.failed.take(now, source) && len(b.blocked) < MaxBuckets && !b.hasMember(source) {
 		b.blocked[source] = now.Add(BlockFor)
+		b.count(CountRateLimited, "logins")
 	}
 }
 
@@ -280,18 +287,19 @@ func (b *Broker) attach(c *client, out Out, from netip.Addr, w hub.Welcome) *Con
 }
 
 // Told returns the limits that a client needs.
-func Told() map[string]uint32 {
-	return map[string]uint32{"event_bytes": hub.MaxEventBytes, "events_s": uint32(eventRate.perSecond), "names": hub.MaxNames, "rooms": hub.MaxRooms}
+func (b *Broker) Told() map[string]uint32 {
+	told := map[string]uint32{"event_bytes": hub.MaxEventBytes, "events_s": uint32(eventRate.perSecond), "names": hub.MaxNames, "rooms": hub.MaxRooms}
+	if b.o.Guests {
+		told[hub.LimitGuests] = 1
+	}
+	return told
 }
 
 func (b *Broker) welcome(node identity.ID, from netip.AddrPort, registered []hub.Registered) hub.Welcome {
 	now := b.o.Now()
 	w := hub.Welcome{
 		Observed: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()).String(), PingS: seconds(hub.PingEvery), Registered: registered,
-		Limits: Told(),
-	}
-	if b.o.Guests {
-		w.Limits[hub.LimitGuests] = 1
+		Limits: b.Told(),
 	}
 	if m := b.facts.members[node]; m != nil {
 		w.MemberSinceS = seconds(now.Sub(m.Since))

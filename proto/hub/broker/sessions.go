@@ -214,6 +214,7 @@ func (b *Broker) tellAsked(s *session, typ string) {
 
 // endDeclined ends a session without an accept.
 func (b *Broker) endDeclined(s *session, code string) {
+	b.count(CountSessions, code)
 	b.end(s)
 	b.send(b.clients[s.dialer], hub.TypeDeclined, nil, &hub.Declined{Session: s.request.Session, Code: code})
 }
@@ -329,6 +330,8 @@ func (b *Broker) accept(c *client, e hub.Event, now time.Time) error {
 		}
 		s.asked = []party{c.party}
 		b.until(s, now.Add(hub.SessionLife))
+		b.count(CountSessions, "created")
+		b.took(TookSession, now.Sub(s.began))
 	}
 	b.tellCreated(s, a.Sealed, a.Sig, now)
 	return nil
@@ -377,6 +380,9 @@ func (b *Broker) cancel(c *client, e hub.Event) error {
 	s := b.sessions[ref.Session]
 	if s == nil || s.dialer != c.party {
 		return refuse(hub.CodeNotFound, "no such session")
+	}
+	if !s.accepted {
+		b.count(CountSessions, "cancelled")
 	}
 	b.tellAsked(s, hub.TypeCancelled)
 	b.end(s)

@@ -164,6 +164,7 @@ func (b *Broker) Authorize(text string, from netip.Addr) (Caller, error) {
 	case !now.Before(t.Expires):
 		return Caller{}, errBadToken()
 	case !b.apiCalls.take(now, key):
+		b.count(CountRateLimited, "api")
 		limited := refuse(hub.CodeRateLimited, "more than 10 requests a second")
 		return Caller{}, &RetryLater{limited, b.apiCalls.wait(key)}
 	}

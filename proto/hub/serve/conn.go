@@ -112,6 +112,7 @@ func (c *conn) login(l hub.Login, from netip.AddrPort) (*broker.Conn, error) {
 		err = e.Read(&h)
 	}
 	if err != nil || typ != websocket.MessageText || e.Type != hub.TypeHello {
+		c.s.o.Metrics.Count(broker.CountLogins, "bad_login")
 		return nil, errors.New("the first event is no system.hello")
 	}
 	k, err := c.s.o.Broker.Login(l, &h, from, c)
@@ -168,6 +169,7 @@ func (c *conn) Send(e hub.Event) {
 	if len(c.queue) >= maxQueued || c.bytes+len(text) > maxQueuedBytes {
 		c.closed = true
 		c.queue, c.bytes = nil, 0
+		c.s.o.Metrics.queueDrop()
 		c.s.wg.Go(func() { _ = c.ws.Close(hub.CloseTooSlow, "too slow") })
 		return
 	}

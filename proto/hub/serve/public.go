@@ -57,7 +57,9 @@ func (s *Server) ready(c *call) (any, error) {
 }
 
 func (s *Server) wellKnown(c *call) (any, error) {
+	limits := s.o.Broker.Told()
 	return WellKnown{
-		Hub: s.o.Key.ID(), Origin: c.at.origin, Protocols: []string{hub.Subprotocol}, Software: s.o.Software, Limits: broker.Told(),
+		Hub: s.o.Key.ID(), Origin: c.at.origin, Protocols: []string{hub.Subprotocol}, Software: s.o.Software,
+		Limits: limits, Guests: limits[hub.LimitGuests] == 1,
 	}, nil
 }

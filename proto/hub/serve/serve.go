@@ -50,6 +50,8 @@ type Options struct {
 	// without waiting for it. Without them the API does not have them.
 	Export func() ([]broker.Fact, error)
 	Drain  func()
+	// Metrics, if it is set, counts what the server itself sees.
+	Metrics *Metrics
 	// Max is how many connections may be open; 0 stands for [DefaultMax].
 	Max int
 	// Software is the version that the hub tells.
@@ -63,9 +65,9 @@ type Server struct {
 	o    Options
 	tls  *tls.Config
 	http *http.Server
-	door *door
 
-	mu     sync.Mutex // guards conns
+	mu     sync.Mutex // guards what follows
+	door   *door      // nil before Serve
 	conns  map[*conn]bool
 	closed bool
 	wg     sync.WaitGroup
@@ -108,12 +110,15 @@ func New(o Options) (*Server, error) {
 // Serve accepts connections of the listener until ctx ends, and closes it then. The
 // connections that are logged in stay until [Server.Close].
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	s.door = newDoor(l, s)
-	stop := context.AfterFunc(ctx, func() { _ = s.door.Close() })
+	door := newDoor(l, s)
+	s.mu.Lock()
+	s.door = door
+	s.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { _ = door.Close() })
 	defer stop()
-	s.wg.Go(func() { s.door.run() })
-	err := s.http.Serve(s.door)
-	_ = s.door.Close()
+	s.wg.Go(func() { door.run() })
+	err := s.http.Serve(door)
+	_ = door.Close()
 	if ctx.Err() != nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}

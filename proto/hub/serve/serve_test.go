@@ -56,15 +56,27 @@ func newKey(t testing.TB) *identity.Key {
 
 func start(t *testing.T, edit func(*serve.Options)) testHub {
 	t.Helper()
-	return startOn(t, edit, func(l net.Listener) net.Listener { return l })
+	return startOf(t, broker.Options{}, edit)
+}
+
+// startOf starts a hub whose broker has more options than its keys.
+func startOf(t *testing.T, of broker.Options, edit func(*serve.Options)) testHub {
+	t.Helper()
+	return startAll(t, of, edit, func(l net.Listener) net.Listener { return l })
 }
 
 // startOn starts a hub on what wrap returns for a listener.
 func startOn(t *testing.T, edit func(*serve.Options), wrap func(net.Listener) net.Listener) testHub {
 	t.Helper()
+	return startAll(t, broker.Options{}, edit, wrap)
+}
+
+func startAll(t *testing.T, of broker.Options, edit func(*serve.Options), wrap func(net.Listener) net.Listener) testHub {
+	t.Helper()
 	h := testHub{key: newKey(t)}
+	of.Hub, of.APIKey = h.key.ID(), h.key.Derive(hub.APIKeyLabel)
 	var err error
-	if h.broker, err = broker.New(&memory{}, broker.Options{Hub: h.key.ID(), APIKey: h.key.Derive(hub.APIKeyLabel)}); err != nil {
+	if h.broker, err = broker.New(&memory{}, of); err != nil {
 		t.Fatal(err)
 	}
 	o := serve.Options{Key: h.key, Broker: h.broker}

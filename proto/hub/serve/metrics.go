@@ -1,0 +1,92 @@
+package serve
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"mesh/proto/hub/broker"
+)
+
+// Metrics are the numbers of a hub for Prometheus. It implements [broker.Meter]. A nil
+// *Metrics counts nothing.
+type Metrics struct{ set *metrics.Set }
+
+// words names the label of what is counted.
+var words = map[string]string{
+	broker.CountLogins: "result", broker.CountEvents: "type", broker.CountErrors: "code", broker.CountSessions: "result",
+	broker.CountCodes: "result", broker.CountRateLimited: "limit", broker.CountPaths: "path",
+}
+
+// seconds are the bounds of the histograms.
+var seconds = []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60}
+
+// NewMetrics returns metrics that state the version of the software.
+func NewMetrics(software string) *Metrics {
+	m := &Metrics{metrics.NewSet()}
+	m.set.GetOrCreateGauge(fmt.Sprintf("mesh_hub_build_info{software=%q}", software), func() float64 { return 1 })
+	m.set.GetOrCreateCounter("mesh_hub_queue_drops_total")
+	for _, what := range []string{broker.TookSession, broker.TookCommit} {
+		m.Took(what, -1) // it is there before it happens
+	}
+	return m
+}
+
+// Count implements [broker.Meter].
+func (m *Metrics) Count(what, word string) {
+	if m != nil {
+		m.set.GetOrCreateCounter(fmt.Sprintf("mesh_hub_%s_total{%s=%q}", what, words[what], word)).Inc()
+	}
+}
+
+// Took implements [broker.Meter]. A negative time is not noted.
+func (m *Metrics) Took(what string, d time.Duration) {
+	if m == nil {
+		return
+	}
+	h := m.set.GetOrCreatePrometheusHistogramExt("mesh_hub_"+what+"_seconds", seconds)
+	if d >= 0 {
+		h.Update(d.Seconds())
+	}
+}
+
+// queueDrop counts a client that reads too slowly.
+func (m *Metrics) queueDrop() {
+	if m != nil {
+		m.set.GetOrCreateCounter("mesh_hub_queue_drops_total").Inc()
+	}
+}
+
+// MetricsHandler answers GET /metrics with the metrics and what the hub holds now.
+func (s *Server) MetricsHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		n := s.o.Broker.Count()
+		now := metrics.NewSet()
+		for name, value := range map[string]int{
+			`connections{state="online"}`: n.Online, `connections{state="lost"}`: n.Connections - n.Online, `connections{state="silent"}`: s.silent(),
+			"sessions_open": n.Sessions, "names": n.Names, "members": n.Members, "rooms": n.Rooms, "codes_open": n.Codes,
+		} {
+			now.NewGauge("mesh_hub_"+name, func() float64 { return float64(value) })
+		}
+		now.WritePrometheus(w)
+		s.o.Metrics.set.WritePrometheus(w)
+	})
+	return mux
+}
+
+// silent returns how many connections are not logged in.
+func (s *Server) silent() int {
+	s.mu.Lock()
+	d := s.door
+	s.mu.Unlock()
+	if d == nil {
+		return 0
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.count
+}
