@@ -527,3 +527,8 @@ func TestRemovedCode(t *testing.T) {
 	w.pass(2 * time.Second)
 	alice.take(hub.TypeCodeBurn, &hub.CodeBurn{})
 }
+
+// nextSource is an address of another source.
+func nextSource(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Next(), a.Port())
+}
