@@ -6,3 +6,6 @@ func (r *Registry) Issued() int {
 	defer r.issued.mu.Unlock()
 	return len(r.issued.byID)
 }
+
+// MaxReasons is how many reasons a registry keeps.
+const MaxReasons = maxReasons
