@@ -5,20 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"mesh/proto"
-	"mesh/proto/candidate"
 	"mesh/proto/hub"
 	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
 	"mesh/proto/token"
-	"mesh/proto/wire"
 )
 
 // settleTime bounds the wait for what the hubs say about a name.
@@ -27,9 +23,7 @@ const settleTime = 5 * time.Second
 // presence is a waiter at the hubs of its node: it is online under its name, and answers
 // the dialers that ask for it there.
 type presence struct {
-	node  *Node
-	offer Offer
-	at    net.Addr // the node's socket
+	spot
 	guard *strangers
 	fail  context.CancelCauseFunc // of the waiter
 
@@ -56,7 +50,7 @@ func (n *Node) present(o Offer, at net.Addr, guard *strangers, fail context.Canc
 		return nil
 	}
 	p := &presence{
-		node: n, offer: o, at: at, guard: guard, fail: fail, open: make(map[string]*hubs), begun: len(n.options.Hubs),
+		spot: spot{n, o, at}, guard: guard, fail: fail, open: make(map[string]*hubs), begun: len(n.options.Hubs),
 		known: make(map[string]bool), told: make(map[string]bool), heard: make(map[string]bool), settled: make(chan struct{}), refused: make(map[identity.ID]bool),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -82,23 +76,6 @@ func nameOfHost(host string) string {
 		return ""
 	}
 	return name
-}
-
-// kinds returns the kinds of transfers that are taken.
-func (p *presence) kinds() (list []hub.Kind) {
-	for _, kind := range []string{wire.KindPipe, wire.KindFiles, wire.KindTTY} {
-		if slices.Contains(p.offer.Kinds, kind) || p.takes(kind) {
-			list = append(list, hub.Kind(kind))
-		}
-	}
-	return list
-}
-
-func (p *presence) takes(kind string) bool {
-	if p.offer.Takes == nil {
-		return kind == wire.KindPipe
-	}
-	return p.offer.Takes(kind)
 }
 
 // nameError is the error for a name that a hub does not give.
@@ -250,48 +227,3 @@ func (p *presence) limit(of agent.Offer, caps proto.Caps) (proto.Caps, string) {
 	return caps, ""
 }
 
-func (p *presence) via() string {
-	if v := p.node.options.Via; v == proto.ViaQUIC || v == proto.ViaTCP {
-		return v
-	}
-	return ""
-}
-
-// candidates returns where this node may be reached now: at the addresses that the user
-// gave, and at its own.
-func (p *presence) candidates() (list []hub.Candidate) {
-	addrs := slices.Clone(p.offer.Addrs)
-	if own, err := ownAddrs(p.at); err == nil {
-		addrs = append(addrs, own...)
-	}
-	seen := make(map[netip.AddrPort]bool)
-	for i, addr := range addrs {
-		at, err := netip.ParseAddrPort(addr)
-		if err != nil || seen[at] {
-			continue // the name of a host: a peer would have to look it up
-		}
-		seen[at] = true
-		for _, proto := range p.protocols() {
-			c := candidate.At(candidate.Host, proto, at, uint16(0xffff-i))
-			if _, err := candidate.Parse(c.String()); err == nil && len(list) < hub.MaxCandidates {
-				list = append(list, hub.Candidate(c))
-			}
-		}
-	}
-	return list
-}
-
-func (p *presence) protocols() []candidate.Proto {
-	switch p.via() {
-	case proto.ViaQUIC:
-		return []candidate.Proto{candidate.UDP}
-	case proto.ViaTCP:
-		return []candidate.Proto{candidate.TCP}
-	}
-	return []candidate.Proto{candidate.TCP, candidate.UDP}
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
-}

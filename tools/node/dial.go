@@ -68,7 +68,9 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 		return nil, n.dialHint(p, r, fmt.Errorf("link to %s: %w", p.label(), err))
 	}
 	party := n.Party(l)
-	party.Name = p.Name
+	if !p.ByCode() {
+		party.Name = p.Name
+	}
 	n.reporter.peer(party)
 	return l, nil
 }

@@ -67,6 +67,8 @@ func (n *Node) dialHint(p Peer, r Request, err error) error {
 	switch code := proto.CodeOf(err); {
 	case p.Token != nil:
 		return n.tokenHint(p, err)
+	case p.ByCode() && !errors.Is(err, agent.ErrLogin):
+		return codeHint(err)
 	case errors.Is(err, agent.ErrLogin) && code == proto.Denied:
 		return proto.Hint(err, MemberHint(n.Key.ID()))
 	case errors.Is(err, agent.ErrLogin) && code == proto.Unreachable:

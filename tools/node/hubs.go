@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,9 +54,9 @@ func (n *Node) openHubs(urls []hub.URL, invited bool, set func(*agent.Agent, hub
 	return h
 }
 
-// keepHub notes the key of a hub whose URL names none.
+// keepHub notes the key of a hub of this node whose URL names none.
 func (n *Node) keepHub(u hub.URL, c *agent.Conn) {
-	if u.Key == c.Hub {
+	if u.Key == c.Hub || !slices.Contains(n.options.Hubs, u) { // the latter has taken a guest
 		return
 	}
 	u.Key, u.Proxy = c.Hub, u.TLS && !c.Bound

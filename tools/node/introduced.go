@@ -43,7 +43,7 @@ func (n *Node) suffices(g Grade) bool {
 // acquaintance is a peer that this process has dialled with the help of a hub.
 type acquaintance struct {
 	grade Grade
-	typed string // PEER
+	typed string // PEER; "" if that is a code
 }
 
 // noteMet notes that the hubs have introduced a peer.
@@ -53,27 +53,43 @@ func (n *Node) noteMet(p Peer, id identity.ID, g Grade) {
 	n.met[id] = acquaintance{g, p.hub.typed}
 }
 
-// gradeOf returns the grade of a link's peer, whose name in the address book is given, and
-// the PEER by which a hub was asked for it.
-func (n *Node) gradeOf(l *link.Link, name string) (grade Grade, typed string) {
+// gradeOf returns the grade of a link's peer, whose name in the address book is given, the
+// PEER by which a hub was asked for it, and whether a hub has introduced the two.
+func (n *Node) gradeOf(l *link.Link, name string) (grade Grade, typed string, met bool) {
 	n.metMu.Lock()
-	met, ok := n.met[l.Peer]
-	n.metMu.Unlock()
+	defer n.metMu.Unlock()
+	a, met := n.met[l.Peer]
+	byCode := !l.Dialed && l.Token != nil && n.proven[*l.Token]
 	switch {
-	case l.Dialed && ok:
-		return met.grade, met.typed
+	case l.Dialed && met:
+		return a.grade, a.typed, true
 	case l.Dialed || l.Token == nil || name != "":
-		return GradePinned, ""
+		return GradePinned, "", byCode
+	case byCode:
+		return GradeCode, "", true
 	}
-	return "", ""
+	return "", "", false
 }
+
+// noteProven notes that a token was made for a node that has proven a code.
+func (n *Node) noteProven(id token.ID) {
+	n.metMu.Lock()
+	defer n.metMu.Unlock()
+	if len(n.proven) < maxProven {
+		n.proven[id] = true
+	}
+}
+
+// maxProven bounds the tokens that are remembered.
+const maxProven = 10000
 
 // introduction is what the hubs are asked for.
 type introduction struct {
-	to    string // a name, or a node id
-	name  string // that the user has accepted as to, a node id, before; else ""
-	host  string // of the hubs to ask; "" for all
-	typed string // PEER
+	to    string    // a name, or a node id
+	name  string    // that the user has accepted as to, a node id, before; else ""
+	host  string    // of the hubs to ask; "" for all
+	typed string    // PEER; "" if that is secret
+	code  *hub.Code // in place of to
 }
 
 // split returns the room of what a hub is asked for, "" without one, and the name in it.

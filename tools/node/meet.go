@@ -45,7 +45,7 @@ type meeting struct {
 // meet links to a peer by way of the hubs, and at the same time by the addresses of the
 // address book, if the peer has any.
 func (n *Node) meet(ctx context.Context, e *link.Endpoint, p Peer, r Request, t link.Target) (*link.Link, error) {
-	h := n.openHubs(n.hubsOf(p.hub.host), false, nil)
+	h := n.openHubs(n.hubsFor(p.hub), false, nil)
 	l, err := n.meetAt(ctx, &meeting{n, h, e, p, r, t})
 	if err != nil {
 		h.close()
@@ -185,6 +185,9 @@ func (m *meeting) ask(ctx context.Context) answer {
 }
 
 func (m *meeting) askOnce(ctx context.Context) answer {
+	if m.peer.ByCode() {
+		return m.claim(ctx)
+	}
 	var grade Grade
 	s, at, err := m.hubs.request(ctx, func(u hub.URL) agent.Ask {
 		return agent.Ask{
@@ -241,6 +244,10 @@ func (m *meeting) dial(ctx context.Context, a answer) (*link.Link, error) {
 		granted, err := token.Parse(s.Grant.Token)
 		if err != nil || granted.Listener != s.Peer {
 			return nil, proto.Errorf(proto.Protocol, "the token of the session is not the peer's")
+		}
+		if !granted.Caps.Has(t.Need) {
+			err := proto.Errorf(proto.Capability, "the peer allows %s, and this needs %s", granted.Caps, t.Need)
+			return nil, proto.Hint(err, capsHint(granted.Caps))
 		}
 		t.Credential = granted.Credential()
 	}

@@ -88,8 +88,9 @@ type Node struct {
 	resolvers []Resolver
 	printed   atomic.Bool // a token, a warning or a note
 
-	metMu sync.Mutex // guards met
-	met   map[identity.ID]acquaintance
+	metMu  sync.Mutex // guards these two
+	met    map[identity.ID]acquaintance
+	proven map[token.ID]bool // the tokens made for a code
 
 	mu       sync.Mutex // guards the endpoints
 	endpoint *link.Endpoint
@@ -106,9 +107,9 @@ func New(o Options) *Node {
 	n := &Node{
 		Key: o.Key, Book: book, Tokens: token.NewRegistry(o.Key, book), Log: o.Log, Ledger: openLedger(o.State),
 		options: o, reporter: newReporter(o),
-		met: make(map[identity.ID]acquaintance),
+		met: make(map[identity.ID]acquaintance), proven: make(map[token.ID]bool),
 	}
-	n.resolvers = append([]Resolver{tokens{book}, addressBook{book, len(o.Hubs) > 0}, introduced{n}}, o.Resolvers...)
+	n.resolvers = append([]Resolver{tokens{book}, codes{n}, addressBook{book, len(o.Hubs) > 0}, introduced{n}}, o.Resolvers...)
 	return n
 }
 

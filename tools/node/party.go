@@ -17,7 +17,8 @@ type Party struct {
 	// Trust is how sure this node is who the peer is; "" for a stranger with a token.
 	Trust Grade `json:"trust"`
 
-	typed string // PEER, if a hub has introduced the peer
+	typed string // PEER, if a hub was asked for it by that
+	met   bool   // a hub has introduced the two
 }
 
 // Party returns the peer of a link, with its address and path as they are now.
@@ -26,7 +27,7 @@ func (n *Node) Party(l *link.Link) Party { return n.partyOf(l)() }
 // partyOf returns a function that is Party, but looks the name up only once.
 func (n *Node) partyOf(l *link.Link) func() Party {
 	p := Party{ID: l.Peer, Name: n.Book.NameOf(l.Peer), Transfer: l.Transfer}
-	p.Trust, p.typed = n.gradeOf(l, p.Name)
+	p.Trust, p.typed, p.met = n.gradeOf(l, p.Name)
 	return func() Party {
 		p.Addr, p.Via, p.Path = l.Addr().String(), l.Via(), l.Path().String()
 		return p

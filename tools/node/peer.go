@@ -122,7 +122,7 @@ type Resolver interface {
 }
 
 // Peer finds the listener that PEER means. It asks, in this order: @FILE that holds
-// a token, a token, a name of the address book, what the hubs know, and then
+// a token, a token, a code, a name of the address book, what the hubs know, and then
 // [Options.Resolvers].
 func (n *Node) Peer(ctx context.Context, p PeerText) (Peer, error) {
 	p = p.tidy()
@@ -245,6 +245,9 @@ func (b addressBook) Resolve(_ context.Context, text string) (Peer, bool, error)
 
 // label is the peer's name in messages.
 func (p Peer) label() string {
+	if p.ByCode() {
+		return p.hub.code.String()
+	}
 	if p.Name != "" {
 		return p.Name
 	}

@@ -9,7 +9,6 @@ import (
 	"mesh/proto/hub"
 	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
-	"mesh/proto/token"
 )
 
 // mayAsk reports whether the user can be asked about a node without rights.
@@ -94,20 +93,3 @@ func (p *presence) wasRefused(id identity.ID, now bool) bool {
 
 // maxRefused bounds the nodes that are remembered.
 const maxRefused = 1000
-
-// tokenFor returns the grant of a token for one node, which holds while its reason does, and
-// the function that takes the token back.
-func (p *presence) tokenFor(id identity.ID, caps proto.Caps, why token.Reason) (g hub.Grant, undo func(), code string) {
-	t, err := p.node.Tokens.IssueTo(id, caps, hub.TokenLife)
-	if err == nil {
-		err = p.node.Tokens.Because(t.ID, why)
-	}
-	if err == nil {
-		g.Token, err = t.Encode()
-	}
-	if err != nil {
-		p.node.Log.Info("no token was made", "err", err)
-		return g, nil, hub.CodeBusy
-	}
-	return g, func() { p.node.Tokens.Cancel(t.ID) }, ""
-}

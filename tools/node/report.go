@@ -160,7 +160,7 @@ func course(p Party, receipt *pipe.Receipt, bytes int64, took time.Duration) str
 	if words += ", " + p.Path; receipt.Flows > 1 {
 		words += fmt.Sprintf(" with %d flows", receipt.Flows)
 	}
-	if p.typed != "" {
+	if p.met {
 		words += ", trust=" + string(p.Trust)
 	}
 	return words

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -50,15 +51,31 @@ func (n *Node) showToken(o Offer, offered TokenOffer, at string, t token.Token) 
 	if !o.ShowToken {
 		return nil
 	}
+	return n.printToken(o, offered, t, text)
+}
+
+// otherSide is printed before a command to run, unless the offer says more.
+const otherSide = "on the other side"
+
+func (n *Node) printToken(o Offer, offered TokenOffer, t token.Token, text string) error {
 	n.printed.Store(true)
-	where := offered.Where
-	if where == "" {
-		where = "on the other side"
-	}
-	if _, err := fmt.Fprintf(n.options.Stderr, "%s: %s, run: %s\n", n.options.Name, where, dialCommand(o, t, text)); err != nil {
+	if _, err := fmt.Fprintf(n.options.Stderr, "%s: %s, run: %s\n", n.options.Name, cmp.Or(offered.Where, otherSide), dialCommand(o, t, text)); err != nil {
 		return proto.Errorf(proto.IO, "show the token: %w", err)
 	}
 	return nil
+}
+
+// printTokens prints the tokens of an offer that were not shown with it.
+func (n *Node) printTokens(o Offer, tokens []token.Token) {
+	for i, t := range tokens {
+		text, err := t.Encode()
+		if err == nil {
+			err = n.printToken(o, o.Tokens[i], t, text)
+		}
+		if err != nil {
+			n.Log.Warn("a token is not shown", "err", err)
+		}
+	}
 }
 
 // dialCommand is the command line that uses a token. One for many uses must not be

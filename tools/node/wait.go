@@ -94,6 +94,7 @@ type Waiter struct {
 	expires  time.Time // of the tokens
 
 	presence *presence       // nil without a hub
+	coder    *coder          // nil if no codes are shown
 	failed   context.Context // ends when the presence fails
 	fail     context.CancelCauseFunc
 
@@ -127,8 +128,9 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 			return nil, err
 		}
 	}
-	var withheld string
+	asked, withheld := o.ShowToken, ""
 	o.ShowToken, withheld = n.showsTokens(o)
+	byCode := n.showsCodes(o)
 	tokens, err := n.issue(o)
 	if err != nil {
 		return nil, err
@@ -145,7 +147,9 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 		return nil, err
 	}
 	w.failed, w.fail = context.WithCancelCause(context.Background())
-	if err := n.announce(o, e.Addr().String(), tokens); err != nil {
+	announced := o
+	announced.ShowToken = o.ShowToken && (asked || !byCode)
+	if err := n.announce(announced, e.Addr().String(), tokens); err != nil {
 		w.Stop()
 		return nil, err
 	}
@@ -157,7 +161,19 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 		w.Stop()
 		return nil, err
 	}
+	if byCode {
+		w.coder = w.showCodes(spot{n, o, e.Addr()}, asked)
+	}
 	return w, nil
+}
+
+// Codes returns the code that is open for each token of the offer, "" where there is none.
+func (w *Waiter) Codes() []string {
+	codes := make([]string, len(w.offer.Tokens))
+	for i := range codes {
+		codes[i] = w.coder.open(i)
+	}
+	return codes
 }
 
 // Tokens returns the tokens of the offer with their texts. Those for which isClosed
@@ -198,6 +214,13 @@ func (w *Waiter) Tokens(isClosed func(id string) bool) (tokens []token.Token, te
 		texts = append(texts, text)
 	}
 	return slices.Clone(w.tokens), texts, nil
+}
+
+// showTokens prints the tokens.
+func (w *Waiter) showTokens() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.node.printTokens(w.offer, w.tokens)
 }
 
 // listen begins to accept the peers of an offer.
@@ -324,7 +347,7 @@ func (w *Waiter) Accept(ctx context.Context) (*link.Link, error) {
 	}
 	w.deadline = time.Time{}
 	if w.once {
-		go w.presence.stop() // it has its peer
+		go w.leave() // it has its peer
 	}
 	w.node.reporter.peer(w.node.Party(l))
 	return l, nil
@@ -333,6 +356,12 @@ func (w *Waiter) Accept(ctx context.Context) (*link.Link, error) {
 // Stop stops waiting. Links that were accepted live on.
 func (w *Waiter) Stop() {
 	_ = w.listener.Close()
-	w.presence.stop()
+	w.leave()
 	w.fail(nil)
+}
+
+// leave leaves the hubs.
+func (w *Waiter) leave() {
+	w.coder.stop()
+	w.presence.stop()
 }

@@ -43,8 +43,13 @@ func openTransfer(ctx context.Context, n *node.Node, o options, kinds []string) 
 	if err != nil {
 		return transfer{}, nil, err
 	}
+	party := n.Party(l)
+	from := party.Label()
+	if party.Trust == node.GradeCode {
+		from += " (trust=" + string(party.Trust) + ")"
+	}
 	return transfer{
-		kind: l.Kind, minor1: l.Minor >= 1, peer: l.Peer.String(), ledger: n.Ledger, from: n.Party(l).Label(), end: l.Close, await: n.Await,
+		kind: l.Kind, minor1: l.Minor >= 1, peer: l.Peer.String(), ledger: n.Ledger, from: from, end: l.Close, await: n.Await,
 		pipe:  func(ctx context.Context, sink *pipe.Sink) error { return n.Exchange(ctx, l, nil, sink) },
 		files: func(ctx context.Context, side filesSide) error { return n.Files(ctx, l, false, side) },
 	}, done, nil
@@ -60,7 +65,7 @@ func dialFor(ctx context.Context, n *node.Node, peer node.Peer, o options, kinds
 			r.Kind = kind
 		}
 		l, err = n.Dial(ctx, peer, r)
-		unknown := kind == wire.KindTake && proto.CodeOf(err) == proto.Denied
+		unknown := kind == wire.KindTake && proto.CodeOf(err) == proto.Denied && !peer.ByCode()
 		if unknown && i+1 == len(kinds) {
 			err = proto.Hint(err, "or its mesh is older, and has no lists and NAMEs: mesh-recv -C DIR PEER takes all that it offers")
 		}

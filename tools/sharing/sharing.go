@@ -68,6 +68,11 @@ func tokensOf(w *node.Waiter, isClosed func(id string) bool) ([]share.Token, err
 		return nil, err
 	}
 	var list []share.Token
+	for i, code := range w.Codes() {
+		if code != "" {
+			list = append(list, share.Token{Text: code, How: "mesh-tty " + code, Rights: tokens[i].Caps.String()})
+		}
+	}
 	for i, t := range tokens {
 		list = append(list, share.Token{Text: texts[i], How: node.EnvPeer + "=" + texts[i] + " mesh-tty", Rights: t.Caps.String()})
 	}

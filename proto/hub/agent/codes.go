@@ -95,13 +95,20 @@ func (a *Agent) claim(ctx context.Context, ask CodeAsk, later bool) (*codeDialer
 		return nil, proto.Errorf(proto.Identity, "the code is one of this node itself")
 	}
 	if len(ask.Kinds) > 0 && !slices.Contains(ask.Kinds, got.Kind) {
-		return nil, proto.Errorf(proto.Capability, "the code is for %s, which this tool does not take", kindText(got.Kind))
+		return nil, &proto.Error{Code: proto.Capability, Err: &KindError{got.Kind}}
 	}
 	end, err := hub.ClaimCode(c.Hub, a.o.Key.ID(), ask.Code.Words, &got)
 	if err != nil {
 		return nil, err
 	}
 	return &codeDialer{a: a, conn: c, box: got.Box, kind: got.Kind, end: end, events: a.takeBox(got.Box)}, nil
+}
+
+// KindError is in the chain of the error for a code of a kind that the caller does not take.
+type KindError struct{ Kind hub.Kind }
+
+func (e *KindError) Error() string {
+	return "the code is for " + kindText(e.Kind) + ", which this tool does not take"
 }
 
 // kindTexts say what a code of a kind is for.

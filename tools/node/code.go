@@ -1,0 +1,132 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
+	"mesh/proto/identity"
+	"mesh/proto/path"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// codes resolves codes, which one person reads to the other one.
+type codes struct{ node *Node }
+
+// Resolve implements [Resolver]. It asks no hub, and its errors repeat no words but those
+// that are in no code.
+func (r codes) Resolve(_ context.Context, text string) (Peer, bool, error) {
+	if !hub.IsCode(text) {
+		return Peer{}, false, nil
+	}
+	c, err := hub.ParseCode(text)
+	if err != nil {
+		return Peer{}, false, err
+	}
+	i := &introduction{host: c.Host, code: &c}
+	if len(r.node.hubsFor(i)) == 0 {
+		err := proto.Errorf(proto.Usage, "%s is a code at a hub, and this node has no hub", c)
+		return Peer{}, false, proto.Hint(err, "mesh-hub join, or --hub URL; without a hub the other side shows its token with --show-token")
+	}
+	return Peer{Credential: token.KeyCredential(), Caps: proto.AllCaps, hub: i}, true, nil
+}
+
+// ByCode reports whether PEER is a code.
+func (p Peer) ByCode() bool { return p.hub != nil && p.hub.code != nil }
+
+// hubsFor returns the hubs to ask. For a code they may be one that this node has no other
+// dealings with, and that takes it as a guest.
+func (n *Node) hubsFor(i *introduction) []hub.URL {
+	known := n.hubsOf(i.host)
+	if len(known) > 0 || i.code == nil || i.host == "" {
+		return known
+	}
+	u, err := hub.ParseURL("wss://" + i.host)
+	if err != nil {
+		return nil
+	}
+	return []hub.URL{u}
+}
+
+// claim proves to the peer behind the code that this node knows it, at the first hub that
+// has the code. Another hub is asked only if one cannot be reached or has no such code: it
+// may have the code of somebody else.
+func (m *meeting) claim(ctx context.Context) (a answer) {
+	var err error
+	for i, at := range m.hubs.agents {
+		ask := agent.CodeAsk{Code: *m.peer.hub.code, Kinds: m.codeKinds()}
+		if i < len(m.hubs.agents)-1 {
+			ask.Within = nextHubAfter
+		}
+		s, failed := at.DialCode(ctx, ask)
+		if failed == nil {
+			grade, err := m.node.judgeCode(m.peer, s.Peer)
+			return answer{s, at, grade, err}
+		}
+		if err == nil || proto.CodeOf(err) == proto.Unreachable {
+			err = failed
+		}
+		if ctx.Err() != nil || !asksNext(failed) && agent.CodeOf(failed) != hub.CodeNoCode {
+			err = failed
+			break
+		}
+	}
+	return answer{err: m.wrongKind(err)}
+}
+
+// codeKinds are the kinds of a code that this end can take. A listener that takes files
+// may take a pipe too, and its code says files.
+func (m *meeting) codeKinds() []hub.Kind {
+	switch kind := m.kind(); kind {
+	case hub.KindPipe:
+		return []hub.Kind{hub.KindPipe, hub.KindFiles}
+	case wire.KindTake:
+		return []hub.Kind{hub.KindFiles}
+	default:
+		return []hub.Kind{kind}
+	}
+}
+
+// wrongKind says what takes a code that this tool does not. Between pipes and files the
+// tool knows what to do.
+func (m *meeting) wrongKind(err error) error {
+	wrong, ok := errors.AsType[*agent.KindError](err)
+	switch {
+	case !ok:
+		return err
+	case wrong.Kind == hub.KindTTY:
+		return proto.Hint(err, "mesh-tty CODE views it")
+	case wrong.Kind == hub.KindPair:
+		return proto.Hint(err, "mesh-pair CODE takes it")
+	case m.kind() == hub.KindTTY:
+		return proto.Hint(err, "mesh-recv CODE takes what the other side sends, mesh-cat CODE sends to it")
+	}
+	return &proto.Error{Code: proto.Capability, Err: fmt.Errorf("%w: %w", ErrKind, err)}
+}
+
+// judgeCode decides whether a peer that has proven a code may be linked to, and how sure
+// it is who that is.
+func (n *Node) judgeCode(p Peer, got identity.ID) (Grade, error) {
+	switch {
+	case n.Book.NameOf(got) != "":
+		return GradePinned, nil
+	case n.suffices(GradeCode):
+		return GradeCode, nil
+	}
+	return "", proto.Errorf(proto.Identity, "%s proves its key %s by a code alone, and --trust %s wants more", p.label(), got, n.options.Trust)
+}
+
+// codeHint adds to the error of a dial by a code what can be done about it.
+func codeHint(err error) error {
+	switch {
+	case agent.CodeOf(err) == hub.CodeNoCode:
+		return proto.Hint(err, "a code is for one use, and for 10 minutes: ask for a new one")
+	case errors.Is(err, path.ErrNotReached):
+		return proto.Hint(err, "the code is used up; the other side shows a new one soon")
+	}
+	return err
+}

@@ -1,0 +1,102 @@
+package node
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+
+	"mesh/proto"
+	"mesh/proto/candidate"
+	"mesh/proto/hub"
+	"mesh/proto/identity"
+	"mesh/proto/token"
+	"mesh/proto/wire"
+)
+
+// spot is where this node waits, and for what: what it tells the dialers that a hub
+// introduces.
+type spot struct {
+	node  *Node
+	offer Offer
+	at    net.Addr // the node's socket
+}
+
+// kinds returns the kinds of transfers that are taken.
+func (p spot) kinds() (list []hub.Kind) {
+	for _, kind := range []string{wire.KindPipe, wire.KindFiles, wire.KindTTY} {
+		if slices.Contains(p.offer.Kinds, kind) || p.takes(kind) {
+			list = append(list, hub.Kind(kind))
+		}
+	}
+	return list
+}
+
+func (p spot) takes(kind string) bool {
+	if p.offer.Takes == nil {
+		return kind == wire.KindPipe
+	}
+	return p.offer.Takes(kind)
+}
+
+func (p spot) via() string {
+	if v := p.node.options.Via; v == proto.ViaQUIC || v == proto.ViaTCP {
+		return v
+	}
+	return ""
+}
+
+// candidates returns where this node may be reached now: at the addresses that the user
+// gave, and at its own.
+func (p spot) candidates() (list []hub.Candidate) {
+	addrs := slices.Clone(p.offer.Addrs)
+	if own, err := ownAddrs(p.at); err == nil {
+		addrs = append(addrs, own...)
+	}
+	seen := make(map[netip.AddrPort]bool)
+	for i, addr := range addrs {
+		at, err := netip.ParseAddrPort(addr)
+		if err != nil || seen[at] {
+			continue // the name of a host: a peer would have to look it up
+		}
+		seen[at] = true
+		for _, proto := range p.protocols() {
+			c := candidate.At(candidate.Host, proto, at, uint16(0xffff-i))
+			if _, err := candidate.Parse(c.String()); err == nil && len(list) < hub.MaxCandidates {
+				list = append(list, hub.Candidate(c))
+			}
+		}
+	}
+	return list
+}
+
+func (p spot) protocols() []candidate.Proto {
+	switch p.via() {
+	case proto.ViaQUIC:
+		return []candidate.Proto{candidate.UDP}
+	case proto.ViaTCP:
+		return []candidate.Proto{candidate.TCP}
+	}
+	return []candidate.Proto{candidate.TCP, candidate.UDP}
+}
+
+// tokenFor returns the grant of a token for one node, which holds while its reason does, and
+// the function that takes the token back.
+func (p spot) tokenFor(id identity.ID, caps proto.Caps, why token.Reason) (g hub.Grant, undo func(), code string) {
+	t, err := p.node.Tokens.IssueTo(id, caps, hub.TokenLife)
+	if err == nil {
+		err = p.node.Tokens.Because(t.ID, why)
+	}
+	if err == nil {
+		g.Token, err = t.Encode()
+	}
+	if err != nil {
+		p.node.Log.Info("no token was made", "err", err)
+		return g, nil, hub.CodeBusy
+	}
+	return g, func() { p.node.Tokens.Cancel(t.ID) }, ""
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
