@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"mesh/proto/hub"
 )
 
 // completionCommand is "mesh completion SHELL". The scripts contain the names of all
@@ -164,7 +166,7 @@ func shellScan(list []entry, word, first, last string) string {
     case "$cmd $flag" in
 ` + values + `    esac
   elif [[ $peers == 1 && $n == 0 ]]; then
-    offers="$offers $(_mesh_peers)"
+    offers="$offers $(_mesh_peers) $(_mesh_codes "` + strings.Replace(word, "[i]", "["+last+"]", 1) + `")"
   elif [[ $caps == 1 && $n == 1 ]]; then
     offers="$offers ` + capsValues + ` none"
   fi
@@ -180,6 +182,18 @@ const shellPeers = `_mesh_peers() {
   done <"$file"
 }
 `
+
+// shellCodes prints the codes whose last word begins as that of the first argument does.
+func shellCodes() string {
+	return `_mesh_codes() {
+  local w
+  [[ $1 =~ ^[1-9][0-9]*-([a-z]+-){0,2}[a-z]+$ ]] || return
+  for w in ` + strings.Join(hub.CompleteWord(""), " ") + `; do
+    [[ $w == "${1##*-}"* ]] && printf '%s\n' "${1%-*}-$w"
+  done
+}
+`
+}
 
 // bashWords sets words to the words up to the cursor, and last to the index of the last.
 // Where bash takes a colon for the end of a word, as it does unless COMP_WORDBREAKS says
@@ -205,7 +219,7 @@ const bashWords = `_mesh_words() {
 
 func bashScript(list []entry) string {
 	return `# Completions of mesh for bash, printed by "mesh completion bash".
-` + shellPeers + bashWords + `_mesh() {
+` + shellPeers + shellCodes() + bashWords + `_mesh() {
   local words=() cur cmd last=0 colon=0
   _mesh_words
   cur=${words[last]} cmd=${words[0]##*/}
@@ -214,6 +228,8 @@ func bashScript(list []entry) string {
   while IFS='' read -r i; do
     [[ $i == -* && $cur != -* ]] || COMPREPLY+=("${i:colon}")
   done < <(compgen -W "$offers" -- "$cur")
+  # A code goes on behind its first two words.
+  if [[ $cur =~ ^[1-9][0-9]*-([a-z]+-)?[a-z]+$ ]]; then compopt -o nospace 2>/dev/null; fi
 }
 complete -o default -F _mesh ` + binaryNames(list) + "\n"
 }
@@ -221,7 +237,7 @@ complete -o default -F _mesh ` + binaryNames(list) + "\n"
 func zshScript(list []entry) string {
 	return "#compdef " + binaryNames(list) + `
 # Completions of mesh for zsh, printed by "mesh completion zsh".
-` + shellPeers + `_mesh_offers() {
+` + shellPeers + shellCodes() + `_mesh_offers() {
   local cmd=${words[1]:t}
 ` + shellScan(list, "${words[i]}", "1", "CURRENT") + `  compadd -- ${=offers}
 }
@@ -234,7 +250,7 @@ if [[ ${funcstack[1]} == _mesh ]]; then _mesh "$@"; else compdef _mesh ` + binar
 
 func fishScript(list []entry) string {
 	var b strings.Builder
-	b.WriteString("# Completions of mesh for fish, printed by \"mesh completion fish\".\n" + fishPeers)
+	b.WriteString("# Completions of mesh for fish, printed by \"mesh completion fish\".\n" + fishPeers + fishCodes())
 	for _, n := range list {
 		fishEntry(&b, toolbox, n.path[1:], n)
 		if len(n.path) > 1 && isTool(list, n.path[1]) {
@@ -274,7 +290,7 @@ func fishEntry(b *strings.Builder, command string, seen []string, e entry) {
 		fmt.Fprintf(b, "%s -f -a %s -d %s\n", line, w.name, fishQuote(w.usage))
 	}
 	if e.takesPeer() {
-		fmt.Fprintf(b, "%s -a '(__mesh_peers)'\n", line)
+		fmt.Fprintf(b, "%s -a '(__mesh_peers; __mesh_codes)'\n", line)
 	}
 	if e.takesCaps() {
 		fmt.Fprintf(b, "%s -f -a '%s none'\n", line, capsValues)
@@ -311,6 +327,17 @@ const fishPeers = `function __mesh_peers
     end <$dir/known_peers
 end
 `
+
+// fishCodes is shellCodes for fish.
+func fishCodes() string {
+	return `function __mesh_codes
+    set -l cur (commandline -ct)
+    string match -qr '^[1-9][0-9]*-([a-z]+-){0,2}[a-z]+$' -- $cur; or return
+    set -l start (string replace -r '[a-z]+$' '' -- $cur)
+    printf "$start%s\n" ` + strings.Join(hub.CompleteWord(""), " ") + `
+end
+`
+}
 
 func fishQuote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"

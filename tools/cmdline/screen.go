@@ -25,17 +25,35 @@ The left side shows TOKEN. "mesh-token peer add bob TOKEN" gives it a name:
 then mesh-cat bob photos will do. All tools: mesh help, man mesh
 `
 
+// hubScreen is firstScreen for a node with a hub.
+const hubScreen = `
+  one side                   the other side
+  mesh-listen photos         mesh-recv CODE                  files and folders
+  mesh-recv -C Downloads     mesh-cat CODE photos            … receiver begins
+  mesh-recv | tar xf -       tar cf - dir | mesh-cat CODE    a pipe
+  mesh-tty --share           mesh-tty CODE                   a terminal
+  mesh-listen --inbox in     mesh-cat bob report.pdf         by name, often
+
+The left side shows CODE. bob is a name at the hub: man mesh-hub.
+All tools: mesh help, man mesh
+`
+
 // printScreen prints the first screen. It makes no key and opens no connection.
 func (r *run) printScreen() error {
+	node, atHub := thisNode()
+	screen := firstScreen
+	if atHub {
+		screen = hubScreen
+	}
 	return r.print(fmt.Sprintf("%s %s: pipes, files and terminals from machine to machine\nthis one: %s\n%s",
-		toolbox, version(), thisNode(), firstScreen))
+		toolbox, version(), node, screen))
 }
 
-// thisNode describes the node of this user.
-func thisNode() string {
+// thisNode describes the node of this user, and reports whether it has a hub.
+func thisNode() (text string, atHub bool) {
 	home, err := Home()
 	if err != nil {
-		return "no folder for its key: " + oneLine(err.Error())
+		return "no folder for its key: " + oneLine(err.Error()), false
 	}
 	who := "no key yet, the first use makes it"
 	switch id, found, err := identity.KnownID(home); {
@@ -46,16 +64,16 @@ func thisNode() string {
 	}
 	peers, err := identity.Book{Dir: home}.Known()
 	if err != nil {
-		return who + ", and an address book that cannot be read: " + oneLine(err.Error())
+		return who + ", and an address book that cannot be read: " + oneLine(err.Error()), false
 	}
 	names, err := hubNames(home)
 	switch {
 	case err != nil:
-		return who + ", and hubs that cannot be read: " + oneLine(err.Error())
+		return who + ", and hubs that cannot be read: " + oneLine(err.Error()), false
 	case len(names) == 0:
-		return fmt.Sprintf("%s, %s (no hub: mesh-hub join)", who, peerCount(len(peers)))
+		return fmt.Sprintf("%s, %s (no hub: mesh-hub join)", who, peerCount(len(peers))), false
 	}
-	return fmt.Sprintf("%s at hub %s, %s", who, strings.Join(names, ", "), peerCount(len(peers)))
+	return fmt.Sprintf("%s at hub %s, %s", who, strings.Join(names, ", "), peerCount(len(peers))), true
 }
 
 func peerCount(n int) string {

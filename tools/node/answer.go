@@ -226,4 +226,3 @@ func (p *presence) limit(of agent.Offer, caps proto.Caps) (proto.Caps, string) {
 	}
 	return caps, ""
 }
-
