@@ -26,6 +26,7 @@ type churn struct {
 
 	up  sync.RWMutex // held for writing while the hub is down
 	hub *hubtest.Hub
+	url hub.URL
 
 	mu       sync.Mutex
 	members  map[identity.ID]bool // false: removed
@@ -51,7 +52,7 @@ func TestChurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { h.Stop() }()
-	c := &churn{t: t, hub: h, members: make(map[identity.ID]bool), names: make(map[string]identity.ID), here: make(map[string]bool)}
+	c := &churn{t: t, hub: h, url: h.URL(), members: make(map[identity.ID]bool), names: make(map[string]identity.ID), here: make(map[string]bool)}
 	c.run(lasts / 4) // what is made once is there then
 	goroutines, files, heap := c.rest()
 	c.run(lasts)
@@ -64,7 +65,7 @@ func TestChurn(t *testing.T) {
 	if limit := heap + slack + uint64(len(c.members))*ofMember; now > limit {
 		t.Errorf("%d KiB of memory are in use after the churn, want at most %d", now>>10, limit>>10)
 	}
-	if c.sessions == 0 || c.restarts == 0 {
+	if c.sessions == 0 && !testing.Short() || c.restarts == 0 {
 		t.Errorf("got %d sessions and %d restarts, want some", c.sessions, c.restarts)
 	}
 	c.compare()
@@ -113,7 +114,7 @@ func (c *churn) member(ctx context.Context, name string) {
 	key := xtest.NewKey(c.t)
 	c.join(key)
 	registered := make(chan hub.Registered, 64)
-	a := agent.New(agent.Options{URL: c.hub.URL(), Key: key, Instance: hub.NewID()})
+	a := agent.New(agent.Options{URL: c.url, Key: key, Instance: hub.NewID()})
 	a.Registers = []hub.Register{{Name: name, Kinds: []hub.Kind{hub.KindPipe}, Lasting: true}}
 	a.OnRegistered = func(_ hub.Register, got hub.Registered) {
 		select {
@@ -174,7 +175,7 @@ func (c *churn) join(key *identity.Key) {
 		return
 	}
 	waitFor(c.t, "the invite is used", func() bool {
-		conn, err := agent.Dial(context.Background(), agent.Options{URL: c.hub.URL(), Key: key, Instance: hub.NewID(), Invite: &invite}, func(hub.Event) {})
+		conn, err := agent.Dial(context.Background(), agent.Options{URL: c.url, Key: key, Instance: hub.NewID(), Invite: &invite}, func(hub.Event) {})
 		if err != nil {
 			return false
 		}

@@ -27,13 +27,13 @@ func (h testHub) begun(t *testing.T, addrs []string) (all []net.Conn) {
 	return all
 }
 
-// closed returns how many connections the hub closes until the given time.
-func closed(all []net.Conn, until time.Time) int {
+// closed returns how many connections the hub closes within the given time.
+func closed(all []net.Conn, within time.Duration) int {
 	var n atomic.Int64
 	var wg sync.WaitGroup
 	for _, c := range all {
 		wg.Go(func() {
-			_ = c.SetReadDeadline(until)
+			_ = c.SetReadDeadline(time.Now().Add(within))
 			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 				n.Add(1)
 			}
@@ -57,9 +57,11 @@ func TestHerd(t *testing.T) {
 	t.Parallel()
 	h := start(t, nil)
 	all := sources(places + 40)
+	began := time.Now()
 	first := h.begun(t, all[:places])
 	h.begun(t, all[places:])
-	if n := closed(first, time.Now().Add(300*time.Millisecond)); n > 0 {
+	n := closed(first, 300*time.Millisecond)
+	if slow := time.Since(began) > 1500*time.Millisecond; n > 0 && !slow { // else the hub's patience may be over
 		t.Errorf("%d of %d connections lost their places to those that came later", n, places)
 	}
 	h.enter(t, h.member(t))
@@ -81,7 +83,7 @@ func TestHogs(t *testing.T) {
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("the login beside hogs took %v", took)
 	}
-	if n := closed(first, time.Now().Add(100*time.Millisecond)); n == 0 || n > 2 {
+	if n := closed(first, 300*time.Millisecond); n == 0 || n > 2 {
 		t.Errorf("%d of the hogs' connections lost their places, want 1 or 2", n)
 	}
 }
