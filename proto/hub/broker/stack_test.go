@@ -134,7 +134,7 @@ func TestReplacedKeeps(t *testing.T) {
 	w.pass(hub.Grace + time.Second)
 	bob.k.Ping()
 	bob.want(hub.TypeOK, hub.TypeAccept, acceptOf(r.Session))
-	alice = alice.again(named("alice"))
+	alice.again(named("alice"))
 	bob.take(hub.TypeOnline, new(hub.Online))
 	carol.enter("ops", false)
 	w.pass(time.Second)
