@@ -33,11 +33,11 @@ func who(t *testing.T, n *testNode, what string) string {
 	case got.Peer != nil:
 		return got.Peer.Name
 	}
-	names := ""
+	var names strings.Builder
 	for _, p := range got.Room {
-		names += p.Name + " "
+		names.WriteString(p.Name + " ")
 	}
-	return names
+	return names.String()
 }
 
 // A listener that reloads leaves a hub, joins another one, and changes its name and rooms;
