@@ -53,8 +53,9 @@ func (n *Node) hubsFor(i *introduction) []hub.URL {
 }
 
 // claim proves to the peer behind the code that this node knows it, at the first hub that
-// has the code. Another hub is asked only if one cannot be reached or has no such code: it
-// may have the code of somebody else.
+// has the code. Another hub is asked only if one cannot be reached or has no such code, and
+// never once a code was claimed: its number there may be the code of somebody else, which
+// these words would burn.
 func (m *meeting) claim(ctx context.Context) (a answer) {
 	var err error
 	for i, at := range m.hubs.agents {
@@ -70,7 +71,8 @@ func (m *meeting) claim(ctx context.Context) (a answer) {
 		if err == nil || proto.CodeOf(err) == proto.Unreachable {
 			err = failed
 		}
-		if ctx.Err() != nil || !asksNext(failed) && agent.CodeOf(failed) != hub.CodeNoCode {
+		claimed := s.ID != (hub.ID{})
+		if ctx.Err() != nil || claimed || !asksNext(failed) && agent.CodeOf(failed) != hub.CodeNoCode {
 			err = failed
 			break
 		}

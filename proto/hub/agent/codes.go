@@ -33,7 +33,9 @@ type CodeAsk struct {
 // DialCode proves to the listener behind a code that this node knows the code, and
 // returns what the listener grants. The listener has proven the same, so the Session's
 // Peer is who it says. Errors have the code [proto.Denied] if there is no such code or
-// its words are wrong, and [proto.Identity] if whoever answers does not know the code.
+// its words are wrong, and [proto.Identity] if whoever answers does not know the code. With
+// an error the Session has an ID if the code was claimed: the listener may have seen a proof
+// then, and no other hub is worth one.
 func (a *Agent) DialCode(ctx context.Context, ask CodeAsk) (Session, error) {
 	asking, cancel := ctx, func() {}
 	if ask.Within > 0 {
@@ -47,7 +49,7 @@ func (a *Agent) DialCode(ctx context.Context, ask CodeAsk) (Session, error) {
 			var s Session
 			s, err = d.confirm(ctx)
 			a.dropBox(d.box)
-			s.Kind = d.kind
+			s.ID, s.Kind = d.box, d.kind
 			return s, err
 		}
 		if !errors.Is(err, errClaimAgain) {
