@@ -56,7 +56,7 @@ func newAdmin(ctx context.Context, home, url string, s cmdline.Streams) (*admin,
 	case !found:
 		return socketAdmin(socket), nil
 	}
-	return networkAdmin(ctx, home, u, s)
+	return networkAdmin(ctx, home, u, hub.NewToken{}, s)
 }
 
 func socketAdmin(socket string) *admin {
@@ -105,9 +105,10 @@ func chosenHub(home, url string) (u hub.URL, found bool, err error) {
 	return hubs[0], true, nil
 }
 
-// networkAdmin logs in, and gets an API token for all that this node may do.
-func networkAdmin(ctx context.Context, home string, u hub.URL, s cmdline.Streams) (*admin, error) {
-	made, c, err := getToken(ctx, home, u, hub.NewToken{}, s)
+// networkAdmin logs in, and gets an API token. One without scopes is for all that this node
+// may do.
+func networkAdmin(ctx context.Context, home string, u hub.URL, want hub.NewToken, s cmdline.Streams) (*admin, error) {
+	made, c, err := getToken(ctx, home, u, want, s)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func apiToken(ctx context.Context, home string, o apiTokenOptions, s cmdline.Str
 	case err != nil:
 		return err
 	case !found:
-		return proto.Hint(proto.Errorf(proto.Usage, "this node has no hub"), "mesh-hub join INVITE uses one")
+		return errNoHub()
 	}
 	made, c, err := getToken(ctx, home, u, o.new, s)
 	if err != nil {

@@ -39,8 +39,13 @@ func list[T any](ctx context.Context, a *admin, path string, s cmdline.Streams, 
 // pages reads a list of the hub part by part, after the element that the query after
 // names.
 func pages[T any](ctx context.Context, a *admin, path, after string, show func([]T) error) error {
+	path, more, _ := strings.Cut(path, "?")
+	query, err := url.ParseQuery(more)
+	if err != nil {
+		return err
+	}
+	query.Set("limit", strconv.Itoa(serve.MaxPage))
 	for {
-		query := url.Values{"limit": {strconv.Itoa(serve.MaxPage)}}
 		if after != "" {
 			query.Set("after", after)
 		}

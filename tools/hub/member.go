@@ -201,7 +201,7 @@ func status(ctx context.Context, home string, _ struct{}, s cmdline.Streams) err
 		return err
 	}
 	if len(hubs) == 0 {
-		return proto.Hint(proto.Errorf(proto.Usage, "this node has no hub"), "mesh-hub join INVITE uses one")
+		return errNoHub()
 	}
 	var failed error
 	for _, u := range hubs {

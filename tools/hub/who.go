@@ -22,8 +22,8 @@ import (
 
 func whoCommand() *cli.Command {
 	return &cli.Command{
-		Name: "who", Usage: "print who is in a room, or where a peer is", ArgsUsage: "ROOM|PEER",
-		Description: "Each line has name, node id, what the node takes, and since when. A word that\nis a room and a name too stands for the room.",
+		Name: "who", Usage: "print who is online, who is in a room, or where a peer is", ArgsUsage: "[ROOM|PEER]",
+		Description: "Each line has name, node id, what the node takes, and since when. A word that\nis a room and a name too stands for the room. Without a word, it is everybody\nwho is online at the hubs of this node.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON object, as the hub's REST API does", DisableDefaultText: true},
 			cmdline.Hub(),
@@ -34,22 +34,25 @@ func whoCommand() *cli.Command {
 
 // whoOptions are what mesh-hub who was given.
 type whoOptions struct {
-	what string
+	what string // "" for everybody
 	json bool
 	hub  string // the value of --hub
 }
 
 func readWho(c *cli.Context) (whoOptions, error) {
 	o := whoOptions{json: c.Bool("json"), hub: c.String("hub")}
-	args, err := cmdline.Args(c, 1, 1)
-	if err == nil {
+	args, err := cmdline.Args(c, 0, 1)
+	if err == nil && len(args) > 0 {
 		o.what = paste.Word(args[0])
 	}
 	return o, err
 }
 
-// who prints what the hubs say about a room or a peer.
+// who prints what the hubs say about a room or a peer, or who is online.
 func who(ctx context.Context, home string, o whoOptions, s cmdline.Streams) error {
+	if o.what == "" {
+		return everybody(ctx, home, o, s)
+	}
 	n, err := nodeflags.Options{State: home, Hub: o.hub}.Open(s)
 	if err != nil {
 		return err
@@ -109,5 +112,5 @@ func whoLine(id identity.ID, name string, kinds []hub.Kind, online bool, sinceS 
 		name = "-"
 	}
 	since := time.Now().Add(-time.Duration(sinceS) * time.Second)
-	return fmt.Sprintf("%s\t%s\t%s\t%s\n", proto.EscapeText(name), id, takes, day(since))
+	return fmt.Sprintf("%s\t%s\t%s\t%s\n", proto.EscapeText(name), id, proto.EscapeText(takes), day(since))
 }

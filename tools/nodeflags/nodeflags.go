@@ -77,7 +77,7 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	hubs, err := o.hubs()
+	hubs, err := o.Hubs()
 	if err != nil {
 		return nil, err
 	}
@@ -103,9 +103,9 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 	return node.New(n), nil
 }
 
-// hubs returns the hubs of the node: those of --hub, each with the key that is known of
+// Hubs returns the hubs of the node: those of --hub, each with the key that is known of
 // it, else those of known_hubs.
-func (o Options) hubs() ([]hub.URL, error) {
+func (o Options) Hubs() ([]hub.URL, error) {
 	known := agent.Known{Dir: o.State}
 	hubs, given, err := cmdline.ParseHubs(o.Hub)
 	if err != nil {
@@ -132,7 +132,7 @@ func (o Options) hubs() ([]hub.URL, error) {
 func AtHubs(c *cli.Context) (at node.AtHubs, err error) {
 	o := Read(c)
 	if o.State, err = cmdline.Home(); err == nil {
-		at.Hubs, err = o.hubs()
+		at.Hubs, err = o.Hubs()
 	}
 	at.As, at.Rooms = c.String("as"), c.StringSlice("room")
 	return at, err
