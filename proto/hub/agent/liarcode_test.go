@@ -212,3 +212,31 @@ func TestShortLivedCode(t *testing.T) {
 		t.Error(o.err)
 	}
 }
+
+// A hub that gives a new code the plate of the one before, as a hub may that was restarted,
+// is asked for another one.
+func TestSamePlate(t *testing.T) {
+	t.Parallel()
+	const same = 7
+	plates, opened := make(chan uint32, 8), 0
+	l := openLiar(t, edit(hub.TypeCodeOpened, func(_ *hub.Event, o *hub.CodeOpened) {
+		plates <- o.Plate
+		if o.Plate = same; opened == 2 {
+			o.Plate = same + 1
+		}
+		opened++
+	}))
+	bob, _ := start(t, l.URL(), xtest.NewKey(t), nil)
+	codes, _, _ := offer(t, bob, nil)
+	first := <-codes
+	if first.code.Plate != same {
+		t.Fatalf("got the plate %d, want %d", first.code.Plate, same)
+	}
+	alice, _ := start(t, l.URL(), xtest.NewKey(t), nil)
+	_, err := alice.DialCode(t.Context(), agent.CodeAsk{Code: wrongWords(hub.NewCode(<-plates, ""))})
+	xtest.WantCode(t, "wrong code", err, proto.Denied)
+	second := <-codes
+	if second.code.Plate != same+1 || second.why == nil || !strings.Contains(second.why.Error(), "wrong code") {
+		t.Errorf("got the plate %d, %v, want %d after a wrong code", second.code.Plate, second.why, same+1)
+	}
+}

@@ -60,6 +60,7 @@ type codeListener struct {
 
 	conn    *Conn
 	plate   uint32 // of the code that is shown; 0 before
+	former  uint32 // the plate of the code before, which the next code must not have
 	claimer identity.ID
 	// useless says that nobody can claim the code any more that is shown: it has
 	// expired, or the hub has forgotten its plate.
@@ -160,7 +161,11 @@ func (l *codeListener) open(ctx context.Context) error {
 			l.replace(ctx, errors.New("the hub was restarted"))
 			continue
 		}
-		l.plate = o.Plate
+		if l.plate = o.Plate; l.plate == l.former {
+			l.replace(ctx, l.why)
+			l.former = 0 // a hub that gives it again does so on purpose
+			continue
+		}
 		l.o.Show(hub.Code{Plate: o.Plate, Words: l.words, Host: l.conn.codeHost()}, l.why)
 		return nil
 	}
@@ -187,6 +192,7 @@ func (l *codeListener) replace(ctx context.Context, why error) {
 
 func (l *codeListener) forget(why error) {
 	l.a.dropBox(l.box)
+	l.former = l.plate
 	l.box, l.end, l.plate, l.claimer, l.useless, l.proven, l.why = hub.ID{}, nil, 0, identity.ID{}, nil, nil, why
 }
 

@@ -20,6 +20,11 @@ const (
 	wrongIn  = time.Hour
 	// maxPlateDigits is the length of [hub.MaxPlate].
 	maxPlateDigits = 6
+	// plateRest is how long the plate of a code that has ended is avoided; maxHad bounds
+	// the plates for which that is known. A plate is sought plateTries times in each range.
+	plateRest  = hub.CodeLife
+	maxHad     = 65536
+	plateTries = 200
 	// minGuestPlate is the lowest plate of a hub that takes guests: they are many.
 	minGuestPlate = 100
 )

@@ -15,12 +15,23 @@ type codes struct {
 	plates map[uint32]*box
 	of     map[identity.ID]int // open boxes of a node
 	used   [maxPlateDigits]uint32
-	opens  buckets[identity.ID]
-	claims claimLimits
+	// had are the plates that nodes had until less than plateRest ago, each with when that
+	// is over; resting counts them by plate.
+	had     map[had]time.Time
+	resting map[uint32]int
+	opens   buckets[identity.ID]
+	claims  claimLimits
 }
 
 func newCodes() codes {
-	return codes{boxes: map[hub.ID]*box{}, plates: map[uint32]*box{}, of: map[identity.ID]int{}, opens: newBuckets[identity.ID](openCodeRate), claims: newClaimLimits()}
+	return codes{boxes: map[hub.ID]*box{}, plates: map[uint32]*box{}, had: map[had]time.Time{}, resting: map[uint32]int{}, of: map[identity.ID]int{}, opens: newBuckets[identity.ID](openCodeRate), claims: newClaimLimits()}
+}
+
+// had is a plate whose box was closed. It is avoided for a time: somebody who types the old
+// code would burn the new one.
+type had struct {
+	plate uint32
+	node  identity.ID // the listener's
 }
 
 // box is the place behind a code: at most one node at a time has claimed it.
@@ -79,7 +90,7 @@ func (b *Broker) newBox(c *client, o hub.CodeOpen, now time.Time) (*box, error) 
 	if !b.codes.opens.take(now, c.node) {
 		return nil, refuse(hub.CodeRateLimited, "more than one new code a second")
 	}
-	plate := b.freePlate()
+	plate := b.freePlate(c.node)
 	if b.codes.of[c.node] >= hub.MaxCodes || plate == 0 {
 		return nil, refuse(hub.CodeLimit, "too many open codes")
 	}
@@ -100,8 +111,9 @@ func (b *Broker) newBox(c *client, o hub.CodeOpen, now time.Time) (*box, error) 
 }
 
 // freePlate returns a random plate that is free, of the fewest digits of which less than
-// a tenth is in use; 0 if there is none.
-func (b *Broker) freePlate() uint32 {
+// a tenth is in use; 0 if there is none. If it can, it avoids those that rest. It never returns
+// one that the node itself had.
+func (b *Broker) freePlate(node identity.ID) uint32 {
 	low := uint32(1)
 	if b.o.Guests {
 		low = minGuestPlate
@@ -111,8 +123,10 @@ func (b *Broker) freePlate() uint32 {
 		if b.codes.used[digits(low)-1]*10 >= size {
 			continue
 		}
-		for {
-			if p := low + rand.N(size); b.codes.plates[p] == nil {
+		for n := range plateTries {
+			p := low + rand.N(size)
+			own := !b.codes.had[had{p, node}].IsZero()
+			if b.codes.plates[p] == nil && !own && (b.codes.resting[p] == 0 || n >= plateTries/2) {
 				return p
 			}
 		}
@@ -122,7 +136,7 @@ func (b *Broker) freePlate() uint32 {
 
 func digits(plate uint32) int { return len(strconv.Itoa(int(plate))) }
 
-// closeBox forgets a box. Its plate is free.
+// closeBox forgets a box. Its plate is free, and rests.
 func (b *Broker) closeBox(x *box) {
 	if b.codes.boxes[x.open.Box] != x {
 		return
@@ -131,6 +145,24 @@ func (b *Broker) closeBox(x *box) {
 	delete(b.codes.plates, x.plate)
 	b.codes.used[digits(x.plate)-1]--
 	release(b.codes.of, x.owner.node)
+	b.rest(had{x.plate, x.owner.node})
+}
+
+func (b *Broker) rest(h had) {
+	if len(b.codes.had) >= maxHad {
+		return
+	}
+	until := b.o.Now().Add(plateRest)
+	if b.codes.had[h].IsZero() {
+		b.codes.resting[h.plate]++
+	}
+	b.codes.had[h] = until
+	b.timers.at(until, func(time.Time) {
+		if b.codes.had[h].Equal(until) {
+			delete(b.codes.had, h)
+			release(b.codes.resting, h.plate)
+		}
+	})
 }
 
 // burnBox closes a box, and tells the node that has claimed it.

@@ -532,3 +532,42 @@ func TestRemovedCode(t *testing.T) {
 func nextSource(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Next(), a.Port())
 }
+
+// A plate that a code has had is avoided while that code could have been used, and is never
+// that of another code of the same node in that time. Codes of others grow no longer by it.
+func TestPlateRests(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bob, carol := w.online(w.member()), w.online(w.member())
+	had := map[uint32]bool{}
+	for i := range 12 {
+		c := bob.show(hub.ID{}, identity.ID{})
+		if had[c.plate] || c.plate > 99 {
+			t.Errorf("code %d: got the plate %d, want a new one of at most 2 digits", i, c.plate)
+		}
+		had[c.plate] = true
+		bob.want(hub.TypeOK, hub.TypeCodeBurn, &hub.CodeBurn{Box: c.box, Reason: hub.BurnClosed})
+		if i > 7 {
+			continue
+		}
+		other := carol.show(hub.ID{}, identity.ID{})
+		if other.plate > 9 {
+			t.Errorf("after %d codes of another node: got the plate %d, want one digit", i+1, other.plate)
+		}
+		if i < 4 && had[other.plate] {
+			t.Errorf("after %d codes of another node: got its former plate %d", i+1, other.plate)
+		}
+		carol.want(hub.TypeOK, hub.TypeCodeBurn, &hub.CodeBurn{Box: other.box, Reason: hub.BurnClosed})
+		w.pass(time.Second)
+	}
+	if got := w.b.Resting(); got == 0 {
+		t.Error("no plate rests")
+	}
+	w.passAlive(hub.CodeLife+time.Second, bob, carol)
+	if got := w.b.Resting(); got != 0 {
+		t.Errorf("%d plates rest for ever", got)
+	}
+	if c := bob.show(hub.ID{}, identity.ID{}); c.plate > 9 {
+		t.Errorf("got the plate %d, want one digit", c.plate)
+	}
+}

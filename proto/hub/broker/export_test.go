@@ -6,3 +6,10 @@ func (b *Broker) Involved() int {
 	defer b.mu.Unlock()
 	return len(b.sessionsOf)
 }
+
+// Resting returns how many plates are avoided.
+func (b *Broker) Resting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.codes.had) + len(b.codes.resting)
+}

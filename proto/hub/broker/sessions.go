@@ -236,9 +236,9 @@ func (b *Broker) end(s *session) {
 	}
 }
 
-func release(count map[identity.ID]int, node identity.ID) {
-	if count[node]--; count[node] <= 0 {
-		delete(count, node)
+func release[K comparable](count map[K]int, key K) {
+	if count[key]--; count[key] <= 0 {
+		delete(count, key)
 	}
 }
 
