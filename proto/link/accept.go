@@ -105,10 +105,10 @@ func (e *Endpoint) serve(ctx context.Context, in transport.Incoming) {
 	switch {
 	case link.flow:
 		e.joinSession(link)
-	case a.secret == nil:
+	case link.session == nil:
 		e.resumeSession(link)
 	default:
-		a.listener.beginSession(link, a.secret)
+		a.listener.trackLink(link)
 		a.listener.deliver(link)
 	}
 }
@@ -124,11 +124,10 @@ func (e *Endpoint) logRefusal(in transport.Incoming, err error) {
 	}
 }
 
-// accepted is a link at the listener's end.
+// accepted is a link at the listener's end. It has a session if it begins one.
 type accepted struct {
 	link     *Link
 	listener *Listener
-	secret   []byte // of method resume; nil for a link of a session that goes on
 }
 
 // acceptPeer completes a connection and its handshake. If that fails, the connection
@@ -177,11 +176,19 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 	}
 	l, v := e.judgeHello(b, body)
 	e.Fail(v.Fault)
+	link := &Link{
+		Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: v.Own, PeerWindow: v.Window, Token: v.Token,
+		Minor: transport.MinorVersion(conn), endpoint: e, conn: conn, flow: v.Flow,
+	}
+	// The dialer may use its session, or know that it has a flow, once it has the answer.
 	if s := e.sessions.find(v.Transfer); v.Flow && s != nil {
-		s.setStriped() // before the dialer can know that it has a flow
+		s.setStriped()
+	}
+	if v.Err == nil && v.Secret != nil {
+		l.beginSession(link, v.Secret)
 	}
 	if err := conn.Send(wire.AppendFrame(nil, v.Answer)); err != nil {
-		l.undo(peer, v)
+		link.abandon()
 		return accepted{}, transport.HandshakeError(ctx, err)
 	}
 	if v.Err != nil {
@@ -189,14 +196,17 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 		return accepted{}, v.Err
 	}
 	if !stop() {
-		l.undo(peer, v)
+		link.abandon()
 		return accepted{}, context.Cause(ctx)
 	}
-	link := &Link{
-		Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: v.Own, PeerWindow: v.Window, Token: v.Token,
-		Minor: transport.MinorVersion(conn), endpoint: e, conn: conn, flow: v.Flow,
+	return accepted{link, l}, nil
+}
+
+// abandon ends the session that a link has begun, whose dialer does not know it.
+func (l *Link) abandon() {
+	if l.session != nil {
+		l.session.end()
 	}
-	return accepted{link, l, v.Secret}, nil
 }
 
 // judgeHello asks the listeners, the oldest first, until one accepts the dialer. A
@@ -218,12 +228,4 @@ func (e *Endpoint) judgeHello(b handshake.Binding, body []byte) (*Listener, hand
 		}
 	}
 	return first, refusal
-}
-
-// undo gives back the place of a peer that was accepted and does not know it.
-func (l *Listener) undo(peer identity.ID, v handshake.Verdict) {
-	if v.Err == nil && v.Secret != nil {
-		l.releasePlace(peer)
-		l.endpoint.Budget.ReturnWindow(v.Own)
-	}
 }

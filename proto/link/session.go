@@ -105,14 +105,14 @@ func (ss *sessions) remove(id wire.TransferID) {
 	delete(ss.all, id)
 }
 
-// beginSession makes the session of a link.
+// beginSession makes the session of a link, which may be resumed and get flows from
+// now on.
 func (l *Listener) beginSession(link *Link, secret []byte) {
 	link.session = &session{
 		secret: secret, listener: l, transfer: link.Transfer, peer: link.Peer, granted: link.Granted, window: link.Window, token: link.Token,
 		successor: make(chan *Link, 1), flows: make(chan *Link, proto.MaxFlows-1), primary: link,
 	}
 	l.endpoint.sessions.add(link.session)
-	l.trackLink(link)
 }
 
 // windowOf returns the window of a transfer that findSession has found.
