@@ -3,6 +3,7 @@ package hub
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -66,6 +67,9 @@ type Event struct {
 	From identity.ID    `json:"from,omitzero"`
 	Name string         `json:"name,omitzero"`
 	Data jsontext.Value `json:"data,omitzero"`
+
+	// encoded is whether Data is the encoder's own output, which needs no second check.
+	encoded bool
 }
 
 // ErrTooLarge is the reason to refuse an event that is longer than its limit.
@@ -78,7 +82,7 @@ type Data interface {
 }
 
 // Decode reads an envelope of at most limit bytes. It keeps data as it is; [Event.Read]
-// reads that.
+// reads that. The event shares no memory with text.
 func Decode(text []byte, limit int) (Event, error) {
 	var e Event
 	if len(text) > limit {
@@ -121,7 +125,7 @@ func (e Event) Read(into Data) error {
 }
 
 // New returns an event with data, which may be nil. The data must pass its own check:
-// else the error says which field is wrong.
+// else the error says which field is wrong. The caller must not change the event's Data.
 func New(typ string, data Data) (Event, error) {
 	e := Event{Type: typ}
 	if data == nil {
@@ -134,16 +138,23 @@ func New(typ string, data Data) (Event, error) {
 	if err != nil {
 		return e, fmt.Errorf("%s: %w", typ, err)
 	}
-	e.Data = text
+	e.Data, e.encoded = text, true
 	return e, nil
 }
 
 // Encode returns the text of an event. It fails if the text is longer than
 // [MaxEventBytes].
 func (e Event) Encode() ([]byte, error) {
+	data := e.Data
+	if e.encoded {
+		e.Data = nil
+	}
 	text, err := json.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.Type, err)
+	}
+	if e.encoded {
+		text = slices.Concat(text[:len(text)-1], []byte(`,"data":`), data, []byte("}"))
 	}
 	if len(text) > MaxEventBytes {
 		return nil, fmt.Errorf("%s: %w: %d bytes, the limit is %d", e.Type, ErrTooLarge, len(text), MaxEventBytes)

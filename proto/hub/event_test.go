@@ -133,6 +133,58 @@ func TestData(t *testing.T) {
 	}
 }
 
+// The text of an event is the same whether its data was encoded here or came from
+// elsewhere, and events without data have none.
+func TestEncode(t *testing.T) {
+	t.Parallel()
+	events := all(t)
+	events[hub.TypeOK] = nil
+	for typ, data := range events {
+		e, err := hub.New(typ, data)
+		if err != nil {
+			t.Errorf("%s: %v", typ, err)
+			continue
+		}
+		e.ID, e.Name = "7", `a "name" & <more>`
+		e.From[0] = 1
+		got, err := e.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		same := hub.Event{Type: e.Type, ID: e.ID, Name: e.Name, From: e.From, Data: e.Data}
+		if want, err := same.Encode(); err != nil || string(got) != string(want) {
+			t.Errorf("%s: got %s, want %s, %v", typ, got, want, err)
+		}
+	}
+	if text, err := (hub.Event{Type: hub.TypeOK, Data: []byte(`{"a":`)}).Encode(); err == nil {
+		t.Errorf("data that is no JSON: got %s, want an error", text)
+	}
+}
+
+// An event that is decoded shares no memory with its text, which the caller uses again.
+func TestDecodeCopies(t *testing.T) {
+	t.Parallel()
+	for typ, data := range all(t) {
+		e, err := hub.New(typ, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.ID, e.Ref, e.Name = "7", "8", "bob"
+		text, err := e.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := hub.Decode(text, hub.MaxEventBytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(text)
+		if got.Type != typ || got.ID != "7" || got.Ref != "8" || got.Name != "bob" || string(got.Data) != string(e.Data) {
+			t.Errorf("%s: after its text has changed: %+v", typ, got)
+		}
+	}
+}
+
 // Each field has a limit, and what is over it is refused by both ends.
 func TestBadData(t *testing.T) {
 	t.Parallel()
