@@ -1,8 +1,10 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -125,7 +127,11 @@ func (c *conn) login(l hub.Login, from netip.AddrPort) (*broker.Conn, error) {
 // read passes events on until the connection ends.
 func (c *conn) read(k *broker.Conn) error {
 	for bad := 0; ; {
-		typ, text, err := c.ws.Read(context.Background())
+		typ, r, err := c.ws.Reader(context.Background())
+		if err != nil {
+			return err
+		}
+		e, malformed, err := decode(r)
 		if err != nil {
 			return err
 		}
@@ -133,12 +139,11 @@ func (c *conn) read(k *broker.Conn) error {
 			c.Close(hub.CloseBadEvent, "want text messages")
 			continue
 		}
-		e, err := hub.Decode(text, hub.MaxEventBytes)
-		if err == nil && known(e) {
+		if malformed == nil && known(e) {
 			k.Handle(e)
 			continue
 		}
-		if err == nil {
+		if malformed == nil {
 			k.Handle(e) // answers that it is no event
 		} else if answer, err := hub.New(hub.TypeError, &hub.Error{Code: hub.CodeBadEvent}); err == nil {
 			c.Send(answer)
@@ -147,6 +152,21 @@ func (c *conn) read(k *broker.Conn) error {
 			c.Close(hub.CloseBadEvent, "malformed events")
 		}
 	}
+}
+
+// buffers hold a message while it is decoded. Thousands of connections share a few.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// decode reads a message to its end and decodes it. The last error is that of reading.
+func decode(r io.Reader) (e hub.Event, malformed, err error) {
+	b := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(b)
+	b.Reset()
+	if _, err := b.ReadFrom(r); err != nil {
+		return e, nil, err
+	}
+	e, malformed = hub.Decode(b.Bytes(), hub.MaxEventBytes)
+	return e, malformed, nil
 }
 
 func known(e hub.Event) bool {
