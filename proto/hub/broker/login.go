@@ -184,11 +184,14 @@ func within(until, now time.Time) bool {
 }
 
 func (b *Broker) banned(node identity.ID, a netip.Addr) bool {
-	if _, ok := b.facts.bans[node.String()]; ok {
+	a = a.Unmap()
+	if len(b.facts.bans) == 0 {
+		return b.access.bans(node, a)
+	}
+	if b.facts.bans[node.String()] != nil {
 		return true
 	}
-	a = a.Unmap()
-	if len(b.facts.bans) > 0 && a.IsValid() {
+	if a.IsValid() {
 		for bits := range a.BitLen() + 1 { // there may be more bans than lengths of a prefix
 			if p, _ := a.Prefix(bits); b.facts.bans[p.String()] != nil {
 				return true

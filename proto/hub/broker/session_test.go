@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -58,6 +59,30 @@ func TestSession(t *testing.T) {
 		t.Errorf("%d sessions are left", n)
 	}
 	alice.want(hub.CodeNotFound, hub.TypeClosed, &hub.Closed{Session: r.Session, Reason: "done"})
+}
+
+// A request whose dialer leaves while its signature is checked opens no session: nobody
+// would end it.
+func TestRequestOfLeaver(t *testing.T) {
+	t.Parallel()
+	w, _, _ := pair(t)
+	var wg sync.WaitGroup
+	for range 100 {
+		p := w.online(w.member())
+		e, err := hub.New(hub.TypeRequest, p.request("bob"))
+		w.ok("encode", err)
+		begun := make(chan struct{})
+		wg.Go(func() {
+			close(begun)
+			p.k.Handle(e)
+		})
+		<-begun
+		p.k.Left()
+	}
+	wg.Wait()
+	if n := w.b.Count().Sessions; n != 0 {
+		t.Errorf("%d sessions of dialers that have left, want none", n)
+	}
 }
 
 // Only the parties of a session may say anything about it; nobody else learns that it
