@@ -55,7 +55,8 @@ const (
 	CodeBadOrigin = "bad_origin"  // a page of another site
 	CodeMisdirect = "misdirected" // another host, or no TLS
 	CodeHeaders   = "headers_too_long"
-	CodeStore     = "store" // the store takes no more changes until the hub is started again
+	CodeNoSpace   = "no_space" // the hub's disk is full: nothing was stored
+	CodeStore     = "store"    // the store takes no more changes until the hub is started again
 )
 
 // declineCodes are the codes with which a listener may decline.

@@ -254,6 +254,8 @@ func problem(status int, text []byte) error {
 		code = proto.Declined
 	case hub.CodeDenied, hub.CodeBadToken, hub.CodeNotMember:
 		code = proto.Denied
+	case hub.CodeNoSpace:
+		code = proto.Space
 	}
 	err := proto.Errorf(code, "%s", proto.EscapeText(p.Detail))
 	switch p.Code {

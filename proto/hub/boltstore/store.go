@@ -221,7 +221,10 @@ func (s *Store) Write(e broker.Entry, changes ...broker.Fact) error {
 		s.last = e.N
 		return nil
 	}
-	err = fmt.Errorf("write %s: %w", s.path, withCode(err))
+	if named, ok := errors.AsType[*fs.PathError](err); !ok || named.Path != s.path {
+		err = fmt.Errorf("write %s: %w", s.path, err)
+	}
+	err = withCode(err)
 	if s.reached(e.N) {
 		s.broken = fmt.Errorf("%w; the hub must be started again", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"mesh/proto"
 	"mesh/proto/hub"
 	"mesh/proto/hub/broker"
 )
@@ -39,6 +40,7 @@ var statuses = map[string]int{
 	hub.CodeLimit:     http.StatusTooManyRequests, hub.CodeRateLimited: http.StatusTooManyRequests,
 	hub.CodeHeaders:  http.StatusRequestHeaderFieldsTooLarge,
 	hub.CodeDraining: http.StatusServiceUnavailable, hub.CodeStore: http.StatusServiceUnavailable,
+	hub.CodeNoSpace: http.StatusServiceUnavailable,
 }
 
 // refuse returns an error with a code.
@@ -51,6 +53,9 @@ func problemOf(err error) Problem {
 	p := Problem{Code: hub.CodeInternal, Status: http.StatusInternalServerError, Detail: err.Error()}
 	if r, ok := errors.AsType[*broker.Refusal](err); ok {
 		p.Code = r.Code
+	}
+	if p.Code == hub.CodeInternal && proto.CodeOf(err) == proto.Space {
+		p.Code = hub.CodeNoSpace
 	}
 	if status, ok := statuses[p.Code]; ok {
 		p.Status = status
