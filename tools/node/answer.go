@@ -180,6 +180,9 @@ func (p *presence) answer(ctx context.Context, at hub.URL, of agent.Offer) agent
 	var undo func()
 	if code == "" && byToken {
 		g, undo, code = p.tokenFor(of.From, caps, why)
+		if name := p.node.issuedDialer(of); code == "" && name != "" {
+			p.node.noteProven(g.Token, acquaintance{GradeIssued, name})
+		}
 	}
 	if code != "" {
 		p.node.Log.Info("request declined", "peer", of.From, "name", of.Name, "kind", of.Request.Kind, "want", of.Request.Want, "code", code)

@@ -40,10 +40,10 @@ func (n *Node) suffices(g Grade) bool {
 	return slices.Index(grades, g) <= slices.Index(grades, least)
 }
 
-// acquaintance is a peer that this process has dialled with the help of a hub.
+// acquaintance is a peer that this process knows with the help of a hub.
 type acquaintance struct {
 	grade Grade
-	typed string // PEER; "" if that is a code
+	typed string // PEER, "" if that is a code; of a dialer, the name in its voucher
 }
 
 // noteMet notes that the hubs have introduced a peer.
@@ -59,24 +59,33 @@ func (n *Node) gradeOf(l *link.Link, name string) (grade Grade, typed string, me
 	n.metMu.Lock()
 	defer n.metMu.Unlock()
 	a, met := n.met[l.Peer]
-	byCode := !l.Dialed && l.Token != nil && n.proven[*l.Token]
-	switch {
-	case l.Dialed && met:
+	if l.Dialed && met {
 		return a.grade, a.typed, true
+	}
+	byHub := false
+	if !l.Dialed && l.Token != nil {
+		a, byHub = n.proven[*l.Token]
+	}
+	switch {
 	case l.Dialed || l.Token == nil || name != "":
-		return GradePinned, "", byCode
-	case byCode:
-		return GradeCode, "", true
+		return GradePinned, "", byHub
+	case byHub:
+		return a.grade, a.typed, true
 	}
 	return "", "", false
 }
 
-// noteProven notes that a token was made for a node that has proven a code.
-func (n *Node) noteProven(id token.ID) {
+// noteProven notes who has got a token: a node that has proven a code, or has shown a
+// voucher for its name.
+func (n *Node) noteProven(tokenText string, a acquaintance) {
+	t, err := token.Parse(tokenText)
+	if err != nil {
+		return
+	}
 	n.metMu.Lock()
 	defer n.metMu.Unlock()
 	if len(n.proven) < maxProven {
-		n.proven[id] = true
+		n.proven[t.ID] = a
 	}
 }
 

@@ -90,7 +90,7 @@ type Node struct {
 
 	metMu  sync.Mutex // guards these two
 	met    map[identity.ID]acquaintance
-	proven map[token.ID]bool // the tokens made for a code
+	proven map[token.ID]acquaintance // the holders of tokens who have proven who they are
 
 	mu       sync.Mutex // guards the endpoints
 	endpoint *link.Endpoint
@@ -107,7 +107,7 @@ func New(o Options) *Node {
 	n := &Node{
 		Key: o.Key, Book: book, Tokens: token.NewRegistry(o.Key, book), Log: o.Log, Ledger: openLedger(o.State),
 		options: o, reporter: newReporter(o),
-		met: make(map[identity.ID]acquaintance), proven: make(map[token.ID]bool),
+		met: make(map[identity.ID]acquaintance), proven: make(map[token.ID]acquaintance),
 	}
 	n.resolvers = append([]Resolver{tokens{book}, codes{n}, addressBook{book, len(o.Hubs) > 0}, introduced{n}}, o.Resolvers...)
 	return n

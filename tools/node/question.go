@@ -49,10 +49,14 @@ func (p *presence) ask(ctx context.Context, at hub.URL, of agent.Offer) (caps pr
 }
 
 // describe names a node that asks for something: by the name that this user has given to
-// its key, else by the hub's word and the key, of which a few letters could be imitated.
+// its key, by that in its voucher, or by the hub's word and the key, of which a few letters
+// could be imitated.
 func (n *Node) describe(at hub.URL, of agent.Offer) string {
 	if name := n.Book.NameOf(of.From); name != "" {
 		return fmt.Sprintf("%s (%s)", name, GradePinned)
+	}
+	if name := n.issuedDialer(of); name != "" {
+		return fmt.Sprintf("%s (%s)", name, GradeIssued)
 	}
 	who := "a node without a name"
 	if of.Name != "" {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mesh/proto"
 	"mesh/proto/hub"
@@ -150,5 +151,58 @@ func TestIntroduce(t *testing.T) {
 		}
 		_, err = alice.Introduce(t.Context(), "nobody@"+h.URL().Name())
 		xtest.WantCode(t, "nobody", err, proto.Unreachable)
+	}
+}
+
+// A dialer that shows a voucher for its name, by an issuer that this node trusts with names,
+// is asked about by that name, whatever a hub calls it, and its link has the grade issued.
+func TestQuestionIssued(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	issuer, stranger := xtest.NewKey(t), xtest.NewKey(t)
+	for _, tt := range []struct {
+		name  string
+		vouch hub.Voucher
+		by    *identity.Key
+		trust string
+		known bool
+	}{
+		{"a name", hub.Voucher{Kind: hub.VoucherName, Text: "alice"}, issuer, "name", true},
+		{"of another issuer", hub.Voucher{Kind: hub.VoucherName, Text: "alice"}, stranger, "name", false},
+		{"of an issuer for another thing", hub.Voucher{Kind: hub.VoucherName, Text: "alice"}, issuer, "admit", false},
+		{"another kind", hub.Voucher{Kind: hub.VoucherAdmit}, issuer, "name", false},
+		{"expired", hub.Voucher{Kind: hub.VoucherName, Text: "alice", Expires: time.Now().Add(-hub.DateSlack)}, issuer, "name", false},
+	} {
+		alice := atHub(t, h, "hub")
+		alice.keep(t, alice.voucher(t, tt.by, tt.vouch))
+		name := "bob-" + strings.ReplaceAll(tt.name, " ", "-")
+		asked := make(chan string, 9)
+		bob := newNode(t, func(o *node.Options) {
+			o.Hubs = []hub.URL{h.URL()}
+			o.Ask = func(_ context.Context, q string) (string, error) { asked <- q; return "yes", nil }
+		})
+		if err := h.AddMember(bob.Key.ID()); err != nil {
+			t.Fatal(err)
+		}
+		bob.trusts(t, issuer, tt.trust)
+		offer := listening(name)
+		offer.Asks = true
+		w := bob.online(t, offer)
+		l, err := alice.dialText(t, name, send)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		accepted, err := w.Accept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		question, p := <-asked, bob.Party(accepted)
+		if got := strings.HasPrefix(question, "alice (issued) wants to "); got != tt.known {
+			t.Errorf("%s: got the question %q", tt.name, question)
+		}
+		if got := p.Trust == node.GradeIssued && p.Label() == "alice"; got != tt.known || !tt.known && p.Trust != "" {
+			t.Errorf("%s: got trust %q of %s, want issued: %v", tt.name, p.Trust, p.Label(), tt.known)
+		}
+		closeBoth(l, accepted)
 	}
 }

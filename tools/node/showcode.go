@@ -186,9 +186,7 @@ func (c *coder) grant(i int, d agent.CodeDialer) (g hub.Grant, undo func(), err 
 	if code != "" {
 		return g, nil, proto.Errorf(proto.Busy, "no token could be made")
 	}
-	if t, err := token.Parse(g.Token); err == nil {
-		c.node.noteProven(t.ID)
-	}
+	c.node.noteProven(g.Token, acquaintance{grade: GradeCode})
 	g.Caps, g.Via, g.Candidates = caps.String(), c.via(), c.candidates()
 	return g, undo, nil
 }
