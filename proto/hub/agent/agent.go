@@ -44,7 +44,8 @@ type Agent struct {
 	// OnState, if it is set, is told each login (nil) and each loss.
 	OnState func(err error)
 
-	offers offers
+	offers    offers
+	outcomeIn time.Duration // how long a request waits for its outcome, unless a person is asked
 
 	// announcing is held while names and rooms are announced. It guards Registers, Rooms,
 	// Invited, and what of them the hub has taken.
@@ -69,7 +70,7 @@ func New(o Options) *Agent {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Agent{
-		o: o, change: make(chan struct{}), online: make(chan struct{}), making: make(map[hub.ID]*making),
+		o: o, outcomeIn: hub.AnswerTimeout + answerTimeout, change: make(chan struct{}), online: make(chan struct{}), making: make(map[hub.ID]*making),
 		named: make(map[string]bool), joined: make(map[string]bool), watches: make(map[string]*roomWatch), boxes: make(map[hub.ID]chan hub.Event),
 	}
 }

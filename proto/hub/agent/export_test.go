@@ -27,3 +27,10 @@ func CodeHost(u hub.URL, trusted, guests bool) string {
 	}
 	return c.codeHost()
 }
+
+// SetOutcomeIn sets how long the requests of an agent that does nothing yet wait for their
+// outcome, and returns how long they would have waited.
+func SetOutcomeIn(a *Agent, d time.Duration) (before time.Duration) {
+	before, a.outcomeIn = a.outcomeIn, d
+	return before
+}

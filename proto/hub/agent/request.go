@@ -123,7 +123,7 @@ func (a *Agent) forget(m *making) {
 
 // await waits for created or declined. When ctx ends, it takes the request back.
 func (a *Agent) await(ctx context.Context, m *making) (hub.Event, error) {
-	limit := time.NewTimer(hub.AnswerTimeout + answerTimeout)
+	limit := time.NewTimer(a.outcomeIn)
 	defer limit.Stop()
 	asked := m.asked
 	for waits := true; waits; {
@@ -132,7 +132,7 @@ func (a *Agent) await(ctx context.Context, m *making) (hub.Event, error) {
 			return e, nil
 		case <-asked:
 			asked = nil
-			limit.Reset(hub.AnswerTimeout + hub.PendingTimeout + answerTimeout)
+			limit.Reset(a.outcomeIn + hub.PendingTimeout)
 		case <-limit.C:
 			a.cancelRequest(ctx, m)
 			return hub.Event{}, proto.Errorf(proto.Unreachable, "hub %s: no answer to the request", a.o.URL.Name())
