@@ -91,24 +91,34 @@ func (p *pairs) event(m *member, e hub.Event) {
 	}
 }
 
-// sessions makes n sessions, so many a second, and returns how long each took.
-func (p *pairs) sessions(ctx context.Context, n, rate int) ([]time.Duration, error) {
-	times, errs := make([]time.Duration, n), make([]error, n)
+// rateOfSessions is what was measured of sessions at one rate, in milliseconds: how long
+// each took, and how late it began.
+type rateOfSessions struct{ took, late measure.Figures }
+
+// sessions makes n sessions, so many a second.
+func (p *pairs) sessions(ctx context.Context, n, rate int) (rateOfSessions, error) {
+	r, errs := rateOfSessions{make(measure.Figures, n), make(measure.Figures, n)}, make([]error, n)
 	var wg sync.WaitGroup
 	began := time.Now()
 	for i := range n {
+		due := began.Add(time.Duration(i) * time.Second / time.Duration(rate))
 		select {
-		case <-time.After(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(rate)))):
+		case <-time.After(time.Until(due)):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return r, ctx.Err()
 		}
 		// Each round pairs the members in another way.
 		d, l := p.dialers[i%len(p.dialers)], p.listeners[(i+i/len(p.dialers))%len(p.listeners)]
-		wg.Go(func() { times[i], errs[i] = d.session(ctx, l.key.ID()) })
+		wg.Go(func() {
+			r.late[i] = measure.MS(time.Since(due))
+			var took time.Duration
+			took, errs[i] = d.session(ctx, l.key.ID())
+			r.took[i] = measure.MS(took)
+		})
 	}
 	wg.Wait()
 	measure.Say("%d sessions in %v", n, time.Since(began).Round(time.Millisecond))
-	return times, errors.Join(errs...)
+	return r, errors.Join(errs...)
 }
 
 // session asks for a session, and waits until it is created.
