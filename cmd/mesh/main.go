@@ -13,6 +13,7 @@ import (
 	"mesh/tools/cmdline"
 	"mesh/tools/hub"
 	"mesh/tools/listen"
+	"mesh/tools/pair"
 	"mesh/tools/recv"
 	"mesh/tools/sum"
 	"mesh/tools/token"
@@ -25,6 +26,7 @@ var tools = []func() *cli.Command{
 	recv.Command,
 	listen.Command,
 	tty.Command,
+	pair.Command,
 	token.Command,
 	sum.Command,
 	hub.Command,

@@ -21,6 +21,7 @@ var unset = map[string][]string{
 		"as", "room", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
 	},
 	"hub":   {"json"},
+	"pair":  {"name", "allow", "deadline", "events", "quiet", "verbose"},
 	"token": {"trust"},
 	"tty": {
 		"share", "name", "headless", "record", "max", "room", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
@@ -41,7 +42,7 @@ func TestSettings(t *testing.T) {
 			if c.Name == "hub" {
 				flags = slices.Concat(flags, flagsOf(c, "who"))
 			}
-		} else if !slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == "via" }) {
+		} else if !slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == "hub" }) {
 			continue
 		}
 		for _, f := range flags {

@@ -31,7 +31,7 @@ var (
 // Settings is the only list of keys. A test compares it with the flags of the tools
 // and with the manual page.
 var Settings = []Setting{
-	{"hub", config.Texts, "hub", append(links, "token", "hub")},
+	{"hub", config.Texts, "hub", append(links, "pair", "token", "hub")},
 
 	{"listen.listen", config.Text, "listen", listens},
 	{"listen.addr", config.List, "addr", listens},

@@ -32,7 +32,8 @@ const hubScreen = `
   mesh-recv -C Downloads     mesh-cat CODE photos            … receiver begins
   mesh-recv | tar xf -       tar cf - dir | mesh-cat CODE    a pipe
   mesh-tty --share           mesh-tty CODE                   a terminal
-  mesh-listen --inbox in     mesh-cat bob report.pdf         by name, often
+  mesh-pair                  mesh-pair CODE                  then by name:
+  mesh-listen --inbox in     mesh-cat bob report.pdf
 
 The left side shows CODE. bob is a name at the hub: man mesh-hub.
 All tools: mesh help, man mesh

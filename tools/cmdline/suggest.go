@@ -23,7 +23,7 @@ var verbs = func() map[string]string {
 		{"inbox daemon", "mesh-listen --inbox DIR"},
 		{"share host tmate upterm ttyd", "mesh-tty --share"},
 		{"ssh view watch attach shell terminal", "mesh-tty PEER"},
-		{"pair add trust", "mesh-token peer add NAME TOKEN|NODEID, and on the other side mesh-token allow NODEID"},
+		{"add trust know", "mesh-pair, or mesh-token peer add NAME TOKEN|NODEID and on the other side mesh-token allow NODEID"},
 		{"ping doctor netcheck trace", "this version has no test of a path; mesh-token show @FILE prints the addresses in a token, mesh-cat -v what answered"},
 		{"up login join hub", "mesh-hub join INVITE|URL"},
 		{"down logout leave", "mesh-hub leave"},

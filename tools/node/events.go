@@ -12,7 +12,7 @@ import (
 // event is one line of --events. Event says which of the fields are there. The
 // fields that a CMD gets too have the names of its MESH_* variables.
 type event struct {
-	Event string    `json:"event"` // listening, online, code, peer, broken, resumed, progress, stored, receipt, delivery, reload, end
+	Event string    `json:"event"` // listening, online, code, paired, peer, broken, resumed, progress, stored, receipt, delivery, reload, end
 	Time  time.Time `json:"time"`
 
 	// listening
@@ -31,7 +31,7 @@ type event struct {
 	Path     string `json:"path,omitempty"` // in a receipt, the last one
 	Trust    Grade  `json:"trust,omitempty"`
 
-	// online: with name; code: with allows
+	// online: with name; code: with allows; paired: with peer_id, peer_name, allows
 	Hub       string `json:"hub,omitempty"`
 	ShortCode string `json:"short_code,omitempty"`
 

@@ -195,7 +195,7 @@ func (a *Agent) event(e hub.Event) {
 		a.offers.cancel(e)
 	case hub.TypeCreated, hub.TypeDeclined, hub.TypePending:
 		a.outcome(e)
-	case hub.TypeCodeClaimed, hub.TypeCodeFreed, hub.TypeCodeConfirm, hub.TypeCodeDone, hub.TypeCodeBurn:
+	case hub.TypeCodeClaimed, hub.TypeCodeFreed, hub.TypeCodeConfirm, hub.TypeCodeDone, hub.TypeCodeBurn, hub.TypeCandidates, hub.TypeClosed:
 		a.boxEvent(e)
 	case hub.TypeOnline:
 		a.mu.Lock()

@@ -48,8 +48,11 @@ func (a *Agent) DialCode(ctx context.Context, ask CodeAsk) (Session, error) {
 		if d, err = a.claim(asking, ask, tries > 0); err == nil {
 			var s Session
 			s, err = d.confirm(ctx)
+			if s.ID, s.Kind = d.box, d.kind; err == nil && s.Kind == hub.KindPair {
+				s.role, s.events = hub.RoleDialer, d.events
+				return s, nil
+			}
 			a.dropBox(d.box)
-			s.ID, s.Kind = d.box, d.kind
 			return s, err
 		}
 		if !errors.Is(err, errClaimAgain) {
@@ -233,6 +236,8 @@ func (a *Agent) boxEvent(e hub.Event) {
 	var confirm hub.CodeConfirm
 	var done hub.CodeDone
 	var burn hub.CodeBurn
+	var candidates hub.Candidates
+	var closed hub.Closed
 	switch {
 	case e.Type == hub.TypeCodeClaimed && e.Read(&claimed) == nil:
 		id = claimed.Box
@@ -244,6 +249,10 @@ func (a *Agent) boxEvent(e hub.Event) {
 		id = done.Box
 	case e.Type == hub.TypeCodeBurn && e.Read(&burn) == nil:
 		id = burn.Box
+	case e.Type == hub.TypeCandidates && e.Read(&candidates) == nil:
+		id = candidates.Session
+	case e.Type == hub.TypeClosed && e.Read(&closed) == nil:
+		id = closed.Session
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

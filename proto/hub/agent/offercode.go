@@ -42,6 +42,10 @@ func (a *Agent) OfferCode(ctx context.Context, o CodeOffer) (Session, error) {
 	if err != nil {
 		l.close(ctx, hub.BurnClosed)
 	}
+	if err == nil && o.Kind == hub.KindPair {
+		s.role, s.events = hub.RoleListener, l.events
+		return s, nil
+	}
 	a.dropBox(l.box)
 	return s, err
 }

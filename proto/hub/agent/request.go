@@ -50,6 +50,10 @@ type Session struct {
 	Grant hub.Grant
 	Keys  *hub.Keys
 	Hub   identity.ID
+
+	// Of a session of kind [hub.KindPair]: see [Agent.Pair].
+	role   string
+	events <-chan hub.Event
 }
 
 // making is a session that has no outcome yet.
