@@ -52,32 +52,38 @@ func (n *Node) hubsFor(i *introduction) []hub.URL {
 	return []hub.URL{u}
 }
 
-// claim proves to the peer behind the code that this node knows it, at the first hub that
-// has the code. Another hub is asked only if one cannot be reached or has no such code, and
-// never once a code was claimed: its number there may be the code of somebody else, which
-// these words would burn.
-func (m *meeting) claim(ctx context.Context) (a answer) {
-	var err error
-	for i, at := range m.hubs.agents {
-		ask := agent.CodeAsk{Code: *m.peer.hub.code, Kinds: m.codeKinds()}
-		if i < len(m.hubs.agents)-1 {
+// claim proves to the peer behind the code that this node knows it.
+func (m *meeting) claim(ctx context.Context) answer {
+	s, at, err := m.hubs.claim(ctx, *m.peer.hub.code, m.codeKinds())
+	if err != nil {
+		return answer{err: m.wrongKind(err)}
+	}
+	grade, err := m.node.judgeCode(m.peer, s.Peer)
+	return answer{s, m.hubs.agents[at], grade, err}
+}
+
+// claim proves a code at the first hub that has it, the one with the index at. Another hub
+// is asked only if one cannot be reached or has no such code, and never once a code was
+// claimed: its number there may be the code of somebody else, which these words would burn.
+func (h *hubs) claim(ctx context.Context, c hub.Code, kinds []hub.Kind) (s agent.Session, at int, err error) {
+	for i, a := range h.agents {
+		ask := agent.CodeAsk{Code: c, Kinds: kinds}
+		if i < len(h.agents)-1 {
 			ask.Within = nextHubAfter
 		}
-		s, failed := at.DialCode(ctx, ask)
+		s, failed := a.DialCode(ctx, ask)
 		if failed == nil {
-			grade, err := m.node.judgeCode(m.peer, s.Peer)
-			return answer{s, at, grade, err}
+			return s, i, nil
 		}
 		if err == nil || proto.CodeOf(err) == proto.Unreachable {
 			err = failed
 		}
 		claimed := s.ID != (hub.ID{})
 		if ctx.Err() != nil || claimed || !asksNext(failed) && agent.CodeOf(failed) != hub.CodeNoCode {
-			err = failed
-			break
+			return agent.Session{}, 0, failed
 		}
 	}
-	return answer{err: m.wrongKind(err)}
+	return agent.Session{}, 0, err
 }
 
 // codeKinds are the kinds of a code that this end can take. A listener that takes files

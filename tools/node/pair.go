@@ -142,29 +142,16 @@ func (n *Node) showPairCode(c hub.Code, at hub.URL, why error) {
 }
 
 // claim proves the code at the first hub that has it.
-func (p *pairing) claim(ctx context.Context, c *hub.Code) (err error) {
-	for i, a := range p.hubs.agents {
-		ask := agent.CodeAsk{Code: *c, Kinds: []hub.Kind{hub.KindPair}}
-		if i < len(p.hubs.agents)-1 {
-			ask.Within = nextHubAfter
-		}
-		s, failed := a.DialCode(ctx, ask)
-		if failed == nil {
-			p.met(i, s)
-			return nil
-		}
-		if err == nil || proto.CodeOf(err) == proto.Unreachable {
-			err = failed
-		}
-		if ctx.Err() != nil || !asksNext(failed) && agent.CodeOf(failed) != hub.CodeNoCode {
-			err = failed
-			break
-		}
-	}
+func (p *pairing) claim(ctx context.Context, c *hub.Code) error {
+	s, at, err := p.hubs.claim(ctx, *c, []hub.Kind{hub.KindPair})
 	if _, wrong := errors.AsType[*agent.KindError](err); wrong {
 		return proto.Hint(err, "mesh-pair without an argument shows a code for pairing")
 	}
-	return codeHint(err)
+	if err != nil {
+		return codeHint(err)
+	}
+	p.met(at, s)
+	return nil
 }
 
 // agree asks the user, and keeps the other node if that one does the same.
