@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/xrash/smetrics"
+
 	"mesh/proto"
 )
 
@@ -87,13 +89,33 @@ func ParseCode(text string) (Code, error) {
 	return Code{uint32(n), list, host}, nil
 }
 
-// mistyped says that a word is in no code, with the words that begin as it does.
+// maxTypos is how many letters a mistyped word may differ in from one that is suggested.
+const maxTypos = 2
+
+// mistyped says that a word is in no code, with the words that are spelled most like it.
 func mistyped(w string) error {
 	err := proto.Errorf(proto.Usage, "code: %s is not in the list of words", proto.QuoteText(w))
-	for n := min(len(w)-1, 3); n >= 2; n-- {
-		if near := CompleteWord(w[:n]); len(near) > 0 {
-			return proto.Hint(err, "in the list are "+strings.Join(near[:min(len(near), 5)], ", "))
-		}
+	if near := nearWords(w); len(near) > 0 {
+		return proto.Hint(err, "in the list are "+strings.Join(near[:min(len(near), 5)], ", "))
 	}
 	return err
+}
+
+// nearWords returns the words of the list that differ from w in the fewest letters, if
+// those are few, or else those that begin as w does.
+func nearWords(w string) []string {
+	best, near := maxTypos, []string(nil)
+	for _, word := range words() {
+		d := smetrics.WagnerFischer(w, word, 1, 1, 1)
+		if d < best {
+			best, near = d, nil
+		}
+		if d == best {
+			near = append(near, word)
+		}
+	}
+	for n := min(len(w)-1, 3); n >= 2 && len(near) == 0; n-- {
+		near = CompleteWord(w[:n])
+	}
+	return near
 }

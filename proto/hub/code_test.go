@@ -120,10 +120,16 @@ func TestParseCode(t *testing.T) {
 // A mistyped word is named, with those that begin as it does; the others are not.
 func TestMistypedCode(t *testing.T) {
 	t.Parallel()
-	_, err := hub.ParseCode("7-guitar-croisant-lunchbox")
-	wantError(t, "parse", err, `croisant`)
-	if hint := strings.Join(proto.Hints(err), "; "); !strings.Contains(hint, "croissant") || strings.Contains(hint+err.Error(), "lunchbox") {
-		t.Errorf("got %v, hint %q; want croissant in it, and not lunchbox", err, hint)
+	for typed, want := range map[string]string{
+		"croisant": "in the list are croissant", "croisasnt": "in the list are croissant", // by spelling
+		"coissant": "in the list are croissant", "crispy": "in the list are cr", "croiss": "in the list are croissant", // by beginning
+		"xqzw": "", "q": "",
+	} {
+		_, err := hub.ParseCode("7-guitar-" + typed + "-lunchbox")
+		wantError(t, "parse "+typed, err, typed)
+		if hint := strings.Join(proto.Hints(err), "; "); !strings.HasPrefix(hint, want) || want == "" && hint != "" || strings.Contains(hint+err.Error(), "lunchbox") {
+			t.Errorf("got %v, hint %q; want %q and not lunchbox", err, hint, want)
+		}
 	}
 }
 

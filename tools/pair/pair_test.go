@@ -34,7 +34,7 @@ func TestOptions(t *testing.T) {
 		{strings.ToUpper(code), options{code: strings.ToUpper(code)}, proto.OK},
 		{code + "@hub.example", options{code: code + "@hub.example"}, proto.OK},
 		{"--name bob --allow send,recv " + code, options{code: code, name: "bob", caps: new(proto.CapSend | proto.CapRecv)}, proto.OK},
-		{"--allow none", options{caps: new(0)}, proto.OK},
+		{"--allow none", options{caps: new(proto.Caps(0))}, proto.OK},
 		{"--allow all", options{}, proto.Usage},
 		{"--allow=", options{}, proto.Usage},
 		{"--name=", options{}, proto.Usage},
@@ -78,7 +78,7 @@ func TestDecide(t *testing.T) {
 	}{
 		{"flags", options{name: "bob", caps: &both}, "x", "", 0, script, node.Terms{Name: "bob", Caps: both}, proto.OK, 0},
 		{"flags at a terminal", options{name: "bob", caps: &both}, "x", "", 0, []string{}, node.Terms{Name: "bob", Caps: both}, proto.OK, 0},
-		{"none", options{name: "bob", caps: new(0)}, "", "", send, script, node.Terms{Name: "bob"}, proto.OK, 0},
+		{"none", options{name: "bob", caps: new(proto.Caps(0))}, "", "", send, script, node.Terms{Name: "bob"}, proto.OK, 0},
 		{"a script", options{}, "bob", "", 0, script, node.Terms{Name: "bob", Caps: send}, proto.OK, 0},
 		{"a script, a known node", options{}, "bob", "robert", both, script, node.Terms{Name: "robert", Caps: both}, proto.OK, 0},
 		{"a script, no name", options{}, "", "", 0, script, node.Terms{}, proto.Usage, 0},
