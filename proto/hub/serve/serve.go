@@ -146,8 +146,15 @@ func (s *Server) Open() int {
 	return len(s.conns)
 }
 
-// Close closes all connections and waits for their goroutines.
+// answerGrace is how long Close waits for requests that are being answered.
+const answerGrace = time.Second
+
+// Close closes all connections and waits for their goroutines. A request that is being
+// answered, as one for the drain, gets its answer first.
 func (s *Server) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), answerGrace)
+	defer cancel()
+	_ = s.http.Shutdown(ctx)
 	_ = s.http.Close()
 	s.mu.Lock()
 	s.closed = true
