@@ -134,6 +134,9 @@ func fillFlows(ctx context.Context, via string, tok attacker.Token) error {
 	if err != nil {
 		return err
 	}
+	if err := l.Meta("pipe"); err != nil { // before the flows, which take longer than it may
+		return err
+	}
 	var flows []*attacker.Link
 	for range 15 {
 		f, err := l.AddFlow(ctx, via, tok, settings, "send")
@@ -154,9 +157,6 @@ func fillFlows(ctx context.Context, via string, tok attacker.Token) error {
 			acked.Store(n)
 		}
 	}()
-	if err := l.Meta("pipe"); err != nil {
-		return err
-	}
 	data, at := make([]byte, 128<<10), uint64(0)
 	for _, f := range flows {
 		if via != attacker.FarQUIC { // nothing grows
