@@ -112,6 +112,11 @@ func (f *Folder) ReopenTemp(name string) (*Temp, error) {
 		return nil, proto.Errorf(proto.Unsafe, "%s is not a regular file", name)
 	}
 	file, err := f.root.OpenFile(name, os.O_RDWR|fileFlags, 0)
+	if errors.Is(err, fs.ErrPermission) && isOwnedAlone(found) { // a whole file has the sender's mode
+		if err = f.root.Chmod(name, found.Mode().Perm()|0o600); err == nil {
+			file, err = f.root.OpenFile(name, os.O_RDWR|fileFlags, 0)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
