@@ -2,7 +2,8 @@
 // its messages, and every constant and limit. The packages below it implement the
 // parts: wire (messages to bytes), identity (node keys), token, handshake (the
 // proofs), tcp and udp (sockets), transport (connections), candidate (addresses to
-// dial), path (which address and transport to use), link (authenticated links).
+// dial), relay (what joins nodes that can't reach each other), path (which address and
+// transport to use), link (authenticated links).
 //
 // # Terms
 //
@@ -33,6 +34,10 @@
 //	half-open       a connection whose dialer is not yet authenticated [transport]
 //	candidate       an address at which a node may be reached [candidate]
 //	path            the addresses and the transport that a link uses [path]
+//	relay           a server that copies a link's bytes between two connections, one
+//	                of each end; it can't read them [relay]
+//	permit          the right of one node to join a relay for one session at a hub,
+//	                signed by the hub [relay]
 //	stream          the one ordered, bidirectional byte stream of a connection [transport]
 //	block           a length-prefixed piece of a stream over TCP [tcp]
 //	frame           length, type and body of one message in a stream [wire]

@@ -26,6 +26,7 @@ var below = map[string][]string{
 	"mesh/proto/candidate": {"mesh", "os", "syscall"},
 	"mesh/proto/cpace":     {"mesh", "net", "os", "syscall"},
 	"mesh/proto/transport": {"mesh/proto/candidate", "mesh/proto/handshake", "mesh/proto/link", "mesh/proto/path", "mesh/proto/token", "mesh/proto/wire"},
+	"mesh/proto/relay":     {"mesh/proto/candidate", "mesh/proto/handshake", "mesh/proto/hub", "mesh/proto/link", "mesh/proto/path", "mesh/proto/token", "mesh/proto/transport", "mesh/proto/wire"},
 	"mesh/proto/path":      {"mesh/proto/handshake", "mesh/proto/link", "mesh/proto/tcp", "mesh/proto/token", "mesh/proto/udp", "mesh/proto/wire"},
 	"mesh/proto/link":      {"mesh/proto/tcp", "mesh/proto/udp"},
 
@@ -68,7 +69,7 @@ var knows = map[string][]string{
 	"github.com/urfave/cli": append(
 		[]string{"mesh/cmd", "mesh/tools/cmdline", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"}, toolFloors[len(toolFloors)-1]...),
 	"github.com/quic-go/quic-go":     {"mesh/proto/transport", "mesh/proto/tcp", "mesh/proto/udp", "mesh/proto/linktest", "mesh/cmd/mesh/internal/attacker"},
-	"github.com/coder/websocket":     {"mesh/proto/hub/agent", "mesh/proto/hub/serve", "mesh/proto/hub/hubtest"},
+	"github.com/coder/websocket":     {"mesh/proto/hub/agent", "mesh/proto/hub/serve", "mesh/proto/hub/hubtest", "mesh/proto/relay"},
 	"github.com/go-json-experiment/": {"mesh/proto/hub"},
 	"github.com/sethvargo/":          {"mesh/proto/hub"},
 	"filippo.io/edwards25519":        {"mesh/proto/cpace"},
@@ -209,6 +210,10 @@ func TestBreach(t *testing.T) {
 		{"mesh/proto/transport", "mesh/proto/wire", true},
 		{"mesh/proto/path", "mesh/proto/link", true},
 		{"mesh/proto/link", "mesh/proto/tcp", true},
+		{"mesh/proto/relay", "mesh/proto/hub", true},
+		{"mesh/proto/relay", "mesh/proto/transport", true},
+		{"mesh/proto/relay", "mesh/proto/tcp", false},
+		{"mesh/proto/hub/serve", "mesh/proto/relay", false},
 		{"mesh/proto/candidate", "mesh/proto", true},
 		{"mesh/proto/candidate", "net/netip", false},
 		{"mesh/protocol", "mesh/pipe", false},
