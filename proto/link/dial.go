@@ -27,8 +27,10 @@ type Target struct {
 	// channel of its own. All addresses are dialled at the same time: see [path.Dial].
 	Addrs      []string
 	Candidates <-chan candidate.Candidate
-	// Prefer says which transport suits the transfer.
+	// Prefer says which transport suits the transfer, Via which paths are allowed, also
+	// when the transfer goes on over another link.
 	Prefer path.Preference
+	Via    path.Via
 	// Credential proves what this node may do.
 	Credential token.Credential
 	// Want is what to ask for. The listener grants a part of it, which must include
@@ -102,7 +104,7 @@ func (e *Endpoint) dialOnce(ctx context.Context, t Target, s *session) (*Link, e
 	if t.AttemptTimeout > 0 {
 		connecting, cancel = context.WithTimeoutCause(ctx, t.AttemptTimeout, errAttemptOver)
 	}
-	to := path.Target{ID: t.ID, Addrs: t.Addrs, Candidates: t.Candidates, Prefer: t.Prefer}
+	to := path.Target{ID: t.ID, Addrs: t.Addrs, Candidates: t.Candidates, Prefer: t.Prefer, Via: t.Via}
 	if t.resumeVia != "" {
 		if addr, err := netip.ParseAddrPort(t.Addrs[0]); err == nil {
 			to.Broken = path.Broken{Via: t.resumeVia, Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}

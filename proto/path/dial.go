@@ -71,6 +71,8 @@ type Target struct {
 	// ignored.
 	Candidates <-chan candidate.Candidate
 	Prefer     Preference
+	// Via says which paths are allowed. Addresses on others are not dialled.
+	Via Via
 	// Broken is what the connection went over that this one replaces.
 	Broken Broken
 	// Lookup returns the addresses of a host name. Nil to ask the system.

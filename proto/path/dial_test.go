@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -291,4 +293,67 @@ func TestDialBusyLoopback(t *testing.T) {
 			t.Errorf("got %q (%v) and %d UDP packets, want tcp and none", via, err, packets.Load())
 		}
 	})
+}
+
+// What is not allowed is not dialled, whether it is an address, the address of a name, or a
+// candidate; and the error names it.
+func TestDialVia(t *testing.T) {
+	t.Parallel()
+	const far, named, near = "192.0.2.250:4600", "198.51.100.9:4600", "10.1.2.3:4600"
+	all := []string{far, named, near}
+	for _, c := range []struct {
+		via      string
+		tcp, udp []string
+		text     string
+	}{
+		{"auto", all, []string{far, named}, ""}, // the candidate is one for TCP
+		{"tcp", all, nil, "nobody"},
+		{"quic", nil, []string{far, named}, ""},
+		{"lan", []string{near}, nil, "nobody"},
+		{"direct", all, []string{far, named}, ""},
+		{"tcp,direct", all, nil, "nobody"},
+		{"quic,lan", nil, nil, "no path to the peer is quic,lan; not tried: direct "},
+		{"relay", nil, nil, "no path to the peer is relay; not tried: direct "},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			tcp, udp := map[string]bool{}, map[string]bool{}
+			note := func(in map[string]bool, addr string) {
+				mu.Lock()
+				defer mu.Unlock()
+				in[addr] = true
+			}
+			n := &linktest.Net{Both: true, Routed: true, Pass: func(p linktest.Packet) bool {
+				note(udp, p.To.String())
+				return false
+			}}
+			s := n.Sockets(t)
+			s.DialTCP = func(_ context.Context, _, addr string) (net.Conn, error) {
+				note(tcp, addr)
+				return nil, errors.New("nobody")
+			}
+			arriving := make(chan candidate.Candidate, 1)
+			arriving <- candidate.At(candidate.Host, candidate.TCP, netip.MustParseAddrPort(near), 0)
+			close(arriving)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			_, err := path.Dial(ctx, open(t, xtest.NewKey(t), s), path.Target{
+				Addrs: []string{far, "bob.example:4600"}, Candidates: arriving, Via: parseVia(t, c.via),
+				Lookup: func(context.Context, string) ([]netip.Addr, error) {
+					return []netip.Addr{netip.MustParseAddrPort(named).Addr()}, nil
+				},
+			})
+			if err == nil || !errors.Is(err, path.ErrNotReached) || !strings.Contains(err.Error(), c.text) {
+				t.Errorf("--via %s: got %v, want an error with %q", c.via, err, c.text)
+			}
+			for what, one := range map[string]struct {
+				got  map[string]bool
+				want []string
+			}{"TCP": {tcp, c.tcp}, "UDP": {udp, c.udp}} {
+				if got := slices.Sorted(maps.Keys(one.got)); !slices.Equal(got, slices.Sorted(slices.Values(one.want))) {
+					t.Errorf("--via %s: dialled %v over %s, want %v", c.via, got, what, one.want)
+				}
+			}
+		})
+	}
 }

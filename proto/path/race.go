@@ -7,12 +7,16 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"mesh/proto"
 	"mesh/proto/candidate"
 	"mesh/proto/transport"
 )
+
+// maxBarred bounds the paths in the error of a race that was allowed none.
+const maxBarred = 4
 
 // race is one [Dial]. One goroutine runs it; attempts report to it.
 type race struct {
@@ -35,7 +39,8 @@ type race struct {
 	heldUntil time.Time
 	left      bool // failed is ErrLeft
 	failed    error
-	notFound  error // of a lookup
+	notFound  error    // of a lookup
+	barred    []string // the first paths that target.Via does not allow
 }
 
 // route is one address.
@@ -204,12 +209,12 @@ func (r *race) addRoute(addr netip.AddrPort, via string) {
 		return
 	}
 	for _, p := range r.routes {
-		if p.addr == addr {
+		if p.addr == addr && r.target.Via.Uses(via) {
 			p.via[via] = max(p.via[via], waiting)
 			return
 		}
 	}
-	if len(r.routes) == MaxAddrs {
+	if len(r.routes) == MaxAddrs || r.bars(addr, via) {
 		return
 	}
 	p := &route{
@@ -220,6 +225,18 @@ func (r *race) addRoute(addr netip.AddrPort, via string) {
 		p.headStart = nearTime
 	}
 	r.routes = append(r.routes, p)
+}
+
+// bars reports whether the target forbids the path to an address.
+func (r *race) bars(addr netip.AddrPort, via string) bool {
+	p := to(r.endpoint, via, addr.Addr())
+	if r.target.Via.Allows(p) {
+		return false
+	}
+	if text := p.String() + " " + addr.String(); len(r.barred) < maxBarred && !slices.Contains(r.barred, text) {
+		r.barred = append(r.barred, text)
+	}
+	return true
 }
 
 // startAttempt begins an attempt. It sends one result.
@@ -302,6 +319,9 @@ func (r *race) failure(ctx context.Context) error {
 		return context.Cause(ctx)
 	case r.notFound != nil:
 		return r.notFound
+	}
+	if len(r.barred) > 0 {
+		return proto.Errorf(proto.Unreachable, "no path to the peer is %s; not tried: %s", r.target.Via, strings.Join(r.barred, ", "))
 	}
 	return proto.Errorf(proto.Unreachable, "no address is known for the peer")
 }
