@@ -6,6 +6,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/hub"
+	"mesh/proto/relay"
 	"mesh/proto/xtest"
 )
 
