@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -168,22 +167,19 @@ func abuseLog(t *testing.T) {
 // Connections that say nothing hold 32 places of their source. A member behind the same
 // address gets in, and so does one elsewhere.
 func abuseSilence(t *testing.T) {
-	h := start(t, nil)
+	h := start(t, patient)
 	const silent, places = 60, 32
 	var all []net.Conn
 	for range silent {
 		all = append(all, h.dialFrom(t, "127.0.0.2"))
 	}
-	open := 0
-	soon := time.Now().Add(time.Second)
-	for _, c := range all {
-		_ = c.SetReadDeadline(soon)
-		if _, err := c.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
-			open++
-		}
+	gone := 0
+	for end := time.Now().Add(30 * time.Second); gone < silent-places && time.Now().Before(end); {
+		gone = closed(all, 100*time.Millisecond)
 	}
-	if open != places {
-		t.Errorf("%d silent connections are open, want %d", open, places)
+	h.enter(t, h.member(t)) // from another source; the hub has taken all silent ones
+	if gone = closed(all, 100*time.Millisecond); gone != silent-places {
+		t.Errorf("%d silent connections are open, want %d", silent-gone, places)
 	}
 	member := h.member(t)
 	for _, from := range []string{"127.0.0.2", "127.0.0.1"} {
@@ -200,7 +196,7 @@ func abuseSilence(t *testing.T) {
 // More handshakes than there are slots, each of which stops after its first bytes, keep
 // nobody out: a slot is held while there is something to compute.
 func abuseHandshake(t *testing.T) {
-	h := start(t, nil)
+	h := start(t, patient)
 	for i := range 80 {
 		c := h.dialFrom(t, fmt.Sprintf("127.0.0.%d", 2+i/20))
 		if _, err := c.Write([]byte{0x16, 3, 1, 2, 0, 1, 0}); err != nil {
@@ -209,7 +205,7 @@ func abuseHandshake(t *testing.T) {
 	}
 	begun := time.Now()
 	h.enter(t, h.member(t))
-	if took := time.Since(begun); took > 3*time.Second {
+	if took := time.Since(begun); took > 30*time.Second {
 		t.Errorf("the login took %v", took)
 	}
 }
@@ -472,7 +468,7 @@ func abuseRequests(t *testing.T) {
 // A member that floods is told so, reaches its listener at its rate only, and is
 // disconnected in the end.
 func abuseFloods(t *testing.T) {
-	h := start(t, nil)
+	h := startOf(t, standing(), nil)
 	bob := h.enter(t, h.member(t))
 	bob.ask(hub.TypeRegister, register("bob", false))
 	request := bob.request("bob")

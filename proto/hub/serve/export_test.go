@@ -1,6 +1,12 @@
 package serve
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
+
+// SetClientWait makes a hub wait that long for each step of a client that is not logged in.
+func SetClientWait(o *Options, d time.Duration) { o.clientWait = d }
 
 // Route is what tests see of a route.
 type Route struct {

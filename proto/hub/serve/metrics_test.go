@@ -32,7 +32,9 @@ func metricsOf(t *testing.T, h testHub) (map[string]string, string) {
 func startMetered(t *testing.T) testHub {
 	t.Helper()
 	m := serve.NewMetrics("mesh \"test\"\n")
-	return startOf(t, broker.Options{Meter: m}, func(o *serve.Options) { o.Metrics = m })
+	of := standing()
+	of.Meter = m
+	return startOf(t, of, func(o *serve.Options) { o.Metrics = m })
 }
 
 // What happens at a hub is counted, and no label holds anything of a client.

@@ -58,6 +58,8 @@ type Options struct {
 	Software string
 	// Log may be nil.
 	Log *slog.Logger
+
+	clientWait time.Duration // in place of the waits for clients, in tests
 }
 
 // Server is a hub that listens.
@@ -71,6 +73,8 @@ type Server struct {
 	conns  map[*conn]bool
 	closed bool
 	wg     sync.WaitGroup
+
+	firstByte, hello, patience time.Duration // the waits for clients
 }
 
 // New returns a server. It opens nothing.
@@ -85,7 +89,10 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, conns: make(map[*conn]bool)}
+	s := &Server{o: o, conns: make(map[*conn]bool), firstByte: firstByteTimeout, hello: helloTimeout, patience: patience}
+	if o.clientWait > 0 {
+		s.firstByte, s.hello, s.patience = o.clientWait, o.clientWait, o.clientWait
+	}
 	s.tls = &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -96,7 +103,7 @@ func New(o Options) (*Server, error) {
 		},
 	}
 	s.http = &http.Server{
-		Handler: limitHeaders(s.network()), ReadHeaderTimeout: helloTimeout, IdleTimeout: helloTimeout, MaxHeaderBytes: maxHeaderBytes,
+		Handler: limitHeaders(s.network()), ReadHeaderTimeout: s.hello, IdleTimeout: s.hello, MaxHeaderBytes: maxHeaderBytes,
 		// A WebSocket is free of these.
 		ReadTimeout: requestTimeout, WriteTimeout: answerTimeout,
 		ErrorLog:    slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),

@@ -65,6 +65,16 @@ func startOf(t *testing.T, of broker.Options, edit func(*serve.Options)) testHub
 	return startAll(t, of, edit, func(l net.Listener) net.Listener { return l })
 }
 
+// standing makes the clock of a broker stand still, so that a rate is its burst alone: on a
+// busy machine a test may send more slowly than a rate allows.
+func standing() broker.Options {
+	now := time.Now()
+	return broker.Options{Now: func() time.Time { return now }}
+}
+
+// patient makes a hub wait long for its clients, which are slow on a busy machine.
+func patient(o *serve.Options) { serve.SetClientWait(o, time.Minute) }
+
 // startOn starts a hub on what wrap returns for a listener.
 func startOn(t *testing.T, edit func(*serve.Options), wrap func(net.Listener) net.Listener) testHub {
 	t.Helper()
