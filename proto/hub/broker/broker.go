@@ -43,6 +43,9 @@ type Options struct {
 	// SignJoined signs that a node has joined with an invite until a date, whose key is
 	// seed: [hub.SignJoined]. Without it, vouchers in invites are worth nothing.
 	SignJoined func(seed, node identity.ID, until time.Time) *hub.Joined
+	// Relays returns the relay of a new session between two members, or nil if there is
+	// none. It must neither block nor call the Broker. Nil stands for no relays.
+	Relays func(session hub.ID, dialer, listener identity.ID) Relay
 	// Meter, if it is set, counts what happens.
 	Meter Meter
 	// Log is called for each refused login and each removal, if it is set. It must not

@@ -20,6 +20,7 @@ type client struct {
 	// conn counts the connections, so that an old one is known.
 	conn   int
 	source netip.Prefix
+	origin string // of the hub, as the login has it
 	since  time.Time
 	seen   time.Time
 	order  uint64

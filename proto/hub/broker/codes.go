@@ -221,6 +221,7 @@ func (b *Broker) done(c *client, e hub.Event, now time.Time) error {
 	b.count(CountCodes, "done")
 	b.count(CountSessions, "created")
 	b.sessions[d.Box] = s
+	s.relay = b.relay(s, now)
 	b.dialing[dialer.node]++
 	b.serving[c.node]++
 	b.until(s, now.Add(hub.SessionLife))

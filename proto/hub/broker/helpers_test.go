@@ -65,8 +65,9 @@ type world struct {
 	store *memory
 	now   time.Time
 	hub   *identity.Key
-	// roomsOnly and guests are options of the next restart.
+	// roomsOnly, guests and relays are options of the next restart.
 	roomsOnly, guests bool
+	relays            func(session hub.ID, dialer, listener identity.ID) broker.Relay
 	// from is where the next logins come from.
 	from netip.AddrPort
 
@@ -83,7 +84,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) restart() {
 	w.t.Helper()
 	b, err := broker.New(w.store, broker.Options{
-		Hub: w.hub.ID(), APIKey: w.hub.Derive(hub.APIKeyLabel), Now: func() time.Time { return w.now }, RoomsOnly: w.roomsOnly, Guests: w.guests,
+		Hub: w.hub.ID(), APIKey: w.hub.Derive(hub.APIKeyLabel), Now: func() time.Time { return w.now }, RoomsOnly: w.roomsOnly, Guests: w.guests, Relays: w.relays,
 		Revoked: func(id token.ID) bool { return id == w.revoked },
 		Revoke: func(id token.ID) error {
 			w.revoked = id

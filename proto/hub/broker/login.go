@@ -75,6 +75,7 @@ func (b *Broker) login(l hub.Login, h *hub.Hello, from netip.AddrPort, out Out) 
 	if l.CheckJoin(h) {
 		w.Joined = b.joined(h.Node, h.Invite.Key)
 	}
+	c.origin = l.Origin
 	k := b.attach(c, out, from.Addr(), w)
 	b.flush()
 	return k, nil

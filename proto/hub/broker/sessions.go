@@ -22,6 +22,7 @@ type session struct {
 	began    time.Time
 	deadline time.Time
 	ends     [2]end
+	relay    Relay // nil without one
 	// confirm and done are those of the code that the session came of.
 	confirm *hub.CodeConfirm
 	done    *hub.CodeDone
@@ -109,6 +110,7 @@ func (b *Broker) askedBy(f found, r *hub.Request, dialer *client) []party {
 
 func (b *Broker) open(s *session, now time.Time) {
 	b.sessions[s.request.Session] = s
+	s.relay = b.relay(s, now)
 	b.addParty(s, s.dialer)
 	for _, p := range s.asked {
 		b.addParty(s, p)
@@ -145,7 +147,8 @@ func (b *Broker) offer(s *session) {
 		return // its offer is repeated with its request
 	}
 	for _, p := range s.asked {
-		b.send(b.clients[p], hub.TypeOffer, dialer, &hub.Offer{Request: s.request})
+		c := b.clients[p]
+		b.send(c, hub.TypeOffer, dialer, &hub.Offer{Request: s.request, Relay: doors(s, hub.RoleListener, c)})
 	}
 }
 
@@ -299,8 +302,8 @@ func (b *Broker) accept(c *client, e hub.Event, now time.Time) error {
 func (b *Broker) tellCreated(s *session, sealed, sig []byte, now time.Time) {
 	id, kind, life := s.request.Session, s.request.Kind, seconds(s.deadline.Sub(now))
 	dialer, listener := b.clients[s.dialer], b.clients[s.listener]
-	toDialer := &hub.Created{Session: id, Role: hub.RoleDialer, Peer: s.listener.node, Kind: kind, SessionToken: sealed, Sig: sig, ExpiresS: life}
-	toListener := &hub.Created{Session: id, Role: hub.RoleListener, Peer: s.dialer.node, Kind: kind, ExpiresS: life}
+	toDialer := &hub.Created{Session: id, Role: hub.RoleDialer, Peer: s.listener.node, Kind: kind, SessionToken: sealed, Sig: sig, ExpiresS: life, Relay: doors(s, hub.RoleDialer, dialer)}
+	toListener := &hub.Created{Session: id, Role: hub.RoleListener, Peer: s.dialer.node, Kind: kind, ExpiresS: life, Relay: doors(s, hub.RoleListener, listener)}
 	if listener != nil {
 		toDialer.Name, toDialer.Vouchers = b.nameOf(listener), listener.vouchers
 	}
