@@ -1,7 +1,13 @@
 package relay_test
 
 import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +23,25 @@ var noon = time.Unix(1764417600, 0)
 func newKey(t testing.TB) *identity.Key {
 	t.Helper()
 	k, err := identity.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// fixedKey returns the same key in each process of a fuzz run: what it has signed is
+// valid in all of them.
+func fixedKey(t testing.TB, seed byte) *identity.Key {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "fixed.key")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k, err := identity.LoadKeyFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,8 +264,9 @@ func TestPermitCheck(t *testing.T) {
 // What the hub's key has signed and is taken has one text. Payloads are fuzzed below the
 // signature too.
 func FuzzPermit(f *testing.F) {
-	hub := newKey(f)
-	good := sign(f, newPermit(f), hub)
+	hub, p := fixedKey(f, 1), newPermit(f)
+	p.Node, p.Peer = fixedKey(f, 2).ID(), fixedKey(f, 3).ID()
+	good := sign(f, p, hub)
 	f.Add(good, payloadOf(f, good))
 	f.Add("", "{}")
 	f.Fuzz(func(t *testing.T, text, payload string) {
