@@ -25,15 +25,6 @@ type Request struct {
 	Sig      []byte   `json:"sig"`
 }
 
-// Bearer shows that the dialer has a token of the listener (method "known") or a
-// transfer with it (method "resume"), so that no name and no person is asked. Token is
-// that of P2P_HELLO.
-type Bearer struct {
-	Method string `json:"method"`
-	Token  []byte `json:"token"`
-	MAC    []byte `json:"mac"`
-}
-
 // Offer (hub to listener) passes a request on. Its envelope names the dialer.
 type Offer struct {
 	Request Request `json:"request"`
@@ -112,7 +103,7 @@ func (r *Request) check() error {
 	if r.AnswerS > uint32(MaxAnswer.Seconds()) {
 		err = errors.Join(err, fmt.Errorf("answer_s %d, the limit is %.0f", r.AnswerS, MaxAnswer.Seconds()))
 	}
-	if b := r.Bearer; b != nil && (b.Method != "known" && b.Method != "resume" || len(b.Token) > 2<<10 || len(b.MAC) != 32) {
+	if b := r.Bearer; b != nil && (b.Method != MethodKnown && b.Method != MethodResume || len(b.Token) > 2<<10 || len(b.MAC) != 32) {
 		err = errors.Join(err, errors.New("bearer is malformed"))
 	}
 	return err

@@ -15,6 +15,9 @@ const (
 	// maxClaims bounds the claims of one call of [Agent.DialCode]: a connection that was
 	// lost, or a claim that ran out, is worth another one.
 	maxClaims = 3
+	// createdIn is how long an end of a code waits for the hub's offer of relays, which
+	// comes with the other end's answer.
+	createdIn = 2 * time.Second
 	// confirmEvery is the time between the repeats of a confirm at a hub that was
 	// restarted, whose listener may not be back yet.
 	confirmEvery = 500 * time.Millisecond
@@ -51,6 +54,9 @@ func (a *Agent) DialCode(ctx context.Context, ask CodeAsk) (Session, error) {
 			if s.ID, s.Kind = d.box, d.kind; err == nil && s.Kind == hub.KindPair {
 				s.role, s.events = hub.RoleDialer, d.events
 				return s, nil
+			}
+			if err == nil {
+				s.Relays = relaysOf(ctx, d.events)
 			}
 			a.dropBox(d.box)
 			return s, err
@@ -139,6 +145,9 @@ func (d *codeDialer) confirm(ctx context.Context) (Session, error) {
 		first = false
 		select {
 		case e := <-d.events:
+			if e.Type == hub.TypeCreated { // too soon
+				continue
+			}
 			return d.outcome(e)
 		case <-limit.C:
 			return Session{}, proto.Errorf(proto.Unreachable, "the peer behind the code gives no answer")
@@ -254,12 +263,40 @@ func (a *Agent) boxEvent(e hub.Event) {
 	case e.Type == hub.TypeClosed && e.Read(&closed) == nil:
 		id = closed.Session
 	}
+	a.toBox(id, e)
+}
+
+// toBox passes an event on to whoever has a box, and reports whether somebody has it.
+func (a *Agent) toBox(id hub.ID, e hub.Event) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if events := a.boxes[id]; events != nil {
+	events := a.boxes[id]
+	if events == nil {
+		return false
+	}
+	select {
+	case events <- e:
+	default:
+	}
+	return true
+}
+
+// relaysOf waits for what the hub offers for the session of a box: nothing, if it does not
+// say that the session is created.
+func relaysOf(ctx context.Context, events <-chan hub.Event) []hub.Relay {
+	timer := time.NewTimer(createdIn)
+	defer timer.Stop()
+	for {
 		select {
-		case events <- e:
-		default:
+		case e := <-events:
+			var c hub.Created
+			if e.Type == hub.TypeCreated && e.Read(&c) == nil {
+				return c.Relay
+			}
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }

@@ -23,6 +23,9 @@ type Offer struct {
 	Name    string // the hub's word
 	Request *hub.Request
 	Hub     identity.ID
+	// Relays are the doors of a relay that the hub offers for the link, with the permits
+	// of this node.
+	Relays []hub.Relay
 	// Pending tells the dialer that a person is asked.
 	Pending func()
 }
@@ -102,7 +105,7 @@ func (o *offers) take(e hub.Event) {
 	o.remember(key, d)
 	o.remember(key+string(r.Sig), d)
 	o.deciding++
-	o.wg.Go(func() { o.decide(ctx, d, e, r) })
+	o.wg.Go(func() { o.decide(ctx, d, e, &of) })
 }
 
 func (o *offers) remember(key string, d *deciding) {
@@ -114,12 +117,13 @@ func (o *offers) remember(key string, d *deciding) {
 	o.order = append(o.order, key)
 }
 
-func (o *offers) decide(ctx context.Context, d *deciding, e hub.Event, r *hub.Request) {
+func (o *offers) decide(ctx context.Context, d *deciding, e hub.Event, of *hub.Offer) {
 	defer d.cancel()
+	r := &of.Request
 	o.mu.Lock()
 	conn, a := o.conn, o.agent
 	o.mu.Unlock()
-	answer := a.OnOffer(ctx, Offer{From: e.From, Name: e.Name, Request: r, Hub: conn.Hub, Pending: func() {
+	answer := a.OnOffer(ctx, Offer{From: e.From, Name: e.Name, Request: r, Hub: conn.Hub, Relays: of.Relay, Pending: func() {
 		o.mu.Lock()
 		d.pending = true
 		conn := o.conn

@@ -46,6 +46,9 @@ func (a *Agent) OfferCode(ctx context.Context, o CodeOffer) (Session, error) {
 		s.role, s.events = hub.RoleListener, l.events
 		return s, nil
 	}
+	if err == nil {
+		s.Relays = relaysOf(ctx, l.events)
+	}
 	a.dropBox(l.box)
 	return s, err
 }

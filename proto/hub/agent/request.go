@@ -29,6 +29,9 @@ type Ask struct {
 	Judge func(ctx context.Context, c Claim) error
 	// Pending, if it is set, is called when a person at the peer is asked.
 	Pending func()
+	// Bearer, if it is set, returns the bearer of a request for a session. To is a node id
+	// then, and each instance of that node is asked.
+	Bearer func(session hub.ID) *hub.Bearer
 	// Within, if it is above 0, limits the time until the hub has taken the request.
 	Within time.Duration
 }
@@ -50,6 +53,9 @@ type Session struct {
 	Grant hub.Grant
 	Keys  *hub.Keys
 	Hub   identity.ID
+	// Relays are the doors of a relay that the hub offers for the link, with the permits
+	// of this node.
+	Relays []hub.Relay
 
 	// Of a session of kind [hub.KindPair]: see [Agent.Pair].
 	role   string
@@ -86,6 +92,9 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (Session, error) {
 	m.request = hub.Request{Session: hub.NewID(), To: ask.To, Kind: ask.Kind, Want: ask.Want.String(), Seal: key.Public()}
 	if a.o.Vouchers != nil {
 		m.request.Vouchers = a.o.Vouchers(c.Hub)
+	}
+	if ask.Bearer != nil {
+		m.request.Bearer = ask.Bearer(m.request.Session)
 	}
 	m.request.Sign(a.o.Key, c.Hub)
 	if !a.begin(m) {
@@ -233,8 +242,10 @@ func (a *Agent) outcome(e hub.Event) {
 	var d hub.Declined
 	var p hub.SessionRef
 	switch {
-	case e.Type == hub.TypeCreated && e.Read(&c) == nil && c.Role == hub.RoleDialer:
-		id = c.Session
+	case e.Type == hub.TypeCreated && e.Read(&c) == nil:
+		if !a.toBox(c.Session, e) && c.Role == hub.RoleDialer {
+			id = c.Session
+		}
 	case e.Type == hub.TypeDeclined && e.Read(&d) == nil:
 		id = d.Session
 	case e.Type == hub.TypePending && e.Read(&p) == nil:
@@ -272,7 +283,7 @@ func (a *Agent) open(ctx context.Context, ask Ask, m *making, key *hub.SealKey, 
 	if err != nil {
 		return Session{}, err
 	}
-	return Session{ID: c.Session, Peer: c.Peer, Name: c.Name, Kind: ask.Kind, Grant: g, Keys: keys, Hub: hubID}, nil
+	return Session{ID: c.Session, Peer: c.Peer, Name: c.Name, Kind: ask.Kind, Grant: g, Keys: keys, Hub: hubID, Relays: c.Relay}, nil
 }
 
 // Closed tells the hub that the session is over, so that its place is free.
