@@ -52,7 +52,7 @@
 //	producer        what supplies the data of a transfer at the sender [pipe]
 //	consumer        what takes the data of a transfer at the receiver [pipe]
 //	receipt         what both ends report of a transfer: bytes, digest, peer, path [pipe]
-//	kind            what the bytes of a transfer are: pipe, files, take or tty [wire]
+//	kind            what the bytes of a transfer are: pipe, files, take, tty or pair [wire]
 //	entry           a file, folder or symbolic link in a transfer of files [pipe/files]
 //	inbox           a folder in which a listening daemon stores transfers [tools]
 //	session         one shared terminal, from its command's start to its end [pipe/term]
@@ -230,6 +230,25 @@
 // is disconnected ([Capability]). After a revocation its input is ignored instead,
 // since it may not have seen the TERM_CTL yet. Either end leaves by ending its
 // transfer.
+//
+// # Pairing
+//
+// With P2P_HELLO.kind "pair" two nodes agree to know each other for good. The token of the
+// listener, which nobody else has, stands for the code of a hub. Again there is a transfer
+// in each direction, and their bytes are frames:
+//
+//	listener                                  dialer
+//	  | PAIR_NAME                     PAIR_NAME |  what each end calls itself
+//	  |<--------------------------------------->|
+//	  | PAIR_AGREED {addrs}         PAIR_AGREED |  the user of the end wants it
+//	  |<--------------------------------------->|
+//	  |                             PAIR_STORED |  the other node is on the disk
+//	  |<----------------------------------------|
+//	  | PAIR_STORED                             |
+//	  |---------------------------------------->|
+//
+// An end stores the other one after it has sent and got PAIR_AGREED. An end that closes the
+// link before PAIR_STORED wants no pairing: the other end takes back what it has stored.
 //
 // # A broken link
 //

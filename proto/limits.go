@@ -99,6 +99,13 @@ const (
 	MaxTermTextBytes = 512
 	MaxTermWriters   = 16
 
+	// MaxPairFrameBytes bounds a frame of two nodes that pair, MaxPairNameBytes the name
+	// in it, MaxPairAddrs its addresses and MaxPairAddrBytes one of these.
+	MaxPairFrameBytes = 4 << 10
+	MaxPairNameBytes  = 63
+	MaxPairAddrs      = 8
+	MaxPairAddrBytes  = 260
+
 	// CodeBase is the application error code of exit code 0.
 	CodeBase = 0x4d00
 	// CodeBroken is the application error code that closes a link whose transfer

@@ -65,8 +65,8 @@ func TestHelpGroups(t *testing.T) {
 			t.Errorf("%s -h: want three examples:\n%s", c.Name, short)
 		}
 	}
-	if grouped != 4 {
-		t.Errorf("got %d tools with groups, want 4", grouped)
+	if grouped != 5 {
+		t.Errorf("got %d tools with groups, want 5", grouped)
 	}
 }
 

@@ -21,7 +21,7 @@ var unset = map[string][]string{
 		"as", "room", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
 	},
 	"hub":   {"json"},
-	"pair":  {"name", "allow", "deadline", "events", "quiet", "verbose"},
+	"pair":  {"name", "allow", "listen", "addr", "token-file", "show-token", "ttl", "wait", "via", "deadline", "events", "quiet", "verbose"},
 	"token": {"trust"},
 	"tty": {
 		"share", "name", "headless", "record", "max", "room", "listen", "addr", "token-file", "show-token", "token-only", "ttl",

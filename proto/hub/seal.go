@@ -42,6 +42,9 @@ type Grant struct {
 type Meeting struct {
 	NAT        string      `json:"nat,omitzero"`
 	Candidates []Candidate `json:"candidates,omitzero"`
+	// Hosts are further HOST:PORTs, for the address book of a node that this one pairs
+	// with. The reader checks them before it dials one.
+	Hosts []string `json:"hosts,omitzero"`
 }
 
 // Candidate is a [candidate.Candidate] in the JSON of this protocol.
@@ -243,6 +246,14 @@ func (m *Meeting) check() error {
 	}
 	for _, c := range m.Candidates {
 		if _, err := candidate.Parse(candidate.Candidate(c).String()); err != nil {
+			return err
+		}
+	}
+	if len(m.Hosts) > identity.MaxAddrs {
+		return fmt.Errorf("%d hosts, the limit is %d", len(m.Hosts), identity.MaxAddrs)
+	}
+	for _, host := range m.Hosts {
+		if err := identity.CheckAddr(host); err != nil {
 			return err
 		}
 	}

@@ -67,6 +67,10 @@ var types = map[Type]struct {
 	TypeTermCtl:      {"TERM_CTL", proto.MaxTermControlBytes},
 	TypeTermExit:     {"TERM_EXIT", proto.MaxTermControlBytes},
 	TypeTermIdle:     {"TERM_IDLE", proto.MaxTermControlBytes},
+
+	TypePairName:   {"PAIR_NAME", proto.MaxPairFrameBytes},
+	TypePairAgreed: {"PAIR_AGREED", proto.MaxPairFrameBytes},
+	TypePairStored: {"PAIR_STORED", proto.MaxPairFrameBytes},
 }
 
 // String returns the name that mesh-protocol(7) uses.

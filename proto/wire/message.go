@@ -33,7 +33,7 @@ type Hello struct {
 	Method  string `json:"method"`
 	Token   []byte `json:"token,omitempty"`
 	Want    string `json:"want"`           // capabilities, as [proto.Caps] prints them
-	Kind    string `json:"kind,omitempty"` // [KindFiles], [KindTake], [KindTTY], or nothing for pipes
+	Kind    string `json:"kind,omitempty"` // [KindFiles], [KindTake], [KindTTY], [KindPair], or nothing for pipes
 	Window  int64  `json:"window"`         // bytes that the dialer can hold for its consumer
 	Nonce   []byte `json:"nonce"`
 	Proof   []byte `json:"proof"`
@@ -76,6 +76,9 @@ const (
 	// KindTTY is a transfer in each direction: frames with a shared terminal's
 	// output, and the viewer's input.
 	KindTTY = "tty"
+	// KindPair is a transfer in each direction: frames by which two nodes agree to know
+	// each other.
+	KindPair = "pair"
 )
 
 // Meta is FILE_META, which begins a transfer.
@@ -144,6 +147,7 @@ func (*Ack) Type() Type { return TypeAck }
 var kindWants = map[string][]string{
 	KindFiles: {proto.CapSend.String(), proto.CapRecv.String()},
 	KindTake:  {proto.CapRecv.String()},
+	KindPair:  {proto.CapSend.String()},
 	KindTTY:   {proto.CapTTYView.String(), (proto.CapTTYView | proto.CapTTYControl).String()},
 }
 
@@ -187,7 +191,7 @@ func (m *Deny) check() error {
 }
 
 func (m *Meta) check() error {
-	if m.Kind != KindPipe && m.Kind != KindFiles && m.Kind != KindTake && m.Kind != KindTTY {
+	if kinds := []string{KindPipe, KindFiles, KindTake, KindTTY, KindPair}; !slices.Contains(kinds, m.Kind) {
 		return fmt.Errorf("unknown kind of transfer")
 	}
 	return nil

@@ -155,7 +155,7 @@ func (m *TermOpen) check() error {
 			return err
 		}
 	}
-	return checkTermText(m.Name, proto.MaxTermNameBytes)
+	return checkText(m.Name, proto.MaxTermNameBytes)
 }
 
 func (m *TermSession) check() error {
@@ -168,7 +168,7 @@ func (m *TermSession) check() error {
 	if err := checkTermSize(m.Cols, m.Rows); err != nil {
 		return err
 	}
-	return checkTermText(m.Name, proto.MaxTermNameBytes)
+	return checkText(m.Name, proto.MaxTermNameBytes)
 }
 
 func (m *TermResize) check() error {
@@ -182,7 +182,7 @@ func (m *TermMark) check() error {
 	if m.Seq < 0 {
 		return errRange
 	}
-	return checkTermText(m.Text, proto.MaxTermTextBytes)
+	return checkText(m.Text, proto.MaxTermTextBytes)
 }
 
 func (m *TermExit) check() error {
@@ -202,11 +202,11 @@ func (m *TermCtl) check() error {
 		}
 	}
 	for _, name := range m.Writers {
-		if err := checkTermText(name, proto.MaxTermNameBytes); err != nil {
+		if err := checkText(name, proto.MaxTermNameBytes); err != nil {
 			return err
 		}
 	}
-	return checkTermText(m.Notice, proto.MaxTermTextBytes)
+	return checkText(m.Notice, proto.MaxTermTextBytes)
 }
 
 func (m *TermIdle) check() error {
@@ -238,7 +238,7 @@ func checkTermSize(cols, rows int) error {
 	return nil
 }
 
-func checkTermText(s string, maxBytes int) error {
+func checkText(s string, maxBytes int) error {
 	if len(s) > maxBytes || !utf8.ValidString(s) {
 		return fmt.Errorf("text of %d bytes", len(s))
 	}

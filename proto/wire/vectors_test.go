@@ -107,6 +107,14 @@ func samples() []wire.Message {
 		&wire.TermExit{Seq: 9, Code: 143, Signal: 15},
 		&wire.TermIdle{Typed: 8, Seq: 40},
 
+		&wire.Hello{Version: 1, Method: wire.MethodToken, Token: field(2, 8), Want: "send", Kind: wire.KindPair, Window: 16 << 20, Nonce: field(3, 32), Proof: field(4, 32)},
+		&wire.Meta{Transfer: transfer, Kind: wire.KindPair},
+		&wire.PairName{Name: "laptop"},
+		&wire.PairName{},
+		&wire.PairAgreed{Addrs: []string{"192.0.2.7:4600", "[2001:db8::7]:4600", "laptop.example:4600"}},
+		&wire.PairAgreed{},
+		&wire.PairStored{},
+
 		&wire.Hello{Version: 1, Method: wire.MethodCapability, Token: field(2, 52), Want: "recv", Window: 16 << 20, Nonce: field(3, 32), Proof: field(4, 32)},
 		&wire.Hello{Version: 1, Method: wire.MethodResume, Token: field(1, 16), Want: "send,recv", Window: 16 << 20, Nonce: field(3, 32), Proof: field(4, 32)},
 		&wire.Hello{Version: 1, Method: wire.MethodFlow, Token: field(1, 16), Want: "send", Kind: wire.KindFiles, Window: 16 << 20, Nonce: field(3, 32), Proof: field(4, 32)},
@@ -182,6 +190,12 @@ func empty(t wire.Type) wire.Message {
 		return new(wire.TermExit)
 	case wire.TypeTermIdle:
 		return new(wire.TermIdle)
+	case wire.TypePairName:
+		return new(wire.PairName)
+	case wire.TypePairAgreed:
+		return new(wire.PairAgreed)
+	case wire.TypePairStored:
+		return new(wire.PairStored)
 	}
 	return nil
 }

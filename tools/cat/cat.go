@@ -109,7 +109,15 @@ func dialPipe(ctx context.Context, n *node.Node, peer node.Peer, r node.Request)
 	r.Want, r.Need = proto.CapSend|proto.CapRecv, proto.CapSend
 	l, err = n.Dial(ctx, peer, r)
 	if errors.Is(err, node.ErrKind) {
-		return nil, proto.Hint(err, "the peer takes files: mesh-cat PEER FILE…")
+		return nil, orPairs(peer, proto.Hint(err, "the peer takes files: mesh-cat PEER FILE…"))
 	}
 	return l, err
+}
+
+// orPairs adds a hint to the error of a peer that takes another kind of transfer.
+func orPairs(peer node.Peer, err error) error {
+	if peer.Token == nil {
+		return err
+	}
+	return proto.Hint(err, "or the token is for pairing: mesh-pair TOKEN takes it")
 }

@@ -18,7 +18,7 @@ const pipeCommand = "mesh-cat PEER"
 func sendFiles(ctx context.Context, n *node.Node, peer node.Peer, o options, s cmdline.Streams) error {
 	l, err := n.Dial(ctx, peer, node.Request{Want: proto.CapSend, Need: proto.CapSend, Kind: wire.KindFiles, Wait: o.wait})
 	if errors.Is(err, node.ErrKind) {
-		return proto.Hint(err, "files go to mesh-recv -C DIR, one file also to mesh-recv -o FILE; this peer takes the content of a file: mesh-cat PEER <FILE")
+		return orPairs(peer, proto.Hint(err, "files go to mesh-recv -C DIR, one file also to mesh-recv -o FILE; this peer takes the content of a file: mesh-cat PEER <FILE"))
 	}
 	if err != nil {
 		return err

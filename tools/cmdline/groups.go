@@ -22,6 +22,7 @@ var groups = []group{
 	{"inbox", "inbox by-peer on-receive on-receive-timeout"},
 	{"share a terminal", "share headless size control record audit history tty:name"},
 	{"view a terminal", "raw plain cast json tty:once input read-only backlog strict exit-status escape linger clipboard tty:as"},
+	{"the other side", "pair:name allow"},
 	{"wait for a peer", "as room listen addr token-file ttl show-token token-only max listen:once listen:wait"},
 	{"call a peer", "wait"},
 	{"the link", "hub trust via resume-for deadline"},
@@ -44,6 +45,7 @@ var brief = map[string]string{
 	"cat":    "symlinks dry-run wait deadline resume-for via quiet events",
 	"recv":   "output directory archive dry-run force listen token-file wait next",
 	"listen": "serve dry-run inbox on-receive max listen token-file ttl via quiet events",
+	"pair":   "name allow wait listen token-file show-token hub quiet events",
 	"tty":    "share control headless record name plain once input read-only wait",
 }
 

@@ -45,7 +45,7 @@ type coder struct {
 // showsCodes reports whether codes stand for the tokens that an offer would show: a hub
 // is there, and what they are for does not last.
 func (n *Node) showsCodes(o Offer) bool {
-	return len(n.options.Hubs) > 0 && (o.Once || o.Temporary) && o.ShowToken && o.TokenFile == "" && len(o.Tokens) > 0
+	return len(n.options.Hubs) > 0 && !o.Pairs && (o.Once || o.Temporary) && o.ShowToken && o.TokenFile == "" && len(o.Tokens) > 0
 }
 
 // showCodes begins to show codes. It blocks until the user has the first ones, or the tokens

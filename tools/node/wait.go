@@ -57,6 +57,10 @@ type Offer struct {
 	// not put the addresses into its tokens.
 	Temporary bool
 
+	// Pairs says that the offer is for pairing: it admits only with the tokens that it makes,
+	// and shows no codes for them.
+	Pairs bool
+
 	// Takes reports whether a kind of transfer is taken; nil for pipes alone.
 	Takes func(kind string) bool
 	// As is the name at the hubs. Without one, an offer that lasts has the name of this
@@ -230,9 +234,12 @@ func (n *Node) listen(e *link.Endpoint, o Offer) (l *link.Listener, guard *stran
 	if o.Limit != nil {
 		lo.Guard = limited{n.Tokens, o.Limit}
 	}
-	if o.TokenOnly {
+	switch {
+	case o.Pairs:
+		lo.Guard = mintedHere{lo.Guard}
+	case o.TokenOnly:
 		lo.Guard = tokenOnly{lo.Guard}
-	} else {
+	default:
 		guard.Guard = lo.Guard
 		lo.Guard = guard
 	}

@@ -47,11 +47,11 @@ func (d decision) nameFor(ctx context.Context, s node.Stranger) (name string, er
 	}
 	if d.ask == nil {
 		if offered == "" {
-			return "", proto.Hint(proto.Errorf(proto.Usage, "the other side has no name at the hub"), "--name NAME gives it one here")
+			return "", proto.Hint(proto.Errorf(proto.Usage, "the other side has %s", nameless(s)), "--name NAME gives it one here")
 		}
 		return offered, d.free(offered, s.ID)
 	}
-	question := fmt.Sprintf("%s has proven the code. Name for it here", describe(s))
+	question := fmt.Sprintf("%s has proven the %s. Name for it here", describe(s), secret(s))
 	if offered != "" {
 		question += " [" + offered + "]"
 	}
@@ -67,12 +67,32 @@ func (d decision) nameFor(ctx context.Context, s node.Stranger) (name string, er
 	return name, err
 }
 
-// describe names a node to the user: by the hub's word, or by the words of its key.
+// describe names a node to the user: by the word of the hub, by its own, or by the words of
+// its key.
 func describe(s node.Stranger) string {
-	if s.Name != "" {
-		return proto.QuoteText(s.Name) + " (says " + s.AtHub + ")"
+	switch {
+	case s.Name == "":
+		return "the node with the key " + strings.Join(hub.KeyWords(s.ID), "-")
+	case s.AtHub == "":
+		return proto.QuoteText(s.Name) + " (its own word)"
 	}
-	return "the node with the key " + strings.Join(hub.KeyWords(s.ID), "-")
+	return proto.QuoteText(s.Name) + " (says " + s.AtHub + ")"
+}
+
+// secret is what a node has proven.
+func secret(s node.Stranger) string {
+	if s.AtHub == "" {
+		return "token"
+	}
+	return "code"
+}
+
+// nameless says that a node has no name that it could have here.
+func nameless(s node.Stranger) string {
+	if s.AtHub == "" {
+		return "told no name that it could have here"
+	}
+	return "no name at the hub"
 }
 
 // free returns an error unless a name is free, or that of the node.

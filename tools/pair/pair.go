@@ -1,5 +1,6 @@
 // Package pair is mesh-pair, which makes two nodes know each other for good. One shows a
-// code, the other one types it; then each has the other in its address book.
+// code, or without a hub a token, and the other one types it; then each has the other in
+// its address book.
 package pair
 
 import (
@@ -18,12 +19,13 @@ func Command() *cli.Command {
 	return &cli.Command{
 		Name:      "pair",
 		Usage:     "let two machines know each other for good",
-		ArgsUsage: "[CODE]",
+		ArgsUsage: "[CODE|TOKEN]",
 		UsageText: "mesh-pair                                   # shows CODE\nmesh-pair 7-guitar-croissant-lunchbox       # on the other side\nmesh-pair --name bob --allow send,recv CODE # in a script: no question\n",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "name", Usage: "call the other side `NAME` here", DefaultText: "a person is asked; its name at the hub"},
+			&cli.StringFlag{Name: "name", Usage: "call the other side `NAME` here", DefaultText: "a person is asked; its name at the hub, or what it calls itself"},
 			&cli.StringFlag{Name: "allow", Usage: "what it may do here: `CAPS`, with commas between, are send (to this machine), recv (from this machine), tty:view and tty:control; none: nothing", DefaultText: "a person is asked; send"},
-			cmdline.Hub(), cmdline.Deadline(), cmdline.Events(), cmdline.Quiet(), cmdline.Verbose(),
+			cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.TTL(), cmdline.Wait(),
+			cmdline.Hub(), cmdline.Via(), cmdline.Deadline(), cmdline.Events(), cmdline.Quiet(), cmdline.Verbose(),
 		},
 		Action: func(c *cli.Context) error {
 			o, err := optionsOf(c)
@@ -52,7 +54,7 @@ func pair(ctx context.Context, n *node.Node, o options, s cmdline.Streams) error
 		}
 		d.tell = s.Complain
 	}
-	_, terms, err := n.Pair(ctx, node.Pairing{Code: o.code, Decide: d.decide})
+	_, terms, err := n.Pair(ctx, node.Pairing{Peer: o.peer, Offer: o.offer, Decide: d.decide})
 	if err != nil {
 		return err
 	}

@@ -6,11 +6,13 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
 	"mesh/proto/identity"
+	"mesh/proto/token"
 	"mesh/proto/xtest"
 	"mesh/tools/cmdline/cmdlinetest"
 	"mesh/tools/node"
@@ -24,16 +26,30 @@ const code = "7-guitar-croissant-lunchbox"
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	read := func(c *cli.Context) (options, error) { return optionsOf(c) }
+	key := xtest.NewKey(t)
+	made, err := token.NewRegistry(key, identity.Book{Dir: t.TempDir()}).Issue(proto.CapSend, time.Minute, 1, []string{"192.0.2.7:4600"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := made.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	argument := func(text string) node.PeerText { return node.PeerText{Text: text, Argument: true} }
 	for _, tt := range []struct {
 		args string
 		want options
 		code proto.Code
 	}{
 		{"", options{}, proto.OK},
-		{code, options{code: code}, proto.OK},
-		{strings.ToUpper(code), options{code: strings.ToUpper(code)}, proto.OK},
-		{code + "@hub.example", options{code: code + "@hub.example"}, proto.OK},
-		{"--name bob --allow send,recv " + code, options{code: code, name: "bob", caps: new(proto.CapSend | proto.CapRecv)}, proto.OK},
+		{code, options{peer: argument(code)}, proto.OK},
+		{strings.ToUpper(code), options{peer: argument(strings.ToUpper(code))}, proto.OK},
+		{code + "@hub.example", options{peer: argument(code + "@hub.example")}, proto.OK},
+		{text, options{peer: argument(text)}, proto.OK},
+		{text[:30] + " " + text[30:], options{peer: argument(text)}, proto.OK}, // a line break has cut it
+		{"@file", options{peer: argument("@file")}, proto.OK},
+		{"--wait 5s --name bob --allow send,recv " + code, options{peer: argument(code), name: "bob", caps: new(proto.CapSend | proto.CapRecv), offer: node.Offer{Wait: 5 * time.Second}}, proto.OK},
+		{"--listen :4601 --addr nas.example --token-file f --show-token --ttl 1m", options{offer: node.Offer{Addrs: []string{"nas.example:4600"}, TokenFile: "f", ShowToken: true, TTL: time.Minute}}, proto.OK},
 		{"--allow none", options{caps: new(proto.Caps(0))}, proto.OK},
 		{"--allow all", options{}, proto.Usage},
 		{"--allow=", options{}, proto.Usage},
@@ -43,7 +59,8 @@ func TestOptions(t *testing.T) {
 		{"--name a/b", options{}, proto.Usage},
 		{"bob", options{}, proto.Usage},
 		{"mesh1abc", options{}, proto.Usage},
-		{"@file", options{}, proto.Usage},
+		{text[:30], options{}, proto.Usage},
+		{text + " more", options{}, proto.Usage},
 		{code + " more", options{}, proto.Usage},
 		{code + " --name bob", options{}, proto.Usage},
 	} {
@@ -52,7 +69,11 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%q: got %v (%v), want %v", tt.args, c, err, tt.code)
 			continue
 		}
-		if got.node = tt.want.node; err == nil && !reflect.DeepEqual(got, tt.want) {
+		got.node = tt.want.node
+		if tt.want.offer.TTL == 0 {
+			got.offer.TTL = 0 // the default
+		}
+		if err == nil && !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%q: got %+v, want %+v", tt.args, got, tt.want)
 		}
 	}
