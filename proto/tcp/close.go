@@ -37,7 +37,7 @@ func (c *Conn) Close(code uint64, err error) {
 
 // canSendCode reports whether the connection can still carry a close code. It can
 // if it has not ended, or if it ended because the peer sent a malformed block or
-// because a deadline passed.
+// because the deadline of a read passed; after a write that failed the socket takes no more.
 func (c *Conn) canSendCode() bool {
 	why := context.Cause(c.ctx)
 	return why == nil || errors.Is(why, ErrBlock) || errors.Is(why, os.ErrDeadlineExceeded)

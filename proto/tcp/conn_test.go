@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -124,6 +126,37 @@ func wantError(t *testing.T, what string, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Errorf("%s: got %v, want %v", what, err, want)
+	}
+}
+
+// What is lost because the deadline of a write has passed is not followed by a close code:
+// the peer could not decrypt that, and would say that the network corrupts data.
+func TestCloseAfterLostWrite(t *testing.T) {
+	t.Parallel()
+	for what, end := range map[string]func(c *tcp.Conn){
+		"close": func(c *tcp.Conn) { c.Close(code, errLocal) },
+		"abort": func(c *tcp.Conn) { c.Abort(errLocal) },
+		"end":   func(c *tcp.Conn) { _ = c.CloseWrite(); c.Close(code, errLocal) },
+		"send":  func(c *tcp.Conn) { _ = c.SetDeadline(time.Time{}); _ = c.Send([]byte("more")); c.Close(code, errLocal) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			overBoth(t, func(t *testing.T, rawA, rawB net.Conn) {
+				a, b := shake(t, rawA, rawB)
+				if err := b.Send([]byte("first")); err != nil {
+					t.Fatal(err)
+				}
+				if err := b.SetDeadline(time.Unix(1, 0)); err != nil {
+					t.Fatal(err)
+				}
+				wantError(t, "a late write", b.Send([]byte("late")), os.ErrDeadlineExceeded)
+				end(b)
+				got, err := readAll(a)
+				if _, isAlert := errors.AsType[*net.OpError](err); string(got) != "first" || err == nil || isAlert && strings.Contains(err.Error(), "tls") {
+					t.Errorf("the peer got %q and %v, want what came before and the end of the connection", got, err)
+				}
+			})
+		})
 	}
 }
 

@@ -23,6 +23,9 @@ type socket struct {
 	mu   sync.Mutex
 	held bool
 	out  []byte
+	// torn is the error of a write of TLS records that are lost. Records have numbers: the
+	// peer could not decrypt a later one, and would blame the network.
+	torn error
 }
 
 // enlargeBuffer gives the socket a large read buffer. The caller makes sure that no
@@ -64,6 +67,9 @@ func (s *socket) holdWrites() {
 func (s *socket) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.torn != nil {
+		return 0, s.torn
+	}
 	if !s.held {
 		return s.Conn.Write(p)
 	}
@@ -88,9 +94,9 @@ func (s *socket) flushLocked() error {
 	if len(s.out) == 0 {
 		return nil
 	}
-	_, err := s.Conn.Write(s.out)
+	_, s.torn = s.Conn.Write(s.out)
 	s.out = s.out[:0]
-	return err
+	return s.torn
 }
 
 // linger ends this side of the TCP connection (FIN) and waits until the peer has
