@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"mesh/proto"
 	"mesh/proto/handshake"
@@ -187,6 +188,14 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 	if v.Err == nil && v.Secret != nil {
 		l.beginSession(link, v.Secret)
 	}
+	if v.Err == nil {
+		// A dialer that has the answer counts on the link: it must not be late by then.
+		if !stop() {
+			link.abandon()
+			return accepted{}, context.Cause(ctx)
+		}
+		_ = conn.SetDeadline(time.Now().Add(proto.HelloTimeout))
+	}
 	if err := conn.Send(wire.AppendFrame(nil, v.Answer)); err != nil {
 		link.abandon()
 		return accepted{}, transport.HandshakeError(ctx, err)
@@ -195,10 +204,7 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 		conn.Drain(ctx)
 		return accepted{}, v.Err
 	}
-	if !stop() {
-		link.abandon()
-		return accepted{}, context.Cause(ctx)
-	}
+	_ = conn.SetDeadline(time.Time{})
 	return accepted{link, l}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,7 +14,10 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"mesh/proto"
+	"mesh/proto/identity"
+	"mesh/proto/link"
 	"mesh/proto/linktest"
+	"mesh/proto/token"
 	"mesh/proto/wire"
 	"mesh/proto/xtest"
 )
@@ -56,6 +60,75 @@ func TestHelloTimeout(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slowAnswer is a guard, and the listener of its connections: the write that follows a call
+// of the guard has sent everything when it begins, and returns when the time for the
+// handshake is over, as on a machine that is busy.
+type slowAnswer struct {
+	net.Listener
+	linktest.Anyone
+	asked *atomic.Bool
+}
+
+func (s slowAnswer) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) {
+	s.asked.Store(true)
+	return s.Anyone.Find(h, dialer)
+}
+
+func (s slowAnswer) Accept() (net.Conn, error) {
+	c, err := s.Listener.Accept()
+	return slowConn{c, s.asked}, err
+}
+
+type slowConn struct {
+	net.Conn
+	asked *atomic.Bool
+}
+
+func (c slowConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if c.asked.CompareAndSwap(true, false) {
+		<-time.After(proto.HelloTimeout)
+	}
+	return n, err
+}
+
+// A dialer that has its answer has a link, also if the listener's time for the handshake
+// ends meanwhile.
+func TestAnswerAtTheLastMoment(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: latency, TCP: true}
+		sockets := n.Sockets(t)
+		slow := slowAnswer{Listener: sockets.TCP, asked: new(atomic.Bool)}
+		sockets.TCP = slow
+		key := xtest.NewKey(t)
+		e := n.EndpointOn(t, key, sockets)
+		l, err := e.Listen(link.ListenOptions{Guard: slow, Offer: proto.AllCaps, Max: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		from, _ := n.Endpoint(t)
+		dialer, err := from.Dial(t.Context(), link.Target{
+			ID: key.ID(), Addrs: []string{e.Addr().String()}, Credential: token.KeyCredential(), Want: proto.CapSend, Need: proto.CapSend,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*proto.HelloTimeout)
+		defer cancel()
+		listener, err := l.Accept(ctx)
+		if err != nil {
+			t.Fatalf("the dialer has a link, and the listener none: %v", err)
+		}
+		echo(t, dialer, listener)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() { dialer.Close(nil) })
+		wg.Go(func() { listener.Close(nil) })
+	})
 }
 
 // A dialer may open one bidirectional stream and nothing else.

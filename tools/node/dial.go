@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -103,13 +102,12 @@ func (n *Node) redial(ctx context.Context, e *link.Endpoint, t link.Target, wait
 	defer cancel()
 	for t.AttemptTimeout = firstAttempt; ; t.AttemptTimeout = min(2*t.AttemptTimeout, proto.DialTimeout) {
 		l, err := e.Dial(waiting, t)
-		code := proto.CodeOf(err)
 		switch {
 		case err == nil:
 			return l, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case waiting.Err() == nil && code != proto.Unreachable && code != proto.Busy && !errors.Is(err, link.ErrBroken) && !errors.Is(err, link.ErrNotReached):
+		case waiting.Err() == nil && !mayPass(err):
 			return nil, err
 		}
 		n.Log.Info("peer is not there yet", "err", err)

@@ -3,8 +3,11 @@ package node_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/token"
+	"mesh/proto/transport"
 	"mesh/proto/xtest"
 	"mesh/tools/node"
 )
@@ -209,5 +213,55 @@ func TestDialFails(t *testing.T) {
 	time.AfterFunc(20*time.Millisecond, func() { cancel(stopped) })
 	if _, err := dialer.Dial(ctx, capability(listener, proto.CapSend, anyone, time.Hour, nobody), r); !errors.Is(err, stopped) {
 		t.Errorf("the context ends: got %v, want %v", err, stopped)
+	}
+}
+
+// A listener whose time for the handshake ran out is dialled again, by a dialer that may wait.
+func TestDialAfterTimeout(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := xtest.NewKey(t)
+	e, err := transport.Open(key, transport.Sockets{TCP: l}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := e.Listen(func(identity.ID) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := []proto.Code{proto.Timeout, proto.Timeout, proto.Declined}
+	var dials atomic.Int64
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = listener.Serve(ctx, func(ctx context.Context, in transport.Incoming) {
+			conn, err := in.Accept(ctx)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			code := answers[min(int(dials.Add(1)), len(answers))-1]
+			conn.Close(code.Wire(), code.String(), errors.New("closed"))
+		})
+	})
+	defer wg.Wait()
+	defer cancel()
+	n := newNode(t, nil)
+	tok, err := token.NewCapability(key, proto.CapSend, time.Hour, 0, identity.ID{}, []string{l.Addr().String()})
+	p, err := n.Peer(t.Context(), node.PeerText{Text: encode(t, tok, err)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := node.Request{Want: proto.CapSend, Need: proto.CapSend}
+	_, err = n.Dial(t.Context(), p, r)
+	xtest.WantCode(t, "one attempt", err, proto.Timeout)
+	r.Wait = time.Minute
+	_, err = n.Dial(t.Context(), p, r)
+	xtest.WantCode(t, "with a time to wait", err, proto.Declined)
+	if got := dials.Load(); got != int64(len(answers)) {
+		t.Errorf("got %d dials, want %d", got, len(answers))
 	}
 }

@@ -87,10 +87,11 @@ func (n *Node) meetAt(ctx context.Context, m *meeting) (*link.Link, error) {
 	}
 }
 
-// mayPass reports whether another attempt may succeed.
+// mayPass reports whether another attempt may succeed. A peer whose time for the handshake
+// ran out has begun nothing: one of the two machines was busy.
 func mayPass(err error) bool {
 	code := proto.CodeOf(err)
-	return code == proto.Unreachable || code == proto.Busy || errors.Is(err, link.ErrBroken) || errors.Is(err, link.ErrNotReached)
+	return code == proto.Unreachable || code == proto.Busy || code == proto.Timeout || errors.Is(err, link.ErrBroken) || errors.Is(err, link.ErrNotReached)
 }
 
 // pause blocks until another attempt has a chance.
