@@ -71,7 +71,7 @@ func TestHelloOfAnother(t *testing.T) {
 // No label is the beginning of another one: so no signature serves for another purpose.
 func TestLabels(t *testing.T) {
 	t.Parallel()
-	all := []string{proto.LabelCapability + "\x00", relay.LabelPermit + "\x00"}
+	all := []string{proto.LabelCapability + "\x00", relay.LabelPermit + "\x00", relay.LabelDoor + "\x00"}
 	for _, l := range hub.Labels {
 		all = append(all, "mesh-hub/1 "+l+"\x00")
 	}

@@ -1,0 +1,34 @@
+package relay
+
+import "time"
+
+// Limits are those of a server that tests make smaller.
+type Limits struct {
+	Sessions, OfDialer, OfListener, Places, PlacesOfNode, HalfOpen, HalfOpenOfSource, SessionBurst, SourceBurst int
+	DoorTimeout, Idle                                                                                           time.Duration
+}
+
+// SetLimits changes the limits of s that are not 0. It is called before s serves.
+func SetLimits(s *Server, l Limits) {
+	for to, n := range map[*int]int{
+		&s.limits.sessions: l.Sessions, &s.limits.ofDialer: l.OfDialer, &s.limits.ofListener: l.OfListener, &s.limits.places: l.Places,
+		&s.limits.placesOfNode: l.PlacesOfNode, &s.limits.halfOpen: l.HalfOpen, &s.limits.halfOpenOfSource: l.HalfOpenOfSource,
+		&s.limits.sessionBurst: l.SessionBurst, &s.limits.sourceBurst: l.SourceBurst,
+	} {
+		if n != 0 {
+			*to = n
+		}
+	}
+	for to, d := range map[*time.Duration]time.Duration{&s.limits.doorTimeout: l.DoorTimeout, &s.limits.idle: l.Idle} {
+		if d != 0 {
+			*to = d
+		}
+	}
+}
+
+// Remembered returns how many sources and sessions a server remembers.
+func Remembered(s *Server) (sources, sessions int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sources), len(s.sessions)
+}
