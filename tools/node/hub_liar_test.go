@@ -70,6 +70,68 @@ func TestLyingHub(t *testing.T) {
 	}
 }
 
+// A hub that lies about who has a name when it is looked up gets no key into the address
+// book: neither in place of one that is there, nor of one that an issuer vouches for, nor at
+// all in a script.
+func TestLyingLookup(t *testing.T) {
+	t.Parallel()
+	issuer, mallory := xtest.NewKey(t), xtest.NewKey(t)
+	for _, tt := range []struct {
+		name     string
+		known    bool // bob is in the address book
+		vouched  bool // bob shows a voucher for his name
+		trust    string
+		want     proto.Code
+		wantName string // that the address book has then; "" for none
+	}{
+		{"a bare name", false, false, "", proto.Identity, ""},
+		{"a name with a voucher", false, true, "", proto.Identity, ""},
+		{"a name with a voucher, trusted issuers alone", false, true, "issued", proto.Identity, ""},
+		{"a known name", true, false, "hub", proto.OK, "bob"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var victim identity.ID
+			l := openLiar(t, func(to identity.ID, e hub.Event) []hub.Event {
+				var p hub.Peer
+				if to != victim || e.Type != hub.TypePeer || e.Read(&p) != nil {
+					return []hub.Event{e}
+				}
+				p.Node = mallory.ID()
+				altered, err := hub.New(e.Type, &p)
+				if err != nil {
+					panic(err)
+				}
+				altered.Ref = e.Ref
+				return []hub.Event{altered}
+			})
+			bob, alice := newNode(t, at("", l.URL())), newNode(t, at(tt.trust, l.URL()))
+			victim = alice.Key.ID()
+			alice.trusts(t, issuer, "name")
+			if tt.vouched {
+				bob.keep(t, bob.voucher(t, issuer, hub.Voucher{Kind: hub.VoucherName, Text: "bob"}))
+			}
+			if tt.known {
+				if err := alice.Book.Add(identity.Peer{Name: "bob", ID: bob.Key.ID()}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			bob.online(t, listening("bob"))
+			id, err := alice.Introduce(t.Context(), "bob")
+			xtest.WantCode(t, "introduce", err, tt.want)
+			if err == nil && id != bob.Key.ID() {
+				t.Errorf("got the key %s, want %s", id.Short(), bob.Key.ID().Short())
+			}
+			if name := alice.Book.NameOf(mallory.ID()); name != "" {
+				t.Errorf("the address book has the other key as %s", name)
+			}
+			if got := alice.Book.NameOf(bob.Key.ID()); got != tt.wantName {
+				t.Errorf("the address book has bob as %q, want %q", got, tt.wantName)
+			}
+		})
+	}
+}
+
 // The hub's other bob, whose listener is real and lets everybody in, is not the bob of the
 // address book: asked by id, the hub finds the right one, whatever the name says.
 func TestSwappedName(t *testing.T) {

@@ -3,7 +3,9 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -248,6 +250,44 @@ func TestCodeAtRestart(t *testing.T) {
 	}
 	if o := <-end; o.err != nil {
 		t.Error(o.err)
+	}
+}
+
+// The hub is restarted between the claim and the confirm: the listener opens the same box
+// again, and the dialer confirms it there.
+func TestClaimedAtRestart(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	bob, _ := start(t, h.URL(), member(t, h), nil)
+	codes, end, _ := offer(t, bob, nil)
+	code := (<-codes).code
+	var hook atomic.Pointer[func()]
+	key, state := member(t, h), make(chan error, 64)
+	alice := agent.New(agent.Options{URL: h.URL(), Key: key, Instance: hub.NewID(), DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return hooked{c, &hook}, err
+	}})
+	alice.OnState = func(err error) { state <- err }
+	run(t, alice)
+	if err := <-state; err != nil {
+		t.Fatal(err)
+	}
+	restarts := 0
+	beforeConfirm := func() {
+		restarts++
+		h.Stop()
+		if err := h.Start(); err != nil {
+			t.Error(err)
+		}
+	}
+	beforeClaim := func() { hook.Store(&beforeConfirm) }
+	hook.Store(&beforeClaim)
+	s, err := alice.DialCode(t.Context(), agent.CodeAsk{Code: code})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := <-end; o.err != nil || o.s.Peer != key.ID() || *o.s.Keys != *s.Keys || len(codes) > 0 || restarts != 1 {
+		t.Errorf("got %v with %s, %d new codes and %d restarts, want none and 1", o.err, o.s.Peer.Short(), len(codes), restarts)
 	}
 }
 

@@ -261,6 +261,9 @@ func lost(err error) error {
 	if _, ok := errors.AsType[*proto.Error](err); ok {
 		return err
 	}
+	if errors.Is(err, websocket.ErrMessageTooBig) {
+		return proto.Errorf(proto.Protocol, "the hub sends an event of more than %d bytes", hub.MaxEventBytes)
+	}
 	code := proto.Unreachable
 	switch websocket.CloseStatus(err) {
 	case hub.CloseBadLogin, hub.CloseNoMember:

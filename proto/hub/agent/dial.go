@@ -35,9 +35,6 @@ type Options struct {
 	// Vouchers, if it is set, returns the vouchers to show at a hub: at each login, and
 	// with each request.
 	Vouchers func(hub identity.ID) []string
-	// Bound refuses a proof that does not name the connection: the hub's earlier ones
-	// did. A URL with a key, and without "proxy", means the same.
-	Bound bool
 	// DialContext makes the connections; nil stands for a [net.Dialer].
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Log may be nil.
@@ -205,7 +202,7 @@ func checkProof(o Options, l *hub.Login, proof []byte) error {
 	if err == nil {
 		return nil
 	}
-	mayEnd := o.URL.Proxy || o.URL.Key == (identity.ID{}) && !o.Bound
+	mayEnd := o.URL.Proxy || o.URL.Key == (identity.ID{})
 	if o.URL.TLS && mayEnd {
 		l.Binding = make([]byte, hub.BindingBytes)
 		if l.CheckProof(proof) == nil {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"time"
 
 	"mesh/proto/hub"
@@ -33,4 +34,22 @@ func CodeHost(u hub.URL, trusted, guests bool) string {
 func SetOutcomeIn(a *Agent, d time.Duration) (before time.Duration) {
 	before, a.outcomeIn = a.outcomeIn, d
 	return before
+}
+
+// MaxSeen is maxSeen, and MaxDeciding is maxDeciding, for tests.
+const (
+	MaxSeen     = maxSeen
+	MaxDeciding = maxDeciding
+)
+
+// Remembered returns how many of n requests a listener remembers, and whether the first and
+// the last one are among them.
+func Remembered(n int) (count int, first, last bool) {
+	o := offers{seen: make(map[string]*deciding)}
+	for i := range n {
+		d := &deciding{}
+		o.remember(fmt.Sprint(i), d)
+		o.remember(fmt.Sprint(i, " with its signature"), d)
+	}
+	return len(o.seen) / 2, o.seen["0"] != nil, o.seen[fmt.Sprint(n-1)] != nil
 }

@@ -46,11 +46,15 @@ type shortHub struct {
 	pipes  pipeListener
 	ended  time.Time
 	waits  chan time.Duration
+	dialed []string // what the agent has dialed
+	mute   bool     // the hub answers no ping
+	pings  chan time.Time
 }
 
 const origin = "ws://127.0.0.1:1"
 
-func (h *shortHub) dial(context.Context, string, string) (net.Conn, error) {
+func (h *shortHub) dial(_ context.Context, _, addr string) (net.Conn, error) {
+	h.dialed = append(h.dialed, addr)
 	if !h.ended.IsZero() {
 		h.waits <- time.Since(h.ended)
 	}
@@ -65,7 +69,13 @@ func (h *shortHub) dial(context.Context, string, string) (net.Conn, error) {
 
 func (h *shortHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	nonce, _ := hex.DecodeString(r.URL.Query().Get("n"))
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{hub.Subprotocol}})
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{hub.Subprotocol}, OnPingReceived: func(context.Context, []byte) bool {
+		select {
+		case h.pings <- time.Now():
+		default: // nobody counts them
+		}
+		return !h.mute
+	}})
 	if err != nil {
 		return
 	}
@@ -74,6 +84,9 @@ func (h *shortHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	send(ws, hub.TypeChallenge, &hub.Challenge{Hub: l.Hub, Nonce: l.HubNonce, Proof: l.Prove(h.key)})
 	if _, _, err := ws.Read(context.Background()); err != nil {
 		return
+	}
+	if h.mute {
+		h.ended = time.Now()
 	}
 	send(ws, hub.TypeWelcome, &hub.Welcome{})
 	reading := ws.CloseRead(context.Background()) // answers pings
@@ -195,3 +208,31 @@ func TestReplaced(t *testing.T) {
 		t.Errorf("got the waits %v, want that the agent ends", waits)
 	}
 }
+
+// An agent pings its hub every 20 seconds, give or take a tenth, and leaves a hub that does
+// not answer within 10 seconds.
+func TestPings(t *testing.T) {
+	t.Parallel()
+	const count = 20
+	h := &shortHub{up: (count + 2) * hub.PingEvery * 11 / 10, pings: make(chan time.Time, 2*count)}
+	if waits := observe(t, h, 1); len(waits) != 1 {
+		t.Fatal("the agent has ended")
+	}
+	low, high, last := time.Hour, time.Duration(0), <-h.pings
+	for range count - 1 {
+		ping := <-h.pings
+		low, high, last = min(low, ping.Sub(last)), max(high, ping.Sub(last)), ping
+	}
+	if low < hub.PingEvery*9/10 || high > hub.PingEvery*11/10 || high-low < hub.PingEvery/20 {
+		t.Errorf("got pings %v to %v apart, want %v, give or take a tenth, and not in step", low, high, hub.PingEvery)
+	}
+	for range 10 {
+		waits := observe(t, &shortHub{mute: true, up: time.Hour}, 1)
+		if len(waits) != 1 || waits[0] < hub.PingEvery*9/10+hub.PongTimeout || waits[0] > hub.PingEvery*11/10+hub.PongTimeout+firstPause {
+			t.Errorf("a hub that answers no ping: got the next login after %v, want the time of a ping and %v", waits, hub.PongTimeout)
+		}
+	}
+}
+
+// firstPause is the longest pause before the first reconnect, and some time for a close.
+const firstPause = 350 * time.Millisecond
