@@ -186,6 +186,7 @@ func (p *peer) ask(typ string, data hub.Data) hub.Event {
 	p.w.ok("encode", err)
 	p.ids++
 	e.ID = string(rune('A'+p.ids%26)) + hub.NewID().String()[:8]
+	e.From, e.Name = identity.ID{0xff}, "mallory" // what a client says of this counts for nothing
 	p.k.Handle(e)
 	at := slices.IndexFunc(p.events, func(a hub.Event) bool { return a.Ref == e.ID })
 	if at < 0 {
