@@ -24,9 +24,11 @@ import (
 type churn struct {
 	t *testing.T
 
-	up  sync.RWMutex // held for writing while the hub is down
-	hub *hubtest.Hub
-	url hub.URL
+	up     sync.RWMutex // held for writing while the hub is down; guards since
+	since  time.Time    // of the last restart
+	settle time.Duration
+	hub    *hubtest.Hub
+	url    hub.URL
 
 	mu       sync.Mutex
 	members  map[identity.ID]bool // false: removed
@@ -34,28 +36,39 @@ type churn struct {
 	here     map[string]bool // names that are online
 	sessions int
 	restarts int
+	codes    int
+	floods   int // that the hub has ended
+	slow     int // readers that the hub has ended
 }
 
-// Members come and go for a while. Then the hub's facts are those that it has confirmed,
-// and the process has as many goroutines and descriptors, and about as much memory, as
-// before.
+// Members come and go for a while, beside floods and clients that read nothing. Meanwhile the
+// sessions of other members take about as long as those at a quiet hub beside it, on the same
+// processors. Then the hub's facts are those that it has confirmed, and the process has as
+// many goroutines and descriptors, and about as much memory, as before.
 func TestChurn(t *testing.T) {
-	lasts := 12 * time.Second
+	lasts, full := 12*time.Second, os.Getenv("TORTURE") == "full" // see scripts/torture
 	switch {
 	case testing.Short():
 		lasts = 2 * time.Second
-	case os.Getenv("TORTURE") == "full": // see scripts/torture
+	case full:
 		lasts = 10 * time.Minute
 	}
-	h, err := hubtest.Open()
-	if err != nil {
-		t.Fatal(err)
+	if d, err := time.ParseDuration(os.Getenv("TORTURE_CHURN")); err == nil {
+		lasts = d
 	}
-	defer func() { h.Stop() }()
-	c := &churn{t: t, hub: h, url: h.URL(), members: make(map[identity.ID]bool), names: make(map[string]identity.ID), here: make(map[string]bool)}
-	c.run(lasts / 4) // what is made once is there then
+	c, quiet := newChurn(t), newChurn(t)
+	defer func() { c.hub.Stop() }()
+	defer func() { quiet.hub.Stop() }()
+	c.settle = min(5*time.Second, lasts/24)
+	before := min(lasts/4, time.Minute)
+	c.run(before) // what is made once is there then
 	goroutines, files, heap := c.rest()
-	c.run(lasts)
+	idle, _ := c.latency(func() { <-time.After(before) })
+	var busy time.Duration
+	var measured int
+	beside, _ := quiet.latency(func() {
+		busy, measured = c.latency(func() { c.run(lasts) })
+	})
 	waitFor(t, "all goroutines and descriptors are gone", func() bool {
 		g, f, _ := c.rest()
 		return g <= goroutines && f <= files
@@ -65,12 +78,25 @@ func TestChurn(t *testing.T) {
 	if limit := heap + slack + uint64(len(c.members))*ofMember; now > limit {
 		t.Errorf("%d KiB of memory are in use after the churn, want at most %d", now>>10, limit>>10)
 	}
-	if c.sessions == 0 && !testing.Short() || c.restarts == 0 {
-		t.Errorf("got %d sessions and %d restarts, want some", c.sessions, c.restarts)
+	if (c.sessions == 0 || c.codes == 0 || c.floods == 0) && !testing.Short() || c.restarts == 0 || full && c.slow == 0 {
+		t.Errorf("got %d sessions, %d codes, %d floods, %d slow readers and %d restarts, want some", c.sessions, c.codes, c.floods, c.slow, c.restarts)
+	}
+	if limit := 2*beside + 50*time.Millisecond; busy > limit || measured == 0 {
+		t.Errorf("of %d sessions of others, 99 in 100 took at most %v, and %v at a quiet hub: want at most %v", measured, busy, beside, limit)
 	}
 	c.compare()
-	t.Logf("torture: hub: churn for %v: %d members, %d names, %d sessions, %d restarts, memory %d KiB before, %d after",
-		lasts, len(c.members), len(c.names), c.sessions, c.restarts, heap>>10, now>>10)
+	t.Logf("torture: hub: churn for %v: %d members, %d names, %d sessions, %d codes, %d floods, %d slow readers, %d restarts, memory %d KiB before, %d after; "+
+		"p99 of %d sessions of others %v, %v at a quiet hub beside it, %v before the churn", lasts, len(c.members), len(c.names), c.sessions, c.codes, c.floods, c.slow,
+		c.restarts, heap>>10, now>>10, measured, busy.Round(time.Millisecond/10), beside.Round(time.Millisecond/10), idle.Round(time.Millisecond/10))
+}
+
+func newChurn(t *testing.T) *churn {
+	t.Helper()
+	h, err := hubtest.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &churn{t: t, hub: h, url: h.URL(), members: make(map[identity.ID]bool), names: make(map[string]identity.ID), here: make(map[string]bool)}
 }
 
 // run lets members come and go.
@@ -82,6 +108,14 @@ func (c *churn) run(d time.Duration) {
 		wg.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				c.member(ctx, fmt.Sprintf("n%d-%d-%d", i, n, rand.N(1<<30)))
+			}
+		})
+	}
+	for i := range 3 { // one of them reads nothing
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				c.abuse(ctx, i == 0)
+				pause(ctx, time.Second)
 			}
 		})
 	}
@@ -98,6 +132,14 @@ func (c *churn) run(d time.Duration) {
 	wg.Wait()
 }
 
+// pause waits a random part of d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(rand.N(d)):
+	case <-ctx.Done():
+	}
+}
+
 func (c *churn) restart() {
 	c.up.Lock()
 	defer c.up.Unlock()
@@ -105,17 +147,18 @@ func (c *churn) restart() {
 	if err := c.hub.Start(); err != nil {
 		c.t.Error(err)
 	}
+	c.since = time.Now()
 	c.restarts++
 }
 
-// member is the life of one member: it joins with an invite, takes a name, has sessions,
-// and leaves or is removed.
+// member is the life of one member: it joins with an invite, takes a name, is in a room, has
+// sessions and shows a code, and leaves or is removed.
 func (c *churn) member(ctx context.Context, name string) {
 	key := xtest.NewKey(c.t)
 	c.join(key)
 	registered := make(chan hub.Registered, 64)
 	a := agent.New(agent.Options{URL: c.url, Key: key, Instance: hub.NewID()})
-	a.Registers = []hub.Register{{Name: name, Kinds: []hub.Kind{hub.KindPipe}, Lasting: true}}
+	a.Registers, a.Rooms = []hub.Register{{Name: name, Kinds: []hub.Kind{hub.KindPipe}, Lasting: true}}, []string{lobby}
 	a.OnRegistered = func(_ hub.Register, got hub.Registered) {
 		select {
 		case registered <- got:
@@ -152,7 +195,11 @@ func (c *churn) member(ctx context.Context, name string) {
 		delete(c.here, name)
 	}()
 	for range 1 + rand.N(5) {
+		pause(ctx, time.Second/2)
 		c.ask(ctx, a)
+	}
+	if rand.N(4) == 0 {
+		c.code(ctx, a)
 	}
 	if rand.N(3) == 0 {
 		c.remove(key)
