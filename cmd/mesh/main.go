@@ -14,6 +14,7 @@ import (
 	"mesh/tools/hub"
 	"mesh/tools/listen"
 	"mesh/tools/pair"
+	"mesh/tools/ping"
 	"mesh/tools/recv"
 	"mesh/tools/sum"
 	"mesh/tools/token"
@@ -26,6 +27,7 @@ var tools = []func() *cli.Command{
 	recv.Command,
 	listen.Command,
 	tty.Command,
+	ping.Command,
 	pair.Command,
 	token.Command,
 	sum.Command,

@@ -160,6 +160,9 @@ func (l *Listener) begin(b Binding, found token.Admission, h *wire.Hello, body [
 	if granted == 0 {
 		return Verdict{}, proto.Errorf(proto.Capability, "the peer wants %s and may %s; %s is offered", want, found.Caps, l.Offer)
 	}
+	if h.Kind == wire.KindPing {
+		return Verdict{}, pinged(found)
+	}
 	if kind := kindOf(h); !l.accepts(kind) {
 		return Verdict{}, proto.Errorf(proto.Declined, "transfers of kind %s are not accepted", kind)
 	}
@@ -184,6 +187,17 @@ func (l *Listener) begin(b Binding, found token.Admission, h *wire.Hello, body [
 		return Verdict{}, err
 	}
 	return v, nil
+}
+
+// pinged returns the refusal of a ping, which begins nothing: that of the kind, for a dialer
+// that would be admitted with a kind that is accepted.
+func pinged(found token.Admission) error {
+	if found.Claimable != nil {
+		if err := found.Claimable(); err != nil {
+			return err
+		}
+	}
+	return proto.Errorf(proto.Declined, "it only asks whether it would be admitted")
 }
 
 // acceptFirst makes the P2P_OK of a transfer's first link.

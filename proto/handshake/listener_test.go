@@ -130,3 +130,41 @@ func TestFailsAfterTheProof(t *testing.T) {
 		xtest.WantCode(t, what+" before the proof", v.Err, c.code)
 	}
 }
+
+// A ping gets the refusal of its kind where a dialer would be admitted, whatever is
+// accepted. Nothing is claimed and no place is taken.
+func TestPing(t *testing.T) {
+	t.Parallel()
+	b := binding(1, 2, 3)
+	for _, tt := range []struct {
+		name  string
+		caps  proto.Caps
+		full  bool
+		spent error
+		want  proto.Code
+	}{
+		{"admitted", proto.CapSend, false, nil, proto.Declined},
+		{"no place", proto.CapSend, true, nil, proto.Declined},
+		{"nothing allowed", 0, false, nil, proto.Capability},
+		{"used up", proto.CapSend, false, proto.Errorf(proto.Denied, "used up"), proto.Denied},
+		{"broken file", proto.CapSend, false, proto.Errorf(proto.Config, "broken"), proto.Busy},
+	} {
+		d := &desk{secret: secret, caps: tt.caps, full: tt.full}
+		l := d.listener()
+		l.Takes = func(string) bool { return true }
+		l.Guard = guard{token.Admission{Secret: secret, Caps: tt.caps, Claim: d.claim, Claimable: func() error { return tt.spent }}, nil}
+		c, err := handshake.NewDialer(b, token.Credential{Method: wire.MethodToken, Public: make([]byte, 8), Secret: secret}, proto.AllCaps, wire.KindPing, window)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := l.Answer(b, c.Hello)
+		xtest.WantCode(t, tt.name, v.Err, tt.want)
+		if d.claimed != 0 || d.reserved != 0 {
+			t.Errorf("%s: got %d claims and %d places, want none", tt.name, d.claimed, d.reserved)
+		}
+		_, _, err = c.Finish(v.Answer.Type(), wire.AppendBody(nil, v.Answer))
+		if got := errors.Is(err, handshake.ErrKind); got != (tt.want == proto.Declined) {
+			t.Errorf("%s: the dialer got %v", tt.name, err)
+		}
+	}
+}

@@ -50,11 +50,11 @@ func Of(e *transport.Endpoint, c transport.Conn) Path {
 	if err != nil {
 		return Path{Kind: Direct, Proto: network(c.Via())}
 	}
-	return to(e, c.Via(), addr.Addr().Unmap())
+	return To(e, c.Via(), addr.Addr().Unmap())
 }
 
-// to returns the path to an address over a transport.
-func to(e *transport.Endpoint, via string, addr netip.Addr) Path {
+// To returns the path to an address over a transport.
+func To(e *transport.Endpoint, via string, addr netip.Addr) Path {
 	p := Path{Kind: Direct, Proto: network(via) + "4"}
 	if addr.Is6() {
 		p.Proto = network(via) + "6"

@@ -221,7 +221,7 @@ func (r *race) addRoute(addr netip.AddrPort, via string) {
 		addr: addr, added: time.Now(), headStart: directStart, via: map[string]progress{via: waiting},
 		near: addr.Addr().IsLoopback(), // however busy this machine is
 	}
-	if to(r.endpoint, via, addr.Addr()).Kind == LAN {
+	if To(r.endpoint, via, addr.Addr()).Kind == LAN {
 		p.headStart = nearTime
 	}
 	r.routes = append(r.routes, p)
@@ -229,7 +229,7 @@ func (r *race) addRoute(addr netip.AddrPort, via string) {
 
 // bars reports whether the target forbids the path to an address.
 func (r *race) bars(addr netip.AddrPort, via string) bool {
-	p := to(r.endpoint, via, addr.Addr())
+	p := To(r.endpoint, via, addr.Addr())
 	if r.target.Via.Allows(p) {
 		return false
 	}

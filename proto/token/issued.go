@@ -63,8 +63,8 @@ func (s *issuedTokens) find(id ID, now time.Time) (Token, bool) {
 	return i.token, true
 }
 
-// claim counts dialer as a user of the token.
-func (s *issuedTokens) claim(id ID, dialer identity.ID) error {
+// claim checks that dialer may use the token, and with count, counts it as a user.
+func (s *issuedTokens) claim(id ID, dialer identity.ID, count bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.byID[id]
@@ -72,7 +72,9 @@ func (s *issuedTokens) claim(id ID, dialer identity.ID) error {
 		return fmt.Errorf("%w: the token has expired or was cancelled", errDenied)
 	}
 	claims, err := addClaim(i.claims, dialer, i.token.Uses)
-	i.claims = claims
+	if count {
+		i.claims = claims
+	}
 	return err
 }
 

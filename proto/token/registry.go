@@ -46,6 +46,8 @@ type Admission struct {
 	// it once the proof is verified. It fails if other nodes have taken all uses;
 	// a node that has one may claim again. nil means that uses are not counted.
 	Claim func() error
+	// Claimable returns the error of Claim, and counts nothing. It is nil if Claim is.
+	Claimable func() error
 }
 
 // Registry answers a listener's questions about credentials. It knows the
@@ -132,7 +134,7 @@ func (r *Registry) findIssued(public []byte, dialer identity.ID) (Admission, err
 	if !ok {
 		return Admission{}, fmt.Errorf("%w: no such token", errDenied)
 	}
-	return r.admission(t, dialer, func() error { return r.issued.claim(t.ID, dialer) })
+	return r.admission(t, dialer, func(count bool) error { return r.issued.claim(t.ID, dialer, count) })
 }
 
 func (r *Registry) findCapability(public []byte, dialer identity.ID) (Admission, error) {
@@ -141,13 +143,18 @@ func (r *Registry) findCapability(public []byte, dialer identity.ID) (Admission,
 		return Admission{}, fmt.Errorf("%w: not a capability of this node", errDenied)
 	}
 	t := Token{Claims: c, secret: capabilitySecret(r.key, c)}
-	return r.admission(t, dialer, func() error {
-		return claimCapability(filepath.Join(r.book.Dir, ClaimedFile), c, dialer)
+	path := filepath.Join(r.book.Dir, ClaimedFile)
+	return r.admission(t, dialer, func(count bool) error {
+		if !count {
+			return capabilityClaimable(path, c, dialer)
+		}
+		return claimCapability(path, c, dialer)
 	})
 }
 
-// admission makes the checks that do not need the proof.
-func (r *Registry) admission(t Token, dialer identity.ID, claim func() error) (Admission, error) {
+// admission makes the checks that do not need the proof. claim says whether the dialer may
+// use the token, and with count, counts it as a user.
+func (r *Registry) admission(t Token, dialer identity.ID, claim func(count bool) error) (Admission, error) {
 	switch {
 	case t.Expired(time.Now()):
 		return Admission{}, fmt.Errorf("%w: %s has expired", errDenied, t)
@@ -160,9 +167,12 @@ func (r *Registry) admission(t Token, dialer identity.ID, claim func() error) (A
 		return Admission{}, err
 	}
 	if t.Uses == 0 {
-		claim = func() error { return nil }
+		claim = func(bool) error { return nil }
 	}
-	return Admission{Secret: t.secret, Caps: t.Caps, Token: &t.ID, Claim: claim}, nil
+	return Admission{
+		Secret: t.secret, Caps: t.Caps, Token: &t.ID,
+		Claim: func() error { return claim(true) }, Claimable: func() error { return claim(false) },
+	}, nil
 }
 
 // addClaim adds dialer to the nodes that have claimed a token with the given

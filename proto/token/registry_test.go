@@ -58,6 +58,34 @@ func TestOneUse(t *testing.T) {
 	}
 }
 
+// A look whether a token can be claimed counts nothing.
+func TestClaimable(t *testing.T) {
+	t.Parallel()
+	r, key, book := newRegistry(t)
+	for kind, tok := range once(t, r, key) {
+		first, second := xtest.NewKey(t).ID(), xtest.NewKey(t).ID()
+		look := func(id identity.ID) error {
+			c := tok.Credential()
+			a, err := r.Find(&wire.Hello{Method: c.Method, Token: c.Public}, id)
+			if err != nil {
+				return err
+			}
+			return a.Claimable()
+		}
+		before, _ := os.ReadFile(filepath.Join(book.Dir, token.ClaimedFile))
+		for range 3 {
+			xtest.WantCode(t, kind+": first node looks", look(first), proto.OK)
+			xtest.WantCode(t, kind+": second node looks", look(second), proto.OK)
+		}
+		if after, _ := os.ReadFile(filepath.Join(book.Dir, token.ClaimedFile)); string(after) != string(before) {
+			t.Errorf("%s: a look has changed the file from %q to %q", kind, before, after)
+		}
+		xtest.WantCode(t, kind+": second node claims", claimFor(r, tok, second), proto.OK)
+		xtest.WantCode(t, kind+": first node looks, too late", look(first), proto.Denied)
+		xtest.WantCode(t, kind+": second node looks again", look(second), proto.OK)
+	}
+}
+
 // A hundred nodes race for one use, half of them through the registry of another
 // process.
 func TestOneUseRaced(t *testing.T) {

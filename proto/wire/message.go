@@ -79,6 +79,9 @@ const (
 	// KindPair is a transfer in each direction: frames by which two nodes agree to know
 	// each other.
 	KindPair = "pair"
+	// KindPing is no transfer: a P2P_HELLO of this kind asks whether the listener would
+	// admit the dialer. The listener answers [ClassKind] if so, before a token is used.
+	KindPing = "ping"
 )
 
 // Meta is FILE_META, which begins a transfer.
@@ -143,7 +146,8 @@ func (*Done) Type() Type { return TypeDone }
 // Type implements [Message].
 func (*Ack) Type() Type { return TypeAck }
 
-// kindWants has the capabilities that may be wanted with each kind.
+// kindWants has the capabilities that may be wanted with each kind. Any may be wanted
+// with [KindPing].
 var kindWants = map[string][]string{
 	KindFiles: {proto.CapSend.String(), proto.CapRecv.String()},
 	KindTake:  {proto.CapRecv.String()},
@@ -158,7 +162,7 @@ func (m *Hello) check() error {
 	case (m.Method == MethodKey) != (len(m.Token) == 0):
 		return fmt.Errorf("the token does not fit the method")
 	}
-	if wants := kindWants[m.Kind]; m.Kind != "" && !slices.Contains(wants, m.Want) {
+	if wants := kindWants[m.Kind]; m.Kind != "" && m.Kind != KindPing && !slices.Contains(wants, m.Want) {
 		return fmt.Errorf("the kind of transfer does not fit the wanted capabilities")
 	}
 	return checkOffer(m.Want, m.Window, m.Nonce, m.Proof)

@@ -116,6 +116,10 @@ func TestHelloLimits(t *testing.T) {
 	if err := wire.ParseBody([]byte(good), new(wire.Hello)); err != nil {
 		t.Fatalf("got %v, want it taken", err)
 	}
+	ping := strings.Replace(good, `,"window"`, `,"kind":"ping","window"`, 1)
+	if err := wire.ParseBody([]byte(ping), new(wire.Hello)); err != nil {
+		t.Errorf("kind ping: got %v, want it taken", err)
+	}
 	for _, change := range [][2]string{
 		{`"key"`, `"password"`},
 		{`"key"`, `"token"`},
@@ -124,6 +128,8 @@ func TestHelloLimits(t *testing.T) {
 		{`send,recv`, `send,send`},
 		{`send,recv`, ``},
 		{`send,recv`, `root`},
+		{`,"window"`, `,"kind":"pong","window"`},
+		{`,"window"`, `,"kind":"files","window"`},
 		{`262144`, `262143`},
 		{`262144`, `1073741825`},
 		{b64, b64[4:]},

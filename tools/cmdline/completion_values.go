@@ -18,7 +18,7 @@ var flagValues = map[string]string{
 // peerCommands are the commands whose first argument may be a name of the address book.
 // Those in capsCommands take CAPS behind it.
 var (
-	peerCommands = []string{"mesh cat", "mesh recv", "mesh tty", "mesh token allow", "mesh token revoke", "mesh token peer forget", "mesh hub who"}
+	peerCommands = []string{"mesh cat", "mesh recv", "mesh tty", "mesh ping", "mesh token allow", "mesh token revoke", "mesh token peer forget", "mesh hub who"}
 	capsCommands = []string{"mesh token allow"}
 )
 

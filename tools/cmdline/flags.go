@@ -277,7 +277,7 @@ var trustWords = []string{"pinned", "issued", "code", "hub"}
 func Trust() cli.Flag {
 	return &cli.StringFlag{
 		Name: "trust", DefaultText: "code; a person is asked about a key that a hub names",
-		Usage: "link only to a peer whose key is at least `pinned|issued|code|hub`: known here, vouched for by a trusted issuer, proven by a code, or named by a hub",
+		Usage: "link only to a peer whose key is at least `WORD`: pinned (known here), issued (vouched for), code, or hub (its word)",
 		Action: func(_ *cli.Context, word string) error {
 			if slices.Contains(trustWords, word) {
 				return nil

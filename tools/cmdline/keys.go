@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"slices"
 	"strings"
 
 	"mesh/tools/config"
@@ -23,15 +24,16 @@ var (
 	listens = []string{"listen"}
 	hubs    = []string{"hub"}
 	bulk    = []string{"cat", "recv"}
-	calls   = append(bulk, views...)
+	calls   = slices.Concat(bulk, views)
 	views   = []string{"tty"}
-	links   = append(calls, listens...)
+	links   = slices.Concat(calls, listens)
+	pings   = slices.Concat(calls, []string{"ping"})
 )
 
 // Settings is the only list of keys. A test compares it with the flags of the tools
 // and with the manual page.
 var Settings = []Setting{
-	{"hub", config.Texts, "hub", append(links, "pair", "token", "hub")},
+	{"hub", config.Texts, "hub", slices.Concat(links, []string{"ping", "pair", "token", "hub"})},
 
 	{"listen.listen", config.Text, "listen", listens},
 	{"listen.addr", config.List, "addr", listens},
@@ -70,17 +72,17 @@ var Settings = []Setting{
 	{"tty.history", config.Size, "history", views},
 	{"tty.size", config.Text, "size", views},
 
-	{"call.wait", config.Text, "wait", calls},
-	{"call.via", config.Text, "via", calls},
+	{"call.wait", config.Text, "wait", pings},
+	{"call.via", config.Text, "via", pings},
 	{"call.flows", config.Size, "flows", bulk}, // a number, or "auto"
 	{"call.resume-for", config.Text, "resume-for", calls},
 	{"call.window", config.Size, "window", bulk},
 	{"call.spool", config.Size, "spool", bulk},
-	{"call.deadline", config.Text, "deadline", calls},
+	{"call.deadline", config.Text, "deadline", pings},
 	{"call.events", config.Text, "events", calls},
 	{"call.quiet", config.Bool, "quiet", calls},
-	{"call.verbose", config.Count, "verbose", calls},
-	{"call.trust", config.Text, "trust", calls},
+	{"call.verbose", config.Count, "verbose", pings},
+	{"call.trust", config.Text, "trust", pings},
 	{"call.escape", config.Text, "escape", views},
 
 	{"hub-server.listen", config.Text, "listen", hubs},

@@ -24,7 +24,7 @@ var verbs = func() map[string]string {
 		{"share host tmate upterm ttyd", "mesh-tty --share"},
 		{"ssh view watch attach shell terminal", "mesh-tty PEER"},
 		{"add trust know", "mesh-pair, or mesh-token peer add NAME TOKEN|NODEID and on the other side mesh-token allow NODEID"},
-		{"ping doctor netcheck trace", "this version has no test of a path; mesh-token show @FILE prints the addresses in a token, mesh-cat -v what answered"},
+		{"doctor netcheck trace", "mesh-ping PEER shows the path to a peer"},
 		{"up login join hub", "mesh-hub join INVITE|URL"},
 		{"down logout leave", "mesh-hub leave"},
 		{"peers who", "mesh-token peer list"},

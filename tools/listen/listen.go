@@ -30,7 +30,7 @@ const defaultMax = 100
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:        "listen",
-		Usage:       "offer files, pipes or what CMD prints to peers, or store what they send",
+		Usage:       "offer files, a pipe or what CMD prints, or store what peers send",
 		ArgsUsage:   "[FILE|DIR…] [-- CMD…]",
 		UsageText:   "mesh-listen photos report.pdf       # to one peer: mesh-recv -C in TOKEN\nmesh-listen --serve /srv/backup     # to all who may: mesh-recv -C . nas\nmesh-listen --inbox in --by-peer    # senders: mesh-cat bob report.pdf\n",
 		Description: "Flags can be set in config.toml: see mesh-config(5).",

@@ -164,11 +164,12 @@ func (p *presence) answer(ctx context.Context, at hub.URL, of agent.Offer) agent
 			caps, code, why, byToken = more, "", rule, true
 		}
 	}
-	asks := code == hub.CodeDenied && p.mayAsk()
-	if code == hub.CodeDenied && !asks {
+	ping := of.Request.Kind == hub.KindPing // which troubles nobody
+	asks := code == hub.CodeDenied && p.mayAsk() && !ping
+	if code == hub.CodeDenied && !asks && !ping {
 		p.guard.tell(of.From)
 	}
-	if (code == "" || asks) && !p.takes(string(of.Request.Kind)) {
+	if (code == "" || asks) && !ping && !p.takes(string(of.Request.Kind)) {
 		code = hub.CodeKind
 	}
 	if asks && code == hub.CodeDenied {

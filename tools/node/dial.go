@@ -94,30 +94,39 @@ func (n *Node) endpointFor(p Peer) (*link.Endpoint, error) {
 }
 
 // redial dials once, or with wait, until the peer is there.
-func (n *Node) redial(ctx context.Context, e *link.Endpoint, t link.Target, wait time.Duration) (*link.Link, error) {
+func (n *Node) redial(ctx context.Context, e *link.Endpoint, t link.Target, wait time.Duration) (l *link.Link, err error) {
+	err = n.retry(ctx, t, wait, func(ctx context.Context, t link.Target) error {
+		l, err = e.Dial(ctx, t)
+		return err
+	})
+	return l, err
+}
+
+// retry tries to reach a target once, or with wait, until the target is there.
+func (n *Node) retry(ctx context.Context, t link.Target, wait time.Duration, try func(context.Context, link.Target) error) error {
 	if wait == 0 {
-		return e.Dial(ctx, t)
+		return try(ctx, t)
 	}
 	waiting, cancel := context.WithTimeoutCause(ctx, wait, proto.Errorf(proto.Unreachable, "no answer"))
 	defer cancel()
 	for t.AttemptTimeout = firstAttempt; ; t.AttemptTimeout = min(2*t.AttemptTimeout, proto.DialTimeout) {
-		l, err := e.Dial(waiting, t)
+		err := try(waiting, t)
 		switch {
 		case err == nil:
-			return l, nil
+			return nil
 		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		case waiting.Err() == nil && !mayPass(err):
-			return nil, err
+			return err
 		}
 		n.Log.Info("peer is not there yet", "err", err)
 		select {
 		case <-time.After(redialPause):
 		case <-waiting.Done():
 			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
+				return context.Cause(ctx)
 			}
-			return nil, fmt.Errorf("gave up after %s: %w", wait, err)
+			return fmt.Errorf("gave up after %s: %w", wait, err)
 		}
 	}
 }

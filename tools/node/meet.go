@@ -239,22 +239,46 @@ func (m *meeting) lacksKind(ctx context.Context, offline error) error {
 
 // dial dials the candidates of a session.
 func (m *meeting) dial(ctx context.Context, a answer) (*link.Link, error) {
-	t, s := m.target, a.session
+	t, err := m.targetOf(a.session)
+	if err != nil {
+		return nil, err
+	}
+	l, err := m.endpoint.Dial(ctx, t)
+	if err != nil {
+		return nil, anotherNode(err)
+	}
+	m.node.noteMet(m.peer, t.ID, a.grade)
+	a.at.Closed(ctx, a.session, "linked", string(l.Path().Kind))
+	return l, nil
+}
+
+// anotherNode returns the error of a dial at candidates. No person gave their addresses, so
+// another node there is a path that failed.
+func anotherNode(err error) error {
+	if errors.Is(err, path.ErrNotReached) && proto.CodeOf(err) == proto.Identity {
+		return &proto.Error{Code: proto.Unreachable, Err: err}
+	}
+	return err
+}
+
+// targetOf returns the target for a session: its candidates, and its token if it has one.
+func (m *meeting) targetOf(s agent.Session) (link.Target, error) {
+	t := m.target
 	t.ID, t.Addrs = s.Peer, nil
 	if s.Grant.Token != "" {
 		granted, err := token.Parse(s.Grant.Token)
 		if err != nil || granted.Listener != s.Peer {
-			return nil, proto.Errorf(proto.Protocol, "the token of the session is not the peer's")
+			return t, proto.Errorf(proto.Protocol, "the token of the session is not the peer's")
 		}
 		if !granted.Caps.Has(t.Need) {
 			err := proto.Errorf(proto.Capability, "the peer allows %s, and this needs %s", granted.Caps, t.Need)
-			return nil, proto.Hint(err, capsHint(granted.Caps))
+			return t, proto.Hint(err, capsHint(granted.Caps))
 		}
 		t.Credential = granted.Credential()
 	}
 	list := m.dialable(s)
 	if len(list) == 0 {
-		return nil, proto.Errorf(proto.Unreachable, "the peer has told no address that can be dialled from here")
+		return t, proto.Errorf(proto.Unreachable, "the peer has told no address that can be dialled from here")
 	}
 	found := make(chan candidate.Candidate, len(list))
 	for _, c := range list {
@@ -262,17 +286,7 @@ func (m *meeting) dial(ctx context.Context, a answer) (*link.Link, error) {
 	}
 	close(found)
 	t.Candidates = found
-	l, err := m.endpoint.Dial(ctx, t)
-	if errors.Is(err, path.ErrNotReached) && proto.CodeOf(err) == proto.Identity {
-		// At an address that no person gave, another node is a path that failed.
-		return nil, &proto.Error{Code: proto.Unreachable, Err: err}
-	}
-	if err != nil {
-		return nil, err
-	}
-	m.node.noteMet(m.peer, s.Peer, a.grade)
-	a.at.Closed(ctx, s, "linked", string(l.Path().Kind))
-	return l, nil
+	return t, nil
 }
 
 // dialable returns the candidates of a session that may be dialled.

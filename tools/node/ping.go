@@ -1,0 +1,196 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/link"
+	"mesh/proto/path"
+	"mesh/proto/wire"
+)
+
+const (
+	// pingInterval is the time between two pings, pingTimeout how long each may take.
+	pingInterval = 100 * time.Millisecond
+	pingTimeout  = 2 * time.Second
+)
+
+// PingRequest says how to ping a peer.
+type PingRequest struct {
+	// Count is how many pings are sent, 1 or more, 100 ms apart.
+	Count int
+	// Wait is how long to try again while the peer is not there; 0 tries once.
+	Wait time.Duration
+}
+
+// Pinged is what pings have found out about a peer.
+type Pinged struct {
+	Peer Peer
+	// Ping is that of the first answer; its Refused has a hint.
+	Ping link.Ping
+	// RTTs are the round trips of the pings that were answered, in this order.
+	RTTs []time.Duration
+	// Lost is the number of pings without an answer within 2 s.
+	Lost int
+	// Tried are the other paths to the address of the first answer.
+	Tried []TriedPath
+}
+
+// TriedPath is a path that the first answer did not come by.
+type TriedPath struct {
+	Path path.Path
+	Addr string
+	RTT  time.Duration
+	Err  error // why the path failed; nil if the peer has answered there too
+}
+
+// Ping finds out which path leads to a peer, how fast that is, and whether the peer would
+// admit this node. It uses no token up and begins nothing. It blocks for as long as the
+// pings take, and for 2 s at most for each path that fails. An error says that the peer
+// was not reached; a refusal is in [Pinged.Ping].
+func (n *Node) Ping(ctx context.Context, p Peer, r PingRequest) (Pinged, error) {
+	switch {
+	case p.ByCode():
+		err := proto.Errorf(proto.Usage, "a code is for one use, and a ping is not it")
+		return Pinged{}, proto.Hint(err, "mesh-ping takes a token, @FILE or a name")
+	case len(p.Addrs) == 0 && p.hub == nil:
+		return Pinged{}, proto.Errorf(proto.Unreachable, "link to %s: %w", p.label(), errNoAddress)
+	}
+	e, err := n.endpointFor(p)
+	if err != nil {
+		return Pinged{}, err
+	}
+	want := Request{Kind: wire.KindPing, Need: proto.CapSend}
+	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: p.Caps, Kind: wire.KindPing}
+	m := &meeting{node: n, endpoint: e, peer: p, request: want, target: t}
+	if p.hub != nil {
+		m.hubs = n.openHubs(n.hubsFor(p.hub), false, nil)
+		defer m.hubs.close()
+	}
+	got := Pinged{Peer: p}
+	err = n.retry(ctx, t, r.Wait, func(ctx context.Context, t link.Target) (err error) {
+		m.target = t
+		got.Ping, m.target, err = m.ping(ctx)
+		return err
+	})
+	if err != nil {
+		return got, n.dialHint(p, want, fmt.Errorf("link to %s: %w", p.label(), err))
+	}
+	if err := got.Ping.Refused; err != nil {
+		got.Ping.Refused = n.dialHint(p, want, fmt.Errorf("link to %s: %w", p.label(), err))
+	}
+	got.Peer.ID = m.target.ID
+	got.RTTs = []time.Duration{got.Ping.RTT}
+	return got, got.repeat(ctx, e, m.target, r.Count)
+}
+
+// ping pings once: the addresses of the address book, and then those that a hub knows. It
+// returns the target that has answered.
+func (m *meeting) ping(ctx context.Context) (link.Ping, link.Target, error) {
+	t := m.target
+	if m.hubs != nil && len(t.Addrs) > 0 {
+		t.AttemptTimeout = pingTimeout
+	}
+	var known error // of the addresses that are known here
+	if len(t.Addrs) > 0 {
+		var got link.Ping
+		if got, known = m.endpoint.Ping(ctx, t); known == nil || m.hubs == nil || ctx.Err() != nil {
+			return got, t, known
+		}
+	}
+	a := m.ask(ctx)
+	if a.err != nil {
+		return link.Ping{}, t, cmp.Or(known, a.err)
+	}
+	t, err := m.targetOf(a.session)
+	if err != nil {
+		return link.Ping{}, t, err
+	}
+	got, err := m.endpoint.Ping(ctx, t)
+	if err != nil {
+		return got, t, anotherNode(err)
+	}
+	m.node.noteMet(m.peer, t.ID, a.grade)
+	a.at.Closed(ctx, a.session, "pinged", string(got.Path.Kind))
+	return got, t, nil
+}
+
+// repeat pings count times in all over the path of the first answer, and once over the
+// other transport.
+func (g *Pinged) repeat(ctx context.Context, e *link.Endpoint, t link.Target, count int) error {
+	at := time.NewTicker(pingInterval)
+	defer at.Stop()
+	for range count - 1 {
+		select {
+		case <-at.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		again, err := pingAt(ctx, e, t, g.Ping.Via, g.Ping)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			g.Lost++
+		default:
+			g.RTTs = append(g.RTTs, again.RTT)
+		}
+	}
+	other := proto.ViaQUIC
+	if g.Ping.Via == other {
+		other = proto.ViaTCP
+	}
+	if !e.Has(other) {
+		return nil
+	}
+	again, err := pingAt(ctx, e, t, other, g.Ping)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		again.Path = path.To(e.Endpoint, other, g.Ping.Addr.Addr())
+	}
+	g.Tried = append(g.Tried, TriedPath{again.Path, g.Ping.Addr.String(), again.RTT, err})
+	return nil
+}
+
+func pingAt(ctx context.Context, e *link.Endpoint, t link.Target, via string, first link.Ping) (link.Ping, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, errNoPong)
+	defer cancel()
+	return e.PingAt(ctx, t, via, first.Addr)
+}
+
+var errNoPong = proto.Errorf(proto.Unreachable, "no answer in %s", pingTimeout)
+
+// Mean returns the mean of the round trips.
+func (g Pinged) Mean() (mean time.Duration) {
+	for _, rtt := range g.RTTs {
+		mean += rtt
+	}
+	return mean / time.Duration(max(len(g.RTTs), 1))
+}
+
+// Answer says in a word what the peer has answered: "allowed", or the name of the exit
+// code with which it refuses.
+func (g Pinged) Answer() string {
+	if g.Ping.Refused == nil {
+		return "allowed"
+	}
+	return proto.CodeOf(g.Ping.Refused).String()
+}
+
+// Err returns the refusal with code [proto.Denied], also where the peer knows this node
+// and allows it nothing; another code if a later ping may be admitted.
+func (g Pinged) Err() error {
+	err := g.Ping.Refused
+	if proto.CodeOf(err) == proto.Capability {
+		return &proto.Error{Code: proto.Denied, Err: err}
+	}
+	return err
+}
+
+// Label is the peer's name in messages.
+func (g Pinged) Label() string { return g.Peer.label() }
