@@ -29,20 +29,20 @@ type killedHub struct {
 	bob, alice string // folders
 }
 
-func newKilledHub(t *testing.T) *killedHub {
+func newKilledHub(t *testing.T, args ...string) *killedHub {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hub")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { termtest.Wait(t, func() error { return os.RemoveAll(dir) }) })
-	return joined(t, dir)
+	return joined(t, dir, args...)
 }
 
 // joined starts a hub in dir, with two members.
-func joined(t *testing.T, dir string) *killedHub {
+func joined(t *testing.T, dir string, args ...string) *killedHub {
 	t.Helper()
-	k := &killedHub{aHub: beginHub(t, dir, nil), t: t, bob: filepath.Join(dir, "bob"), alice: filepath.Join(dir, "alice")}
+	k := &killedHub{aHub: beginHub(t, dir, nil, args...), t: t, bob: filepath.Join(dir, "bob"), alice: filepath.Join(dir, "alice")}
 	k.port = regexp.MustCompile(`:(\d+)#`).FindStringSubmatch(k.line)[1]
 	for _, at := range []string{k.bob, k.alice} {
 		if err := os.Mkdir(at, 0o700); err != nil {

@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"mesh/proto"
 	"mesh/proto/hub"
@@ -144,6 +145,39 @@ func TestReplayedOffer(t *testing.T) {
 	}
 	if len(offers) > 0 {
 		t.Errorf("got %d offers more than 2", len(offers))
+	}
+}
+
+// A listener repeats its answer for a request that it has answered before: the hub may have
+// been restarted before it passed the first one on.
+func TestAnswerRepeated(t *testing.T) {
+	t.Parallel()
+	var shown hub.Event
+	created := 0
+	l := openLiar(t, func(_ identity.ID, e hub.Event) []hub.Event { // with the broker's lock held
+		switch e.Type {
+		case hub.TypeOffer:
+			shown = e
+		case hub.TypeCreated:
+			var c hub.Created
+			if created++; created > 2 || e.Read(&c) != nil {
+				break
+			}
+			if c.Role == hub.RoleDialer {
+				return nil // the first answer is lost
+			}
+			return []hub.Event{shown}
+		}
+		return []hub.Event{e}
+	})
+	bob := xtest.NewKey(t)
+	offers := listener(t, l.URL(), bob, "bob")
+	alice, _ := start(t, l.URL(), xtest.NewKey(t), func(a *agent.Agent) { agent.SetOutcomeIn(a, 10*time.Second) })
+	if _, err := alice.Request(t.Context(), agent.Ask{To: "bob", Kind: hub.KindPipe, Want: proto.CapSend, Judge: only(bob.ID())}); err != nil {
+		t.Error(err)
+	}
+	if n := len(offers); n != 1 {
+		t.Errorf("the request was decided %d times, want once", n)
 	}
 }
 

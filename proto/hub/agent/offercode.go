@@ -229,7 +229,12 @@ func (l *codeListener) next(ctx context.Context) (s Session, again bool, err err
 		}
 		return s, false, nil
 	case <-l.conn.done:
-		return s, false, errLost
+		select {
+		case e := <-l.events: // the hub's last words count: a claim, or the proof of one
+			return l.event(ctx, e)
+		default:
+			return s, false, errLost
+		}
 	case <-ctx.Done():
 		return s, false, context.Cause(ctx)
 	}
@@ -264,7 +269,7 @@ func (l *codeListener) event(ctx context.Context, e hub.Event) (s Session, again
 func (l *codeListener) confirm(ctx context.Context, e hub.Event, c hub.CodeConfirm) (s Session, again bool, err error) {
 	if p := l.proven; p != nil {
 		if string(p.confirm.Tag) == string(c.Tag) {
-			s, err = l.answer(ctx)
+			s, err = l.answerConfirmed(ctx)
 		}
 		return s, false, err
 	}
@@ -285,8 +290,19 @@ func (l *codeListener) confirm(ctx context.Context, e hub.Event, c hub.CodeConfi
 	if p.done, p.keys, err = proof.Done(p.grant); err != nil {
 		return s, false, err
 	}
-	s, err = l.answer(ctx)
+	s, err = l.answerConfirmed(ctx)
 	return s, false, err
+}
+
+// answerConfirmed answers a confirm. A hub that was restarted after it passed the confirm on
+// refuses the answer until the dialer has repeated the confirm there: no Session and no error
+// is the outcome then, and the repeat is answered.
+func (l *codeListener) answerConfirmed(ctx context.Context) (Session, error) {
+	s, err := l.answer(ctx)
+	if CodeOf(err) == hub.CodeBadEvent {
+		return Session{}, nil
+	}
+	return s, err
 }
 
 // saidBy names the dialer of an event to a person.
