@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -266,4 +267,36 @@ func (h testHub) populate(t *testing.T) []string {
 		t.Fatal(code)
 	}
 	return []string{"SESSION", r.Session.String(), "NODE", newKey(t).ID().String(), "EXPIRES", time.Now().Add(time.Hour).UTC().Format(time.RFC3339)}
+}
+
+// The page is a document of OpenAPI 3.1, by the schema that its authors publish. The variable
+// OPENAPI_SCHEMA names a file with that: scripts/lint fetches one.
+func TestOpenAPISchema(t *testing.T) {
+	t.Parallel()
+	path := os.Getenv("OPENAPI_SCHEMA")
+	if path == "" {
+		t.Skip("OPENAPI_SCHEMA names no schema of OpenAPI; scripts/lint runs this test with one")
+	}
+	s, err := jsonschema.NewCompiler().Compile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := start(t, nil).request(t, "GET", "/openapi.json", "", nil).body
+	checkValue(t, "openapi.json", s, page)
+	for what, change := range map[string][2]string{
+		"another version":                {`"openapi": "3.1.0"`, `"openapi": "3.0.0"`},
+		"no title":                       {`"title": `, `"x-title": `},
+		"a parameter in no place":        {`"in": "query"`, `"in": "body"`},
+		"a response without description": {`"description": "This document."`, `"x-description": "This document."`},
+		"a field that is not known":      {`"operationId": "openapi"`, `"operation": "openapi"`},
+	} {
+		text := bytes.Replace(page, []byte(change[0]), []byte(change[1]), 1)
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil || bytes.Equal(text, page) {
+			t.Fatalf("%s: the page was not changed, or is no JSON: %v", what, err)
+		}
+		if s.Validate(value) == nil {
+			t.Errorf("%s: the schema takes it", what)
+		}
+	}
 }
