@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -75,6 +76,9 @@ type Event struct {
 // ErrTooLarge is the reason to refuse an event that is longer than its limit.
 var ErrTooLarge = errors.New("event too large")
 
+// maxEnvelopeBytes is enough for an envelope without its data and its name.
+const maxEnvelopeBytes = 256
+
 // Data is the data of an event: a pointer to one of the structs of this package.
 type Data interface {
 	// check returns an error unless each field has its form and its length.
@@ -144,22 +148,46 @@ func New(typ string, data Data) (Event, error) {
 
 // Encode returns the text of an event. It fails if the text is longer than
 // [MaxEventBytes].
-func (e Event) Encode() ([]byte, error) {
-	data := e.Data
-	if e.encoded {
-		e.Data = nil
-	}
-	text, err := json.Marshal(e)
+func (e Event) Encode() ([]byte, error) { return e.Append(nil) }
+
+// Append is Encode, but appends the text to b and returns the longer slice.
+func (e Event) Append(b []byte) ([]byte, error) {
+	before := len(b)
+	b, err := e.appendEnvelope(b)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.Type, err)
 	}
-	if e.encoded {
-		text = slices.Concat(text[:len(text)-1], []byte(`,"data":`), data, []byte("}"))
+	if n := len(b) - before; n > MaxEventBytes {
+		return nil, fmt.Errorf("%s: %w: %d bytes, the limit is %d", e.Type, ErrTooLarge, n, MaxEventBytes)
 	}
-	if len(text) > MaxEventBytes {
-		return nil, fmt.Errorf("%s: %w: %d bytes, the limit is %d", e.Type, ErrTooLarge, len(text), MaxEventBytes)
+	return b, nil
+}
+
+// appendEnvelope writes what [json.Marshal] would. Only data that this package has not
+// encoded itself is left to that.
+func (e Event) appendEnvelope(b []byte) ([]byte, error) {
+	if len(e.Data) > 0 && !e.encoded {
+		text, err := json.Marshal(e)
+		return append(b, text...), err
 	}
-	return text, nil
+	b = slices.Grow(b, len(e.Data)+len(e.Name)+maxEnvelopeBytes)
+	b, err := jsontext.AppendQuote(append(b, `{"type":`...), e.Type)
+	for _, member := range [...]struct{ name, value string }{{`,"id":`, e.ID}, {`,"ref":`, e.Ref}, {`,"from":`, e.from()}, {`,"name":`, e.Name}} {
+		if member.value != "" && err == nil {
+			b, err = jsontext.AppendQuote(append(b, member.name...), member.value)
+		}
+	}
+	if len(e.Data) > 0 {
+		b = append(append(b, `,"data":`...), e.Data...)
+	}
+	return append(b, '}'), err
+}
+
+func (e Event) from() string {
+	if e.From == (identity.ID{}) {
+		return ""
+	}
+	return e.From.String()
 }
 
 // Prefix returns the first word of the event's type: system, room or p2p.
@@ -171,23 +199,39 @@ func (e Event) Prefix() string {
 // deeper reports whether objects and arrays in text are nested deeper than limit. Text
 // that is no JSON gets any answer.
 func deeper(text []byte, limit int) bool {
-	depth, quoted := 0, false
+	depth := 0
 	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
+		switch text[i] {
+		case '"':
+			i = closingQuote(text, i+1)
+		case '{', '[':
 			if depth++; depth > limit {
 				return true
 			}
-		case c == '}' || c == ']':
+		case '}', ']':
 			depth--
 		}
 	}
 	return false
+}
+
+// closingQuote returns where the string ends whose first character is at i; that is
+// len(text) if it has no end.
+func closingQuote(text []byte, i int) int {
+	for quote := -1; ; {
+		if quote < i {
+			n := bytes.IndexByte(text[min(i, len(text)):], '"')
+			if n < 0 {
+				return len(text)
+			}
+			quote = i + n
+		}
+		escape := bytes.IndexByte(text[i:quote], '\\')
+		if escape < 0 {
+			return quote
+		}
+		i += escape + 2 // the escaped character may be a quote
+	}
 }
 
 // shape makes the decoder's error one that repeats nothing of the text: a message may
