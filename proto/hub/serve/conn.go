@@ -26,8 +26,9 @@ const (
 	maxBad = 3
 )
 
-// conn is the connection of a client. One goroutine reads; another one writes, as long
-// as something is queued. It implements [broker.Out].
+// conn is the connection of a client. One goroutine reads. As long as something is queued,
+// a goroutine writes: another one, or the reader itself while it handles an event, whose
+// answer then needs no other goroutine. It implements [broker.Out].
 type conn struct {
 	s        *Server
 	ws       *websocket.Conn
@@ -35,9 +36,9 @@ type conn struct {
 	broker   atomic.Pointer[broker.Conn] // once the client is logged in
 
 	mu      sync.Mutex
-	queue   [][]byte
-	bytes   int
-	writing bool
+	queue   []hub.Event
+	bytes   int                   // of the data of the events in queue
+	writing bool                  // a goroutine will write what is queued
 	closing *websocket.CloseError // to send after the queue
 	closed  bool
 }
@@ -50,14 +51,13 @@ func (c *conn) onPing(context.Context, []byte) bool {
 	return true
 }
 
-// serve runs the connection until it ends.
+// serve logs the client in, and reads its events in another goroutine: the stack of this
+// one has grown with the login, and thousands of connections are idle for hours.
 func (c *conn) serve(l hub.Login, from netip.AddrPort) {
-	defer c.ws.CloseNow()
 	if !c.s.add(c) {
 		_ = c.ws.Close(hub.CloseFull, "the hub is full")
 		return
 	}
-	defer c.s.remove(c)
 	k, err := c.login(l, from)
 	if err != nil {
 		code := websocket.StatusCode(hub.CloseBadLogin)
@@ -65,12 +65,22 @@ func (c *conn) serve(l hub.Login, from netip.AddrPort) {
 			code = websocket.StatusCode(d.Code)
 		}
 		_ = c.ws.Close(code, closeReason(err))
+		c.end()
 		return
 	}
-	if c.entrance != nil {
-		c.entrance.door.leave(c.entrance)
-	}
 	c.ws.SetReadLimit(hub.MaxEventBytes)
+	c.s.wg.Go(func() { c.run(k) })
+}
+
+// end forgets the connection.
+func (c *conn) end() {
+	_ = c.ws.CloseNow()
+	c.s.remove(c)
+}
+
+// run reads events until the connection ends.
+func (c *conn) run(k *broker.Conn) {
+	defer c.end()
 	switch err := c.read(k); websocket.CloseStatus(err) {
 	case websocket.StatusNormalClosure, websocket.StatusGoingAway:
 		k.Left()
@@ -117,9 +127,11 @@ func (c *conn) login(l hub.Login, from netip.AddrPort) (*broker.Conn, error) {
 		c.s.o.Metrics.Count(broker.CountLogins, "bad_login")
 		return nil, errors.New("the first event is no system.hello")
 	}
+	defer c.write(c.claim())
 	k, err := c.s.o.Broker.Login(l, &h, from, c)
 	if err == nil {
 		c.broker.Store(k)
+		c.entrance.door.leave(c.entrance)
 	}
 	return k, err
 }
@@ -140,7 +152,9 @@ func (c *conn) read(k *broker.Conn) error {
 			continue
 		}
 		if malformed == nil && known(e) {
+			mine := c.claim()
 			k.Handle(e)
+			c.write(mine)
 			continue
 		}
 		if malformed == nil {
@@ -176,24 +190,19 @@ func known(e hub.Event) bool {
 
 // Send implements [broker.Out].
 func (c *conn) Send(e hub.Event) {
-	text, err := e.Encode()
-	if err != nil {
-		c.s.o.Log.Error("event is not sent", "type", e.Type, "err", err)
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing != nil || c.closed {
 		return
 	}
-	if len(c.queue) >= maxQueued || c.bytes+len(text) > maxQueuedBytes {
+	if len(c.queue) >= maxQueued || c.bytes+len(e.Data) > maxQueuedBytes {
 		c.closed = true
 		c.queue, c.bytes = nil, 0
 		c.s.o.Metrics.queueDrop()
 		c.s.wg.Go(func() { _ = c.ws.Close(hub.CloseTooSlow, "too slow") })
 		return
 	}
-	c.queue, c.bytes = append(c.queue, text), c.bytes+len(text)
+	c.queue, c.bytes = append(c.queue, e), c.bytes+len(e.Data)
 	c.startLocked()
 }
 
@@ -212,42 +221,72 @@ func (c *conn) Close(code int, reason string) {
 func (c *conn) startLocked() {
 	if !c.writing {
 		c.writing = true
-		c.s.wg.Go(c.write)
+		c.s.wg.Go(func() { c.write(true) })
 	}
 }
 
-// write writes what is queued, and ends when that is nothing.
-func (c *conn) write() {
-	for {
-		text, end := c.next()
+// claim makes the caller the one that writes, and reports whether it is: it must call
+// write soon.
+func (c *conn) claim() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	mine := !c.writing
+	c.writing = true
+	return mine
+}
+
+// write writes what is queued, if that is the caller's to do, and returns when that is
+// nothing more.
+func (c *conn) write(mine bool) {
+	for mine {
+		e, end, more := c.next()
 		switch {
 		case end != nil:
 			_ = c.ws.Close(end.Code, end.Reason)
 			return
-		case text == nil:
+		case !more:
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-		err := c.ws.Write(ctx, websocket.MessageText, text)
-		cancel()
-		if err != nil {
+		if c.writeEvent(e) != nil {
 			_ = c.ws.CloseNow()
 		}
 	}
 }
 
-func (c *conn) next() (text []byte, end *websocket.CloseError) {
+// texts hold the text of an event while it is written.
+var texts = sync.Pool{New: func() any { return new([]byte) }}
+
+// writeEvent encodes and writes an event. It returns an error of the connection.
+func (c *conn) writeEvent(e hub.Event) error {
+	b := texts.Get().(*[]byte)
+	defer texts.Put(b)
+	text, err := e.Append((*b)[:0])
+	if err != nil {
+		c.s.o.Log.Error("event is not sent", "type", e.Type, "err", err)
+		return nil
+	}
+	*b = text
+	// A context with a deadline would cost more than the write.
+	_ = c.entrance.SetWriteDeadline(time.Now().Add(writeTimeout))
+	err = c.ws.Write(context.Background(), websocket.MessageText, text)
+	_ = c.entrance.SetWriteDeadline(time.Time{})
+	return err
+}
+
+// next takes the next event off the queue. At the end of the queue it returns with what to
+// close the connection, if it is to be closed; else writing is over.
+func (c *conn) next() (e hub.Event, end *websocket.CloseError, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.queue) > 0 {
-		text = c.queue[0]
-		c.queue, c.bytes = c.queue[1:], c.bytes-len(text)
-		return text, nil
+		e, c.queue[0] = c.queue[0], hub.Event{}
+		c.queue, c.bytes = c.queue[1:], c.bytes-len(e.Data)
+		return e, nil, true
 	}
 	if c.closing != nil && !c.closed {
 		c.closed = true
-		return nil, c.closing
+		return e, c.closing, false
 	}
 	c.writing, c.queue = false, nil
-	return nil, nil
+	return e, nil, false
 }

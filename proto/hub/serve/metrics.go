@@ -3,6 +3,7 @@ package serve
 import (
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -12,7 +13,14 @@ import (
 
 // Metrics are the numbers of a hub for Prometheus. It implements [broker.Meter]. A nil
 // *Metrics counts nothing.
-type Metrics struct{ set *metrics.Set }
+type Metrics struct {
+	set *metrics.Set
+	// counters has those of set by counted, to find them without their long names.
+	counters sync.Map
+}
+
+// counted is what a counter counts: see [broker.Meter].
+type counted struct{ what, word string }
 
 // words names the label of what is counted.
 var words = map[string]string{
@@ -25,7 +33,7 @@ var seconds = []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 
 // NewMetrics returns metrics that state the version of the software.
 func NewMetrics(software string) *Metrics {
-	m := &Metrics{metrics.NewSet()}
+	m := &Metrics{set: metrics.NewSet()}
 	m.set.GetOrCreateGauge(fmt.Sprintf("mesh_hub_build_info{software=%q}", software), func() float64 { return 1 })
 	m.set.GetOrCreateCounter("mesh_hub_queue_drops_total")
 	for _, what := range []string{broker.TookSession, broker.TookCommit} {
@@ -36,9 +44,15 @@ func NewMetrics(software string) *Metrics {
 
 // Count implements [broker.Meter].
 func (m *Metrics) Count(what, word string) {
-	if m != nil {
-		m.set.GetOrCreateCounter(fmt.Sprintf("mesh_hub_%s_total{%s=%q}", what, words[what], word)).Inc()
+	if m == nil {
+		return
 	}
+	key := counted{what, word}
+	c, ok := m.counters.Load(key)
+	if !ok {
+		c, _ = m.counters.LoadOrStore(key, m.set.GetOrCreateCounter(fmt.Sprintf("mesh_hub_%s_total{%s=%q}", what, words[what], word)))
+	}
+	c.(*metrics.Counter).Inc()
 }
 
 // Took implements [broker.Meter]. A negative time is not noted.

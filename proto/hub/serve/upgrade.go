@@ -101,8 +101,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		return // Accept has answered
 	}
 	c.ws = ws
-	// Another goroutine reads: this one's stack has grown with the TLS handshake.
-	s.wg.Go(func() { c.serve(login, at.from) })
+	s.wg.Add(1)
+	defer s.wg.Done()
+	c.serve(login, at.from)
 }
 
 // visit is where a request comes from and which hub it names.
