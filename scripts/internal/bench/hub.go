@@ -29,7 +29,8 @@ address 127.x.y.z of its own. In this order:
            members share the machine with the hub: if they begin sessions late,
            the rate is halved until they keep up, and the time is of that rate
   change   the time to register a new name, which is on the disk then
-  cut      all connections are cut at once: the time until all are back
+  cut      all connections are cut at once: the time until all are back, and the CPU
+           time of the hub and of the members until then
   memory   of another hub that holds the same connections, idle
 
 It prints Markdown tables. With the defaults it takes about a minute on two cores,
@@ -47,6 +48,8 @@ const (
 	changeTime  = "change, ms"
 	cutTime     = "back after a cut, s"
 	cutFailed   = "failed attempts after a cut"
+	cutCPU      = "its CPU s"
+	cutBenchCPU = "CPU s of the members"
 	connKiB     = "KiB a connection"
 	busyKiB     = "KiB a connection after the logins"
 	heldConns   = "connections held"
@@ -172,10 +175,13 @@ func (s *hubSettings) measure(ctx context.Context, t *measure.Tool) error {
 	if err := s.sessions(ctx, t, h, members); err != nil {
 		return err
 	}
+	cpu, own := h.cpu(), ownCPU()
 	back, failed, err := crowd.cut(ctx)
 	if err != nil {
 		return err
 	}
+	t.Add(cutCPU, h.cpu()-cpu)
+	t.Add(cutBenchCPU, ownCPU()-own)
 	t.Add(cutTime, back.Seconds())
 	t.Add(cutFailed, float64(failed))
 	crowd.stop()
@@ -258,7 +264,7 @@ func (s *hubSettings) report(tools []*measure.Tool) error {
 		measure.Quantile("late p99, ms", 1, beginLate, 0.5, 1), measure.Quantile("sessions/s", 0, sessionRate, 0.5, 1),
 		measure.Quantile("session p50, ms", 1, sessionTime, 0.5, 1), measure.Quantile("p99", 1, sessionTime, 0.99, 1),
 		measure.Quantile("change p50, ms", 2, changeTime, 0.5, 1), measure.Quantile(cutTime, 1, cutTime, 0.5, 1),
-		measure.Quantile(cutFailed, 0, cutFailed, 0.5, 1),
+		measure.Quantile(cutCPU, 1, cutCPU, 0.5, 1), measure.Quantile(cutBenchCPU, 1, cutBenchCPU, 0.5, 1), measure.Quantile(cutFailed, 0, cutFailed, 0.5, 1),
 		measure.Quantile("idle, KiB a connection", 1, connKiB, 0.5, 1), measure.Quantile("after the logins", 1, busyKiB, 0.5, 1),
 	}, tools)
 	t := tools[0]
