@@ -12,8 +12,11 @@ import (
 
 const (
 	// noCodeAfter is how long a claim that fails takes. A box that is free by then is
-	// claimed after all: its listener may just have sent another share.
+	// claimed after all.
 	noCodeAfter = 500 * time.Millisecond
+	// shareWithin is how long a claim waits for the new share of a box that is free again:
+	// its code is good, and the listener may have a slow link.
+	shareWithin = 5 * time.Second
 	// MaxWrong is how many wrong confirms of a node in wrongIn end its claims, for that
 	// long.
 	MaxWrong = 3
@@ -115,17 +118,26 @@ func (b *Broker) claim(c *client, e hub.Event, now time.Time) (hub.Event, error)
 		b.claimBox(x, c.party, now)
 		return claimed(x)
 	}
-	k := &Conn{b, c, c.conn}
-	b.timers.at(now.Add(noCodeAfter), func(now time.Time) {
+	b.claimAt(now.Add(noCodeAfter), now.Add(shareWithin), &Conn{b, c, c.conn}, e, d.Plate)
+	return hub.Event{}, errLater
+}
+
+// claimAt claims the box behind a plate at the time, or answers that there is no code. A box
+// that has no new share yet is tried again until end.
+func (b *Broker) claimAt(at, end time.Time, k *Conn, e hub.Event, plate uint32) {
+	b.timers.at(at, func(now time.Time) {
+		if x := b.codes.plates[plate]; x != nil && x.stale && k.current() && now.Before(end) {
+			b.claimAt(now.Add(noCodeAfter), end, k, e, plate)
+			return
+		}
 		var answer hub.Event
 		err := refuse(hub.CodeNoCode, "no such code")
-		if x := b.claimable(d.Plate, now); x != nil && k.current() {
-			b.claimBox(x, c.party, now)
+		if x := b.claimable(plate, now); x != nil && k.current() {
+			b.claimBox(x, k.c.party, now)
 			answer, err = claimed(x)
 		}
 		k.answer(e, answer, err, 0)
 	})
-	return hub.Event{}, errLater
 }
 
 // claimable returns the box behind a plate, if it can be claimed now.

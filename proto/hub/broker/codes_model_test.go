@@ -120,7 +120,7 @@ func (m *model) claim(t *testing.T, x *modelBox) {
 		t.Fatalf("claim of plate %d: got %v, want %v", x.shown.plate, d != nil, may)
 	}
 	if d == nil {
-		m.pass(time.Second)
+		m.pass(6 * time.Second) // a new share may come for 5
 		if got := p.later(); got != hub.CodeNoCode {
 			t.Errorf("claim that fails: got %q, want %q", got, hub.CodeNoCode)
 		}

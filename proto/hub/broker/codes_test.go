@@ -215,6 +215,29 @@ func TestSilentClaim(t *testing.T) {
 	bob.want(hub.TypeOK, hub.TypeCodeDone, again.proven(carol.key))
 }
 
+// A claim waits for the new share of a box that is free again, which a slow listener sends
+// late; after 5 seconds there is no such code.
+func TestLateShare(t *testing.T) {
+	t.Parallel()
+	for late, want := range map[time.Duration]string{0: hub.TypeCodeClaimed, time.Second: hub.TypeCodeClaimed, 4 * time.Second: hub.TypeCodeClaimed, 6 * time.Second: hub.CodeNoCode} {
+		w := newWorld(t)
+		bob, alice := bobAndAlice(w)
+		c := bob.show(hub.ID{}, identity.ID{})
+		alice.claim(c.plate)
+		alice.k.Left()
+		carol := w.online(w.member())
+		if carol.claim(c.plate) != nil {
+			t.Fatal("the old share is told to a second node")
+		}
+		w.pass(late)
+		bob.show(c.box, identity.ID{})
+		w.pass(time.Second)
+		if got := carol.later(); got != want {
+			t.Errorf("a share %v later: got %q, want %q", late, got, want)
+		}
+	}
+}
+
 // The plate is free as soon as the node that claimed it is gone.
 func TestCodeDialerGone(t *testing.T) {
 	t.Parallel()
