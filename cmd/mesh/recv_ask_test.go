@@ -31,7 +31,7 @@ func TestRecvAsks(t *testing.T) {
 		}
 		t.Cleanup(func() { termtest.Wait(t, func() error { return os.RemoveAll(dir) }) })
 		s := &shared{t: t, dir: dir}
-		pane := s.pane("bash", 80, 24)
+		pane := s.pane("bash", 200, 24) // the question names a folder, and must not wrap
 		pane.Run("clear; mesh-recv --listen 127.0.0.1:0 --token-file tok; echo ended $?")
 		s.waitFile("tok")
 		send := exec.CommandContext(t.Context(), "mesh-cat", "@"+filepath.Join(dir, "tok"), filepath.Join(from, "photo"))
@@ -96,7 +96,7 @@ func TestRecvAsksOffer(t *testing.T) {
 		s := &shared{t: t, dir: dir}
 		listen := begin(t, from, nil, "mesh-listen", "--listen", "127.0.0.1:0", "--token-file", filepath.Join(dir, "tok"), "photos", "zeta")
 		s.waitFile("tok")
-		pane := s.pane("bash", 80, 24)
+		pane := s.pane("bash", 200, 24) // the question names a folder, and must not wrap
 		pane.Run("clear; mesh-recv @tok " + tt.args + "; echo ended $?")
 		if tt.question != "" {
 			pane.WaitText("mesh-recv: " + tt.question)
