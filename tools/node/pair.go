@@ -53,6 +53,9 @@ const (
 
 // pairTalk is what two nodes that pair say to each other, by a hub or over a link.
 type pairTalk interface {
+	// Watch blocks until the other end has ended the talk, which is an error as that of
+	// Hear, or until ctx ends.
+	Watch(ctx context.Context) error
 	// Tell tells the other end a step, with addresses where that end can be reached.
 	Tell(ctx context.Context, gen uint64, addrs []string) error
 	// Hear blocks until the other end has told the step, and returns its addresses. If
@@ -150,7 +153,7 @@ func (p *pairing) agree(ctx context.Context) (err error) {
 	if p.stranger.ID == p.node.Key.ID() {
 		return proto.Errorf(proto.Identity, "the code was proven by this node itself")
 	}
-	if p.terms, err = p.decide(ctx, p.stranger); err != nil {
+	if p.terms, err = p.ask(ctx); err != nil {
 		return err
 	}
 	if err := p.node.checkTerms(p.stranger.ID, p.terms); err != nil {
@@ -170,6 +173,23 @@ func (p *pairing) agree(ctx context.Context) (err error) {
 	reason = "paired"
 	p.node.reporter.emit(event{Event: "paired", Hub: p.stranger.AtHub, PeerID: p.stranger.ID.String(), PeerName: p.terms.Name, Allows: p.terms.Caps.String()})
 	return nil
+}
+
+// ask asks the user, for as long as the other end is there.
+func (p *pairing) ask(ctx context.Context) (t Terms, err error) {
+	asking, cancel := context.WithCancelCause(ctx)
+	watched := make(chan error, 1)
+	go func() {
+		err := p.talk.Watch(asking)
+		cancel(err)
+		watched <- err
+	}()
+	t, err = p.decide(asking, p.stranger)
+	cancel(nil)
+	if ended := <-watched; ended != nil && ctx.Err() == nil {
+		return t, ended
+	}
+	return t, err
 }
 
 // decided tells the other end that this one wants the pairing, and where it waits for

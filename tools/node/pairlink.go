@@ -125,6 +125,12 @@ func (t *linkTalk) Hear(ctx context.Context, gen uint64) ([]string, error) {
 	return m.Addrs, err
 }
 
+// Watch implements [pairTalk]. The end of the link ends the context of the talk.
+func (t *linkTalk) Watch(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
 // Closed implements [pairTalk]: the transfers of the link end once all was read.
 func (t *linkTalk) Closed(context.Context) {}
 

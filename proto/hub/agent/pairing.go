@@ -27,8 +27,13 @@ func (a *Agent) Pair(s Session) *Pairing {
 	return &Pairing{a: a, s: s, role: s.role, events: s.events}
 }
 
-// tellAgain is the pause before the hub gets again what it could not pass on.
-const tellAgain = 500 * time.Millisecond
+const (
+	// tellAgain is the pause before the hub gets again what it could not pass on.
+	tellAgain = 500 * time.Millisecond
+	// probeEvery is how often an end that waits asks whether the other end is still there,
+	// by what it has told already.
+	probeEvery = 4 * time.Second
+)
 
 // Tell sends a generation, which is above the one before, to the other end. It blocks until
 // the hub has taken it.
@@ -57,7 +62,7 @@ func (p *Pairing) tell(ctx context.Context) (err error) {
 			return p.gone()
 		}
 		if time.Now().After(end) {
-			return err
+			return proto.Errorf(proto.Unreachable, "the other side is gone: %w", err)
 		}
 		select {
 		case <-time.After(tellAgain):
@@ -82,6 +87,8 @@ func (p *Pairing) gone() error {
 // that says. If the other end has closed the session, the error has the code
 // [proto.Declined].
 func (p *Pairing) Hear(ctx context.Context, gen uint64) (hub.Meeting, error) {
+	probe := time.NewTicker(probeEvery)
+	defer probe.Stop()
 	for p.heard < gen {
 		var lost <-chan struct{}
 		if p.conn != nil {
@@ -97,11 +104,39 @@ func (p *Pairing) Hear(ctx context.Context, gen uint64) (hub.Meeting, error) {
 			if err := p.tell(ctx); err != nil { // the hub may not have passed it on
 				return hub.Meeting{}, err
 			}
+		case <-probe.C:
+			if err := p.probe(ctx); err != nil {
+				return hub.Meeting{}, err
+			}
 		case <-ctx.Done():
 			return hub.Meeting{}, context.Cause(ctx)
 		}
 	}
 	return p.theirs, nil
+}
+
+// probe tells again what the other end has, if anything was told: the hub says if that end
+// is gone.
+func (p *Pairing) probe(ctx context.Context) error {
+	if p.told == nil || len(p.events) > 0 {
+		return nil
+	}
+	return p.tell(ctx)
+}
+
+// Watch blocks until the other end has closed the session, which is an error as that of
+// [Pairing.Hear], or until ctx ends.
+func (p *Pairing) Watch(ctx context.Context) error {
+	for {
+		select {
+		case e := <-p.events:
+			if err := p.event(e); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // event takes in what the hub has passed on.
