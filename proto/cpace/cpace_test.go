@@ -79,6 +79,37 @@ func TestVectors(t *testing.T) {
 	want(t, "ISK_IR of the responder", isk, v["ISK_IR"])
 }
 
+// The whole exchange, from the password on, has the draft's numbers, in two of its revisions.
+func TestGeneratorVectors(t *testing.T) {
+	t.Parallel()
+	v := vectors(t)
+	for _, revision := range []string{"", "later."} {
+		ci := v[revision+"CI"]
+		hash := sha512.Sum512(generatorString(v["PRS"], ci, v["sid"]))
+		want(t, revision+"hash of the generator string", hash[:32], v[revision+"hash"])
+		want(t, revision+"generator", generator(v["PRS"], ci, v["sid"]), v[revision+"generator"])
+		a, err := begin(v["PRS"], ci, v["sid"], v["ya"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := begin(v["PRS"], ci, v["sid"], v["yb"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, revision+"Ya", a.Share(), v[revision+"Ya"])
+		want(t, revision+"Yb", b.Share(), v[revision+"Yb"])
+		isk, err := a.Initiator(v["ADa"], Message{b.Share(), v["ADb"]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, revision+"ISK_IR of the initiator", isk, v[revision+"ISK_IR"])
+		if isk, err = b.Responder(v["ADb"], Message{a.Share(), v["ADa"]}); err != nil {
+			t.Fatal(err)
+		}
+		want(t, revision+"ISK_IR of the responder", isk, v[revision+"ISK_IR"])
+	}
+}
+
 // Points of low order are refused in each of their forms; what only looks like one is
 // not.
 func TestLowOrder(t *testing.T) {
