@@ -275,6 +275,7 @@ func TestClaimedAtRestart(t *testing.T) {
 	restarts := 0
 	beforeConfirm := func() {
 		restarts++
+		_, _ = bob.Lookup(t.Context(), "nobody") // what came to bob before the answer is there: that the code is claimed
 		h.Stop()
 		if err := h.Start(); err != nil {
 			t.Error(err)

@@ -148,6 +148,45 @@ func TestReplayedOffer(t *testing.T) {
 	}
 }
 
+// Another request under the id of one that was decided is dropped, although its dialer has
+// signed it.
+func TestAnotherRequest(t *testing.T) {
+	t.Parallel()
+	bob, key := xtest.NewKey(t), xtest.NewKey(t)
+	var l *hubtest.Liar
+	l = openLiar(t, func(_ identity.ID, e hub.Event) []hub.Event {
+		var o hub.Offer
+		if e.Type != hub.TypeOffer || e.Read(&o) != nil {
+			return []hub.Event{e}
+		}
+		all := []hub.Event{e}
+		for _, want := range []string{"recv", "send,recv", "tty:view"} {
+			o.Request.Want = want
+			o.Request.Sign(key, l.Key.ID())
+			other, err := hub.New(e.Type, &o)
+			if err != nil {
+				panic(err)
+			}
+			other.From = e.From
+			all = append(all, other)
+		}
+		return append(all, e)
+	})
+	offers := listener(t, l.URL(), bob, "bob")
+	alice, _ := start(t, l.URL(), key, nil)
+	for range 2 {
+		if _, err := alice.Request(t.Context(), agent.Ask{To: "bob", Kind: hub.KindPipe, Want: proto.CapSend, Judge: only(bob.ID())}); err != nil {
+			t.Fatal(err)
+		}
+		if o := <-offers; o.Request.Want != "send" {
+			t.Errorf("got a request for %s, want send", o.Request.Want)
+		}
+	}
+	if len(offers) > 0 {
+		t.Errorf("%d requests more were decided, the first one for %s", len(offers), (<-offers).Request.Want)
+	}
+}
+
 // A listener repeats its answer for a request that it has answered before: the hub may have
 // been restarted before it passed the first one on.
 func TestAnswerRepeated(t *testing.T) {

@@ -29,7 +29,7 @@ func heap() uint64 {
 // A node keeps nothing of sessions, codes and rooms that are not its own, however many a hub
 // tells it of, and whatever life it gives them. The test measures memory, so it runs alone.
 func TestLoudHub(t *testing.T) {
-	const each = 5000
+	const each = 1500
 	var node identity.ID
 	l, err := hubtest.OpenLiar(func(to identity.ID, e hub.Event) []hub.Event {
 		if to != node || e.Type != hub.TypePeer {
@@ -72,7 +72,7 @@ func TestLoudHub(t *testing.T) {
 	ask() // what is made once is there then
 	before := heap()
 	ask()
-	const slack = 512 << 10
+	const slack = 256 << 10
 	if after := heap(); after > before+slack {
 		t.Errorf("%d KiB of memory are in use after %d events of no session, %d before them: want at most %d more", after>>10, 5*each, before>>10, slack>>10)
 	}
