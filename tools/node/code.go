@@ -55,6 +55,7 @@ func (n *Node) hubsFor(i *introduction) []hub.URL {
 // claim proves to the peer behind the code that this node knows it.
 func (m *meeting) claim(ctx context.Context) answer {
 	s, at, err := m.hubs.claim(ctx, *m.peer.hub.code, m.codeKinds())
+	m.spent = s.ID != (hub.ID{})
 	if err != nil {
 		return answer{err: m.wrongKind(err)}
 	}
@@ -65,6 +66,7 @@ func (m *meeting) claim(ctx context.Context) answer {
 // claim proves a code at the first hub that has it, the one with the index at. Another hub
 // is asked only if one cannot be reached or has no such code, and never once a code was
 // claimed: its number there may be the code of somebody else, which these words would burn.
+// With an error the session has an ID if the code may have been used up.
 func (h *hubs) claim(ctx context.Context, c hub.Code, kinds []hub.Kind) (s agent.Session, at int, err error) {
 	for i, a := range h.agents {
 		ask := agent.CodeAsk{Code: c, Kinds: kinds}
@@ -80,19 +82,19 @@ func (h *hubs) claim(ctx context.Context, c hub.Code, kinds []hub.Kind) (s agent
 		}
 		claimed := s.ID != (hub.ID{})
 		if ctx.Err() != nil || claimed || !asksNext(failed) && agent.CodeOf(failed) != hub.CodeNoCode {
-			return agent.Session{}, 0, failed
+			return s, 0, failed
 		}
 	}
 	return agent.Session{}, 0, err
 }
 
 // codeKinds are the kinds of a code that this end can take. A listener that takes files
-// may take a pipe too, and its code says files.
+// may take a pipe too, and its code says files; one that offers files sends no pipe.
 func (m *meeting) codeKinds() []hub.Kind {
-	switch kind := m.kind(); kind {
-	case hub.KindPipe:
+	switch kind := m.kind(); {
+	case kind == hub.KindPipe && !m.request.Need.Has(proto.CapRecv):
 		return []hub.Kind{hub.KindPipe, hub.KindFiles}
-	case wire.KindTake:
+	case kind == wire.KindTake:
 		return []hub.Kind{hub.KindFiles}
 	default:
 		return []hub.Kind{kind}
@@ -128,12 +130,16 @@ func (n *Node) judgeCode(p Peer, got identity.ID) (Grade, error) {
 	return "", proto.Errorf(proto.Identity, "%s proves its key %s by a code alone, and --trust %s wants more", p.label(), got, n.options.Trust)
 }
 
-// codeHint adds to the error of a dial by a code what can be done about it.
+// codeHint adds to the error of a dial by a code what can be done about it, and what has become
+// of the code.
 func codeHint(err error) error {
+	_, unproven := errors.AsType[*agent.KindError](err)
 	switch {
+	case unproven:
+		return proto.Hint(err, "the code is not used up")
 	case agent.CodeOf(err) == hub.CodeNoCode:
 		return proto.Hint(err, "a code is for one use, and for 10 minutes: ask for a new one")
-	case errors.Is(err, path.ErrNotReached):
+	case errors.Is(err, path.ErrNotReached), errors.Is(err, ErrKind), proto.CodeOf(err) == proto.Capability:
 		return proto.Hint(err, "the code is used up; the other side shows a new one soon")
 	}
 	return err

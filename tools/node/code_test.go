@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mesh/proto"
 	"mesh/proto/hub"
@@ -110,46 +111,142 @@ func TestCodeTrust(t *testing.T) {
 	}
 }
 
-// A code says what it is for, and a dialer that does not take that leaves it as it is.
+// A code says what it is for, and a dialer that does not take that leaves it as it is. What the
+// code does not say is found out behind it: which way the data goes, and whether files alone
+// are taken. Then the code is used up, and the user is told.
 func TestCodeKinds(t *testing.T) {
 	t.Parallel()
-	const pipe, files, take, tty = "", wire.KindFiles, wire.KindTake, wire.KindTTY
+	const pipe, files, take, tty = wire.KindPipe, wire.KindFiles, wire.KindTake, wire.KindTTY
+	type listener struct {
+		what  string
+		kinds []string
+		caps  proto.Caps
+	}
+	recv := listener{"mesh-recv", []string{pipe}, proto.CapSend}
+	recvAny := listener{"mesh-recv --name", []string{pipe, files}, proto.CapSend}
+	recvFolder := listener{"mesh-recv -C", []string{files}, proto.CapSend}
+	join := listener{"mesh-listen", []string{pipe}, proto.CapSend | proto.CapRecv}
+	offers := listener{"mesh-listen FILE", []string{take, files}, proto.CapRecv}
+	shares := listener{"mesh-tty --share", []string{tty}, proto.CapTTYView}
+	type dialer struct {
+		what string
+		kind string
+		need proto.Caps
+	}
+	cat := dialer{"mesh-cat", pipe, proto.CapSend}
+	catFiles := dialer{"mesh-cat FILE", files, proto.CapSend}
+	pull := dialer{"mesh-recv CODE", pipe, proto.CapRecv}
+	pullFolder := dialer{"mesh-recv -C CODE", take, proto.CapRecv}
+	view := dialer{"mesh-tty CODE", tty, proto.CapTTYView}
+	const kept, used = "the code is not used up", "the code is used up; the other side shows a new one soon"
 	for _, tt := range []struct {
-		offered []string
-		asked   string
-		want    proto.Code
-		kind    bool // the error is ErrKind: the tool knows what to do
+		listener listener
+		dialer   dialer
+		want     proto.Code
+		kind     bool // the error is ErrKind: the tool knows what to do
+		code     string
 	}{
-		{[]string{wire.KindPipe}, files, proto.Capability, true},
-		{[]string{wire.KindPipe}, tty, proto.Capability, false},
-		{[]string{files}, tty, proto.Capability, false},
-		{[]string{tty}, pipe, proto.Capability, false},
-		{[]string{tty}, files, proto.Capability, false},
-		{[]string{wire.KindPipe}, take, proto.Capability, true},
-		{[]string{wire.KindPipe, files}, pipe, proto.OK, false},
-		{[]string{wire.KindPipe, files}, files, proto.OK, false},
-		{[]string{take, files}, take, proto.OK, false},
-		{[]string{tty}, tty, proto.OK, false},
+		{recv, cat, proto.OK, false, ""},
+		{recv, catFiles, proto.Capability, true, kept},
+		{recv, pull, proto.Capability, false, used},
+		{recv, pullFolder, proto.Capability, true, kept},
+		{recv, view, proto.Capability, false, kept},
+		{recvAny, cat, proto.OK, false, ""},
+		{recvAny, catFiles, proto.OK, false, ""},
+		{recvAny, pull, proto.Capability, true, kept},
+		{recvAny, pullFolder, proto.Capability, false, used},
+		{recvAny, view, proto.Capability, false, kept},
+		{recvFolder, cat, proto.Declined, true, used},
+		{recvFolder, catFiles, proto.OK, false, ""},
+		{recvFolder, pull, proto.Capability, true, kept},
+		{recvFolder, pullFolder, proto.Capability, false, used},
+		{recvFolder, view, proto.Capability, false, kept},
+		{join, cat, proto.OK, false, ""},
+		{join, catFiles, proto.Capability, true, kept},
+		{join, pull, proto.OK, false, ""},
+		{join, pullFolder, proto.Capability, true, kept},
+		{join, view, proto.Capability, false, kept},
+		{offers, cat, proto.Capability, false, used},
+		{offers, catFiles, proto.Capability, false, used},
+		{offers, pull, proto.Capability, true, kept},
+		{offers, pullFolder, proto.OK, false, ""},
+		{offers, view, proto.Capability, false, kept},
+		{shares, cat, proto.Capability, false, kept},
+		{shares, catFiles, proto.Capability, false, kept},
+		{shares, pull, proto.Capability, false, kept},
+		{shares, pullFolder, proto.Capability, false, kept},
+		{shares, view, proto.OK, false, ""},
 	} {
-		h := openHub(t)
+		what := tt.dialer.what + " of " + tt.listener.what
+		h := openHub(t) // it counts the claims of a source
 		bob, alice := atHub(t, h, ""), atHub(t, h, "")
-		w, code := bob.waitCode(t, once(tt.offered...))
-		r := node.Request{Want: capOf(tt.asked), Need: capOf(tt.asked), Kind: tt.asked}
+		o := once(tt.listener.kinds...)
+		o.Caps, o.Tokens = tt.listener.caps, []node.TokenOffer{{Caps: tt.listener.caps}}
+		w, code := bob.waitCode(t, o)
+		r := node.Request{Want: tt.dialer.need, Need: tt.dialer.need, Kind: tt.dialer.kind}
 		l, err := alice.dialText(t, code, r)
-		xtest.WantCode(t, tt.asked+" of "+strings.Join(tt.offered, ","), err, tt.want)
-		if got := hintOf(err); strings.Contains(got, "allow") {
-			t.Errorf("%q of %q: got the hint %q, and no right helps", tt.asked, tt.offered, got)
-		}
-		if err != nil {
-			if got := errors.Is(err, node.ErrKind); got != tt.kind {
-				t.Errorf("%q of %q: got ErrKind %v, want %v", tt.asked, tt.offered, got, tt.kind)
-			}
-			if got := w.Codes()[0]; got != code {
-				t.Errorf("%q of %q: the code was replaced", tt.asked, tt.offered)
-			}
+		xtest.WantCode(t, what, err, tt.want)
+		if err == nil {
+			l.Close(nil)
 			continue
 		}
-		l.Close(nil)
+		got := hintOf(err)
+		if strings.Contains(got, "allow") || !strings.Contains(got, tt.code) {
+			t.Errorf("%s: got the hint %q, want %q and none about rights", what, got, tt.code)
+		}
+		if got := errors.Is(err, node.ErrKind); got != tt.kind {
+			t.Errorf("%s: got ErrKind %v, want %v", what, got, tt.kind)
+		}
+		if got := w.Codes()[0]; tt.code == kept && got != code {
+			t.Errorf("%s: the code was replaced", what)
+		}
+		w.Stop()
+	}
+}
+
+// A dialer that may wait does not wait for a code: one that is not there, or was used up on a
+// listener that cannot be reached, ends it with the first reason.
+func TestCodeWait(t *testing.T) {
+	t.Parallel()
+	const long = time.Minute
+	waiting := sendOnly
+	waiting.Wait = long
+	h := openHub(t)
+	began := time.Now()
+	_, err := atHub(t, h, "").dialText(t, "7-guitar-croissant-lunchbox", waiting)
+	xtest.WantCode(t, "no such code", err, proto.Denied)
+	if agent.CodeOf(err) != hub.CodeNoCode {
+		t.Errorf("no such code: got %v, want %s", err, hub.CodeNoCode)
+	}
+	via := func(word string) *testNode {
+		n := newNode(t, func(o *node.Options) { o.Hubs, o.Via = []hub.URL{h.URL()}, word })
+		if err := h.AddMember(n.Key.ID()); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	_, code := via(proto.ViaQUIC).waitCode(t, once(wire.KindPipe))
+	_, err = via(proto.ViaTCP).dialText(t, code, waiting)
+	if err == nil || agent.CodeOf(err) == hub.CodeNoCode {
+		t.Errorf("not reached: got %v, want why the listener is not reached", err)
+	}
+
+	// The hub is away at first, and comes back without the code.
+	alice := atHub(t, h, "")
+	h.Stop()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := alice.dialText(t, "7-guitar-croissant-lunchbox", waiting)
+		ended <- err
+	}()
+	if err := h.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; agent.CodeOf(err) != hub.CodeNoCode {
+		t.Errorf("after the hub is back: got %v, want %s", err, hub.CodeNoCode)
+	}
+	if d := time.Since(began); d >= long {
+		t.Errorf("took %s: the dialer has waited for a code", d)
 	}
 }
 

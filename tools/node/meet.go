@@ -40,13 +40,14 @@ type meeting struct {
 	peer     Peer
 	request  Request
 	target   link.Target
+	spent    bool // the code was tried: there is no second time
 }
 
 // meet links to a peer by way of the hubs, and at the same time by the addresses of the
 // address book, if the peer has any.
 func (n *Node) meet(ctx context.Context, e *link.Endpoint, p Peer, r Request, t link.Target) (*link.Link, error) {
 	h := n.openHubs(n.hubsFor(p.hub), false, nil)
-	l, err := n.meetAt(ctx, &meeting{n, h, e, p, r, t})
+	l, err := n.meetAt(ctx, &meeting{node: n, hubs: h, endpoint: e, peer: p, request: r, target: t})
 	if err != nil {
 		h.close()
 		return nil, err
@@ -73,7 +74,7 @@ func (n *Node) meetAt(ctx context.Context, m *meeting) (*link.Link, error) {
 			return l, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case r.Wait == 0 || waiting.Err() == nil && !mayPass(err):
+		case r.Wait == 0 || m.spent || waiting.Err() == nil && !mayPass(err):
 			return nil, err
 		}
 		n.Log.Info("peer is not there yet", "err", err)
