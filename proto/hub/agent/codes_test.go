@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -406,5 +407,71 @@ func TestCodeHost(t *testing.T) {
 		if got := agent.CodeHost(u, tt.trusted, tt.guests); got != tt.want {
 			t.Errorf("%+v: got %q", tt, got)
 		}
+	}
+}
+
+// A hub that dies after it has taken the listener's answer, and before it has passed it on, costs
+// nothing: the dialer repeats its proof, and the listener its answer.
+func TestCodeAnswerLost(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	bobKey, aliceKey := member(t, h), member(t, h)
+	var mu sync.Mutex
+	var conns []net.Conn
+	back := make(chan struct{})
+	cut := false
+	alice := agent.New(agent.Options{URL: h.URL(), Key: aliceKey, Instance: hub.NewID(), DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		mu.Lock()
+		wait := cut
+		mu.Unlock()
+		if wait {
+			select {
+			case <-back:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			conns = append(conns, c)
+		}
+		return c, err
+	}})
+	run(t, alice)
+	bob, _ := start(t, h.URL(), bobKey, nil)
+	grants := 0
+	codes, end, _ := offer(t, bob, func(agent.CodeDialer) (hub.Grant, func(), error) {
+		mu.Lock()
+		defer mu.Unlock()
+		grants++
+		cut = true
+		for _, c := range conns {
+			_ = c.Close()
+		}
+		return hub.Grant{Method: hub.MethodKey, Caps: "send"}, nil, nil
+	})
+	dialed := make(chan offered, 1)
+	code := (<-codes).code
+	go func() {
+		s, err := alice.DialCode(t.Context(), agent.CodeAsk{Code: code})
+		dialed <- offered{s, err}
+	}()
+	o := <-end
+	if o.err != nil {
+		t.Fatal(o.err)
+	}
+	h.Stop()
+	if err := h.Start(); err != nil {
+		t.Fatal(err)
+	}
+	close(back)
+	d := <-dialed
+	if d.err != nil || d.s.Peer != bobKey.ID() || d.s.Grant.Caps != "send" || d.s.ID != o.s.ID {
+		t.Errorf("the dialer got %+v, %v, want the session of the listener", d.s, d.err)
+	}
+	if grants != 1 || len(codes) > 0 {
+		t.Errorf("got %d grants and %d codes more, want 1 and none", grants, len(codes))
 	}
 }

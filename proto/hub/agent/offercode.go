@@ -35,7 +35,8 @@ type CodeDialer struct {
 // takes its grant; the Session's Peer is that dialer. It stays through lost connections
 // and restarts of the hub, with a new code where that is needed. A wrong code makes a new
 // one too, [hub.MaxNewCodes] times; the next one is an error with code [proto.Denied].
-// If the hub can't be reached before the first code, the error is that of the login.
+// After it has returned a Session, it answers that dialer again for a while, until ctx ends:
+// a hub that was restarted may not have passed the answer on. If the hub can't be reached before the first code, the error is that of the login.
 func (a *Agent) OfferCode(ctx context.Context, o CodeOffer) (Session, error) {
 	l := &codeListener{a: a, o: o}
 	s, err := l.run(ctx)
@@ -48,9 +49,31 @@ func (a *Agent) OfferCode(ctx context.Context, o CodeOffer) (Session, error) {
 	}
 	if err == nil {
 		s.Relays = relaysOf(ctx, l.events)
+		go l.linger(ctx)
+		return s, nil
 	}
 	a.dropBox(l.box)
 	return s, err
+}
+
+// lingerFor is how long a listener answers again: as long as a dialer repeats its confirm.
+const lingerFor = hub.ConfirmTimeout + hub.AnswerTimeout
+
+// linger answers the dialer again, if the connection to the hub ends soon after the answer.
+func (l *codeListener) linger(ctx context.Context) {
+	defer l.a.dropBox(l.box)
+	ctx, cancel := context.WithTimeout(ctx, lingerFor)
+	defer cancel()
+	select {
+	case <-l.conn.done:
+	case <-ctx.Done():
+		return
+	}
+	l.a.left(ctx, l.conn)
+	l.lingers = true
+	if _, err := l.run(ctx); err != nil {
+		l.a.o.Log.Info("the dialer has not asked for its answer again", "err", err)
+	}
 }
 
 // codeListener is a box of this node.
@@ -74,7 +97,8 @@ type codeListener struct {
 	useless error
 	expired <-chan time.Time
 
-	proven *proven
+	proven  *proven
+	lingers bool // the box is for the dialer that has proven the code alone
 }
 
 // proven is what a dialer that knows the code gets.
@@ -247,6 +271,8 @@ func (l *codeListener) event(ctx context.Context, e hub.Event) (s Session, again
 	case hub.TypeCodeFreed:
 		l.claimer = identity.ID{}
 		switch {
+		case l.lingers:
+			return s, false, errors.New("the box is free again")
 		case l.proven != nil:
 			l.replace(ctx, errors.New("the peer that knew the code is gone"))
 		case l.useless != nil:
