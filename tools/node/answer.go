@@ -137,10 +137,10 @@ func (p *presence) hear(u hub.URL) {
 	}
 }
 
-// settle waits until the hubs have answered about a name that the user gave, and returns
-// why the waiter must end.
+// settle waits until the hubs have answered about a name and rooms that the user gave, and
+// returns why the waiter must end.
 func (p *presence) settle(failed context.Context) error {
-	if p == nil || p.offer.As == "" {
+	if p == nil || p.offer.As == "" && len(p.offer.Rooms) == 0 {
 		return nil
 	}
 	timer := time.NewTimer(settleTime)

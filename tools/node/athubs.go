@@ -209,7 +209,8 @@ func (p *presence) begins() bool {
 	}
 }
 
-// joined tells the user once what became of a room at a hub.
+// joined tells the user once what became of a room at a hub. A room that the hub refuses ends
+// the waiter when it begins, as a name does.
 func (p *presence) joined(u hub.URL, room string, err error) {
 	switch {
 	case !p.first(u, "room "+room, err == nil):
@@ -219,6 +220,16 @@ func (p *presence) joined(u hub.URL, room string, err error) {
 	case agent.CodeOf(err) == hub.CodeUnsupported:
 		p.say("warning: hub " + u.Name() + " is of a version without rooms: nobody finds this node in room " + room)
 	default:
-		p.say(fmt.Sprintf("warning: hub %s: this node is not in room %s: %s", u.Name(), room, err))
+		err = fmt.Errorf("hub %s: this node is not in room %s: %w", u.Name(), room, err)
+		if p.begins() && refusesRoom(err) {
+			p.fail(err)
+			return
+		}
+		p.say("warning: " + err.Error())
 	}
+}
+
+// refusesRoom reports whether a hub has said no to a room, and not that it cannot answer now.
+func refusesRoom(err error) bool {
+	return slices.Contains([]string{hub.CodeLimit, hub.CodeDenied, hub.CodeBadName}, agent.CodeOf(err))
 }

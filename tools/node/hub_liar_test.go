@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"strings"
 	"testing"
 
 	"mesh/proto"
@@ -9,6 +10,7 @@ import (
 	"mesh/proto/hub/hubtest"
 	"mesh/proto/identity"
 	"mesh/proto/xtest"
+	"mesh/tools/node"
 )
 
 // liesTo returns an alter function for one node that changes p2p.session.created.
@@ -175,5 +177,50 @@ func TestKeepHub(t *testing.T) {
 	known, err := agent.Known{Dir: alice.Book.Dir}.List()
 	if err != nil || len(known) != 1 || known[0].Key != h.Key.ID() {
 		t.Errorf("known_hubs has %v, %v, want the hub's key", known, err)
+	}
+}
+
+// A room that the hub refuses when the tool begins ends it. One that the hub cannot answer for,
+// or does not know of, is a warning.
+func TestRoomRefused(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]proto.Code{
+		hub.CodeLimit: proto.Busy, hub.CodeDenied: proto.Denied, hub.CodeBadName: proto.Usage,
+		hub.CodeUnsupported: proto.OK, hub.CodeInternal: proto.OK, hub.CodeRateLimited: proto.OK,
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			l, err := hubtest.OpenLiar(func(_ identity.ID, e hub.Event) []hub.Event {
+				if e.Type != hub.TypeRoomPeers || e.Ref == "" {
+					return []hub.Event{e}
+				}
+				no, err := hub.New(hub.TypeError, &hub.Error{Code: code, Text: "no"})
+				if err != nil {
+					panic(err)
+				}
+				no.Ref = e.Ref
+				return []hub.Event{no}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Stop() })
+			for _, o := range []node.Offer{
+				{Caps: proto.CapSend, Rooms: []string{"ops"}, Max: 1},
+				{Caps: proto.CapSend, Rooms: []string{"ops"}, As: "bob", Once: true},
+			} {
+				bob := newNode(t, at("", l.URL()))
+				w, err := bob.Wait(o)
+				xtest.WantCode(t, "wait", err, want)
+				if err != nil {
+					if !strings.Contains(err.Error(), "room ops") {
+						t.Errorf("got %v, want the room in it", err)
+					}
+					continue
+				}
+				bob.stderr.await(t, "warning: hub ")
+				w.Stop()
+			}
+		})
 	}
 }

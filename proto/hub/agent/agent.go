@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -82,6 +83,10 @@ func (a *Agent) Run(ctx context.Context) {
 	for tries := 0; ; {
 		began := time.Now()
 		err := a.stay(ctx)
+		if errors.Is(err, errRenew) && ctx.Err() == nil {
+			a.setConn(nil, nil)
+			continue
+		}
 		a.setConn(nil, err)
 		if ctx.Err() != nil {
 			return
@@ -142,8 +147,14 @@ func (a *Agent) stay(ctx context.Context) error {
 	wg.Go(func() { a.announce(ctx, c) })
 	stop := context.AfterFunc(ctx, c.Close)
 	defer stop()
-	return c.Run(context.WithoutCancel(ctx))
+	if err := c.Run(context.WithoutCancel(ctx)); !c.renew.Load() {
+		return err
+	}
+	return errRenew
 }
+
+// errRenew stands for the end of a connection that another one replaces at once.
+var errRenew = errors.New("log in again")
 
 func (a *Agent) setConn(c *Conn, err error) {
 	a.mu.Lock()

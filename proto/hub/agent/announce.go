@@ -28,7 +28,8 @@ func (a *Agent) announce(ctx context.Context, c *Conn) {
 
 // Update changes the names and rooms: those that are new are announced now, those that are
 // no longer there are given back. Without a connection it takes effect with the next one.
-// It blocks while the hub answers. [Agent.Registers], [Agent.Rooms] and [Agent.Invited] must
+// It blocks while the hub answers. If this node has other vouchers than it has shown, it logs
+// in again, without a gap for others. [Agent.Registers], [Agent.Rooms] and [Agent.Invited] must
 // not be changed in another way once Run runs.
 func (a *Agent) Update(ctx context.Context, registers []hub.Register, rooms []string, invited bool) {
 	a.announcing.Lock()
@@ -38,6 +39,11 @@ func (a *Agent) Update(ctx context.Context, registers []hub.Register, rooms []st
 	c := a.conn
 	a.mu.Unlock()
 	if c == nil {
+		return
+	}
+	if a.o.Vouchers != nil && !slices.Equal(a.o.Vouchers(c.Hub), c.shown) {
+		c.renew.Store(true)
+		_ = c.ws.CloseNow() // the next login announces everything; until then the hub keeps it
 		return
 	}
 	if err := a.tell(ctx, c, false); err != nil {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -37,6 +38,8 @@ type Conn struct {
 	url     hub.URL
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: a net.Dialer
 	trusted bool                                                              // the hub's certificate is one that this system vouches for
+	shown   []string                                                          // vouchers
+	renew   atomic.Bool                                                       // this end closes it to log in again
 	ws      *websocket.Conn
 	handle  func(hub.Event)
 	done    chan struct{} // closed when the connection has ended

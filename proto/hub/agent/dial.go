@@ -181,6 +181,7 @@ func (c *Conn) login(ctx context.Context, o Options, l hub.Login) error {
 	h := &hub.Hello{Node: o.Key.ID(), Binding: l.Binding, Sig: l.Sign(o.Key, o.Instance), Instance: o.Instance, Agent: o.Agent}
 	if o.Vouchers != nil {
 		h.Vouchers = o.Vouchers(l.Hub)
+		c.shown = h.Vouchers
 	}
 	if o.Invite != nil {
 		h.Invite = l.SignJoin(*o.Invite, o.Key.ID())

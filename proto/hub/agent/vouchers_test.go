@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -132,5 +133,61 @@ func TestIssuers(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), agent.IssuersFile+":2: ") {
 			t.Errorf("%q: got %v, want file and line", line, err)
 		}
+	}
+}
+
+// A node that gets a voucher while it is logged in shows it with the next update, and is there
+// all the time for others. An update without a new voucher leaves the connection as it is.
+func TestUpdateVouchers(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	issuer, bob, alice := xtest.NewKey(t), member(t, h), member(t, h)
+	var mu sync.Mutex
+	var texts []string
+	add := func(room string) {
+		v := vouch(t, issuer, hub.Voucher{Kind: hub.VoucherRoom, Text: room, Subject: bob.ID(), Expires: time.Now().Add(time.Hour)})
+		text, err := v.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		texts = append(texts, text)
+	}
+	registered, logins, losses := make(chan hub.Registered, 16), make(chan *agent.Conn, 16), make(chan error, 16)
+	registers := []hub.Register{{Name: "bob", Kinds: []hub.Kind{hub.KindPipe}}}
+	a := agent.New(agent.Options{URL: h.URL(), Key: bob, Instance: hub.NewID(), Vouchers: func(identity.ID) []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(texts)
+	}})
+	a.Registers = registers
+	a.OnLogin = func(c *agent.Conn) { logins <- c }
+	a.OnRegistered = func(_ hub.Register, got hub.Registered) { registered <- got }
+	a.OnState = func(err error) {
+		if err != nil {
+			losses <- err
+		}
+	}
+	run(t, a)
+	<-logins
+	<-registered
+	asker, _ := start(t, h.URL(), alice, nil)
+	for want := range 3 {
+		waitFor(t, "the name is registered with its vouchers", func() bool {
+			c, err := asker.Lookup(t.Context(), "bob")
+			return err == nil && c.Online && len(c.Vouchers) == want
+		})
+		a.Update(t.Context(), registers, nil, false)
+		if len(logins) > 0 {
+			t.Errorf("an update without a new voucher: got a login more")
+		}
+		add(fmt.Sprint("room", want))
+		a.Update(t.Context(), registers, nil, false)
+		<-logins
+		<-registered
+	}
+	if len(losses) > 0 {
+		t.Errorf("got the loss %v, want none: nobody was told of it", <-losses)
 	}
 }
