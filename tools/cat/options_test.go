@@ -73,7 +73,7 @@ func TestNodeOptions(t *testing.T) {
 	got := o.node
 	got.ANSI = false // of the environment
 	want := got
-	want.Via, want.Window, want.Spool, want.ResumeFor, want.Flows = "tcp", 8<<20, 1<<30, 5*time.Second, 3
+	want.Via.Transport, want.Window, want.Spool, want.ResumeFor, want.Flows = "tcp", 8<<20, 1<<30, 5*time.Second, 3
 	want.Events, want.Quiet, want.Verbose, want.Listen, want.State = "3", true, 2, "", ""
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -14,6 +14,7 @@ import (
 	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/proto/hub"
+	"mesh/proto/path"
 )
 
 // DefaultTTL is the default of --ttl.
@@ -224,21 +225,27 @@ func FlowsOf(c *cli.Context) int {
 	return n
 }
 
-// auto is the value of --via and --flows that leaves the choice to the tool.
+// auto is the value of --flows that leaves the choice to the tool.
 const auto = "auto"
 
 // Via is --via TRANSPORT.
 func Via() cli.Flag {
 	return &cli.StringFlag{
-		Name: "via", Value: auto,
+		Name: "via", Value: path.Via{}.String(),
 		Usage: "connect over `TRANSPORT`: auto, quic or tcp",
-		Action: func(_ *cli.Context, via string) error {
-			if via == auto || via == proto.ViaQUIC || via == proto.ViaTCP {
-				return nil
+		Action: func(_ *cli.Context, text string) error {
+			if v, err := path.ParseVia(text); err != nil || v.Kind != "" {
+				return proto.Errorf(proto.Usage, "flag --via: %q is not auto, quic or tcp", text)
 			}
-			return proto.Errorf(proto.Usage, "flag --via: %q is not auto, quic or tcp", via)
+			return nil
 		},
 	}
+}
+
+// ViaOf returns the value of --via.
+func ViaOf(c *cli.Context) path.Via {
+	v, _ := path.ParseVia(c.String("via")) // the zero value for what Via refuses
+	return v
 }
 
 // Hub is --hub URL|none. [ParseHubs] reads its value.

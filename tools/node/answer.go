@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -24,8 +23,9 @@ const settleTime = 5 * time.Second
 // the dialers that ask for it there.
 type presence struct {
 	spot
-	guard *strangers
-	fail  context.CancelCauseFunc // of the waiter
+	quiet    bool // there for nodes with a token or a transfer alone
+	refusals *strangers
+	fail     context.CancelCauseFunc // of the waiter
 
 	updating sync.Mutex       // held while hubs are joined and left, and guards open
 	open     map[string]*hubs // by URL; each has one agent
@@ -43,18 +43,27 @@ type presence struct {
 	asking  sync.Mutex // held while the user is asked
 }
 
-// present begins to be online for an offer, if the node has hubs and the offer has a name,
-// has rooms, or lasts. fail ends the waiter.
-func (n *Node) present(o Offer, at net.Addr, guard *strangers, fail context.CancelCauseFunc) *presence {
-	if !o.lasts() && (len(n.options.Hubs) == 0 || o.As == "" && len(o.Rooms) == 0) {
+// present begins to be online for an offer. One without a name, without rooms and that does
+// not last is told to no hub, but is there for the nodes that have its tokens, unless
+// codes are shown, which take their place. fail ends the waiter.
+func (at spot) present(guard *strangers, byCode bool, fail context.CancelCauseFunc) *presence {
+	o, hubs := at.offer, at.node.options.Hubs
+	quiet := !o.lasts() && o.As == "" && len(o.Rooms) == 0
+	if quiet && (len(hubs) == 0 || byCode) || len(hubs) == 0 && !o.lasts() {
 		return nil
 	}
+	p := newPresence(at, quiet)
+	p.refusals, p.fail = guard, fail
+	p.update(AtHubs{hubs, o.As, o.Rooms})
+	return p
+}
+
+func newPresence(at spot, quiet bool) *presence {
 	p := &presence{
-		spot: spot{n, o, at}, guard: guard, fail: fail, open: make(map[string]*hubs), begun: len(n.options.Hubs),
+		spot: at, quiet: quiet, open: make(map[string]*hubs), begun: len(at.node.options.Hubs),
 		known: make(map[string]bool), told: make(map[string]bool), heard: make(map[string]bool), settled: make(chan struct{}), refused: make(map[identity.ID]bool),
 	}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.update(AtHubs{n.options.Hubs, o.As, o.Rooms})
+	p.ctx, p.cancel = context.WithCancel(at.node.life)
 	return p
 }
 
@@ -112,8 +121,13 @@ func (p *presence) state(u hub.URL, err error) {
 	}
 }
 
-// say prints a line; once a shared terminal has begun, it goes to the log.
+// say prints a line; once a shared terminal has begun, and where the user has not asked for
+// a hub, it goes to the log.
 func (p *presence) say(text string) {
+	if p.quiet {
+		p.node.Log.Info(text)
+		return
+	}
 	select {
 	case <-p.settled:
 		if p.offer.Temporary {
@@ -156,6 +170,12 @@ func (p *presence) settle(failed context.Context) error {
 // answer decides about the request of another node: what authorized_peers allows, it gets.
 // A node that has no rights is told no more than that.
 func (p *presence) answer(ctx context.Context, at hub.URL, of agent.Offer) agent.Answer {
+	switch {
+	case of.Request.Bearer != nil:
+		return p.answerBearer(of)
+	case p.quiet:
+		return agent.Answer{Decline: hub.CodeDenied}
+	}
 	caps, code := p.rights(of)
 	why := token.Reason{What: "the key is in " + identity.AuthorizedPeersFile}
 	byToken := false
@@ -167,7 +187,7 @@ func (p *presence) answer(ctx context.Context, at hub.URL, of agent.Offer) agent
 	ping := of.Request.Kind == hub.KindPing // which troubles nobody
 	asks := code == hub.CodeDenied && p.mayAsk() && !ping
 	if code == hub.CodeDenied && !asks && !ping {
-		p.guard.tell(of.From)
+		p.refusals.tell(of.From)
 	}
 	if (code == "" || asks) && !ping && !p.takes(string(of.Request.Kind)) {
 		code = hub.CodeKind
@@ -189,14 +209,9 @@ func (p *presence) answer(ctx context.Context, at hub.URL, of agent.Offer) agent
 		p.node.Log.Info("request declined", "peer", of.From, "name", of.Name, "kind", of.Request.Kind, "want", of.Request.Want, "code", code)
 		return agent.Answer{Decline: code}
 	}
-	g.Caps, g.Via, g.Candidates = caps.String(), p.via(), p.candidates()
-	a, _, err := of.Request.Accept(p.node.Key, of.Hub, of.From, g)
-	if err != nil {
-		p.node.Log.Info("request not answered", "peer", of.From, "err", err)
-		return agent.Answer{Decline: hub.CodeBusy}
-	}
+	g.Caps = caps.String()
 	p.node.Log.Info("request accepted", "peer", of.From, "name", of.Name, "kind", of.Request.Kind, "caps", caps, "why", why.What)
-	return agent.Answer{Accept: a, Undo: undo}
+	return p.accept(of, g, undo)
 }
 
 // rights returns what the dialer gets, or the code to decline with.

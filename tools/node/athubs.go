@@ -159,6 +159,9 @@ func (p *presence) forget(url string) {
 // that lasts the name of this machine; and the kinds alone, so that the node is reached by
 // its id without a name too.
 func (p *presence) registers(to AtHubs) []hub.Register {
+	if p.quiet {
+		return nil
+	}
 	byID := hub.Register{Kinds: p.kinds()}
 	name := to.As
 	if name == "" && p.offer.lasts() {

@@ -54,13 +54,14 @@ func (n *Node) hubsFor(i *introduction) []hub.URL {
 
 // claim proves to the peer behind the code that this node knows it.
 func (m *meeting) claim(ctx context.Context) answer {
-	s, at, err := m.hubs.claim(ctx, *m.peer.hub.code, m.codeKinds())
+	h := m.open()
+	s, at, err := h.claim(ctx, *m.peer.hub.code, m.codeKinds())
 	m.spent = s.ID != (hub.ID{})
 	if err != nil {
 		return answer{err: m.wrongKind(err)}
 	}
 	grade, err := m.node.judgeCode(m.peer, s.Peer)
-	return answer{s, m.hubs.agents[at], grade, err}
+	return answer{s, h.agents[at], grade, err}
 }
 
 // claim proves a code at the first hub that has it, the one with the index at. Another hub

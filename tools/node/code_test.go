@@ -219,7 +219,7 @@ func TestCodeWait(t *testing.T) {
 		t.Errorf("no such code: got %v, want %s", err, hub.CodeNoCode)
 	}
 	via := func(word string) *testNode {
-		n := newNode(t, func(o *node.Options) { o.Hubs, o.Via = []hub.URL{h.URL()}, word })
+		n := newNode(t, func(o *node.Options) { o.Hubs, o.Via.Transport = []hub.URL{h.URL()}, word })
 		if err := h.AddMember(n.Key.ID()); err != nil {
 			t.Fatal(err)
 		}

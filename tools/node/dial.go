@@ -47,7 +47,10 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 		err := proto.Errorf(proto.Capability, "the token allows %s, and this needs %s", p.Caps, r.Need)
 		return nil, proto.Hint(err, capsHint(p.Caps))
 	}
-	if len(p.Addrs) == 0 && p.hub == nil {
+	if err := n.checkVia(); err != nil {
+		return nil, err
+	}
+	if len(p.Addrs) == 0 && !n.asksHubs(p) {
 		err := proto.Errorf(proto.Unreachable, "link to %s: %w", p.label(), errNoAddress)
 		return nil, proto.Hint(err, "make it with --addr HOST:PORT on the other side, or there while the network is up")
 	}
@@ -55,7 +58,7 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 	if err != nil {
 		return nil, err
 	}
-	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: r.Want & p.Caps, Need: r.Need, Kind: r.Kind}
+	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: r.Want & p.Caps, Need: r.Need, Kind: r.Kind, Via: n.options.Via}
 	if r.Kind == wire.KindTTY {
 		t.Prefer = path.Interactive
 	}
@@ -74,9 +77,23 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 	return l, nil
 }
 
-// link links to the target: with the help of the hubs if they are asked for the peer.
+// asksHubs reports whether hubs may be asked where a peer is. Nobody is asked for this node
+// itself, with its second key.
+func (n *Node) asksHubs(p Peer) bool {
+	return p.hub != nil || len(n.options.Hubs) > 0 && p.ID != n.Key.ID()
+}
+
+// checkVia refuses what needs a hub where there is none.
+func (n *Node) checkVia() error {
+	if n.options.Via.Kind == path.Relay && len(n.options.Hubs) == 0 {
+		return proto.Hint(proto.Errorf(proto.Usage, "--via relay needs a hub, and this node has none"), "mesh-hub join, or --hub URL")
+	}
+	return nil
+}
+
+// link links to the target: with the help of the hubs if there are any.
 func (n *Node) link(ctx context.Context, e *link.Endpoint, p Peer, r Request, t link.Target) (*link.Link, error) {
-	if p.hub != nil {
+	if n.asksHubs(p) {
 		return n.meet(ctx, e, p, r, t)
 	}
 	return n.redial(ctx, e, t, r.Wait)

@@ -40,7 +40,7 @@ func accept(t *testing.T, w *node.Waiter) <-chan *link.Link {
 func TestOneSocket(t *testing.T) {
 	t.Parallel()
 	for _, waitsFirst := range []bool{true, false} {
-		quic := func(o *node.Options) { o.Via = proto.ViaQUIC }
+		quic := func(o *node.Options) { o.Via.Transport = proto.ViaQUIC }
 		far, n := newNode(t, nil), newNode(t, quic)
 		links := accept(t, far.wait(t, oneToken()))
 		if waitsFirst {

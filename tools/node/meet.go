@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"mesh/proto"
@@ -30,30 +31,71 @@ const (
 	rateLimitedPause = 200 * time.Millisecond
 )
 
+// askAfter is how long the addresses in a token are dialled before the hubs are asked where
+// its listener is, and askTime how long they have to answer.
+const (
+	askAfter = 300 * time.Millisecond
+	askTime  = 5 * time.Second
+)
+
 var silentWaits = []time.Duration{5 * time.Second, 10 * time.Second, 30 * time.Second}
 
-// meeting is one attempt to link to a peer that the hubs introduce.
+// meeting is one attempt to link to a peer with the help of hubs, which introduce it, or
+// for the bearer of a token say where it is.
 type meeting struct {
 	node     *Node
-	hubs     *hubs
+	urls     []hub.URL // of the hubs to ask
 	endpoint *link.Endpoint
 	peer     Peer
 	request  Request
 	target   link.Target
 	spent    bool // the code was tried: there is no second time
+
+	mu   sync.Mutex
+	hubs *hubs // nil until they are asked for the peer of a token
+	over bool  // no hub is asked any more
 }
 
 // meet links to a peer by way of the hubs, and at the same time by the addresses of the
-// address book, if the peer has any.
+// address book or the token, if the peer has any.
 func (n *Node) meet(ctx context.Context, e *link.Endpoint, p Peer, r Request, t link.Target) (*link.Link, error) {
-	h := n.openHubs(n.hubsFor(p.hub), false, nil)
-	l, err := n.meetAt(ctx, &meeting{node: n, hubs: h, endpoint: e, peer: p, request: r, target: t})
+	m := n.newMeeting(e, p, r, t)
+	l, err := n.meetAt(ctx, m)
 	if err != nil {
-		h.close()
+		m.close()
 		return nil, err
 	}
-	go h.close() // the transfer need not wait for it
+	go m.close() // the transfer need not wait for it
 	return l, nil
+}
+
+// newMeeting begins to log in at the hubs if they are asked for the peer by a name.
+func (n *Node) newMeeting(e *link.Endpoint, p Peer, r Request, t link.Target) *meeting {
+	m := &meeting{node: n, urls: n.options.Hubs, endpoint: e, peer: p, request: r, target: t}
+	if p.hub != nil {
+		m.urls = n.hubsFor(p.hub)
+		m.open()
+	}
+	return m
+}
+
+// open returns the hubs, to which it connects the first time; nil if it is called after
+// close for the first time.
+func (m *meeting) open() *hubs {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.hubs == nil && !m.over {
+		m.hubs = m.node.openHubs(m.urls, false, nil)
+	}
+	return m.hubs
+}
+
+func (m *meeting) close() {
+	m.mu.Lock()
+	h := m.hubs
+	m.over = true
+	m.mu.Unlock()
+	h.close()
 }
 
 // meetAt tries to link until there is a link, or the time is over.
@@ -100,7 +142,9 @@ func (m *meeting) pause(ctx context.Context, err error, attempt int) {
 	wait := redialPause
 	switch agent.CodeOf(err) {
 	case hub.CodeOffline:
-		m.hubs.awaitPeer(ctx, m.peer.hub.to, m.kind(), watchFor)
+		if !m.byToken() {
+			m.open().awaitPeer(ctx, m.peer.hub.to, m.kind(), watchFor)
+		}
 	case hub.CodeNotFound:
 		wait = unknownWait
 	case hub.CodeTimeout:
@@ -124,7 +168,7 @@ type answer struct {
 
 // try makes one attempt.
 func (m *meeting) try(ctx context.Context) (*link.Link, error) {
-	if len(m.peer.Addrs) > 0 {
+	if direct, _ := m.target.Via.Reaches(); direct && len(m.peer.Addrs) > 0 {
 		return m.tryBoth(ctx)
 	}
 	a := m.ask(ctx)
@@ -134,8 +178,9 @@ func (m *meeting) try(ctx context.Context) (*link.Link, error) {
 	return m.dial(ctx, a)
 }
 
-// tryBoth dials the addresses of the address book while it asks the hubs. Candidates join
-// that dial if the listener admits this node by its key; a token needs a dial of its own.
+// tryBoth dials the addresses of the address book while it asks the hubs, or those of a
+// token, and asks the hubs if no answer comes soon. What the hubs bring joins that dial if
+// the listener admits this node by what it has already; a token needs a dial of its own.
 func (m *meeting) tryBoth(ctx context.Context) (*link.Link, error) {
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -143,9 +188,9 @@ func (m *meeting) tryBoth(ctx context.Context) (*link.Link, error) {
 	t.Candidates = found
 	go func() {
 		defer close(found)
-		a := m.ask(asking)
+		a := m.askBeside(asking)
 		asked <- a
-		if a.err == nil && a.session.Grant.Method == hub.MethodKey {
+		if m.joins(a) {
 			for _, c := range m.dialable(a.session) {
 				found <- c
 			}
@@ -153,19 +198,64 @@ func (m *meeting) tryBoth(ctx context.Context) (*link.Link, error) {
 	}()
 	l, err := m.endpoint.Dial(ctx, t)
 	if err == nil {
+		m.closeSession(ctx, asked, l)
 		return l, nil
 	}
 	raced := len(asked) > 0
 	a := <-asked
 	switch {
-	case a.err == nil && (a.session.Grant.Token != "" || !raced):
+	case a.err == nil && (!m.joins(a) || !raced):
 		return m.dial(ctx, a)
-	case a.err == nil || errors.Is(a.err, agent.ErrLogin) || agent.CodeOf(a.err) == hub.CodeNotFound:
+	case m.byToken() || a.err == nil || errors.Is(a.err, agent.ErrLogin) || agent.CodeOf(a.err) == hub.CodeNotFound:
 		return nil, err
 	case proto.CodeOf(a.err) != proto.Unreachable && proto.CodeOf(err) == proto.Unreachable:
 		return nil, a.err
 	}
 	return nil, err
+}
+
+// byToken reports whether the hubs are asked for no name, but for the peer of a token.
+func (m *meeting) byToken() bool { return m.peer.hub == nil }
+
+// joins reports whether what the hubs have brought can join a dial that runs.
+func (m *meeting) joins(a answer) bool {
+	if a.err != nil || a.session.Grant.Token != "" && !m.byToken() {
+		return false
+	}
+	both, ok := m.target.Via.And(peerVia(a.session))
+	return ok && both == m.target.Via
+}
+
+// askBeside asks the hubs while the addresses of the peer are dialled.
+func (m *meeting) askBeside(ctx context.Context) answer {
+	if !m.byToken() {
+		return m.ask(ctx)
+	}
+	select {
+	case <-time.After(askAfter):
+	case <-ctx.Done():
+		return answer{err: context.Cause(ctx)}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, askTime, proto.Errorf(proto.Unreachable, "no answer"))
+	defer cancel()
+	return m.ask(ctx)
+}
+
+// closeSession tells the hub that the session it may have made is over: there is a link.
+func (m *meeting) closeSession(ctx context.Context, asked <-chan answer, l *link.Link) {
+	if len(asked) == 0 {
+		return
+	}
+	if a := <-asked; a.err == nil {
+		a.at.Closed(ctx, a.session, "linked", string(l.Path().Kind))
+	}
+}
+
+// peerVia returns which paths a listener takes. A word of a later version bars nothing: the
+// listener refuses what it does not take.
+func peerVia(s agent.Session) path.Via {
+	v, _ := path.ParseVia(s.Grant.Via)
+	return v
 }
 
 // ask asks the hubs for a session with the peer. A hub that has had too many requests of
@@ -187,11 +277,14 @@ func (m *meeting) ask(ctx context.Context) answer {
 }
 
 func (m *meeting) askOnce(ctx context.Context) answer {
-	if m.peer.ByCode() {
+	switch {
+	case m.byToken():
+		return m.askForToken(ctx)
+	case m.peer.ByCode():
 		return m.claim(ctx)
 	}
 	var grade Grade
-	s, at, err := m.hubs.request(ctx, func(u hub.URL) agent.Ask {
+	s, at, err := m.open().request(ctx, func(u hub.URL) agent.Ask {
 		return agent.Ask{
 			To: m.peer.hub.to, Kind: m.kind(), Want: m.target.Want,
 			Judge: func(ctx context.Context, c agent.Claim) (err error) {
@@ -213,12 +306,33 @@ func (m *meeting) askOnce(ctx context.Context) answer {
 	return answer{s, at, grade, err}
 }
 
+// askForToken asks where the peer is that a token is of.
+func (m *meeting) askForToken(ctx context.Context) answer {
+	h, cred := m.open(), m.peer.Credential
+	if h == nil {
+		return answer{err: context.Canceled}
+	}
+	s, at, err := h.request(ctx, func(u hub.URL) agent.Ask {
+		return agent.Ask{
+			To: m.peer.ID.String(), Kind: m.kind(), Want: m.target.Want,
+			Judge: func(ctx context.Context, c agent.Claim) error {
+				_, err := m.node.judge(ctx, m.peer, u, c)
+				return err
+			},
+			Bearer: func(session hub.ID) *hub.Bearer {
+				return hub.NewBearer(hub.MethodKnown, cred.Public, cred.Secret, session, m.node.Key.ID(), m.peer.ID)
+			},
+		}
+	})
+	return answer{s, at, GradePinned, err}
+}
+
 // renamed tells a peer that is absent from one whose name has another key at a hub now.
 func (m *meeting) renamed(ctx context.Context, absent error) error {
 	if m.peer.hub.name == "" {
 		return absent
 	}
-	if at, got, found := m.hubs.another(ctx, m.peer.hub.name, m.peer.ID); found {
+	if at, got, found := m.open().another(ctx, m.peer.hub.name, m.peer.ID); found {
 		_, err := m.node.judge(ctx, m.peer, at, agent.Claim{Peer: got})
 		return err
 	}
@@ -227,7 +341,7 @@ func (m *meeting) renamed(ctx context.Context, absent error) error {
 
 // lacksKind tells a peer that is online, but takes other kinds, from one that is not.
 func (m *meeting) lacksKind(ctx context.Context, offline error) error {
-	kinds := m.hubs.kindsOf(ctx, m.peer.hub.to)
+	kinds := m.open().kindsOf(ctx, m.peer.hub.to)
 	if len(kinds) == 0 || slices.Contains(kinds, m.kind()) || m.request.Wait > 0 {
 		return offline
 	}
@@ -248,7 +362,9 @@ func (m *meeting) dial(ctx context.Context, a answer) (*link.Link, error) {
 	if err != nil {
 		return nil, anotherNode(err)
 	}
-	m.node.noteMet(m.peer, t.ID, a.grade)
+	if !m.byToken() {
+		m.node.noteMet(m.peer, t.ID, a.grade)
+	}
 	a.at.Closed(ctx, a.session, "linked", string(l.Path().Kind))
 	return l, nil
 }
@@ -266,7 +382,11 @@ func anotherNode(err error) error {
 func (m *meeting) targetOf(s agent.Session) (link.Target, error) {
 	t := m.target
 	t.ID, t.Addrs = s.Peer, nil
-	if s.Grant.Token != "" {
+	var ok bool
+	if t.Via, ok = t.Via.And(peerVia(s)); !ok {
+		return t, proto.Errorf(proto.Unreachable, "the peer links by %s alone, and --via %s bars that", peerVia(s), m.target.Via)
+	}
+	if s.Grant.Token != "" && !m.byToken() {
 		granted, err := token.Parse(s.Grant.Token)
 		if err != nil || granted.Listener != s.Peer {
 			return t, proto.Errorf(proto.Protocol, "the token of the session is not the peer's")
@@ -292,7 +412,7 @@ func (m *meeting) targetOf(s agent.Session) (link.Target, error) {
 
 // dialable returns the candidates of a session that may be dialled.
 func (m *meeting) dialable(s agent.Session) (list []candidate.Candidate) {
-	local := slices.ContainsFunc(m.hubs.urls, func(u hub.URL) bool { return isLoopback(u.Name()) })
+	local := slices.ContainsFunc(m.urls, func(u hub.URL) bool { return isLoopback(u.Name()) })
 	for _, c := range s.Grant.Candidates {
 		if c := candidate.Candidate(c); c.Dialable(local) {
 			list = append(list, c)

@@ -23,6 +23,7 @@ import (
 	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
 	"mesh/proto/link"
+	"mesh/proto/path"
 	"mesh/proto/statefile"
 	"mesh/proto/token"
 )
@@ -35,9 +36,8 @@ type Options struct {
 	// Listen is the HOST:PORT of the node's sockets; without a host on all addresses,
 	// with port 0 or "" on a free port.
 	Listen string
-	// Via is [proto.ViaQUIC] or [proto.ViaTCP] to use only that; anything else uses
-	// both.
-	Via string
+	// Via says over which paths links may run.
+	Via path.Via
 	// Window is how many bytes of a transfer this end may hold; 0 means
 	// [proto.WindowBytes].
 	Window int64
@@ -84,6 +84,8 @@ type Node struct {
 	Ledger *files.Ledger
 
 	options   Options
+	life      context.Context // ends with Close
+	end       context.CancelFunc
 	reporter  *reporter
 	resolvers []Resolver
 	printed   atomic.Bool // a token, a warning or a note
@@ -109,6 +111,7 @@ func New(o Options) *Node {
 		options: o, reporter: newReporter(o),
 		met: make(map[identity.ID]acquaintance), proven: make(map[token.ID]acquaintance),
 	}
+	n.life, n.end = context.WithCancel(context.Background())
 	n.resolvers = append([]Resolver{tokens{book}, codes{n}, addressBook{book, len(o.Hubs) > 0}, introduced{n}}, o.Resolvers...)
 	return n
 }
@@ -136,6 +139,7 @@ func LoadKey(dir string) (*identity.Key, error) {
 // last event: how the tool ended. It returns err, or if that is nil, the first error
 // in writing events.
 func (n *Node) Close(err error) error {
+	n.end()
 	n.closeEndpoints()
 	n.reporter.end(err)
 	if werr := n.reporter.close(); err == nil && werr != nil {

@@ -64,12 +64,9 @@ func (n *Node) Ping(ctx context.Context, p Peer, r PingRequest) (Pinged, error) 
 		return Pinged{}, err
 	}
 	want := Request{Kind: wire.KindPing, Need: proto.CapSend}
-	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: p.Caps, Kind: wire.KindPing}
-	m := &meeting{node: n, endpoint: e, peer: p, request: want, target: t}
-	if p.hub != nil {
-		m.hubs = n.openHubs(n.hubsFor(p.hub), false, nil)
-		defer m.hubs.close()
-	}
+	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: p.Caps, Kind: wire.KindPing, Via: n.options.Via}
+	m := n.newMeeting(e, p, want, t)
+	defer m.close()
 	got := Pinged{Peer: p}
 	err = n.retry(ctx, t, r.Wait, func(ctx context.Context, t link.Target) (err error) {
 		m.target = t
@@ -91,13 +88,13 @@ func (n *Node) Ping(ctx context.Context, p Peer, r PingRequest) (Pinged, error) 
 // returns the target that has answered.
 func (m *meeting) ping(ctx context.Context) (link.Ping, link.Target, error) {
 	t := m.target
-	if m.hubs != nil && len(t.Addrs) > 0 {
+	if !m.byToken() && len(t.Addrs) > 0 {
 		t.AttemptTimeout = pingTimeout
 	}
 	var known error // of the addresses that are known here
 	if len(t.Addrs) > 0 {
 		var got link.Ping
-		if got, known = m.endpoint.Ping(ctx, t); known == nil || m.hubs == nil || ctx.Err() != nil {
+		if got, known = m.endpoint.Ping(ctx, t); known == nil || m.byToken() || ctx.Err() != nil {
 			return got, t, known
 		}
 	}

@@ -22,7 +22,7 @@ import (
 func TestReports(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ via, path string }{{proto.ViaTCP, "lan tcp4"}, {proto.ViaQUIC, "lan udp4"}} {
-		receipts := func(o *node.Options) { o.Via, o.Receipts = tt.via, true }
+		receipts := func(o *node.Options) { o.Via.Transport, o.Receipts = tt.via, true }
 		listener, dialer := newNode(t, receipts), newNode(t, receipts)
 		w := listener.wait(t, oneToken())
 		var got bytes.Buffer

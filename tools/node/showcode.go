@@ -54,7 +54,7 @@ func (w *Waiter) showCodes(at spot, shown bool) *coder {
 	count := len(at.offer.Tokens)
 	c := &coder{spot: at, fail: w.fail, codes: make([]string, count), known: make([]bool, count), ready: make(chan struct{}), shown: shown}
 	c.tokens = w.showTokens
-	c.hubs = at.node.openHubs(at.node.options.Hubs, false, nil)
+	c.hubs = at.node.openHubs(at.node.options.Hubs, false, func(a *agent.Agent, _ hub.URL) { a.OnOffer = c.answer })
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	for i := range at.offer.Tokens {
@@ -189,6 +189,15 @@ func (c *coder) grant(i int, d agent.CodeDialer) (g hub.Grant, undo func(), err 
 	c.node.noteProven(g.Token, acquaintance{grade: GradeCode})
 	g.Caps, g.Via, g.Candidates = caps.String(), c.via(), c.candidates()
 	return g, undo, nil
+}
+
+// answer decides about the request of another node, which has one of the tokens that the
+// codes stand for.
+func (c *coder) answer(_ context.Context, of agent.Offer) agent.Answer {
+	if of.Request.Bearer == nil {
+		return agent.Answer{Decline: hub.CodeDenied}
+	}
+	return c.answerBearer(of)
 }
 
 // show tells the user a code. Once a shared terminal has begun, mesh-tty ctl token does.

@@ -55,7 +55,7 @@ func (n *Node) aliasEndpoint() (*link.Endpoint, error) {
 // openDialer opens an endpoint without a TCP listener.
 func (n *Node) openDialer(key *identity.Key, addr string) (*link.Endpoint, error) {
 	s := link.Sockets{DialTCP: n.dialTCP()}
-	if n.options.Via != proto.ViaTCP {
+	if n.uses(proto.ViaQUIC) {
 		var err error
 		if s.UDP, err = n.listenUDP(addr); err != nil {
 			return nil, socketError(err)
@@ -97,12 +97,12 @@ func (n *Node) openListener(host, port string) (e *link.Endpoint, err error) {
 	addr := net.JoinHostPort(host, port)
 	s := link.Sockets{DialTCP: n.dialTCP()}
 	for try := 1; ; try++ {
-		if n.options.Via != proto.ViaTCP {
+		if n.uses(proto.ViaQUIC) {
 			if s.UDP, err = n.listenUDP(addr); err != nil {
 				return nil, socketError(err)
 			}
 		}
-		if n.options.Via == proto.ViaQUIC {
+		if !n.uses(proto.ViaTCP) {
 			break
 		}
 		if s.TCP, err = n.listenTCP(tcpAddr(addr, host, s.UDP)); err == nil {
@@ -121,10 +121,10 @@ func (n *Node) openListener(host, port string) (e *link.Endpoint, err error) {
 // addTCP gives the open endpoint a TCP listener beside its UDP socket. It is called
 // with mu held.
 func (n *Node) addTCP(addr, host string) error {
-	if n.options.Via == proto.ViaQUIC {
+	if !n.uses(proto.ViaTCP) {
 		return nil
 	}
-	if n.options.Via != proto.ViaTCP {
+	if n.uses(proto.ViaQUIC) {
 		addr = net.JoinHostPort(host, portOf(n.endpoint.Addr()))
 	}
 	l, err := n.listenTCP(addr)
@@ -187,10 +187,24 @@ func splitListen(addr string) (host, port string, err error) {
 	return host, port, nil
 }
 
+// uses reports whether a socket for a transport is opened: a link through a relay needs none.
+func (n *Node) uses(transport string) bool {
+	direct, _ := n.options.Via.Reaches()
+	return direct && n.options.Via.Uses(transport)
+}
+
+// boundTo returns where a waiting endpoint listens; nil without a socket.
+func (n *Node) boundTo(e *link.Endpoint) net.Addr {
+	if !n.uses(proto.ViaQUIC) && !n.uses(proto.ViaTCP) {
+		return nil
+	}
+	return e.Addr()
+}
+
 // dialTCP returns the function that makes TCP connections; nil if there are to be
 // none.
 func (n *Node) dialTCP() func(ctx context.Context, network, addr string) (net.Conn, error) {
-	if n.options.Via == proto.ViaQUIC {
+	if !n.uses(proto.ViaTCP) {
 		return nil
 	}
 	return new(net.Dialer).DialContext

@@ -7,8 +7,11 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/candidate"
+	"mesh/proto/handshake"
 	"mesh/proto/hub"
 	"mesh/proto/identity"
+	"mesh/proto/link"
+	"mesh/proto/path"
 	"mesh/proto/token"
 	"mesh/proto/wire"
 )
@@ -18,7 +21,10 @@ import (
 type spot struct {
 	node  *Node
 	offer Offer
-	at    net.Addr // the node's socket
+	at    net.Addr // the node's socket; nil without one
+
+	endpoint *link.Endpoint
+	guard    handshake.Guard // of the listener; nil once nobody is waited for
 }
 
 // kinds returns the kinds of transfers that are taken.
@@ -38,16 +44,20 @@ func (p spot) takes(kind string) bool {
 	return p.offer.Takes(kind)
 }
 
+// via is the text for dialers of which paths this node takes; "" for all.
 func (p spot) via() string {
-	if v := p.node.options.Via; v == proto.ViaQUIC || v == proto.ViaTCP {
-		return v
+	if p.node.options.Via == (path.Via{}) {
+		return ""
 	}
-	return ""
+	return p.node.options.Via.String()
 }
 
 // candidates returns where this node may be reached now: at the addresses that the user
 // gave, and at its own.
 func (p spot) candidates() (list []hub.Candidate) {
+	if p.at == nil {
+		return nil
+	}
 	addrs := slices.Clone(p.offer.Addrs)
 	if own, err := ownAddrs(p.at); err == nil {
 		addrs = append(addrs, own...)
@@ -69,14 +79,14 @@ func (p spot) candidates() (list []hub.Candidate) {
 	return list
 }
 
-func (p spot) protocols() []candidate.Proto {
-	switch p.via() {
-	case proto.ViaQUIC:
-		return []candidate.Proto{candidate.UDP}
-	case proto.ViaTCP:
-		return []candidate.Proto{candidate.TCP}
+func (p spot) protocols() (list []candidate.Proto) {
+	if p.node.uses(proto.ViaTCP) {
+		list = append(list, candidate.TCP)
 	}
-	return []candidate.Proto{candidate.TCP, candidate.UDP}
+	if p.node.uses(proto.ViaQUIC) {
+		list = append(list, candidate.UDP)
+	}
+	return list
 }
 
 // tokenFor returns the grant of a token for one node, which holds while its reason does, and

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -97,6 +98,7 @@ type Waiter struct {
 	deadline time.Time // for the first peer; zero for none
 	expires  time.Time // of the tokens
 
+	at       spot
 	presence *presence       // nil without a hub
 	coder    *coder          // nil if no codes are shown
 	failed   context.Context // ends when the presence fails
@@ -113,6 +115,9 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if o.TokenFile == "-" {
 		return nil, proto.Hint(proto.Errorf(proto.Usage, `--token-file takes a file, and no "-"`), "without it the token is shown on standard error")
 	}
+	if err := n.checkVia(); err != nil {
+		return nil, err
+	}
 	at := AtHubs{n.options.Hubs, o.As, o.Rooms}
 	if err := at.check(); err != nil {
 		return nil, err
@@ -127,8 +132,9 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(o.Addrs) == 0 {
-		if o.Addrs, err = ownAddrs(e.Addr()); err != nil {
+	bound := n.boundTo(e)
+	if len(o.Addrs) == 0 && bound != nil {
+		if o.Addrs, err = ownAddrs(bound); err != nil {
 			return nil, err
 		}
 	}
@@ -146,27 +152,28 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if len(tokens) > 0 {
 		w.expires = tokens[0].Expires
 	}
-	var guard *strangers
-	if w.listener, guard, err = n.listen(e, o); err != nil {
+	guard, refusals := n.guardOf(o)
+	if w.listener, err = listen(e, o, guard); err != nil {
 		return nil, err
 	}
+	w.at = spot{node: n, offer: o, at: bound, endpoint: e, guard: guard}
 	w.failed, w.fail = context.WithCancelCause(context.Background())
 	announced := o
 	announced.ShowToken = o.ShowToken && (asked || !byCode)
-	if err := n.announce(announced, e.Addr().String(), tokens); err != nil {
+	if err := n.announce(announced, textOf(bound), tokens); err != nil {
 		w.Stop()
 		return nil, err
 	}
 	if withheld != "" {
 		n.note(withheld)
 	}
-	w.presence = n.present(o, e.Addr(), guard, w.fail)
+	w.presence = w.at.present(refusals, byCode, w.fail)
 	if err := w.presence.settle(w.failed); err != nil {
 		w.Stop()
 		return nil, err
 	}
 	if byCode {
-		w.coder = w.showCodes(spot{n, o, e.Addr()}, asked)
+		w.coder = w.showCodes(w.at, asked)
 	}
 	return w, nil
 }
@@ -227,27 +234,38 @@ func (w *Waiter) showTokens() {
 	w.node.printTokens(w.offer, w.tokens)
 }
 
-// listen begins to accept the peers of an offer.
-func (n *Node) listen(e *link.Endpoint, o Offer) (l *link.Listener, guard *strangers, err error) {
-	guard = &strangers{node: n, caps: o.Caps}
-	lo := link.ListenOptions{Guard: n.Tokens, Offer: o.Caps, Takes: o.Takes, Max: o.Max, MaxPerPeer: o.MaxPerPeer}
+// guardOf returns who may come to an offer, and who tells the user of nodes without rights.
+func (n *Node) guardOf(o Offer) (guard handshake.Guard, refusals *strangers) {
+	guard = n.Tokens
 	if o.Limit != nil {
-		lo.Guard = limited{n.Tokens, o.Limit}
+		guard = limited{n.Tokens, o.Limit}
 	}
+	refusals = &strangers{node: n, caps: o.Caps}
 	switch {
 	case o.Pairs:
-		lo.Guard = mintedHere{lo.Guard}
+		return mintedHere{guard}, refusals
 	case o.TokenOnly:
-		lo.Guard = tokenOnly{lo.Guard}
-	default:
-		guard.Guard = lo.Guard
-		lo.Guard = guard
+		return tokenOnly{guard}, refusals
 	}
+	refusals.Guard = guard
+	return refusals, refusals
+}
+
+// listen begins to accept the peers of an offer.
+func listen(e *link.Endpoint, o Offer, guard handshake.Guard) (*link.Listener, error) {
+	lo := link.ListenOptions{Guard: guard, Offer: o.Caps, Takes: o.Takes, Max: o.Max, MaxPerPeer: o.MaxPerPeer}
 	if o.Once {
 		lo.Max = 1
 	}
-	l, err = e.Listen(lo)
-	return l, guard, err
+	return e.Listen(lo)
+}
+
+// textOf returns the text of an address, "" for nil.
+func textOf(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
 }
 
 // issue makes the tokens of an offer.
@@ -353,8 +371,11 @@ func (w *Waiter) Accept(ctx context.Context) (*link.Link, error) {
 		return nil, err
 	}
 	w.deadline = time.Time{}
-	if w.once {
-		go w.leave() // it has its peer
+	if w.once { // it has its peer
+		go func() {
+			w.leave()
+			w.at.linger(l)
+		}()
 	}
 	w.node.reporter.peer(w.node.Party(l))
 	return l, nil

@@ -110,7 +110,7 @@ func TestListenAddress(t *testing.T) {
 		{listen: addr, code: proto.IO, hint: "another process has that port"},
 		{listen: addr, via: proto.ViaTCP, code: proto.IO, hint: "another process has that port"},
 	} {
-		n := newNode(t, func(o *node.Options) { o.Listen, o.Via = tt.listen, tt.via })
+		n := newNode(t, func(o *node.Options) { o.Listen, o.Via.Transport = tt.listen, tt.via })
 		w, err := n.Wait(node.Offer{Max: 1})
 		xtest.WantCode(t, tt.listen+" "+tt.via, err, tt.code)
 		if got := strings.Join(proto.Hints(err), "\n"); !strings.Contains(got, tt.hint) {
@@ -142,7 +142,7 @@ func TestOnePort(t *testing.T) {
 func TestWaitAgain(t *testing.T) {
 	t.Parallel()
 	for _, via := range []string{"", proto.ViaTCP, proto.ViaQUIC} {
-		dialer, n := newNode(t, nil), newNode(t, func(o *node.Options) { o.Via = via })
+		dialer, n := newNode(t, nil), newNode(t, func(o *node.Options) { o.Via.Transport = via })
 		var addr string
 		for i := range 2 {
 			o := oneToken()

@@ -14,6 +14,7 @@ import (
 	"mesh/proto/hub"
 	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
+	"mesh/proto/path"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
 )
@@ -32,7 +33,7 @@ func ListenFlags() []cli.Flag {
 type Options struct {
 	State     string // the folder with the node's key; "" for that of the environment
 	Listen    string // "" for a tool that only dials
-	Via       string
+	Via       path.Via
 	Window    int64
 	Spool     int64
 	ResumeFor time.Duration
@@ -50,7 +51,7 @@ func Read(c *cli.Context) Options {
 	kind := os.Getenv("TERM")
 	return Options{
 		Hub: c.String("hub"), Trust: c.String("trust"),
-		Via: c.String("via"), Window: cmdline.SizeOf(c, cmdline.WindowName), Spool: cmdline.SizeOf(c, cmdline.SpoolName),
+		Via: cmdline.ViaOf(c), Window: cmdline.SizeOf(c, cmdline.WindowName), Spool: cmdline.SizeOf(c, cmdline.SpoolName),
 		ResumeFor: c.Duration("resume-for"), Flows: cmdline.FlowsOf(c),
 		Events: c.String("events"), Quiet: c.Bool("quiet"), Verbose: c.Count("verbose"),
 		ANSI: kind != "" && kind != "dumb",

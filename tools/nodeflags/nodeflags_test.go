@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
+	"mesh/proto/path"
 	"mesh/proto/xtest"
 	"mesh/tools/cmdline"
 	"mesh/tools/cmdline/cmdlinetest"
@@ -34,7 +35,7 @@ func TestRead(t *testing.T) {
 		want func(*nodeflags.Options)
 	}{
 		{"", func(*nodeflags.Options) {}},
-		{"--via quic", func(o *nodeflags.Options) { o.Via = "quic" }},
+		{"--via quic", func(o *nodeflags.Options) { o.Via.Transport = "quic" }},
 		{"--window 1M --spool 2G", func(o *nodeflags.Options) { o.Window, o.Spool = 1<<20, 2<<30 }},
 		{"--resume-for 0", func(o *nodeflags.Options) { o.ResumeFor = 0 }},
 		{"-q -v --events f", func(o *nodeflags.Options) { o.Quiet, o.Verbose, o.Events = true, 1, "f" }},
@@ -44,7 +45,7 @@ func TestRead(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", tt.args, err)
 		}
-		want := nodeflags.Options{Via: "auto", Window: proto.WindowBytes, ResumeFor: cmdline.DefaultResumeFor, ANSI: got.ANSI, Verbose: got.Verbose}
+		want := nodeflags.Options{Window: proto.WindowBytes, ResumeFor: cmdline.DefaultResumeFor, ANSI: got.ANSI, Verbose: got.Verbose}
 		tt.want(&want)
 		if got != want {
 			t.Errorf("%s: got %+v, want %+v", tt.args, got, want)
@@ -96,8 +97,8 @@ func TestOpen(t *testing.T) {
 
 func TestForTerminal(t *testing.T) {
 	t.Parallel()
-	o := nodeflags.Options{Window: 1, Flows: 7, Via: "tcp"}.ForTerminal()
-	if want := (nodeflags.Options{Window: proto.TermWindowBytes, Flows: 1, Via: "tcp"}); o != want {
+	o := nodeflags.Options{Window: 1, Flows: 7, Via: path.Via{Transport: "tcp"}}.ForTerminal()
+	if want := (nodeflags.Options{Window: proto.TermWindowBytes, Flows: 1, Via: path.Via{Transport: "tcp"}}); o != want {
 		t.Errorf("got %+v, want %+v", o, want)
 	}
 }

@@ -1,0 +1,44 @@
+package node
+
+import (
+	"time"
+
+	"mesh/proto/link"
+)
+
+const (
+	// lingerAfter is how long a transfer lasts before its listener, which waits for nobody
+	// else, is at the hubs again for the dialer's sake.
+	lingerAfter = 3 * time.Second
+	// lingerLook is the time between two looks whether the transfer goes on.
+	lingerLook = time.Second
+)
+
+// linger stays at the hubs while the transfer of a link goes on, for nothing but the
+// dialer, who asks there when the link has broken: where to find this node now. It blocks
+// until the transfer is over or the node closes.
+func (at spot) linger(l *link.Link) {
+	if len(at.node.options.Hubs) == 0 || !at.goesOn(l, lingerAfter) {
+		return
+	}
+	at.guard = nil
+	p := newPresence(at, true)
+	p.update(AtHubs{Hubs: at.node.options.Hubs})
+	defer p.stop()
+	for at.goesOn(l, lingerLook) {
+	}
+}
+
+// goesOn reports whether the transfer of a link goes on after a time. It is sooner if the
+// node closes.
+func (at spot) goesOn(l *link.Link, after time.Duration) bool {
+	timer := time.NewTimer(after)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-at.node.life.Done():
+		return false
+	}
+	goesOn, _ := at.endpoint.Transfer(l.Transfer)
+	return goesOn
+}
