@@ -63,8 +63,12 @@ func (h *shortHub) dial(_ context.Context, _, addr string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Err: errors.New("refused")}
 	}
 	here, there := net.Pipe()
-	h.pipes.conns <- there
-	return here, nil
+	select {
+	case h.pipes.conns <- there:
+		return here, nil
+	case <-h.pipes.done: // the test is over
+		return nil, net.ErrClosed
+	}
 }
 
 func (h *shortHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
