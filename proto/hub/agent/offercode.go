@@ -36,7 +36,8 @@ type CodeDialer struct {
 // and restarts of the hub, with a new code where that is needed. A wrong code makes a new
 // one too, [hub.MaxNewCodes] times; the next one is an error with code [proto.Denied].
 // After it has returned a Session, it answers that dialer again for a while, until ctx ends:
-// a hub that was restarted may not have passed the answer on. If the hub can't be reached before the first code, the error is that of the login.
+// a hub that was restarted may not have passed the answer on. If the hub can't be reached
+// before the first code, the error is that of the login.
 func (a *Agent) OfferCode(ctx context.Context, o CodeOffer) (Session, error) {
 	l := &codeListener{a: a, o: o}
 	s, err := l.run(ctx)
