@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"mesh/proto"
@@ -27,6 +26,12 @@ type Target struct {
 	// channel of its own. All addresses are dialled at the same time: see [path.Dial].
 	Addrs      []string
 	Candidates <-chan candidate.Candidate
+	// Relays are ways through relays, which arrive as Candidates do. A relay is used if
+	// nothing direct comes soon.
+	Relays <-chan path.Route
+	// Meeting returns the routes of the further dials of the session. Nil for none but
+	// Addrs.
+	Meeting Meeting
 	// Prefer says which transport suits the transfer, Via which paths are allowed, also
 	// when the transfer goes on over another link.
 	Prefer path.Preference
@@ -41,17 +46,32 @@ type Target struct {
 	// First, if it is set, returns the early data of the transfer with that id: its
 	// first frames, up to [proto.MaxFirstBytes] and a few headers. They are sent
 	// with P2P_HELLO, and the listener does not read them if it refuses that. First
-	// is called once for each connection that is made.
+	// is called once for each connection that is made, but not over a relay: no byte of
+	// a transfer crosses a path that the listener then refuses.
 	First func(wire.TransferID) []byte
 	// AttemptTimeout limits how long a dial may take to reach the peer, but not how
 	// long the peer may take to answer P2P_HELLO. A caller that dials again sets it.
 	// 0 for no limit but that of [Endpoint.Dial].
 	AttemptTimeout time.Duration
 
-	// resumeVia is the transport of the link that has broken, to the first of Addrs.
-	// If nobody listens there any more, and no other address or transport has a peer
-	// either, the error is [path.ErrLeft].
-	resumeVia string
+	// redials says that the dial goes on with a transfer whose link has broken. Then
+	// whatever answers at Addrs with another key is a stranger.
+	redials bool
+	// broken is what the link that has broken went over. If nobody listens there any
+	// more, and nothing else has a peer either, the error is [path.ErrLeft].
+	broken path.Broken
+}
+
+// Meeting is what has brought both ends of a session together, as a hub does. It lasts
+// as long as the session, and finds new routes when a link has broken. Its methods are
+// called from several goroutines.
+type Meeting interface {
+	// Routes begins to look for routes for one dial, and returns at once. The routes
+	// arrive until ctx ends; each channel is closed after the last, and nil for none.
+	Routes(ctx context.Context) (<-chan candidate.Candidate, <-chan path.Route)
+	// Relayed reports whether a relay is among the routes. A link that is silent is then
+	// given up sooner: see [Link.Watch].
+	Relayed() bool
 }
 
 // Dial makes a link to the target. It blocks for at most [proto.DialTimeout].
@@ -71,6 +91,9 @@ func (e *Endpoint) Dial(ctx context.Context, t Target) (*Link, error) {
 		l, err := e.resumeUnanswered(ctx, t, b)
 		if proto.CodeOf(err) != proto.Denied {
 			return l, err
+		}
+		if t.Meeting != nil { // the routes that have arrived were used
+			t.Candidates, t.Relays = t.Meeting.Routes(ctx)
 		}
 	}
 	return e.dialOnce(ctx, t, nil)
@@ -104,11 +127,8 @@ func (e *Endpoint) dialOnce(ctx context.Context, t Target, s *session) (*Link, e
 	if t.AttemptTimeout > 0 {
 		connecting, cancel = context.WithTimeoutCause(ctx, t.AttemptTimeout, errAttemptOver)
 	}
-	to := path.Target{ID: t.ID, Addrs: t.Addrs, Candidates: t.Candidates, Prefer: t.Prefer, Via: t.Via}
-	if t.resumeVia != "" {
-		if addr, err := netip.ParseAddrPort(t.Addrs[0]); err == nil {
-			to.Broken = path.Broken{Via: t.resumeVia, Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}
-		}
+	to := path.Target{
+		ID: t.ID, Addrs: t.Addrs, Given: !t.redials, Candidates: t.Candidates, Relays: t.Relays, Prefer: t.Prefer, Via: t.Via, Broken: t.broken,
 	}
 	conn, err := path.Dial(connecting, e.Endpoint, to)
 	cancel()
@@ -154,7 +174,7 @@ func (e *Endpoint) sayHello(ctx context.Context, conn transport.Conn, t Target, 
 		if id, s, err = newSession(b, t); err != nil {
 			return nil, err
 		}
-		if t.First != nil {
+		if t.First != nil && conn.Path().Kind != path.Relay {
 			early = t.First(id)
 		}
 	}

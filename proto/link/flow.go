@@ -3,9 +3,9 @@ package link
 import (
 	"context"
 	"errors"
-	"net/netip"
 
 	"mesh/proto"
+	"mesh/proto/path"
 	"mesh/proto/token"
 	"mesh/proto/transport"
 	"mesh/proto/wire"
@@ -16,23 +16,17 @@ import (
 // the peer's place at the listener.
 
 // AddFlow makes another flow for the link's transfer over a transport, to the same
-// address. Only the dialer's end may call it. It blocks for at most
-// [proto.DialTimeout]. An error says nothing about the link itself.
+// address, or through a relay if the link goes through one. Only the dialer's end may
+// call it. It blocks for at most [proto.DialTimeout]. An error says nothing about the
+// link itself.
 func (l *Link) AddFlow(ctx context.Context, via string) (*Link, error) {
-	if !l.endpoint.Has(via) {
-		return nil, proto.Errorf(proto.Unreachable, "no flows over %s here", via)
-	}
 	l.session.setStriped()
 	ctx, cancel := context.WithTimeoutCause(ctx, proto.DialTimeout, transport.ErrNoAnswer)
 	defer cancel()
-	addr, err := netip.ParseAddrPort(l.Addr().String())
-	if err != nil {
-		return nil, err
-	}
 	t := l.session.target
 	t.Credential = token.Credential{Method: wire.MethodFlow, Public: l.Transfer[:], Secret: l.session.secret}
 	t.Want, t.Need = l.Granted, l.Granted
-	conn, err := l.endpoint.Connect(ctx, transport.Attempt{Via: via, Addr: addr, ID: t.ID})
+	conn, err := l.connectBeside(ctx, via)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +40,20 @@ func (l *Link) AddFlow(ctx context.Context, via string) (*Link, error) {
 		return nil, err
 	}
 	return flow, nil
+}
+
+// connectBeside makes a connection that goes where the link goes.
+func (l *Link) connectBeside(ctx context.Context, via string) (transport.Conn, error) {
+	e, t := l.endpoint, l.session.target
+	addr, direct := l.addrPort()
+	switch {
+	case direct && e.Has(via) && t.Via.Uses(via):
+		return e.Connect(ctx, transport.Attempt{Via: via, Addr: addr, ID: t.ID})
+	case direct || t.Meeting == nil || via != proto.ViaTCP:
+		return nil, proto.Errorf(proto.Unreachable, "no flows over %s here", via)
+	}
+	_, relays := t.Meeting.Routes(ctx)
+	return path.Dial(ctx, e.Endpoint, path.Target{ID: t.ID, Relays: relays})
 }
 
 // AcceptFlow returns the next flow that the dialer has made for the link's transfer.

@@ -2,6 +2,7 @@ package link
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -61,8 +62,18 @@ type Link struct {
 	cause     error // of the close by this end
 }
 
-// Addr returns the peer's address as it is now.
+// Addr returns the peer's address as it is now; over a relay that of the relay.
 func (l *Link) Addr() net.Addr { return l.conn.RemoteAddr() }
+
+// addrPort returns the peer's address; false over a relay, whose address says nothing
+// about the peer.
+func (l *Link) addrPort() (netip.AddrPort, bool) {
+	if l.conn.Path() != (path.Path{}) {
+		return netip.AddrPort{}, false
+	}
+	addr, err := netip.ParseAddrPort(l.Addr().String())
+	return addr, err == nil
+}
 
 // Via returns the transport: [proto.ViaQUIC] or [proto.ViaTCP].
 func (l *Link) Via() string { return l.conn.Via() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"mesh/proto"
@@ -26,7 +27,7 @@ func (l *Link) Resume(ctx context.Context) (*Link, error) {
 		return l.redial(ctx)
 	}
 	var gone <-chan time.Time
-	if l.hungUp() && path.OnLink(l.endpoint.Endpoint, l.Addr()) {
+	if l.hungUp() && path.OnLink(l.endpoint.Endpoint, l.conn) {
 		gone = time.After(transport.GoneAfter)
 	}
 	select {
@@ -51,11 +52,14 @@ func (l *Link) hungUp() bool {
 // broken link comes first.
 func (l *Link) redial(ctx context.Context) (*Link, error) {
 	t := l.session.target
-	t.Addrs = append([]string{l.Addr().String()}, t.Addrs...)
-	t.Candidates = nil // those that have arrived were read by the first dial
+	if addr, ok := l.addrPort(); ok {
+		t.Addrs = append([]string{addr.String()}, t.Addrs...)
+		t.broken = path.Broken{Via: l.Via(), Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}
+	}
+	t.Candidates, t.Relays = nil, nil // those that have arrived were read by the first dial
 	t.Credential = token.Credential{Method: wire.MethodResume, Public: l.Transfer[:], Secret: l.session.secret}
 	t.Want, t.Need = l.Granted, l.Granted
-	t.resumeVia, t.AttemptTimeout = l.Via(), 0
+	t.redials, t.AttemptTimeout = true, 0
 	var refused refusals
 	var seen error // of the last attempt that was not cut short
 	for attempt := 1; ; attempt++ {
@@ -72,7 +76,7 @@ func (l *Link) redial(ctx context.Context) (*Link, error) {
 			return nil, notResumed(ctx, seen)
 		}
 		seen = err
-		if refused.last(begun, errors.Is(err, path.ErrLeft)) && path.OnLink(l.endpoint.Endpoint, l.Addr()) {
+		if refused.last(begun, errors.Is(err, path.ErrLeft)) && path.OnLink(l.endpoint.Endpoint, l.conn) {
 			return nil, transport.ErrGone
 		}
 		if err := endsResume(err); err != nil {
@@ -130,6 +134,9 @@ func (r *refusals) last(begun time.Time, refused bool) bool {
 func (l *Link) redialOnce(ctx context.Context, t Target, timeout time.Duration) (*Link, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, transport.ErrNoAnswer)
 	defer cancel()
+	if t.Meeting != nil {
+		t.Candidates, t.Relays = t.Meeting.Routes(ctx)
+	}
 	return l.endpoint.dialOnce(ctx, t, l.session)
 }
 

@@ -66,10 +66,10 @@ func (n *Net) SendPacket(p Packet) error {
 // AddNode implements [simnet.Router].
 func (n *Net) AddNode(addr net.Addr, r simnet.PacketReceiver) { n.router.AddNode(addr, r) }
 
-// Cut drops every packet and stops every stream until Heal.
+// Cut drops every packet and stops every stream until Heal, but not those to a relay.
 func (n *Net) Cut() { n.setCut(true, true) }
 
-// CutTCP stops every stream until Heal.
+// CutTCP stops every stream until Heal, but not those to a relay.
 func (n *Net) CutTCP() { n.setCut(false, true) }
 
 // Heal ends a Cut.
@@ -80,6 +80,10 @@ func (n *Net) setCut(packets, streams bool) {
 	defer n.mu.Unlock()
 	n.cut.Store(packets)
 	n.held.Store(streams)
+	n.wakeLocked()
+}
+
+func (n *Net) wakeLocked() {
 	if n.changed.L != nil {
 		n.changed.Broadcast()
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -83,14 +84,19 @@ func (l *streamListener) dial(ctx context.Context, _, addr string) (net.Conn, er
 		return nil, syscall.ECONNREFUSED
 	default:
 	}
-	from := &net.TCPAddr{IP: l.addr.IP, Port: 40000}
-	a, b := &half{}, &half{}
-	to.conns <- &stream{net: l.net, remote: from, local: to.addr, in: a, out: b}
-	dialed := &stream{net: l.net, remote: to.addr, local: from, in: b, out: a}
+	dialed, accepted := l.net.connect(&net.TCPAddr{IP: l.addr.IP, Port: 40000}, to.addr, &l.net.held)
+	to.conns <- accepted
 	if l.net.Dialed != nil {
 		l.net.Dialed(dialed)
 	}
 	return dialed, nil
+}
+
+// connect returns the two ends of a new stream, which stands still while held is true.
+func (n *Net) connect(from, to net.Addr, held *atomic.Bool) (dialed, accepted *stream) {
+	a, b := &half{}, &half{}
+	dialed = &stream{net: n, held: held, remote: to, local: from, in: b, out: a}
+	return dialed, &stream{net: n, held: held, remote: from, local: to, in: a, out: b}
 }
 
 // half is one direction of a stream. It is guarded by the net's mutex.
@@ -144,6 +150,7 @@ func (h *half) arriveLocked() {
 // no byte arrives, and none is lost.
 type stream struct {
 	net           *Net
+	held          *atomic.Bool
 	remote, local net.Addr
 	in, out       *half
 	closed        bool // this end's direction
@@ -160,7 +167,7 @@ func (s *stream) Read(p []byte) (int, error) {
 			return 0, os.ErrDeadlineExceeded
 		case s.in.reset:
 			return 0, syscall.ECONNRESET
-		case s.net.held.Load():
+		case s.held.Load():
 		case len(s.in.data) > 0:
 			n := copy(p, s.in.data)
 			s.in.data = s.in.data[n:]
@@ -205,13 +212,21 @@ func (s *stream) CloseWrite() error {
 	return nil
 }
 
+// reset ends both directions, and the other end loses what it has not read.
+func (s *stream) reset() {
+	s.net.mu.Lock()
+	defer s.net.mu.Unlock()
+	s.closed, s.in.reset = true, true
+	s.sendLocked(arrival{ended: true, reset: true})
+}
+
 // Close ends both directions. As with TCP, the other end is reset if this end has
 // unread bytes, and loses the bytes that it has not read.
 func (s *stream) Close() error {
 	s.net.mu.Lock()
 	defer s.net.mu.Unlock()
 	s.closed, s.in.reset = true, true
-	s.sendLocked(arrival{ended: true, reset: len(s.in.data) > 0 && !s.net.held.Load()})
+	s.sendLocked(arrival{ended: true, reset: len(s.in.data) > 0 && !s.held.Load()})
 	return nil
 }
 

@@ -24,9 +24,12 @@ const (
 	Interactive
 )
 
-// MaxAddrs is the number of addresses that one [Dial] dials; further ones are
-// ignored.
-const MaxAddrs = 16
+// MaxAddrs is the number of addresses that one [Dial] dials, and maxRelays that of
+// the ways through relays; further ones are ignored.
+const (
+	MaxAddrs  = 16
+	maxRelays = 4
+)
 
 // The delays between the transports, as the Connection Attempt Delay of RFC 8305.
 const (
@@ -41,6 +44,10 @@ const (
 	// graceTime is how long a QUIC connection over a near path is kept while TCP may
 	// still come.
 	graceTime = 100 * time.Millisecond
+	// relayPatience is how long a connection through a relay is kept while a direct one
+	// may still come, counted from when the last direct dial before it began. A relay
+	// must never delay what can go directly for long, nor the reverse.
+	relayPatience = 200 * time.Millisecond
 )
 
 var (
@@ -66,12 +73,19 @@ type Target struct {
 	ID identity.ID
 	// Addrs are HOST:PORT. A host may be a name.
 	Addrs []string
+	// Given says that a person gave Addrs as the peer's. Only then is another key there an
+	// error with code [proto.Identity]. Anywhere else, whatever a stranger answers says
+	// nothing about the peer: the code is [proto.Unreachable].
+	Given bool
 	// Candidates are further addresses, which may still arrive while Dial runs. The
-	// sender closes the channel after the last one. Nil for none. Relays are
-	// ignored.
+	// sender closes the channel after the last one. Nil for none. Candidates of type
+	// relay are ignored.
 	Candidates <-chan candidate.Candidate
-	Prefer     Preference
-	// Via says which paths are allowed. Addresses on others are not dialled.
+	// Relays are ways through relays, sent as Candidates are. They are dialled at once,
+	// and used if nothing direct comes soon: see relayPatience.
+	Relays <-chan Route
+	Prefer Preference
+	// Via says which paths are allowed. Addresses and relays on others are not dialled.
 	Via Via
 	// Broken is what the connection went over that this one replaces.
 	Broken Broken
@@ -99,7 +113,7 @@ func Dial(ctx context.Context, e *transport.Endpoint, t Target) (transport.Conn,
 	defer cancel()
 	r := newRace(e, t, cancel)
 	found := resolve(ctx, hosts, t.Lookup)
-	r.run(ctx, found, t.Candidates)
+	r.run(ctx, found)
 	if r.won == nil {
 		return nil, notReached{r.failure(ctx)}
 	}

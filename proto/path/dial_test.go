@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -36,25 +35,7 @@ func newPeer(t *testing.T, n *linktest.Net) peer {
 	t.Helper()
 	key := xtest.NewKey(t)
 	e := open(t, key, n.Sockets(t))
-	l, err := e.Listen(func(identity.ID) error { return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		_ = l.Serve(ctx, func(ctx context.Context, in transport.Incoming) {
-			defer in.Release()
-			if c, err := in.Accept(ctx); err == nil {
-				_, _ = io.Copy(io.Discard, c)
-				c.Close(proto.OK.Wire(), "", net.ErrClosed)
-			}
-		})
-	})
-	t.Cleanup(func() {
-		stop()
-		wg.Wait()
-	})
+	serve(t, e)
 	return peer{key.ID(), e.Addr().String()}
 }
 

@@ -1,7 +1,7 @@
 package path
 
 import (
-	"net"
+	"context"
 	"net/netip"
 	"slices"
 
@@ -9,43 +9,34 @@ import (
 	"mesh/proto/transport"
 )
 
-// Path says which way the packets of a connection go. It is a value of one
-// moment: the peer of a QUIC connection may move to another address.
-type Path struct {
-	Kind  Kind
-	Proto string // "tcp4", "tcp6", "udp4" or "udp6"; to a relay "tcp" or "wss"
-	Relay string // HOST:PORT or HOST of the relay; "" without one
-}
+// Path says which way the packets of a connection go.
+type Path = transport.Path
 
 // Kind is the class of a path.
-type Kind string
+type Kind = transport.Kind
 
 // The kinds, the best first.
 const (
-	// LAN is a path within one machine or one network: the peer's address is loopback
-	// (127/8, ::1), link-local (169.254/16, fe80::/10), private (10/8, 172.16/12,
-	// 192.168/16 of RFC 1918; fc00::/7 of RFC 4193), or in the subnet of one of this
-	// host's interfaces. A private address at the far end of a VPN counts too; an
-	// address of a carrier-grade NAT (100.64/10) does not.
-	LAN Kind = "lan"
-	// Direct is any other path without a relay.
-	Direct Kind = "direct"
-	// Relay is a path through a relay, which both ends connect to.
-	Relay Kind = "relay"
+	LAN    = transport.LAN
+	Direct = transport.Direct
+	Relay  = transport.Relay
 )
 
-// String returns the text in receipts and events: "lan tcp4", "direct udp6",
-// "relay tcp hub.example:443".
-func (p Path) String() string {
-	s := string(p.Kind) + " " + p.Proto
-	if p.Relay != "" {
-		s += " " + p.Relay
-	}
-	return s
+// Route is a way to the peer that is not an address: one through a relay.
+type Route struct {
+	// Path is what is known of the path before Dial has chosen a door of the relay. It
+	// names the route in errors.
+	Path Path
+	// Dial returns the stream to the peer. It blocks until there is one, or ctx ends. The
+	// stream outlives ctx.
+	Dial func(ctx context.Context) (transport.Carrier, error)
 }
 
 // Of returns the path of a connection of e, as it is now.
 func Of(e *transport.Endpoint, c transport.Conn) Path {
+	if p := c.Path(); p != (Path{}) {
+		return p
+	}
 	addr, err := netip.ParseAddrPort(c.RemoteAddr().String())
 	if err != nil {
 		return Path{Kind: Direct, Proto: network(c.Via())}
@@ -65,10 +56,14 @@ func To(e *transport.Endpoint, via string, addr netip.Addr) Path {
 	return p
 }
 
-// OnLink reports whether an address is this host's own or in the subnet of one of its
-// interfaces, so that no router is on the way to it.
-func OnLink(e *transport.Endpoint, addr net.Addr) bool {
-	ap, err := netip.ParseAddrPort(addr.String())
+// OnLink reports whether a connection's peer is at an address that is this host's own or
+// in the subnet of one of its interfaces, so that no router is on the way to it. It is
+// false over a relay, wherever that is.
+func OnLink(e *transport.Endpoint, c transport.Conn) bool {
+	if c.Path() != (Path{}) {
+		return false
+	}
+	ap, err := netip.ParseAddrPort(c.RemoteAddr().String())
 	if err != nil {
 		return false
 	}

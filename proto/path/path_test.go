@@ -20,6 +20,7 @@ type conn struct {
 
 func (c conn) Via() string          { return c.via }
 func (c conn) RemoteAddr() net.Addr { return c.peer }
+func (c conn) Path() path.Path      { return path.Path{} }
 
 func TestPathOf(t *testing.T) {
 	t.Parallel()

@@ -26,10 +26,14 @@ type race struct {
 	follower string // the other one; "" if the endpoint has one transport
 	cancel   func() // ends the attempts that run
 
-	routes  []*route
+	routes     []*route
+	found      <-chan lookup
+	candidates <-chan candidate.Candidate
+	relays     relays
+
 	results chan result    // sent by each attempt once; run reads all
 	answers chan answer    // sent by TCP attempts before TLS; run reads all
-	running map[string]int // attempts by transport
+	running map[string]int // direct attempts by transport
 
 	over      bool // there is a winner
 	stopped   bool // ctx has ended: nothing more is dialled
@@ -46,6 +50,7 @@ type race struct {
 // route is one address.
 type route struct {
 	addr      netip.AddrPort
+	given     bool // by a person, as the peer's
 	added     time.Time
 	headStart time.Duration // of the leader, unless the path is near
 	via       map[string]progress
@@ -77,7 +82,7 @@ type answer struct {
 
 func newRace(e *transport.Endpoint, t Target, cancel func()) *race {
 	r := &race{
-		endpoint: e, target: t, cancel: cancel, leader: proto.ViaTCP, follower: proto.ViaQUIC,
+		endpoint: e, target: t, candidates: t.Candidates, relays: newRelays(t.Relays), cancel: cancel, leader: proto.ViaTCP, follower: proto.ViaQUIC,
 		results: make(chan result), answers: make(chan answer), running: make(map[string]int),
 	}
 	if t.Prefer == Interactive {
@@ -91,22 +96,21 @@ func newRace(e *transport.Endpoint, t Target, cancel func()) *race {
 	return r
 }
 
-// run dials what arrives on the two channels. It returns when every attempt and
-// every lookup has ended.
-func (r *race) run(ctx context.Context, found <-chan lookup, candidates <-chan candidate.Candidate) {
+// run dials what arrives on the channels. It returns when every attempt and every
+// lookup has ended.
+func (r *race) run(ctx context.Context, found <-chan lookup) {
+	r.found = found
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	done := ctx.Done()
 	for {
 		r.startDue(ctx)
-		if r.held != nil && (r.heldRoute.via[proto.ViaTCP] != begun || !time.Now().Before(r.heldUntil)) {
-			r.settleWinner(r.held)
-		}
+		r.settleHeld()
 		if r.over || r.stopped {
-			candidates = nil
+			r.candidates, r.relays.found = nil, nil
 		}
 		next, waits := r.nextEvent()
-		if found == nil && candidates == nil && !waits && r.running[proto.ViaTCP]+r.running[proto.ViaQUIC] == 0 {
+		if !waits && !r.mayGo() {
 			return
 		}
 		timer.Stop()
@@ -114,23 +118,55 @@ func (r *race) run(ctx context.Context, found <-chan lookup, candidates <-chan c
 			timer.Reset(time.Until(next))
 		}
 		select {
-		case l, ok := <-found:
+		case l, ok := <-r.found:
 			if !ok {
-				found = nil
+				r.found = nil
 			}
 			r.addLookup(l)
-		case c, ok := <-candidates:
+		case c, ok := <-r.candidates:
 			if !ok {
-				candidates = nil
+				r.candidates = nil
 			}
 			r.addCandidate(c)
+		case w, ok := <-r.relays.found:
+			if !ok {
+				r.relays.found = nil
+				break
+			}
+			r.startRelay(ctx, w)
 		case a := <-r.answers:
 			a.route.near = a.route.near || a.took < nearTime
 		case got := <-r.results:
 			r.noteResult(got)
+		case got := <-r.relays.results:
+			r.noteRelay(got)
 		case <-timer.C:
 		case <-done:
 			done, r.stopped = nil, true
+		}
+	}
+}
+
+// mayGo reports whether a connection may still come, or something runs.
+func (r *race) mayGo() bool { return r.mayGoDirect() || r.relays.found != nil || r.relays.running > 0 }
+
+// mayGoDirect is mayGo without relays. It does not know of attempts that are due.
+func (r *race) mayGoDirect() bool {
+	return r.found != nil || r.candidates != nil || r.running[proto.ViaTCP]+r.running[proto.ViaQUIC] > 0
+}
+
+// settleHeld ends the race with a connection that has waited for a better one for long
+// enough.
+func (r *race) settleHeld() {
+	switch now := time.Now(); {
+	case r.over:
+	case r.held != nil:
+		if r.heldRoute.via[proto.ViaTCP] != begun || !now.Before(r.heldUntil) {
+			r.settleWinner(r.held)
+		}
+	case r.relays.held != nil:
+		if !r.mayGoDirect() || !now.Before(r.relays.heldUntil) {
+			r.settleWinner(r.relays.held)
 		}
 	}
 }
@@ -141,8 +177,11 @@ func (r *race) nextEvent() (next time.Time, ok bool) {
 	if r.over || r.stopped {
 		return next, false
 	}
-	if r.held != nil {
+	switch {
+	case r.held != nil:
 		next, ok = r.heldUntil, true
+	case r.relays.held != nil:
+		next, ok = r.relays.heldUntil, true
 	}
 	for _, p := range r.routes {
 		if due := r.followsAt(p); p.via[r.follower] == waiting && (!ok || due.Before(next)) {
@@ -184,8 +223,8 @@ func (r *race) addLookup(l lookup) {
 		r.notFound = l.err
 	}
 	for _, addr := range l.addrs {
-		r.addRoute(addr, proto.ViaTCP)
-		r.addRoute(addr, proto.ViaQUIC)
+		r.addRoute(addr, proto.ViaTCP, r.target.Given)
+		r.addRoute(addr, proto.ViaQUIC, r.target.Given)
 	}
 }
 
@@ -199,18 +238,19 @@ func (r *race) addCandidate(c candidate.Candidate) {
 	if c.Proto == candidate.UDP {
 		via = proto.ViaQUIC
 	}
-	r.addRoute(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), via)
+	r.addRoute(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), via, false)
 }
 
 // addRoute adds an address, unless the endpoint lacks the transport, the address is
 // known, or there are [MaxAddrs].
-func (r *race) addRoute(addr netip.AddrPort, via string) {
+func (r *race) addRoute(addr netip.AddrPort, via string, given bool) {
 	if via != r.leader && via != r.follower {
 		return
 	}
 	for _, p := range r.routes {
 		if p.addr == addr && r.target.Via.Uses(via) {
 			p.via[via] = max(p.via[via], waiting)
+			p.given = p.given || given
 			return
 		}
 	}
@@ -218,7 +258,7 @@ func (r *race) addRoute(addr netip.AddrPort, via string) {
 		return
 	}
 	p := &route{
-		addr: addr, added: time.Now(), headStart: directStart, via: map[string]progress{via: waiting},
+		addr: addr, given: given, added: time.Now(), headStart: directStart, via: map[string]progress{via: waiting},
 		near: addr.Addr().IsLoopback(), // however busy this machine is
 	}
 	if To(r.endpoint, via, addr.Addr()).Kind == LAN {
@@ -230,10 +270,14 @@ func (r *race) addRoute(addr netip.AddrPort, via string) {
 // bars reports whether the target forbids the path to an address.
 func (r *race) bars(addr netip.AddrPort, via string) bool {
 	p := To(r.endpoint, via, addr.Addr())
+	return r.barsPath(p, p.String()+" "+addr.String())
+}
+
+func (r *race) barsPath(p Path, text string) bool {
 	if r.target.Via.Allows(p) {
 		return false
 	}
-	if text := p.String() + " " + addr.String(); len(r.barred) < maxBarred && !slices.Contains(r.barred, text) {
+	if len(r.barred) < maxBarred && !slices.Contains(r.barred, text) {
 		r.barred = append(r.barred, text)
 	}
 	return true
@@ -243,6 +287,7 @@ func (r *race) bars(addr netip.AddrPort, via string) bool {
 func (r *race) startAttempt(ctx context.Context, p *route, via string) {
 	p.via[via] = begun
 	r.running[via]++
+	r.relays.lastDirect = time.Now()
 	go func() {
 		at := time.Now()
 		conn, err := r.endpoint.Connect(ctx, transport.Attempt{Via: via, Addr: p.addr, ID: r.target.ID, Answered: func() {
@@ -286,19 +331,35 @@ func (r *race) noteFailure(got result) {
 		r.failed, r.left = fmt.Errorf("%w: %w", ErrLeft, got.err), true
 		return
 	}
-	if r.failed == nil || !r.left && saysMore(got.err, r.failed) {
-		r.failed = got.err
+	err := got.err
+	if !got.route.given {
+		err = ofStranger(err)
 	}
+	if r.failed == nil || !r.left && saysMore(err, r.failed) {
+		r.failed = err
+	}
+}
+
+// ofStranger returns an error of a route that nobody vouches for: what answers there is
+// not known to be the peer, so it only says that the route has failed.
+func ofStranger(err error) error {
+	switch proto.CodeOf(err) {
+	case proto.Unreachable, proto.Busy:
+		return err
+	}
+	return &proto.Error{Code: proto.Unreachable, Err: err}
 }
 
 // settleWinner ends the race with a winner.
 func (r *race) settleWinner(won transport.Conn) {
 	r.over, r.won = true, won
 	r.cancel()
-	if r.held != nil && r.held != won {
-		closeUnused(r.held)
+	for _, held := range []transport.Conn{r.held, r.relays.held} {
+		if held != nil && held != won {
+			closeUnused(held)
+		}
 	}
-	r.held = nil
+	r.held, r.relays.held = nil, nil
 }
 
 // closeUnused closes a connection without waiting for the peer.
@@ -310,11 +371,18 @@ func saysMore(a, b error) bool {
 	return proto.CodeOf(b) == proto.Unreachable && proto.CodeOf(a) != proto.Unreachable
 }
 
-// failure returns why there is no winner.
+// failure returns why there is no winner. An error of a relay is told beside that of
+// the direct routes.
 func (r *race) failure(ctx context.Context) error {
 	switch {
+	case r.failed != nil && r.relays.failed != nil && saysMore(r.relays.failed, r.failed):
+		return fmt.Errorf("%w; %w", r.relays.failed, r.failed)
+	case r.failed != nil && r.relays.failed != nil:
+		return fmt.Errorf("%w; %w", r.failed, r.relays.failed)
 	case r.failed != nil:
 		return r.failed
+	case r.relays.failed != nil:
+		return r.relays.failed
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case r.notFound != nil:

@@ -9,7 +9,6 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"mesh/proto"
-	"mesh/proto/tcp"
 )
 
 // Conn is a connection between two node keys, and its one stream of bytes in each
@@ -47,6 +46,11 @@ type Conn interface {
 	LocalAddr() net.Addr
 	// RemoteAddr is the peer's address now: a QUIC peer may move to another one.
 	RemoteAddr() net.Addr
+	// Path returns the path of a connection over a [Carrier], and the zero Path for one
+	// to an address.
+	Path() Path
+	// LeftSince is that of the [Carrier]; the zero time without one.
+	LeftSince() time.Time
 	// Via returns the transport: [proto.ViaQUIC] or [proto.ViaTCP].
 	Via() string
 	// LossBound reports whether the sender's congestion control takes every lost
@@ -73,6 +77,8 @@ func acceptQUIC(ctx context.Context, conn *quic.Conn) (Conn, error) {
 }
 
 func (c *quicConn) Via() string                   { return proto.ViaQUIC }
+func (c *quicConn) Path() Path                    { return Path{} }
+func (c *quicConn) LeftSince() time.Time          { return time.Time{} }
 func (c *quicConn) Read(p []byte) (int, error)    { return c.stream.Read(p) }
 func (c *quicConn) CloseWrite() error             { return c.stream.Close() }
 func (c *quicConn) SetDeadline(t time.Time) error { return c.stream.SetDeadline(t) }
@@ -105,18 +111,4 @@ func (c *quicConn) Drain(ctx context.Context) {
 
 func (c *quicConn) Close(code uint64, reason string, _ error) {
 	_ = c.conn.CloseWithError(quic.ApplicationErrorCode(code), reason) // always nil
-}
-
-// tcpConn is TLS over TCP.
-type tcpConn struct{ *tcp.Conn }
-
-func (c *tcpConn) Via() string           { return proto.ViaTCP }
-func (c *tcpConn) Drain(context.Context) {} // TCP keeps the order: the closing comes last
-
-func (c *tcpConn) Close(code uint64, _ string, err error) {
-	if code == proto.CodeBroken {
-		c.Abort(err)
-		return
-	}
-	c.Conn.Close(code, err)
 }

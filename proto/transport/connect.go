@@ -49,17 +49,43 @@ func (e *Endpoint) connectTCP(ctx context.Context, a Attempt) (Conn, error) {
 	if a.Answered != nil {
 		a.Answered()
 	}
-	conf, pinErr := e.pinnedTLS(a.ID)
-	conn, err := tcp.Client(ctx, raw, conf)
+	conn, err := e.clientTLS(ctx, raw, a.ID)
 	switch {
 	case err == nil:
 		return &tcpConn{conn}, nil
+	case errors.Is(err, tcp.ErrHungUp):
+		return nil, errNotAccepted
+	}
+	return nil, err
+}
+
+// ConnectOver makes a connection over a carrier, to the peer with the key of id. It
+// blocks until the connection stands or ctx ends. It takes over the carrier, which it
+// closes if it fails.
+func (e *Endpoint) ConnectOver(ctx context.Context, c Carrier, id identity.ID) (Conn, error) {
+	conn, err := e.clientTLS(ctx, c.Conn, id)
+	switch {
+	case err == nil:
+		return c.over(conn), nil
+	case errors.Is(err, tcp.ErrHungUp):
+		return nil, proto.Errorf(proto.Unreachable, "the relay has ended the connection")
+	}
+	return nil, err
+}
+
+// clientTLS makes the TLS handshake of a dialer that accepts the key of id alone.
+func (e *Endpoint) clientTLS(ctx context.Context, raw net.Conn, id identity.ID) (*tcp.Conn, error) {
+	conf, pinErr := e.pinnedTLS(id)
+	conn, err := tcp.Client(ctx, raw, conf)
+	switch {
+	case err == nil:
+		return conn, nil
 	case *pinErr != nil:
 		return nil, *pinErr
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, tcp.ErrHungUp):
-		return nil, errNotAccepted
+		return nil, err
 	}
 	if err = Explain(err); proto.CodeOf(err) == proto.Failed {
 		err = proto.Errorf(proto.Protocol, "TLS: %w", err)

@@ -51,6 +51,7 @@ type Endpoint struct {
 	tally    tally
 	watchers watchers
 	closers  closers
+	taking   taking
 }
 
 // Open makes an endpoint of sockets, which it closes when it is closed. It logs

@@ -222,8 +222,11 @@ func errNoProtocol() error {
 }
 
 // HungUp reports whether a TCP connection was ended by the peer's host and not by the
-// peer, most likely because the peer's process is gone.
-func HungUp(c Conn) bool { return errors.Is(context.Cause(c.Context()), tcp.ErrHungUp) }
+// peer, most likely because the peer's process is gone. It is false over a relay: there
+// a restarted relay does the same.
+func HungUp(c Conn) bool {
+	return c.Path().Kind != Relay && errors.Is(context.Cause(c.Context()), tcp.ErrHungUp)
+}
 
 // HandshakeError explains an error of a handshake: the cause of ctx if that has
 // ended, and [proto.Protocol] for an error without a code, since the peer has then

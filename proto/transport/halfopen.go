@@ -42,7 +42,7 @@ type pool struct {
 	max, maxPerSource int
 	fewPerSource      int // replaces maxPerSource while half of the pool is taken
 	places            []*place
-	groups            [len(sources{})]map[netip.Prefix]*group
+	groups            [len(sources{})]map[origin]*group
 }
 
 // group is the connections of one source in a pool.
@@ -77,6 +77,10 @@ func (h *halfOpen) admit(in *pool, addr net.Addr, giveUp func()) (*place, error)
 	if err != nil {
 		return nil, err
 	}
+	return h.admitFrom(in, from, giveUp)
+}
+
+func (h *halfOpen) admitFrom(in *pool, from sources, giveUp func()) (*place, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := &place{owner: h, sources: from, deadline: time.Now().Add(proto.HelloTimeout), giveUp: giveUp}
@@ -129,7 +133,7 @@ func (h *halfOpen) enterLocked(p *place, in *pool) error {
 	in.places = append(in.places, p)
 	for level, source := range p.sources {
 		if in.groups[level] == nil {
-			in.groups[level] = make(map[netip.Prefix]*group)
+			in.groups[level] = make(map[origin]*group)
 		}
 		g := in.groups[level][source]
 		if g == nil {
@@ -223,8 +227,15 @@ func (h *halfOpen) admitQUIC(ctx context.Context, info *quic.ClientInfo) (contex
 
 // sources are the networks whose connections are counted together, the largest first:
 // the IPv6 networks of 48, 56 and 64 bits, in which one host or one customer has as
-// many addresses as it likes; or the IPv4 address thrice.
-type sources [3]netip.Prefix
+// many addresses as it likes; or the IPv4 address thrice; or the name of a carrier's other
+// end thrice.
+type sources [3]origin
+
+// origin is a network, or the name of the other end of a [Carrier].
+type origin struct {
+	network netip.Prefix
+	name    string
+}
 
 func sourcesOf(addr net.Addr) (s sources, err error) {
 	ap, err := netip.ParseAddrPort(addr.String())
@@ -237,7 +248,7 @@ func sourcesOf(addr net.Addr) (s sources, err error) {
 			bits = ip.BitLen()
 		}
 		prefix, perr := ip.Prefix(bits)
-		s[i], err = prefix, errors.Join(err, perr)
+		s[i], err = origin{network: prefix}, errors.Join(err, perr)
 	}
 	return s, err
 }

@@ -83,7 +83,7 @@ func expected(places []*place, from sources, in *pool) *place {
 		first = 0
 	}
 	for level := first; level < len(from); level++ {
-		count := map[netip.Prefix]int{}
+		count := map[origin]int{}
 		for _, p := range places {
 			count[p.sources[level]]++
 		}

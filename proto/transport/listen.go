@@ -74,7 +74,14 @@ func (l *Listener) Serve(ctx context.Context, handle func(context.Context, Incom
 	if l.tcp != nil {
 		wg.Go(func() { stop(l.serveTCP(ctx, &wg, handle)) })
 	}
+	l.endpoint.taking.set(func(c Carrier, p *place) {
+		wg.Go(func() {
+			defer p.release()
+			handle(ctx, l.incoming(c.Conn, p, c.over))
+		})
+	})
 	<-ctx.Done()
+	l.endpoint.taking.set(nil)
 	l.close()
 	wg.Wait()
 	return context.Cause(ctx)
@@ -150,6 +157,11 @@ func (l *Listener) serveTCP(ctx context.Context, wg *sync.WaitGroup, handle func
 }
 
 func (l *Listener) incomingTCP(conn net.Conn, p *place) Incoming {
+	return l.incoming(conn, p, func(c *tcp.Conn) Conn { return &tcpConn{c} })
+}
+
+// incoming returns what accepts a stream with TLS; made makes a connection of that.
+func (l *Listener) incoming(conn net.Conn, p *place, made func(*tcp.Conn) Conn) Incoming {
 	return Incoming{Addr: conn.RemoteAddr(), Release: p.release, Due: p.due, Accept: func(ctx context.Context) (Conn, error) {
 		conf := l.tls.Clone()
 		conf.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, p.moveOn() }
@@ -157,6 +169,6 @@ func (l *Listener) incomingTCP(conn net.Conn, p *place) Incoming {
 		if err != nil {
 			return nil, err
 		}
-		return &tcpConn{c}, nil
+		return made(c), nil
 	}}
 }

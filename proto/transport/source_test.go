@@ -20,13 +20,21 @@ func TestSourcesOf(t *testing.T) {
 		"[2001:db8:1:1ff::6]:4600":    "[2001:db8:1::/48 2001:db8:1:100::/56 2001:db8:1:1ff::/64]",
 	} {
 		got, err := sourcesOf(net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
-		if err != nil || fmt.Sprint(got) != want {
-			t.Errorf("sources of %s: got %s (%v), want %s", addr, got, err, want)
+		if err != nil || got.text() != want {
+			t.Errorf("sources of %s: got %s (%v), want %s", addr, got.text(), err, want)
 		}
 	}
 	if got, err := sourcesOf(&net.UnixAddr{Name: "x"}); err == nil {
-		t.Errorf("sources of a unix socket: got %s, want an error", got)
+		t.Errorf("sources of a unix socket: got %s, want an error", got.text())
 	}
+}
+
+func (s sources) text() string {
+	var all []string
+	for _, o := range s {
+		all = append(all, o.network.String()+o.name)
+	}
+	return fmt.Sprint(all)
 }
 
 // A flood costs the networks that it comes from their own places, whatever addresses it
