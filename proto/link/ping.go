@@ -39,7 +39,9 @@ func (e *Endpoint) Ping(ctx context.Context, t Target) (Ping, error) {
 		connecting, stop = context.WithTimeoutCause(ctx, t.AttemptTimeout, errAttemptOver)
 	}
 	defer stop()
-	conn, err := path.Dial(connecting, e.Endpoint, path.Target{ID: t.ID, Addrs: t.Addrs, Candidates: t.Candidates, Prefer: t.Prefer})
+	conn, err := path.Dial(connecting, e.Endpoint, path.Target{
+		ID: t.ID, Addrs: t.Addrs, Given: true, Candidates: t.Candidates, Relays: t.Relays, Prefer: t.Prefer, Via: t.Via,
+	})
 	if err != nil {
 		return Ping{}, err
 	}
