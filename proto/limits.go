@@ -7,8 +7,10 @@ const (
 	// ALPN names the protocol and its major version. ALPNMinor1 names its minor version
 	// 1, in which a sender of files may send FILES_HOLE and FILES_ENTRY.holes, and their
 	// receiver the reason of a refusal in words and how many bytes are stored.
+	// ALPNMinor2 names minor version 2, in which a dialer knows the class path of P2P_DENY.
 	ALPN       = "mesh/1"
 	ALPNMinor1 = "mesh/1.1"
+	ALPNMinor2 = "mesh/1.2"
 	// TokenPrefix begins the text of every token.
 	TokenPrefix = "mesh1"
 	// LabelCapability, and a zero byte, stand before the claims that a signed
@@ -152,6 +154,10 @@ const (
 	IdleTimeout  = 8 * time.Second
 	QuietTimeout = 4 * time.Second
 	KeepAlive    = 1 * time.Second
+	// QuietWithRelay and PendingWithRelay replace QuietTimeout where the transfer can go
+	// on through a relay; the second while the peer owes an acknowledgement.
+	QuietWithRelay   = 2500 * time.Millisecond
+	PendingWithRelay = 1500 * time.Millisecond
 	// RedialTimeout bounds one attempt to resume; RedialPause is the time between
 	// two attempts.
 	RedialTimeout = 2 * time.Second

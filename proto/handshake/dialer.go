@@ -79,6 +79,10 @@ func (d *Dialer) Finish(t wire.Type, body []byte) (wire.OKMessage, proto.Caps, e
 // transfer.
 var ErrKind = proto.Errorf(proto.Declined, "the peer does not wait for this kind of transfer")
 
+// ErrPath is in the chain of an error when the listener takes no link over the path of
+// the connection. Another path may do.
+var ErrPath = proto.Errorf(proto.Unreachable, "the peer takes no link over this path")
+
 // denial returns the error for the class of a P2P_DENY.
 func denial(class string) error {
 	switch class {
@@ -90,6 +94,8 @@ func denial(class string) error {
 		return proto.Errorf(proto.Capability, "the peer knows us, but does not allow this")
 	case wire.ClassKind:
 		return ErrKind
+	case wire.ClassPath:
+		return ErrPath
 	}
 	return proto.Errorf(proto.Denied, "the peer refused the token or key")
 }

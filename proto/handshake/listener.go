@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
+	"errors"
+	"fmt"
 
 	"mesh/proto"
 	"mesh/proto/identity"
@@ -31,6 +33,10 @@ type Listener struct {
 	// Takes reports whether a kind of transfer is accepted. If it is nil, pipes
 	// are, and nothing else.
 	Takes func(kind string) bool
+	// WrongPath, if it is set, is the path of the dialer's connection, which this node does
+	// not allow. Minor is the minor version that the dialer speaks.
+	WrongPath string
+	Minor     int
 	// Resume returns the admission to a transfer that dialer wants to resume or to
 	// open another flow for, or an error with code [proto.Denied].
 	Resume func(transfer []byte, dialer identity.ID) (token.Admission, error)
@@ -81,21 +87,31 @@ func (l *Listener) Answer(b Binding, body []byte) Verdict {
 	if err == nil {
 		return v
 	}
-	class := wire.ClassDenied
-	switch proto.CodeOf(err) {
-	case proto.Busy:
-		class = wire.ClassBusy
-	case proto.Capability:
-		class = wire.ClassCapability
-	case proto.Version:
-		class = wire.ClassVersion
-	case proto.Declined:
-		class = wire.ClassKind
-	case proto.Denied, proto.Protocol:
-	default: // not the dialer's fault: it may come again
+	class, ok := classOf(err)
+	if !ok { // not the dialer's fault: it may come again
 		return Verdict{Answer: &wire.Deny{Class: wire.ClassBusy}, Err: proto.Errorf(proto.Busy, "%w", err), Fault: err}
 	}
 	return Verdict{Answer: &wire.Deny{Class: class}, Err: err}
+}
+
+// classOf returns the class of a refusal; ok is false for a failure of this node.
+func classOf(err error) (class string, ok bool) {
+	if errors.Is(err, ErrPath) {
+		return wire.ClassPath, true
+	}
+	switch proto.CodeOf(err) {
+	case proto.Busy:
+		return wire.ClassBusy, true
+	case proto.Capability:
+		return wire.ClassCapability, true
+	case proto.Version:
+		return wire.ClassVersion, true
+	case proto.Declined:
+		return wire.ClassKind, true
+	case proto.Denied, proto.Protocol:
+		return wire.ClassDenied, true
+	}
+	return "", false
 }
 
 // check makes the checks in the order of mesh-protocol(7). Up to the proof they
@@ -116,6 +132,9 @@ func (l *Listener) check(b Binding, body []byte) (Verdict, error) {
 	var v Verdict
 	switch h.Method {
 	case wire.MethodResume, wire.MethodFlow:
+		if err := l.checkPath(&h); err != nil {
+			return Verdict{}, err
+		}
 		v, err = l.accept(b, found, found.Caps, body, wire.TransferID(h.Token), l.resumeWindow(h.Token))
 		v.Flow = h.Method == wire.MethodFlow
 	default:
@@ -160,6 +179,9 @@ func (l *Listener) begin(b Binding, found token.Admission, h *wire.Hello, body [
 	if granted == 0 {
 		return Verdict{}, proto.Errorf(proto.Capability, "the peer wants %s and may %s; %s is offered", want, found.Caps, l.Offer)
 	}
+	if err := l.checkPath(h); err != nil {
+		return Verdict{}, err
+	}
 	if h.Kind == wire.KindPing {
 		return Verdict{}, pinged(found)
 	}
@@ -187,6 +209,21 @@ func (l *Listener) begin(b Binding, found token.Admission, h *wire.Hello, body [
 		return Verdict{}, err
 	}
 	return v, nil
+}
+
+// checkPath refuses a dialer that has come over a path that is not allowed here. One
+// that does not know the class path is told what is true of another class: that this is
+// not allowed, or for a transfer that goes on, that it may come again.
+func (l *Listener) checkPath(h *wire.Hello) error {
+	switch resumes := h.Method == wire.MethodResume || h.Method == wire.MethodFlow; {
+	case l.WrongPath == "":
+		return nil
+	case l.Minor >= 2:
+		return fmt.Errorf("%w (%s)", ErrPath, l.WrongPath)
+	case resumes:
+		return proto.Errorf(proto.Busy, "no link over this path (%s)", l.WrongPath)
+	}
+	return proto.Errorf(proto.Capability, "no link over this path (%s)", l.WrongPath)
 }
 
 // pinged returns the refusal of a ping, which begins nothing: that of the kind, for a dialer

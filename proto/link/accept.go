@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -117,8 +118,8 @@ func (e *Endpoint) serve(ctx context.Context, in transport.Incoming) {
 // logRefusal logs a connection that was turned away. Only a peer that has proven
 // something gets a line of its own.
 func (e *Endpoint) logRefusal(in transport.Incoming, err error) {
-	switch proto.CodeOf(err) {
-	case proto.Capability, proto.Declined:
+	switch code := proto.CodeOf(err); {
+	case code == proto.Capability, code == proto.Declined, errors.Is(err, handshake.ErrPath):
 		e.log.Info("peer turned away", "addr", in.Addr, "err", err)
 	default:
 		e.TurnedAway(in.Addr.String(), err)
@@ -175,7 +176,7 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 	if err != nil {
 		return accepted{}, transport.HandshakeError(ctx, err)
 	}
-	l, v := e.judgeHello(b, body)
+	l, v := e.judgeHello(b, body, conn)
 	e.Fail(v.Fault)
 	link := &Link{
 		Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: v.Own, PeerWindow: v.Window, Token: v.Token,
@@ -219,13 +220,13 @@ func (l *Link) abandon() {
 // listener that does not know the credential, or waits for other transfers, leaves
 // it to the next. If none accepts it, the answer is that of the first that knew the
 // credential.
-func (e *Endpoint) judgeHello(b handshake.Binding, body []byte) (*Listener, handshake.Verdict) {
+func (e *Endpoint) judgeHello(b handshake.Binding, body []byte, conn transport.Conn) (*Listener, handshake.Verdict) {
 	var first *Listener
 	refusal := handshake.Verdict{Answer: &wire.Deny{Class: wire.ClassDenied}, Err: errClosed}
 	for _, l := range e.listeners.list() {
-		v := l.judge.Answer(b, body)
-		switch proto.CodeOf(v.Err) {
-		case proto.Denied, proto.Declined, proto.Capability:
+		v := l.judgeOf(conn).Answer(b, body)
+		switch code := proto.CodeOf(v.Err); {
+		case code == proto.Denied, code == proto.Declined, code == proto.Capability, errors.Is(v.Err, handshake.ErrPath):
 			if first == nil || proto.CodeOf(refusal.Err) == proto.Denied {
 				first, refusal = l, v
 			}

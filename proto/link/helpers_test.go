@@ -112,14 +112,18 @@ func newSite(t *testing.T, n *linktest.Net, offer proto.Caps, places int) *site 
 // newSiteOf is newSite with a number of places for each node.
 func newSiteOf(t *testing.T, n *linktest.Net, offer proto.Caps, places, perPeer int) *site {
 	t.Helper()
+	return newSiteWith(t, n, link.ListenOptions{Offer: offer, Max: places, MaxPerPeer: perPeer})
+}
+
+// newSiteWith is newSite with other options, but for those that are the same for all.
+func newSiteWith(t *testing.T, n *linktest.Net, o link.ListenOptions) *site {
+	t.Helper()
 	e, key := n.Endpoint(t)
 	s := &site{endpoint: e, key: key, dir: t.TempDir()}
 	s.registry = token.NewRegistry(key, identity.Book{Dir: s.dir})
 	var err error
-	if s.listener, err = e.Listen(link.ListenOptions{
-		Guard: s, Offer: offer, Max: places, MaxPerPeer: perPeer,
-		Takes: func(kind string) bool { return kind != wire.KindFiles },
-	}); err != nil {
+	o.Guard, o.Takes = s, func(kind string) bool { return kind != wire.KindFiles }
+	if s.listener, err = e.Listen(o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

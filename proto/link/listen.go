@@ -10,7 +10,9 @@ import (
 	"mesh/proto"
 	"mesh/proto/handshake"
 	"mesh/proto/identity"
+	"mesh/proto/path"
 	"mesh/proto/token"
+	"mesh/proto/transport"
 )
 
 // revocationCheck is the time between two checks that peers still have access.
@@ -33,6 +35,9 @@ type ListenOptions struct {
 	// Takes reports whether a kind of transfer is accepted. It is called for each
 	// peer. Nil for pipes alone.
 	Takes func(kind string) bool
+	// Via says over which paths peers may come. One that comes over another is refused,
+	// after its proof and before its token is used.
+	Via path.Via
 	// Max is the number of peers at a time. Further ones are told that this node is
 	// busy.
 	Max int
@@ -45,6 +50,7 @@ type Listener struct {
 	endpoint   *Endpoint
 	judge      handshake.Listener
 	maxPerPeer int
+	via        path.Via
 	links      chan *Link    // sent by deliver; never closed, so Accept reads done too
 	done       chan struct{} // closed by stop
 	stopOnce   sync.Once
@@ -65,6 +71,7 @@ func (e *Endpoint) Listen(o ListenOptions) (*Listener, error) {
 	l := &Listener{
 		endpoint:   e,
 		maxPerPeer: o.MaxPerPeer,
+		via:        o.Via,
 		links:      make(chan *Link),
 		done:       make(chan struct{}),
 		free:       o.Max,
@@ -81,6 +88,15 @@ func (e *Endpoint) Listen(o ListenOptions) (*Listener, error) {
 	}
 	l.wg.Go(l.checkAccess)
 	return l, nil
+}
+
+// judgeOf returns what judges the dialer at the other end of a connection.
+func (l *Listener) judgeOf(conn transport.Conn) *handshake.Listener {
+	judge := l.judge
+	if p := path.Of(l.endpoint.Endpoint, conn); !l.via.Allows(p) {
+		judge.WrongPath, judge.Minor = p.String(), transport.MinorVersion(conn)
+	}
+	return &judge
 }
 
 // Accept returns the next link of a peer that begins a transfer. It blocks until

@@ -84,6 +84,10 @@ func (e *Endpoint) ping(ctx context.Context, conn transport.Conn, t Target) (p P
 		p.Refused = err
 		return p, nil
 	}
+	if errors.Is(err, handshake.ErrPath) {
+		p.Refused = err
+		return p, nil
+	}
 	if errors.Is(err, handshake.ErrKind) {
 		return p, nil
 	}

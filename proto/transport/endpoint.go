@@ -194,7 +194,7 @@ func (c *closers) closeAll(err error) {
 func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
 	cfg := &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		NextProtos:             []string{proto.ALPNMinor1, proto.ALPN}, // the listener takes the first one that the dialer knows
+		NextProtos:             []string{proto.ALPNMinor2, proto.ALPNMinor1, proto.ALPN}, // the listener takes the first one that the dialer knows
 		Certificates:           []tls.Certificate{e.cert},
 		ClientAuth:             tls.RequireAnyClientCert,
 		SessionTicketsDisabled: true,
@@ -227,6 +227,8 @@ func minorVersion(state tls.ConnectionState) (minor int, ok bool) {
 		return 0, true
 	case proto.ALPNMinor1:
 		return 1, true
+	case proto.ALPNMinor2:
+		return 2, true
 	}
 	return 0, false
 }

@@ -56,6 +56,7 @@ const (
 	ClassVersion    = "version"    // of the P2P_HELLO
 	ClassCapability = "capability" // authenticated, but not allowed to do this
 	ClassKind       = "kind"       // authenticated, but such transfers are not accepted
+	ClassPath       = "path"       // authenticated, but not over this path; to dialers of minor version 2
 )
 
 // Deny is P2P_DENY.
@@ -188,7 +189,7 @@ func checkOffer(capabilities string, window int64, nonce, proof []byte) error {
 }
 
 func (m *Deny) check() error {
-	if !slices.Contains([]string{ClassDenied, ClassBusy, ClassVersion, ClassCapability, ClassKind}, m.Class) {
+	if !slices.Contains([]string{ClassDenied, ClassBusy, ClassVersion, ClassCapability, ClassKind, ClassPath}, m.Class) {
 		return fmt.Errorf("unknown class")
 	}
 	return nil

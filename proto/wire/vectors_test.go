@@ -122,6 +122,7 @@ func samples() []wire.Message {
 		&wire.Deny{Class: wire.ClassVersion},
 		&wire.Deny{Class: wire.ClassCapability},
 		&wire.Deny{Class: wire.ClassKind},
+		&wire.Deny{Class: wire.ClassPath},
 		&wire.Entry{ID: 5, Path: "\"quoted\" \\ / <&> ü 漢", Kind: wire.EntryFolder},
 		&wire.Entry{ID: 6, Path: "\x00\x01\b\t\n\v\f\r\x1b\x7f\u0085\u2028\u2029", Kind: wire.EntryFolder},
 		&wire.Entry{ID: 7, Path: "caf\xe9/\xff\ufdd0 \uffff \\ \u202e", Kind: wire.EntryFolder},
