@@ -198,7 +198,7 @@ func (x *exchange) runFlow(ctx context.Context, l *link.Link) error {
 		})
 	}
 	if l.Dialed {
-		wg.Go(func() { l.Watch(ctx) })
+		wg.Go(func() { l.Watch(ctx, x.pending) })
 	}
 	fail(x.receiveChunks(l))
 	wg.Wait()

@@ -42,7 +42,7 @@ func (x *exchange) runLeg(ctx context.Context, l *link.Link, resumed bool) error
 		wg.Go(func() { g.awaitMeta(ctx) })
 	}
 	if x.options.ResumeFor > 0 && l.Dialed {
-		wg.Go(func() { l.Watch(ctx) })
+		wg.Go(func() { l.Watch(ctx, x.pending) })
 	}
 	flowCtx, stopFlows := context.WithCancel(ctx)
 	defer stopFlows()
@@ -61,6 +61,9 @@ func (x *exchange) runLeg(ctx context.Context, l *link.Link, resumed bool) error
 	wg.Wait()
 	return err
 }
+
+// pending reports whether the peer owes an acknowledgement.
+func (x *exchange) pending() bool { return x.out != nil && x.out.pending() }
 
 func (x *exchange) newLeg(l *link.Link, resumed bool, fail context.CancelCauseFunc) *leg {
 	g := &leg{x: x, link: l, fail: fail, ended: make(chan struct{}), received: make(chan struct{})}

@@ -49,6 +49,13 @@ type outgoing struct {
 	aborted error     // the exchange has failed
 }
 
+// pending reports whether the peer has not acknowledged all that was handed to links.
+func (o *outgoing) pending() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state.next > o.state.acked
+}
+
 // newOutgoing begins a transfer with at most window unacknowledged bytes. A spool
 // larger than that lets the source run ahead by as many bytes.
 func newOutgoing(id wire.TransferID, kind string, source *Source, window, spoolBytes int64) (*outgoing, error) {

@@ -236,7 +236,7 @@ func resume(t *testing.T, dl, ll *link.Link) (dn, ln *link.Link) {
 	watched, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup
-	wg.Go(func() { dl.Watch(watched) })
+	wg.Go(func() { dl.Watch(watched, nil) })
 	for l, next := range map[*link.Link]**link.Link{dl: &dn, ll: &ln} {
 		wg.Go(func() {
 			if _, err := l.Read(make([]byte, 1)); !errors.Is(err, link.ErrBroken) {

@@ -20,9 +20,12 @@ import (
 // peer has ended the transfer, or that its process is gone.
 //
 // Only the peer's key proves an answer to be the peer's. Whatever else answers at its
-// addresses is tried again until ctx ends. The exception is a refusal by the peer's own
-// host that lasts: see [transport.GoneAfter].
+// addresses is tried again until ctx ends. The exceptions are a refusal by the peer's own
+// host that lasts, see [transport.GoneAfter], and the word of a relay that the peer's
+// process has left, see [transport.LeftAfter].
 func (l *Link) Resume(ctx context.Context) (*Link, error) {
+	ctx, stop := l.believeLeft(ctx)
+	defer stop()
 	if l.Dialed {
 		return l.redial(ctx)
 	}
@@ -37,6 +40,40 @@ func (l *Link) Resume(ctx context.Context) (*Link, error) {
 		return nil, transport.ErrGone
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
+	}
+}
+
+// believeLeft returns a context that ends with [transport.ErrGone] when the relay of a
+// broken link has said for long enough that the peer has left.
+func (l *Link) believeLeft(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := func() { cancel(nil) }
+	if l.conn.Path().Kind == path.Relay {
+		go l.watchLeft(ctx, cancel)
+	}
+	return ctx, stop
+}
+
+// watchLeft counts from when the link broke: before, the relay may have said it of
+// another connection of the peer.
+func (l *Link) watchLeft(ctx context.Context, cancel context.CancelCauseFunc) {
+	broke := time.Now()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		since := l.conn.LeftSince()
+		if since.Before(broke) && !since.IsZero() {
+			since = broke
+		}
+		if !since.IsZero() && time.Since(since) >= transport.LeftAfter {
+			cancel(transport.ErrGone)
+			return
+		}
 	}
 }
 

@@ -4,16 +4,20 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/linktest"
+	"mesh/proto/path"
+	tp "mesh/proto/transport"
 	"mesh/proto/xtest"
 )
 
@@ -103,7 +107,7 @@ func TestTCPDialerComesBack(t *testing.T) {
 			}
 			if watches {
 				watched := dl
-				wg.Go(func() { watched.Watch(t.Context()) })
+				wg.Go(func() { watched.Watch(t.Context(), nil) })
 			}
 			resume(&dl)
 			resume(&ll)
@@ -120,16 +124,18 @@ func TestTCPDialerComesBack(t *testing.T) {
 	}
 }
 
-// spoiler corrupts one bit of the next write or read, once it is armed.
+// spoiler corrupts one bit of the next write or read, once it is armed: in the byte at
+// an offset, or in the last byte if there are fewer.
 type spoiler struct {
 	net.Conn
 	write, read *atomic.Bool
+	at          int
 }
 
 func (s spoiler) Write(p []byte) (int, error) {
 	if len(p) > 0 && s.write.CompareAndSwap(true, false) {
 		p = bytes.Clone(p)
-		p[len(p)-1] ^= 1
+		p[min(s.at, len(p)-1)] ^= 1
 	}
 	return s.Conn.Write(p)
 }
@@ -137,56 +143,70 @@ func (s spoiler) Write(p []byte) (int, error) {
 func (s spoiler) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	if n > 0 && s.read.CompareAndSwap(true, false) {
-		p[n-1] ^= 1
+		p[min(s.at, n-1)] ^= 1
 	}
 	return n, err
 }
 
-// A corrupted bit that no checksum has found breaks a link at both ends, and the
-// transfer goes on over another.
-func TestTCPWrongBit(t *testing.T) {
+// A bit that the network has altered, wherever in a record, breaks a link at both ends,
+// directly and through a relay, and the transfer goes on over another link.
+func TestAlteredRecords(t *testing.T) {
 	t.Parallel()
-	for _, dialed := range []bool{false, true} {
-		overTCP(t, func(t *testing.T, n *linktest.Net) {
-			s := newSite(t, n, proto.AllCaps, 1)
-			cred, _ := s.issue(t, proto.CapSend, 0, 0)
-			var write, read atomic.Bool
-			sockets := n.Sockets(t)
-			dial := sockets.DialTCP
-			sockets.DialTCP = func(ctx context.Context, network, addr string) (net.Conn, error) {
-				conn, err := dial(ctx, network, addr)
-				return spoiler{conn, &write, &read}, err
-			}
-			dl, ll := s.dial(t, n.EndpointOn(t, xtest.NewKey(t), sockets), cred, proto.CapSend)
-			echo(t, dl, ll)
-			writer, spoil := ll, &read
-			if dialed {
-				writer, spoil = dl, &write
-			}
-			spoil.Store(true)
-			if _, err := writer.Write([]byte("spoiled")); err != nil {
-				t.Errorf("write: %v", err)
-			}
-			var wg sync.WaitGroup
-			for _, l := range []**link.Link{&dl, &ll} {
-				wg.Go(func() {
-					if _, err := (*l).Read(make([]byte, 1)); !errors.Is(err, link.ErrBroken) {
-						t.Errorf("read: got %v, want a broken link", err)
-					}
-					next, err := (*l).Resume(t.Context())
-					if err != nil {
-						t.Errorf("resume: %v", err)
-						return
-					}
-					*l = next
+	for _, relayed := range []bool{false, true} {
+		for _, dialed := range []bool{false, true} {
+			for _, at := range []int{0, 1, 2, 3, 4, 5, 1 << 20} {
+				t.Run(fmt.Sprintf("relayed %v, to the listener %v, byte %d", relayed, dialed, at), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) { testAltered(t, relayed, dialed, at) })
 				})
 			}
-			wg.Wait()
-			if !t.Failed() {
-				echo(t, dl, ll)
-			}
-			dl.Close(nil)
-			ll.Close(nil)
-		})
+		}
 	}
+}
+
+func testAltered(t *testing.T, relayed, dialed bool, at int) {
+	t.Helper()
+	n := &linktest.Net{Latency: latency, TCP: true}
+	s := newSite(t, n, proto.AllCaps, 1)
+	cred, _ := s.issue(t, proto.CapSend, 0, 0)
+	var write, read atomic.Bool
+	spoil := func(conn net.Conn) net.Conn { return spoiler{conn, &write, &read, at} }
+	sockets := n.Sockets(t)
+	dial := sockets.DialTCP
+	sockets.DialTCP = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		return spoil(conn), err
+	}
+	target := s.target(cred, proto.CapSend)
+	if relayed {
+		route := serveRelay(t, n, s).Route()
+		join := route.Dial
+		route.Dial = func(ctx context.Context) (tp.Carrier, error) {
+			c, err := join(ctx)
+			if err == nil {
+				c.Conn = spoil(c.Conn)
+			}
+			return c, err
+		}
+		all := func() <-chan path.Route { return routes(route) }
+		target.Addrs, target.Relays, target.Meeting = nil, all(), metBy{all}
+	}
+	dl, err := n.EndpointOn(t, xtest.NewKey(t), sockets).Dial(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ll := s.accept(t)
+	echo(t, dl, ll)
+	writer, armed := ll, &read
+	if dialed {
+		writer, armed = dl, &write
+	}
+	armed.Store(true)
+	if _, err := writer.Write([]byte("spoiled")); err != nil {
+		t.Errorf("write: %v", err)
+	}
+	dl, ll = resumeBoth(t, dl, ll)
+	echo(t, dl, ll)
+	dl.Close(nil)
+	ll.Close(nil)
 }

@@ -129,7 +129,7 @@ func TestResumeAfterCut(t *testing.T) {
 		e, _ := n.Endpoint(t)
 		d, l := s.dial(t, e, cred, proto.CapSend)
 		n.Cut()
-		d.Watch(t.Context())
+		d.Watch(t.Context(), nil)
 		<-time.After(30 * time.Second)
 		n.Heal()
 		d2, l2 := resumed(t, d, l)

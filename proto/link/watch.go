@@ -13,14 +13,18 @@ import (
 const watchInterval = proto.QuietTimeout / 8
 
 // Watch breaks the link when it can carry nothing any more: nothing is heard from the
-// peer for [proto.QuietTimeout]; or this host has lost the link's local address, which
-// TCP cannot survive; or this host or process has slept for so long that the peer has
-// given the link up. It blocks until then, or until ctx ends. The dialer's end calls it
-// to resume its transfer sooner than the idle timeout of the transport allows.
-func (l *Link) Watch(ctx context.Context) {
+// peer for too long; or this host has lost the link's local address, which TCP cannot
+// survive; or this host or process has slept for so long that the peer has given the link
+// up. It blocks until then, or until ctx ends. The dialer's end calls it to resume its
+// transfer sooner than the idle timeout of the transport allows.
+//
+// Too long is [proto.QuietTimeout]. With a relay to fall back on it is
+// [proto.QuietWithRelay], and [proto.PendingWithRelay] while pending reports that the
+// peer has not acknowledged all of what this end has sent; nil is never.
+func (l *Link) Watch(ctx context.Context, pending func() bool) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
-	w := watch{checked: time.Now(), heard: l.conn.Heard(), owns: l.endpoint.Owns}
+	w := watch{checked: time.Now(), heard: l.conn.Heard(), owns: l.endpoint.Owns, limit: l.quietLimit(pending)}
 	if addr := ipOf(l.conn.LocalAddr()); w.owns(addr) {
 		w.addr = addr
 	}
@@ -37,6 +41,20 @@ func (l *Link) Watch(ctx context.Context) {
 	}
 }
 
+// quietLimit returns how long the peer may be silent, as a function of the moment.
+func (l *Link) quietLimit(pending func() bool) func() time.Duration {
+	m := l.session.target.Meeting
+	return func() time.Duration {
+		switch {
+		case m == nil || !m.Relayed():
+			return proto.QuietTimeout
+		case pending != nil && pending():
+			return proto.PendingWithRelay
+		}
+		return proto.QuietWithRelay
+	}
+}
+
 // watch is the state of [Link.Watch].
 type watch struct {
 	checked time.Time
@@ -44,6 +62,7 @@ type watch struct {
 	silent  int        // checks in a row at which nothing new was heard
 	addr    netip.Addr // the local address; invalid if that is unknown
 	owns    func(netip.Addr) bool
+	limit   func() time.Duration // how long the peer may be silent
 }
 
 // check returns why the link can carry nothing any more. It compares wall-clock times,
@@ -63,8 +82,8 @@ func (w *watch) check(now time.Time, heard uint64) error {
 	if w.addr.IsValid() && !w.owns(w.addr) {
 		return proto.Errorf(proto.Timeout, "this host is not at %s any more", w.addr)
 	}
-	if time.Duration(w.silent)*watchInterval >= proto.QuietTimeout {
-		return proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", proto.QuietTimeout)
+	if limit := w.limit(); time.Duration(w.silent)*watchInterval >= limit {
+		return proto.Errorf(proto.Timeout, "nothing heard from the peer for %s", limit)
 	}
 	return nil
 }

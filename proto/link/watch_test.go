@@ -46,7 +46,7 @@ func TestWatchAddress(t *testing.T) {
 			broken := make(chan struct{})
 			wg.Go(func() {
 				defer close(broken)
-				dl.Watch(ctx)
+				dl.Watch(ctx, nil)
 			})
 			wg.Go(func() { _, _ = ll.Read(make([]byte, 1)) })
 			failed := make(chan error, 1)

@@ -15,6 +15,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -33,6 +34,9 @@ var (
 	// ErrReset reports the same after the peer was silent for a while. Then the
 	// reset may come from a router that has forgotten the connection.
 	ErrReset = errors.New("connection reset")
+	// ErrAltered is in the chain of an error that says that one of the ends got other
+	// bytes than the other one has sent: the network has altered them.
+	ErrAltered = errors.New("data was altered on the way")
 )
 
 // Conn is a connection after its TLS handshake. One goroutine may read while
@@ -160,6 +164,9 @@ func (c *Conn) fail(err error) error {
 		if c.socket.sinceHeard() > maxQuiet {
 			err = ErrReset
 		}
+	}
+	if isAltered(err) {
+		err = fmt.Errorf("%w: %w", ErrAltered, err)
 	}
 	c.cancel(err)
 	return context.Cause(c.ctx)

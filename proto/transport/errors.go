@@ -110,6 +110,8 @@ func explainTCP(err error) error {
 	switch {
 	case errors.Is(err, tcp.ErrHungUp), errors.Is(err, tcp.ErrReset):
 		return Break(&proto.Error{Code: proto.Truncated, Err: err})
+	case errors.Is(err, tcp.ErrAltered):
+		return Break(&proto.Error{Code: proto.Unreachable, Err: err})
 	case errors.Is(err, tcp.ErrBlock):
 		return &proto.Error{Code: proto.Protocol, Err: err}
 	case errors.Is(err, tcp.ErrIdle):

@@ -20,6 +20,11 @@ const suspectTime = time.Second
 // moment, while its rules are loaded, must not end a transfer.
 const GoneAfter = 5 * time.Second
 
+// LeftAfter is how long a relay must say that the peer's process has ended its last
+// connection, while the peer stays away, until the process counts as gone. A living peer
+// comes back sooner, and a relay that lies can do no more harm than one that is cut off.
+const LeftAfter = 30 * time.Second
+
 // watchers are the QUIC connections to end when the peer's process is gone. The
 // zero value is ready to use.
 type watchers struct {
