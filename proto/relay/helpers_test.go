@@ -22,24 +22,29 @@ const relayName = "relay.example:443"
 type rig struct {
 	t                     testing.TB
 	hub, dialer, listener *identity.Key
-	server                *relay.Server
 	addr                  string
+	from                  string // the address that nodes connect from
 	log                   *lines
+
+	options relay.Options
+	limits  relay.Limits
+	mu      sync.Mutex // guards server
+	server  *relay.Server
 }
 
 // start starts a relay. It has no limit of joins but for those in limits.
 func start(t testing.TB, o relay.Options, limits relay.Limits) *rig {
 	t.Helper()
-	r := &rig{t: t, hub: newKey(t), dialer: newKey(t), listener: newKey(t), log: &lines{}}
+	r := &rig{t: t, hub: newKey(t), dialer: newKey(t), listener: newKey(t), from: "127.0.0.1", log: &lines{}, limits: limits}
 	o.Hub, o.Name, o.Log = r.hub.ID(), relayName, slog.New(slog.NewTextHandler(r.log, nil))
-	r.server = relay.NewServer(o)
-	if limits.SourceBurst == 0 {
-		limits.SourceBurst = 1 << 20
+	r.options = o
+	if r.limits.SourceBurst == 0 {
+		r.limits.SourceBurst = 1 << 20
 	}
-	if limits.SessionBurst == 0 {
-		limits.SessionBurst = 1 << 20
+	if r.limits.SessionBurst == 0 {
+		r.limits.SessionBurst = 1 << 20
 	}
-	relay.SetLimits(r.server, limits)
+	r.newServer()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -52,17 +57,42 @@ func start(t testing.TB, o relay.Options, limits relay.Limits) *rig {
 			if err != nil {
 				return
 			}
-			wg.Go(func() { r.server.ServePlain(c) })
+			r.mu.Lock()
+			s := r.server
+			r.mu.Unlock()
+			wg.Go(func() { s.ServePlain(c) })
 		}
 	})
 	t.Cleanup(func() {
 		l.Close()
-		ended, cancel := context.WithCancel(context.Background())
-		cancel()
-		r.server.Drain(ended)
+		r.kill()
 		wg.Wait()
 	})
 	return r
+}
+
+func (r *rig) newServer() {
+	s := relay.NewServer(r.options)
+	relay.SetLimits(s, r.limits)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.server = s
+}
+
+// kill ends the relay without waiting for its pairs.
+func (r *rig) kill() {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	r.server.Drain(ended)
+}
+
+// restart puts a new relay in the place of the old one.
+func (r *rig) restart() {
+	old := r.server
+	r.newServer()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	old.Drain(ended)
 }
 
 // lines is a log that may be written by several goroutines.
@@ -114,12 +144,7 @@ func (r *rig) key(role relay.Role) *identity.Key {
 // open passes the plain door, and returns the connection before the first status.
 func (r *rig) open(key *identity.Key, permit string) net.Conn {
 	r.t.Helper()
-	c, err := net.Dial("tcp", r.addr)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	c := dialFrom(r.t, r.addr, r.from)
 	challenge := make([]byte, relay.ChallengeBytes)
 	if _, err := c.Write(relay.AppendGreeting(nil, permit)); err != nil {
 		r.t.Fatal(err)

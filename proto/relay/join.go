@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -183,11 +184,20 @@ func (c *Client) parse(e Entry) (*try, error) {
 			return nil, errors.New("the URL of a relay has no port")
 		}
 		return t, nil
-	case "wss":
-	default:
-		return nil, errors.New("the URL of a relay is neither tcp:// nor wss://")
+	case "wss", "ws":
+		if u.Scheme == "ws" && !isLoopback(u.Hostname()) {
+			return nil, errors.New("the URL of a relay is ws://, which is for this machine only")
+		}
+		t.host, t.door = u.Hostname(), DoorWSS
+		t.proxied, err = c.isProxied(u)
+		return t, err
 	}
-	return nil, errors.New("no WebSockets yet")
+	return nil, errors.New("the URL of a relay is neither tcp:// nor wss://")
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // relayOf returns the name of the relay in a permit. Only the relay checks the hub's
@@ -290,6 +300,9 @@ func (t *try) begin(ctx context.Context) (Status, error) {
 
 // connect connects to the door.
 func (t *try) connect(ctx context.Context) error {
+	if t.door == DoorWSS {
+		return t.connectWeb(ctx)
+	}
 	conn, err := t.c.dial(ctx, "tcp", t.url.Host)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ const (
 	minGrantBytes = 4 << 10
 	// grantsPerSecond is how many shares a rate is divided into, if they are then
 	// neither too small nor too large.
-	grantsPerSecond = 16
+	grantsPerSecond = 64
 )
 
 // limits are those that tests make smaller.

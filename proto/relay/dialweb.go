@@ -1,0 +1,106 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/coder/websocket"
+
+	"mesh/proto"
+)
+
+// proxyFor returns the proxy for a request; nil if there is none.
+func (c *Client) proxyFor(r *http.Request) (*url.URL, error) {
+	if c.Proxy != nil {
+		return c.Proxy(r)
+	}
+	return http.ProxyFromEnvironment(r)
+}
+
+// isProxied reports whether the WebSocket of a URL goes through a proxy.
+func (c *Client) isProxied(u *url.URL) (bool, error) {
+	https := *u
+	https.Scheme = map[string]string{"wss": "https", "ws": "http"}[u.Scheme]
+	proxy, err := c.proxyFor(&http.Request{Method: http.MethodGet, URL: &https})
+	return proxy != nil, err
+}
+
+// connectWeb opens the WebSocket.
+func (t *try) connectWeb(ctx context.Context) error {
+	var below *gather
+	transport := &http.Transport{
+		Proxy: t.c.proxyFor, TLSClientConfig: t.c.tls(), DisableKeepAlives: true, OnProxyConnectResponse: proxyAnswer,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := t.c.dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			below = &gather{Conn: conn}
+			return below, nil
+		},
+	}
+	ws, resp, err := websocket.Dial(ctx, t.entry.URL, &websocket.DialOptions{
+		HTTPClient: &http.Client{
+			Transport:     transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		HTTPHeader:   http.Header{"Authorization": {Scheme + " " + t.entry.Permit}},
+		Subprotocols: []string{Subprotocol}, CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		return webError(resp, err)
+	}
+	t.conn = newWSConn(newMessages(ws), below, below)
+	if ws.Subprotocol() != Subprotocol {
+		_ = t.conn.Close()
+		return errors.New("it is no relay: it does not speak " + Subprotocol)
+	}
+	return nil
+}
+
+// tls returns how a relay is verified.
+func (c *Client) tls() *tls.Config {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.TLS != nil {
+		cfg = c.TLS.Clone()
+	}
+	cfg.NextProtos = []string{"http/1.1"}
+	return cfg
+}
+
+// webError says why there is no WebSocket.
+func webError(resp *http.Response, err error) error {
+	switch {
+	case resp == nil:
+		if e, ok := errors.AsType[*url.Error](err); ok { // its text repeats the URL
+			err = e.Err
+		}
+		return err
+	case resp.StatusCode == http.StatusTooManyRequests:
+		return &proto.Error{Code: proto.Busy, Err: &Refused{proto.Busy}}
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		return fmt.Errorf("it is no relay: %w", err)
+	}
+	return fmt.Errorf("it is no relay: HTTP status %d", resp.StatusCode)
+}
+
+// proxyAnswer says why a proxy has refused CONNECT.
+func proxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, r *http.Response) error {
+	at := "proxy " + proxy.Host
+	switch {
+	case r.StatusCode == http.StatusOK:
+		return nil
+	case r.StatusCode != http.StatusProxyAuthRequired:
+		return fmt.Errorf("%s: it refuses the connection: HTTP status %d", at, r.StatusCode)
+	case proxy.User == nil:
+		return proto.Hint(fmt.Errorf("%s: it wants a name and a password (HTTP status 407)", at), proxyHint)
+	}
+	return proto.Hint(fmt.Errorf("%s: it refuses the name and the password (HTTP status 407)", at), proxyHint)
+}
+
+const proxyHint = "HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT gives them; a proxy that wants NTLM or Kerberos needs a local helper proxy, for example px or cntlm"

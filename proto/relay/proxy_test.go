@@ -1,0 +1,139 @@
+package relay_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"mesh/proto"
+	"mesh/proto/relay"
+	"mesh/proto/xtest"
+)
+
+// startProxy starts an HTTP proxy that knows CONNECT only, and wants a name and a password
+// unless they are empty.
+func startProxy(t testing.TB, name, password string) *url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			http.Error(w, "want CONNECT", http.StatusMethodNotAllowed)
+			return
+		}
+		r.Header.Set("Authorization", r.Header.Get("Proxy-Authorization"))
+		if gotName, gotPassword, _ := r.BasicAuth(); gotName != name || gotPassword != password {
+			w.Header().Set("Proxy-Authenticate", `Basic realm="test"`)
+			http.Error(w, "who are you?", http.StatusProxyAuthRequired)
+			return
+		}
+		to, err := net.Dial("tcp", r.Host)
+		if err != nil {
+			http.Error(w, "no answer", http.StatusBadGateway)
+			return
+		}
+		defer to.Close()
+		w.WriteHeader(http.StatusOK)
+		from, rest, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer from.Close()
+		go func() {
+			_, _ = io.Copy(to, rest)
+			to.Close()
+		}()
+		_, _ = io.Copy(from, to)
+	})}
+	go func() { _ = srv.Serve(l) }()
+	t.Cleanup(func() { srv.Close() })
+	return &url.URL{Scheme: "http", Host: l.Addr().String()}
+}
+
+func TestProxy(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cret"
+	d := startDoors(t, relay.Options{}, relay.Limits{})
+	proxy := startProxy(t, "alice", secret)
+	for _, tt := range []struct {
+		what string
+		user *url.Userinfo
+		want string // of the error; "" if it works
+	}{
+		{"right password", url.UserPassword("alice", secret), ""},
+		{"wrong password", url.UserPassword("alice", "other"+secret), "refuses the name and the password (HTTP status 407)"},
+		{"no password", nil, "wants a name and a password (HTTP status 407)"},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			told, joined := d.place(relay.DoorTCP, 1, relay.RoleListener)
+			want(t, told, relay.Waiting)
+			via := *proxy
+			via.User = tt.user
+			client := d.client(relay.RoleDialer)
+			client.Proxy = http.ProxyURL(&via)
+			// With a proxy the plain door is not tried.
+			c, err := client.Join(t.Context(), []relay.Entry{d.entry(relay.DoorTCP, 1, relay.RoleDialer), d.entry(relay.DoorWSS, 1, relay.RoleDialer)}, nil)
+			if tt.want != "" {
+				xtest.WantCode(t, "Join", err, proto.Unreachable)
+				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), secret) {
+					t.Errorf("got %v, want %q and no password", err, tt.want)
+				}
+				if hints := proto.Hints(err); len(hints) != 1 || !strings.Contains(hints[0], "NTLM or Kerberos") {
+					t.Errorf("got hints %q, want one about local helper proxies", hints)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if c.Door() != relay.DoorWSS || !c.Proxied() || c.Relay() != "127.0.0.1" || c.RemoteAddr().String() != proxy.Host {
+				t.Errorf("got door %s, proxied %v, relay %s, address %v", c.Door(), c.Proxied(), c.Relay(), c.RemoteAddr())
+			}
+			l := <-joined
+			send(t, c, l, xtest.Random(300000))
+			send(t, l, c, xtest.Random(300000))
+		})
+	}
+	client := d.client(relay.RoleDialer)
+	client.Proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("bad HTTPS_PROXY") }
+	_, err := client.Join(t.Context(), []relay.Entry{d.entry(relay.DoorWSS, 1, relay.RoleDialer)}, nil)
+	xtest.WantCode(t, "malformed proxy", err, proto.Unreachable)
+}
+
+// The first door that gives a status wins. The other one is not asked, or closed.
+func TestRace(t *testing.T) {
+	t.Parallel()
+	d := startDoors(t, relay.Options{}, relay.Limits{})
+	deaf, err := net.Listen("tcp", "127.0.0.1:0") // it answers nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	for _, tt := range []struct{ what, plain, want string }{
+		{"both", d.addr, relay.DoorTCP}, {"closed plain door", closedPort(t), relay.DoorWSS}, {"deaf plain door", deaf.Addr().String(), relay.DoorWSS},
+	} {
+		told, joined := d.place(relay.DoorTCP, 1, relay.RoleListener)
+		want(t, told, relay.Waiting)
+		web := d.entry(relay.DoorWSS, 1, relay.RoleDialer)
+		c, err := d.client(relay.RoleDialer).Join(t.Context(), []relay.Entry{web, {URL: "tcp://" + tt.plain, Permit: web.Permit}}, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.what, err)
+		}
+		if c.Door() != tt.want {
+			t.Errorf("%s: joined by %s, want %s", tt.what, c.Door(), tt.want)
+		}
+		c.Close()
+		(<-joined).Close()
+	}
+	until(t, "no pair", func() bool { return d.server.Stats().Pairs == 0 })
+	if n := d.server.Stats().Waiting; n != 0 {
+		t.Errorf("got %d places, want none", n)
+	}
+}
