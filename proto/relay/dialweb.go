@@ -55,7 +55,7 @@ func (t *try) connectWeb(ctx context.Context) error {
 	if err != nil {
 		return webError(resp, err)
 	}
-	t.conn = newWSConn(newMessages(ws), below, below)
+	t.conn = newWSConn(newMessages(ws), below)
 	if ws.Subprotocol() != Subprotocol {
 		_ = t.conn.Close()
 		return errors.New("it is no relay: it does not speak " + Subprotocol)

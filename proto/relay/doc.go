@@ -28,4 +28,41 @@
 // it, and must prove its key at the door: whoever reads a permit on the wire can do
 // nothing with it. A relay joins two places whose session, dialer and listener are the
 // same and whose roles differ.
+//
+// # At the doors
+//
+// The plain door is a TCP connection ([AppendGreeting], [ReadGreeting]):
+//
+//	node:   "MESHRLY1" | u16 length of the permit, 1 to 1024 | permit
+//	relay:  challenge, 16 random bytes
+//	node:   signature, 64 bytes
+//	relay:  status bytes, and after Joined the stream of the other end
+//
+// The signature is that of the permit's node over "mesh-hub/1 relay", a zero byte, the name
+// of the relay, the SHA-256 of the permit's text and the challenge, each after its length
+// as a u16; all numbers are big endian. A node sends nothing more until it is joined.
+//
+// The other door is a WebSocket (RFC 6455): GET [PathWebSocket] with the subprotocol
+// [Subprotocol] and the header "Authorization: Mesh-Permit PERMIT". The same bytes follow
+// from the challenge on, in binary messages of up to 256 KiB whose borders mean nothing.
+// The doors mix.
+//
+// A place is told its status at once, when it changes, and each 15 seconds:
+//
+//	0  waiting    the other end is not there
+//	1  joined     the stream begins
+//	2  left       as 0, and the process at the other end has ended its last connection
+//	3  draining   the relay ends; it closes the connection
+//	16 + code     refused and closed: 11 permit expired, 13 busy or bytes used up,
+//	              20 denied, 31 protocol
+//
+// A refusal may come in place of the challenge.
+//
+// # The end of a pair
+//
+// A FIN, or the Close frame of a WebSocket, says that the process at that end has ended
+// the connection. The relay passes it on, and the other direction goes on until it ends
+// too; a WebSocket that is closed takes no more bytes. Any other end (a reset, a
+// WebSocket without a Close frame, a pair in which nothing moves for 60 seconds, the end of
+// the relay) resets the other connection. So does a session that has used up its bytes.
 package relay

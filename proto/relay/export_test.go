@@ -26,6 +26,13 @@ func SetLimits(s *Server, l Limits) {
 	}
 }
 
+// HalfOpen returns how many connections are at the doors.
+func HalfOpen(s *Server) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.halfOpen
+}
+
 // Remembered returns how many sources and sessions a server remembers.
 func Remembered(s *Server) (sources, sessions int) {
 	s.mu.Lock()

@@ -211,7 +211,11 @@ type shares struct {
 	quota uint64 // 0 is no limit
 
 	used atomic.Uint64
-	turn chan struct{} // has an element while a pair of the session waits for the total rate
+	turn chan struct{} // has an element while a direction takes from the total rate
+	// credit is what the session has taken of the total rate and not moved; guarded by
+	// turn. Each turn takes the same: else a session with little in its buffers at a
+	// time would get less than another one.
+	credit int
 }
 
 // bound sets the limits to the smaller ones of the relay and of a permit.
@@ -308,7 +312,15 @@ func (s *Server) wait(ctx context.Context, ses *session, n int) (int, error) {
 		return 0, context.Cause(ctx)
 	}
 	defer func() { <-ses.shares.turn }()
-	return n, s.limited(ctx, limitTotal, s.total, n)
+	if ses.shares.credit < n {
+		grant := s.total.Burst()
+		if err := s.limited(ctx, limitTotal, s.total, grant); err != nil {
+			return 0, err
+		}
+		ses.shares.credit += grant
+	}
+	ses.shares.credit -= n
+	return n, nil
 }
 
 // limited waits for n bytes of a rate, and counts the time.

@@ -75,6 +75,9 @@ func (s *Server) begin(p *pair) {
 		return
 	}
 	defer s.wg.Done()
+	for _, l := range p.legs {
+		l.loud()
+	}
 	s.mu.Lock()
 	s.unpairLocked(p)
 	for i, l := range p.legs {

@@ -161,7 +161,6 @@ func (s *Server) watchLocked(ses *session) (fresh []*leg) {
 		for _, l := range list {
 			if !l.watched {
 				l.watched = true
-				l.loud()
 				l.wire.watch(s.wg.Go, func(err error) { s.gone(ses, l, err) })
 				fresh = append(fresh, l)
 			}

@@ -37,8 +37,10 @@ type wire interface {
 }
 
 const (
-	// sayTimeout bounds the write of a status.
-	sayTimeout = 5 * time.Second
+	// sayTimeout bounds the write of a status, placeTimeout the time until the host of a
+	// place has acknowledged it. A place whose host is gone would be joined otherwise.
+	sayTimeout   = 5 * time.Second
+	placeTimeout = 20 * time.Second
 	// grantBytes bounds what one call of moveTo moves. bufferBytes bounds it where the
 	// bytes pass through this process.
 	grantBytes  = 256 << 10
@@ -90,6 +92,7 @@ func (w *plain) say(s Status) error {
 
 func (w *plain) watch(start func(func()), gone func(error)) {
 	w.over = make(chan error, 1)
+	setUserTimeout(w.conn, placeTimeout)
 	start(func() {
 		err := w.wait()
 		w.over <- err
@@ -112,6 +115,7 @@ func (w *plain) wait() error {
 }
 
 func (w *plain) claim() error {
+	setUserTimeout(w.conn, 0)
 	_ = w.conn.SetReadDeadline(past)
 	err := <-w.over
 	_ = w.conn.SetReadDeadline(time.Time{})

@@ -61,7 +61,7 @@ func TestProxy(t *testing.T) {
 	const secret = "s3cret"
 	d := startDoors(t, relay.Options{}, relay.Limits{})
 	proxy := startProxy(t, "alice", secret)
-	for _, tt := range []struct {
+	for i, tt := range []struct {
 		what string
 		user *url.Userinfo
 		want string // of the error; "" if it works
@@ -71,14 +71,15 @@ func TestProxy(t *testing.T) {
 		{"no password", nil, "wants a name and a password (HTTP status 407)"},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
-			told, joined := d.place(relay.DoorTCP, 1, relay.RoleListener)
+			session := byte(i + 1)
+			told, joined := d.place(relay.DoorTCP, session, relay.RoleListener)
 			want(t, told, relay.Waiting)
 			via := *proxy
 			via.User = tt.user
 			client := d.client(relay.RoleDialer)
 			client.Proxy = http.ProxyURL(&via)
 			// With a proxy the plain door is not tried.
-			c, err := client.Join(t.Context(), []relay.Entry{d.entry(relay.DoorTCP, 1, relay.RoleDialer), d.entry(relay.DoorWSS, 1, relay.RoleDialer)}, nil)
+			c, err := client.Join(t.Context(), []relay.Entry{d.entry(relay.DoorTCP, session, relay.RoleDialer), d.entry(relay.DoorWSS, session, relay.RoleDialer)}, nil)
 			if tt.want != "" {
 				xtest.WantCode(t, "Join", err, proto.Unreachable)
 				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), secret) {
@@ -116,12 +117,13 @@ func TestRace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer deaf.Close()
-	for _, tt := range []struct{ what, plain, want string }{
+	for i, tt := range []struct{ what, plain, want string }{
 		{"both", d.addr, relay.DoorTCP}, {"closed plain door", closedPort(t), relay.DoorWSS}, {"deaf plain door", deaf.Addr().String(), relay.DoorWSS},
 	} {
-		told, joined := d.place(relay.DoorTCP, 1, relay.RoleListener)
+		session := byte(i + 1)
+		told, joined := d.place(relay.DoorTCP, session, relay.RoleListener)
 		want(t, told, relay.Waiting)
-		web := d.entry(relay.DoorWSS, 1, relay.RoleDialer)
+		web := d.entry(relay.DoorWSS, session, relay.RoleDialer)
 		c, err := d.client(relay.RoleDialer).Join(t.Context(), []relay.Entry{web, {URL: "tcp://" + tt.plain, Permit: web.Permit}}, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.what, err)

@@ -188,6 +188,17 @@ func (s *Server) Drain(ctx context.Context) {
 	s.wg.Wait()
 }
 
+// spawn starts a goroutine, for which Drain waits unless it is over.
+func (s *Server) spawn(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		go f()
+		return
+	}
+	s.wg.Go(f)
+}
+
 // close ends the pairs, and the connections that have not passed the door.
 func (s *Server) close() {
 	s.mu.Lock()

@@ -3,8 +3,11 @@ package relay
 import (
 	"io"
 	"net"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"mesh/proto/rawfd"
 )
 
 // canSplice says that this system tells how many bytes can be read and moves them without
@@ -47,5 +50,15 @@ func queued(fd int) (int, error) {
 		default:
 			return n, nil
 		}
+	}
+}
+
+// setUserTimeout bounds how long the node's host may take to acknowledge what was sent
+// (RFC 5482); 0 leaves that to the system. It would end a pair whose consumer pauses.
+func setUserTimeout(conn net.Conn, d time.Duration) {
+	if c, ok := unwrap(conn).(*net.TCPConn); ok {
+		_ = rawfd.Control(c, func(fd uintptr) error {
+			return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
+		})
 	}
 }

@@ -60,7 +60,7 @@ func (s *Server) ServeWebSocket(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	c := &web{messages: newMessages(ws), raw: h.conn, start: s.wg.Go}
+	c := &web{messages: newMessages(ws), raw: h.conn, start: s.spawn}
 	if ws.Subprotocol() != Subprotocol {
 		s.refuse(c, DoorWSS, proto.Errorf(proto.Protocol, "no WebSocket subprotocol %s", Subprotocol))
 		return
@@ -111,6 +111,7 @@ func (w *web) say(s Status) error {
 // watch waits for the first message. It goes on after claim: a read of a WebSocket can't
 // be interrupted.
 func (w *web) watch(start func(func()), gone func(error)) {
+	setUserTimeout(w.raw, placeTimeout)
 	if w.over != nil {
 		return
 	}
@@ -126,6 +127,7 @@ func (w *web) watch(start func(func()), gone func(error)) {
 }
 
 func (w *web) claim() error {
+	setUserTimeout(w.raw, 0)
 	select {
 	case err := <-w.over:
 		if err == nil {

@@ -1,14 +1,15 @@
 package relay
 
 import (
-	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"mesh/proto/tcp"
 )
 
 // wsConn is the node's side of a connection by WebSocket. It is a [net.Conn] as those of
@@ -19,8 +20,7 @@ import (
 // another one writes.
 type wsConn struct {
 	*messages
-	tcp    net.Conn
-	gather *gather
+	gather *gather // the TCP connection
 
 	full    chan []byte // sent and closed by pump
 	free    chan []byte // the buffers that pump may fill
@@ -44,9 +44,9 @@ type wsConn struct {
 // closeWait bounds how long Close waits for the relay's answer to the Close frame.
 const closeWait = time.Second
 
-func newWSConn(m *messages, tcp net.Conn, g *gather) *wsConn {
+func newWSConn(m *messages, g *gather) *wsConn {
 	c := &wsConn{
-		messages: m, tcp: tcp, gather: g, full: make(chan []byte, 2), free: make(chan []byte, 2), done: make(chan struct{}), ended: make(chan struct{}),
+		messages: m, gather: g, full: make(chan []byte, 2), free: make(chan []byte, 2), done: make(chan struct{}), ended: make(chan struct{}),
 		reads: newDeadline(),
 	}
 	for range cap(c.free) {
@@ -89,7 +89,7 @@ func (c *wsConn) readError(err error) error {
 	if err == io.EOF {
 		return err
 	}
-	return &net.OpError{Op: "read", Net: DoorWSS, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: errors.Join(syscall.ECONNRESET, err)}
+	return &net.OpError{Op: "read", Net: DoorWSS, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: fmt.Errorf("%w (%w)", tcp.ErrnoReset, err)}
 }
 
 // Read implements [net.Conn].
@@ -137,7 +137,7 @@ func (c *wsConn) Write(p []byte) (int, error) {
 		case <-c.done:
 			err = net.ErrClosed
 		default:
-			err = &net.OpError{Op: "write", Net: DoorWSS, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: errors.Join(syscall.EPIPE, err)}
+			err = &net.OpError{Op: "write", Net: DoorWSS, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: fmt.Errorf("%w (%w)", tcp.ErrnoReset, err)}
 		}
 	}
 	return n, err
@@ -184,7 +184,7 @@ func (c *wsConn) cutWrite() {
 	late := c.writing && c.lateLocked()
 	c.mu.Unlock()
 	if late {
-		reset(c.tcp)
+		reset(c.gather)
 	}
 }
 
@@ -201,10 +201,10 @@ func (c *wsConn) SetDeadline(t time.Time) error {
 }
 
 // LocalAddr implements [net.Conn].
-func (c *wsConn) LocalAddr() net.Addr { return c.tcp.LocalAddr() }
+func (c *wsConn) LocalAddr() net.Addr { return c.gather.LocalAddr() }
 
 // RemoteAddr implements [net.Conn].
-func (c *wsConn) RemoteAddr() net.Addr { return c.tcp.RemoteAddr() }
+func (c *wsConn) RemoteAddr() net.Addr { return c.gather.RemoteAddr() }
 
 // SetLinger makes Close end the connection without a Close frame if sec is 0.
 func (c *wsConn) SetLinger(sec int) error {
@@ -236,7 +236,7 @@ func (c *wsConn) Close() error {
 			}
 			timer.Stop()
 		}
-		reset(c.tcp)
+		reset(c.gather)
 		_ = c.ws.CloseNow()
 		_ = c.SetWriteDeadline(time.Time{})
 		c.reads.set(time.Time{})

@@ -7,6 +7,9 @@ import (
 	"syscall"
 )
 
+// ErrnoReset is the error of a connection that the other side has reset.
+const ErrnoReset = syscall.ECONNRESET
+
 func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

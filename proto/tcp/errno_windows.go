@@ -6,6 +6,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// ErrnoReset is the error of a connection that the other side has reset.
+const ErrnoReset = windows.WSAECONNRESET
+
 func isReset(err error) bool {
 	return errors.Is(err, windows.WSAECONNRESET) || errors.Is(err, windows.WSAECONNABORTED)
 }

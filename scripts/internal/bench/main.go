@@ -17,6 +17,7 @@ import (
 const help = `
 usage: scripts/bench [FLAG...] [bulk|file|files|small]...
        scripts/bench hub [FLAG...]
+       scripts/bench relay [FLAG...]
 
 Measures mesh-cat and mesh-recv beside ssh, rsync, scp, socat and nc, all on this
 machine over the loopback interface. Without a task, all four run:
@@ -30,7 +31,9 @@ It prints Markdown tables. With the defaults all tasks take about 5 minutes on t
 cores, --against adds about 2, and small alone takes half a minute. Tools that are
 not installed are left out. Run it on a machine that does nothing else.
 
-"scripts/bench hub" measures a hub instead: see scripts/bench hub --help.`
+"scripts/bench hub" measures a hub instead: see scripts/bench hub --help.
+"scripts/bench relay" measures a link through a relay, by each door, beside one
+without: it is a Go benchmark, and its flags are those of go test.`
 
 // settings are the flags and the operands.
 type settings struct {
