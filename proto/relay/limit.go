@@ -212,10 +212,12 @@ type shares struct {
 
 	used atomic.Uint64
 	turn chan struct{} // has an element while a direction takes from the total rate
-	// credit is what the session has taken of the total rate and not moved; guarded by
-	// turn. Each turn takes the same: else a session with little in its buffers at a
-	// time would get less than another one.
+	// credit is what the session has taken of the total rate and not moved, and next what
+	// it takes then; both are guarded by turn. All sessions take the same, and are in the
+	// line for the next share while they move the last one: else one that has little in
+	// its buffers at a time, or is slow, would get less than another one.
 	credit int
+	next   *rate.Reservation
 }
 
 // bound sets the limits to the smaller ones of the relay and of a permit.
@@ -313,14 +315,33 @@ func (s *Server) wait(ctx context.Context, ses *session, n int) (int, error) {
 	}
 	defer func() { <-ses.shares.turn }()
 	if ses.shares.credit < n {
-		grant := s.total.Burst()
-		if err := s.limited(ctx, limitTotal, s.total, grant); err != nil {
+		if err := s.takeTurn(ctx, &ses.shares); err != nil {
 			return 0, err
 		}
-		ses.shares.credit += grant
 	}
 	ses.shares.credit -= n
 	return n, nil
+}
+
+// takeTurn waits for the session's share of the total rate.
+func (s *Server) takeTurn(ctx context.Context, h *shares) error {
+	grant := s.total.Burst()
+	if h.next == nil {
+		h.next = s.total.ReserveN(time.Now(), grant)
+	}
+	if wait := h.next.Delay(); wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		s.stats.limited[limitTotal].Add(int64(wait))
+	}
+	h.credit += grant
+	h.next = s.total.ReserveN(time.Now(), grant)
+	return nil
 }
 
 // limited waits for n bytes of a rate, and counts the time.
