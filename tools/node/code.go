@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"mesh/proto"
 	"mesh/proto/hub"
@@ -69,24 +70,19 @@ func (m *meeting) claim(ctx context.Context) answer {
 // claimed: its number there may be the code of somebody else, which these words would burn.
 // With an error the session has an ID if the code may have been used up.
 func (h *hubs) claim(ctx context.Context, c hub.Code, kinds []hub.Kind) (s agent.Session, at int, err error) {
-	for i, a := range h.agents {
-		ask := agent.CodeAsk{Code: c, Kinds: kinds}
-		if i < len(h.agents)-1 {
-			ask.Within = nextHubAfter
-		}
-		s, failed := a.DialCode(ctx, ask)
-		if failed == nil {
-			return s, i, nil
+	h.inTurn(func(i int, within time.Duration) (failed error, over bool) {
+		s, failed = h.agents[i].DialCode(ctx, agent.CodeAsk{Code: c, Kinds: kinds, Within: within})
+		claimed := s.ID != (hub.ID{})
+		if failed == nil || ctx.Err() != nil || claimed || !asksNext(failed) && agent.CodeOf(failed) != hub.CodeNoCode {
+			at, err = i, failed
+			return failed, true
 		}
 		if err == nil || proto.CodeOf(err) == proto.Unreachable {
 			err = failed
 		}
-		claimed := s.ID != (hub.ID{})
-		if ctx.Err() != nil || claimed || !asksNext(failed) && agent.CodeOf(failed) != hub.CodeNoCode {
-			return s, 0, failed
-		}
-	}
-	return agent.Session{}, 0, err
+		return failed, false
+	})
+	return s, at, err
 }
 
 // codeKinds are the kinds of a code that this end can take. A listener that takes files

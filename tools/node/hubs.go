@@ -103,21 +103,44 @@ func (n *Node) hubsOf(host string) (some []hub.URL) {
 // The next one is asked if a hub cannot be reached, does not know the peer, or says that
 // it is offline.
 func (h *hubs) request(ctx context.Context, ask func(hub.URL) agent.Ask) (s agent.Session, at *agent.Agent, err error) {
-	for i, a := range h.agents {
+	h.inTurn(func(i int, within time.Duration) (failed error, over bool) {
 		one := ask(h.urls[i])
-		if i < len(h.agents)-1 {
-			one.Within = nextHubAfter
+		one.Within = within
+		if s, failed = h.agents[i].Request(ctx, one); failed == nil {
+			at, err = h.agents[i], nil
+			return nil, true
 		}
-		s, failed := a.Request(ctx, one)
-		if failed == nil {
-			return s, a, nil
+		if err = telling(err, failed); ctx.Err() != nil || !asksNext(failed) {
+			err = failed
+			return failed, true
 		}
-		err = telling(err, failed)
-		if ctx.Err() != nil || !asksNext(failed) {
-			return s, nil, failed
+		return failed, false
+	})
+	return s, at, err
+}
+
+// inTurn asks one hub after the other until the question is over. A hub that is too late
+// keeps none of the others from being asked, and is asked again when these know nothing.
+func (h *hubs) inTurn(ask func(i int, within time.Duration) (failed error, over bool)) {
+	var late []int
+	for i := range h.agents {
+		within := nextHubAfter
+		if i == len(h.agents)-1 {
+			within = 0
+		}
+		failed, over := ask(i, within)
+		if over {
+			return
+		}
+		if errors.Is(failed, agent.ErrLate) && within > 0 {
+			late = append(late, i)
 		}
 	}
-	return s, nil, err
+	for _, i := range late {
+		if _, over := ask(i, 0); over {
+			return
+		}
+	}
 }
 
 // telling returns the error of two hubs that says more about a peer: that it is offline

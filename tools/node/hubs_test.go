@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,48 @@ func openLiar(t *testing.T, alter func(identity.ID, hub.Event) []hub.Event) *hub
 	}
 	t.Cleanup(func() { l.Stop() })
 	return l
+}
+
+// A hub that is late is asked again when the others know nothing.
+func TestLateHub(t *testing.T) {
+	t.Parallel()
+	dead, empty := openHub(t), openHub(t)
+	dead.Stop()
+	for name, second := range map[string]hub.URL{"dead": dead.URL(), "does not know the peer": empty.URL()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var slow sync.Map // the members whose first event has waited
+			var alice *testNode
+			first := openLiar(t, func(to identity.ID, e hub.Event) []hub.Event {
+				if alice != nil && to == alice.Key.ID() {
+					if _, waited := slow.LoadOrStore(to, true); !waited {
+						<-time.After(3 * time.Second / 2)
+					}
+				}
+				return []hub.Event{e}
+			})
+			alice = newNode(t, at("hub", first.URL(), second))
+			bob := newNode(t, at("", first.URL()))
+			for _, n := range []*testNode{alice, bob} {
+				for _, h := range []interface{ AddMember(identity.ID) error }{first, empty} {
+					if err := h.AddMember(n.Key.ID()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			allow(t, bob, alice, proto.CapSend)
+			w := bob.online(t, listening("bob"))
+			l, err := alice.dialText(t, "bob", send)
+			if err != nil {
+				t.Fatal(err)
+			}
+			accepted, err := w.Accept(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			closeBoth(l, accepted)
+		})
+	}
 }
 
 // A peer is found at the second hub, whatever the first one does, but for a first one that

@@ -183,7 +183,7 @@ func (a *Agent) ready(ctx context.Context, patient bool) (*Conn, error) {
 			if last != nil {
 				return nil, last
 			}
-			return nil, proto.Errorf(proto.Unreachable, "hub %s: no answer", a.o.URL.Name())
+			return nil, a.late()
 		}
 	}
 }

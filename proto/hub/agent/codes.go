@@ -42,7 +42,7 @@ type CodeAsk struct {
 func (a *Agent) DialCode(ctx context.Context, ask CodeAsk) (Session, error) {
 	asking, cancel := ctx, func() {}
 	if ask.Within > 0 {
-		asking, cancel = context.WithTimeoutCause(ctx, ask.Within, proto.Errorf(proto.Unreachable, "hub %s: no answer", a.o.URL.Name()))
+		asking, cancel = context.WithTimeoutCause(ctx, ask.Within, a.late())
 	}
 	defer cancel()
 	var err error
@@ -84,7 +84,7 @@ type codeDialer struct {
 // claim claims the box behind the code, and answers its share. A connection that was
 // lost is waited for in later tries.
 func (a *Agent) claim(ctx context.Context, ask CodeAsk, later bool) (*codeDialer, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, hub.ConfirmTimeout, proto.Errorf(proto.Unreachable, "hub %s: no answer", a.o.URL.Name()))
+	ctx, cancel := context.WithTimeoutCause(ctx, hub.ConfirmTimeout, a.late())
 	defer cancel()
 	c, err := a.ready(ctx, later)
 	if err != nil {

@@ -58,6 +58,13 @@ func Dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 	return c, nil
 }
 
+// ErrLate is in the chain of an error for want of an answer within [Ask.Within] or
+// [CodeAsk.Within]: the hub may answer later.
+var ErrLate = proto.Errorf(proto.Unreachable, "no answer")
+
+// late is the cause of a wait that Within limits.
+func (a *Agent) late() error { return fmt.Errorf("hub %s: %w", a.o.URL.Name(), ErrLate) }
+
 // ErrLogin is in the chain of an error for want of a connection that is logged in.
 var ErrLogin = errors.New("not logged in at the hub")
 

@@ -81,7 +81,7 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (Session, error) {
 	}
 	asking, cancel := ctx, func() {}
 	if ask.Within > 0 {
-		asking, cancel = context.WithTimeoutCause(ctx, ask.Within, proto.Errorf(proto.Unreachable, "hub %s: no answer", a.o.URL.Name()))
+		asking, cancel = context.WithTimeoutCause(ctx, ask.Within, a.late())
 	}
 	defer cancel()
 	c, err := a.ready(asking, false)
