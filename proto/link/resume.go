@@ -24,6 +24,14 @@ import (
 // host that lasts, see [transport.GoneAfter], and the word of a relay that the peer's
 // process has left, see [transport.LeftAfter].
 func (l *Link) Resume(ctx context.Context) (*Link, error) {
+	next, err := l.next(ctx)
+	if err == nil {
+		l.session.latest.Store(next)
+	}
+	return next, err
+}
+
+func (l *Link) next(ctx context.Context) (*Link, error) {
 	ctx, stop := l.believeLeft(ctx)
 	defer stop()
 	if l.Dialed {

@@ -2,6 +2,7 @@ package link
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mesh/proto"
@@ -27,6 +28,8 @@ type session struct {
 	token     *token.ID
 	successor chan *Link // sent by resumeSession, one at a time; never closed
 	flows     chan *Link // sent by addFlow; never closed
+
+	latest atomic.Pointer[Link] // that Resume has returned; nil before
 
 	mu      sync.Mutex
 	primary *Link // the latest, at the listener's end

@@ -30,3 +30,12 @@ func (e *Endpoint) Transfer(id wire.TransferID) (goesOn, linked bool) {
 	defer s.mu.Unlock()
 	return true, s.primary.conn.Context().Err() == nil
 }
+
+// Latest returns the link over which the transfer of l goes on: the one that Resume has
+// returned last, or l.
+func (l *Link) Latest() *Link {
+	if next := l.session.latest.Load(); next != nil {
+		return next
+	}
+	return l
+}

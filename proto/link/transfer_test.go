@@ -45,6 +45,9 @@ func TestTransfer(t *testing.T) {
 		if ll, err = ll.Resume(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		if dl.Latest() != next || ll.Latest() != ll || next.Latest() != next {
+			t.Error("the latest link is not the one that has resumed the transfer")
+		}
 		wants("resumed", true, true)
 		go next.Close(nil)
 		ll.Close(nil)

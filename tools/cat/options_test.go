@@ -45,7 +45,7 @@ func TestOptions(t *testing.T) {
 		{"bob --wait 3s", options{}, proto.Usage, "flag --wait after an argument"},
 		{"--wait 0s bob", options{}, proto.Usage, "is not a positive duration"},
 		{"--flows 0 bob", options{}, proto.Usage, "is not auto or 1 to"},
-		{"--via pigeon bob", options{}, proto.Usage, "is not auto, quic or tcp"},
+		{"--via pigeon bob", options{}, proto.Usage, "is none of auto, quic, tcp"},
 		{"--resume-for -1s bob", options{}, proto.Usage, "is negative"},
 		{"--quiet --quiet bob", options{}, proto.Usage, "given twice"},
 	} {

@@ -228,14 +228,14 @@ func FlowsOf(c *cli.Context) int {
 // auto is the value of --flows that leaves the choice to the tool.
 const auto = "auto"
 
-// Via is --via TRANSPORT.
+// Via is --via WORD[,WORD].
 func Via() cli.Flag {
 	return &cli.StringFlag{
 		Name: "via", Value: path.Via{}.String(),
-		Usage: "connect over `TRANSPORT`: auto, quic or tcp",
+		Usage: "link over `WORD`: " + strings.Join(path.ViaWords, ", "),
 		Action: func(_ *cli.Context, text string) error {
-			if v, err := path.ParseVia(text); err != nil || v.Kind != "" {
-				return proto.Errorf(proto.Usage, "flag --via: %q is not auto, quic or tcp", text)
+			if _, err := path.ParseVia(text); err != nil {
+				return proto.Errorf(proto.Usage, "flag --via: %w", err)
 			}
 			return nil
 		},

@@ -172,7 +172,7 @@ func (p *presence) settle(failed context.Context) error {
 func (p *presence) answer(ctx context.Context, at hub.URL, of agent.Offer) agent.Answer {
 	switch {
 	case of.Request.Bearer != nil:
-		return p.answerBearer(of)
+		return p.answerBearer(at, of)
 	case p.quiet:
 		return agent.Answer{Decline: hub.CodeDenied}
 	}
@@ -211,7 +211,7 @@ func (p *presence) answer(ctx context.Context, at hub.URL, of agent.Offer) agent
 	}
 	g.Caps = caps.String()
 	p.node.Log.Info("request accepted", "peer", of.From, "name", of.Name, "kind", of.Request.Kind, "caps", caps, "why", why.What)
-	return p.accept(of, g, undo)
+	return p.accept(at, of, g, undo)
 }
 
 // rights returns what the dialer gets, or the code to decline with.

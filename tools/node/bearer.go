@@ -13,7 +13,7 @@ import (
 // transfer with it. What such a node gets is where to dial, and nothing else: neither is a
 // person asked nor a token made. A node that does not prove what it says it has is told
 // nothing about it.
-func (p spot) answerBearer(of agent.Offer) agent.Answer {
+func (p spot) answerBearer(at hub.URL, of agent.Offer) agent.Answer {
 	b := of.Request.Bearer
 	found, err := p.bearerOf(of.From, b)
 	switch {
@@ -23,7 +23,7 @@ func (p spot) answerBearer(of agent.Offer) agent.Answer {
 	case b.Method == hub.MethodKnown && !p.takes(string(of.Request.Kind)):
 		return agent.Answer{Decline: hub.CodeKind}
 	}
-	return p.accept(of, hub.Grant{Method: b.Method}, nil)
+	return p.accept(at, of, hub.Grant{Method: b.Method}, nil)
 }
 
 // bearerOf returns what is known of the token or the transfer that a bearer names.
@@ -41,14 +41,20 @@ func (p spot) bearerOf(dialer identity.ID, b *hub.Bearer) (token.Admission, erro
 	return p.guard.Find(&h, dialer)
 }
 
-// accept accepts a request with a grant, whose rest it fills in. Undo takes back what was
-// granted.
-func (p spot) accept(of agent.Offer, g hub.Grant, undo func()) agent.Answer {
+// accept accepts a request with a grant, whose rest it fills in, and takes the place at the
+// relay where the dialer may come. Undo takes back what was granted.
+func (p spot) accept(at hub.URL, of agent.Offer, g hub.Grant, undo func()) agent.Answer {
 	g.Via, g.Candidates = p.via(), p.candidates()
 	a, _, err := of.Request.Accept(p.node.Key, of.Hub, of.From, g)
 	if err != nil {
 		p.node.Log.Info("request not answered", "peer", of.From, "err", err)
 		return agent.Answer{Decline: hub.CodeBusy}
 	}
+	var transfer *wire.TransferID
+	if g.Method == hub.MethodResume {
+		id := wire.TransferID(of.Request.Bearer.Token)
+		transfer = &id
+	}
+	p.places.open(of.Relays, at, of.From, g, transfer)
 	return agent.Answer{Accept: a, Undo: undo}
 }

@@ -120,9 +120,9 @@ func TestPeerVia(t *testing.T) {
 		want             string // the transport; "" for 10
 	}{
 		{"quic", "auto", proto.ViaQUIC},
-		{"tcp,lan", "direct", proto.ViaTCP},
+		{"tcp,direct", "lan", proto.ViaTCP},
 		{"quic", "tcp", ""},
-		{"lan", "quic", proto.ViaQUIC},
+		{"direct", "quic,lan", proto.ViaQUIC},
 	} {
 		bob := newNode(t, both(at("", h.URL()), via(t, tt.listener)))
 		alice := newNode(t, both(at("hub", h.URL()), via(t, tt.dialer)))

@@ -62,7 +62,7 @@ func (m *meeting) claim(ctx context.Context) answer {
 		return answer{err: m.wrongKind(err)}
 	}
 	grade, err := m.node.judgeCode(m.peer, s.Peer)
-	return answer{s, h.agents[at], grade, err}
+	return newAnswer(h, s, h.agents[at], grade, err)
 }
 
 // claim proves a code at the first hub that has it, the one with the index at. Another hub

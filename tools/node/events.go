@@ -12,7 +12,7 @@ import (
 // event is one line of --events. Event says which of the fields are there. The
 // fields that a CMD gets too have the names of its MESH_* variables.
 type event struct {
-	Event string    `json:"event"` // listening, online, code, paired, peer, broken, resumed, progress, stored, receipt, delivery, reload, end
+	Event string    `json:"event"` // listening, online, code, paired, peer, broken, resumed, path, progress, stored, receipt, delivery, reload, end
 	Time  time.Time `json:"time"`
 
 	// listening
@@ -22,7 +22,7 @@ type event struct {
 	Allows  string     `json:"allows,omitempty"`
 	Expires *time.Time `json:"expires,omitempty"`
 
-	// peer, broken, resumed, progress, stored, receipt, delivery
+	// peer, broken, resumed, path, progress, stored, receipt, delivery
 	PeerID   string `json:"peer_id,omitempty"`
 	PeerName string `json:"peer_name,omitempty"`
 	PeerAddr string `json:"peer_addr,omitempty"`
@@ -34,6 +34,11 @@ type event struct {
 	// online: with name; code: with allows; paired: with peer_id, peer_name, allows
 	Hub       string `json:"hub,omitempty"`
 	ShortCode string `json:"short_code,omitempty"`
+
+	// path: another one than before the link broke
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
+	Why  string `json:"why,omitempty"` // lost
 
 	// progress
 	Sent     *int64 `json:"sent,omitempty"`

@@ -1,4 +1,24 @@
 package node
 
+import (
+	"context"
+	"net"
+
+	"mesh/proto/hub"
+	"mesh/proto/relay"
+)
+
 // NameOfHost is nameOfHost, for tests.
 var NameOfHost = nameOfHost
+
+// Places returns how many places the waiter has at relays.
+func (w *Waiter) Places() int {
+	w.at.places.mu.Lock()
+	defer w.at.places.mu.Unlock()
+	return len(w.at.places.all)
+}
+
+// DialDoor connects to an address as a client of a relay does whose hub names one door.
+func DialDoor(ctx context.Context, at hub.URL, door, addr string) (net.Conn, error) {
+	return dialerOf([]relay.Entry{{URL: door}}, at)(ctx, "tcp", addr)
+}

@@ -75,6 +75,9 @@ func (n *Node) vouchers(at identity.ID) []string {
 	return texts
 }
 
+// urlOf returns the URL of one of the hubs.
+func (h *hubs) urlOf(a *agent.Agent) hub.URL { return h.urls[slices.Index(h.agents, a)] }
+
 // close logs out. A nil *hubs has no connections.
 func (h *hubs) close() {
 	if h == nil {

@@ -54,6 +54,7 @@ type meeting struct {
 	mu   sync.Mutex
 	hubs *hubs // nil until they are asked for the peer of a token
 	over bool  // no hub is asked any more
+	found
 }
 
 // meet links to a peer by way of the hubs, and at the same time by the addresses of the
@@ -162,6 +163,7 @@ func (m *meeting) kind() hub.Kind { return hub.Kind(cmp.Or(m.request.Kind, wire.
 type answer struct {
 	session agent.Session
 	at      *agent.Agent
+	hub     hub.URL
 	grade   Grade
 	err     error
 }
@@ -184,20 +186,21 @@ func (m *meeting) try(ctx context.Context) (*link.Link, error) {
 func (m *meeting) tryBoth(ctx context.Context) (*link.Link, error) {
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t, found, asked := m.target, make(chan candidate.Candidate, hub.MaxCandidates), make(chan answer, 1)
-	t.Candidates = found
+	ways, asked := newWays(), make(chan answer, 1)
+	t := ways.of(m.target)
+	t.Meeting = m
 	go func() {
-		defer close(found)
+		defer ways.close()
 		a := m.askBeside(asking)
 		asked <- a
 		if m.joins(a) {
-			for _, c := range m.dialable(a.session) {
-				found <- c
-			}
+			m.learn(a)
+			m.tell(ways)
 		}
 	}()
 	l, err := m.endpoint.Dial(ctx, t)
 	if err == nil {
+		m.linked(l)
 		m.closeSession(ctx, asked, l)
 		return l, nil
 	}
@@ -284,7 +287,8 @@ func (m *meeting) askOnce(ctx context.Context) answer {
 		return m.claim(ctx)
 	}
 	var grade Grade
-	s, at, err := m.open().request(ctx, func(u hub.URL) agent.Ask {
+	h := m.open()
+	s, at, err := h.request(ctx, func(u hub.URL) agent.Ask {
 		return agent.Ask{
 			To: m.peer.hub.to, Kind: m.kind(), Want: m.target.Want,
 			Judge: func(ctx context.Context, c agent.Claim) (err error) {
@@ -303,7 +307,15 @@ func (m *meeting) askOnce(ctx context.Context) answer {
 	if agent.CodeOf(err) == hub.CodeKind {
 		err = &proto.Error{Code: proto.Capability, Err: fmt.Errorf("%w: %w", ErrKind, err)}
 	}
-	return answer{s, at, grade, err}
+	return newAnswer(h, s, at, grade, err)
+}
+
+func newAnswer(h *hubs, s agent.Session, at *agent.Agent, grade Grade, err error) answer {
+	a := answer{session: s, at: at, grade: grade, err: err}
+	if at != nil {
+		a.hub = h.urlOf(at)
+	}
+	return a
 }
 
 // askForToken asks where the peer is that a token is of.
@@ -324,7 +336,7 @@ func (m *meeting) askForToken(ctx context.Context) answer {
 			},
 		}
 	})
-	return answer{s, at, GradePinned, err}
+	return newAnswer(h, s, at, GradePinned, err)
 }
 
 // renamed tells a peer that is absent from one whose name has another key at a hub now.
@@ -354,7 +366,7 @@ func (m *meeting) lacksKind(ctx context.Context, offline error) error {
 
 // dial dials the candidates of a session.
 func (m *meeting) dial(ctx context.Context, a answer) (*link.Link, error) {
-	t, err := m.targetOf(a.session)
+	t, err := m.targetOf(a)
 	if err != nil {
 		return nil, err
 	}
@@ -362,6 +374,7 @@ func (m *meeting) dial(ctx context.Context, a answer) (*link.Link, error) {
 	if err != nil {
 		return nil, anotherNode(err)
 	}
+	m.linked(l)
 	if !m.byToken() {
 		m.node.noteMet(m.peer, t.ID, a.grade)
 	}
@@ -379,8 +392,9 @@ func anotherNode(err error) error {
 }
 
 // targetOf returns the target for a session: its candidates, and its token if it has one.
-func (m *meeting) targetOf(s agent.Session) (link.Target, error) {
-	t := m.target
+func (m *meeting) targetOf(a answer) (link.Target, error) {
+	t, s := m.target, a.session
+	t.Meeting = m
 	t.ID, t.Addrs = s.Peer, nil
 	var ok bool
 	if t.Via, ok = t.Via.And(peerVia(s)); !ok {
@@ -397,17 +411,13 @@ func (m *meeting) targetOf(s agent.Session) (link.Target, error) {
 		}
 		t.Credential = granted.Credential()
 	}
-	list := m.dialable(s)
-	if len(list) == 0 {
-		return t, proto.Errorf(proto.Unreachable, "the peer has told no address that can be dialled from here")
+	m.learn(a)
+	ways := newWays()
+	if !m.tell(ways) {
+		return t, proto.Errorf(proto.Unreachable, "the peer has told no address that can be dialled from here, and the hub offers no relay")
 	}
-	found := make(chan candidate.Candidate, len(list))
-	for _, c := range list {
-		found <- c
-	}
-	close(found)
-	t.Candidates = found
-	return t, nil
+	ways.close()
+	return ways.of(t), nil
 }
 
 // dialable returns the candidates of a session that may be dialled.

@@ -29,14 +29,22 @@ func (o *outage) length() (d time.Duration, broken bool) {
 }
 
 // onBroken returns the function that notes in o, and in the events, that a link has
-// broken or is back.
+// broken or is back, and that it takes another path.
 func (n *Node) onBroken(party func() Party, o *outage) func(broken bool) {
-	return func(broken bool) {
+	was := party().Path
+	return func(broken bool) { // called by one goroutine
 		o.set(broken)
-		name := "resumed"
+		p := party()
 		if broken {
-			name = "broken"
+			was = p.Path
+			n.reporter.emit(partyEvent("broken", p))
+			return
 		}
-		n.reporter.emit(partyEvent(name, party()))
+		n.reporter.emit(partyEvent("resumed", p))
+		if p.Path != was {
+			e := partyEvent("path", p)
+			e.From, e.To, e.Why = was, p.Path, "lost"
+			n.reporter.emit(e)
+		}
 	}
 }

@@ -29,7 +29,8 @@ func (n *Node) partyOf(l *link.Link) func() Party {
 	p := Party{ID: l.Peer, Name: n.Book.NameOf(l.Peer), Transfer: l.Transfer}
 	p.Trust, p.typed, p.met = n.gradeOf(l, p.Name)
 	return func() Party {
-		p.Addr, p.Via, p.Path = l.Addr().String(), l.Via(), l.Path().String()
+		now := l.Latest()
+		p.Addr, p.Via, p.Path = now.Addr().String(), now.Via(), now.Path().String()
 		return p
 	}
 }

@@ -54,7 +54,9 @@ func (w *Waiter) showCodes(at spot, shown bool) *coder {
 	count := len(at.offer.Tokens)
 	c := &coder{spot: at, fail: w.fail, codes: make([]string, count), known: make([]bool, count), ready: make(chan struct{}), shown: shown}
 	c.tokens = w.showTokens
-	c.hubs = at.node.openHubs(at.node.options.Hubs, false, func(a *agent.Agent, _ hub.URL) { a.OnOffer = c.answer })
+	c.hubs = at.node.openHubs(at.node.options.Hubs, false, func(a *agent.Agent, u hub.URL) {
+		a.OnOffer = func(_ context.Context, of agent.Offer) agent.Answer { return c.answer(u, of) }
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	for i := range at.offer.Tokens {
@@ -162,6 +164,9 @@ func (c *coder) offerCode(ctx context.Context, i int, why error) (s agent.Sessio
 				c.show(i, code, c.hubs.urls[at], reason)
 			},
 		})
+		if err == nil {
+			c.places.open(s.Relays, c.hubs.urls[at], s.Peer, s.Grant, nil)
+		}
 		if err == nil || shown || ctx.Err() != nil {
 			return s, err
 		}
@@ -193,11 +198,11 @@ func (c *coder) grant(i int, d agent.CodeDialer) (g hub.Grant, undo func(), err 
 
 // answer decides about the request of another node, which has one of the tokens that the
 // codes stand for.
-func (c *coder) answer(_ context.Context, of agent.Offer) agent.Answer {
+func (c *coder) answer(at hub.URL, of agent.Offer) agent.Answer {
 	if of.Request.Bearer == nil {
 		return agent.Answer{Decline: hub.CodeDenied}
 	}
-	return c.answerBearer(of)
+	return c.answerBearer(at, of)
 }
 
 // show tells the user a code. Once a shared terminal has begun, mesh-tty ctl token does.

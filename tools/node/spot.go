@@ -25,6 +25,7 @@ type spot struct {
 
 	endpoint *link.Endpoint
 	guard    handshake.Guard // of the listener; nil once nobody is waited for
+	places   *places
 }
 
 // kinds returns the kinds of transfers that are taken.

@@ -12,6 +12,7 @@ import (
 	"mesh/proto/handshake"
 	"mesh/proto/identity"
 	"mesh/proto/link"
+	"mesh/proto/path"
 	"mesh/proto/token"
 	"mesh/proto/wire"
 	"mesh/tools/outfile"
@@ -118,6 +119,10 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if err := n.checkVia(); err != nil {
 		return nil, err
 	}
+	if n.options.Via.Kind == path.LAN {
+		err := proto.Errorf(proto.Usage, "--via lan is for the end that dials: a listener does not tell networks apart")
+		return nil, proto.Hint(err, "--listen takes an address of this machine in one network")
+	}
 	at := AtHubs{n.options.Hubs, o.As, o.Rooms}
 	if err := at.check(); err != nil {
 		return nil, err
@@ -156,7 +161,7 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if w.listener, err = listen(e, o, guard); err != nil {
 		return nil, err
 	}
-	w.at = spot{node: n, offer: o, at: bound, endpoint: e, guard: guard}
+	w.at = spot{node: n, offer: o, at: bound, endpoint: e, guard: guard, places: n.newPlaces(e)}
 	w.failed, w.fail = context.WithCancelCause(context.Background())
 	announced := o
 	announced.ShowToken = o.ShowToken && (asked || !byCode)
@@ -371,6 +376,7 @@ func (w *Waiter) Accept(ctx context.Context) (*link.Link, error) {
 		return nil, err
 	}
 	w.deadline = time.Time{}
+	w.at.places.claim(l)
 	if w.once { // it has its peer
 		go func() {
 			w.leave()
@@ -385,6 +391,7 @@ func (w *Waiter) Accept(ctx context.Context) (*link.Link, error) {
 func (w *Waiter) Stop() {
 	_ = w.listener.Close()
 	w.leave()
+	w.at.places.close()
 	w.fail(nil)
 }
 

@@ -36,6 +36,7 @@ func TestRead(t *testing.T) {
 	}{
 		{"", func(*nodeflags.Options) {}},
 		{"--via quic", func(o *nodeflags.Options) { o.Via.Transport = "quic" }},
+		{"--via direct,tcp", func(o *nodeflags.Options) { o.Via = path.Via{Transport: "tcp", Kind: path.Direct} }},
 		{"--window 1M --spool 2G", func(o *nodeflags.Options) { o.Window, o.Spool = 1<<20, 2<<30 }},
 		{"--resume-for 0", func(o *nodeflags.Options) { o.ResumeFor = 0 }},
 		{"-q -v --events f", func(o *nodeflags.Options) { o.Quiet, o.Verbose, o.Events = true, 1, "f" }},

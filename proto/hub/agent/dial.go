@@ -88,7 +88,7 @@ func leaveAndJoin(u hub.URL) string {
 
 func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error) {
 	l := hub.Login{Origin: o.URL.Origin(), ClientNonce: hub.NewNonce(hub.ClientNonceBytes), Binding: make([]byte, hub.BindingBytes)}
-	transport := &http.Transport{TLSClientConfig: tlsConfig(o.URL), DialContext: o.DialContext, DisableKeepAlives: true}
+	transport := &http.Transport{TLSClientConfig: TLSConfig(o.URL), DialContext: o.DialContext, DisableKeepAlives: true}
 	ws, resp, err := websocket.Dial(ctx, o.URL.WebSocket(l.ClientNonce), &websocket.DialOptions{
 		HTTPClient: &http.Client{
 			Transport:     transport,
@@ -119,9 +119,10 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 	return c, nil
 }
 
-// tlsConfig accepts the hub's own certificate where the URL has the hub's key, and in any
+// TLSConfig returns the configuration for a hub's HTTPS, and that of its relays. It accepts
+// the hub's own certificate where the URL has the hub's key, and in any
 // case one that a certificate authority of this system vouches for.
-func tlsConfig(u hub.URL) *tls.Config {
+func TLSConfig(u hub.URL) *tls.Config {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}
 	if u.Key == (identity.ID{}) {
 		return cfg
