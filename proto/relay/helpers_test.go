@@ -113,6 +113,12 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
+func (l *lines) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buf.Reset()
+}
+
 // permit returns the permit of one end of a session, which a change may alter.
 func (r *rig) permit(session byte, role relay.Role, change func(*relay.Permit)) string {
 	r.t.Helper()

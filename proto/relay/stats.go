@@ -2,6 +2,7 @@ package relay
 
 import (
 	"encoding/hex"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -58,9 +59,7 @@ func (s *Server) Stats() Stats {
 		Bytes:          map[string]uint64{DoorTCP: s.stats.bytes[0].Load(), DoorWSS: s.stats.bytes[1].Load()},
 		LimitedSession: time.Duration(s.stats.limited[limitSession].Load()), LimitedTotal: time.Duration(s.stats.limited[limitTotal].Load()),
 	}
-	for k, v := range s.stats.joins {
-		n.Joins[k] = v
-	}
+	maps.Copy(n.Joins, s.stats.joins)
 	return n
 }
 
