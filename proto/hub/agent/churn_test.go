@@ -47,11 +47,12 @@ type churn struct {
 // many goroutines and descriptors, and about as much memory, as before.
 func TestChurn(t *testing.T) {
 	lasts, full := 12*time.Second, os.Getenv("TORTURE") == "full" // see scripts/torture
+	percent, slow := 50, time.Second/2                            // a short run has too few sessions for more
 	switch {
 	case testing.Short():
 		lasts = 2 * time.Second
 	case full:
-		lasts = 10 * time.Minute
+		lasts, percent, slow = 10*time.Minute, 99, 50*time.Millisecond
 	}
 	if d, err := time.ParseDuration(os.Getenv("TORTURE_CHURN")); err == nil {
 		lasts = d
@@ -63,11 +64,16 @@ func TestChurn(t *testing.T) {
 	before := min(lasts/4, time.Minute)
 	c.run(before) // what is made once is there then
 	goroutines, files, heap := c.rest()
-	idle, _ := c.latency(func() { <-time.After(before) })
+	idle, _ := c.latency(percent, func() { <-time.After(before) })
 	var busy time.Duration
 	var measured int
-	beside, _ := quiet.latency(func() {
-		busy, measured = c.latency(func() { c.run(lasts) })
+	beside, _ := quiet.latency(percent, func() {
+		busy, measured = c.latency(percent, func() {
+			c.run(lasts)
+			for more := 0; c.lacks() && more < 4; more++ { // the machine is busy
+				c.run(lasts)
+			}
+		})
 	})
 	waitFor(t, "all goroutines and descriptors are gone", func() bool {
 		g, f, _ := c.rest()
@@ -78,16 +84,16 @@ func TestChurn(t *testing.T) {
 	if limit := heap + slack + uint64(len(c.members))*ofMember; now > limit {
 		t.Errorf("%d KiB of memory are in use after the churn, want at most %d", now>>10, limit>>10)
 	}
-	if (c.sessions == 0 || c.codes == 0 || c.floods == 0) && !testing.Short() || c.restarts == 0 || full && c.slow == 0 {
+	if c.lacks() || full && c.slow == 0 {
 		t.Errorf("got %d sessions, %d codes, %d floods, %d slow readers and %d restarts, want some", c.sessions, c.codes, c.floods, c.slow, c.restarts)
 	}
-	if limit := 2*beside + 50*time.Millisecond; busy > limit || measured == 0 {
-		t.Errorf("of %d sessions of others, 99 in 100 took at most %v, and %v at a quiet hub: want at most %v", measured, busy, beside, limit)
+	if limit := 2*beside + slow; busy > limit || measured == 0 {
+		t.Errorf("of %d sessions of others, %d in 100 took at most %v, and %v at a quiet hub: want at most %v", measured, percent, busy, beside, limit)
 	}
 	c.compare()
 	t.Logf("torture: hub: churn for %v: %d members, %d names, %d sessions, %d codes, %d floods, %d slow readers, %d restarts, memory %d KiB before, %d after; "+
-		"p99 of %d sessions of others %v, %v at a quiet hub beside it, %v before the churn", lasts, len(c.members), len(c.names), c.sessions, c.codes, c.floods, c.slow,
-		c.restarts, heap>>10, now>>10, measured, busy.Round(time.Millisecond/10), beside.Round(time.Millisecond/10), idle.Round(time.Millisecond/10))
+		"%d in 100 of %d sessions of others took at most %v, %v at a quiet hub beside it, %v before the churn", lasts, len(c.members), len(c.names), c.sessions, c.codes, c.floods, c.slow,
+		c.restarts, heap>>10, now>>10, percent, measured, busy.Round(time.Millisecond/10), beside.Round(time.Millisecond/10), idle.Round(time.Millisecond/10))
 }
 
 func newChurn(t *testing.T) *churn {
@@ -97,6 +103,11 @@ func newChurn(t *testing.T) *churn {
 		t.Fatal(err)
 	}
 	return &churn{t: t, hub: h, url: h.URL(), members: make(map[identity.ID]bool), names: make(map[string]identity.ID), here: make(map[string]bool)}
+}
+
+// lacks reports whether something that the churn consists of has not happened yet.
+func (c *churn) lacks() bool {
+	return (c.sessions == 0 || c.codes == 0 || c.floods == 0) && !testing.Short() || c.restarts == 0
 }
 
 // run lets members come and go.
