@@ -6,6 +6,10 @@
 // one breaks ([Link.Resume]) and may have further links beside the first
 // ([Link.AddFlow]).
 //
+// A link may go through a relay. Nothing that the relay does is the peer's word: its
+// connection ends, is reset or is altered, and the link has broken, to be resumed over the
+// relay again or over any other path. [Target.Meeting] finds the routes for that.
+//
 //	dialer    Dial > dialOnce > path.Dial > openLink > sayHello
 //	listener  Listen > transport.Serve > serve > answerHello > Accept
 package link
