@@ -327,6 +327,8 @@ func TestDialVia(t *testing.T) {
 			if err == nil || !errors.Is(err, path.ErrNotReached) || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("--via %s: got %v, want an error with %q", c.via, err, c.text)
 			}
+			mu.Lock() // packets may still be on their way
+			defer mu.Unlock()
 			for what, one := range map[string]struct {
 				got  map[string]bool
 				want []string
