@@ -189,7 +189,7 @@ func TestRelaySaidLeftBefore(t *testing.T) {
 		flow.Close(nil) // its connection ends with FIN: the relay says so from now on
 		wg.Wait()
 		other.Close(nil)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		k.dialer.mu.Lock()
 		k.dialer.over = true // can't reach the relay for a while
 		k.dialer.mu.Unlock()
@@ -215,7 +215,7 @@ func TestRelayResetIsNobodysWord(t *testing.T) {
 		if _, err := k.ll.Write([]byte("unread")); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		k.dialer.kill()
 		if _, err := k.ll.Read(make([]byte, 1)); err == nil {
 			t.Error("read: got no error")

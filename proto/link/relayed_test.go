@@ -109,7 +109,7 @@ func TestLinkThroughRelay(t *testing.T) {
 				t.Errorf("path is %q over %s, want %q over tcp", got, l.Via(), want)
 			}
 		}
-		time.Sleep(time.Minute) // keep-alives go through it
+		<-time.After(time.Minute) // keep-alives go through it
 		echo(t, dl, ll)
 		if err := dl.CloseWrite(); err != nil {
 			t.Error(err)

@@ -94,7 +94,7 @@ func TestTakeLimits(t *testing.T) {
 		if !isClosed(flood[0]) || isClosed(flood[1]) || isClosed(honest) {
 			t.Errorf("given up: first of the flood %v, second %v, the honest one %v; want the first alone", isClosed(flood[0]), isClosed(flood[1]), isClosed(honest))
 		}
-		time.Sleep(proto.HelloTimeout + time.Second)
+		<-time.After(proto.HelloTimeout + time.Second)
 		if !isClosed(honest) {
 			t.Errorf("a silent carrier is open after %s", proto.HelloTimeout)
 		}

@@ -46,16 +46,16 @@ type presence struct {
 // present begins to be online for an offer. One without a name, without rooms and that does
 // not last is told to no hub, but is there for the nodes that have its tokens, unless
 // codes are shown, which take their place. fail ends the waiter.
-func (at spot) present(guard *strangers, byCode bool, fail context.CancelCauseFunc) *presence {
-	o, hubs := at.offer, at.node.options.Hubs
+func (p spot) present(guard *strangers, byCode bool, fail context.CancelCauseFunc) *presence {
+	o, hubs := p.offer, p.node.options.Hubs
 	quiet := !o.lasts() && o.As == "" && len(o.Rooms) == 0
 	if quiet && (len(hubs) == 0 || byCode) || len(hubs) == 0 && !o.lasts() {
 		return nil
 	}
-	p := newPresence(at, quiet)
-	p.refusals, p.fail = guard, fail
-	p.update(AtHubs{hubs, o.As, o.Rooms})
-	return p
+	made := newPresence(p, quiet)
+	made.refusals, made.fail = guard, fail
+	made.update(AtHubs{hubs, o.As, o.Rooms})
+	return made
 }
 
 func newPresence(at spot, quiet bool) *presence {

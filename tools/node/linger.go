@@ -17,28 +17,28 @@ const (
 // linger stays at the hubs while the transfer of a link goes on, for nothing but the
 // dialer, who asks there when the link has broken: where to find this node now. It blocks
 // until the transfer is over or the node closes.
-func (at spot) linger(l *link.Link) {
-	if len(at.node.options.Hubs) == 0 || !at.goesOn(l, lingerAfter) {
+func (p spot) linger(l *link.Link) {
+	if len(p.node.options.Hubs) == 0 || !p.goesOn(l, lingerAfter) {
 		return
 	}
-	at.guard = nil
-	p := newPresence(at, true)
-	p.update(AtHubs{Hubs: at.node.options.Hubs})
-	defer p.stop()
-	for at.goesOn(l, lingerLook) {
+	p.guard = nil
+	made := newPresence(p, true)
+	made.update(AtHubs{Hubs: p.node.options.Hubs})
+	defer made.stop()
+	for p.goesOn(l, lingerLook) {
 	}
 }
 
 // goesOn reports whether the transfer of a link goes on after a time. It is sooner if the
 // node closes.
-func (at spot) goesOn(l *link.Link, after time.Duration) bool {
+func (p spot) goesOn(l *link.Link, after time.Duration) bool {
 	timer := time.NewTimer(after)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-at.node.life.Done():
+	case <-p.node.life.Done():
 		return false
 	}
-	goesOn, _ := at.endpoint.Transfer(l.Transfer)
+	goesOn, _ := p.endpoint.Transfer(l.Transfer)
 	return goesOn
 }
