@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"mesh/proto"
+	"mesh/proto/identity"
 )
 
 // proxyFor returns the proxy for a request; nil if there is none.
@@ -34,7 +35,7 @@ func (c *Client) isProxied(u *url.URL) (bool, error) {
 func (t *try) connectWeb(ctx context.Context) error {
 	var below *gather
 	transport := &http.Transport{
-		Proxy: t.c.proxyFor, TLSClientConfig: t.c.tls(), DisableKeepAlives: true, OnProxyConnectResponse: proxyAnswer,
+		Proxy: t.c.proxyFor, TLSClientConfig: t.tls(), DisableKeepAlives: true, OnProxyConnectResponse: proxyAnswer,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := t.c.dial(ctx, network, addr)
 			if err != nil {
@@ -63,11 +64,20 @@ func (t *try) connectWeb(ctx context.Context) error {
 	return nil
 }
 
-// tls returns how a relay is verified.
-func (c *Client) tls() *tls.Config {
+// tls returns how the relay is verified: by the key in its URL, or else as the client says.
+func (t *try) tls() *tls.Config {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.TLS != nil {
-		cfg = c.TLS.Clone()
+	switch {
+	case t.pin != identity.ID{}:
+		identity.VerifyBy(cfg, func(s tls.ConnectionState) error {
+			id, err := identity.OfCertificates(s.PeerCertificates)
+			if err == nil && id != t.pin {
+				err = fmt.Errorf("its key is %s, want %s", id.Short(), t.pin.Short())
+			}
+			return err
+		})
+	case t.c.TLS != nil:
+		cfg = t.c.TLS.Clone()
 	}
 	cfg.NextProtos = []string{"http/1.1"}
 	return cfg

@@ -30,7 +30,9 @@ const (
 
 // Entry is a door of a relay, as the hub names it, and the permit to use it.
 type Entry struct {
-	URL    string // tcp://HOST:PORT or wss://HOST[:PORT]/relay/v1
+	// URL is tcp://HOST:PORT or wss://HOST[:PORT]/relay/v1. "#mk1…" at its end is the key
+	// that the relay has, in place of a certificate that [Client.TLS] takes.
+	URL    string
 	Permit string
 	MaxBPS uint64 // the rate limit of the relay in bytes per second; 0 if it has none
 }
@@ -137,6 +139,7 @@ type try struct {
 	host    string
 	door    string
 	url     *url.URL
+	pin     identity.ID // in the URL; zero for none
 	proxied bool
 	conn    net.Conn
 }
@@ -177,6 +180,11 @@ func (c *Client) parse(e Entry) (*try, error) {
 	t := &try{c: c, entry: e, url: u, host: u.Host, door: DoorTCP}
 	if t.relay, err = relayOf(e.Permit); err != nil {
 		return nil, err
+	}
+	if u.Fragment != "" {
+		if t.pin, err = identity.ParseID(u.Fragment); err != nil {
+			return nil, errors.New("what follows # in the URL of a relay is no node id")
+		}
 	}
 	switch u.Scheme {
 	case "tcp":

@@ -13,6 +13,9 @@ import (
 	"mesh/proto/identity"
 )
 
+// DefaultSessions is the default of [Options.Sessions].
+const DefaultSessions = 1000
+
 // The limits that a relay has without being told.
 const (
 	// maxPairs bounds the pairs of a session, maxPlaces the places that one of its ends
@@ -54,7 +57,7 @@ type limits struct {
 
 func defaultLimits() limits {
 	return limits{
-		sessions: 1000, ofDialer: 16, ofListener: 256, places: 16384, placesOfNode: 1024,
+		sessions: DefaultSessions, ofDialer: 16, ofListener: 256, places: 16384, placesOfNode: 1024,
 		halfOpen: 256, halfOpenOfSource: 32, sessionBurst: 8, sourceBurst: 30, doorTimeout: DoorTimeout, idle: 60 * time.Second,
 	}
 }

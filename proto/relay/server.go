@@ -27,7 +27,8 @@ type Options struct {
 	// Rate bounds the bytes per second of a session, in both directions together, Total
 	// those of all sessions, and Bytes all bytes of a session.
 	Rate, Total, Bytes uint64
-	// Sessions bounds the sessions that have a pair; 0 stands for 1000.
+	// Sessions bounds the sessions that have a pair; 0 stands for
+	// [DefaultSessions].
 	Sessions int
 	// Now may be nil. It is the clock of permits.
 	Now func() time.Time

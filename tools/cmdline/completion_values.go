@@ -14,7 +14,7 @@ const capsValues = "send recv send,recv tty:view tty:view,tty:control"
 
 // flagValues are the words that a flag takes, where they can be listed.
 var flagValues = map[string]string{
-	"via": strings.Join(path.ViaWords, " "), "flows": auto, "archive": "zip tar", "symlinks": "inside skip", "size": "sharer writer", "escape": "none", "allow": capsValues, "trust": strings.Join(trustWords, " "), "hub": NoHub, "visible": "all rooms",
+	"via": strings.Join(path.ViaWords, " "), "flows": auto, "archive": "zip tar", "symlinks": "inside skip", "size": "sharer writer", "escape": "none", "allow": capsValues, "trust": strings.Join(trustWords, " "), "hub": NoHub, "visible": "all rooms", "relay": "none",
 }
 
 // peerCommands are the commands whose first argument may be a name of the address book.

@@ -49,6 +49,11 @@ var brief = map[string]string{
 	"tty":    "share control headless record name plain once input read-only wait",
 }
 
+// briefOfCommand are those of subcommands with many flags, whose --help has no groups.
+var briefOfCommand = map[string]string{
+	"serve": "listen url tls-cert tls-key behind-proxy guests relay drain metrics verbose",
+}
+
 // briefCommands are the subcommands that -h prints, by the tool.
 var briefCommands = map[string]string{
 	"hub":   "join status leave invite member name serve",
@@ -84,10 +89,14 @@ type flagGroup struct {
 // briefFlags returns the flags of -h, in the order of the list: all of a tool that is not
 // in the list.
 func briefFlags(tool string, flags []cli.Flag) (some []cli.Flag) {
-	if _, listed := brief[tool]; !listed {
+	list, listed := brief[tool]
+	if !listed {
+		list, listed = briefOfCommand[tool]
+	}
+	if !listed {
 		return flags
 	}
-	for name := range strings.FieldsSeq(brief[tool]) {
+	for name := range strings.FieldsSeq(list) {
 		if f := findFlag(flags, name); f != nil {
 			some = append(some, f)
 		}

@@ -79,7 +79,7 @@ func (r *run) printHelp(c *cli.Context) error {
 }
 
 // printBrief prints the help that fits on one screen: usage, examples, and the flags
-// and subcommands that matter. Only tools have it.
+// and subcommands that matter. Only tools, and subcommands with many flags, have it.
 func (r *run) printBrief(c *cli.Context) error {
 	if c.Command.UsageText == "" {
 		return r.printHelp(c)

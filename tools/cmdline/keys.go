@@ -95,6 +95,12 @@ var Settings = []Setting{
 	{"hub-server.max", config.Number, "max", hubs},
 	{"hub-server.drain", config.Text, "drain", hubs},
 	{"hub-server.metrics", config.Text, "metrics", hubs},
+	{"hub-server.relay", config.List, "relay", hubs},
+	{"hub-server.relay-listen", config.Text, "relay-listen", hubs},
+	{"hub-server.relay-rate", config.Size, "relay-rate", hubs},
+	{"hub-server.relay-total", config.Size, "relay-total", hubs},
+	{"hub-server.relay-bytes", config.Size, "relay-bytes", hubs},
+	{"hub-server.relay-sessions", config.Number, "relay-sessions", hubs},
 	{"hub-server.verbose", config.Count, "verbose", hubs},
 
 	{"rooms.*.owner", config.Text, "", nil},

@@ -15,6 +15,6 @@ func Command() *cli.Command {
 		Usage:       "use or run a hub, through which nodes find each other by name",
 		ArgsUsage:   "COMMAND",
 		UsageText:   "mesh-hub serve                # prints what members run\nmesh-hub invite bob           # prints an invite: mi1…\nmesh-hub join mi1…            # on bob's machine; then: mesh-cat bob photos\n",
-		Subcommands: slices.Concat(memberCommands(), adminCommands(), []*cli.Command{apiTokenCommand(), serveCommand(), limitsCommand()}),
+		Subcommands: slices.Concat(memberCommands(), adminCommands(), []*cli.Command{apiTokenCommand(), serveCommand(), relayCommand(), limitsCommand()}),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"mesh/proto/hub"
 	"mesh/proto/hub/broker"
 	"mesh/proto/hub/serve"
+	"mesh/proto/relay"
 	"mesh/tools/cmdline"
 )
 
@@ -85,6 +86,15 @@ var limits = []struct {
 	{"life of a session's token", hub.TokenLife},
 	{"candidates of one end", hub.MaxCandidates},
 	{"relays and STUN servers that a hub names", hub.MaxRelays},
+
+	{"pairs of nodes at a relay, without --relay-sessions", relay.DefaultSessions},
+	{"bytes of a permit to join a relay", relay.MaxPermitBytes},
+	{"life of a permit", relay.PermitLife},
+	{"bytes of the name of a relay", relay.MaxNameBytes},
+	{"time to show a permit at a relay", relay.DoorTimeout},
+	{"bytes of a message to a relay", relay.MaxMessageBytes},
+	{"time between two words of a relay to a node that waits there", relay.StatusEvery},
+	{"time between two questions to a relay on another machine", serve.AskRelayEvery},
 
 	{"codes of a node", hub.MaxCodes},
 	{"life of a code", hub.CodeLife},

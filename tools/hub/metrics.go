@@ -1,9 +1,7 @@
 package hub
 
 import (
-	"log/slog"
 	"net"
-	"net/http"
 
 	"mesh/proto/hub/serve"
 )
@@ -25,10 +23,7 @@ func (h *server) openMetrics() (stop func(), err error) {
 	if err != nil {
 		return nil, listenError(err, "--metrics")
 	}
-	s := &http.Server{
-		Handler: h.hub.MetricsHandler(), ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, MaxHeaderBytes: 8 << 10,
-		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
-	}
+	s := metricsServer(h.hub.MetricsHandler(), h.log)
 	h.wg.Go(func() { _ = s.Serve(l) })
 	h.log.Info("metrics", "at", l.Addr())
 	return func() { _ = s.Close() }, nil

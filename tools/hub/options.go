@@ -29,6 +29,7 @@ func serveCommand() *cli.Command {
 	drain := cmdline.Duration(defaultDrain)
 	return &cli.Command{
 		Name: "serve", Usage: "run the hub",
+		UsageText:   "mesh-hub serve                 # prints what others run to join\nmesh-hub serve --listen :8443 --url wss://hub.example:8443\nmesh-hub serve --relay none    # it relays for nobody\n",
 		Description: "It prints what others run to join. Settings: [hub-server] of config.toml.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Value: defaultListen, Usage: "wait for nodes at `ADDR`: HOST, :PORT or HOST:PORT"},
@@ -41,6 +42,12 @@ func serveCommand() *cli.Command {
 			&cli.IntFlag{Name: "max", Value: serve.DefaultMax, Usage: "keep at most `N` connections"},
 			&cli.GenericFlag{Name: "drain", Value: &drain, Usage: "when stopped, send nodes away within `DUR`"},
 			&cli.StringFlag{Name: "metrics", Usage: "give metrics for Prometheus at `ADDR`: :PORT or HOST:PORT"},
+			&cli.StringSliceFlag{Name: "relay", Usage: "nodes meet at the relay at `URL|none`, not at the hub; may be repeated"},
+			&cli.StringFlag{Name: "relay-listen", Usage: "the relay's plain door is at `ADDR`: :PORT or HOST:PORT", DefaultText: "that of --listen"},
+			&cli.GenericFlag{Name: "relay-rate", Value: new(cmdline.Size), Usage: "relay at most `SIZE` a second for two nodes", DefaultText: "no limit"},
+			relayTotalFlag(),
+			&cli.GenericFlag{Name: "relay-bytes", Value: new(cmdline.Size), Usage: "relay at most `SIZE` for two nodes", DefaultText: "no limit"},
+			relaySessionsFlag(),
 			cmdline.Verbose(),
 		},
 		Action: func(c *cli.Context) error {
@@ -61,6 +68,7 @@ type serveOptions struct {
 	cert, key   string // files; "" for the hub's own key
 	metrics     string // HOST:PORT; "" for none
 	proxies     []netip.Prefix
+	relay       relayOptions
 	visible     string // all or rooms
 	guests      bool
 	max         int
@@ -84,6 +92,9 @@ func readServe(c *cli.Context) (serveOptions, error) {
 		}
 		o.urls = append(o.urls, u)
 	}
+	if err := o.relay.read(c); err != nil {
+		return o, err
+	}
 	for _, text := range c.StringSlice("behind-proxy") {
 		for one := range strings.SplitSeq(text, ",") {
 			p, err := parseNetwork(one)
@@ -105,9 +116,8 @@ func readServe(c *cli.Context) (serveOptions, error) {
 }
 
 func (o serveOptions) check() error {
-	host, port, err := net.SplitHostPort(o.listen)
 	switch {
-	case err != nil || port == "" || strings.ContainsAny(host+port, " /"):
+	case !isHostPort(o.listen):
 		return proto.Errorf(proto.Usage, "flag --listen: want HOST, :PORT or HOST:PORT")
 	case (o.cert == "") != (o.key == ""):
 		return proto.Errorf(proto.Usage, "--tls-cert and --tls-key go together")
@@ -158,8 +168,8 @@ func metricsAddr(text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
-	host, port, err := net.SplitHostPort(text)
-	if err != nil || port == "" || strings.ContainsAny(host+port, " /") {
+	host, port, _ := net.SplitHostPort(text)
+	if !isHostPort(text) {
 		return "", proto.Errorf(proto.Usage, "flag --metrics: want :PORT or HOST:PORT")
 	}
 	if host == "" {

@@ -21,6 +21,7 @@ import (
 	"mesh/proto/hub/broker"
 	"mesh/proto/hub/serve"
 	"mesh/proto/identity"
+	"mesh/proto/relay"
 	"mesh/proto/statefile"
 	"mesh/proto/token"
 	"mesh/tools/cmdline"
@@ -56,6 +57,8 @@ type server struct {
 	key     *identity.Key
 	store   *boltstore.Store
 	broker  *broker.Broker
+	relay   *relay.Server  // nil if the hub is no relay itself
+	relays  *serve.Relays  // nil without relays
 	access  *watched       // hub_access
 	revoked *watched       // revoked_tokens
 	metrics *serve.Metrics // nil without --metrics
@@ -86,10 +89,17 @@ func runServe(ctx context.Context, o serveOptions, s cmdline.Streams) (err error
 		return listenError(err, "--listen")
 	}
 	defer l.Close()
+	plain, err := h.openRelays(l.Addr())
+	if err != nil {
+		return err
+	}
+	if plain != nil {
+		defer plain.Close()
+	}
 	if err := h.newServer(l.Addr()); err != nil {
 		return err
 	}
-	err = h.run(running, l)
+	err = h.run(running, l, plain)
 	if err == nil {
 		err = context.Cause(ctx) // nil after mesh-hub drain
 	}
@@ -111,7 +121,7 @@ func (h *server) openState() (err error) {
 		SignJoined: func(seed, node identity.ID, until time.Time) *hub.Joined {
 			return hub.SignJoined(h.key, seed, node, until)
 		},
-		RoomsOnly: h.o.visible == visibleRooms, Guests: h.o.guests,
+		RoomsOnly: h.o.visible == visibleRooms, Guests: h.o.guests, Relays: h.relayOf,
 		Log: func(m string, args ...any) { h.log.Info(m, args...) },
 	})
 	if err != nil { // it has facts that no hub writes
@@ -160,7 +170,7 @@ func listenError(err error, flag string) error {
 func (h *server) newServer(bound net.Addr) error {
 	o := serve.Options{
 		Key: h.key, Broker: h.broker, URLs: h.o.urls, Proxies: h.o.proxies, Max: h.o.max,
-		Software: software(), Log: h.log, Metrics: h.metrics, URL: h.url(bound), Ready: h.store.Broken, Export: h.store.Load, Drain: h.stop,
+		Software: software(), Log: h.log, Metrics: h.metrics, Relay: h.relay, URL: h.url(bound), Ready: h.store.Broken, Export: h.store.Load, Drain: h.stop,
 	}
 	if h.o.cert != "" {
 		cert := &certificate{cert: watched{path: h.o.cert}, key: watched{path: h.o.key}, log: h.log}
@@ -193,7 +203,8 @@ func (h *server) url(bound net.Addr) hub.URL {
 
 // run serves until ctx ends, and then for the time of the drain. Once it has printed what
 // members paste, members and admins can reach the hub.
-func (h *server) run(ctx context.Context, l net.Listener) error {
+// The relay's plain door is at the listener plain, if that is not nil.
+func (h *server) run(ctx context.Context, l, plain net.Listener) error {
 	closeMetrics, err := h.openMetrics()
 	if err != nil {
 		return err
@@ -212,6 +223,7 @@ func (h *server) run(ctx context.Context, l net.Listener) error {
 	h.wg.Go(func() { ended <- h.hub.Serve(alive, l) })
 	h.wg.Go(func() { h.hub.Sweep(alive) })
 	h.wg.Go(func() { h.maintain(alive, hangups) })
+	h.serveRelays(alive, plain)
 	h.manager.Ready()
 	h.log.Info("hub serves", "at", l.Addr(), "hub", h.key.ID())
 	select {
@@ -233,6 +245,8 @@ func (h *server) drain(ctx context.Context) {
 	h.manager.Stopping()
 	h.log.Info("hub drains", "connections", h.hub.Open(), "for", h.o.drain)
 	h.broker.Drain(h.o.drain, nil)
+	relayed := h.drainRelay(ctx)
+	defer relayed()
 	ctx, cancel := context.WithTimeout(ctx, h.o.drain+closeGrace)
 	defer cancel()
 	tick := time.NewTicker(broker.SweepEvery)

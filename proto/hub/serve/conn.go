@@ -100,7 +100,7 @@ func closeReason(err error) string {
 
 // login proves the hub's key and checks the client's hello.
 func (c *conn) login(l hub.Login, from netip.AddrPort) (*broker.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.s.hello)
+	ctx, cancel := context.WithTimeout(context.Background(), c.s.waits.hello)
 	defer cancel()
 	challenge, err := hub.New(hub.TypeChallenge, &hub.Challenge{Hub: l.Hub, Nonce: l.HubNonce, Proof: l.Prove(c.s.o.Key), Software: c.s.o.Software})
 	if err != nil {

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"mesh/proto/hub/broker"
+	"mesh/proto/relay"
 )
 
 const (
@@ -20,9 +22,6 @@ const (
 	maxSilentOfSource = 32
 	// fairShare is how many of these places a source may have while others wait for one.
 	fairShare = 8
-	// patience is how long the hub waits, while all places are taken, for a client that
-	// has its turn in the handshake or the login.
-	patience = 2 * time.Second
 	// acceptPause is the wait after an Accept that failed, for example for want of file
 	// descriptors.
 	acceptPause = 50 * time.Millisecond
@@ -34,11 +33,30 @@ const (
 // section 5.1).
 const tlsRecord = 0x16
 
+// doorOptions are the settings of a door.
+type doorOptions struct {
+	tls *tls.Config
+	// blocked reports whether connections of an address are refused, isProxy whether it is
+	// that of a proxy, which ends TLS.
+	blocked, isProxy func(netip.Addr) bool
+	// relay has the connections of the relay's plain door; nil without one.
+	relay *relay.Server
+	log   *slog.Logger
+	waits waits
+}
+
+// waits bound the steps of clients that are not logged in: firstByte the wait for the first
+// byte, hello each further step. Patience is how long the hub waits, while all places are
+// taken, for a client that has its turn in the handshake or the login.
+type waits struct{ firstByte, hello, patience time.Duration }
+
+var defaultWaits = waits{5 * time.Second, 5 * time.Second, 2 * time.Second}
+
 // door is a listener whose connections are TLS or plain, and limited until they are
 // logged in.
 type door struct {
 	net.Listener
-	s     *Server
+	o     doorOptions
 	ready chan net.Conn
 	done  chan struct{}
 	slots chan struct{} // has an element for each handshake that is computed
@@ -52,8 +70,8 @@ type door struct {
 	count  int
 }
 
-func newDoor(l net.Listener, s *Server) *door {
-	return &door{Listener: l, s: s, ready: make(chan net.Conn), done: make(chan struct{}), slots: make(chan struct{}, maxHandshakes), freed: make(chan struct{}, 1), silent: make(map[netip.Prefix][]*entrance)}
+func newDoor(l net.Listener, o doorOptions) *door {
+	return &door{Listener: l, o: o, ready: make(chan net.Conn), done: make(chan struct{}), slots: make(chan struct{}, maxHandshakes), freed: make(chan struct{}, 1), silent: make(map[netip.Prefix][]*entrance)}
 }
 
 // Accept implements [net.Listener].
@@ -96,7 +114,7 @@ func (d *door) run() {
 // admit takes a connection, unless its source has too many that are not logged in.
 func (d *door) admit(c net.Conn) {
 	at, err := netip.ParseAddrPort(c.RemoteAddr().String())
-	if err != nil || d.s.o.Broker.Blocked(at.Addr()) {
+	if err != nil || d.o.blocked(at.Addr()) {
 		_ = c.Close()
 		return
 	}
@@ -109,10 +127,10 @@ func (d *door) admit(c net.Conn) {
 	d.wg.Go(func() { d.open(e) })
 }
 
-// open waits for the first byte, makes the TLS handshake, and hands the connection to the
-// HTTP server.
+// open waits for the first byte, which tells the relay's plain door from TLS. It makes the
+// TLS handshake, and hands the connection to the HTTP server.
 func (d *door) open(e *entrance) {
-	_ = e.SetReadDeadline(time.Now().Add(d.s.firstByte))
+	_ = e.SetReadDeadline(time.Now().Add(d.o.waits.firstByte))
 	if _, err := e.readConn(e.first[:]); err != nil {
 		_ = e.Close()
 		return
@@ -120,16 +138,21 @@ func (d *door) open(e *entrance) {
 	_ = e.SetReadDeadline(time.Time{})
 	d.speaks(e)
 	e.peeked = true
+	if e.first[0] == relay.Magic[0] && d.o.relay != nil {
+		d.leave(e) // the relay has limits of its own
+		d.o.relay.ServePlain(e)
+		return
+	}
 	var c net.Conn = e
 	if e.first[0] == tlsRecord {
-		t := tls.Server(e, d.s.tls)
+		t := tls.Server(e, d.o.tls)
 		if err := e.handshake(t); err != nil {
-			d.s.o.Log.Debug("TLS handshake failed", "from", e.at, "err", err)
+			d.o.log.Debug("TLS handshake failed", "from", e.at, "err", err)
 			_ = t.Close()
 			return
 		}
 		c = t
-	} else if !e.at.Addr().IsLoopback() && !d.s.isProxy(e.at.Addr()) {
+	} else if !e.at.Addr().IsLoopback() && !d.o.isProxy(e.at.Addr()) {
 		_ = e.Close()
 		return
 	}
@@ -155,7 +178,7 @@ func (d *door) enter(e *entrance) bool {
 		if !wait {
 			return entered
 		}
-		timer := time.NewTimer(d.s.patience / 10) // a client may have become too slow
+		timer := time.NewTimer(d.o.waits.patience / 10) // a client may have become too slow
 		select {
 		case <-d.freed:
 		case <-timer.C:
@@ -172,7 +195,7 @@ func (d *door) tryEnter(e *entrance) (victim *entrance, entered, wait bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch list := d.silent[e.source]; {
-	case len(list) >= maxSilentOfSource && !d.s.isProxy(e.at.Addr()):
+	case len(list) >= maxSilentOfSource && !d.o.isProxy(e.at.Addr()):
 		i := slices.IndexFunc(list, func(o *entrance) bool { return !o.spoke })
 		if i < 0 {
 			return nil, false, false
@@ -204,7 +227,7 @@ func (d *door) speaks(e *entrance) {
 func (d *door) slowestLocked() *entrance {
 	var most []*entrance
 	for _, list := range d.silent {
-		if len(list) > len(most) && !d.s.isProxy(list[0].at.Addr()) {
+		if len(list) > len(most) && !d.o.isProxy(list[0].at.Addr()) {
 			most = list
 		}
 	}
@@ -213,7 +236,7 @@ func (d *door) slowestLocked() *entrance {
 	}
 	var victim *entrance
 	for _, list := range d.silent {
-		if one := slowest(list, time.Now().Add(-d.s.patience)); one != nil && (victim == nil || one.asked.Load() < victim.asked.Load()) {
+		if one := slowest(list, time.Now().Add(-d.o.waits.patience)); one != nil && (victim == nil || one.asked.Load() < victim.asked.Load()) {
 			victim = one
 		}
 	}
@@ -257,8 +280,8 @@ func (d *door) leaveLocked(e *entrance) {
 	}
 }
 
-// entrance is a connection below TLS. It gives back the byte that was read to tell TLS
-// from HTTP.
+// entrance is a connection below TLS. It gives back the byte that was read to tell what
+// the client speaks.
 type entrance struct {
 	net.Conn
 	door   *door
@@ -282,7 +305,7 @@ type entrance struct {
 // run while it waits for one.
 func (e *entrance) handshake(t *tls.Conn) error {
 	e.take()
-	e.shaking, e.until = true, time.Now().Add(e.door.s.hello)
+	e.shaking, e.until = true, time.Now().Add(e.door.o.waits.hello)
 	_ = e.SetDeadline(e.until)
 	err := t.Handshake()
 	e.shaking = false
@@ -331,6 +354,9 @@ func (e *entrance) readConn(p []byte) (int, error) {
 	defer e.asked.Store(0)
 	return e.Conn.Read(p)
 }
+
+// NetConn returns the connection that was accepted.
+func (e *entrance) NetConn() net.Conn { return e.Conn }
 
 // Close implements [net.Conn].
 func (e *entrance) Close() error {

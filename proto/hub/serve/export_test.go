@@ -8,6 +8,9 @@ import (
 // SetClientWait makes a hub wait that long for each step of a client that is not logged in.
 func SetClientWait(o *Options, d time.Duration) { o.clientWait = d }
 
+// SetAskEvery makes a hub ask relays on other machines that often.
+func SetAskEvery(o *RelaysOptions, d time.Duration) { o.askEvery = d }
+
 // Route is what tests see of a route.
 type Route struct {
 	Method, Path  string

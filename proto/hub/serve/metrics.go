@@ -75,19 +75,35 @@ func (m *Metrics) queueDrop() {
 
 // MetricsHandler answers GET /metrics with the metrics and what the hub holds now.
 func (s *Server) MetricsHandler() http.Handler {
+	return metricsHandler(s.gather, s.o.Metrics.set)
+}
+
+// gather adds what the hub holds now to a set.
+func (s *Server) gather(now *metrics.Set) {
+	n := s.o.Broker.Count()
+	for name, value := range map[string]int{
+		`connections{state="online"}`: n.Online, `connections{state="lost"}`: n.Connections - n.Online, `connections{state="silent"}`: s.silent(),
+		"sessions_open": n.Sessions, "names": n.Names, "members": n.Members, "rooms": n.Rooms, "codes_open": n.Codes,
+	} {
+		now.NewGauge("mesh_hub_"+name, func() float64 { return float64(value) })
+	}
+	if s.o.Relay != nil {
+		gatherRelay(now, s.o.Relay.Stats())
+	}
+}
+
+// metricsHandler answers GET /metrics with what gather adds to a set, and with the sets
+// that count.
+func metricsHandler(gather func(*metrics.Set), counting ...*metrics.Set) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		n := s.o.Broker.Count()
 		now := metrics.NewSet()
-		for name, value := range map[string]int{
-			`connections{state="online"}`: n.Online, `connections{state="lost"}`: n.Connections - n.Online, `connections{state="silent"}`: s.silent(),
-			"sessions_open": n.Sessions, "names": n.Names, "members": n.Members, "rooms": n.Rooms, "codes_open": n.Codes,
-		} {
-			now.NewGauge("mesh_hub_"+name, func() float64 { return float64(value) })
-		}
+		gather(now)
 		now.WritePrometheus(w)
-		s.o.Metrics.set.WritePrometheus(w)
+		for _, set := range counting {
+			set.WritePrometheus(w)
+		}
 	})
 	return mux
 }

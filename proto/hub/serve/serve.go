@@ -15,13 +15,10 @@ import (
 	"mesh/proto/hub"
 	"mesh/proto/hub/broker"
 	"mesh/proto/identity"
+	"mesh/proto/relay"
 )
 
 const (
-	// firstByteTimeout bounds the wait for the first byte of a connection, helloTimeout
-	// each further step until the node is logged in.
-	firstByteTimeout = 5 * time.Second
-	helloTimeout     = 5 * time.Second
 	// requestTimeout bounds reading a request with its body, answerTimeout writing the
 	// answer.
 	requestTimeout = 10 * time.Second
@@ -50,6 +47,9 @@ type Options struct {
 	// without waiting for it. Without them the API does not have them.
 	Export func() ([]broker.Fact, error)
 	Drain  func()
+	// Relay, if it is set, has the doors of a relay at the hub's own port. The caller
+	// drains it before [Server.Close].
+	Relay *relay.Server
 	// Metrics, if it is set, counts what the server itself sees.
 	Metrics *Metrics
 	// Max is how many connections may be open; 0 stands for [DefaultMax].
@@ -74,7 +74,7 @@ type Server struct {
 	closed bool
 	wg     sync.WaitGroup
 
-	firstByte, hello, patience time.Duration // the waits for clients
+	waits waits
 }
 
 // New returns a server. It opens nothing.
@@ -89,43 +89,58 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, conns: make(map[*conn]bool), firstByte: firstByteTimeout, hello: helloTimeout, patience: patience}
+	s := &Server{o: o, conns: make(map[*conn]bool), waits: defaultWaits}
 	if o.clientWait > 0 {
-		s.firstByte, s.hello, s.patience = o.clientWait, o.clientWait, o.clientWait
+		s.waits = waits{o.clientWait, o.clientWait, o.clientWait}
 	}
-	s.tls = &tls.Config{
+	s.tls = tlsConfig(func() (*tls.Certificate, error) {
+		if o.Certificate != nil {
+			return o.Certificate()
+		}
+		return &own, nil
+	})
+	s.http = newHTTP(s.network(), s.waits, o.Log)
+	return s, nil
+}
+
+func tlsConfig(certificate func() (*tls.Certificate, error)) *tls.Config {
+	return &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			if o.Certificate != nil {
-				return o.Certificate()
-			}
-			return &own, nil
-		},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate() },
 	}
-	s.http = &http.Server{
-		Handler: limitHeaders(s.network()), ReadHeaderTimeout: s.hello, IdleTimeout: s.hello, MaxHeaderBytes: maxHeaderBytes,
+}
+
+// newHTTP returns what speaks HTTP behind a door.
+func newHTTP(h http.Handler, w waits, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: limitHeaders(h), ReadHeaderTimeout: w.hello, IdleTimeout: w.hello, MaxHeaderBytes: maxHeaderBytes,
 		// A WebSocket is free of these.
 		ReadTimeout: requestTimeout, WriteTimeout: answerTimeout,
-		ErrorLog:    slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ConnContext: withEntrance,
 		// HTTP/2 has no upgrade.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
 	}
-	return s, nil
 }
 
 // Serve accepts connections of the listener until ctx ends, and closes it then. The
 // connections that are logged in stay until [Server.Close].
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	door := newDoor(l, s)
+	door := newDoor(l, doorOptions{tls: s.tls, blocked: s.o.Broker.Blocked, isProxy: s.isProxy, relay: s.o.Relay, log: s.o.Log, waits: s.waits})
 	s.mu.Lock()
 	s.door = door
 	s.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() { _ = door.Close() })
+	return serveBehind(ctx, door, s.http, &s.wg)
+}
+
+// serveBehind answers the requests that come in by the door, until ctx ends. The
+// goroutine that accepts ends with the door, and is in wg.
+func serveBehind(ctx context.Context, d *door, h *http.Server, wg *sync.WaitGroup) error {
+	stop := context.AfterFunc(ctx, func() { _ = d.Close() })
 	defer stop()
-	s.wg.Go(func() { door.run() })
-	err := s.http.Serve(door)
-	_ = door.Close()
+	wg.Go(d.run)
+	err := h.Serve(d)
+	_ = d.Close()
 	if ctx.Err() != nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}

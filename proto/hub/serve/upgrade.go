@@ -15,6 +15,7 @@ import (
 
 	"mesh/proto/hub"
 	"mesh/proto/hub/broker"
+	"mesh/proto/relay"
 )
 
 // drainRetry is what a node is told that connects to a hub that is about to end.
@@ -51,11 +52,14 @@ func (s *Server) network() http.Handler {
 				return
 			}
 		}
-		if r.URL.Path == hub.HubPathWebSocket {
+		switch {
+		case r.URL.Path == hub.HubPathWebSocket:
 			s.upgrade(w, r)
-			return
+		case r.URL.Path == relay.PathWebSocket && s.o.Relay != nil:
+			toRelay(s.o.Relay, w, r, s.visit(r).from)
+		default:
+			api.ServeHTTP(w, r)
 		}
-		api.ServeHTTP(w, r)
 	})
 }
 

@@ -1,0 +1,204 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/hub/serve"
+	"mesh/proto/identity"
+	"mesh/proto/relay"
+	"mesh/tools/cmdline"
+	"mesh/tools/service"
+)
+
+// relayKeyFile has the key of a relay, in the state folder.
+const relayKeyFile = "relay.key"
+
+func relayCommand() *cli.Command {
+	drain := cmdline.Duration(defaultDrain)
+	return &cli.Command{
+		Name: "relay", Usage: "run a relay of its own for a hub",
+		Description: "It prints what the hub is run with. Settings: [hub-server] of config.toml.",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "hub", Usage: "relay for the hub at `URL`, which ends in the hub's key: wss://…#mk1…"},
+			&cli.StringFlag{Name: "listen", Value: defaultListen, Usage: "wait for nodes at `ADDR`: HOST, :PORT or HOST:PORT"},
+			&cli.StringSliceFlag{Name: "url", Usage: "nodes reach the relay at `URL`", DefaultText: "an address of this machine"},
+			relayTotalFlag(),
+			relaySessionsFlag(),
+			&cli.GenericFlag{Name: "drain", Value: &drain, Usage: "when stopped, let the nodes go elsewhere within `DUR`"},
+			&cli.StringFlag{Name: "metrics", Usage: "give metrics for Prometheus at `ADDR`: :PORT or HOST:PORT"},
+			cmdline.Verbose(),
+		},
+		Action: func(c *cli.Context) error {
+			o, err := readRelay(c)
+			if err != nil {
+				return err
+			}
+			return runRelay(c.Context, o, cmdline.StreamsOf(c))
+		},
+	}
+}
+
+// relayServeOptions are the flags of mesh-hub relay.
+type relayServeOptions struct {
+	home     string
+	hub      identity.ID
+	listen   string  // HOST:PORT
+	url      hub.URL // zero for an address of this machine
+	total    uint64
+	sessions int
+	drain    time.Duration
+	metrics  string
+	verbose  int
+}
+
+func readRelay(c *cli.Context) (o relayServeOptions, err error) {
+	if _, err := cmdline.Args(c, 0, 0); err != nil {
+		return o, err
+	}
+	hubs := c.StringSlice("hub")
+	if len(hubs) != 1 {
+		return o, proto.Hint(proto.Errorf(proto.Usage, "a relay needs one --hub URL"), "mesh-hub serve prints the URL of the hub with its key")
+	}
+	u, err := hub.ParseURL(hubs[0])
+	if err != nil || u.Key == (identity.ID{}) {
+		return o, proto.Errorf(proto.Usage, "flag --hub: want the URL that mesh-hub serve prints, with the hub's key: wss://…#mk1…")
+	}
+	o = relayServeOptions{
+		hub: u.Key, listen: withPort(c.String("listen")), total: sizeOf(c, "relay-total"), sessions: c.Int("relay-sessions"),
+		drain: c.Duration("drain"), verbose: c.Count("verbose"),
+	}
+	for _, text := range c.StringSlice("url") {
+		if o.url.Host != "" {
+			return o, proto.Errorf(proto.Usage, "a relay has one --url")
+		}
+		if o.url, err = hub.ParseURL(text); err != nil || !o.url.TLS || o.url.Path != "" {
+			return o, proto.Errorf(proto.Usage, "flag --url: want wss://HOST[:PORT]")
+		}
+	}
+	switch {
+	case !isHostPort(o.listen):
+		return o, proto.Errorf(proto.Usage, "flag --listen: want HOST, :PORT or HOST:PORT")
+	case o.sessions < 1:
+		return o, proto.Errorf(proto.Usage, "--relay-sessions is at least 1")
+	case o.drain < 0 || o.drain > maxDrain:
+		return o, proto.Errorf(proto.Usage, "--drain is 0 to %v", maxDrain)
+	}
+	if o.metrics, err = metricsAddr(c.String("metrics")); err != nil {
+		return o, err
+	}
+	o.home, err = cmdline.Home()
+	return o, err
+}
+
+// runRelay runs a relay until ctx ends, and lets the nodes go elsewhere then.
+func runRelay(ctx context.Context, o relayServeOptions, s cmdline.Streams) error {
+	if err := s.RequireOut(); err != nil {
+		return err
+	}
+	log := cmdline.NewLogger(s.Err, o.verbose)
+	key, err := identity.LoadKeyFile(filepath.Join(o.home, relayKeyFile))
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return listenError(err, "--listen")
+	}
+	defer l.Close()
+	u := o.url
+	if u.Host == "" {
+		u = hub.URL{TLS: true, Host: reachable(l.Addr())}
+	}
+	u.Key = key.ID()
+	if err := relay.CheckName(u.Host); err != nil {
+		return proto.Errorf(proto.Usage, "%w", err)
+	}
+	at, err := serve.NewRelayServer(serve.RelayOptions{Key: key, Log: log, Relay: relay.NewServer(relay.Options{
+		Hub: o.hub, Name: u.Host, Total: o.total, Sessions: o.sessions, Log: log,
+	})})
+	if err != nil {
+		return err
+	}
+	stop, err := openRelayMetrics(o.metrics, at, log)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := s.PrintLine("mesh-hub serve --relay " + u.String()); err != nil {
+		return err
+	}
+	return errors.Join(serveRelay(ctx, at, l, o.drain, log), context.Cause(ctx))
+}
+
+// serveRelay serves until ctx ends, and then for the time of the drain.
+func serveRelay(ctx context.Context, at *serve.RelayServer, l net.Listener, drain time.Duration, log *slog.Logger) (err error) {
+	manager := service.New()
+	defer manager.Stop()
+	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx by the drain
+	defer end()
+	var wg sync.WaitGroup
+	ended := make(chan error, 1) // sent by the goroutine that serves; never closed
+	wg.Go(func() { ended <- at.Serve(alive, l) })
+	manager.Ready()
+	log.Info("relay serves", "at", l.Addr())
+	for waiting := true; waiting; {
+		select {
+		case err = <-ended:
+			waiting = false
+		case <-ctx.Done():
+			waiting = false
+		case <-manager.Due:
+			manager.Alive()
+		}
+	}
+	manager.Stopping()
+	log.Info("relay drains", "for", drain)
+	draining, cancel := context.WithTimeout(alive, drain)
+	defer cancel()
+	at.Drain(draining)
+	end()
+	at.Close()
+	wg.Wait()
+	return err
+}
+
+// openRelayMetrics begins to answer with the metrics of a relay, if there is an address.
+func openRelayMetrics(addr string, at *serve.RelayServer, log *slog.Logger) (stop func(), err error) {
+	if addr == "" {
+		return func() {}, nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, listenError(err, "--metrics")
+	}
+	s := metricsServer(at.MetricsHandler(), log)
+	done := make(chan struct{}) // closed when the server has ended
+	go func() {
+		defer close(done)
+		_ = s.Serve(l)
+	}()
+	log.Info("metrics", "at", l.Addr())
+	return func() {
+		_ = s.Close()
+		<-done
+	}, nil
+}
+
+// metricsServer returns what answers at the address of --metrics.
+func metricsServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, MaxHeaderBytes: 8 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
