@@ -95,8 +95,10 @@ func TestRefusals(t *testing.T) {
 			}
 			wantEnd(t, "after the refusal", c, true)
 
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // one that is let in would wait
+			defer cancel()
 			client := &relay.Client{Key: tt.key}
-			_, err = client.Join(t.Context(), []relay.Entry{{URL: "tcp://" + r.addr, Permit: tt.permit}}, nil)
+			_, err = client.Join(ctx, []relay.Entry{{URL: "tcp://" + r.addr, Permit: tt.permit}}, nil)
 			xtest.WantCode(t, "Join", err, proto.Unreachable)
 		})
 	}
