@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -284,4 +285,30 @@ func TestWebRefusals(t *testing.T) {
 	if n := d.server.Stats(); n.Waiting != 0 || n.Pairs != 0 {
 		t.Errorf("got %d places and %d pairs, want none", n.Waiting, n.Pairs)
 	}
+}
+
+// The host of a killed process ends its WebSocket without a Close frame: that does not say
+// that the process has left, since a proxy's end looks the same.
+func TestKilledWeb(t *testing.T) {
+	t.Parallel()
+	d := startDoors(t, relay.Options{}, relay.Limits{})
+	told, joined := d.place(relay.DoorTCP, 1, relay.RoleListener)
+	want(t, told, relay.Waiting)
+	var raw net.Conn
+	client := d.client(relay.RoleDialer)
+	client.Dial = func(ctx context.Context, network, addr string) (c net.Conn, err error) {
+		raw, err = new(net.Dialer).DialContext(ctx, network, addr)
+		return raw, err
+	}
+	c, err := client.Join(t.Context(), []relay.Entry{d.entry(relay.DoorWSS, 1, relay.RoleDialer)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	listener := <-joined
+	send(t, c, listener, []byte("hello"))
+	raw.Close() // FIN
+	wantEnd(t, "listener", listener, false)
+	until(t, "no pair", func() bool { return d.server.Stats().Pairs == 0 })
+	d.rig.place(1, relay.RoleListener, relay.Waiting)
 }
