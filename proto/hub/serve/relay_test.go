@@ -489,3 +489,21 @@ func wantEnd(t *testing.T, what string, c net.Conn) {
 		t.Errorf("%s: got %d bytes, %v; want an end", what, n, err)
 	}
 }
+
+// A permit that has expired, or that another hub has signed, is refused at each door.
+func TestRelayOldPermit(t *testing.T) {
+	t.Parallel()
+	late := startRelayed(t, relay.Options{Now: func() time.Time { return time.Now().Add(relay.PermitLife + relay.DateSlack + time.Minute) }}, nil)
+	other := startRelayed(t, relay.Options{}, nil)
+	m, foreign := late.meet(t), other.meet(t)
+	for _, scheme := range doors {
+		if code := join(t, m.dialer, door(t, m.ofDialer, scheme)).refused(t); code != proto.Timeout {
+			t.Errorf("an old permit by %s: got code %s, want %s", scheme, code, proto.Timeout)
+		}
+		entry := door(t, foreign.ofDialer, scheme)
+		entry[0].URL = strings.Replace(entry[0].URL, other.addr, late.addr, 1)
+		if code := join(t, foreign.dialer, entry).refused(t); code != proto.Denied {
+			t.Errorf("the permit of another hub by %s: got code %s, want %s", scheme, code, proto.Denied)
+		}
+	}
+}
