@@ -202,11 +202,18 @@ func TestRelayGone(t *testing.T) {
 	t.Parallel()
 	for _, once := range []bool{false, true} {
 		h := openRelayHub(t)
-		_, _, accepted, dialed := relayed(t, h, once)
+		_, alice, accepted, dialed := relayed(t, h, once)
+		_, report := alice.Outages(dialed)
 		gone := h.relay.Load()
 		h.relay.Store(newRelay(t, h.Key.ID()))
 		gone.stop()
+		report(true)
 		resume(t, accepted, dialed)
+		report(false)
+		from, to := "relay tcp "+gone.addr, "relay tcp "+h.relay.Load().addr
+		if got := alice.events.events(t, "path"); len(got) != 1 || got[0]["from"] != from || got[0]["to"] != to || got[0]["why"] != "lost" {
+			t.Errorf("once %v: got the events %v, want one from %s to %s", once, got, from, to)
+		}
 		if h.relay.Load().joins.Load() < 2 {
 			t.Errorf("once %v: the transfer goes on, but not over the new relay", once)
 		}
