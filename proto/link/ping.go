@@ -16,8 +16,8 @@ import (
 // Ping is a node that has answered with the right key.
 type Ping struct {
 	Path path.Path
-	Via  string // the transport
-	Addr netip.AddrPort
+	Via  string         // the transport
+	Addr netip.AddrPort // zero through a relay
 	// RTT is the time from P2P_HELLO to its answer: one round trip, and what the
 	// listener needs to check a proof.
 	RTT time.Duration
@@ -48,8 +48,8 @@ func (e *Endpoint) Ping(ctx context.Context, t Target) (Ping, error) {
 	return e.ping(ctx, conn, t)
 }
 
-// PingAt pings the target once more at one address, over one transport. It blocks until
-// there is an answer, or ctx ends.
+// PingAt pings the target once more at one address, over one transport that the endpoint
+// has. It blocks until there is an answer, or ctx ends.
 func (e *Endpoint) PingAt(ctx context.Context, t Target, via string, addr netip.AddrPort) (Ping, error) {
 	conn, err := e.Connect(ctx, transport.Attempt{Via: via, Addr: addr, ID: t.ID})
 	if err != nil {
@@ -75,7 +75,7 @@ func (e *Endpoint) ping(ctx context.Context, conn transport.Conn, t Target) (p P
 		return p, err
 	}
 	p = Ping{Path: path.Of(e.Endpoint, conn), Via: conn.Via(), RTT: time.Since(sent)}
-	if addr, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
+	if addr, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil && p.Path.Kind != path.Relay {
 		p.Addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	}
 	_, _, err = d.Finish(typ, body)

@@ -20,7 +20,7 @@ func (p spot) answerBearer(at hub.URL, of agent.Offer) agent.Answer {
 	case err != nil || !b.Proves(found.Secret, of.Request.Session, of.From, p.node.Key.ID()):
 		p.node.Log.Debug("request declined", "peer", of.From, "method", b.Method, "err", err)
 		return agent.Answer{Decline: hub.CodeDenied}
-	case b.Method == hub.MethodKnown && !p.takes(string(of.Request.Kind)):
+	case b.Method == hub.MethodKnown && of.Request.Kind != hub.KindPing && !p.takes(string(of.Request.Kind)):
 		return agent.Answer{Decline: hub.CodeKind}
 	}
 	return p.accept(at, of, hub.Grant{Method: b.Method}, nil)

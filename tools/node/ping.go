@@ -13,14 +13,16 @@ import (
 )
 
 const (
-	// pingInterval is the time between two pings, pingTimeout how long each may take.
-	pingInterval = 100 * time.Millisecond
-	pingTimeout  = 2 * time.Second
+	// pingInterval is the time between two pings, relayedInterval that through a relay,
+	// which bounds how often a session may join it; pingTimeout is how long each may take.
+	pingInterval    = 100 * time.Millisecond
+	relayedInterval = time.Second
+	pingTimeout     = 2 * time.Second
 )
 
 // PingRequest says how to ping a peer.
 type PingRequest struct {
-	// Count is how many pings are sent, 1 or more, 100 ms apart.
+	// Count is how many pings are sent, 1 or more, 100 ms apart, or 1 s through a relay.
 	Count int
 	// Wait is how long to try again while the peer is not there; 0 tries once.
 	Wait time.Duration
@@ -84,17 +86,18 @@ func (n *Node) Ping(ctx context.Context, p Peer, r PingRequest) (Pinged, error) 
 	return got, got.repeat(ctx, e, m.target, r.Count)
 }
 
-// ping pings once: the addresses of the address book, and then those that a hub knows. It
-// returns the target that has answered.
+// ping pings once: the addresses that are known here, and if nobody answers there, those
+// that a hub knows. It returns the target that has answered.
 func (m *meeting) ping(ctx context.Context) (link.Ping, link.Target, error) {
 	t := m.target
-	if !m.byToken() && len(t.Addrs) > 0 {
-		t.AttemptTimeout = pingTimeout
-	}
 	var known error // of the addresses that are known here
 	if len(t.Addrs) > 0 {
+		if len(m.urls) > 0 {
+			t.AttemptTimeout = pingTimeout
+		}
 		var got link.Ping
-		if got, known = m.endpoint.Ping(ctx, t); known == nil || m.byToken() || ctx.Err() != nil {
+		got, known = m.endpoint.Ping(ctx, t)
+		if known == nil || len(m.urls) == 0 || proto.CodeOf(known) == proto.Identity || ctx.Err() != nil {
 			return got, t, known
 		}
 	}
@@ -110,7 +113,9 @@ func (m *meeting) ping(ctx context.Context) (link.Ping, link.Target, error) {
 	if err != nil {
 		return got, t, anotherNode(err)
 	}
-	m.node.noteMet(m.peer, t.ID, a.grade)
+	if !m.byToken() {
+		m.node.noteMet(m.peer, t.ID, a.grade)
+	}
 	a.at.Closed(ctx, a.session, "pinged", string(got.Path.Kind))
 	return got, t, nil
 }
@@ -118,7 +123,11 @@ func (m *meeting) ping(ctx context.Context) (link.Ping, link.Target, error) {
 // repeat pings count times in all over the path of the first answer, and once over the
 // other transport.
 func (g *Pinged) repeat(ctx context.Context, e *link.Endpoint, t link.Target, count int) error {
-	at := time.NewTicker(pingInterval)
+	interval := pingInterval
+	if g.Ping.Path.Kind == path.Relay {
+		interval = relayedInterval
+	}
+	at := time.NewTicker(interval)
 	defer at.Stop()
 	for range count - 1 {
 		select {
@@ -126,7 +135,7 @@ func (g *Pinged) repeat(ctx context.Context, e *link.Endpoint, t link.Target, co
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		again, err := pingAt(ctx, e, t, g.Ping.Via, g.Ping)
+		again, err := pingAgain(ctx, e, t, g.Ping.Via, g.Ping)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -140,10 +149,10 @@ func (g *Pinged) repeat(ctx context.Context, e *link.Endpoint, t link.Target, co
 	if g.Ping.Via == other {
 		other = proto.ViaTCP
 	}
-	if !e.Has(other) {
+	if g.Ping.Path.Kind == path.Relay || !e.Has(other) {
 		return nil
 	}
-	again, err := pingAt(ctx, e, t, other, g.Ping)
+	again, err := pingAgain(ctx, e, t, other, g.Ping)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -154,10 +163,17 @@ func (g *Pinged) repeat(ctx context.Context, e *link.Endpoint, t link.Target, co
 	return nil
 }
 
-func pingAt(ctx context.Context, e *link.Endpoint, t link.Target, via string, first link.Ping) (link.Ping, error) {
+// pingAgain pings where the first answer came from, over a transport, or through a relay if
+// that answer came through one.
+func pingAgain(ctx context.Context, e *link.Endpoint, t link.Target, via string, first link.Ping) (link.Ping, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, errNoPong)
 	defer cancel()
-	return e.PingAt(ctx, t, via, first.Addr)
+	if first.Path.Kind != path.Relay {
+		return e.PingAt(ctx, t, via, first.Addr)
+	}
+	t.Addrs, t.Via = nil, path.Via{Kind: path.Relay}
+	t.Candidates, t.Relays = t.Meeting.Routes(ctx)
+	return e.Ping(ctx, t)
 }
 
 var errNoPong = proto.Errorf(proto.Unreachable, "no answer in %s", pingTimeout)

@@ -102,8 +102,11 @@ func ping(ctx context.Context, n *node.Node, o options, s cmdline.Streams) error
 func table(g node.Pinged) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(w, "%s\t%s %s\trtt %s\tloss %d/%d\tkey ok\t%s\n",
-		g.Label(), g.Ping.Path, g.Ping.Addr, ms(g.Mean()), g.Lost, g.Lost+len(g.RTTs), g.Answer())
+	way := g.Ping.Path.String()
+	if g.Ping.Addr.IsValid() {
+		way += " " + g.Ping.Addr.String()
+	}
+	fmt.Fprintf(w, "%s\t%s\trtt %s\tloss %d/%d\tkey ok\t%s\n", g.Label(), way, ms(g.Mean()), g.Lost, g.Lost+len(g.RTTs), g.Answer())
 	for _, t := range g.Tried {
 		outcome := "rtt " + ms(t.RTT)
 		if t.Err != nil {
@@ -125,7 +128,7 @@ type result struct {
 	Peer   string      `json:"peer"` // its name, or ""
 	ID     identity.ID `json:"id"`
 	Path   string      `json:"path"`
-	Addr   string      `json:"addr"`
+	Addr   string      `json:"addr"` // "" through a relay
 	RTT    []float64   `json:"rtt_ms"`
 	Mean   float64     `json:"mean_ms"`
 	Sent   int         `json:"sent"`
@@ -144,8 +147,11 @@ type tried struct {
 // object returns the line of --json.
 func object(g node.Pinged) string {
 	r := result{
-		Peer: g.Peer.Name, ID: g.Peer.ID, Path: g.Ping.Path.String(), Addr: g.Ping.Addr.String(), Mean: inMS(g.Mean()),
+		Peer: g.Peer.Name, ID: g.Peer.ID, Path: g.Ping.Path.String(), Mean: inMS(g.Mean()),
 		Sent: g.Lost + len(g.RTTs), Lost: g.Lost, Answer: g.Answer(), Tried: []tried{},
+	}
+	if g.Ping.Addr.IsValid() {
+		r.Addr = g.Ping.Addr.String()
 	}
 	for _, rtt := range g.RTTs {
 		r.RTT = append(r.RTT, inMS(rtt))
