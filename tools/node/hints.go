@@ -65,6 +65,8 @@ var errNoAddress = errors.New("the token has no address")
 // dialHint adds to the error of a dial what can be done about it.
 func (n *Node) dialHint(p Peer, r Request, err error) error {
 	switch code := proto.CodeOf(err); {
+	case errors.Is(err, handshake.ErrPath):
+		return proto.Hint(err, "the --via of the other side bars it")
 	case p.Token != nil:
 		return n.tokenHint(p, err)
 	case p.ByCode() && !errors.Is(err, agent.ErrLogin):

@@ -3,10 +3,12 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"mesh/proto"
+	"mesh/proto/handshake"
 	"mesh/proto/link"
 	"mesh/proto/path"
 	"mesh/proto/wire"
@@ -186,11 +188,14 @@ func (g Pinged) Mean() (mean time.Duration) {
 	return mean / time.Duration(max(len(g.RTTs), 1))
 }
 
-// Answer says in a word what the peer has answered: "allowed", or the name of the exit
-// code with which it refuses.
+// Answer says in a word what the peer has answered: "allowed", "path" if it bars the path,
+// or the name of the exit code with which it refuses.
 func (g Pinged) Answer() string {
-	if g.Ping.Refused == nil {
+	switch {
+	case g.Ping.Refused == nil:
 		return "allowed"
+	case errors.Is(g.Ping.Refused, handshake.ErrPath):
+		return "path"
 	}
 	return proto.CodeOf(g.Ping.Refused).String()
 }

@@ -12,7 +12,6 @@ import (
 	"mesh/proto/handshake"
 	"mesh/proto/identity"
 	"mesh/proto/link"
-	"mesh/proto/path"
 	"mesh/proto/token"
 	"mesh/proto/wire"
 	"mesh/tools/outfile"
@@ -119,10 +118,6 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if err := n.checkVia(); err != nil {
 		return nil, err
 	}
-	if n.options.Via.Kind == path.LAN {
-		err := proto.Errorf(proto.Usage, "--via lan is for the end that dials: a listener does not tell networks apart")
-		return nil, proto.Hint(err, "--listen takes an address of this machine in one network")
-	}
 	at := AtHubs{n.options.Hubs, o.As, o.Rooms}
 	if err := at.check(); err != nil {
 		return nil, err
@@ -158,7 +153,7 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 		w.expires = tokens[0].Expires
 	}
 	guard, refusals := n.guardOf(o)
-	if w.listener, err = listen(e, o, guard); err != nil {
+	if w.listener, err = n.listen(e, o, guard); err != nil {
 		return nil, err
 	}
 	w.at = spot{node: n, offer: o, at: bound, endpoint: e, guard: guard, places: n.newPlaces(e)}
@@ -257,8 +252,8 @@ func (n *Node) guardOf(o Offer) (guard handshake.Guard, refusals *strangers) {
 }
 
 // listen begins to accept the peers of an offer.
-func listen(e *link.Endpoint, o Offer, guard handshake.Guard) (*link.Listener, error) {
-	lo := link.ListenOptions{Guard: guard, Offer: o.Caps, Takes: o.Takes, Max: o.Max, MaxPerPeer: o.MaxPerPeer}
+func (n *Node) listen(e *link.Endpoint, o Offer, guard handshake.Guard) (*link.Listener, error) {
+	lo := link.ListenOptions{Guard: guard, Offer: o.Caps, Takes: o.Takes, Via: n.options.Via, Max: o.Max, MaxPerPeer: o.MaxPerPeer}
 	if o.Once {
 		lo.Max = 1
 	}
