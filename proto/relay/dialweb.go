@@ -35,7 +35,7 @@ func (c *Client) isProxied(u *url.URL) (bool, error) {
 func (t *try) connectWeb(ctx context.Context) error {
 	var below *gather
 	transport := &http.Transport{
-		Proxy: t.c.proxyFor, TLSClientConfig: t.tls(), DisableKeepAlives: true, OnProxyConnectResponse: proxyAnswer,
+		Proxy: t.c.proxyFor, TLSClientConfig: t.tls(), DisableKeepAlives: true, OnProxyConnectResponse: ProxyAnswer,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := t.c.dial(ctx, network, addr)
 			if err != nil {
@@ -99,8 +99,9 @@ func webError(resp *http.Response, err error) error {
 	return fmt.Errorf("it is no relay: HTTP status %d", resp.StatusCode)
 }
 
-// proxyAnswer says why a proxy has refused CONNECT.
-func proxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, r *http.Response) error {
+// ProxyAnswer is an OnProxyConnectResponse of [http.Transport]. It says why a proxy has
+// refused CONNECT, with a hint if it wants another name or password.
+func ProxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, r *http.Response) error {
 	at := "proxy " + proxy.Host
 	switch {
 	case r.StatusCode == http.StatusOK:

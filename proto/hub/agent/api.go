@@ -44,5 +44,5 @@ func (c *Conn) Transport() http.RoundTripper {
 			return nil
 		})
 	}
-	return &http.Transport{TLSClientConfig: cfg, DialContext: c.dial}
+	return c.transport(cfg)
 }

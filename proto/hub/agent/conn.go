@@ -2,11 +2,12 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -35,15 +36,15 @@ type Conn struct {
 	// Certificate is the hub's, or that of the proxy before it; nil for a URL without TLS.
 	Certificate *x509.Certificate
 
-	url     hub.URL
-	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: a net.Dialer
-	trusted bool                                                              // the hub's certificate is one that this system vouches for
-	shown   []string                                                          // vouchers
-	renew   atomic.Bool                                                       // this end closes it to log in again
-	ws      *websocket.Conn
-	handle  func(hub.Event)
-	done    chan struct{} // closed when the connection has ended
-	err     error         // why; readable once done is closed
+	url       hub.URL
+	transport func(cfg *tls.Config) *http.Transport
+	trusted   bool        // the hub's certificate is one that this system vouches for
+	shown     []string    // vouchers
+	renew     atomic.Bool // this end closes it to log in again
+	ws        *websocket.Conn
+	handle    func(hub.Event)
+	done      chan struct{} // closed when the connection has ended
+	err       error         // why; readable once done is closed
 
 	mu      sync.Mutex
 	next    int

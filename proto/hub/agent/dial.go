@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/coder/websocket"
@@ -17,6 +18,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/hub"
 	"mesh/proto/identity"
+	"mesh/proto/relay"
 )
 
 // loginTimeout bounds connecting and logging in.
@@ -37,6 +39,9 @@ type Options struct {
 	Vouchers func(hub identity.ID) []string
 	// DialContext makes the connections; nil stands for a [net.Dialer].
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Proxy returns the proxy for a request, as [http.Transport] has it; nil stands for
+	// [http.ProxyFromEnvironment].
+	Proxy func(*http.Request) (*url.URL, error)
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -88,7 +93,11 @@ func leaveAndJoin(u hub.URL) string {
 
 func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error) {
 	l := hub.Login{Origin: o.URL.Origin(), ClientNonce: hub.NewNonce(hub.ClientNonceBytes), Binding: make([]byte, hub.BindingBytes)}
-	transport := &http.Transport{TLSClientConfig: TLSConfig(o.URL), DialContext: o.DialContext, DisableKeepAlives: true}
+	if o.Proxy == nil {
+		o.Proxy = http.ProxyFromEnvironment
+	}
+	transport := o.transport(TLSConfig(o.URL))
+	transport.DisableKeepAlives = true
 	ws, resp, err := websocket.Dial(ctx, o.URL.WebSocket(l.ClientNonce), &websocket.DialOptions{
 		HTTPClient: &http.Client{
 			Transport:     transport,
@@ -104,7 +113,7 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 		return nil, proto.Errorf(proto.Version, "it does not speak %s", hub.Subprotocol)
 	}
 	ws.SetReadLimit(hub.MaxEventBytes)
-	c := &Conn{url: o.URL, dial: o.DialContext, trusted: trusted(resp.TLS), ws: ws, handle: handle, waiting: make(map[string]chan hub.Event), done: make(chan struct{})}
+	c := &Conn{url: o.URL, transport: o.transport, trusted: trusted(resp.TLS), ws: ws, handle: handle, waiting: make(map[string]chan hub.Event), done: make(chan struct{})}
 	if resp.TLS != nil {
 		c.Certificate = resp.TLS.PeerCertificates[0]
 		if l.Binding, err = resp.TLS.ExportKeyingMaterial(hub.ExporterLabel, nil, hub.BindingBytes); err != nil {
@@ -117,6 +126,11 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 		return nil, err
 	}
 	return c, nil
+}
+
+// transport returns a transport that makes its connections as the options say.
+func (o Options) transport(cfg *tls.Config) *http.Transport {
+	return &http.Transport{TLSClientConfig: cfg, DialContext: o.DialContext, Proxy: o.Proxy, OnProxyConnectResponse: relay.ProxyAnswer}
 }
 
 // TLSConfig returns the configuration for a hub's HTTPS, and that of its relays. It accepts

@@ -1,0 +1,51 @@
+package xtest
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"testing"
+)
+
+// Proxy starts an HTTP proxy that knows CONNECT only, and wants a name and a password
+// unless they are empty.
+func Proxy(t testing.TB, name, password string) *url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			http.Error(w, "want CONNECT", http.StatusMethodNotAllowed)
+			return
+		}
+		r.Header.Set("Authorization", r.Header.Get("Proxy-Authorization"))
+		if gotName, gotPassword, _ := r.BasicAuth(); gotName != name || gotPassword != password {
+			w.Header().Set("Proxy-Authenticate", `Basic realm="test"`)
+			http.Error(w, "who are you?", http.StatusProxyAuthRequired)
+			return
+		}
+		to, err := net.Dial("tcp", r.Host)
+		if err != nil {
+			http.Error(w, "no answer", http.StatusBadGateway)
+			return
+		}
+		defer to.Close()
+		w.WriteHeader(http.StatusOK)
+		from, rest, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer from.Close()
+		go func() {
+			_, _ = io.Copy(to, rest)
+			to.Close()
+		}()
+		_, _ = io.Copy(from, to)
+	})}
+	go func() { _ = srv.Serve(l) }()
+	t.Cleanup(func() { srv.Close() })
+	return &url.URL{Scheme: "http", Host: l.Addr().String()}
+}
