@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -431,12 +432,20 @@ func TestRestart(t *testing.T) {
 	send(t, d, l, xtest.Random(1<<20))
 }
 
-// dialFrom connects from a loopback address.
+// dialFrom connects from a loopback address. A connection that was reset at once is one that
+// has ended.
 func dialFrom(t testing.TB, addr, from string) net.Conn {
 	t.Helper()
 	c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).Dial("tcp", addr)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ECONNRESET):
+		c, other := net.Pipe()
+		_ = other.Close()
+		return c
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		t.Skipf("no second loopback address here: %v", err)
+	case err != nil:
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))

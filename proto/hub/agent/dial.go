@@ -183,6 +183,12 @@ func dialError(resp *http.Response, err error) error {
 	if resp != nil {
 		return proto.Errorf(proto.Unreachable, "no hub answers there: HTTP status %d", resp.StatusCode)
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return proto.Errorf(proto.Unreachable, "no answer in %s", loginTimeout)
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok { // whose text has the URL with the nonce
+		err = e.Err
+	}
 	return proto.Errorf(proto.Unreachable, "%w", err)
 }
 
