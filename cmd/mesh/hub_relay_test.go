@@ -112,7 +112,7 @@ func (p *place) end() (*relay.Conn, error) {
 
 // Two members of a hub of its own meet at its relay, with permits out of its events, by
 // each pair of doors. Another node can do nothing with these permits. A hub that is told
-// to end says so to who waits.
+// to end tells the nodes that wait.
 func TestHubRelay(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "hub")

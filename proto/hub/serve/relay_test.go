@@ -345,7 +345,7 @@ func TestRelayForeignSession(t *testing.T) {
 	echo(t, a.conn(t), b.conn(t))
 }
 
-// A relay that is about to end says so to who waits and to who comes, and lets pairs go
+// A relay that is about to end tells the nodes that wait and those that come, and lets pairs go
 // on until the time is over.
 func TestRelayDrain(t *testing.T) {
 	t.Parallel()
