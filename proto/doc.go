@@ -248,7 +248,7 @@
 //	  |---------------------------------------->|
 //
 // An end stores the other one after it has sent and got PAIR_AGREED. An end that closes the
-// link before PAIR_STORED wants no pairing: the other end takes back what it has stored.
+// link before PAIR_STORED wants no pairing: the other end removes the peer that it has stored.
 //
 // # A broken link
 //

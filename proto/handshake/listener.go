@@ -211,9 +211,9 @@ func (l *Listener) begin(b Binding, found token.Admission, h *wire.Hello, body [
 	return v, nil
 }
 
-// checkPath refuses a dialer that has come over a path that is not allowed here. One
-// that does not know the class path is told what is true of another class: that this is
-// not allowed, or for a transfer that goes on, that it may come again.
+// checkPath refuses a dialer that has come over a path that is not allowed here. A
+// dialer of a version without the class path gets the class capability, or the class busy
+// for a transfer that goes on.
 func (l *Listener) checkPath(h *wire.Hello) error {
 	switch resumes := h.Method == wire.MethodResume || h.Method == wire.MethodFlow; {
 	case l.WrongPath == "":

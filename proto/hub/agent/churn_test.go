@@ -62,7 +62,7 @@ func TestChurn(t *testing.T) {
 	defer func() { quiet.hub.Stop() }()
 	c.settle = min(5*time.Second, lasts/24)
 	before := min(lasts/4, time.Minute)
-	c.run(before) // what is made once is there then
+	c.run(before) // pools and caches are filled then
 	goroutines, files, heap := c.rest()
 	idle, _ := c.latency(percent, func() { <-time.After(before) })
 	var busy time.Duration

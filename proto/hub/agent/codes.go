@@ -266,7 +266,7 @@ func (a *Agent) boxEvent(e hub.Event) {
 	a.toBox(id, e)
 }
 
-// toBox passes an event on to whoever has a box, and reports whether somebody has it.
+// toBox passes an event on to the owner of a box, and reports whether the box has one.
 func (a *Agent) toBox(id hub.ID, e hub.Event) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

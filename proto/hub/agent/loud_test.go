@@ -69,7 +69,7 @@ func TestLoudHub(t *testing.T) {
 	}
 	ask()
 	node = key.ID()
-	ask() // what is made once is there then
+	ask() // pools and caches are filled then
 	before := heap()
 	ask()
 	const slack = 256 << 10

@@ -28,10 +28,10 @@ func (a *Agent) Pair(s Session) *Pairing {
 }
 
 const (
-	// tellAgain is the pause before the hub gets again what it could not pass on.
+	// tellAgain is the pause before an event is sent again that the hub could not pass on.
 	tellAgain = 500 * time.Millisecond
-	// probeEvery is how often an end that waits asks whether the other end is still there,
-	// by what it has told already.
+	// probeEvery is how often an end that waits sends its last event again, to find out
+	// whether the other end is still there.
 	probeEvery = 4 * time.Second
 )
 
