@@ -180,7 +180,7 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 	e.Fail(v.Fault)
 	link := &Link{
 		Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: v.Own, PeerWindow: v.Window, Token: v.Token,
-		Minor: transport.MinorVersion(conn), endpoint: e, conn: conn, flow: v.Flow,
+		Minor: transport.MinorVersion(conn), endpoint: e, conn: conn, flow: v.Flow, closing: newTurn(),
 	}
 	// The dialer may use its session, or know that it has a flow, once it has the answer.
 	if s := e.sessions.find(v.Transfer); v.Flow && s != nil {

@@ -14,6 +14,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/linktest"
+	"mesh/proto/tcp"
 	"mesh/proto/token"
 	"mesh/proto/xtest"
 )
@@ -195,5 +196,24 @@ func TestSocketOfListenerCloses(t *testing.T) {
 		time.AfterFunc(time.Second, func() { _ = s.endpoint.Close() })
 		_, err := s.listener.Accept(t.Context())
 		xtest.WantCode(t, "accept", err, proto.IO)
+	})
+}
+
+// Several goroutines close a link whose peer reads nothing: each of them returns, and
+// virtual time goes on while they wait for each other.
+func TestCloseByMany(t *testing.T) {
+	t.Parallel()
+	linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+		dl, ll := n.Pair(t, proto.AllCaps)
+		var wg sync.WaitGroup
+		begun := time.Now()
+		for range 3 {
+			wg.Go(func() { dl.Close(nil) })
+		}
+		wg.Wait()
+		if took := time.Since(begun); took > tcp.CloseTimeout+latency {
+			t.Errorf("closing took %s, want %s at most", took, tcp.CloseTimeout)
+		}
+		ll.Close(nil)
 	})
 }

@@ -200,7 +200,7 @@ func (e *Endpoint) sayHello(ctx context.Context, conn transport.Conn, t Target, 
 	return &Link{
 		Peer: t.ID, Transfer: ok.Transfer, Granted: granted, Kind: cmp.Or(t.Kind, wire.KindPipe),
 		Minor: transport.MinorVersion(conn), Window: e.WindowBytes(), PeerWindow: ok.Window, Dialed: true, RTT: rtt,
-		endpoint: e, conn: conn, session: s, flow: t.Credential.Method == wire.MethodFlow,
+		endpoint: e, conn: conn, session: s, flow: t.Credential.Method == wire.MethodFlow, closing: newTurn(),
 	}, nil
 }
 

@@ -57,9 +57,14 @@ type Link struct {
 	session  *session
 	flow     bool // not the primary link of the session: see AddFlow
 
-	closeOnce sync.Once
-	mu        sync.Mutex
-	cause     error // of the close by this end
+	// closing holds one value until the link is closed: the first goroutine that closes
+	// it receives the value, and closes the channel at the end. The others wait for that.
+	// It is not a sync.Once because in [testing/synctest] time stands still while a
+	// goroutine waits for one, and the close of a TCP connection waits for the peer.
+	closing chan struct{}
+
+	mu    sync.Mutex
+	cause error // of the close by this end
 }
 
 // Addr returns the peer's address as it is now; over a relay that of the relay.
@@ -131,15 +136,23 @@ func (l *Link) closeConn(err error, code proto.Code) (first bool) {
 	return l.shut(err, code.Wire(), code.String())
 }
 
+// newTurn returns a channel for [Link.closing].
+func newTurn() chan struct{} {
+	turn := make(chan struct{}, 1)
+	turn <- struct{}{}
+	return turn
+}
+
 func (l *Link) shut(err error, code uint64, reason string) (first bool) {
-	l.closeOnce.Do(func() {
-		first = true
-		l.mu.Lock()
-		l.cause = err
-		l.mu.Unlock()
-		l.conn.Close(code, reason, err)
-	})
-	return first
+	if _, first := <-l.closing; !first {
+		return false
+	}
+	defer close(l.closing)
+	l.mu.Lock()
+	l.cause = err
+	l.mu.Unlock()
+	l.conn.Close(code, reason, err)
+	return true
 }
 
 func (l *Link) explain(err error) error {

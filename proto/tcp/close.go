@@ -17,22 +17,24 @@ const CloseTimeout = time.Second
 // then on. Close blocks until the peer's host has received everything, for
 // [CloseTimeout] at most.
 func (c *Conn) Close(code uint64, err error) {
-	c.closing.Do(func() {
-		defer c.socket.Close()
-		canSend := c.canSendCode()
-		c.cancel(err)
-		deadline := time.Now().Add(CloseTimeout)
-		if !canSend || c.socket.SetReadDeadline(past) != nil || c.socket.SetWriteDeadline(deadline) != nil {
-			return
-		}
-		<-c.writeTurn
-		c.ended = true
-		sendErr := c.sendCode(uint32(code))
-		c.endTurn()
-		if sendErr == nil && !c.peerEnded.Load() {
-			c.socket.linger(deadline)
-		}
-	})
+	if _, first := <-c.closing; !first {
+		return
+	}
+	defer close(c.closing)
+	defer c.socket.Close()
+	canSend := c.canSendCode()
+	c.cancel(err)
+	deadline := time.Now().Add(CloseTimeout)
+	if !canSend || c.socket.SetReadDeadline(past) != nil || c.socket.SetWriteDeadline(deadline) != nil {
+		return
+	}
+	<-c.writeTurn
+	c.ended = true
+	sendErr := c.sendCode(uint32(code))
+	c.endTurn()
+	if sendErr == nil && !c.peerEnded.Load() {
+		c.socket.linger(deadline)
+	}
 }
 
 // canSendCode reports whether the connection can still carry a close code. It can
@@ -50,21 +52,23 @@ const abortTime = 10 * time.Millisecond
 // sent. It sends [proto.CodeBroken] if there is room for it: then the peer knows
 // that this process is alive. Reads and writes fail with err from then on.
 func (c *Conn) Abort(err error) {
-	c.closing.Do(func() {
-		c.cancel(err)
-		_ = c.socket.SetWriteDeadline(time.Now().Add(abortTime))
-		select {
-		case <-c.writeTurn:
-			c.ended = true
-			_ = c.sendCode(proto.CodeBroken)
-			c.endTurn()
-		default: // a write is blocked by the peer: no room for a code
-		}
-		if s, ok := c.socket.Conn.(interface{ SetLinger(int) error }); ok {
-			_ = s.SetLinger(0) // SO_LINGER: close with RST, or the kernel would go on sending
-		}
-		c.socket.Close()
-	})
+	if _, first := <-c.closing; !first {
+		return
+	}
+	defer close(c.closing)
+	c.cancel(err)
+	_ = c.socket.SetWriteDeadline(time.Now().Add(abortTime))
+	select {
+	case <-c.writeTurn:
+		c.ended = true
+		_ = c.sendCode(proto.CodeBroken)
+		c.endTurn()
+	default: // a write is blocked by the peer: no room for a code
+	}
+	if s, ok := c.socket.Conn.(interface{ SetLinger(int) error }); ok {
+		_ = s.SetLinger(0) // SO_LINGER: close with RST, or the kernel would go on sending
+	}
+	c.socket.Close()
 }
 
 // past is a deadline that has passed.

@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,7 +64,11 @@ type Conn struct {
 
 	reading   atomic.Bool
 	peerEnded atomic.Bool // its side of the stream
-	closing   sync.Once
+
+	// closing holds one value until the connection is closed: the first goroutine
+	// that closes it receives the value, and closes the channel at the end. The others
+	// wait for that. It is not a sync.Once for the reason that writeTurn is not a mutex.
+	closing chan struct{}
 }
 
 // Client makes the TLS handshake of the dialing side. It takes over the socket and
@@ -98,9 +101,10 @@ func handshake(ctx context.Context, s *socket, t *tls.Conn) (*Conn, error) {
 		s.Close()
 		return nil, err
 	}
-	c := &Conn{bbr: useBBR(s.Conn), tls: t, socket: s, blocks: blockReader{r: t}, writeTurn: make(chan struct{}, 1)}
+	c := &Conn{bbr: useBBR(s.Conn), tls: t, socket: s, blocks: blockReader{r: t}, writeTurn: make(chan struct{}, 1), closing: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.writeTurn <- struct{}{}
+	c.closing <- struct{}{}
 	return c, nil
 }
 
