@@ -27,6 +27,7 @@ var below = map[string][]string{
 	"mesh/proto/cpace":     {"mesh", "net", "os", "syscall"},
 	"mesh/proto/transport": {"mesh/proto/candidate", "mesh/proto/handshake", "mesh/proto/link", "mesh/proto/path", "mesh/proto/token", "mesh/proto/wire"},
 	"mesh/proto/relay":     {"mesh/proto/candidate", "mesh/proto/handshake", "mesh/proto/hub", "mesh/proto/link", "mesh/proto/path", "mesh/proto/token", "mesh/proto/transport", "mesh/proto/wire"},
+	"mesh/proto/nat":       {"mesh/proto/handshake", "mesh/proto/hub", "mesh/proto/link", "mesh/proto/path", "mesh/proto/relay", "mesh/proto/token", "mesh/proto/transport", "mesh/proto/wire"},
 	"mesh/proto/path":      {"mesh/proto/handshake", "mesh/proto/link", "mesh/proto/tcp", "mesh/proto/token", "mesh/proto/udp", "mesh/proto/wire"},
 	"mesh/proto/link":      {"mesh/proto/tcp", "mesh/proto/udp"},
 
@@ -69,6 +70,7 @@ var knows = map[string][]string{
 	"github.com/urfave/cli": append(
 		[]string{"mesh/cmd", "mesh/tools/cmdline", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"}, toolFloors[len(toolFloors)-1]...),
 	"github.com/quic-go/quic-go":     {"mesh/proto/transport", "mesh/proto/tcp", "mesh/proto/udp", "mesh/proto/linktest", "mesh/cmd/mesh/internal/attacker"},
+	"github.com/pion/stun":           {"mesh/proto/nat"},
 	"github.com/coder/websocket":     {"mesh/proto/hub/agent", "mesh/proto/hub/serve", "mesh/proto/hub/hubtest", "mesh/proto/relay"},
 	"github.com/go-json-experiment/": {"mesh/proto/hub"},
 	"github.com/sethvargo/":          {"mesh/proto/hub"},
@@ -80,7 +82,7 @@ var knows = map[string][]string{
 	"github.com/clipperhouse":        {"mesh/pipe/term/vt"},
 	"github.com/creack/pty":          {"mesh/pipe/term"},
 	"golang.org/x/term":              {"mesh/pipe/term"},
-	"golang.org/x/time":              {"mesh/proto/relay"},
+	"golang.org/x/time":              {"mesh/proto/relay", "mesh/proto/nat"},
 	"github.com/pelletier/go-toml":   {"mesh/tools/config"},
 	"github.com/coreos/go-systemd":   {"mesh/tools/service"},
 }

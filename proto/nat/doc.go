@@ -1,0 +1,7 @@
+// Package nat finds out how this machine is reached through routers that translate
+// addresses, and opens ways through them.
+//
+// It speaks STUN (RFC 8489): to a server, to learn the address that the server sees,
+// and as the server of a hub. STUN over UDP shares the socket of QUIC: the first two
+// bits of a STUN message are 0, those of a QUIC packet never.
+package nat
