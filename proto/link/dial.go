@@ -26,9 +26,9 @@ type Target struct {
 	// channel of its own. All addresses are dialled at the same time: see [path.Dial].
 	Addrs      []string
 	Candidates <-chan candidate.Candidate
-	// Relays are ways through relays, which arrive as Candidates do. A relay is used if
-	// nothing direct comes soon.
-	Relays <-chan path.Route
+	// Routes are further routes, which arrive as Candidates do. One through a relay is
+	// used if nothing direct comes soon.
+	Routes <-chan path.Route
 	// Meeting returns the routes of the further dials of the session. Nil for none but
 	// Addrs.
 	Meeting Meeting
@@ -69,6 +69,9 @@ type Meeting interface {
 	// Routes begins to look for routes for one dial, and returns at once. The routes
 	// arrive until ctx ends; each channel is closed after the last, and nil for none.
 	Routes(ctx context.Context) (<-chan candidate.Candidate, <-chan path.Route)
+	// Better returns routes for a link that lives, which may be better than its own. They
+	// arrive as those of Routes do, and until ctx ends. It asks no hub at once.
+	Better(ctx context.Context) (<-chan candidate.Candidate, <-chan path.Route)
 	// Relayed reports whether a relay is among the routes. A link that is silent is then
 	// given up sooner: see [Link.Watch].
 	Relayed() bool
@@ -93,7 +96,7 @@ func (e *Endpoint) Dial(ctx context.Context, t Target) (*Link, error) {
 			return l, err
 		}
 		if t.Meeting != nil { // the routes that have arrived were used
-			t.Candidates, t.Relays = t.Meeting.Routes(ctx)
+			t.Candidates, t.Routes = t.Meeting.Routes(ctx)
 		}
 	}
 	return e.dialOnce(ctx, t, nil)
@@ -128,7 +131,7 @@ func (e *Endpoint) dialOnce(ctx context.Context, t Target, s *session) (*Link, e
 		connecting, cancel = context.WithTimeoutCause(ctx, t.AttemptTimeout, errAttemptOver)
 	}
 	to := path.Target{
-		ID: t.ID, Addrs: t.Addrs, Given: !t.redials, Candidates: t.Candidates, Relays: t.Relays, Prefer: t.Prefer, Via: t.Via, Broken: t.broken,
+		ID: t.ID, Addrs: t.Addrs, Given: !t.redials, Candidates: t.Candidates, Routes: t.Routes, Prefer: t.Prefer, Via: t.Via, Broken: t.broken,
 	}
 	conn, err := path.Dial(connecting, e.Endpoint, to)
 	cancel()

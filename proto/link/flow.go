@@ -52,8 +52,8 @@ func (l *Link) connectBeside(ctx context.Context, via string) (transport.Conn, e
 	case direct || t.Meeting == nil || via != proto.ViaTCP:
 		return nil, proto.Errorf(proto.Unreachable, "no flows over %s here", via)
 	}
-	_, relays := t.Meeting.Routes(ctx)
-	return path.Dial(ctx, e.Endpoint, path.Target{ID: t.ID, Relays: relays})
+	_, all := t.Meeting.Routes(ctx)
+	return path.Dial(ctx, e.Endpoint, path.Target{ID: t.ID, Routes: all, Via: path.Via{Kind: path.Relay}})
 }
 
 // AcceptFlow returns the next flow that the dialer has made for the link's transfer.

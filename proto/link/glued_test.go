@@ -93,7 +93,7 @@ func TestGluedConnections(t *testing.T) {
 	target.Meeting = metBy{all}
 	var dl *link.Link
 	for end := time.Now().Add(10 * time.Second); ; { // until the listener serves
-		target.Relays = all()
+		target.Routes = all()
 		var err error
 		if dl, err = dialing.Dial(t.Context(), target); err == nil {
 			break

@@ -88,6 +88,8 @@ type metBy struct{ routes func() <-chan path.Route }
 func (m metBy) Routes(context.Context) (<-chan candidate.Candidate, <-chan path.Route) {
 	return nil, m.routes()
 }
+func (metBy) Better(context.Context) (<-chan candidate.Candidate, <-chan path.Route) { return nil, nil }
+
 func (metBy) Relayed() bool { return true }
 
 func newKillable(t *testing.T) *killable {
@@ -107,7 +109,7 @@ func newKillable(t *testing.T) *killable {
 	cred, _ := s.issue(t, proto.CapSend, 0, 1)
 	target := s.throughRelay(k.relay, cred, proto.CapSend)
 	all := func() <-chan path.Route { return routes(k.dialer.route(k.relay.Route())) }
-	target.Relays, target.Meeting = all(), metBy{all}
+	target.Routes, target.Meeting = all(), metBy{all}
 	e, _ := n.Endpoint(t)
 	var err error
 	if k.dl, err = e.Dial(t.Context(), target); err != nil {

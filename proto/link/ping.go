@@ -40,7 +40,7 @@ func (e *Endpoint) Ping(ctx context.Context, t Target) (Ping, error) {
 	}
 	defer stop()
 	conn, err := path.Dial(connecting, e.Endpoint, path.Target{
-		ID: t.ID, Addrs: t.Addrs, Given: true, Candidates: t.Candidates, Relays: t.Relays, Prefer: t.Prefer, Via: t.Via,
+		ID: t.ID, Addrs: t.Addrs, Given: true, Candidates: t.Candidates, Routes: t.Routes, Prefer: t.Prefer, Via: t.Via,
 	})
 	if err != nil {
 		return Ping{}, err

@@ -25,6 +25,8 @@ func (m met) Routes(context.Context) (<-chan candidate.Candidate, <-chan path.Ro
 	return nil, routes(m.relay.Route())
 }
 
+func (met) Better(context.Context) (<-chan candidate.Candidate, <-chan path.Route) { return nil, nil }
+
 func (met) Relayed() bool { return true }
 
 func routes(all ...path.Route) <-chan path.Route {
@@ -54,7 +56,7 @@ func serveRelay(t *testing.T, n *linktest.Net, s *site) *linktest.Relay {
 // throughRelay returns a target that is reached through the relay alone.
 func (s *site) throughRelay(r *linktest.Relay, cred token.Credential, caps proto.Caps) link.Target {
 	t := s.target(cred, caps)
-	t.Addrs, t.Relays, t.Meeting = nil, routes(r.Route()), met{r}
+	t.Addrs, t.Routes, t.Meeting = nil, routes(r.Route()), met{r}
 	return t
 }
 

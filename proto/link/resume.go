@@ -101,7 +101,7 @@ func (l *Link) redial(ctx context.Context) (*Link, error) {
 		t.Addrs = append([]string{addr.String()}, t.Addrs...)
 		t.broken = path.Broken{Via: l.Via(), Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}
 	}
-	t.Candidates, t.Relays = nil, nil // those that have arrived were read by the first dial
+	t.Candidates, t.Routes = nil, nil // those that have arrived were read by the first dial
 	t.Credential = token.Credential{Method: wire.MethodResume, Public: l.Transfer[:], Secret: l.session.secret}
 	t.Want, t.Need = l.Granted, l.Granted
 	t.redials, t.AttemptTimeout = true, 0
@@ -180,7 +180,7 @@ func (l *Link) redialOnce(ctx context.Context, t Target, timeout time.Duration) 
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, transport.ErrNoAnswer)
 	defer cancel()
 	if t.Meeting != nil {
-		t.Candidates, t.Relays = t.Meeting.Routes(ctx)
+		t.Candidates, t.Routes = t.Meeting.Routes(ctx)
 	}
 	return l.endpoint.dialOnce(ctx, t, l.session)
 }

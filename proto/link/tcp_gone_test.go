@@ -189,7 +189,7 @@ func testAltered(t *testing.T, relayed, dialed bool, at int) {
 			return c, err
 		}
 		all := func() <-chan path.Route { return routes(route) }
-		target.Addrs, target.Relays, target.Meeting = nil, all(), metBy{all}
+		target.Addrs, target.Routes, target.Meeting = nil, all(), metBy{all}
 	}
 	dl, err := n.EndpointOn(t, xtest.NewKey(t), sockets).Dial(t.Context(), target)
 	if err != nil {

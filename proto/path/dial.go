@@ -24,11 +24,13 @@ const (
 	Interactive
 )
 
-// MaxAddrs is the number of addresses that one [Dial] dials, and maxRelays that of
-// the ways through relays; further ones are ignored.
+// MaxAddrs is the number of addresses that one [Dial] dials, maxRelays that of the
+// routes through relays, and maxStreams that of the other routes; further ones are
+// ignored.
 const (
-	MaxAddrs  = 16
-	maxRelays = 4
+	MaxAddrs   = 16
+	maxRelays  = 4
+	maxStreams = 8
 )
 
 // The delays between the transports, as the Connection Attempt Delay of RFC 8305.
@@ -81,12 +83,15 @@ type Target struct {
 	// sender closes the channel after the last one. Nil for none. Candidates of type
 	// relay are ignored.
 	Candidates <-chan candidate.Candidate
-	// Relays are ways through relays, sent as Candidates are. They are dialled at once,
-	// and used if nothing direct comes soon: see relayPatience.
-	Relays <-chan Route
+	// Routes are further routes, sent as Candidates are. They are dialled at once. One of
+	// kind [Relay] is used if nothing direct comes soon: see relayPatience. Any other
+	// counts as a direct one over TCP.
+	Routes <-chan Route
 	Prefer Preference
-	// Via says which paths are allowed. Addresses and relays on others are not dialled.
+	// Via says which paths are allowed. Addresses and routes on others are not dialled.
 	Via Via
+	// Above, if it is set, bars each path whose kind is not better than this one.
+	Above Kind
 	// Broken is what the connection went over that this one replaces.
 	Broken Broken
 	// Lookup returns the addresses of a host name. Nil to ask the system.

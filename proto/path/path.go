@@ -15,17 +15,22 @@ type Path = transport.Path
 // Kind is the class of a path.
 type Kind = transport.Kind
 
-// The kinds, the best first.
+// The kinds, the best first. Direct, Mapped and Punched are equally good.
 const (
-	LAN    = transport.LAN
-	Direct = transport.Direct
-	Relay  = transport.Relay
+	LAN     = transport.LAN
+	Direct  = transport.Direct
+	Mapped  = transport.Mapped
+	Punched = transport.Punched
+	Tunnel  = transport.Tunnel
+	Relay   = transport.Relay
 )
 
-// Route is a way to the peer that is not an address: one through a relay.
+// Route is a way to the peer that is not an address: one through a relay, or a TCP
+// connection that exists already, such as one through a punched hole.
 type Route struct {
-	// Path is what is known of the path before Dial has chosen a door of the relay. It
-	// names the route in errors.
+	// Path is what is known of the path before Dial, which may choose a door of a relay.
+	// It names the route in errors. Its kind says whether the route is direct: see
+	// [Target.Routes].
 	Path Path
 	// Dial returns the stream to the peer. It blocks until there is one, or ctx ends. The
 	// stream outlives ctx.

@@ -71,3 +71,19 @@ func TestPathString(t *testing.T) {
 		}
 	}
 }
+
+func TestKindBetter(t *testing.T) {
+	t.Parallel()
+	order := [][]path.Kind{{""}, {path.Relay}, {path.Tunnel}, {path.Direct, path.Mapped, path.Punched}, {path.LAN}} // the worst first
+	for i, kinds := range order {
+		for j, others := range order {
+			for _, a := range kinds {
+				for _, b := range others {
+					if got, want := a.Better(b), i > j; got != want {
+						t.Errorf("%q is better than %q: got %v, want %v", a, b, got, want)
+					}
+				}
+			}
+		}
+	}
+}

@@ -29,6 +29,8 @@ type race struct {
 	routes     []*route
 	found      <-chan lookup
 	candidates <-chan candidate.Candidate
+	further    <-chan Route
+	streams    int // direct attempts over further routes, so far
 	relays     relays
 
 	results chan result    // sent by each attempt once; run reads all
@@ -82,7 +84,7 @@ type answer struct {
 
 func newRace(e *transport.Endpoint, t Target, cancel func()) *race {
 	r := &race{
-		endpoint: e, target: t, candidates: t.Candidates, relays: newRelays(t.Relays), cancel: cancel, leader: proto.ViaTCP, follower: proto.ViaQUIC,
+		endpoint: e, target: t, candidates: t.Candidates, further: t.Routes, relays: newRelays(), cancel: cancel, leader: proto.ViaTCP, follower: proto.ViaQUIC,
 		results: make(chan result), answers: make(chan answer), running: make(map[string]int),
 	}
 	if t.Prefer == Interactive {
@@ -107,7 +109,7 @@ func (r *race) run(ctx context.Context, found <-chan lookup) {
 		r.startDue(ctx)
 		r.settleHeld()
 		if r.over || r.stopped {
-			r.candidates, r.relays.found = nil, nil
+			r.candidates, r.further = nil, nil
 		}
 		next, waits := r.nextEvent()
 		if !waits && !r.mayGo() {
@@ -128,12 +130,12 @@ func (r *race) run(ctx context.Context, found <-chan lookup) {
 				r.candidates = nil
 			}
 			r.addCandidate(c)
-		case w, ok := <-r.relays.found:
+		case w, ok := <-r.further:
 			if !ok {
-				r.relays.found = nil
+				r.further = nil
 				break
 			}
-			r.startRelay(ctx, w)
+			r.startRoute(ctx, w)
 		case a := <-r.answers:
 			a.route.near = a.route.near || a.took < nearTime
 		case got := <-r.results:
@@ -148,9 +150,10 @@ func (r *race) run(ctx context.Context, found <-chan lookup) {
 }
 
 // mayGo reports whether a connection may still come, or something runs.
-func (r *race) mayGo() bool { return r.mayGoDirect() || r.relays.found != nil || r.relays.running > 0 }
+func (r *race) mayGo() bool { return r.mayGoDirect() || r.further != nil || r.relays.running > 0 }
 
-// mayGoDirect is mayGo without relays. It does not know of attempts that are due.
+// mayGoDirect is mayGo without relays and without routes that are yet to come. It does
+// not know of attempts that are due.
 func (r *race) mayGoDirect() bool {
 	return r.found != nil || r.candidates != nil || r.running[proto.ViaTCP]+r.running[proto.ViaQUIC] > 0
 }
@@ -274,6 +277,9 @@ func (r *race) bars(addr netip.AddrPort, via string) bool {
 }
 
 func (r *race) barsPath(p Path, text string) bool {
+	if r.target.Above != "" && !p.Kind.Better(r.target.Above) {
+		return true
+	}
 	if r.target.Via.Allows(p) {
 		return false
 	}
@@ -298,6 +304,42 @@ func (r *race) startAttempt(ctx context.Context, p *route, via string) {
 		}
 		r.results <- result{p, via, time.Since(at), conn, err}
 	}()
+}
+
+// startRoute begins an attempt over a route that is no address, if that is allowed.
+func (r *race) startRoute(ctx context.Context, w Route) {
+	switch {
+	case w.Path.Kind == Relay:
+		r.startRelay(ctx, w)
+		return
+	case r.streams == maxStreams, r.barsPath(w.Path, w.Path.String()):
+		return
+	}
+	r.streams++
+	r.running[proto.ViaTCP]++
+	r.relays.lastDirect = time.Now()
+	go func() {
+		at := time.Now()
+		conn, err := r.dialRoute(ctx, w)
+		p := &route{via: map[string]progress{proto.ViaTCP: begun}}
+		r.results <- result{p, proto.ViaTCP, time.Since(at), conn, err}
+	}()
+}
+
+// dialRoute makes the stream of a route a connection to the peer.
+func (r *race) dialRoute(ctx context.Context, w Route) (transport.Conn, error) {
+	carrier, err := w.Dial(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("dial through %s: %w", w.Path, err)
+	}
+	conn, err := r.endpoint.ConnectOver(ctx, carrier, r.target.ID)
+	if err != nil {
+		return nil, fmt.Errorf("dial through %s: %w", carrier.Path, err)
+	}
+	return conn, nil
 }
 
 func (r *race) noteResult(got result) {

@@ -2,7 +2,6 @@ package path
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"mesh/proto/transport"
@@ -11,7 +10,6 @@ import (
 // relays is the part of a race that goes through relays. A connection of theirs is held
 // until nothing direct can come, or [relayPatience] is over.
 type relays struct {
-	found   <-chan Route
 	begun   int
 	running int
 	results chan relayed // sent by each attempt once; the race reads all
@@ -28,8 +26,8 @@ type relayed struct {
 	err  error
 }
 
-func newRelays(found <-chan Route) relays {
-	return relays{found: found, results: make(chan relayed), lastDirect: time.Now()}
+func newRelays() relays {
+	return relays{results: make(chan relayed), lastDirect: time.Now()}
 }
 
 // startRelay begins an attempt through a relay, if that is allowed. It sends one result.
@@ -40,24 +38,9 @@ func (r *race) startRelay(ctx context.Context, w Route) {
 	r.relays.begun++
 	r.relays.running++
 	go func() {
-		conn, err := r.dialRelay(ctx, w)
+		conn, err := r.dialRoute(ctx, w)
 		r.relays.results <- relayed{conn, err}
 	}()
-}
-
-func (r *race) dialRelay(ctx context.Context, w Route) (transport.Conn, error) {
-	carrier, err := w.Dial(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return nil, fmt.Errorf("dial through %s: %w", w.Path, err)
-	}
-	conn, err := r.endpoint.ConnectOver(ctx, carrier, r.target.ID)
-	if err != nil {
-		return nil, fmt.Errorf("dial through %s: %w", carrier.Path, err)
-	}
-	return conn, nil
 }
 
 func (r *race) noteRelay(got relayed) {

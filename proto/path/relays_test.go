@@ -145,7 +145,7 @@ func TestRelayIsHeld(t *testing.T) {
 					addrs = append(addrs, a)
 				}
 				begun := time.Now()
-				got, err := path.Dial(t.Context(), e, path.Target{ID: p.id, Addrs: addrs, Given: true, Relays: closed(later(c.relayIn, p.relay.Route()))})
+				got, err := path.Dial(t.Context(), e, path.Target{ID: p.id, Addrs: addrs, Given: true, Routes: closed(later(c.relayIn, p.relay.Route()))})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -186,7 +186,7 @@ func TestRelayWaitsForNoLateCandidate(t *testing.T) {
 			}
 		})
 		begun := time.Now()
-		got, err := path.Dial(t.Context(), e, path.Target{ID: p.id, Candidates: late, Relays: closed(p.relay.Route())})
+		got, err := path.Dial(t.Context(), e, path.Target{ID: p.id, Candidates: late, Routes: closed(p.relay.Route())})
 		cancel()
 		wg.Wait()
 		if err != nil {
@@ -208,7 +208,7 @@ func TestRelayAfterDirect(t *testing.T) {
 		p := newRelayedPeer(t, n)
 		e := open(t, xtest.NewKey(t), n.Sockets(t))
 		for i, want := range []path.Kind{path.LAN, path.Relay, path.LAN, path.Relay} {
-			target := path.Target{ID: p.id, Relays: closed(p.relay.Route())}
+			target := path.Target{ID: p.id, Routes: closed(p.relay.Route())}
 			if want == path.LAN {
 				target.Addrs = []string{p.addr}
 			}
@@ -238,9 +238,9 @@ func TestStrangerAtARoute(t *testing.T) {
 		{"candidate that is a given address too", func(t *path.Target, p relayedPeer) {
 			t.Addrs, t.Given, t.Candidates = []string{p.addr}, true, closed(hostCandidate(p))
 		}, proto.Identity},
-		{"relay", func(t *path.Target, p relayedPeer) { t.Given, t.Relays = true, closed(p.relay.Route()) }, proto.Unreachable},
+		{"relay", func(t *path.Target, p relayedPeer) { t.Given, t.Routes = true, closed(p.relay.Route()) }, proto.Unreachable},
 		{"relay beside a given address", func(t *path.Target, p relayedPeer) {
-			t.Addrs, t.Given, t.Relays = []string{p.addr}, true, closed(p.relay.Route())
+			t.Addrs, t.Given, t.Routes = []string{p.addr}, true, closed(p.relay.Route())
 		}, proto.Identity},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -273,7 +273,7 @@ func TestRelayBarred(t *testing.T) {
 			n := &linktest.Net{Latency: time.Millisecond, TCP: true}
 			p := newRelayedPeer(t, n)
 			e := open(t, xtest.NewKey(t), n.Sockets(t))
-			_, err := path.Dial(t.Context(), e, path.Target{ID: p.id, Relays: closed(p.relay.Route()), Via: parseVia(t, via)})
+			_, err := path.Dial(t.Context(), e, path.Target{ID: p.id, Routes: closed(p.relay.Route()), Via: parseVia(t, via)})
 			xtest.WantCode(t, "dial", err, proto.Unreachable)
 			if want := "not tried: relay tcp relay.example:443"; err != nil && !strings.Contains(err.Error(), want) {
 				t.Errorf("--via %s: got %q, want %q in it", via, err, want)
@@ -294,7 +294,7 @@ func TestRelayFails(t *testing.T) {
 			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 		}
 		e := open(t, xtest.NewKey(t), sockets)
-		_, err := path.Dial(t.Context(), e, path.Target{ID: p.id, Addrs: []string{p.addr}, Given: true, Relays: closed(p.relay.Route())})
+		_, err := path.Dial(t.Context(), e, path.Target{ID: p.id, Addrs: []string{p.addr}, Given: true, Routes: closed(p.relay.Route())})
 		xtest.WantCode(t, "dial", err, proto.Unreachable)
 		for _, want := range []string{p.addr, "nobody listens there", "relay tcp relay.example:443"} {
 			if err != nil && !strings.Contains(err.Error(), want) {

@@ -13,7 +13,7 @@ import (
 type Via struct {
 	Transport string // [proto.ViaQUIC] or [proto.ViaTCP]; "" for both
 	// Kind is [LAN], [Relay], or [Direct], which here stands for each path without a
-	// relay, a LAN too; "" for all.
+	// relay: a LAN, a mapped, punched or tunnelled path too; "" for all.
 	Kind Kind
 }
 

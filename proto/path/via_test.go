@@ -36,22 +36,24 @@ func TestParseVia(t *testing.T) {
 var somePaths = map[string]path.Path{
 	"lan tcp": {Kind: path.LAN, Proto: "tcp4"}, "lan quic": {Kind: path.LAN, Proto: "udp6"},
 	"direct tcp": {Kind: path.Direct, Proto: "tcp6"}, "direct quic": {Kind: path.Direct, Proto: "udp4"},
+	"punched tcp": {Kind: path.Punched, Proto: "tcp4"}, "punched quic": {Kind: path.Punched, Proto: "udp4"},
+	"mapped tcp": {Kind: path.Mapped, Proto: "tcp4"}, "tunnel quic": {Kind: path.Tunnel, Proto: "udp4"},
 	"relay": {Kind: path.Relay, Proto: "tcp", Relay: "hub.example:443"}, "relay wss": {Kind: path.Relay, Proto: "wss", Relay: "hub.example"},
 }
 
 func TestViaAllows(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][]string{
-		"auto":        {"lan tcp", "lan quic", "direct tcp", "direct quic", "relay", "relay wss"},
-		"tcp":         {"lan tcp", "direct tcp", "relay", "relay wss"},
-		"quic":        {"lan quic", "direct quic"},
+		"auto":        {"lan tcp", "lan quic", "direct tcp", "direct quic", "punched tcp", "punched quic", "mapped tcp", "tunnel quic", "relay", "relay wss"},
+		"tcp":         {"lan tcp", "direct tcp", "punched tcp", "mapped tcp", "relay", "relay wss"},
+		"quic":        {"lan quic", "direct quic", "punched quic", "tunnel quic"},
 		"lan":         {"lan tcp", "lan quic"},
-		"direct":      {"lan tcp", "lan quic", "direct tcp", "direct quic"},
+		"direct":      {"lan tcp", "lan quic", "direct tcp", "direct quic", "punched tcp", "punched quic", "mapped tcp", "tunnel quic"},
 		"relay":       {"relay", "relay wss"},
-		"tcp,direct":  {"lan tcp", "direct tcp"},
+		"tcp,direct":  {"lan tcp", "direct tcp", "punched tcp", "mapped tcp"},
 		"quic,lan":    {"lan quic"},
 		"tcp,relay":   {"relay", "relay wss"},
-		"quic,direct": {"lan quic", "direct quic"},
+		"quic,direct": {"lan quic", "direct quic", "punched quic", "tunnel quic"},
 	} {
 		v := parseVia(t, text)
 		allowed := make(map[string]bool)

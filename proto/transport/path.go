@@ -17,7 +17,7 @@ type Path struct {
 // Kind is the class of a path.
 type Kind string
 
-// The kinds, the best first.
+// The kinds, the best first. Direct, Mapped and Punched are equally good.
 const (
 	// LAN is a path within one machine or one network: the peer's address is loopback
 	// (127/8, ::1), link-local (169.254/16, fe80::/10), private (10/8, 172.16/12,
@@ -27,11 +27,24 @@ const (
 	LAN Kind = "lan"
 	// Direct is any other path without a relay.
 	Direct Kind = "direct"
+	// Mapped is a direct path to a port that the peer's router forwards, and Punched one
+	// that both ends have opened through NATs or firewalls by sending at the same time.
+	Mapped  Kind = "mapped"
+	Punched Kind = "punched"
+	// Tunnel is a path through a VPN of this host. What carries the packets of the VPN is
+	// not known: it may be a relay.
+	Tunnel Kind = "tunnel"
 	// Relay is a path through a relay, which both ends connect to.
 	Relay Kind = "relay"
 )
 
-// String returns the text in receipts and events: "lan tcp4", "direct udp6",
+// ranks orders the kinds. A kind that is not there is the worst.
+var ranks = map[Kind]int{LAN: 4, Direct: 3, Mapped: 3, Punched: 3, Tunnel: 2, Relay: 1}
+
+// Better reports whether a path of kind k is better than one of kind than.
+func (k Kind) Better(than Kind) bool { return ranks[k] > ranks[than] }
+
+// String returns the text in receipts and events: "lan tcp4", "punched udp6",
 // "relay tcp hub.example:443", "relay wss hub.example via proxy".
 func (p Path) String() string {
 	s := string(p.Kind) + " " + p.Proto

@@ -39,7 +39,7 @@ type found struct {
 // ways are the routes for one dial, which may arrive while it runs.
 type ways struct {
 	candidates chan candidate.Candidate
-	relays     chan path.Route
+	routes     chan path.Route
 }
 
 func newWays() *ways {
@@ -48,13 +48,13 @@ func newWays() *ways {
 
 // of returns the target with the ways.
 func (w *ways) of(t link.Target) link.Target {
-	t.Candidates, t.Relays = w.candidates, w.relays
+	t.Candidates, t.Routes = w.candidates, w.routes
 	return t
 }
 
 func (w *ways) close() {
 	close(w.candidates)
-	close(w.relays)
+	close(w.routes)
 }
 
 // learn notes what the hubs have answered.
@@ -80,7 +80,7 @@ func (m *meeting) tell(w *ways) bool {
 		w.candidates <- c
 	}
 	if m.relay != nil {
-		w.relays <- m.relay.route()
+		w.routes <- m.relay.route()
 	}
 	return len(m.candidates) > 0 || m.relay != nil
 }
@@ -131,7 +131,19 @@ func (m *meeting) Routes(ctx context.Context) (<-chan candidate.Candidate, <-cha
 		case <-ctx.Done():
 		}
 	}()
-	return w.candidates, w.relays
+	return w.candidates, w.routes
+}
+
+// Better implements [link.Meeting].
+func (m *meeting) Better(context.Context) (<-chan candidate.Candidate, <-chan path.Route) {
+	w := newWays()
+	m.foundMu.Lock()
+	defer m.foundMu.Unlock()
+	for _, c := range m.candidates {
+		w.candidates <- c
+	}
+	w.close()
+	return w.candidates, w.routes
 }
 
 // askAgain begins to ask the hubs where the listener of the transfer is now, unless they are

@@ -174,7 +174,7 @@ func pingAgain(ctx context.Context, e *link.Endpoint, t link.Target, via string,
 		return e.PingAt(ctx, t, via, first.Addr)
 	}
 	t.Addrs, t.Via = nil, path.Via{Kind: path.Relay}
-	t.Candidates, t.Relays = t.Meeting.Routes(ctx)
+	t.Candidates, t.Routes = t.Meeting.Routes(ctx)
 	return e.Ping(ctx, t)
 }
 
