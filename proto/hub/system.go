@@ -112,7 +112,8 @@ type Welcome struct {
 	Joined *Joined `json:"joined,omitzero"`
 }
 
-// Relay is a door of a relay, with the permit to use it in one session.
+// Relay is a door of a relay, with the permit to use it in one session. In a [Welcome] it
+// has no permit.
 type Relay struct {
 	URL    string `json:"url"`
 	Permit string `json:"permit,omitzero"`

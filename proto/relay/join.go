@@ -173,14 +173,24 @@ func (c *Client) tries(entries []Entry) ([]*try, error) {
 
 // parse reads an entry of the hub.
 func (c *Client) parse(e Entry) (*try, error) {
+	relay, err := relayOf(e.Permit)
+	if err != nil {
+		return nil, err
+	}
+	t, err := c.parseURL(e)
+	if err == nil {
+		t.relay = relay
+	}
+	return t, err
+}
+
+// parseURL reads the URL of an entry.
+func (c *Client) parseURL(e Entry) (*try, error) {
 	u, err := url.Parse(e.URL)
 	if err != nil || u.Host == "" || u.User != nil {
 		return nil, errors.New("not the URL of a relay")
 	}
 	t := &try{c: c, entry: e, url: u, host: u.Host, door: DoorTCP}
-	if t.relay, err = relayOf(e.Permit); err != nil {
-		return nil, err
-	}
 	if u.Fragment != "" {
 		if t.pin, err = identity.ParseID(u.Fragment); err != nil {
 			return nil, errors.New("what follows # in the URL of a relay is no node id")

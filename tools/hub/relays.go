@@ -118,6 +118,14 @@ func (h *server) relayOf(session hub.ID, dialer, listener identity.ID) broker.Re
 	return h.relays.Of(session, dialer, listener)
 }
 
+// doors are the doors of all relays, for the broker.
+func (h *server) doors(origin string) []hub.Relay {
+	if h.relays == nil {
+		return nil
+	}
+	return h.relays.Doors(origin)
+}
+
 // serveRelays serves the port of the plain door, and asks other relays, until ctx ends.
 func (h *server) serveRelays(ctx context.Context, plain net.Listener) {
 	if h.relays != nil {

@@ -121,7 +121,7 @@ func (h *server) openState() (err error) {
 		SignJoined: func(seed, node identity.ID, until time.Time) *hub.Joined {
 			return hub.SignJoined(h.key, seed, node, until)
 		},
-		RoomsOnly: h.o.visible == visibleRooms, Guests: h.o.guests, Relays: h.relayOf,
+		RoomsOnly: h.o.visible == visibleRooms, Guests: h.o.guests, Relays: h.relayOf, Doors: h.doors,
 		Log: func(m string, args ...any) { h.log.Info(m, args...) },
 	})
 	if err != nil { // it has facts that no hub writes

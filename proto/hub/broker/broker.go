@@ -46,6 +46,10 @@ type Options struct {
 	// Relays returns the relay of a new session between two members, or nil if there is
 	// none. It must neither block nor call the Broker. Nil stands for no relays.
 	Relays func(session hub.ID, dialer, listener identity.ID) Relay
+	// Doors returns the doors of all relays, without permits, for a member that has logged
+	// in at the origin; at most [hub.MaxRelays]. It must neither block nor call the Broker.
+	// Nil stands for none.
+	Doors func(origin string) []hub.Relay
 	// Meter, if it is set, counts what happens.
 	Meter Meter
 	// Log is called for each refused login and each removal, if it is set. It must not

@@ -68,6 +68,7 @@ type world struct {
 	// roomsOnly, guests and relays are options of the next restart.
 	roomsOnly, guests bool
 	relays            func(session hub.ID, dialer, listener identity.ID) broker.Relay
+	doors             func(origin string) []hub.Relay
 	// from is where the next logins come from.
 	from netip.AddrPort
 
@@ -84,7 +85,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) restart() {
 	w.t.Helper()
 	b, err := broker.New(w.store, broker.Options{
-		Hub: w.hub.ID(), APIKey: w.hub.Derive(hub.APIKeyLabel), Now: func() time.Time { return w.now }, RoomsOnly: w.roomsOnly, Guests: w.guests, Relays: w.relays,
+		Hub: w.hub.ID(), APIKey: w.hub.Derive(hub.APIKeyLabel), Now: func() time.Time { return w.now }, RoomsOnly: w.roomsOnly, Guests: w.guests, Relays: w.relays, Doors: w.doors,
 		Revoked: func(id token.ID) bool { return id == w.revoked },
 		Revoke: func(id token.ID) error {
 			w.revoked = id

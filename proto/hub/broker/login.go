@@ -71,7 +71,7 @@ func (b *Broker) login(l hub.Login, h *hub.Hello, from netip.AddrPort, out Out) 
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w := b.welcome(h.Node, from, registered)
+	w := b.welcome(h.Node, l.Origin, from, registered)
 	if l.CheckJoin(h) {
 		w.Joined = b.joined(h.Node, h.Invite.Key)
 	}
@@ -299,11 +299,14 @@ func (b *Broker) Told() map[string]uint32 {
 	return told
 }
 
-func (b *Broker) welcome(node identity.ID, from netip.AddrPort, registered []hub.Registered) hub.Welcome {
+func (b *Broker) welcome(node identity.ID, origin string, from netip.AddrPort, registered []hub.Registered) hub.Welcome {
 	now := b.o.Now()
 	w := hub.Welcome{
 		Observed: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()).String(), PingS: seconds(hub.PingEvery), Registered: registered,
 		Limits: b.Told(),
+	}
+	if b.o.Doors != nil && b.isMember(node, now) {
+		w.Relay = b.o.Doors(origin)
 	}
 	if m := b.facts.members[node]; m != nil {
 		w.MemberSinceS = seconds(now.Sub(m.Since))

@@ -100,6 +100,28 @@ func TestRelayByOrigin(t *testing.T) {
 	}
 }
 
+// A member is told at its login where the relays are, by the address by which it knows the
+// hub and without a permit; a guest is not.
+func TestRelaysInWelcome(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.guests = true
+	w.doors = func(origin string) []hub.Relay { return []hub.Relay{{URL: "tcp" + origin[len("wss"):]}} }
+	w.restart()
+	for what, tt := range map[string]struct {
+		key  *identity.Key
+		want []hub.Relay
+	}{
+		"a member": {w.member(), []hub.Relay{{URL: "tcp://h:443"}}},
+		"a guest":  {xtest.NewKey(t), nil},
+	} {
+		p := w.online(tt.key)
+		var got hub.Welcome
+		p.take(hub.TypeWelcome, &got)
+		p.wantRelay(what, got.Relay, tt.want)
+	}
+}
+
 // bear sends a request with a bearer: every instance of the listener is asked.
 func (p *peer) bear(method string, to identity.ID) *hub.Request {
 	r := p.request(to.String())

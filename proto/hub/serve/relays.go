@@ -161,6 +161,21 @@ func (r *Relays) Of(session hub.ID, dialer, listener identity.ID) broker.Relay {
 	return &sessionRelay{r: r, at: at, session: session, dialer: dialer, listener: listener}
 }
 
+// Doors returns the doors of the relays that answer, without permits. It is for
+// [broker.Options.Doors].
+func (r *Relays) Doors(origin string) []hub.Relay {
+	var all []hub.Relay
+	for _, s := range r.list {
+		if !s.alive.Load() {
+			continue
+		}
+		for _, u := range s.doors(origin) {
+			all = append(all, hub.Relay{URL: u, MaxBPS: r.o.Rate})
+		}
+	}
+	return all[:min(len(all), hub.MaxRelays)]
+}
+
 // sessionRelay has the permits of one session. The broker's lock guards it.
 type sessionRelay struct {
 	r                *Relays

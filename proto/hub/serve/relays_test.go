@@ -63,6 +63,10 @@ func TestOwnRelayDoors(t *testing.T) {
 			if got := urls(list); !slices.Equal(got, tt.want) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
+			open := relays.Doors(tt.origin)
+			if got := urls(open); !slices.Equal(got, tt.want) || open[0].Permit != "" {
+				t.Errorf("without a session: got %v, want %v without permits", open, tt.want)
+			}
 		})
 	}
 }
@@ -183,6 +187,9 @@ func TestOtherRelays(t *testing.T) {
 	both := []string{web(one), web(two)}
 	slices.Sort(both)
 	waitFor(t, func() bool { return slices.Equal(named(), both) })
+	if got := urls(relays.Doors("")); len(got) != hub.MaxRelays || !slices.Contains(got, web(one)) || !slices.Contains(got, web(two)) {
+		t.Errorf("got the doors %v, want those of two relays", got)
+	}
 	one.drain()
 	waitFor(t, func() bool { return slices.Equal(named(), []string{web(two)}) })
 
