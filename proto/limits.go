@@ -157,7 +157,7 @@ const (
 	// QuietWithRelay and PendingWithRelay replace QuietTimeout where the transfer can go
 	// on through a relay; the second while the peer owes an acknowledgement.
 	QuietWithRelay   = 2500 * time.Millisecond
-	PendingWithRelay = 1500 * time.Millisecond
+	PendingWithRelay = 2 * time.Second
 	// RedialTimeout bounds one attempt to resume; RedialPause is the time between
 	// two attempts.
 	RedialTimeout = 2 * time.Second

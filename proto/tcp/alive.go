@@ -6,30 +6,30 @@ import (
 	"mesh/proto"
 )
 
-// maxQuiet is the longest pause that a live peer makes between two keep-alives.
+// maxQuiet is the longest pause that a live peer makes between two signs of life. An
+// older peer sends a keep-alive up to twice [proto.KeepAlive] after its last data.
 const maxQuiet = 2 * proto.KeepAlive
 
-// sendKeepAlives sends a keep-alive whenever nothing else was sent for
-// [proto.KeepAlive]. A keep-alive blocks while the peer's receive window is
-// closed.
+// sendKeepAlives sends a keep-alive when nothing else was sent for [proto.KeepAlive]. A
+// keep-alive blocks while the peer's receive window is closed.
 func (c *Conn) sendKeepAlives() {
-	tick := time.NewTicker(proto.KeepAlive)
-	defer tick.Stop()
-	sent := c.written.Load()
+	timer := time.NewTimer(proto.KeepAlive)
+	defer timer.Stop()
 	for {
 		select {
 		case <-c.ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
-		if n := c.written.Load(); n != sent {
-			sent = n
+		quiet := time.Since(c.begun) - time.Duration(c.flushed.Load())
+		if quiet < proto.KeepAlive {
+			timer.Reset(proto.KeepAlive - quiet)
 			continue
 		}
+		timer.Reset(proto.KeepAlive)
 		select {
 		case <-c.writeTurn:
 			c.sendKeepAlive()
-			sent = c.written.Load()
 			c.writeTurn <- struct{}{}
 		default: // a write is in progress, or blocked by the peer
 		}

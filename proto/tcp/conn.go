@@ -60,7 +60,8 @@ type Conn struct {
 	writeTurn chan struct{}
 	head      []byte
 	ended     bool // our side of the stream; guarded by writeTurn
-	written   atomic.Uint64
+	flushed   atomic.Int64 // when something was sent last, in nanoseconds after begun
+	begun     time.Time
 
 	reading   atomic.Bool
 	peerEnded atomic.Bool // its side of the stream
@@ -101,7 +102,7 @@ func handshake(ctx context.Context, s *socket, t *tls.Conn) (*Conn, error) {
 		s.Close()
 		return nil, err
 	}
-	c := &Conn{bbr: useBBR(s.Conn), tls: t, socket: s, blocks: blockReader{r: t}, writeTurn: make(chan struct{}, 1), closing: make(chan struct{}, 1)}
+	c := &Conn{bbr: useBBR(s.Conn), tls: t, socket: s, blocks: blockReader{r: t}, writeTurn: make(chan struct{}, 1), closing: make(chan struct{}, 1), begun: time.Now()}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.writeTurn <- struct{}{}
 	c.closing <- struct{}{}
@@ -261,7 +262,7 @@ func (c *Conn) flushHead() error {
 }
 
 func (c *Conn) flush() error {
-	c.written.Add(1)
+	c.flushed.Store(int64(time.Since(c.begun)))
 	return c.socket.flushWrites()
 }
 

@@ -464,6 +464,34 @@ func TestSignsOfLife(t *testing.T) {
 	})
 }
 
+// The peer hears something each second, whenever the last data was sent.
+func TestKeepAliveAfterData(t *testing.T) {
+	t.Parallel()
+	for _, at := range []time.Duration{0, time.Millisecond, proto.KeepAlive / 2, proto.KeepAlive - time.Millisecond, proto.KeepAlive, proto.KeepAlive + time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			rawA, rawB := simulated(t, &linktest.Net{})
+			a, b := shake(t, rawA, rawB)
+			a.SetAuthenticated()
+			b.SetAuthenticated()
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			wg.Go(func() { _, _ = readAll(b) })
+			defer a.Close(0x4d00, nil)
+			<-time.After(at)
+			if err := a.Send([]byte("data")); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			heard := b.Heard()
+			<-time.After(proto.KeepAlive + time.Millisecond)
+			synctest.Wait()
+			if got := b.Heard(); got == heard {
+				t.Errorf("sent %s after the begin: nothing heard in the %s after that", at, proto.KeepAlive)
+			}
+		})
+	}
+}
+
 // A silent peer is given up, also if the keep-alives to it are blocked.
 func TestIdle(t *testing.T) {
 	t.Parallel()
