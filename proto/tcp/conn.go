@@ -59,7 +59,7 @@ type Conn struct {
 	// for as long as the peer's receive window is closed.
 	writeTurn chan struct{}
 	head      []byte
-	ended     bool // our side of the stream; guarded by writeTurn
+	ended     bool         // our side of the stream; guarded by writeTurn
 	flushed   atomic.Int64 // when something was sent last, in nanoseconds after begun
 	begun     time.Time
 
