@@ -1,0 +1,238 @@
+package nat_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"mesh/proto/candidate"
+	"mesh/proto/nat"
+)
+
+// stunAddr is where the STUN server of the namespaces is.
+const stunAddr = "203.0.113.1:3478"
+
+// networks are the namespaces of two ends, each behind a router, and of a STUN server:
+//
+//	a 10.77.1.2 -- na 203.0.113.11 -- hub 203.0.113.1 -- nb 203.0.113.12 -- b 10.77.2.2
+type networks struct{ prefix string }
+
+var built atomic.Int64
+
+// run runs a command in a namespace, or outside all of them.
+func (n networks) run(t *testing.T, where, command, input string) {
+	t.Helper()
+	args := strings.Fields(command)
+	if where != "" {
+		args = append([]string{"ip", "netns", "exec", n.prefix + where}, args...)
+	}
+	c := exec.Command(args[0], args[1:]...)
+	c.Stdin = strings.NewReader(input)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+}
+
+// build makes the namespaces, or skips the test where it can't. rules are those of each
+// router.
+func build(t *testing.T, rulesA, rulesB string) networks {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+	for _, tool := range []string{"ip", "nft", "sysctl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("no %s here", tool)
+		}
+	}
+	n := networks{fmt.Sprintf("meshnat%d-%d-", os.Getpid(), built.Add(1))}
+	for _, name := range []string{"hub", "na", "nb", "a", "b"} {
+		if out, err := exec.Command("ip", "netns", "add", n.prefix+name).CombinedOutput(); err != nil {
+			t.Skipf("no network namespaces here: %s", out)
+		}
+		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n.prefix+name).Run() })
+		n.run(t, name, "ip link set lo up", "")
+	}
+	n.run(t, "hub", "ip link add br0 type bridge", "")
+	n.run(t, "hub", "ip addr add 203.0.113.1/24 dev br0", "")
+	n.run(t, "hub", "ip link set br0 up", "")
+	for i, end := range []string{"a", "b"} {
+		router, net := "n"+end, fmt.Sprintf("10.77.%d.", i+1)
+		n.join(t, "hub", "to-"+end, router, "wan")
+		n.run(t, "hub", "ip link set to-"+end+" master br0", "")
+		n.join(t, router, "lan", end, "eth0")
+		n.run(t, router, fmt.Sprintf("ip addr add 203.0.113.%d/24 dev wan", 11+i), "")
+		n.run(t, router, "ip addr add "+net+"1/24 dev lan", "")
+		n.run(t, router, "sysctl -qw net.ipv4.ip_forward=1", "")
+		n.run(t, end, "ip addr add "+net+"2/24 dev eth0", "")
+		n.run(t, end, "ip route add default via "+net+"1", "")
+		n.run(t, router, "nft -f -", []string{rulesA, rulesB}[i])
+	}
+	return n
+}
+
+func (n networks) join(t *testing.T, one, device, other, peer string) {
+	n.run(t, "", fmt.Sprintf("ip -n %s link add %s type veth peer name %s netns %s", n.prefix+one, device, peer, n.prefix+other), "")
+	n.run(t, one, "ip link set "+device+" up", "")
+	n.run(t, other, "ip link set "+peer+" up", "")
+}
+
+// router returns the rules of a NAT that lets only answers in.
+func router(masquerade string) string {
+	return `table ip nat {
+  chain post { type nat hook postrouting priority srcnat; oifname "wan" ` + masquerade + `; }
+  chain input { type filter hook input priority 0; iifname "wan" ct state established,related accept; iifname "wan" drop; }
+  chain forward { type filter hook forward priority 0; iifname "wan" ct state established,related accept; iifname "wan" drop; }
+}`
+}
+
+// end is a process in a namespace: TestHoleEnd.
+type end struct {
+	in  io.Writer
+	out *bufio.Reader
+}
+
+func (n networks) start(t *testing.T, where string, args ...string) end {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command("ip", "netns", "exec", n.prefix+where, exe, "-test.run=^TestHoleEnd$", "-test.count=1")
+	c.Env = append(os.Environ(), "MESH_HOLE_END="+strings.Join(args, " "))
+	c.Stderr = os.Stderr
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = c.Process.Kill()
+		_ = c.Wait()
+	})
+	return end{in, bufio.NewReader(out)}
+}
+
+func (e end) line(t *testing.T) string {
+	t.Helper()
+	text, err := e.out.ReadString('\n')
+	if err != nil {
+		t.Fatalf("a process in a namespace ended: %q, %v", text, err)
+	}
+	return strings.TrimSpace(text)
+}
+
+// TestHoleEnd is no test, but the process that [networks.start] runs.
+func TestHoleEnd(t *testing.T) {
+	role := os.Getenv("MESH_HOLE_END")
+	if role == "" {
+		t.Skip("other tests run this one in their namespaces")
+	}
+	if role == "stun" {
+		holeServer(t)
+		return
+	}
+	h, err := nat.OpenHole(nat.HoleOptions{Network: "tcp4", Dialer: role == "dialer"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	mapped, err := h.Map(ctx, netip.MustParseAddrPort(stunAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println(mapped)
+	text, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	remote := candidate.At(candidate.ServerReflexive, candidate.TCP, netip.MustParseAddrPort(strings.TrimSpace(text)), 1)
+	select {
+	case c := <-h.Connect(ctx, []candidate.Candidate{remote}):
+		fmt.Println(greet(c, role))
+	case <-time.After(4 * time.Second): // Connect dials for 3
+		fmt.Println("nothing")
+	}
+	_, _ = os.Stdin.Read(make([]byte, 1)) // until the test ends
+}
+
+func holeServer(t *testing.T) {
+	l, err := net.Listen("tcp4", stunAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("ready")
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		go answerSTUN(c)
+	}
+}
+
+// greet returns what the other end says on the connection: its role.
+func greet(c net.Conn, role string) string {
+	_ = c.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(c, role+"\n"); err != nil {
+		return err.Error()
+	}
+	got, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(got)
+}
+
+func TestHolesThroughRouters(t *testing.T) {
+	t.Parallel()
+	home, symmetric := router("masquerade"), router("masquerade fully-random")
+	for _, tt := range []struct {
+		name, a, b string
+		punched    bool
+	}{
+		{"two home routers", home, home, true},
+		{"a home router and one that maps each address anew", home, symmetric, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			n := build(t, tt.a, tt.b)
+			if got := n.start(t, "hub", "stun").line(t); got != "ready" {
+				t.Fatalf("the STUN server says %q, want %q", got, "ready")
+			}
+			a, b := n.start(t, "a", "dialer"), n.start(t, "b", "listener")
+			mappedA, mappedB := a.line(t), b.line(t)
+			for _, m := range []struct{ got, want string }{{mappedA, "203.0.113.11:"}, {mappedB, "203.0.113.12:"}} {
+				if !strings.HasPrefix(m.got, m.want) {
+					t.Fatalf("the STUN server saw %s, want the router's %s", m.got, m.want)
+				}
+			}
+			fmt.Fprintln(a.in, mappedB)
+			fmt.Fprintln(b.in, mappedA)
+			wantA, wantB := "listener", "dialer"
+			if !tt.punched {
+				wantA, wantB = "nothing", "nothing"
+			}
+			if gotA, gotB := a.line(t), b.line(t); gotA != wantA || gotB != wantB {
+				t.Errorf("the ends heard %q and %q, want %q and %q", gotA, gotB, wantA, wantB)
+			}
+		})
+	}
+}
