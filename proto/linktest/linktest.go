@@ -98,10 +98,22 @@ func (n *Net) Conn(t testing.TB) *simnet.SimConn {
 	return n.conn(t, n.host())
 }
 
+// ConnAt returns a socket with an address of its own in the network.
+func (n *Net) ConnAt(t testing.TB, addr netip.AddrPort) *simnet.SimConn {
+	t.Helper()
+	return n.connVia(t, n, addr.Addr().AsSlice(), int(addr.Port()))
+}
+
 func (n *Net) conn(t testing.TB, host net.IP) *simnet.SimConn {
 	t.Helper()
-	addr := &net.UDPAddr{IP: host, Port: 4600}
-	sim := &simnet.Simnet{Router: n}
+	return n.connVia(t, n, host, 4600)
+}
+
+// connVia returns a socket whose packets a router takes.
+func (n *Net) connVia(t testing.TB, router simnet.Router, host net.IP, port int) *simnet.SimConn {
+	t.Helper()
+	addr := &net.UDPAddr{IP: host, Port: port}
+	sim := &simnet.Simnet{Router: router}
 	conn := sim.NewEndpoint(addr, simnet.NodeBiDiLinkSettings{Latency: n.Latency})
 	if err := sim.Start(); err != nil {
 		t.Fatal(err)
