@@ -13,6 +13,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/identity"
+	"mesh/proto/nat"
 	"mesh/proto/udp"
 )
 
@@ -46,6 +47,7 @@ type Endpoint struct {
 	cert     tls.Certificate
 	sockets  Sockets
 	quic     *quic.Transport // nil without UDP
+	mux      mux
 	log      *slog.Logger
 	halfOpen *halfOpen
 	tally    tally
@@ -93,6 +95,15 @@ func (e *Endpoint) Addr() net.Addr {
 	return e.sockets.TCP.Addr()
 }
 
+// Mux returns the reader of the STUN messages at the UDP socket, which the first call
+// starts. It is nil without such a socket.
+func (e *Endpoint) Mux() *nat.Mux {
+	if e.quic == nil {
+		return nil
+	}
+	return e.mux.of(e.quic)
+}
+
 // AcceptTCP makes the next Listen accept the connections of l too, which the endpoint
 // closes when it is closed. The caller must not call it during Listen or Close.
 func (e *Endpoint) AcceptTCP(l net.Listener) { e.sockets.TCP = l }
@@ -104,6 +115,7 @@ func (e *Endpoint) Close() error {
 	e.tally.flush(e.log)
 	var errs []error
 	if e.quic != nil {
+		e.mux.close()
 		errs = append(errs, e.quic.Close())
 	}
 	if e.sockets.UDP != nil {

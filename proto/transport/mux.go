@@ -1,0 +1,29 @@
+package transport
+
+import (
+	"sync"
+
+	"github.com/quic-go/quic-go"
+
+	"mesh/proto/nat"
+)
+
+// mux starts the reader of what is not QUIC at a socket. The zero value is ready to use.
+// An endpoint that needs none has none: quic-go reads a socket from its first use on, and
+// what comes between then and Listen is lost.
+type mux struct {
+	once   sync.Once
+	reader *nat.Mux // nil if it was never started
+}
+
+func (m *mux) of(t *quic.Transport) *nat.Mux {
+	m.once.Do(func() { m.reader = nat.NewMux(t) })
+	return m.reader
+}
+
+func (m *mux) close() {
+	m.once.Do(func() {})
+	if m.reader != nil {
+		m.reader.Close()
+	}
+}
