@@ -58,7 +58,7 @@ var terminal = [][]string{
 var toolFloors = [][]string{
 	{"mesh/tools/outfile", "mesh/tools/paste", "mesh/tools/config", "mesh/tools/command", "mesh/tools/service"},
 	{"mesh/tools/cmdline", "mesh/tools/node"},
-	{"mesh/tools/handoff", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"},
+	{"mesh/tools/handoff", "mesh/tools/doctor", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"},
 	{"mesh/tools/cat", "mesh/tools/recv", "mesh/tools/listen", "mesh/tools/tty", "mesh/tools/pair", "mesh/tools/ping", "mesh/tools/token", "mesh/tools/sum", "mesh/tools/hub"},
 }
 

@@ -22,7 +22,7 @@ var unset = map[string][]string{
 	},
 	"hub":   {"json"},
 	"pair":  {"name", "allow", "listen", "addr", "token-file", "show-token", "ttl", "wait", "via", "deadline", "events", "quiet", "verbose"},
-	"ping":  {"count", "json"},
+	"ping":  {"count", "json", "redact"},
 	"token": {"trust"},
 	"tty": {
 		"share", "name", "headless", "record", "max", "room", "listen", "addr", "token-file", "show-token", "token-only", "ttl",

@@ -49,8 +49,9 @@ var brief = map[string]string{
 	"tty":    "share control headless record name plain once input read-only wait",
 }
 
-// briefOfCommand are those of subcommands with many flags, whose --help has no groups.
+// briefOfCommand are those of other commands with many flags, whose --help has no groups.
 var briefOfCommand = map[string]string{
+	"ping":  "count json redact hub via wait help version",
 	"serve": "listen url tls-cert tls-key behind-proxy guests relay drain metrics verbose",
 }
 

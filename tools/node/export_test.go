@@ -20,5 +20,5 @@ func (w *Waiter) Places() int {
 
 // DialDoor connects to an address as a client of a relay does whose hub names one door.
 func DialDoor(ctx context.Context, at hub.URL, door, addr string) (net.Conn, error) {
-	return dialerOf([]relay.Entry{{URL: door}}, at)(ctx, "tcp", addr)
+	return RelayDialer([]relay.Entry{{URL: door}}, at)(ctx, "tcp", addr)
 }

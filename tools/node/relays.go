@@ -43,7 +43,7 @@ func (n *Node) newAccess(doors []hub.Relay, at hub.URL, peer identity.ID) *acces
 	for _, d := range doors {
 		a.entries = append(a.entries, relay.Entry{URL: d.URL, Permit: d.Permit, MaxBPS: d.MaxBPS})
 	}
-	a.client.Dial = dialerOf(a.entries, at)
+	a.client.Dial = RelayDialer(a.entries, at)
 	return a
 }
 
@@ -87,10 +87,10 @@ func (a *access) route() path.Route {
 	return path.Route{Path: path.Path{Kind: path.Relay, Proto: relay.DoorTCP, Relay: host}, Dial: a.join}
 }
 
-// dialerOf returns what connects to the doors of a relay, or to a proxy before them. A hub
+// RelayDialer returns what connects to the doors of a relay, or to a proxy before them. A hub
 // may not send this node to any address: that of a door is one at which a listener may be,
 // or the hub's own.
-func dialerOf(entries []relay.Entry, at hub.URL) func(ctx context.Context, network, addr string) (net.Conn, error) {
+func RelayDialer(entries []relay.Entry, at hub.URL) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	free := new(net.Dialer)
 	local := isLoopback(at.Name())
 	checked := &net.Dialer{Control: func(_, addr string, _ syscall.RawConn) error {

@@ -1,5 +1,6 @@
 // Package ping is mesh-ping, which says which path leads to a peer, how fast that is, and
-// whether the peer would admit this node.
+// whether the peer would admit this node; and without a peer, what this machine's network
+// lets through.
 package ping
 
 import (
@@ -26,18 +27,29 @@ const maxCount = 1000
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:      "ping",
-		Usage:     "show the path to a peer, and whether it lets this node in",
-		ArgsUsage: "PEER",
-		UsageText: "mesh-ping bob                     # path, round trip, loss\nmesh-ping @token                  # is the token good? It is not used up\nmesh-ping --wait 1h bob && say up # end when bob is there\n",
+		Usage:     "show the path to a peer, or check the network of this machine",
+		ArgsUsage: "[PEER]",
+		UsageText: "mesh-ping bob       # path, round trip, loss\nmesh-ping @token    # is the token good? It is not used up\nmesh-ping           # what does this network let through?\n",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "count", Aliases: []string{"c"}, Value: 10, Usage: "send `N` pings", Action: checkCount},
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON object", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "redact", Usage: "without PEER: print no addresses and names", DisableDefaultText: true},
 			cmdline.Hub(), cmdline.Trust(), cmdline.Via(), cmdline.Wait(), cmdline.Deadline(), cmdline.Verbose(),
 		},
 		Action: func(c *cli.Context) error {
-			args, err := cmdline.Args(c, 1, -1)
+			args, err := cmdline.Args(c, 0, -1)
 			if err != nil {
 				return err
+			}
+			if len(args) == 0 {
+				o, err := readAlone(c)
+				if err != nil {
+					return err
+				}
+				return alone(c.Context, o, cmdline.StreamsOf(c))
+			}
+			if c.Bool("redact") {
+				return proto.Errorf(proto.Usage, "--redact is for mesh-ping without a PEER")
 			}
 			o := options{node: nodeflags.Read(c), json: c.Bool("json"), request: node.PingRequest{Count: c.Int("count"), Wait: c.Duration("wait")}}
 			var rest []string

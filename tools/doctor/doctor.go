@@ -1,0 +1,129 @@
+// Package doctor finds out what this machine's network lets through: its interfaces and
+// routes, and for each hub of the node all that lies between, from the name to the relay.
+package doctor
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"mesh/proto"
+	"mesh/proto/hub"
+	"mesh/proto/identity"
+	"mesh/proto/relay"
+)
+
+const (
+	// runTime bounds all checks together, stepTime each step on the way to a hub.
+	runTime  = 5 * time.Second
+	stepTime = 2 * time.Second
+)
+
+// State says how a check has ended.
+type State string
+
+// The states. Warn is what a link may do without, or what makes links slower.
+const (
+	OK   State = "ok"
+	Warn State = "warn"
+	Fail State = "fail"
+)
+
+// Line is what one check has found.
+type Line struct {
+	State State `json:"state"`
+	// Hub is the host of the hub that is checked; "" for this machine itself.
+	Hub   string `json:"hub,omitempty"`
+	Check string `json:"check"`
+	Text  string `json:"text"`
+	// Hint says what can be done about it; "" if there is nothing to do.
+	Hint string `json:"hint,omitempty"`
+}
+
+// Report is what all checks have found.
+type Report struct {
+	// Out reports whether something leads out: a hub has answered, or without a hub there
+	// is a route.
+	Out   bool   `json:"out"`
+	Lines []Line `json:"lines"`
+
+	names []name // what [Report.Redact] takes out beside addresses and node ids
+}
+
+// name is the name of a host or of an issuer, and what kind of name it is.
+type name struct{ kind, text string }
+
+// Options say what is checked, and as which node.
+type Options struct {
+	Hubs []hub.URL
+	// Key is the node's. It may be nil if there are no hubs.
+	Key *identity.Key
+	// Agent is the program's name and version. Vouchers may be nil: see package agent.
+	Agent    string
+	Vouchers func(hub identity.ID) []string
+	// Proxy returns the proxy for a request, as [http.Transport] has it; nil stands for
+	// [http.ProxyFromEnvironment].
+	Proxy func(*http.Request) (*url.URL, error)
+	Log   *slog.Logger
+}
+
+// Run makes all checks. It takes 5 seconds at most.
+func Run(ctx context.Context, o Options) Report {
+	if o.Proxy == nil {
+		o.Proxy = http.ProxyFromEnvironment
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, runTime, proto.Errorf(proto.Timeout, "no answer in %s", runTime))
+	defer cancel()
+	here := &section{}
+	checks := make([]*hubCheck, len(o.Hubs))
+	var wg sync.WaitGroup
+	wg.Go(func() { here.machine(ctx, o) })
+	for i, u := range o.Hubs {
+		checks[i] = newHubCheck(o, u)
+		wg.Go(func() { checks[i].run(ctx) })
+	}
+	wg.Wait()
+	r := Report{Out: len(o.Hubs) == 0 && here.out, Lines: here.lines, names: here.names}
+	for _, c := range checks {
+		r.Out = r.Out || c.out
+		r.Lines = append(r.Lines, c.lines...)
+		r.names = append(r.names, c.names...)
+	}
+	return r
+}
+
+// section collects the lines about this machine, or about one hub.
+type section struct {
+	hub   string
+	lines []Line
+	names []name
+	out   bool
+}
+
+func (s *section) add(state State, check, text, hint string) {
+	s.lines = append(s.lines, Line{state, s.hub, check, text, hint})
+}
+
+// fail adds a line with an error and its hint, or if that has none, another hint.
+func (s *section) fail(check string, err error, hint string) {
+	if hints := proto.Hints(err); len(hints) > 0 {
+		hint = hints[0]
+	}
+	s.add(Fail, check, proto.EscapeText(err.Error()), hint)
+}
+
+func (s *section) name(kind, text string) {
+	if text != "" {
+		s.names = append(s.names, name{kind, text})
+	}
+}
+
+// newHubCheck returns the check of one hub.
+func newHubCheck(o Options, u hub.URL) *hubCheck {
+	c := &hubCheck{section: section{hub: u.Name()}, o: o, url: u, relay: relay.Client{Key: o.Key, Proxy: o.Proxy, Log: o.Log}}
+	c.section.name("hub", u.Name())
+	return c
+}
