@@ -97,6 +97,15 @@ func exportKeys(session ID, e exporter) (*Keys, error) {
 	return k, nil
 }
 
+// Punch returns the keys of the connectivity checks of the end with the role: its own, which
+// its requests and the answers to them are under, and that of the other end.
+func (k *Keys) Punch(role string) (own, peer [32]byte) {
+	if role == RoleDialer {
+		return k.PunchDialer, k.PunchListener
+	}
+	return k.PunchListener, k.PunchDialer
+}
+
 func infoOf(session ID, dialer, listener identity.ID) []byte {
 	b := append([]byte(sessionInfo), session[:]...)
 	return append(append(b, dialer[:]...), listener[:]...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,6 +64,11 @@ type Agent struct {
 	watches map[string]*roomWatch
 	boxes   map[hub.ID]chan hub.Event
 	away    time.Duration // what the hub's goaway asks to wait
+	updates map[updatesKey]*Updates
+	stopped bool // no Updates are made any more
+	stun    []string
+
+	updating sync.WaitGroup
 }
 
 // New returns an agent that does nothing yet.
@@ -73,12 +79,14 @@ func New(o Options) *Agent {
 	return &Agent{
 		o: o, outcomeIn: hub.AnswerTimeout + answerTimeout, change: make(chan struct{}), online: make(chan struct{}), making: make(map[hub.ID]*making),
 		named: make(map[string]bool), joined: make(map[string]bool), watches: make(map[string]*roomWatch), boxes: make(map[hub.ID]chan hub.Event),
+		updates: make(map[updatesKey]*Updates),
 	}
 }
 
 // Run keeps the agent logged in until ctx ends. It returns when all its goroutines have
 // ended.
 func (a *Agent) Run(ctx context.Context) {
+	defer a.stopUpdates()
 	defer a.offers.wg.Wait()
 	for tries := 0; ; {
 		began := time.Now()
@@ -159,9 +167,28 @@ var errRenew = errors.New("log in again")
 func (a *Agent) setConn(c *Conn, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if c != nil {
+		a.stun = c.Welcome.STUN[:min(len(c.Welcome.STUN), hub.MaxRelays)]
+	}
 	a.conn, a.last = c, err
 	close(a.change)
 	a.change = make(chan struct{})
+}
+
+// current returns the connection, nil if there is none, and what is closed at its next
+// change.
+func (a *Agent) current() (c *Conn, change <-chan struct{}) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.conn, a.change
+}
+
+// STUN returns the STUN servers that the hub has named at the last login, as HOST:PORT: at
+// most [hub.MaxRelays], and none before the first login. They are the hub's word.
+func (a *Agent) STUN() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.stun)
 }
 
 // ready returns the connection, as soon as there is one. It fails when the hub cannot be
@@ -199,6 +226,7 @@ func (a *Agent) takeAway() time.Duration {
 
 // event handles what the hub sends by itself.
 func (a *Agent) event(e hub.Event) {
+	a.update(e)
 	switch e.Type {
 	case hub.TypeOffer:
 		a.offers.take(e)

@@ -49,17 +49,7 @@ func (a *Agent) DialCode(ctx context.Context, ask CodeAsk) (Session, error) {
 	for tries := range maxClaims {
 		var d *codeDialer
 		if d, err = a.claim(asking, ask, tries > 0); err == nil {
-			var s Session
-			s, err = d.confirm(ctx)
-			if s.ID, s.Kind = d.box, d.kind; err == nil && s.Kind == hub.KindPair {
-				s.role, s.events = hub.RoleDialer, d.events
-				return s, nil
-			}
-			if err == nil {
-				s.Relays = relaysOf(ctx, d.events)
-			}
-			a.dropBox(d.box)
-			return s, err
+			return d.dial(ctx)
 		}
 		if !errors.Is(err, errClaimAgain) {
 			return Session{}, err
@@ -113,6 +103,29 @@ func (a *Agent) claim(ctx context.Context, ask CodeAsk, later bool) (*codeDialer
 		return nil, err
 	}
 	return &codeDialer{a: a, conn: c, box: got.Box, kind: got.Kind, end: end, events: a.takeBox(got.Box)}, nil
+}
+
+// dial proves the code and returns what the listener grants.
+func (d *codeDialer) dial(ctx context.Context) (Session, error) {
+	if d.kind == hub.KindPair {
+		s, err := d.confirm(ctx)
+		if s.ID, s.Kind = d.box, d.kind; err != nil {
+			d.a.dropBox(d.box)
+			return s, err
+		}
+		s.role, s.events = hub.RoleDialer, d.events
+		return s, nil
+	}
+	defer d.a.dropBox(d.box)
+	updates := d.a.openUpdates(updatesKey{session: d.box, role: hub.RoleDialer})
+	s, err := d.confirm(ctx)
+	if s.ID, s.Kind = d.box, d.kind; err != nil {
+		updates.Close()
+		return s, err
+	}
+	s.dials(updates)
+	s.Relays = relaysOf(ctx, d.events)
+	return s, nil
 }
 
 // KindError is in the chain of the error for a code of a kind that the caller does not take.

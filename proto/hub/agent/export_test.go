@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -53,3 +54,6 @@ func Remembered(n int) (count int, first, last bool) {
 	}
 	return len(o.seen) / 2, o.seen["0"] != nil, o.seen[fmt.Sprint(n-1)] != nil
 }
+
+// NewPace returns what waits until the next list of candidates may pass.
+func NewPace() func(ctx context.Context) bool { return newPace().wait }

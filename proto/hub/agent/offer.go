@@ -28,6 +28,8 @@ type Offer struct {
 	Relays []hub.Relay
 	// Pending tells the dialer that a person is asked.
 	Pending func()
+
+	agent *Agent
 }
 
 // Answer is an accept, or the code with which to decline. Neither lets the request
@@ -123,7 +125,7 @@ func (o *offers) decide(ctx context.Context, d *deciding, e hub.Event, of *hub.O
 	o.mu.Lock()
 	conn, a := o.conn, o.agent
 	o.mu.Unlock()
-	answer := a.OnOffer(ctx, Offer{From: e.From, Name: e.Name, Request: r, Hub: conn.Hub, Relays: of.Relay, Pending: func() {
+	answer := a.OnOffer(ctx, Offer{From: e.From, Name: e.Name, Request: r, Hub: conn.Hub, Relays: of.Relay, agent: a, Pending: func() {
 		o.mu.Lock()
 		d.pending = true
 		conn := o.conn

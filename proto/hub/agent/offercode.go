@@ -110,6 +110,7 @@ type proven struct {
 	keys    *hub.Keys
 	grant   hub.Grant
 	undo    func()
+	updates *Updates // nil for [hub.KindPair]
 }
 
 func (l *codeListener) run(ctx context.Context) (Session, error) {
@@ -230,12 +231,22 @@ func (l *codeListener) forget(why error) {
 
 // close tells the hub that nobody waits at the box, and takes back what was granted.
 func (l *codeListener) close(ctx context.Context, reason string) {
-	if p := l.proven; p != nil && p.undo != nil {
-		p.undo()
-		p.undo = nil
+	if p := l.proven; p != nil {
+		p.takeBack()
 	}
 	if l.box != (hub.ID{}) && l.conn != nil {
 		_ = l.conn.write(context.WithoutCancel(ctx), hub.TypeCodeBurn, "", &hub.CodeBurn{Box: l.box, Reason: reason})
+	}
+}
+
+// takeBack takes back what was granted.
+func (p *proven) takeBack() {
+	if p.undo != nil {
+		p.undo()
+		p.undo = nil
+	}
+	if p.updates != nil {
+		p.updates.Close()
 	}
 }
 
@@ -317,6 +328,10 @@ func (l *codeListener) confirm(ctx context.Context, e hub.Event, c hub.CodeConfi
 	if p.done, p.keys, err = proof.Done(p.grant); err != nil {
 		return s, false, err
 	}
+	if l.o.Kind != hub.KindPair {
+		p.updates = l.a.openUpdates(updatesKey{l.box, hub.RoleListener, e.From})
+		p.updates.setKeys(p.keys)
+	}
 	s, err = l.answerConfirmed(ctx)
 	return s, false, err
 }
@@ -346,7 +361,7 @@ func (l *codeListener) answer(ctx context.Context) (Session, error) {
 	if _, err := l.call(ctx, hub.TypeCodeDone, p.done); err != nil {
 		return Session{}, err
 	}
-	return Session{ID: l.box, Peer: p.dialer.Peer, Name: p.dialer.Name, Grant: p.grant, Keys: p.keys, Hub: l.conn.Hub, Kind: l.o.Kind}, nil
+	return Session{ID: l.box, Peer: p.dialer.Peer, Name: p.dialer.Name, Grant: p.grant, Keys: p.keys, Hub: l.conn.Hub, Kind: l.o.Kind, Updates: p.updates}, nil
 }
 
 // codeHost returns what a code ends with: the hub's host, if somebody without any setting

@@ -56,6 +56,9 @@ type Session struct {
 	// Relays are the doors of a relay that the hub offers for the link, with the permits
 	// of this node.
 	Relays []hub.Relay
+	// Updates exchanges the candidates of the two ends from now on; nil for a session of
+	// kind [hub.KindPair]. The listener's first list is in Grant.
+	Updates *Updates
 
 	// Of a session of kind [hub.KindPair]: see [Agent.Pair].
 	role   string
@@ -74,7 +77,7 @@ type making struct {
 
 // Request asks for a session and waits for the outcome. The signature of the answer is
 // checked with the key of the node that judge has accepted.
-func (a *Agent) Request(ctx context.Context, ask Ask) (Session, error) {
+func (a *Agent) Request(ctx context.Context, ask Ask) (s Session, err error) {
 	key, err := hub.NewSealKey()
 	if err != nil {
 		return Session{}, err
@@ -101,6 +104,12 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (Session, error) {
 		return Session{}, proto.Errorf(proto.Busy, "%d sessions are in the making", hub.MaxMaking)
 	}
 	defer a.forget(m)
+	updates := a.openUpdates(updatesKey{session: m.request.Session, role: hub.RoleDialer})
+	defer func() {
+		if err != nil {
+			updates.Close()
+		}
+	}()
 	if _, err := c.Call(asking, hub.TypeRequest, &m.request); err != nil {
 		if _, refused := asHubError(err); refused {
 			return Session{}, err
@@ -114,7 +123,17 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	return a.open(ctx, ask, m, key, c.Hub, e)
+	if s, err = a.open(ctx, ask, m, key, c.Hub, e); err == nil {
+		s.dials(updates)
+	}
+	return s, err
+}
+
+// dials says which Updates belong to a session of this dialer.
+func (s *Session) dials(u *Updates) {
+	s.Updates = u
+	u.setKeys(s.Keys)
+	u.begin()
 }
 
 func (a *Agent) begin(m *making) bool {
@@ -286,8 +305,12 @@ func (a *Agent) open(ctx context.Context, ask Ask, m *making, key *hub.SealKey, 
 	return Session{ID: c.Session, Peer: c.Peer, Name: c.Name, Kind: ask.Kind, Grant: g, Keys: keys, Hub: hubID, Relays: c.Relay}, nil
 }
 
-// Closed tells the hub that the session is over, so that its place is free.
+// Closed tells the hub that the session is over, so that its place is free. It ends the
+// session's Updates.
 func (a *Agent) Closed(ctx context.Context, s Session, reason, path string) {
+	if s.Updates != nil {
+		s.Updates.Close()
+	}
 	a.mu.Lock()
 	c := a.conn
 	a.mu.Unlock()

@@ -33,7 +33,7 @@ func (b *Broker) candidates(c *client, e hub.Event, now time.Time) error {
 	if to == nil || to.out == nil {
 		return refuse(hub.CodeOffline, "the other end is not connected now")
 	}
-	s.ends[at].newest = g
+	s.ends[at].newest, s.ends[at].passed = g, false
 	if !s.ends[at].waiting {
 		b.passOn(s, at, c.party, other, now)
 	}
@@ -44,7 +44,7 @@ func (b *Broker) candidates(c *client, e hub.Event, now time.Time) error {
 func (b *Broker) passOn(s *session, at int, from, to party, now time.Time) {
 	end := &s.ends[at]
 	end.waiting = false
-	if b.sessions[s.request.Session] != s || end.newest == nil {
+	if b.sessions[s.request.Session] != s || end.newest == nil || end.passed || b.clients[to] == nil {
 		return
 	}
 	wait := candidatesEvery - now.Sub(end.last)
@@ -57,7 +57,25 @@ func (b *Broker) passOn(s *session, at int, from, to party, now time.Time) {
 		return
 	}
 	b.send(b.clients[to], hub.TypeCandidates, b.clients[from], end.newest)
-	end.newest, end.last = nil, now
+	end.passed, end.last = true, now
+}
+
+// passAgain passes the newest candidates of the other ends on to a client that has logged in
+// again: they may have been lost with its last connection.
+func (b *Broker) passAgain(c *client, now time.Time) {
+	for s := range b.sessionsOf[c.party] {
+		from, at := s.dialer, 0
+		switch {
+		case !s.accepted:
+			continue
+		case s.dialer == c.party:
+			from, at = s.listener, 1
+		}
+		if end := &s.ends[at]; !end.waiting {
+			end.passed = false
+			b.passOn(s, at, from, c.party, now)
+		}
+	}
 }
 
 // closed ends a session, and tells the other end.

@@ -221,6 +221,8 @@ func (b *Broker) done(c *client, e hub.Event, now time.Time) error {
 	b.count(CountCodes, "done")
 	b.count(CountSessions, "created")
 	b.sessions[d.Box] = s
+	b.addParty(s, dialer)
+	b.addParty(s, c.party)
 	s.relay = b.relay(s, now)
 	b.dialing[dialer.node]++
 	b.serving[c.node]++

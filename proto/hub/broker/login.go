@@ -286,6 +286,7 @@ func (b *Broker) attach(c *client, out Out, from netip.Addr, w hub.Welcome) *Con
 		out.Send(held)
 	}
 	c.held = nil
+	b.passAgain(c, b.o.Now())
 	b.tellOnline(c, "", c.kinds)
 	return &Conn{b, c, c.conn}
 }

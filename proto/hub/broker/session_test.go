@@ -228,6 +228,39 @@ func TestSessionAcrossConnections(t *testing.T) {
 	bob.take(hub.TypeCandidates, new(hub.Candidates))
 }
 
+// The newest candidates are passed on again to an end that has logged in again, since they
+// may have been lost with its connection, by name and by code.
+func TestCandidatesAcrossConnections(t *testing.T) {
+	t.Parallel()
+	w, alice, bob := pair(t)
+	r, _ := begin(alice, bob)
+	bob.want(hub.TypeOK, hub.TypeAccept, acceptOf(r.Session))
+	alice.want(hub.TypeOK, hub.TypeCandidates, &hub.Candidates{Session: r.Session, Gen: 1, Sealed: []byte("x")})
+	bob.k.Lost()
+	bob = bob.again()
+	w.pass(2 * time.Second)
+	var g hub.Candidates
+	if bob.take(hub.TypeCandidates, &g); g.Gen != 1 {
+		t.Errorf("listener: got gen %d, want 1", g.Gen)
+	}
+	alice.want(hub.TypeOK, hub.TypeCandidates, &hub.Candidates{Session: r.Session, Gen: 2, Sealed: []byte("x")})
+	bob.k.Lost() // while the list waits for its rate
+	w.pass(hub.Grace + time.Second)
+	bob = bob.again()
+	w.pass(2 * time.Second)
+	if bob.take(hub.TypeCandidates, &g); g.Gen != 2 {
+		t.Errorf("listener that was away: got gen %d, want 2", g.Gen)
+	}
+	bob.want(hub.TypeOK, hub.TypeCandidates, &hub.Candidates{Session: r.Session, Gen: 7, Sealed: []byte("y")})
+	alice.k.Lost()
+	alice = alice.again()
+	w.pass(2 * time.Second)
+	if alice.take(hub.TypeCandidates, &g); g.Gen != 7 {
+		t.Errorf("dialer: got gen %d, want 7", g.Gen)
+	}
+	alice.none(hub.TypeCandidates)
+}
+
 // A listener that goes before it answers is offline, after the grace or at once if it
 // closed its connection.
 func TestListenerGone(t *testing.T) {

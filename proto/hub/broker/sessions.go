@@ -32,7 +32,8 @@ type session struct {
 type end struct {
 	rate    bucket
 	last    time.Time
-	newest  *hub.Candidates // waits to be passed on
+	newest  *hub.Candidates
+	passed  bool // the newest was passed on
 	waiting bool
 }
 
@@ -222,7 +223,7 @@ func (b *Broker) dropParty(s *session, p party) {
 // endDialed ends the sessions of a dialer that has left.
 func (b *Broker) endDialed(c *client) {
 	for s := range b.sessionsOf[c.party] {
-		if s.dialer != c.party {
+		if s.dialer != c.party || s.done != nil { // the end of a pairing tells its own end
 			continue
 		}
 		if !s.accepted {
