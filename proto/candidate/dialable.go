@@ -14,6 +14,7 @@ func (c Candidate) Dialable(local bool) bool {
 	if embedded.Contains(ip) { // an IPv4 address behind a translator (RFC 6052)
 		b := ip.As16()
 		ip = netip.AddrFrom4([4]byte(b[12:]))
+		local = false // a loopback address there is the translator's
 	}
 	if ip.IsLoopback() {
 		return local
