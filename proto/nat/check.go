@@ -1,6 +1,7 @@
 package nat
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -199,7 +200,7 @@ func (c *Checker) takeListLocked() {
 			c.targets = append(c.targets, newTarget(t.addr, t.typ, t.priority))
 		}
 	}
-	slices.SortStableFunc(c.targets, func(a, b *target) int { return int(int64(b.priority) - int64(a.priority)) })
+	slices.SortStableFunc(c.targets, func(a, b *target) int { return cmp.Compare(b.priority, a.priority) })
 	c.sendLocked()
 }
 

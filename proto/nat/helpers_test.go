@@ -1,9 +1,13 @@
 package nat_test
 
 import (
+	"context"
 	"net"
 	"net/netip"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -84,4 +88,82 @@ func within(c *nat.Checker, d time.Duration) (nat.Pair, bool) {
 	case <-time.After(d):
 		return nat.Pair{}, false
 	}
+}
+
+// socket is a socket whose packets a test sees and makes.
+type socket struct {
+	in chan datagram
+
+	mu   sync.Mutex
+	sent []datagram
+}
+
+type datagram struct {
+	addr netip.AddrPort // the source or the destination
+	b    []byte
+	at   time.Time
+}
+
+// newSocket returns a socket with a Mux.
+func newSocket(t testing.TB) (*socket, *nat.Mux) {
+	s := &socket{in: make(chan datagram)}
+	m := nat.NewMux(s)
+	t.Cleanup(m.Close)
+	return s, m
+}
+
+func (s *socket) ReadNonQUICPacket(ctx context.Context, b []byte) (int, net.Addr, error) {
+	select {
+	case p := <-s.in:
+		return copy(b, p.b), net.UDPAddrFromAddrPort(p.addr), nil
+	case <-ctx.Done():
+		return 0, nil, ctx.Err()
+	}
+}
+
+func (s *socket) WriteTo(b []byte, addr net.Addr) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent = append(s.sent, datagram{addr.(*net.UDPAddr).AddrPort(), slices.Clone(b), time.Now()})
+	return len(b), nil
+}
+
+// deliver makes a packet arrive. It returns when that is handled.
+func (s *socket) deliver(b []byte, from netip.AddrPort) {
+	s.in <- datagram{addr: from, b: b}
+	synctest.Wait()
+}
+
+// take returns what was sent since the last call: the requests and the answers.
+func (s *socket) take() (requests, answers []datagram) {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.sent {
+		if p.b[0] == 0 {
+			requests = append(requests, p)
+		} else {
+			answers = append(answers, p)
+		}
+	}
+	s.sent = nil
+	return requests, answers
+}
+
+// inAnySecond returns the most packets and bytes that were sent within one second.
+func inAnySecond(sent []datagram) (packets, size int) {
+	first, sum := 0, 0
+	for i, p := range sent {
+		sum += len(p.b)
+		for ; p.at.Sub(sent[first].at) >= time.Second; first++ {
+			sum -= len(sent[first].b)
+		}
+		packets, size = max(packets, i-first+1), max(size, sum)
+	}
+	return packets, size
+}
+
+// udp returns a candidate.
+func udp(addr string) candidate.Candidate {
+	return candidate.At(candidate.Host, candidate.UDP, netip.MustParseAddrPort(addr), 0)
 }

@@ -120,15 +120,17 @@ func (m *Mux) read() {
 		if !ok {
 			continue
 		}
-		if msg, err := parse(buf[:n]); err == nil {
-			m.take(msg, unmapped(udp.AddrPort()))
-		}
+		m.receive(buf[:n], unmapped(udp.AddrPort()))
 	}
 }
 
-// take handles one message. It must not block: quic-go queues 32 packets and drops
+// receive handles one datagram. It must not block: quic-go queues 32 packets and drops
 // others.
-func (m *Mux) take(msg *stun.Message, from netip.AddrPort) {
+func (m *Mux) receive(b []byte, from netip.AddrPort) {
+	msg, err := parse(b)
+	if err != nil {
+		return
+	}
 	switch msg.Type {
 	case stun.BindingRequest:
 		m.takeCheck(msg, from)
