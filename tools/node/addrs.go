@@ -11,6 +11,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/identity"
+	"mesh/proto/nat"
 	"mesh/proto/statefile"
 	"mesh/tools/outfile"
 )
@@ -39,8 +40,7 @@ func ListenerAddrs(book identity.Book) ([]string, error) {
 }
 
 // ownAddrs returns the addresses at which a socket can be reached: its own, or if it
-// is bound to all addresses, the global unicast addresses of this machine. Only a
-// machine without any of these gets a loopback address.
+// is bound to all addresses, those of this machine.
 func ownAddrs(bound net.Addr) ([]string, error) {
 	at, err := netip.ParseAddrPort(bound.String())
 	if err != nil {
@@ -50,34 +50,18 @@ func ownAddrs(bound net.Addr) ([]string, error) {
 	if ip := at.Addr().Unmap(); !ip.IsUnspecified() {
 		return []string{net.JoinHostPort(ip.WithZone("").String(), port)}, nil
 	}
-	ifAddrs, err := net.InterfaceAddrs()
+	return hostAddrs(port, at.Addr().Is4())
+}
+
+// hostAddrs returns the addresses of this machine that other machines can dial, with a
+// port, the best ones first: [nat.LocalHosts].
+func hostAddrs(port string, only4 bool) (addrs []string, err error) {
+	hosts, err := nat.LocalHosts(only4)
 	if err != nil {
 		return nil, proto.IOError(err)
 	}
-	return reachable(ifAddrs, port, at.Addr().Is4()), nil
-}
-
-// reachable picks the addresses of a machine's interfaces that other machines can
-// dial.
-func reachable(interfaces []net.Addr, port string, only4 bool) []string {
-	var addrs, loopback []string
-	for _, a := range interfaces {
-		prefix, err := netip.ParsePrefix(a.String())
-		if err != nil {
-			continue
-		}
-		ip := prefix.Addr().Unmap()
-		addr := net.JoinHostPort(ip.String(), port)
-		switch {
-		case only4 && !ip.Is4():
-		case ip.IsLoopback():
-			loopback = append(loopback, addr)
-		case ip.IsGlobalUnicast() && len(addrs) < identity.MaxAddrs:
-			addrs = append(addrs, addr)
-		}
+	for _, h := range hosts {
+		addrs = append(addrs, net.JoinHostPort(h.Addr.String(), port))
 	}
-	if len(addrs) == 0 {
-		addrs = loopback[:min(1, len(loopback))]
-	}
-	return addrs
+	return addrs, nil
 }

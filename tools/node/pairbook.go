@@ -43,8 +43,8 @@ func (n *Node) lastingAddrs() []string {
 		n.Warn(err)
 	}
 	if len(addrs) == 0 {
-		if own, err := net.InterfaceAddrs(); err == nil {
-			addrs = reachable(own, DefaultPort, false)
+		if addrs, err = hostAddrs(DefaultPort, false); err != nil {
+			n.Warn(err)
 		}
 	}
 	return slices.DeleteFunc(addrs, func(addr string) bool { return identity.CheckAddr(addr) != nil })
