@@ -173,6 +173,15 @@ func refuse(dst, request []byte, id [12]byte, unknown stun.UnknownAttributes) ([
 	return append(dst, a.Raw...), true
 }
 
+// refuseChange is Answer for a request for the other port of a server that has only one.
+func refuseChange(request []byte) ([]byte, bool) {
+	m, err := parse(request)
+	if err != nil || m.Type != stun.BindingRequest {
+		return nil, false
+	}
+	return refuse(nil, request, m.TransactionID, stun.UnknownAttributes{stun.AttrChangeRequest})
+}
+
 // unknownAttributes returns what a server must understand to answer (RFC 8489, 6.3.1)
 // and this one does not. Credentials are none of them: this server asks for none.
 func unknownAttributes(m *stun.Message) (unknown stun.UnknownAttributes) {
