@@ -16,7 +16,7 @@ import (
 // Options are the settings of an exchange. The zero value is usable.
 type Options struct {
 	// ResumeFor is how long a broken link may stay broken; 0 means that the
-	// transfers fail with it.
+	// transfers fail with it. A link that moves to a better path is not broken.
 	ResumeFor time.Duration
 	// Flows is how many links carry the transfers at a time, up to
 	// [proto.MaxFlows], or AutoFlows. Only the dialer's value counts.
@@ -30,6 +30,9 @@ type Options struct {
 	// Broken, if set, is called with true when the link has broken, and with false
 	// when the exchange has resumed.
 	Broken func(broken bool)
+	// Moved, if set, is called when the exchange goes on over another link than l, which
+	// was replaced while it worked.
+	Moved func(l *link.Link)
 	// Counters, if set, count while the transfers run.
 	Counters *Counters
 }
@@ -176,7 +179,7 @@ func (x *exchange) run(ctx context.Context, l *link.Link) error {
 		x.via, x.link = l.Via(), l
 		x.mu.Unlock()
 		err := x.runLeg(ctx, l, resumed)
-		if err == nil || x.options.ResumeFor == 0 || !errors.Is(err, link.ErrBroken) {
+		if err == nil || !errors.Is(err, link.ErrBroken) || x.options.ResumeFor == 0 && !l.Moving() {
 			l.Close(err)
 			return err
 		}
@@ -192,15 +195,36 @@ func (x *exchange) run(ctx context.Context, l *link.Link) error {
 	}
 }
 
-// resume waits for the link that replaces a broken one.
+// A link that replaces one that worked is there within moveTime, or its loss is an outage.
+// That may last for moveRepairTime, whatever the options say: without the move there would
+// be none.
+const (
+	moveTime       = 2 * proto.RedialTimeout
+	moveRepairTime = proto.DialTimeout
+)
+
+// resume waits for the link that replaces another.
 func (x *exchange) resume(ctx context.Context, l *link.Link, broken error) (*link.Link, error) {
-	limit := x.options.ResumeFor
+	limit, moving := x.options.ResumeFor, l.Moving()
+	if moving {
+		limit = max(limit, moveRepairTime)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, proto.Errorf(proto.Timeout, "%w; not resumed within %s", broken, limit))
+	defer cancel()
+	if moving {
+		moves, stop := context.WithTimeout(ctx, moveTime)
+		next, err := l.Resume(moves)
+		late := err != nil && moves.Err() != nil && ctx.Err() == nil
+		stop()
+		if !late {
+			x.noteMove(l, next)
+			return next, err
+		}
+	}
 	x.log.Warn("link broken, waiting to resume", "err", broken, "for", limit)
 	if x.options.Broken != nil {
 		x.options.Broken(true)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, proto.Errorf(proto.Timeout, "%w; not resumed within %s", broken, limit))
-	defer cancel()
 	next, err := l.Resume(ctx)
 	if err != nil {
 		return nil, err
@@ -210,6 +234,17 @@ func (x *exchange) resume(ctx context.Context, l *link.Link, broken error) (*lin
 		x.options.Broken(false)
 	}
 	return next, nil
+}
+
+// noteMove tells of a move from one link to the next; nil for one that failed.
+func (x *exchange) noteMove(l, next *link.Link) {
+	if next == nil {
+		return
+	}
+	x.log.Info("link moved", "from", l.Path(), "to", next.Path())
+	if x.options.Moved != nil {
+		x.options.Moved(l)
+	}
 }
 
 // complete reports whether the peer may end its side: both transfers have their

@@ -44,13 +44,26 @@ func (x *exchange) runLeg(ctx context.Context, l *link.Link, resumed bool) error
 	if x.options.ResumeFor > 0 && l.Dialed {
 		wg.Go(func() { l.Watch(ctx, x.pending) })
 	}
+	improving, stopImproving := context.WithCancel(ctx)
+	defer stopImproving()
+	improved := make(chan struct{}) // closed when the link moves no more
+	wg.Go(func() {
+		defer close(improved)
+		l.Improve(improving)
+	})
 	flowCtx, stopFlows := context.WithCancel(ctx)
 	defer stopFlows()
 	wg.Go(func() { x.runFlows(flowCtx, l, fail) })
 	g.transfer()
 	close(g.ended)
 	stopFlows()
-	if ctx.Err() == nil {
+	stopImproving()
+	<-improved
+	switch {
+	case ctx.Err() != nil:
+	case l.Dialed && l.Moving(): // the peer waits on the next link, or may do so
+		fail(link.ErrMoved)
+	default:
 		g.part(ctx)
 	}
 	err := context.Cause(ctx)

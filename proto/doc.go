@@ -263,6 +263,11 @@
 // that it has. Each sender continues from there, or repeats FILE_DONE. A final
 // FILE_ACK is repeated too.
 //
+// The dialer may do the same while the link works, when it has connected over a better
+// path. The listener then closes the old link, which has carried the transfer until that
+// moment. P2P_HELLO.try numbers the links of a transfer, so that a P2P_HELLO which the
+// dialer has given up, and which comes late, displaces no link.
+//
 // # Several flows
 //
 // The dialer may open further links for a transfer that has one: P2P_HELLO with

@@ -7,7 +7,8 @@ const (
 	// ALPN names the protocol and its major version. ALPNMinor1 names its minor version
 	// 1, in which a sender of files may send FILES_HOLE and FILES_ENTRY.holes, and their
 	// receiver the reason of a refusal in words and how many bytes are stored.
-	// ALPNMinor2 names minor version 2, in which a dialer knows the class path of P2P_DENY.
+	// ALPNMinor2 names minor version 2, in which a dialer knows the class path of P2P_DENY,
+	// and P2P_HELLO has the field try.
 	ALPN       = "mesh/1"
 	ALPNMinor1 = "mesh/1.1"
 	ALPNMinor2 = "mesh/1.2"

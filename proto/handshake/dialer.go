@@ -21,14 +21,15 @@ type Dialer struct {
 }
 
 // NewDialer begins a handshake that asks for the capabilities in want and for
-// transfers of the given kind, and announces a window in bytes.
-func NewDialer(b Binding, cred token.Credential, want proto.Caps, kind string, window int64) (*Dialer, error) {
+// transfers of the given kind, and announces a window in bytes. try is [wire.Hello.Try].
+func NewDialer(b Binding, cred token.Credential, want proto.Caps, kind string, window int64, try uint32) (*Dialer, error) {
 	h := wire.Hello{
 		Version: proto.HelloVersion,
 		Method:  cred.Method,
 		Token:   cred.Public,
 		Want:    want.String(),
 		Window:  window,
+		Try:     try,
 		Nonce:   make([]byte, proto.NonceBytes),
 	}
 	if kind != wire.KindPipe {

@@ -40,6 +40,9 @@ type Listener struct {
 	// Resume returns the admission to a transfer that dialer wants to resume or to
 	// open another flow for, or an error with code [proto.Denied].
 	Resume func(transfer []byte, dialer identity.ID) (token.Admission, error)
+	// Late, if it is set, reports whether a transfer has had a link of a higher
+	// [wire.Hello.Try]: the dialer has given this connection up.
+	Late func(transfer []byte, try uint32) bool
 	// Window is the window that the listener announces, in bytes.
 	Window int64
 	// BeginWindow, if it is set, returns the window of a transfer that begins instead,
@@ -79,6 +82,8 @@ type Verdict struct {
 	Secret []byte
 	// Flow reports that the link is a further flow of a transfer that has a link.
 	Flow bool
+	// Try is that of the P2P_HELLO.
+	Try uint32
 }
 
 // Answer checks the body of a P2P_HELLO and returns the answer to send.
@@ -135,14 +140,19 @@ func (l *Listener) check(b Binding, body []byte) (Verdict, error) {
 		if err := l.checkPath(&h); err != nil {
 			return Verdict{}, err
 		}
+		if l.Late != nil && l.Late(h.Token, h.Try) {
+			return Verdict{}, errLate
+		}
 		v, err = l.accept(b, found, found.Caps, body, wire.TransferID(h.Token), l.resumeWindow(h.Token))
 		v.Flow = h.Method == wire.MethodFlow
 	default:
 		v, err = l.begin(b, found, &h, body)
 	}
-	v.Window, v.Kind = h.Window, kindOf(&h)
+	v.Window, v.Kind, v.Try = h.Window, kindOf(&h), h.Try
 	return v, err
 }
+
+var errLate = proto.Errorf(proto.Busy, "the transfer has gone on over a later connection")
 
 func kindOf(h *wire.Hello) string { return cmp.Or(h.Kind, wire.KindPipe) }
 

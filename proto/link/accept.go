@@ -180,7 +180,7 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 	e.Fail(v.Fault)
 	link := &Link{
 		Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: v.Own, PeerWindow: v.Window, Token: v.Token,
-		Minor: transport.MinorVersion(conn), endpoint: e, conn: conn, flow: v.Flow, closing: newTurn(),
+		Minor: transport.MinorVersion(conn), endpoint: e, conn: conn, flow: v.Flow, try: v.Try, closing: newTurn(),
 	}
 	// The dialer may use its session, or know that it has a flow, once it has the answer.
 	if s := e.sessions.find(v.Transfer); v.Flow && s != nil {
@@ -188,6 +188,10 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 	}
 	if v.Err == nil && v.Secret != nil {
 		l.beginSession(link, v.Secret)
+	}
+	if s := e.sessions.find(v.Transfer); v.Err == nil && v.Secret == nil && !v.Flow && s != nil {
+		link.awaited = s
+		s.await()
 	}
 	if v.Err == nil {
 		// A dialer that has the answer counts on the link: it must not be late by then.
@@ -209,10 +213,14 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 	return accepted{link, l}, nil
 }
 
-// abandon ends the session that a link has begun, whose dialer does not know it.
+// abandon ends the session that a link has begun, whose dialer does not know it. A session
+// that was to go on over the link does not wait for it any more.
 func (l *Link) abandon() {
 	if l.session != nil {
 		l.session.end()
+	}
+	if l.awaited != nil {
+		l.awaited.miss()
 	}
 }
 

@@ -57,6 +57,8 @@ type Target struct {
 	// redials says that the dial goes on with a transfer whose link has broken. Then
 	// whatever answers at Addrs with another key is a stranger.
 	redials bool
+	// try is the [wire.Hello.Try] of a link of a transfer that goes on.
+	try uint32
 	// broken is what the link that has broken went over. If nobody listens there any
 	// more, and nothing else has a peer either, the error is [path.ErrLeft].
 	broken path.Broken
@@ -105,12 +107,15 @@ func (e *Endpoint) Dial(ctx context.Context, t Target) (*Link, error) {
 // resumeUnanswered makes a link for a transfer that may have begun. An error with
 // code [proto.Denied] says that it has not, or that it has ended.
 func (e *Endpoint) resumeUnanswered(ctx context.Context, t Target, b begun) (*Link, error) {
-	s := &session{secret: b.secret, target: t}
+	s := newDialedSession(b.secret, t)
+	s.dialed.tries = b.tries
 	resume := t
+	resume.try = s.nextTry()
 	resume.Credential = token.Credential{Method: wire.MethodResume, Public: b.transfer[:], Secret: b.secret}
 	l, err := e.dialOnce(ctx, resume, s)
 	if err != nil {
 		if proto.CodeOf(err) != proto.Denied {
+			b.tries = resume.try
 			e.unanswered.add(&t, b)
 		}
 		return nil, err
@@ -160,13 +165,20 @@ func (e *Endpoint) openLink(ctx context.Context, conn transport.Conn, t Target, 
 	return nil, fmt.Errorf("%s: %w", conn.RemoteAddr(), err)
 }
 
+// tryMinor is the minor version from which on P2P_HELLO has the field try.
+const tryMinor = 2
+
 // sayHello is the dialer's side of P2P_HELLO.
 func (e *Endpoint) sayHello(ctx context.Context, conn transport.Conn, t Target, s *session) (*Link, error) {
 	b, err := bindTo(conn, e.key.ID(), t.ID)
 	if err != nil {
 		return nil, err
 	}
-	d, err := handshake.NewDialer(b, t.Credential, t.Want, t.Kind, e.WindowBytes())
+	try := t.try
+	if transport.MinorVersion(conn) < tryMinor {
+		try = 0
+	}
+	d, err := handshake.NewDialer(b, t.Credential, t.Want, t.Kind, e.WindowBytes(), try)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +198,7 @@ func (e *Endpoint) sayHello(ctx context.Context, conn transport.Conn, t Target, 
 	rtt := time.Since(sent)
 	if err != nil {
 		if begins {
-			e.unanswered.add(&t, begun{id, s.secret})
+			e.unanswered.add(&t, begun{transfer: id, secret: s.secret})
 		}
 		return nil, err
 	}
@@ -203,7 +215,7 @@ func (e *Endpoint) sayHello(ctx context.Context, conn transport.Conn, t Target, 
 	return &Link{
 		Peer: t.ID, Transfer: ok.Transfer, Granted: granted, Kind: cmp.Or(t.Kind, wire.KindPipe),
 		Minor: transport.MinorVersion(conn), Window: e.WindowBytes(), PeerWindow: ok.Window, Dialed: true, RTT: rtt,
-		endpoint: e, conn: conn, session: s, flow: t.Credential.Method == wire.MethodFlow, closing: newTurn(),
+		endpoint: e, conn: conn, session: s, flow: t.Credential.Method == wire.MethodFlow, try: t.try, closing: newTurn(),
 	}, nil
 }
 
@@ -213,7 +225,7 @@ func newSession(b handshake.Binding, t Target) (id wire.TransferID, s *session, 
 		return id, nil, err
 	}
 	secret, err := b.ResumeSecret(t.Credential.Secret)
-	return id, &session{secret: secret, target: t}, err
+	return id, newDialedSession(secret, t), err
 }
 
 // exchangeHello sends P2P_HELLO with early data and reads the answer. An answer that

@@ -1,10 +1,22 @@
 package link
 
 import (
+	"context"
 	"time"
 
 	"mesh/proto"
+	"mesh/proto/transport"
 )
+
+// Move is move.
+func (l *Link) Move(conn transport.Conn) error { return l.move(conn) }
+
+// ResumeOver says P2P_HELLO with the given try over a connection, for the transfer of l.
+func (l *Link) ResumeOver(ctx context.Context, conn transport.Conn, try uint32) (*Link, error) {
+	t := l.resumeTarget()
+	t.try = try
+	return l.endpoint.openLink(ctx, conn, t, l.session)
+}
 
 // WatchInterval is watchInterval.
 const WatchInterval = watchInterval

@@ -25,7 +25,7 @@ func (l *Link) AddFlow(ctx context.Context, via string) (*Link, error) {
 	defer cancel()
 	t := l.session.target
 	t.Credential = token.Credential{Method: wire.MethodFlow, Public: l.Transfer[:], Secret: l.session.secret}
-	t.Want, t.Need = l.Granted, l.Granted
+	t.Want, t.Need, t.try = l.Granted, l.Granted, l.try
 	conn, err := l.connectBeside(ctx, via)
 	if err != nil {
 		return nil, err

@@ -55,7 +55,9 @@ type Link struct {
 	endpoint *Endpoint
 	conn     transport.Conn
 	session  *session
-	flow     bool // not the primary link of the session: see AddFlow
+	awaited  *session // at the listener's end, of a link that has yet to take over from another
+	flow     bool     // not the primary link of the session: see AddFlow
+	try      uint32   // of the P2P_HELLO: see [wire.Hello.Try]
 
 	// closing holds one value until the link is closed: the first goroutine that closes
 	// it receives the value, and closes the channel at the end. The others wait for that.
@@ -123,6 +125,7 @@ func (l *Link) CloseWrite() error { return l.explain(l.conn.CloseWrite()) }
 func (l *Link) Close(err error) {
 	l.closeConn(err, proto.CodeOf(err))
 	if !l.flow {
+		l.session.endMove(err)
 		l.session.end()
 	}
 }

@@ -81,7 +81,7 @@ func (e *Endpoint) Listen(o ListenOptions) (*Listener, error) {
 	l.judge = handshake.Listener{
 		Guard: o.Guard, Offer: o.Offer, Takes: o.Takes, Window: e.WindowBytes(),
 		BeginWindow: func() int64 { return e.Budget.TakeWindow(e.WindowBytes()) }, ReturnWindow: e.Budget.ReturnWindow,
-		ResumeWindow: e.windowOf, Resume: e.findSession, Reserve: l.reservePlace, Release: l.releasePlace,
+		ResumeWindow: e.windowOf, Resume: e.findSession, Late: e.isLate, Reserve: l.reservePlace, Release: l.releasePlace,
 	}
 	if err := e.addListener(l); err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/path"
-	"mesh/proto/token"
 	"mesh/proto/transport"
 	"mesh/proto/wire"
 )
@@ -26,6 +25,7 @@ import (
 func (l *Link) Resume(ctx context.Context) (*Link, error) {
 	next, err := l.next(ctx)
 	if err == nil {
+		l.session.noteFall(l, next)
 		l.session.latest.Store(next)
 	}
 	return next, err
@@ -35,6 +35,10 @@ func (l *Link) next(ctx context.Context) (*Link, error) {
 	ctx, stop := l.believeLeft(ctx)
 	defer stop()
 	if l.Dialed {
+		if next, err := l.session.awaitMove(ctx); next != nil || err != nil {
+			return next, err
+		}
+		defer l.session.endRedial()
 		return l.redial(ctx)
 	}
 	var gone <-chan time.Time
@@ -96,15 +100,11 @@ func (l *Link) hungUp() bool {
 // redial dials the peer until it answers or is known to be gone. The address of the
 // broken link comes first.
 func (l *Link) redial(ctx context.Context) (*Link, error) {
-	t := l.session.target
+	t := l.resumeTarget()
 	if addr, ok := l.addrPort(); ok {
 		t.Addrs = append([]string{addr.String()}, t.Addrs...)
 		t.broken = path.Broken{Via: l.Via(), Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}
 	}
-	t.Candidates, t.Routes = nil, nil // those that have arrived were read by the first dial
-	t.Credential = token.Credential{Method: wire.MethodResume, Public: l.Transfer[:], Secret: l.session.secret}
-	t.Want, t.Need = l.Granted, l.Granted
-	t.redials, t.AttemptTimeout = true, 0
 	var refused refusals
 	var seen error // of the last attempt that was not cut short
 	for attempt := 1; ; attempt++ {
@@ -134,6 +134,16 @@ func (l *Link) redial(ctx context.Context) (*Link, error) {
 			return nil, notResumed(ctx, seen)
 		}
 	}
+}
+
+// resumeTarget returns the target of a link on which the transfer goes on.
+func (l *Link) resumeTarget() Target {
+	t := l.session.target
+	t.Candidates, t.Routes = nil, nil // those that have arrived were read by the first dial
+	t.Credential = l.Credential()
+	t.Want, t.Need = l.Granted, l.Granted
+	t.redials, t.AttemptTimeout = true, 0
+	return t
 }
 
 // endsResume returns the error with which a failed attempt ends a redial, nil if
@@ -182,11 +192,12 @@ func (l *Link) redialOnce(ctx context.Context, t Target, timeout time.Duration) 
 	if t.Meeting != nil {
 		t.Candidates, t.Routes = t.Meeting.Routes(ctx)
 	}
+	t.try = l.session.nextTry()
 	return l.endpoint.dialOnce(ctx, t, l.session)
 }
 
 // resumeSession makes a link the primary one of the session whose transfer it goes on
-// with, in place of the last.
+// with, in place of the last, unless that is of a later try.
 func (e *Endpoint) resumeSession(link *Link) {
 	s := e.sessions.find(link.Transfer)
 	if s == nil { // it has ended since P2P_HELLO was judged
@@ -201,12 +212,31 @@ func (e *Endpoint) resumeSession(link *Link) {
 		link.Close(errEnded)
 		return
 	}
+	s.coming--
 	old := s.primary
+	if link.try < old.try {
+		s.mu.Unlock()
+		link.Break(errOvertaken)
+		return
+	}
 	s.primary = link
 	s.takeSuccessorLocked()
 	s.successor <- link
 	s.mu.Unlock()
 	old.Break(proto.Errorf(proto.Timeout, "the peer has come back over another link"))
+}
+
+var errOvertaken = proto.Errorf(proto.Timeout, "the peer has come back over a later link")
+
+// isLate is the [handshake.Listener.Late].
+func (e *Endpoint) isLate(transfer []byte, try uint32) bool {
+	s := e.sessions.find(wire.TransferID(transfer))
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return try < s.primary.try
 }
 
 // takeSuccessorLocked returns the link that Resume has not taken, or nil.

@@ -18,6 +18,7 @@ type session struct {
 
 	// At the dialer's end.
 	target Target
+	dialed dialed
 
 	// At the listener's end. listener is nil at the dialer's.
 	listener  *Listener
@@ -33,6 +34,7 @@ type session struct {
 
 	mu      sync.Mutex
 	primary *Link // the latest, at the listener's end
+	coming  int   // links that take over soon, at the listener's end: P2P_OK is being sent
 	joined  int   // flows that live
 	striped bool  // there is a flow, or there was one
 	ended   bool

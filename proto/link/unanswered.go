@@ -24,10 +24,11 @@ type request struct {
 	kind           string
 }
 
-// begun is a transfer and its secret of method resume.
+// begun is a transfer, its secret of method resume, and the last [wire.Hello.Try].
 type begun struct {
 	transfer wire.TransferID
 	secret   []byte
+	tries    uint32
 }
 
 func (t *Target) request() request {

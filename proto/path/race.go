@@ -253,6 +253,9 @@ func (r *race) addRoute(addr netip.AddrPort, via string, given bool) {
 	for _, p := range r.routes {
 		if p.addr == addr && r.target.Via.Uses(via) {
 			p.via[via] = max(p.via[via], waiting)
+			if p.via[via] == failed && r.target.Above != "" { // it may be open only now: such a dial may last for minutes
+				p.via[via] = waiting
+			}
 			p.given = p.given || given
 			return
 		}

@@ -35,8 +35,12 @@ type Hello struct {
 	Want    string `json:"want"`           // capabilities, as [proto.Caps] prints them
 	Kind    string `json:"kind,omitempty"` // [KindFiles], [KindTake], [KindTTY], [KindPair], or nothing for pipes
 	Window  int64  `json:"window"`         // bytes that the dialer can hold for its consumer
-	Nonce   []byte `json:"nonce"`
-	Proof   []byte `json:"proof"`
+	// Try numbers the P2P_HELLOs of one transfer that ask for another primary link, from 1
+	// on; with [MethodFlow] it is that of the primary link. 0 to listeners of a minor
+	// version below 2.
+	Try   uint32 `json:"try,omitempty"`
+	Nonce []byte `json:"nonce"`
+	Proof []byte `json:"proof"`
 }
 
 // OKMessage is P2P_OK.
@@ -162,6 +166,8 @@ func (m *Hello) check() error {
 		return fmt.Errorf("unknown method")
 	case (m.Method == MethodKey) != (len(m.Token) == 0):
 		return fmt.Errorf("the token does not fit the method")
+	case m.Try != 0 && m.Method != MethodResume && m.Method != MethodFlow:
+		return fmt.Errorf("a try of a transfer that begins")
 	}
 	if wants := kindWants[m.Kind]; m.Kind != "" && m.Kind != KindPing && !slices.Contains(wants, m.Want) {
 		return fmt.Errorf("the kind of transfer does not fit the wanted capabilities")

@@ -35,10 +35,10 @@ type event struct {
 	Hub       string `json:"hub,omitempty"`
 	ShortCode string `json:"short_code,omitempty"`
 
-	// path: another one than before the link broke
+	// path: another one than before
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
-	Why  string `json:"why,omitempty"` // lost
+	Why  string `json:"why,omitempty"` // better: the link works all the time; lost: it broke
 
 	// progress
 	Sent     *int64 `json:"sent,omitempty"`

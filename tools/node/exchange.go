@@ -54,7 +54,7 @@ func (n *Node) carry(ctx context.Context, l *link.Link, party func() Party, sour
 	options := n.options.Transfers
 	options.Counters = new(pipe.Counters)
 	var down outage
-	options.Broken = n.onBroken(party, &down)
+	options.Broken, options.Moved = n.onBroken(party, &down), n.onMoved(party)
 	stop := n.reporter.watch(party, options.Counters, on, &down)
 	defer stop()
 	return pipe.Exchange(ctx, l, source, sink, options)
@@ -65,7 +65,7 @@ func (n *Node) carry(ctx context.Context, l *link.Link, party func() Party, sour
 func (n *Node) Dialogue(ctx context.Context, l *link.Link, broken func(bool), side func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error) error {
 	source, sink, wait := pipe.StartDialogue(ctx, side)
 	options := n.options.Transfers
-	options.Broken = broken
+	options.Broken, options.Moved = broken, n.onMoved(n.partyOf(l))
 	_, err := pipe.Exchange(ctx, l, source, sink, options)
 	return wait(err)
 }

@@ -3,6 +3,8 @@ package node
 import (
 	"sync/atomic"
 	"time"
+
+	"mesh/proto/link"
 )
 
 // outage holds the time since when a link has been broken. The zero value is a link
@@ -28,6 +30,26 @@ func (o *outage) length() (d time.Duration, broken bool) {
 	return time.Since(*since), true
 }
 
+// onMoved returns the function that notes in the events that a transfer has moved from a link
+// to a better path.
+func (n *Node) onMoved(party func() Party) func(from *link.Link) {
+	return func(from *link.Link) {
+		was, why := from.Path(), "better"
+		if was.Kind.Better(from.Latest().Path().Kind) { // the link broke while it was replaced
+			why = "lost"
+		}
+		if p := party(); p.Path != was.String() {
+			n.reporter.emit(pathEvent(p, was.String(), why))
+		}
+	}
+}
+
+func pathEvent(p Party, from, why string) event {
+	e := partyEvent("path", p)
+	e.From, e.To, e.Why = from, p.Path, why
+	return e
+}
+
 // onBroken returns the function that notes in o, and in the events, that a link has
 // broken or is back, and that it takes another path.
 func (n *Node) onBroken(party func() Party, o *outage) func(broken bool) {
@@ -42,9 +64,7 @@ func (n *Node) onBroken(party func() Party, o *outage) func(broken bool) {
 		}
 		n.reporter.emit(partyEvent("resumed", p))
 		if p.Path != was {
-			e := partyEvent("path", p)
-			e.From, e.To, e.Why = was, p.Path, "lost"
-			n.reporter.emit(e)
+			n.reporter.emit(pathEvent(p, was, "lost"))
 		}
 	}
 }
