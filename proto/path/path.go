@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"mesh/proto"
+	"mesh/proto/candidate"
 	"mesh/proto/transport"
 )
 
@@ -46,10 +47,27 @@ func Of(e *transport.Endpoint, c transport.Conn) Path {
 	if err != nil {
 		return Path{Kind: Direct, Proto: network(c.Via())}
 	}
-	return To(e, c.Via(), addr.Addr().Unmap())
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	p := To(e, c.Via(), addr.Addr())
+	if p.Kind == Direct && c.Via() == proto.ViaQUIC {
+		p.Kind = kindOf(e.StartedMux().TypeOf(addr))
+	}
+	return p
 }
 
-// To returns the path to an address over a transport.
+// kindOf returns the kind of a path to an address outside of this network, by the type of
+// the candidate that checks have proven; "" for an address that was dialled without any.
+func kindOf(t candidate.Type) Kind {
+	switch t {
+	case candidate.PortMapped:
+		return Mapped
+	case candidate.ServerReflexive, candidate.PeerReflexive:
+		return Punched
+	}
+	return Direct
+}
+
+// To returns the path to an address over a transport, as far as the address alone tells it.
 func To(e *transport.Endpoint, via string, addr netip.Addr) Path {
 	p := Path{Kind: Direct, Proto: network(via) + "4"}
 	if addr.Is6() {

@@ -104,6 +104,9 @@ func (e *Endpoint) Mux() *nat.Mux {
 	return e.mux.of(e.quic)
 }
 
+// StartedMux returns what Mux has returned, nil before Mux was called.
+func (e *Endpoint) StartedMux() *nat.Mux { return e.mux.reader.Load() }
+
 // AcceptTCP makes the next Listen accept the connections of l too, which the endpoint
 // closes when it is closed. The caller must not call it during Listen or Close.
 func (e *Endpoint) AcceptTCP(l net.Listener) { e.sockets.TCP = l }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/quic-go/quic-go"
 
@@ -13,17 +14,17 @@ import (
 // what comes between then and Listen is lost.
 type mux struct {
 	once   sync.Once
-	reader *nat.Mux // nil if it was never started
+	reader atomic.Pointer[nat.Mux] // nil if it was never started
 }
 
 func (m *mux) of(t *quic.Transport) *nat.Mux {
-	m.once.Do(func() { m.reader = nat.NewMux(t) })
-	return m.reader
+	m.once.Do(func() { m.reader.Store(nat.NewMux(t)) })
+	return m.reader.Load()
 }
 
 func (m *mux) close() {
 	m.once.Do(func() {})
-	if m.reader != nil {
-		m.reader.Close()
+	if reader := m.reader.Load(); reader != nil {
+		reader.Close()
 	}
 }

@@ -55,7 +55,7 @@ var clientTypes = []string{
 }
 
 // pathKinds are the kinds of paths that the ends of a session report.
-var pathKinds = []string{"lan", "direct", "punched", "mapped", "relay"}
+var pathKinds = []string{"lan", "direct", "punched", "mapped", "tunnel", "relay"}
 
 // wordOf returns a word that a client has sent if it is one of the known ones.
 func wordOf(known []string, word string) string {
