@@ -2,7 +2,7 @@
 // its messages, and every constant and limit. The packages below it implement the
 // parts: wire (messages to bytes), identity (node keys), token, handshake (the
 // proofs), tcp and udp (sockets), transport (connections), candidate (addresses to
-// dial), relay (what joins nodes that can't reach each other), path (which address and
+// dial), nat (ways through routers that translate addresses), relay (what joins nodes that can't reach each other), path (which address and
 // transport to use), link (authenticated links).
 //
 // # Terms
@@ -34,6 +34,7 @@
 //	half-open       a connection whose dialer is not yet authenticated [transport]
 //	candidate       an address at which a node may be reached [candidate]
 //	path            the addresses and the transport that a link uses [path]
+//	hole            a TCP port from which both ends dial each other at one moment [nat]
 //	relay           a server that copies a link's bytes between two connections, one
 //	                of each end; it can't read them [relay]
 //	permit          the right of one node to join a relay for one session at a hub,

@@ -71,6 +71,8 @@ var knows = map[string][]string{
 		[]string{"mesh/cmd", "mesh/tools/cmdline", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"}, toolFloors[len(toolFloors)-1]...),
 	"github.com/quic-go/quic-go":     {"mesh/proto/transport", "mesh/proto/tcp", "mesh/proto/udp", "mesh/proto/linktest", "mesh/cmd/mesh/internal/attacker"},
 	"github.com/pion/stun":           {"mesh/proto/nat"},
+	"github.com/huin/goupnp":         {"mesh/proto/nat"},
+	"github.com/jackpal/":            {"mesh/proto/nat"},
 	"github.com/coder/websocket":     {"mesh/proto/hub/agent", "mesh/proto/hub/serve", "mesh/proto/hub/hubtest", "mesh/proto/relay"},
 	"github.com/go-json-experiment/": {"mesh/proto/hub"},
 	"github.com/sethvargo/":          {"mesh/proto/hub"},

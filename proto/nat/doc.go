@@ -4,4 +4,7 @@
 // It speaks STUN (RFC 8489): to a server, to learn the address that the server sees,
 // and as the server of a hub. STUN over UDP shares the socket of QUIC: the first two
 // bits of a STUN message are 0, those of a QUIC packet never.
+//
+// A [Hole] is a way for TCP, by simultaneous open. [MapPorts] asks the router to forward
+// ports. [LocalHosts] has the addresses of this machine.
 package nat
