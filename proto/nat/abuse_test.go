@@ -24,6 +24,7 @@ func TestRemoteIsBounded(t *testing.T) {
 	}
 	list = append(list,
 		candidate.At(candidate.Host, candidate.TCP, netip.MustParseAddrPort("198.51.100.7:4600"), 0),
+		candidate.At(candidate.PeerReflexive, candidate.UDP, netip.MustParseAddrPort("198.51.100.7:4600"), 0),
 		candidate.Candidate{Type: candidate.Relay, Proto: candidate.TCP, Addr: "198.51.100.7:4600"},
 		candidate.Candidate{Type: candidate.Host, Proto: candidate.UDP, Addr: "victim.example:53"})
 	bad := len(list)

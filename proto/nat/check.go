@@ -156,7 +156,8 @@ func (c *Checker) closeLocked() {
 
 // Remote begins a round for the candidates that the other end has told, in place of the
 // ones before. It ignores a list that is not newer than the newest one; everything in a
-// list after the first 16 candidates; and what is not for UDP or not dialable. Lists that
+// list after the first 16 candidates; what is not for UDP or not dialable; and the type
+// prflx, which no end has to tell. Lists that
 // come too fast wait, and of those that wait only the newest counts.
 func (c *Checker) Remote(gen uint32, list []candidate.Candidate) {
 	c.mux.mu.Lock()
@@ -185,18 +186,18 @@ func (c *Checker) Remote(gen uint32, list []candidate.Candidate) {
 }
 
 func (c *Checker) takeListLocked() {
-	old := c.targets
+	learned := slices.DeleteFunc(c.targets, func(t *target) bool { return t.typ != candidate.PeerReflexive })
 	c.targets, c.added = nil, 0
 	for _, remote := range c.newest {
 		addr, _ := remote.AddrPort()
 		addr = unmapped(addr)
-		if remote.Proto != candidate.UDP || !remote.Dialable(c.local) || c.targetLocked(addr) != nil {
+		if remote.Proto != candidate.UDP || remote.Type == candidate.PeerReflexive || !remote.Dialable(c.local) || c.targetLocked(addr) != nil {
 			continue
 		}
 		c.targets = append(c.targets, newTarget(addr, remote.Type, remote.Priority))
 	}
-	for _, t := range old { // the other end can't tell those
-		if t.typ == candidate.PeerReflexive && c.targetLocked(t.addr) == nil {
+	for _, t := range learned[max(0, len(learned)-maxReflexive):] { // the other end can't tell those
+		if c.targetLocked(t.addr) == nil {
 			c.targets = append(c.targets, newTarget(t.addr, t.typ, t.priority))
 		}
 	}

@@ -138,8 +138,10 @@ func TestAnswer(t *testing.T) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 		a.deliver(answer, b.addr)
+		a.check.Again()
+		a.deliver(answer, b.addr)
 		if got := a.provenNow(); len(got) > 0 {
-			t.Errorf("the answer once more: got %v, want no pair", got)
+			t.Errorf("the answer once more, and in a later round: got %v, want no pair", got)
 		}
 		for _, mapped := range []string{"198.51.100.7:4600", "[::ffff:198.51.100.7]:4600"} {
 			if got := a.TypeOf(netip.MustParseAddrPort(mapped)); got != candidate.Host {
@@ -235,6 +237,66 @@ func TestAskedAltered(t *testing.T) {
 		s.deliver(check, at)
 		if _, answers := s.take(); len(answers) != 1 {
 			t.Errorf("the check itself: got %d answers, want 1", len(answers))
+		}
+	})
+}
+
+// An address from which a check came is checked once for several checks that come together,
+// and never if nobody may send there.
+func TestAskedBack(t *testing.T) {
+	t.Parallel()
+	s1, s2 := sessions()
+	for addr, want := range map[string]int{"198.51.100.9:4600": 1, "127.0.0.1:4600": 0, "[fe80::1]:4600": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			s, m := newSocket(t)
+			m.Check(s2)
+			for i := range uint64(3) {
+				s.deliver(nat.NewCheck(s1, 1000+i), netip.MustParseAddrPort(addr))
+			}
+			if requests, answers := s.take(); len(requests) != want || len(answers) != 3 {
+				t.Errorf("from %s: got %d checks and %d answers, want %d and 3", addr, len(requests), len(answers), want)
+			}
+		})
+	}
+}
+
+// Addresses that were learned from checks are checked with each list, as nobody tells them,
+// and each list lets others be learned.
+func TestLearnedStay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, m := newSocket(t)
+		s1, s2 := sessions()
+		c := m.Check(s2)
+		number, source := uint64(1000), 0
+		learn := func(n int) (checked int) {
+			s.take()
+			for range n {
+				number, source = number+1, source+1
+				s.deliver(nat.NewCheck(s1, number), netip.MustParseAddrPort(fmt.Sprintf("198.51.100.9:%d", source)))
+			}
+			requests, _ := s.take()
+			return len(requests)
+		}
+		if got := learn(10); got != 8 {
+			t.Errorf("10 sources: got checks of %d, want 8", got)
+		}
+		for gen := range uint32(3) {
+			<-time.After(10 * time.Second)
+			s.take()
+			c.Remote(gen, []candidate.Candidate{udp(at.String())})
+			requests, _ := s.take()
+			for _, want := range []string{at.String(), fmt.Sprintf("198.51.100.9:%d", 1+10*gen)} {
+				if !slices.ContainsFunc(requests, func(p datagram) bool { return p.addr.String() == want }) {
+					t.Errorf("list %d: got no check of %s", gen, want)
+				}
+			}
+			if len(requests) != 9 {
+				t.Errorf("list %d: got %d checks at once, want that of the list and 8", gen, len(requests))
+			}
+			if got := learn(10); got != 8 {
+				t.Errorf("list %d, 10 sources: got checks of %d, want 8", gen, got)
+			}
 		}
 	})
 }

@@ -1,7 +1,10 @@
 package nat_test
 
 import (
+	"math/rand/v2"
 	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,4 +108,120 @@ func TestPunchLearnsAddress(t *testing.T) {
 			}
 		}
 	})
+}
+
+// pairing is two nodes behind routers that let in only what was asked for.
+type pairing struct {
+	dialing, listening *node
+	dialer, listener   *nat.Checker
+	routers            []*linktest.NAT
+}
+
+func newPairing(t *testing.T, n *linktest.Net) *pairing {
+	t.Helper()
+	serve(t, n)
+	p := &pairing{}
+	for range 2 {
+		p.routers = append(p.routers, n.NAT(linktest.Translation{Filter: linktest.FromPorts}))
+	}
+	p.dialing, p.listening = newNode(t, p.routers[0].Conn(t)), newNode(t, p.routers[1].Conn(t))
+	s1, s2 := sessions()
+	p.dialer, p.listener = p.dialing.Check(s1), p.listening.Check(s2)
+	return p
+}
+
+// proven waits for a pair at both ends.
+func (p *pairing) proven(t *testing.T, d time.Duration) {
+	t.Helper()
+	begun := time.Now()
+	for name, c := range map[string]*nat.Checker{"dialer": p.dialer, "listener": p.listener} {
+		if _, ok := within(c, d-time.Since(begun)); !ok {
+			t.Errorf("%s: got no pair within %v", name, d)
+		}
+	}
+}
+
+// Nobody's clock counts: an end may get its list when the other one has long stopped.
+func TestPunchLate(t *testing.T) {
+	t.Parallel()
+	for _, late := range []time.Duration{300 * time.Millisecond, 3 * time.Second, 30 * time.Second} {
+		for _, first := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPairing(t, &linktest.Net{Latency: 20 * time.Millisecond})
+				_, list1 := p.dialing.candidates(t)
+				_, list2 := p.listening.candidates(t)
+				a, b, listA, listB := p.dialer, p.listener, list2, list1
+				if !first {
+					a, b, listA, listB = p.listener, p.dialer, list1, list2
+				}
+				a.Remote(0, listA)
+				<-time.After(late)
+				b.Remote(0, listB)
+				p.proven(t, 200*time.Millisecond)
+			})
+		}
+	}
+}
+
+// Half of the packets are lost.
+func TestPunchLoss(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: 20 * time.Millisecond}
+		var lossy atomic.Bool
+		random := rand.New(rand.NewPCG(1, 2))
+		var mu sync.Mutex
+		n.Pass = func(linktest.Packet) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return !lossy.Load() || random.IntN(2) == 0
+		}
+		p := newPairing(t, n)
+		_, list1 := p.dialing.candidates(t)
+		_, list2 := p.listening.candidates(t)
+		lossy.Store(true)
+		p.dialer.Remote(0, list2)
+		p.listener.Remote(0, list1)
+		p.proven(t, 3*time.Second)
+	})
+}
+
+// Routers that restart map other ports. New lists open new holes.
+func TestPunchRestartedRouters(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPairing(t, &linktest.Net{Latency: 20 * time.Millisecond})
+		for gen := range uint32(3) {
+			_, list1 := p.dialing.candidates(t)
+			_, list2 := p.listening.candidates(t)
+			p.dialer.Remote(gen, list2)
+			p.listener.Remote(gen, list1)
+			p.proven(t, 200*time.Millisecond)
+			for _, r := range p.routers {
+				r.Forget()
+			}
+		}
+	})
+}
+
+// Two hosts behind one router that do not know each other's network.
+func TestPunchHairpin(t *testing.T) {
+	t.Parallel()
+	for _, hairpin := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &linktest.Net{Latency: 20 * time.Millisecond}
+			serve(t, n)
+			r := n.NAT(linktest.Translation{Filter: linktest.FromPorts, Hairpin: hairpin})
+			dialing, listening := newNode(t, r.Conn(t)), newNode(t, r.Conn(t))
+			s1, s2 := sessions()
+			dialer, listener := dialing.Check(s1), listening.Check(s2)
+			_, list1 := dialing.candidates(t)
+			_, list2 := listening.candidates(t)
+			dialer.Remote(0, list2[1:])
+			listener.Remote(0, list1[1:])
+			if p, ok := within(dialer, 10*time.Second); ok != hairpin {
+				t.Errorf("hairpin %v: got a pair %v (%+v)", hairpin, ok, p)
+			}
+		})
+	}
 }
