@@ -15,7 +15,7 @@ type Setting struct {
 	Key  string
 	Kind config.Kind
 	// Flag is the name of the flag, and Tools are the tools that read it from here.
-	// A key without tools is read by [PeerSetting].
+	// A key without tools is read by [PeerSetting], [ReadReach], or who watches the file.
 	Flag  string
 	Tools []string
 }
@@ -102,6 +102,12 @@ var Settings = []Setting{
 	{"hub-server.relay-bytes", config.Size, "relay-bytes", hubs},
 	{"hub-server.relay-sessions", config.Number, "relay-sessions", hubs},
 	{"hub-server.verbose", config.Count, "verbose", hubs},
+
+	{"reach.relay", config.Bool, "", nil},
+	{"reach.hide", config.Bool, "", nil},
+	{"reach.portmap", config.Bool, "", nil},
+	{"reach.stun", config.List, "", nil},
+	{"reach.proxy", config.Text, "", nil},
 
 	{"rooms.*.owner", config.Text, "", nil},
 	{"rooms.*.allow", config.Text, "", nil},

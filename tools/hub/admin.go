@@ -125,7 +125,11 @@ func getToken(ctx context.Context, home string, u hub.URL, n hub.NewToken, s cmd
 	if err != nil {
 		return made, nil, err
 	}
-	c, err = agent.Dial(ctx, agent.Options{URL: u, Key: key, Instance: hub.NewID(), Agent: software(), Vouchers: shown(home, key, s)}, func(hub.Event) {})
+	o, err := loginOptions(home, u, key, s)
+	if err != nil {
+		return made, nil, err
+	}
+	c, err = agent.Dial(ctx, o, func(hub.Event) {})
 	if err != nil {
 		return made, nil, err
 	}

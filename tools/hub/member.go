@@ -103,7 +103,12 @@ func join(ctx context.Context, home string, o joinOptions, s cmdline.Streams) er
 	if found {
 		u = old
 	}
-	c, err := agent.Dial(ctx, agent.Options{URL: u, Key: key, Instance: hub.NewID(), Agent: software(), Invite: o.invite, Vouchers: shown(home, key, s)}, func(hub.Event) {})
+	login, err := loginOptions(home, u, key, s)
+	if err != nil {
+		return err
+	}
+	login.Invite = o.invite
+	c, err := agent.Dial(ctx, login, func(hub.Event) {})
 	if err != nil {
 		return joinHint(o, key.ID(), err)
 	}
@@ -129,6 +134,12 @@ func joinHint(o joinOptions, id identity.ID, err error) error {
 		return proto.Hint(err, "the invite may be used up or expired: ask for a new one")
 	}
 	return loginHint(id, err)
+}
+
+// loginOptions are those of a login as this node, over the proxy of the settings.
+func loginOptions(home string, u hub.URL, key *identity.Key, s cmdline.Streams) (agent.Options, error) {
+	reach, err := cmdline.ReadReach()
+	return agent.Options{URL: u, Key: key, Instance: hub.NewID(), Agent: software(), Vouchers: shown(home, key, s), Proxy: reach.Proxy}, err
 }
 
 // loginHint adds to the error of a login what can be done about it.
@@ -205,7 +216,11 @@ func status(ctx context.Context, home string, _ struct{}, s cmdline.Streams) err
 	}
 	var failed error
 	for _, u := range hubs {
-		line, err := statusOf(ctx, agent.Options{URL: u, Key: key, Instance: hub.NewID(), Agent: software(), Vouchers: shown(home, key, s)})
+		o, err := loginOptions(home, u, key, s)
+		if err != nil {
+			return err
+		}
+		line, err := statusOf(ctx, o)
 		if failed == nil {
 			failed = err
 		}

@@ -11,6 +11,8 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -46,6 +48,8 @@ type Options struct {
 	Transfers pipe.Options
 	// Hubs are asked for the peers that no address is known for, in this order.
 	Hubs []hub.URL
+	// Reach says which ways to others are used. Its zero value uses all.
+	Reach Reach
 	// Trust is the least proof of a peer's key that will do, a [Grade];
 	// "" asks the user about a key that a hub names, and refuses it where there is no Ask.
 	Trust string
@@ -70,6 +74,19 @@ type Options struct {
 	// Receipts and Progress are printed on Stderr if they are set. Progress wants a
 	// terminal; ANSI says that this knows escape sequences.
 	Receipts, Progress, ANSI bool
+}
+
+// Reach says how a node may reach others, and be reached.
+type Reach struct {
+	// NoRelay keeps links from relays, NoPortMap the node from asking routers for ports.
+	NoRelay, NoPortMap bool
+	// Hide keeps the addresses of this machine's interfaces from peers.
+	Hide bool
+	// STUN are servers to ask beside those of the hubs, each HOST:PORT.
+	STUN []string
+	// Proxy returns the proxy for a request, as [http.Transport] has it; nil stands for
+	// [http.ProxyFromEnvironment].
+	Proxy func(*http.Request) (*url.URL, error)
 }
 
 // Node is this process's node. It has one endpoint, whose sockets are opened when

@@ -34,12 +34,12 @@ type access struct {
 	left time.Time // since when the relay says that the other end has left; zero if it does not
 }
 
-// newAccess returns nil if the hub gives no relay.
+// newAccess returns nil if the hub gives no relay, or this node uses none.
 func (n *Node) newAccess(doors []hub.Relay, at hub.URL, peer identity.ID) *access {
-	if len(doors) == 0 {
+	if len(doors) == 0 || n.options.Reach.NoRelay {
 		return nil
 	}
-	a := &access{peer: peer, client: relay.Client{Key: n.Key, TLS: agent.TLSConfig(at), Log: n.Log}}
+	a := &access{peer: peer, client: relay.Client{Key: n.Key, TLS: agent.TLSConfig(at), Proxy: n.options.Reach.Proxy, Log: n.Log}}
 	for _, d := range doors {
 		a.entries = append(a.entries, relay.Entry{URL: d.URL, Permit: d.Permit, MaxBPS: d.MaxBPS})
 	}

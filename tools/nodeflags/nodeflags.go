@@ -82,6 +82,10 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	reach, err := cmdline.ReadReach()
+	if err != nil {
+		return nil, err
+	}
 	events, err := cmdline.OpenEvents(o.Events)
 	if err != nil {
 		return nil, err
@@ -91,7 +95,7 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 		Key: key, State: o.State, Listen: o.Listen, Via: o.Via, Window: o.Window,
 		Transfers: pipe.Options{ResumeFor: o.ResumeFor, Flows: o.Flows, Spool: o.Spool},
 		Log:       cmdline.NewLogger(s.Err, o.Verbose),
-		Hubs:      hubs, Trust: o.Trust, Rooms: new(roomRules).now,
+		Hubs:      hubs, Trust: o.Trust, Reach: reachOf(reach), Rooms: new(roomRules).now,
 		Name: s.Name, Stderr: s.Err, ANSI: o.ANSI,
 		Progress: progress, Receipts: progress || o.Verbose > 0 && !o.Quiet,
 	}
@@ -102,6 +106,10 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 		n.Events = events
 	}
 	return node.New(n), nil
+}
+
+func reachOf(r cmdline.Reach) node.Reach {
+	return node.Reach{NoRelay: !r.Relay, NoPortMap: !r.PortMap, Hide: r.Hide, STUN: r.STUN, Proxy: r.Proxy}
 }
 
 // Hubs returns the hubs of the node: those of --hub, each with the key that is known of
