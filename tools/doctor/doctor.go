@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/hub"
 	"mesh/proto/identity"
+	"mesh/proto/nat"
 	"mesh/proto/relay"
 )
 
@@ -47,8 +49,10 @@ type Line struct {
 type Report struct {
 	// Out reports whether something leads out: a hub has answered, or without a hub there
 	// is a route.
-	Out   bool   `json:"out"`
-	Lines []Line `json:"lines"`
+	Out bool `json:"out"`
+	// NAT is what is between this machine and the first hub that tells.
+	NAT   nat.Kind `json:"nat"`
+	Lines []Line   `json:"lines"`
 
 	names []name // what [Report.Redact] takes out beside addresses and node ids
 }
@@ -67,7 +71,9 @@ type Options struct {
 	// Proxy returns the proxy for a request, as [http.Transport] has it; nil stands for
 	// [http.ProxyFromEnvironment].
 	Proxy func(*http.Request) (*url.URL, error)
-	Log   *slog.Logger
+	// STUN are servers to ask beside those of the hubs, each HOST:PORT.
+	STUN []string
+	Log  *slog.Logger
 }
 
 // Run makes all checks. It takes 5 seconds at most.
@@ -81,14 +87,19 @@ func Run(ctx context.Context, o Options) Report {
 	checks := make([]*hubCheck, len(o.Hubs))
 	var wg sync.WaitGroup
 	wg.Go(func() { here.machine(ctx, o) })
+	own := &section{}
+	wg.Go(func() { own.ownSTUN(ctx, o.STUN) })
 	for i, u := range o.Hubs {
 		checks[i] = newHubCheck(o, u)
 		wg.Go(func() { checks[i].run(ctx) })
 	}
 	wg.Wait()
-	r := Report{Out: len(o.Hubs) == 0 && here.out, Lines: here.lines, names: here.names}
+	r := Report{NAT: cmp.Or(own.kind, nat.Unknown), Out: len(o.Hubs) == 0 && here.out || own.out, Lines: append(here.lines, own.lines...), names: append(here.names, own.names...)}
 	for _, c := range checks {
 		r.Out = r.Out || c.out
+		if r.NAT == nat.Unknown && c.kind != "" {
+			r.NAT = c.kind
+		}
 		r.Lines = append(r.Lines, c.lines...)
 		r.names = append(r.names, c.names...)
 	}
@@ -100,7 +111,8 @@ type section struct {
 	hub   string
 	lines []Line
 	names []name
-	out   bool
+	out   bool     // something leads out
+	kind  nat.Kind // "" if it was not tested
 }
 
 func (s *section) add(state State, check, text, hint string) {

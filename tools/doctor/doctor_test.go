@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"mesh/proto/hub"
 	"mesh/proto/hub/hubtest"
 	"mesh/proto/identity"
+	"mesh/proto/nat"
 	"mesh/proto/xtest"
 	"mesh/tools/doctor"
 )
@@ -252,6 +254,93 @@ func TestAlone(t *testing.T) {
 	} {
 		if !has(r, w) {
 			t.Errorf("no line %+v in\n%s", w, dump(r))
+		}
+	}
+}
+
+// startSTUN answers at two ports of loopback, and returns these.
+func startSTUN(t *testing.T) (servers []string) {
+	t.Helper()
+	for range 2 {
+		c, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		t.Cleanup(func() {
+			_ = c.Close()
+			<-done
+		})
+		go func() {
+			defer close(done)
+			b := make([]byte, nat.MaxSTUNBytes)
+			for {
+				n, from, err := c.ReadFrom(b)
+				if err != nil {
+					return
+				}
+				if answer, ok := nat.Answer(nil, b[:n], from.(*net.UDPAddr).AddrPort()); ok {
+					_, _ = c.WriteTo(answer, from)
+				}
+			}
+		}()
+		servers = append(servers, c.LocalAddr().String())
+	}
+	return servers
+}
+
+// STUN servers of the settings are asked with and without a hub. One that is silent is told.
+func TestSTUN(t *testing.T) {
+	t.Parallel()
+	servers := startSTUN(t)
+	silent, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	nobody := silent.LocalAddr().String()
+	for what, tt := range map[string]struct {
+		servers []string
+		kind    nat.Kind
+		want    []wanted
+	}{
+		"both": {servers, nat.Open, []wanted{
+			{state: doctor.OK, check: "udp", text: "IPv4: " + servers[0] + " in "},
+			{state: doctor.OK, check: "nat", text: "IPv4: open: the address is this machine's own"},
+		}},
+		"one of two": {[]string{nobody, servers[0]}, nat.Open, []wanted{
+			{state: doctor.Warn, check: "udp", text: "; no answer from " + nobody, hint: "some ports alone"},
+		}},
+		"none":        {[]string{nobody}, nat.Blocked, []wanted{{state: doctor.Warn, check: "udp", text: "IPv4: no answer from " + nobody, hint: "no UDP gets out"}}},
+		"a bad name":  {[]string{"stun.invalid:3478"}, nat.Unknown, []wanted{{state: doctor.Fail, check: "udp", text: "stun.invalid:3478: "}}},
+		"none at all": {nil, nat.Unknown, nil},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			r := doctor.Run(t.Context(), doctor.Options{STUN: tt.servers})
+			if r.NAT != tt.kind {
+				t.Errorf("got NAT %s, want %s", r.NAT, tt.kind)
+			}
+			for _, w := range tt.want {
+				if !has(r, w) {
+					t.Errorf("no line %+v in\n%s", w, dump(r))
+				}
+			}
+		})
+	}
+}
+
+// A hub sends nobody's packets to services of this machine.
+func TestSTUNOfHub(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[string][2]bool{ // where the hub is elsewhere, and on this machine
+		"127.0.0.1:3478": {false, true}, "[::1]:3478": {false, true}, "169.254.169.254:3478": {false, false}, "224.0.0.1:3478": {false, false},
+		"192.168.7.1:3478": {true, true}, "203.0.113.1:443": {true, true}, "[64:ff9b::7f00:1]:3478": {false, false}, "0.0.0.0:3478": {false, false},
+	} {
+		for i, local := range []bool{false, true} {
+			if got := doctor.Dialable(local)(netip.MustParseAddrPort(at)); got != want[i] {
+				t.Errorf("%s, hub on this machine %v: got %v, want %v", at, local, got, want[i])
+			}
 		}
 	}
 }

@@ -100,7 +100,7 @@ func (c *hubCheck) notAsked(ctx context.Context, err error, seen *tls.Connection
 		certs = e.UnverifiedCertificates
 		c.issuer(certs)
 	}
-	err, hint := c.explain(err, certs)
+	hint, err := c.explain(err, certs)
 	c.fail(check, err, hint)
 }
 
@@ -119,33 +119,34 @@ func refused(err error) bool {
 }
 
 // explain says what the error of TLS means, and what can be done about it.
-func (c *hubCheck) explain(err error, certs []*x509.Certificate) (error, string) {
+func (c *hubCheck) explain(err error, certs []*x509.Certificate) (hint string, meant error) {
 	if refused(err) && len(certs) > 0 {
 		return c.badCertificate(err, certs)
 	}
 	// Package http replaces the error where the answer is HTTP.
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || strings.Contains(err.Error(), "HTTP response to HTTPS client") {
-		return errors.New("what answers there does not speak TLS"), portalHint
+		return portalHint, errors.New("what answers there does not speak TLS")
 	}
 	if proto.CodeOf(err) == proto.Identity {
-		return err, "if the hub was changed on purpose: mesh-hub leave, and join it again"
+		return "if the hub was changed on purpose: mesh-hub leave, and join it again", err
 	}
-	return errors.New(reason(err)), firewallHint
+	return firewallHint, errors.New(reason(err))
 }
 
 // badCertificate says what is wrong with a certificate.
-func (c *hubCheck) badCertificate(e error, certs []*x509.Certificate) (error, string) {
+func (c *hubCheck) badCertificate(e error, certs []*x509.Certificate) (hint string, meant error) {
 	cert := certs[0]
 	if id, err := identity.OfCertificates(certs); err == nil {
-		return fmt.Errorf("a hub answers with its own certificate, of the key %s", id.Short()), "the URL of the hub lacks its key: " + c.url.Origin() + c.url.Path + "#" + id.String() + ", if mesh-hub serve prints it so"
+		hint = "the URL of the hub lacks its key: " + c.url.Origin() + c.url.Path + "#" + id.String() + ", if mesh-hub serve prints it so"
+		return hint, fmt.Errorf("a hub answers with its own certificate, of the key %s", id.Short())
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](e); ok && invalid.Reason == x509.Expired {
-		return fmt.Errorf("the certificate is good from %s to %s, and this clock says %s", day(cert.NotBefore), day(cert.NotAfter), day(time.Now())), "is this machine's clock right?"
+		return "is this machine's clock right?", fmt.Errorf("the certificate is good from %s to %s, and this clock says %s", day(cert.NotBefore), day(cert.NotAfter), day(time.Now()))
 	}
 	if _, ok := errors.AsType[x509.HostnameError](e); ok {
-		return fmt.Errorf("the certificate is for %s, by %s", proto.QuoteText(subject(cert)), proto.QuoteText(issuerOf(cert))), portalHint
+		return portalHint, fmt.Errorf("the certificate is for %s, by %s", proto.QuoteText(subject(cert)), proto.QuoteText(issuerOf(cert)))
 	}
-	return fmt.Errorf("this machine does not trust the certificate, by %s", proto.QuoteText(issuerOf(cert))), openedHint
+	return openedHint, fmt.Errorf("this machine does not trust the certificate, by %s", proto.QuoteText(issuerOf(cert)))
 }
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }

@@ -44,9 +44,16 @@ func (c *hubCheck) run(ctx context.Context) {
 		return
 	}
 	c.out = true
-	if conn := c.login(ctx); conn != nil {
-		c.doors(ctx, conn.Welcome.Relay)
+	conn := c.login(ctx)
+	if conn == nil {
+		return
 	}
+	udp := hubCheck{section: section{hub: c.hub}, url: c.url}
+	var wg sync.WaitGroup
+	wg.Go(func() { udp.stun(ctx, conn.Welcome.STUN) })
+	c.doors(ctx, conn.Welcome.Relay)
+	wg.Wait()
+	c.lines, c.names, c.kind = append(c.lines, udp.lines...), append(c.names, udp.names...), udp.kind
 }
 
 // first returns the host and port that is connected to: the proxy's, or the hub's own.

@@ -71,7 +71,11 @@ func doctorOf(o nodeflags.Options, s cmdline.Streams) (d doctor.Options, err err
 	if o.State, err = cmdline.Home(); err != nil {
 		return d, err
 	}
-	d = doctor.Options{Agent: s.Name, Log: cmdline.NewLogger(s.Err, o.Verbose)}
+	reach, err := cmdline.ReadReach()
+	if err != nil {
+		return d, err
+	}
+	d = doctor.Options{Agent: s.Name, Proxy: reach.Proxy, STUN: reach.STUN, Log: cmdline.NewLogger(s.Err, o.Verbose)}
 	if d.Hubs, err = o.Hubs(); err != nil || len(d.Hubs) == 0 {
 		return d, err
 	}

@@ -1,0 +1,4 @@
+package doctor
+
+// Dialable is dialable.
+var Dialable = dialable
