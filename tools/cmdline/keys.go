@@ -101,6 +101,7 @@ var Settings = []Setting{
 	{"hub-server.relay-total", config.Size, "relay-total", hubs},
 	{"hub-server.relay-bytes", config.Size, "relay-bytes", hubs},
 	{"hub-server.relay-sessions", config.Number, "relay-sessions", hubs},
+	{"hub-server.stun", config.Text, "stun", hubs},
 	{"hub-server.verbose", config.Count, "verbose", hubs},
 
 	{"reach.relay", config.Bool, "", nil},

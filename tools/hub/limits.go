@@ -10,6 +10,7 @@ import (
 	"mesh/proto/hub"
 	"mesh/proto/hub/broker"
 	"mesh/proto/hub/serve"
+	"mesh/proto/nat"
 	"mesh/proto/relay"
 	"mesh/tools/cmdline"
 )
@@ -95,6 +96,12 @@ var limits = []struct {
 	{"bytes of a message to a relay", relay.MaxMessageBytes},
 	{"time between two words of a relay to a node that waits there", relay.StatusEvery},
 	{"time between two questions to a relay on another machine", serve.AskRelayEvery},
+
+	{"answers of the STUN server in a second", nat.MaxAnswers},
+	{"answers of the STUN server to one source in a second", nat.MaxAnswersOfSource},
+	{"connections to the STUN server over TCP", nat.MaxTCP},
+	{"connections to the STUN server of one source", nat.MaxTCPOfSource},
+	{"life of a connection to the STUN server", nat.TCPLife},
 
 	{"codes of a node", hub.MaxCodes},
 	{"life of a code", hub.CodeLife},

@@ -25,6 +25,7 @@ func TestLimits(t *testing.T) {
 		{"../../proto/hub/broker/limits.go", "broker", 10},
 		{"../../proto/relay/permit.go", "relay", 2},
 		{"../../proto/relay/door.go", "relay", 1},
+		{"../../proto/nat/server.go", "nat", 4},
 	} {
 		file, name := in.file, in.name
 		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)

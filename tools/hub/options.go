@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -48,6 +49,7 @@ func serveCommand() *cli.Command {
 			relayTotalFlag(),
 			&cli.GenericFlag{Name: "relay-bytes", Value: new(cmdline.Size), Usage: "relay at most `SIZE` for two nodes", DefaultText: "no limit"},
 			relaySessionsFlag(),
+			&cli.StringFlag{Name: "stun", Usage: "a second port for STUN is at `ADDR|none`", DefaultText: "port 3478"},
 			cmdline.Verbose(),
 		},
 		Action: func(c *cli.Context) error {
@@ -69,6 +71,7 @@ type serveOptions struct {
 	metrics     string // HOST:PORT; "" for none
 	proxies     []netip.Prefix
 	relay       relayOptions
+	stun        string // HOST:PORT, none, or "" for the default
 	visible     string // all or rooms
 	guests      bool
 	max         int
@@ -79,7 +82,7 @@ type serveOptions struct {
 
 func readServe(c *cli.Context) (serveOptions, error) {
 	o := serveOptions{
-		listen: withPort(c.String("listen")), cert: c.String("tls-cert"), key: c.String("tls-key"), visible: c.String("visible"), guests: c.Bool("guests"), max: c.Int("max"),
+		listen: withPort(c.String("listen")), stun: c.String("stun"), cert: c.String("tls-cert"), key: c.String("tls-key"), visible: c.String("visible"), guests: c.Bool("guests"), max: c.Int("max"),
 		drain: c.Duration("drain"), verbose: c.Count("verbose"), takeHangups: func() (<-chan os.Signal, func()) { return cmdline.Hangups(c) },
 	}
 	if _, err := cmdline.Args(c, 0, 0); err != nil {
@@ -92,7 +95,7 @@ func readServe(c *cli.Context) (serveOptions, error) {
 		}
 		o.urls = append(o.urls, u)
 	}
-	if err := o.relay.read(c); err != nil {
+	if err := errors.Join(o.relay.read(c), checkSTUN(o.stun)); err != nil {
 		return o, err
 	}
 	for _, text := range c.StringSlice("behind-proxy") {

@@ -59,6 +59,7 @@ type server struct {
 	broker  *broker.Broker
 	relay   *relay.Server  // nil if the hub is no relay itself
 	relays  *serve.Relays  // nil without relays
+	stun    *stunServer    // nil if the hub is no STUN server
 	access  *watched       // hub_access
 	revoked *watched       // revoked_tokens
 	metrics *serve.Metrics // nil without --metrics
@@ -96,6 +97,12 @@ func runServe(ctx context.Context, o serveOptions, s cmdline.Streams) (err error
 	if plain != nil {
 		defer plain.Close()
 	}
+	if err := h.openSTUN(l.Addr()); err != nil {
+		return err
+	}
+	if h.stun != nil {
+		defer h.stun.close()
+	}
 	if err := h.newServer(l.Addr()); err != nil {
 		return err
 	}
@@ -121,7 +128,7 @@ func (h *server) openState() (err error) {
 		SignJoined: func(seed, node identity.ID, until time.Time) *hub.Joined {
 			return hub.SignJoined(h.key, seed, node, until)
 		},
-		RoomsOnly: h.o.visible == visibleRooms, Guests: h.o.guests, Relays: h.relayOf, Doors: h.doors,
+		RoomsOnly: h.o.visible == visibleRooms, Guests: h.o.guests, Relays: h.relayOf, Doors: h.doors, STUN: h.stunServers,
 		Log: func(m string, args ...any) { h.log.Info(m, args...) },
 	})
 	if err != nil { // it has facts that no hub writes
@@ -179,6 +186,9 @@ func (h *server) newServer(bound net.Addr) error {
 		}
 		o.Certificate = cert.get
 	}
+	if h.stun != nil {
+		o.STUN = h.stun.Server
+	}
 	var err error
 	h.hub, err = serve.New(o)
 	return err
@@ -224,6 +234,7 @@ func (h *server) run(ctx context.Context, l, plain net.Listener) error {
 	h.wg.Go(func() { h.hub.Sweep(alive) })
 	h.wg.Go(func() { h.maintain(alive, hangups) })
 	h.serveRelays(alive, plain)
+	h.serveSTUN(alive)
 	h.manager.Ready()
 	h.log.Info("hub serves", "at", l.Addr(), "hub", h.key.ID())
 	select {

@@ -143,6 +143,7 @@ func (a *Agent) stay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.setSTUN(c.Welcome.STUN)
 	a.o.Log.Info("logged in at the hub", "hub", a.o.URL.Name(), "observed", c.Welcome.Observed)
 	if a.OnLogin != nil {
 		a.OnLogin(c)
@@ -167,9 +168,6 @@ var errRenew = errors.New("log in again")
 func (a *Agent) setConn(c *Conn, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if c != nil {
-		a.stun = c.Welcome.STUN[:min(len(c.Welcome.STUN), hub.MaxRelays)]
-	}
 	a.conn, a.last = c, err
 	close(a.change)
 	a.change = make(chan struct{})
@@ -189,6 +187,12 @@ func (a *Agent) STUN() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.stun)
+}
+
+func (a *Agent) setSTUN(servers []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stun = servers[:min(len(servers), hub.MaxRelays)]
 }
 
 // ready returns the connection, as soon as there is one. It fails when the hub cannot be

@@ -19,6 +19,7 @@ import (
 	"mesh/proto/hub/agent"
 	"mesh/proto/hub/hubtest"
 	"mesh/proto/identity"
+	"mesh/proto/nat"
 )
 
 // list is a list of one candidate, which names the port.
@@ -334,4 +335,37 @@ func TestUpdatePace(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An agent knows the STUN servers of its hub, which tell it its address.
+func TestSTUN(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	in := make(chan struct{}, 16)
+	a, _ := start(t, h.URL(), member(t, h), func(a *agent.Agent) { a.OnLogin = func(*agent.Conn) { in <- struct{}{} } })
+	<-in
+	servers := a.STUN()
+	if len(servers) != 2 {
+		t.Fatalf("got %v, want two ports", servers)
+	}
+	for _, server := range servers {
+		c, err := net.Dial("udp", server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		var id [12]byte
+		b := make([]byte, 100)
+		if _, err := c.Write(nat.AppendBinding(nil, id, 44)); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		n, err := c.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := nat.ParseMapped(b[:n], id); err != nil || got.String() != c.LocalAddr().String() {
+			t.Errorf("%s: got %v, %v, want %s", server, got, err, c.LocalAddr())
+		}
+	}
 }

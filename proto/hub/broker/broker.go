@@ -50,6 +50,10 @@ type Options struct {
 	// in at the origin; at most [hub.MaxRelays]. It must neither block nor call the Broker.
 	// Nil stands for none.
 	Doors func(origin string) []hub.Relay
+	// STUN returns the STUN servers, HOST:PORT each, for a node that has logged in at the
+	// origin; at most [hub.MaxRelays]. It must neither block nor call the Broker. Nil stands
+	// for none.
+	STUN func(origin string) []string
 	// Meter, if it is set, counts what happens.
 	Meter Meter
 	// Log is called for each refused login and each removal, if it is set. It must not

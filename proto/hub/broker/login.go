@@ -309,6 +309,9 @@ func (b *Broker) welcome(node identity.ID, origin string, from netip.AddrPort, r
 	if b.o.Doors != nil && b.isMember(node, now) {
 		w.Relay = b.o.Doors(origin)
 	}
+	if b.o.STUN != nil {
+		w.STUN = b.o.STUN(origin)
+	}
 	if m := b.facts.members[node]; m != nil {
 		w.MemberSinceS = seconds(now.Sub(m.Since))
 		w.Name = m.Name

@@ -13,6 +13,7 @@ import (
 	"mesh/proto/hub/broker"
 	"mesh/proto/hub/serve"
 	"mesh/proto/identity"
+	"mesh/proto/nat"
 )
 
 // Hub is a hub whose facts survive [Hub.Stop], but not the process.
@@ -41,8 +42,14 @@ func Open() (*Hub, error) {
 
 // Start starts a hub that was stopped, at the same address.
 func (h *Hub) Start() error {
+	stun := nat.NewServer(nil)
+	sockets, err := listenUDP()
+	if err != nil {
+		return err
+	}
 	b, err := broker.New(h.facts, broker.Options{
-		Hub: h.Key.ID(), APIKey: h.Key.Derive(hub.APIKeyLabel), Now: h.now, Guests: h.Guests,
+		STUN: func(string) []string { return addrsOf(sockets) },
+		Hub:  h.Key.ID(), APIKey: h.Key.Derive(hub.APIKeyLabel), Now: h.now, Guests: h.Guests,
 		SignJoined: func(seed, node identity.ID, until time.Time) *hub.Joined {
 			return hub.SignJoined(h.Key, seed, node, until)
 		},
@@ -50,7 +57,7 @@ func (h *Hub) Start() error {
 	if err != nil {
 		return err
 	}
-	s, err := serve.New(serve.Options{Key: h.Key, Broker: b, Software: "hubtest"})
+	s, err := serve.New(serve.Options{Key: h.Key, Broker: b, STUN: stun, Software: "hubtest"})
 	if err != nil {
 		return err
 	}
@@ -63,12 +70,32 @@ func (h *Hub) Start() error {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.Serve(ctx, l) })
 	wg.Go(func() { s.Sweep(ctx) })
+	wg.Go(func() { stun.ServeUDP(ctx, sockets...) })
 	h.stop = func() {
 		cancel()
 		s.Close()
 		wg.Wait()
 	}
 	return nil
+}
+
+// listenUDP opens the two ports of a STUN server.
+func listenUDP() (sockets []net.PacketConn, err error) {
+	for range 2 {
+		c, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		sockets = append(sockets, c)
+	}
+	return sockets, nil
+}
+
+func addrsOf(sockets []net.PacketConn) (addrs []string) {
+	for _, c := range sockets {
+		addrs = append(addrs, c.LocalAddr().String())
+	}
+	return addrs
 }
 
 func (h *Hub) now() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mesh/proto/hub/broker"
+	"mesh/proto/nat"
 	"mesh/proto/relay"
 )
 
@@ -33,6 +34,9 @@ const (
 // section 5.1).
 const tlsRecord = 0x16
 
+// stunRequest is the first byte of a Binding request of STUN (RFC 8489, section 5).
+const stunRequest = 0x00
+
 // doorOptions are the settings of a door.
 type doorOptions struct {
 	tls *tls.Config
@@ -41,6 +45,8 @@ type doorOptions struct {
 	blocked, isProxy func(netip.Addr) bool
 	// relay has the connections of the relay's plain door; nil without one.
 	relay *relay.Server
+	// stun answers Binding requests; nil without it.
+	stun  *nat.Server
 	log   *slog.Logger
 	waits waits
 }
@@ -127,8 +133,9 @@ func (d *door) admit(c net.Conn) {
 	d.wg.Go(func() { d.open(e) })
 }
 
-// open waits for the first byte, which tells the relay's plain door from TLS. It makes the
-// TLS handshake, and hands the connection to the HTTP server.
+// open waits for the first byte, which tells what the client speaks: TLS, the relay's plain
+// door, STUN, or HTTP of a proxy. It makes the TLS handshake, and hands the connection to the
+// HTTP server.
 func (d *door) open(e *entrance) {
 	_ = e.SetReadDeadline(time.Now().Add(d.o.waits.firstByte))
 	if _, err := e.readConn(e.first[:]); err != nil {
@@ -138,9 +145,9 @@ func (d *door) open(e *entrance) {
 	_ = e.SetReadDeadline(time.Time{})
 	d.speaks(e)
 	e.peeked = true
-	if e.first[0] == relay.Magic[0] && d.o.relay != nil {
-		d.leave(e) // the relay has limits of its own
-		d.o.relay.ServePlain(e)
+	if serve := d.other(e); serve != nil {
+		d.leave(e) // what serves it has limits of its own
+		serve(e)
 		return
 	}
 	var c net.Conn = e
@@ -161,6 +168,18 @@ func (d *door) open(e *entrance) {
 	case <-d.done:
 		_ = c.Close()
 	}
+}
+
+// other returns what serves a connection that is neither TLS nor HTTP; nil for those. STUN
+// over a proxy would tell the address of the proxy.
+func (d *door) other(e *entrance) func(*entrance) {
+	switch {
+	case e.first[0] == relay.Magic[0] && d.o.relay != nil:
+		return func(e *entrance) { d.o.relay.ServePlain(e) }
+	case e.first[0] == stunRequest && d.o.stun != nil && !d.o.isProxy(e.at.Addr()):
+		return func(e *entrance) { d.o.stun.ServeTCP(e, e.at) }
+	}
+	return nil
 }
 
 // enter gives a connection one of the places of those that are not logged in. When all

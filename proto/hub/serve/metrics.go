@@ -9,6 +9,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"mesh/proto/hub/broker"
+	"mesh/proto/nat"
 )
 
 // Metrics are the numbers of a hub for Prometheus. It implements [broker.Meter]. A nil
@@ -90,6 +91,17 @@ func (s *Server) gather(now *metrics.Set) {
 	if s.o.Relay != nil {
 		gatherRelay(now, s.o.Relay.Stats())
 	}
+	if s.o.STUN != nil {
+		gatherSTUN(now, s.o.STUN.Stats())
+	}
+}
+
+// gatherSTUN adds the numbers of a STUN server to a set.
+func gatherSTUN(set *metrics.Set, n nat.ServerStats) {
+	set.NewCounter(`mesh_hub_stun_answers_total{transport="udp"}`).Set(n.UDP)
+	set.NewCounter(`mesh_hub_stun_answers_total{transport="tcp"}`).Set(n.TCP)
+	set.NewCounter("mesh_hub_stun_limited_total").Set(n.Limited)
+	set.NewGauge("mesh_hub_stun_connections", func() float64 { return float64(n.Connections) })
 }
 
 // metricsHandler answers GET /metrics with what gather adds to a set, and with the sets

@@ -15,6 +15,7 @@ import (
 	"mesh/proto/hub"
 	"mesh/proto/hub/broker"
 	"mesh/proto/identity"
+	"mesh/proto/nat"
 	"mesh/proto/relay"
 )
 
@@ -50,6 +51,9 @@ type Options struct {
 	// Relay, if it is set, has the doors of a relay at the hub's own port. The caller
 	// drains it before [Server.Close].
 	Relay *relay.Server
+	// STUN, if it is set, is served at the hub's own port too, over TCP. [Server.Close] closes
+	// it.
+	STUN *nat.Server
 	// Metrics, if it is set, counts what the server itself sees.
 	Metrics *Metrics
 	// Max is how many connections may be open; 0 stands for [DefaultMax].
@@ -126,7 +130,7 @@ func newHTTP(h http.Handler, w waits, log *slog.Logger) *http.Server {
 // Serve accepts connections of the listener until ctx ends, and closes it then. The
 // connections that are logged in stay until [Server.Close].
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	door := newDoor(l, doorOptions{tls: s.tls, blocked: s.o.Broker.Blocked, isProxy: s.isProxy, relay: s.o.Relay, log: s.o.Log, waits: s.waits})
+	door := newDoor(l, doorOptions{tls: s.tls, blocked: s.o.Broker.Blocked, isProxy: s.isProxy, relay: s.o.Relay, stun: s.o.STUN, log: s.o.Log, waits: s.waits})
 	s.mu.Lock()
 	s.door = door
 	s.mu.Unlock()
@@ -178,6 +182,9 @@ func (s *Server) Close() {
 	defer cancel()
 	_ = s.http.Shutdown(ctx)
 	_ = s.http.Close()
+	if s.o.STUN != nil {
+		s.o.STUN.Close()
+	}
 	s.mu.Lock()
 	s.closed = true
 	for c := range s.conns {
