@@ -34,6 +34,9 @@
 //	half-open       a connection whose dialer is not yet authenticated [transport]
 //	candidate       an address at which a node may be reached [candidate]
 //	path            the addresses and the transport that a link uses [path]
+//	check           a STUN request to a candidate of the other end; its answer proves that
+//	                packets go both ways [nat]
+//	pair            a candidate whose check was answered, and the socket that sent it [nat]
 //	hole            a TCP port from which both ends dial each other at one moment [nat]
 //	relay           a server that copies a link's bytes between two connections, one
 //	                of each end; it can't read them [relay]

@@ -5,6 +5,10 @@
 // and as the server of a hub. STUN over UDP shares the socket of QUIC: the first two
 // bits of a STUN message are 0, those of a QUIC packet never.
 //
+// A [Mux] reads the STUN messages at the socket of QUIC. By it [Mux.Map] asks servers, and
+// a [Checker] finds out which candidates of a session's other end lead there: both ends send
+// checks, which also open the routers and firewalls on the way.
+//
 // A [Hole] is a way for TCP, by simultaneous open. [MapPorts] asks the router to forward
 // ports. [LocalHosts] has the addresses of this machine.
 package nat
