@@ -7,7 +7,9 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,7 +75,9 @@ type Options struct {
 	Proxy func(*http.Request) (*url.URL, error)
 	// STUN are servers to ask beside those of the hubs, each HOST:PORT.
 	STUN []string
-	Log  *slog.Logger
+	// NoPortMap keeps the router from being asked for ports.
+	NoPortMap bool
+	Log       *slog.Logger
 }
 
 // Run makes all checks. It takes 5 seconds at most.
@@ -94,6 +98,14 @@ func Run(ctx context.Context, o Options) Report {
 		wg.Go(func() { checks[i].run(ctx) })
 	}
 	wg.Wait()
+	seen := own.seen
+	for _, c := range checks {
+		seen = append(seen, c.seen...)
+	}
+	if len(seen) > 0 && !o.NoPortMap {
+		slices.SortFunc(seen, netip.Addr.Compare)
+		own.mapping(ctx, slices.Compact(seen))
+	}
 	r := Report{NAT: cmp.Or(own.kind, nat.Unknown), Out: len(o.Hubs) == 0 && here.out || own.out, Lines: append(here.lines, own.lines...), names: append(here.names, own.names...)}
 	for _, c := range checks {
 		r.Out = r.Out || c.out
@@ -113,6 +125,9 @@ type section struct {
 	names []name
 	out   bool     // something leads out
 	kind  nat.Kind // "" if it was not tested
+	// seen are the IPv4 addresses at which STUN servers see this machine, if a router has
+	// translated them.
+	seen []netip.Addr
 }
 
 func (s *section) add(state State, check, text, hint string) {

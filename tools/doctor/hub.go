@@ -53,7 +53,7 @@ func (c *hubCheck) run(ctx context.Context) {
 	wg.Go(func() { udp.stun(ctx, conn.Welcome.STUN) })
 	c.doors(ctx, conn.Welcome.Relay)
 	wg.Wait()
-	c.lines, c.names, c.kind = append(c.lines, udp.lines...), append(c.names, udp.names...), udp.kind
+	c.lines, c.names, c.kind, c.seen = append(c.lines, udp.lines...), append(c.names, udp.names...), udp.kind, udp.seen
 }
 
 // first returns the host and port that is connected to: the proxy's, or the hub's own.

@@ -21,7 +21,7 @@ const maxSTUN = 4
 
 const (
 	blockedHint = "no UDP gets out, or no answer in: links use TCP or a relay, and no UDP hole can be made"
-	edmHint     = "no hole can be made to a machine behind a router like this: such links go through a relay; a forwarded port helps, or UPnP or NAT-PMP in the router"
+	edmHint     = "no hole can be made to a machine whose router lets answers in alone, as most do: such links go through a relay; a forwarded port helps, or UPnP or NAT-PMP in the router"
 	mtuHint     = "QUIC needs packets of 1280 bytes: links use TCP"
 )
 
@@ -142,6 +142,13 @@ func (s *section) found(f family, got *nat.Findings) {
 		s.add(Warn, "udp", fmt.Sprintf("%s: %s; no answer from %s", f.name, strings.Join(answers, ", "), strings.Join(silent, ", ")), "a firewall may let out some ports alone")
 	default:
 		s.add(OK, "udp", f.name+": "+strings.Join(answers, ", "), "")
+	}
+	if f.is4 && got.Kind != nat.Open {
+		for _, server := range got.Servers {
+			if server.Mapped.IsValid() {
+				s.seen = append(s.seen, server.Mapped.Addr())
+			}
+		}
 	}
 	state, text, hint := natText(got, mapped)
 	s.add(state, "nat", f.name+": "+text, hint)
