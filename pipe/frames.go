@@ -96,11 +96,7 @@ func (x *exchange) handleMessage(t wire.Type, body []byte) error {
 		if err := wire.ParseBody(body, &m); err != nil {
 			return err
 		}
-		if err := x.out.handleResume(&m); err != nil {
-			return err
-		}
-		x.noteResumed(&x.sent, m.Bytes)
-		return nil
+		return x.out.handleResume(&m)
 	}
 	var a wire.Ack
 	if err := wire.ParseBody(body, &a); err != nil {

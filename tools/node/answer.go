@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mesh/proto"
@@ -23,7 +24,8 @@ const settleTime = 5 * time.Second
 // the dialers that ask for it there.
 type presence struct {
 	spot
-	quiet    bool // there for nodes with a token or a transfer alone
+	quiet    bool        // there for nodes with a token or a transfer alone
+	full     atomic.Bool // there is a peer, and there will be no other
 	refusals *strangers
 	fail     context.CancelCauseFunc // of the waiter
 
@@ -175,6 +177,8 @@ func (p *presence) answer(ctx context.Context, at hub.URL, of agent.Offer) agent
 		return p.answerBearer(at, of)
 	case p.quiet:
 		return agent.Answer{Decline: hub.CodeDenied}
+	case p.full.Load():
+		return agent.Answer{Decline: hub.CodeBusy}
 	}
 	caps, code := p.rights(of)
 	why := token.Reason{What: "the key is in " + identity.AuthorizedPeersFile}
@@ -212,6 +216,13 @@ func (p *presence) answer(ctx context.Context, at hub.URL, of agent.Offer) agent
 	g.Caps = caps.String()
 	p.node.Log.Info("request accepted", "peer", of.From, "name", of.Name, "kind", of.Request.Kind, "caps", caps, "why", why.What)
 	return p.accept(at, of, g, undo)
+}
+
+// taken says that the only peer has come. A nil *presence does nothing.
+func (p *presence) taken() {
+	if p != nil {
+		p.full.Store(true)
+	}
 }
 
 // rights returns what the dialer gets, or the code to decline with.

@@ -45,7 +45,7 @@ func (p spot) bearerOf(dialer identity.ID, b *hub.Bearer) (token.Admission, erro
 // relay where the dialer may come. Undo takes back what was granted.
 func (p spot) accept(at hub.URL, of agent.Offer, g hub.Grant, undo func()) agent.Answer {
 	g.Via, g.Candidates = p.via(), p.candidates()
-	a, _, err := of.Request.Accept(p.node.Key, of.Hub, of.From, g)
+	a, keys, err := of.Request.Accept(p.node.Key, of.Hub, of.From, g)
 	if err != nil {
 		p.node.Log.Info("request not answered", "peer", of.From, "err", err)
 		return agent.Answer{Decline: hub.CodeBusy}
@@ -55,6 +55,6 @@ func (p spot) accept(at hub.URL, of agent.Offer, g hub.Grant, undo func()) agent
 		id := wire.TransferID(of.Request.Bearer.Token)
 		transfer = &id
 	}
-	p.places.open(of.Relays, at, of.From, g, transfer)
+	p.places.open(session{of.From, at, of.Relays, g, transfer, keys, of.Updates(keys)}, p)
 	return agent.Answer{Accept: a, Undo: undo}
 }

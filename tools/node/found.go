@@ -30,6 +30,7 @@ type found struct {
 	foundMu    sync.Mutex
 	candidates []candidate.Candidate
 	relay      *access     // nil for none
+	punch      *punching   // nil for none
 	peer       identity.ID // of the transfer; zero before it begins
 	resume     token.Credential
 	asking     chan struct{} // closed when the hubs have answered; nil while none is asked
@@ -66,23 +67,64 @@ func (m *meeting) learn(a answer) {
 			via = m.node.newAccess(a.session.Relays, a.hub, a.session.Peer)
 		}
 	}
+	punch := m.node.punchForListener(m, a)
 	m.foundMu.Lock()
 	defer m.foundMu.Unlock()
-	m.candidates, m.relay = list, via
+	m.punch.close()
+	m.candidates, m.relay, m.punch = list, via, punch
 }
 
-// tell sends the ways that are known. It reports whether there are any, and is called at most
-// twice for the ways of one dial.
-func (m *meeting) tell(w *ways) bool {
+// knowsWay reports whether a path to the peer may be found.
+func (m *meeting) knowsWay() bool {
 	m.foundMu.Lock()
 	defer m.foundMu.Unlock()
-	for _, c := range m.candidates {
-		w.candidates <- c
+	return len(m.candidates) > 0 || m.relay != nil || m.punch != nil
+}
+
+// punches reports whether better paths are looked for.
+func (m *meeting) punches() bool {
+	m.foundMu.Lock()
+	defer m.foundMu.Unlock()
+	return m.punch != nil
+}
+
+// feed sends the ways that are known, and then those that are found, until ctx ends or
+// [punchTime] is over.
+func (m *meeting) feed(ctx context.Context, w *ways) {
+	m.tell(ctx, w)
+	m.foundMu.Lock()
+	punch := m.punch
+	m.foundMu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, punchTime)
+	defer cancel()
+	punch.feed(ctx, w)
+}
+
+// tell sends the ways that are known.
+func (m *meeting) tell(ctx context.Context, w *ways) {
+	m.foundMu.Lock()
+	list, relay := m.candidates, m.relay
+	m.foundMu.Unlock()
+	for _, c := range list {
+		w.addCandidate(ctx, c)
 	}
-	if m.relay != nil {
-		w.routes <- m.relay.route()
+	if relay != nil {
+		w.addRoute(ctx, relay.route())
 	}
-	return len(m.candidates) > 0 || m.relay != nil
+}
+
+func (w *ways) addCandidate(ctx context.Context, c candidate.Candidate) {
+	select {
+	case w.candidates <- c:
+	case <-ctx.Done():
+	}
+}
+
+func (w *ways) addRoute(ctx context.Context, r path.Route) {
+	select {
+	case w.routes <- r:
+	case <-ctx.Done():
+	}
 }
 
 // linked notes the link that has begun the transfer.
@@ -90,6 +132,10 @@ func (m *meeting) linked(l *link.Link) {
 	m.foundMu.Lock()
 	defer m.foundMu.Unlock()
 	m.found.peer, m.resume = l.Peer, l.Credential()
+	if l.Path().Kind != path.Relay {
+		m.punch.close()
+		m.punch = nil
+	}
 }
 
 // Relayed implements [link.Meeting].
@@ -103,7 +149,6 @@ func (m *meeting) Relayed() bool {
 // the hubs are asked again.
 func (m *meeting) Routes(ctx context.Context) (<-chan candidate.Candidate, <-chan path.Route) {
 	w := newWays()
-	m.tell(w)
 	wait := askAgainAfter
 	m.foundMu.Lock()
 	if m.relay != nil && m.relay.refused.Load() {
@@ -112,37 +157,40 @@ func (m *meeting) Routes(ctx context.Context) (<-chan candidate.Candidate, <-cha
 	m.foundMu.Unlock()
 	go func() {
 		defer w.close()
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return
-		}
+		known, stop := context.WithTimeout(ctx, wait)
+		defer stop()
+		m.feed(known, w)
+		<-known.Done()
 		asked := m.askAgain()
-		if asked == nil {
+		if asked == nil || ctx.Err() != nil {
 			return
 		}
 		select {
 		case <-asked:
-			if ctx.Err() == nil {
-				m.tell(w)
-			}
+			m.feed(ctx, w)
 		case <-ctx.Done():
 		}
 	}()
 	return w.candidates, w.routes
 }
 
-// Better implements [link.Meeting].
-func (m *meeting) Better(context.Context) (<-chan candidate.Candidate, <-chan path.Route) {
+// Better implements [link.Meeting]. Each call begins another round of looking for holes,
+// unless one is under way.
+func (m *meeting) Better(ctx context.Context) (<-chan candidate.Candidate, <-chan path.Route) {
 	w := newWays()
 	m.foundMu.Lock()
-	defer m.foundMu.Unlock()
-	for _, c := range m.candidates {
-		w.candidates <- c
-	}
-	w.close()
+	list, punch := m.candidates, m.punch
+	m.foundMu.Unlock()
+	punch.again()
+	go func() {
+		defer w.close()
+		for _, c := range list {
+			w.addCandidate(ctx, c)
+		}
+		ctx, cancel := context.WithTimeout(ctx, punchTime)
+		defer cancel()
+		punch.feed(ctx, w)
+	}()
 	return w.candidates, w.routes
 }
 
@@ -176,14 +224,14 @@ func (m *meeting) askAgain() <-chan struct{} {
 }
 
 // askForTransfer asks where the listener of the transfer is now.
-func (m *meeting) askForTransfer() answer {
+func (m *meeting) askForTransfer() (a answer) {
 	m.foundMu.Lock()
 	peer, cred := m.found.peer, m.resume
 	m.foundMu.Unlock()
 	ctx, cancel := context.WithTimeoutCause(m.node.life, askAgainTime, proto.Errorf(proto.Unreachable, "no answer"))
 	defer cancel()
 	h := m.node.openHubs(m.urls, false, nil)
-	defer h.close()
+	defer func() { m.keep(h, a) }()
 	s, at, err := h.request(ctx, func(hub.URL) agent.Ask {
 		return agent.Ask{
 			To: peer.String(), Kind: m.kind(), Want: m.target.Want,
@@ -199,4 +247,20 @@ func (m *meeting) askForTransfer() answer {
 		}
 	})
 	return newAnswer(h, s, at, GradePinned, err)
+}
+
+// keep keeps the hubs that have answered about the transfer, in place of those before: the
+// ends tell each other their candidates there.
+func (m *meeting) keep(h *hubs, a answer) {
+	m.mu.Lock()
+	old := m.kept
+	m.kept = nil
+	if a.err == nil {
+		m.kept = h
+		context.AfterFunc(m.node.life, h.close)
+	} else {
+		defer h.close()
+	}
+	m.mu.Unlock()
+	old.close()
 }

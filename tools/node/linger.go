@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"mesh/proto/link"
+	"mesh/proto/path"
 )
 
 const (
@@ -12,6 +13,10 @@ const (
 	lingerAfter = 3 * time.Second
 	// lingerLook is the time between two looks whether the transfer goes on.
 	lingerLook = time.Second
+	// holeWait is how long a listener that waits for nobody else stays at the hubs for a
+	// direct path, holeLook the time between two looks whether there is one.
+	holeWait = 90 * time.Second
+	holeLook = 250 * time.Millisecond
 )
 
 // linger stays at the hubs while the transfer of a link goes on, for nothing but the
@@ -26,6 +31,16 @@ func (p spot) linger(l *link.Link) {
 	made.update(AtHubs{Hubs: p.node.options.Hubs})
 	defer made.stop()
 	for p.goesOn(l, lingerLook) {
+	}
+}
+
+// awaitHole keeps the hubs while the link of a dialer runs over a relay and may yet get a
+// direct path: the two ends tell each other their candidates there.
+func (p spot) awaitHole(l *link.Link) {
+	for begun := time.Now(); l.Latest().Path().Kind == path.Relay && time.Since(begun) < holeWait; {
+		if !p.goesOn(l, holeLook) {
+			return
+		}
 	}
 }
 

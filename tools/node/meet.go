@@ -51,6 +51,7 @@ type meeting struct {
 
 	mu   sync.Mutex
 	hubs *hubs // nil until they are asked for the peer of a token
+	kept *hubs // of the newest request for the transfer
 	over bool  // no hub is asked any more
 	found
 }
@@ -64,7 +65,11 @@ func (n *Node) meet(ctx context.Context, e *link.Endpoint, p Peer, r Request, t 
 		m.close()
 		return nil, err
 	}
-	go m.close() // the transfer need not wait for it
+	if !m.punches() {
+		go m.close() // the transfer need not wait for it
+		return l, nil
+	}
+	context.AfterFunc(n.life, m.close) // the ends still tell each other candidates there
 	return l, nil
 }
 
@@ -184,7 +189,7 @@ func (m *meeting) tryBoth(ctx context.Context) (*link.Link, error) {
 		asked <- a
 		if m.joins(a) {
 			m.learn(a)
-			m.tell(ways)
+			m.feed(asking, ways)
 		}
 	}()
 	l, err := m.endpoint.Dial(ctx, t)
@@ -252,7 +257,9 @@ func peerVia(s agent.Session) path.Via {
 
 // dial dials the candidates of a session.
 func (m *meeting) dial(ctx context.Context, a answer) (*link.Link, error) {
-	t, err := m.targetOf(a)
+	dialing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t, err := m.targetOf(dialing, a)
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +271,9 @@ func (m *meeting) dial(ctx context.Context, a answer) (*link.Link, error) {
 	if !m.byToken() {
 		m.node.noteMet(m.peer, t.ID, a.grade)
 	}
-	a.at.Closed(ctx, a.session, "linked", string(l.Path().Kind))
+	if !m.punches() {
+		a.at.Closed(ctx, a.session, "linked", string(l.Path().Kind))
+	}
 	return l, nil
 }
 
@@ -277,8 +286,9 @@ func anotherNode(err error) error {
 	return err
 }
 
-// targetOf returns the target for a session: its candidates, and its token if it has one.
-func (m *meeting) targetOf(a answer) (link.Target, error) {
+// targetOf returns the target for a session: its candidates, which arrive until ctx ends, and
+// its token if it has one.
+func (m *meeting) targetOf(ctx context.Context, a answer) (link.Target, error) {
 	t, s := m.target, a.session
 	t.Meeting = m
 	t.ID, t.Addrs = s.Peer, nil
@@ -298,19 +308,27 @@ func (m *meeting) targetOf(a answer) (link.Target, error) {
 		t.Credential = granted.Credential()
 	}
 	m.learn(a)
-	ways := newWays()
-	if !m.tell(ways) {
+	if !m.knowsWay() {
 		return t, proto.Errorf(proto.Unreachable, "the peer has told no address that can be dialled from here, and the hub offers no relay")
 	}
-	ways.close()
+	ways := newWays()
+	go func() {
+		defer ways.close()
+		m.feed(ctx, ways)
+	}()
 	return ways.of(t), nil
+}
+
+// local reports whether a hub is on this machine, as in tests: then the peer may be, too.
+func (m *meeting) local() bool {
+	return slices.ContainsFunc(m.urls, func(u hub.URL) bool { return isLoopback(u.Name()) })
 }
 
 // dialable returns the candidates of a session that may be dialled.
 func (m *meeting) dialable(s agent.Session) (list []candidate.Candidate) {
-	local := slices.ContainsFunc(m.urls, func(u hub.URL) bool { return isLoopback(u.Name()) })
+	local := m.local()
 	for _, c := range s.Grant.Candidates {
-		if c := candidate.Candidate(c); c.Dialable(local) {
+		if c := candidate.Candidate(c); c.Dialable(local) && c.Type != candidate.ServerReflexive { // which needs a hole
 			list = append(list, c)
 		}
 	}

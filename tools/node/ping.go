@@ -107,7 +107,7 @@ func (m *meeting) ping(ctx context.Context) (link.Ping, link.Target, error) {
 	if a.err != nil {
 		return link.Ping{}, t, cmp.Or(known, a.err)
 	}
-	t, err := m.targetOf(a)
+	t, err := m.targetOf(ctx, a)
 	if err != nil {
 		return link.Ping{}, t, err
 	}

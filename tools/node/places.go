@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/token"
@@ -40,12 +41,15 @@ type places struct {
 	all []*place // the oldest first
 }
 
-// place is the place for one session.
+// place is what a waiter does for one session: it waits at the relay, if the hub offers one,
+// and punches holes for the dialer.
 type place struct {
-	*access
-	token  string // the id of that which the session has brought the dialer, "" if none
-	began  time.Time
-	cancel context.CancelFunc
+	*access // nil without a relay
+	peer    identity.ID
+	punch   *punching // nil without direct paths
+	token   string    // the id of that which the session has brought the dialer, "" if none
+	began   time.Time
+	cancel  context.CancelFunc
 
 	mu       sync.Mutex
 	transfer *wire.TransferID // that has come of the session; nil before
@@ -72,29 +76,51 @@ func (ps *places) close() {
 	ps.wg.Wait()
 }
 
-// open takes a place at the relay whose doors a hub offers for a session, if there are any.
-// It does not block. grant is what the dialer gets, transfer the one that a request of
-// method "resume" is about, else nil.
-func (ps *places) open(doors []hub.Relay, at hub.URL, dialer identity.ID, grant hub.Grant, transfer *wire.TransferID) {
-	if _, relayed := ps.node.options.Via.Reaches(); !relayed {
-		return
-	}
-	a := ps.node.newAccess(doors, at, dialer)
-	if a == nil {
-		return
-	}
+// session is one for which a waiter takes a place.
+type session struct {
+	dialer   identity.ID
+	at       hub.URL
+	relays   []hub.Relay
+	grant    hub.Grant        // what the dialer gets
+	transfer *wire.TransferID // that a request of method "resume" is about, else nil
+	keys     *hub.Keys
+	updates  *agent.Updates
+}
+
+// open takes the place for a session: at the relay whose doors the hub offers, if there are
+// any, and with holes for the dialer, if direct paths are allowed. It does not block.
+func (ps *places) open(s session, at spot) {
 	ctx, cancel := context.WithCancel(ps.ctx)
-	p := &place{access: a, token: tokenID(grant), transfer: transfer, began: time.Now(), cancel: cancel}
+	p := &place{peer: s.dialer, token: tokenID(s.grant), transfer: s.transfer, began: time.Now(), cancel: cancel}
+	direct, relayed := ps.node.options.Via.Reaches()
+	if relayed {
+		p.access = ps.node.newAccess(s.relays, s.at, s.dialer)
+	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if ps.ctx.Err() != nil {
 		cancel()
 		return
 	}
+	if direct && ps.punchingLocked() < maxPunching {
+		p.punch = ps.node.punchForDialer(ctx, s, at)
+	}
 	ps.makeRoomLocked(p)
 	ps.all = append(ps.all, p)
-	ps.wg.Go(func() { ps.keep(ctx, p) })
+	if p.access != nil {
+		ps.wg.Go(func() { ps.keep(ctx, p) })
+	}
 	ps.wg.Go(func() { ps.watch(ctx, p) })
+}
+
+// punchingLocked returns in how many sessions there are holes.
+func (ps *places) punchingLocked() (n int) {
+	for _, p := range ps.all {
+		if p.punch != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // makeRoomLocked ends the places that a new one of the same dialer replaces.

@@ -165,7 +165,7 @@ func (c *coder) offerCode(ctx context.Context, i int, why error) (s agent.Sessio
 			},
 		})
 		if err == nil {
-			c.places.open(s.Relays, c.hubs.urls[at], s.Peer, s.Grant, nil)
+			c.places.open(session{s.Peer, c.hubs.urls[at], s.Relays, s.Grant, nil, s.Keys, s.Updates}, c.spot)
 		}
 		if err == nil || shown || ctx.Err() != nil {
 			return s, err

@@ -22,6 +22,7 @@ type spot struct {
 	node  *Node
 	offer Offer
 	at    net.Addr // the node's socket; nil without one
+	given []string // the HOST:PORTs at which the user says that it is
 
 	endpoint *link.Endpoint
 	guard    handshake.Guard // of the listener; nil once nobody is waited for
@@ -59,8 +60,8 @@ func (p spot) candidates() (list []hub.Candidate) {
 	if p.at == nil {
 		return nil
 	}
-	addrs := slices.Clone(p.offer.Addrs)
-	if own, err := ownAddrs(p.at); err == nil {
+	addrs := slices.Clone(p.given)
+	if own, err := ownAddrs(p.at); err == nil && !p.node.options.Reach.Hide {
 		addrs = append(addrs, own...)
 	}
 	seen := make(map[netip.AddrPort]bool)

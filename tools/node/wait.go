@@ -132,7 +132,7 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	bound := n.boundTo(e)
+	bound, given := n.boundTo(e), o.Addrs
 	if len(o.Addrs) == 0 && bound != nil {
 		if o.Addrs, err = ownAddrs(bound); err != nil {
 			return nil, err
@@ -156,7 +156,7 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if w.listener, err = n.listen(e, o, guard); err != nil {
 		return nil, err
 	}
-	w.at = spot{node: n, offer: o, at: bound, endpoint: e, guard: guard, places: n.newPlaces(e)}
+	w.at = spot{node: n, offer: o, at: bound, given: given, endpoint: e, guard: guard, places: n.newPlaces(e)}
 	w.failed, w.fail = context.WithCancelCause(context.Background())
 	announced := o
 	announced.ShowToken = o.ShowToken && (asked || !byCode)
@@ -373,7 +373,9 @@ func (w *Waiter) Accept(ctx context.Context) (*link.Link, error) {
 	w.deadline = time.Time{}
 	w.at.places.claim(l)
 	if w.once { // it has its peer
+		w.presence.taken()
 		go func() {
+			w.at.awaitHole(l)
 			w.leave()
 			w.at.linger(l)
 		}()

@@ -337,3 +337,6 @@ func newPace() pace {
 func (p pace) wait(ctx context.Context) bool {
 	return p.every.Wait(ctx) == nil && p.all.Wait(ctx) == nil
 }
+
+// STUN returns the STUN servers that the hub of the session names: see [Agent.STUN].
+func (u *Updates) STUN() []string { return u.a.STUN() }
