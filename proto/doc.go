@@ -2,8 +2,9 @@
 // its messages, and every constant and limit. The packages below it implement the
 // parts: wire (messages to bytes), identity (node keys), token, handshake (the
 // proofs), tcp and udp (sockets), transport (connections), candidate (addresses to
-// dial), nat (ways through routers that translate addresses), relay (what joins nodes that can't reach each other), path (which address and
-// transport to use), link (authenticated links).
+// dial), nat (ways through routers that translate addresses), relay (what joins nodes
+// that can't reach each other), path (which address and transport to use), link
+// (authenticated links).
 //
 // # Terms
 //

@@ -28,8 +28,8 @@ type networks struct{ prefix string }
 
 var built atomic.Int64
 
-// run runs a command in a namespace, or outside all of them.
-func (n networks) run(t *testing.T, where, command, input string) {
+// run runs a command in a namespace, or outside all of them, and returns its output.
+func (n networks) run(t *testing.T, where, command, input string) string {
 	t.Helper()
 	args := strings.Fields(command)
 	if where != "" {
@@ -37,14 +37,15 @@ func (n networks) run(t *testing.T, where, command, input string) {
 	}
 	c := exec.Command(args[0], args[1:]...)
 	c.Stdin = strings.NewReader(input)
-	if out, err := c.CombinedOutput(); err != nil {
+	out, err := c.CombinedOutput()
+	if err != nil {
 		t.Fatalf("%s: %v\n%s", command, err, out)
 	}
+	return string(out)
 }
 
-// build makes the namespaces, or skips the test where it can't. rules are those of each
-// router.
-func build(t *testing.T, rulesA, rulesB string) networks {
+// namespaces makes empty namespaces, or skips the test where there are none.
+func namespaces(t *testing.T, names ...string) networks {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("network namespaces need root")
@@ -55,13 +56,21 @@ func build(t *testing.T, rulesA, rulesB string) networks {
 		}
 	}
 	n := networks{fmt.Sprintf("meshnat%d-%d-", os.Getpid(), built.Add(1))}
-	for _, name := range []string{"hub", "na", "nb", "a", "b"} {
+	for _, name := range names {
 		if out, err := exec.Command("ip", "netns", "add", n.prefix+name).CombinedOutput(); err != nil {
 			t.Skipf("no network namespaces here: %s", out)
 		}
 		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n.prefix+name).Run() })
 		n.run(t, name, "ip link set lo up", "")
 	}
+	return n
+}
+
+// build makes two ends with routers of these rules, and the network of a STUN server
+// between them.
+func build(t *testing.T, rulesA, rulesB string) networks {
+	t.Helper()
+	n := namespaces(t, "hub", "na", "nb", "a", "b")
 	n.run(t, "hub", "ip link add br0 type bridge", "")
 	n.run(t, "hub", "ip addr add 203.0.113.1/24 dev br0", "")
 	n.run(t, "hub", "ip link set br0 up", "")
@@ -143,8 +152,12 @@ func TestHoleEnd(t *testing.T) {
 	if role == "" {
 		t.Skip("other tests run this one in their namespaces")
 	}
-	if role == "stun" {
+	switch role {
+	case "stun":
 		holeServer(t)
+		return
+	case "hostile":
+		dialHostile(t)
 		return
 	}
 	h, err := nat.OpenHole(nat.HoleOptions{Network: "tcp4", Dialer: role == "dialer"})
@@ -234,5 +247,68 @@ func TestHolesThroughRouters(t *testing.T) {
 				t.Errorf("the ends heard %q and %q, want %q and %q", gotA, gotB, wantA, wantB)
 			}
 		})
+	}
+}
+
+// dialHostile dials what a hostile peer names.
+func dialHostile(t *testing.T) {
+	h, err := nat.OpenHole(nat.HoleOptions{Network: "tcp4"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []candidate.Candidate
+	for _, addr := range strings.Fields(forbidden) {
+		list = append(list, candidate.Candidate{Type: candidate.ServerReflexive, Proto: candidate.TCP, Addr: addr})
+	}
+	h.Connect(t.Context(), list)
+	for generation := range 1000 {
+		for i := range list {
+			at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(generation), byte(i)}), uint16(40000+generation))
+			list[i] = candidate.At(candidate.ServerReflexive, candidate.TCP, at, 1)
+		}
+		h.Connect(t.Context(), list)
+	}
+	<-time.After(4 * time.Second) // Connect dials for 3
+	h.Close()
+	fmt.Println("done")
+	_, _ = os.Stdin.Read(make([]byte, 1))
+}
+
+// forbidden are addresses that a peer must not make this end dial.
+const forbidden = "127.0.0.1:4600 0.0.0.0:4600 0.1.2.3:4600 169.254.169.254:80 224.0.0.1:4600 255.255.255.255:4600 [::ffff:127.0.0.1]:4600 198.18.0.1:22 198.18.0.1:25 198.18.0.1:0"
+
+// A firewall counts what a hostile peer makes this end send.
+func TestHoleSendsLittle(t *testing.T) {
+	t.Parallel()
+	n := namespaces(t, "a")
+	n.run(t, "a", "ip addr add 192.0.2.7/32 dev lo", "")
+	n.run(t, "a", "ip route add default dev lo src 192.0.2.7", "") // to nobody
+	n.run(t, "a", "nft -f -", `table ip count {
+  counter forbidden { }
+  counter sent { }
+  set dialled { type ipv4_addr . inet_service; flags dynamic; size 65535; }
+  chain out { type filter hook output priority 0;
+    ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3 } counter name forbidden
+    tcp dport { 0, 22, 25 } counter name forbidden
+    meta l4proto tcp counter name sent
+    meta l4proto tcp add @dialled { ip daddr . tcp dport }
+    drop
+  }
+}`)
+	if got := n.start(t, "a", "hostile").line(t); got != "done" {
+		t.Fatalf("got %q, want %q", got, "done")
+	}
+	if got := n.run(t, "a", "nft list counter ip count forbidden", ""); !strings.Contains(got, "packets 0 ") {
+		t.Errorf("packets to forbidden addresses left: %s", got)
+	}
+	var packets int
+	sent := n.run(t, "a", "nft list counter ip count sent", "")
+	if _, err := fmt.Sscanf(sent[strings.Index(sent, "packets"):], "packets %d", &packets); err != nil {
+		t.Fatalf("%v in %q", err, sent)
+	}
+	dialled := n.run(t, "a", "nft list set ip count dialled", "")
+	const most = 8
+	if got := strings.Count(dialled, " . 4"); got != most || packets < most || packets > 16*most {
+		t.Errorf("got %d packets to %d addresses, want at most %d to %d: %s", packets, got, 16*most, most, dialled)
 	}
 }

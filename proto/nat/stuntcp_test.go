@@ -71,8 +71,13 @@ func TestHoleMap(t *testing.T) {
 	default:
 	}
 	h.Close()
-	if err := <-ended; err != io.EOF {
-		t.Errorf("got %v at the server, want %v after Close", err, io.EOF)
+	select {
+	case err := <-ended:
+		if err != io.EOF {
+			t.Errorf("got %v at the server, want %v after Close", err, io.EOF)
+		}
+	case <-time.After(patience):
+		t.Errorf("the connection did not end within %v after Close", patience)
 	}
 	if _, err := h.Map(t.Context(), server); err == nil {
 		t.Errorf("got no error of a closed hole, want one")
@@ -142,7 +147,11 @@ func TestHoleMapEnds(t *testing.T) {
 				_, err := h.Map(ctx, server)
 				failed <- err
 			}()
-			<-asked
+			select {
+			case <-asked:
+			case err := <-failed:
+				t.Fatalf("got %v before the server was asked", err)
+			}
 			tt.end(h, cancel)
 			select {
 			case err := <-failed:

@@ -276,7 +276,11 @@ func TestUPnPEnds(t *testing.T) {
 		_, err := openUPnP(ctx, g.place)
 		failed <- err
 	}()
-	<-asked
+	select {
+	case <-asked:
+	case err := <-failed:
+		t.Fatalf("got %v before the router was asked", err)
+	}
 	cancel()
 	select {
 	case err := <-failed:
