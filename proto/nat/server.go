@@ -158,9 +158,8 @@ func (s *Server) answerUDP(own, other *socket, request []byte, from netip.AddrPo
 	if !ok || !s.mayAnswer(at.Addr()) {
 		return
 	}
-	if own.write(answer, from, control) == nil {
-		s.count(&s.stats.UDP)
-	}
+	s.count(&s.stats.UDP) // before the asker can know
+	_ = own.write(answer, from, control)
 }
 
 // ServeTCP answers the requests that come over a connection, and closes it: after
@@ -186,10 +185,10 @@ func (s *Server) ServeTCP(c net.Conn, from netip.AddrPort) {
 		if !ok {
 			return
 		}
+		s.count(&s.stats.TCP)
 		if _, err := c.Write(answer); err != nil {
 			return
 		}
-		s.count(&s.stats.TCP)
 	}
 }
 
