@@ -31,6 +31,7 @@ type found struct {
 	candidates []candidate.Candidate
 	relay      *access     // nil for none
 	punch      *punching   // nil for none
+	direct     bool        // there is a link without a relay, or was one: no holes are needed
 	peer       identity.ID // of the transfer; zero before it begins
 	resume     token.Credential
 	asking     chan struct{} // closed when the hubs have answered; nil while none is asked
@@ -67,11 +68,13 @@ func (m *meeting) learn(a answer) {
 			via = m.node.newAccess(a.session.Relays, a.hub, a.session.Peer)
 		}
 	}
-	punch := m.node.punchForListener(m, a)
 	m.foundMu.Lock()
 	defer m.foundMu.Unlock()
 	m.punch.close()
-	m.candidates, m.relay, m.punch = list, via, punch
+	m.candidates, m.relay, m.punch = list, via, nil
+	if !m.direct {
+		m.punch = m.node.punchForListener(m, a)
+	}
 }
 
 // knowsWay reports whether a path to the peer may be found.
@@ -132,7 +135,7 @@ func (m *meeting) linked(l *link.Link) {
 	m.foundMu.Lock()
 	defer m.foundMu.Unlock()
 	m.found.peer, m.resume = l.Peer, l.Credential()
-	if l.Path().Kind != path.Relay {
+	if m.direct = l.Path().Kind != path.Relay; m.direct {
 		m.punch.close()
 		m.punch = nil
 	}
@@ -227,6 +230,7 @@ func (m *meeting) askAgain() <-chan struct{} {
 func (m *meeting) askForTransfer() (a answer) {
 	m.foundMu.Lock()
 	peer, cred := m.found.peer, m.resume
+	m.direct = false // that link has broken
 	m.foundMu.Unlock()
 	ctx, cancel := context.WithTimeoutCause(m.node.life, askAgainTime, proto.Errorf(proto.Unreachable, "no answer"))
 	defer cancel()
