@@ -9,10 +9,12 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"mesh/proto"
 	"mesh/proto/hub"
 	"mesh/proto/hub/hubtest"
 	"mesh/proto/identity"
@@ -312,7 +314,7 @@ func TestSTUN(t *testing.T) {
 			{state: doctor.Warn, check: "udp", text: "; no answer from " + nobody, hint: "some ports alone"},
 		}},
 		"none":        {[]string{nobody}, nat.Blocked, []wanted{{state: doctor.Warn, check: "udp", text: "IPv4: no answer from " + nobody, hint: "no UDP gets out"}}},
-		"a bad name":  {[]string{"stun.invalid:3478"}, nat.Unknown, []wanted{{state: doctor.Fail, check: "udp", text: "stun.invalid:3478: "}}},
+		"a bad name":  {[]string{"stun.invalid:3478", "stun.invalid:443"}, nat.Unknown, []wanted{{state: doctor.Warn, check: "udp", text: "no address of stun.invalid: ", hint: "no UDP gets out"}}},
 		"none at all": {nil, nat.Unknown, nil},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -342,5 +344,23 @@ func TestSTUNOfHub(t *testing.T) {
 				t.Errorf("%s, hub on this machine %v: got %v, want %v", at, local, got, want[i])
 			}
 		}
+	}
+}
+
+// An address that drops packets is told from one where nobody listens.
+func TestTimedOut(t *testing.T) {
+	t.Parallel()
+	_, refused := net.Dial("tcp", "127.0.0.1:1")
+	late := &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+	for err, want := range map[error]bool{refused: false, late: true, context.DeadlineExceeded: true, &net.DNSError{IsTimeout: true}: true, &net.DNSError{IsNotFound: true}: false} {
+		if got := doctor.TimedOut(err); got != want {
+			t.Errorf("%v: got %v, want %v", err, got, want)
+		}
+	}
+	if got := doctor.TCPHint(proto.Errorf(proto.Timeout, "no answer")); !strings.Contains(got, "a firewall may block") {
+		t.Errorf("no answer: got hint %q", got)
+	}
+	if got := doctor.TCPHint(refused); !strings.Contains(got, "mesh-hub serve must run there") {
+		t.Errorf("refused: got hint %q", got)
 	}
 }

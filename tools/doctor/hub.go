@@ -71,13 +71,13 @@ func (c *hubCheck) resolve(ctx context.Context) (some []netip.Addr) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{ip}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, stepTime, proto.Errorf(proto.Timeout, "the name server does not answer in %s", stepTime))
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()
 	began := time.Now()
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+		if timedOut(err) {
+			err = proto.Errorf(proto.Timeout, "no name server answers in %s", stepTime)
 		}
 		c.fail("name", err, "is the name right, and does this network have a name server?")
 		return nil
@@ -147,7 +147,7 @@ func (c *hubCheck) dialEach(ctx context.Context, addrs []netip.Addr) []dialled {
 	if some := slices.DeleteFunc(slices.Clone(addrs), func(ip netip.Addr) bool { return !routed(ip) }); len(some) > 0 {
 		addrs = some
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, stepTime, proto.Errorf(proto.Timeout, "no answer in %s", stepTime))
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()
 	_, port := c.first()
 	all := make([]dialled, len(addrs))
@@ -159,8 +159,8 @@ func (c *hubCheck) dialEach(ctx context.Context, addrs []netip.Addr) []dialled {
 			switch {
 			case err == nil:
 				_ = conn.Close()
-			case ctx.Err() != nil:
-				err = context.Cause(ctx)
+			case timedOut(err):
+				err = proto.Errorf(proto.Timeout, "no answer in %s", stepTime)
 			}
 			all[i] = dialled{ip, time.Since(began), err}
 		})
@@ -229,6 +229,13 @@ type shorter struct {
 
 func (e shorter) Error() string { return e.text }
 func (e shorter) Unwrap() error { return e.error }
+
+// timedOut reports whether an error is for want of an answer. The socket's own deadline may
+// come before that of its context.
+func timedOut(err error) bool {
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout() || errors.Is(err, context.DeadlineExceeded)
+}
 
 // reason is the text of a network error without the addresses, which the line has.
 func reason(err error) string {

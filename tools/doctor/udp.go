@@ -39,10 +39,16 @@ func (s *section) udp(ctx context.Context, servers []string, allowed func(netip.
 	ctx, cancel := context.WithTimeout(ctx, stunTime)
 	defer cancel()
 	var addrs []netip.AddrPort
+	var unknown []string // hosts
 	for _, server := range servers {
 		found, err := resolveSTUN(ctx, server)
-		if err != nil {
-			s.fail("udp", fmt.Errorf("%s: %w", server, err), "")
+		if host, _, _ := net.SplitHostPort(server); err != nil && !slices.Contains(unknown, host) {
+			unknown = append(unknown, host)
+			text := reason(err)
+			if timedOut(err) {
+				text = "no name server answers"
+			}
+			s.add(Warn, "udp", fmt.Sprintf("no address of %s: %s", host, text), blockedHint)
 		}
 		for _, at := range found {
 			if allowed(at) && routed(at.Addr()) && !slices.Contains(addrs, at) {
