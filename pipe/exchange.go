@@ -54,6 +54,8 @@ type exchange struct {
 	flows  int        // the most links at a time
 	link   *link.Link // of this leg, or of the last one
 	result Result
+	sent   course
+	taken  course
 	// failed is the first error of a transfer that ended in good order: a producer
 	// that failed, or a consumer that left.
 	failed error
@@ -183,6 +185,7 @@ func (x *exchange) run(ctx context.Context, l *link.Link) error {
 			l.Close(err)
 			return err
 		}
+		x.leave(l)
 		next, err := x.resume(ctx, l, err)
 		if err != nil {
 			if x.complete() {
@@ -193,6 +196,22 @@ func (x *exchange) run(ctx context.Context, l *link.Link) error {
 		}
 		l = next
 	}
+}
+
+// leave notes that a link carries nothing any more.
+func (x *exchange) leave(l *link.Link) {
+	path := l.Path().String()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.sent.leave(path)
+	x.taken.leave(path)
+}
+
+// noteResumed notes in the course of a transfer where it continues.
+func (x *exchange) noteResumed(c *course, offset int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c.resume(offset)
 }
 
 // A link that replaces one that worked is there within moveTime, or its loss is an outage.
@@ -269,20 +288,21 @@ func (x *exchange) complete() bool {
 func (x *exchange) reportSent(r *Receipt, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.result.Sent = x.completeReceiptLocked(r, err)
+	x.result.Sent = x.completeReceiptLocked(r, &x.sent, err)
 }
 
 // reportReceived keeps the receipt of the transfer that we received.
 func (x *exchange) reportReceived(r *Receipt, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.result.Received = x.completeReceiptLocked(r, err)
+	x.result.Received = x.completeReceiptLocked(r, &x.taken, err)
 }
 
 // completeReceiptLocked adds to a receipt what the transfers have in common.
-func (x *exchange) completeReceiptLocked(r *Receipt, err error) *Receipt {
+func (x *exchange) completeReceiptLocked(r *Receipt, c *course, err error) *Receipt {
 	r.Elapsed, r.Flows = time.Since(x.started), x.flows
 	r.Via, r.Path = x.via, x.link.Path().String()
+	r.Paths = c.end(r.Path, r.Bytes)
 	x.failed = cmp.Or(x.failed, err)
 	return r
 }

@@ -115,6 +115,9 @@ func (s *SendState) Highest() int64                      { return s.highest }
 func (s *SendState) AwaitResume()                        { s.awaitsResume = true }
 func (s *SendState) Claimed(f *Subflow) (from, to int64) { return f.claimed.from, f.claimed.to }
 
+// SmallFirst is the method of subflow.
+func SmallFirst(f *Subflow) { f.smallFirst() }
+
 // ResumeAt is the method of sendState.
 func (s *SendState) ResumeAt(offset int64) bool {
 	ok := s.resumeAt(offset)

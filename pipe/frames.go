@@ -96,7 +96,11 @@ func (x *exchange) handleMessage(t wire.Type, body []byte) error {
 		if err := wire.ParseBody(body, &m); err != nil {
 			return err
 		}
-		return x.out.handleResume(&m)
+		if err := x.out.handleResume(&m); err != nil {
+			return err
+		}
+		x.noteResumed(&x.sent, m.Bytes)
+		return nil
 	}
 	var a wire.Ack
 	if err := wire.ParseBody(body, &a); err != nil {

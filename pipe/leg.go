@@ -89,6 +89,7 @@ func (x *exchange) newLeg(l *link.Link, resumed bool, fail context.CancelCauseFu
 	if x.in != nil {
 		if held := x.in.useLink(); resumed {
 			g.resume = held
+			x.noteResumed(&x.taken, held.Bytes)
 		}
 	}
 	return g

@@ -92,9 +92,14 @@ func TestMove(t *testing.T) {
 							t.Errorf("%s: %d outages, moved from %v, want none and one move from the relay", name, m.broken, m.moved)
 						}
 						for _, r := range []*pipe.Receipt{m.result.Sent, m.result.Received} {
-							if r != nil && r.Path[:4] != "lan " {
-								t.Errorf("%s: the path in the receipt is %q, want the direct one", name, r.Path)
+							if r != nil && (r.Path[:4] != "lan " || len(r.Paths) != 2 || r.Paths[0].Path[:6] != "relay " || r.Paths[1].Path != r.Path || r.Paths[0].Bytes+r.Paths[1].Bytes != r.Bytes) {
+								t.Errorf("%s: the path in the receipt is %q after %v, want the direct one after the relay", name, r.Path, r.Paths)
 							}
+						}
+					}
+					for _, r := range [][2]*pipe.Receipt{{dialer.result.Sent, listener.result.Received}, {dialer.result.Received, listener.result.Sent}} {
+						if r[0] != nil && r[0].Paths[0].Bytes != r[1].Paths[0].Bytes {
+							t.Errorf("over the relay: %d bytes at the dialer, %d at the listener", r[0].Paths[0].Bytes, r[1].Paths[0].Bytes)
 						}
 					}
 				})

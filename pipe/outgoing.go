@@ -101,14 +101,17 @@ func (o *outgoing) abort(err error) {
 	o.changed.Broadcast()
 }
 
-// openSubflow adds a subflow for a new link over the transport via. The transfer's first link has carried
-// the early data. If it resumes the transfer of an earlier dial, that carried the
+// openSubflow adds a subflow for a new link over the transport via. The transfer's first
+// link has carried the early data. If it resumes the transfer of an earlier dial, that carried the
 // early data, and the peer may have it or not: it may be acknowledged, and the
 // peer's FILE_RESUME decides whether it is sent again.
 func (o *outgoing) openSubflow(via string, primary, resumed bool) *subflow {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	f := o.state.addSubflow(via, primary)
+	if resumed {
+		f.smallFirst()
+	}
 	if e := o.early; e != nil {
 		o.early = nil
 		o.state.highest = int64(len(e.data))

@@ -81,6 +81,9 @@ type Receipt struct {
 	Via string
 	// Path is the path of the link at the end: see [mesh/proto/path.Path].
 	Path string
+	// Paths are all paths that carried bytes, the first one first, with the bytes of each;
+	// nil if that is one. They are those of the primary links.
+	Paths []PathBytes
 	// Flows is the largest number of links that carried the transfer at a time.
 	Flows int
 }

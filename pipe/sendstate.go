@@ -47,6 +47,25 @@ type subflow struct {
 	doneSent bool
 	lost     error  // why the link is no more
 	scratch  []byte // for blocks that are read back from a spool
+	// chunk bounds what is claimed at a time, and doubles each time up to a block; 0 for a
+	// block. The consumer has a gap after a link that was replaced. A chunk in small pieces
+	// ends that gap sooner: a whole block takes several round trips of a slow start.
+	chunk int64
+}
+
+// firstChunkBytes is the first chunk of a link on which a transfer goes on.
+const firstChunkBytes = 16 << 10
+
+// smallFirst makes the first chunks of a subflow small.
+func (f *subflow) smallFirst() { f.chunk = firstChunkBytes }
+
+// take claims the first bytes of a span for the subflow.
+func (f *subflow) take(p span) {
+	if f.chunk > 0 {
+		p.to = min(p.to, p.from+f.chunk)
+		f.chunk = min(2*f.chunk, blockBytes)
+	}
+	f.claimed = p
 }
 
 // addSubflow adds a subflow for a new link over the transport via.
@@ -100,7 +119,7 @@ func (s *sendState) claim(f *subflow, end int64, eof bool) {
 	f.claimed = span{}
 	if len(s.retransmit) > 0 {
 		first := &s.retransmit[0]
-		f.claimed = span{first.from, min(first.to, blockEnd(first.from))}
+		f.take(span{first.from, min(first.to, blockEnd(first.from))})
 		if first.from = f.claimed.to; first.from == first.to {
 			s.retransmit = s.retransmit[1:]
 		}
@@ -111,8 +130,8 @@ func (s *sendState) claim(f *subflow, end int64, eof bool) {
 	if fresh.to <= fresh.from || !f.primary && !whole && !eof || f.primary && whole && s.leavesBulk(f) {
 		return
 	}
-	f.claimed = fresh
-	s.next = fresh.to
+	f.take(fresh)
+	s.next = f.claimed.to
 	s.highest = max(s.highest, s.next)
 }
 

@@ -243,3 +243,38 @@ func TestPrimaryLeavesBulk(t *testing.T) {
 		})
 	}
 }
+
+// The first chunks after a resume are small, and then twice as large each time, up to whole
+// blocks again. What is sent again is cut in the same way.
+func TestSmallFirstChunks(t *testing.T) {
+	t.Parallel()
+	const k = 1 << 10
+	for name, resumeAt := range map[string]int64{"new bytes": 3 * blockBytes, "again": 0} {
+		s := pipe.NewSendState(64 * blockBytes)
+		s.End = 8 * blockBytes
+		first := s.AddSubflow(proto.ViaTCP, true)
+		for range 3 {
+			s.Claim(first)
+			s.MarkWritten(first)
+		}
+		s.RemoveSubflow(first)
+		s.AwaitResume()
+		f := s.AddSubflow(proto.ViaTCP, true)
+		pipe.SmallFirst(f)
+		if !s.ResumeAt(resumeAt) {
+			t.Fatal("FILE_RESUME was not valid")
+		}
+		at := resumeAt
+		for i, want := range []int64{16 * k, 32 * k, 64 * k, 128 * k, 16 * k, blockBytes, blockBytes} {
+			from, to := s.Claim(f)
+			if from != at || to != at+want {
+				t.Errorf("%s, chunk %d: got bytes %d to %d, want %d to %d", name, i, from, to, at, at+want)
+			}
+			at = to
+			s.MarkWritten(f)
+			if err := s.Check(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

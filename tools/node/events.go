@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"mesh/pipe"
 	"mesh/pipe/digest"
 	"mesh/proto"
 	"mesh/proto/token"
@@ -45,14 +46,15 @@ type event struct {
 	Received *int64 `json:"received,omitempty"`
 
 	// receipt
-	Direction string         `json:"direction,omitempty"` // sent, received
-	Bytes     *int64         `json:"bytes,omitempty"`
-	BLAKE3    *digest.Digest `json:"blake3,omitempty"`
-	Status    *int           `json:"status,omitempty"`
-	Seconds   float64        `json:"seconds,omitempty"`
-	Flows     int            `json:"flows,omitempty"`   // the most at a time
-	Files     *int64         `json:"files,omitempty"`   // of a transfer of files: stored
-	Skipped   *int64         `json:"skipped,omitempty"` // and those that were there already
+	Direction string           `json:"direction,omitempty"` // sent, received
+	Bytes     *int64           `json:"bytes,omitempty"`
+	BLAKE3    *digest.Digest   `json:"blake3,omitempty"`
+	Status    *int             `json:"status,omitempty"`
+	Seconds   float64          `json:"seconds,omitempty"`
+	Paths     []pipe.PathBytes `json:"paths,omitempty"`   // if there were several
+	Flows     int              `json:"flows,omitempty"`   // the most at a time
+	Files     *int64           `json:"files,omitempty"`   // of a transfer of files: stored
+	Skipped   *int64           `json:"skipped,omitempty"` // and those that were there already
 
 	// stored, with bytes, blake3, and the status of CMD
 	File   string `json:"file,omitempty"`

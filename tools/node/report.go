@@ -135,7 +135,7 @@ func (r *reporter) receipt(p Party, d direction, receipt *pipe.Receipt, sum *fil
 		p.Path = receipt.Path
 	}
 	e := partyEvent("receipt", p)
-	e.Direction, e.Flows = d.verb, receipt.Flows
+	e.Direction, e.Flows, e.Paths = d.verb, receipt.Flows, receipt.Paths
 	took := max(receipt.Elapsed-time.Duration(r.awaited.Load()), 0)
 	e.Bytes, e.BLAKE3, e.Status, e.Seconds = &receipt.Bytes, &receipt.Digest, &receipt.Status, took.Seconds()
 	stored, bytes := "", receipt.Bytes
@@ -157,11 +157,27 @@ func course(p Party, receipt *pipe.Receipt, bytes int64, took time.Duration) str
 	if seconds >= 0.1 { // in less time the clock is too coarse for a rate
 		words += fmt.Sprintf(", %s/s", progress.Bytes(int64(float64(bytes)/seconds)))
 	}
-	if words += ", " + p.Path; receipt.Flows > 1 {
+	if words += ", " + p.Path + before(p.Path, receipt.Paths); receipt.Flows > 1 {
 		words += fmt.Sprintf(" with %d flows", receipt.Flows)
 	}
 	if p.met {
 		words += ", trust=" + string(p.Trust)
+	}
+	return words
+}
+
+// before says how many bytes took other paths than the last one.
+func before(last string, paths []pipe.PathBytes) (words string) {
+	for _, other := range paths {
+		switch {
+		case other.Path == last:
+			continue
+		case words == "":
+			words = " after "
+		default:
+			words += ", "
+		}
+		words += fmt.Sprintf("%s over %s", progress.Bytes(other.Bytes), other.Path)
 	}
 	return words
 }

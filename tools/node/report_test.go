@@ -104,6 +104,39 @@ func TestStoredFiles(t *testing.T) {
 	}
 }
 
+// A receipt names all paths if there were several, the last one first.
+func TestReceiptPaths(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		paths []pipe.PathBytes
+		want  string
+	}{
+		{nil, " in 0.0 s, lan tcp4, blake3 "},
+		{[]pipe.PathBytes{{Path: "relay tcp hub.example:443", Bytes: 7e6}, {Path: "lan tcp4", Bytes: 2e6}}, " in 0.0 s, lan tcp4 after 7.0 MB over relay tcp hub.example:443, blake3 "},
+		{
+			[]pipe.PathBytes{{Path: "relay tcp hub.example:443", Bytes: 7e6}, {Path: "lan tcp4", Bytes: 1e6}, {Path: "punched udp4", Bytes: 1e6}},
+			", lan tcp4 after 7.0 MB over relay tcp hub.example:443, 1.0 MB over punched udp4, blake3 ",
+		},
+	} {
+		n := newNode(t, func(o *node.Options) { o.Receipts = true })
+		p := node.Party{ID: xtest.NewKey(t).ID(), Name: "bob", Via: "tcp", Path: "relay tcp hub.example:443"}
+		n.Follow(p, new(pipe.Counters), nil)(&pipe.Receipt{Bytes: 9e6, Path: "lan tcp4", Paths: tt.paths}, nil)
+		if got := n.stderr.String(); !strings.Contains(got, tt.want) {
+			t.Errorf("got %q, want %q in it", got, tt.want)
+		}
+		e := receipt(t, n, "received")
+		list, _ := e["paths"].([]any)
+		if len(list) != len(tt.paths) || e["path"] != "lan tcp4" {
+			t.Errorf("got %v, want %d paths", e, len(tt.paths))
+		}
+		for i, got := range list {
+			if p := got.(map[string]any); p["path"] != tt.paths[i].Path || p["bytes"] != float64(tt.paths[i].Bytes) {
+				t.Errorf("path %d: got %v, want %v", i, got, tt.paths[i])
+			}
+		}
+	}
+}
+
 // The time in which a person is asked is not part of a receipt. The next transfer has its
 // own.
 func TestAwait(t *testing.T) {
