@@ -71,8 +71,11 @@ type Meeting interface {
 	// Routes begins to look for routes for one dial, and returns at once. The routes
 	// arrive until ctx ends; each channel is closed after the last, and nil for none.
 	Routes(ctx context.Context) (<-chan candidate.Candidate, <-chan path.Route)
-	// Better returns routes for a link that lives, which may be better than its own. They
-	// arrive as those of Routes do, and until ctx ends. It asks no hub at once.
+	// Better returns routes for a link that lives, which may be better than its own:
+	// those that are known, and further ones as they are found. They arrive as those of
+	// Routes do. [Link.Improve] calls it each time it begins to look, and reads until ctx
+	// ends, which is when it looks again: after seconds at first, then after minutes.
+	// Better asks no hub at once.
 	Better(ctx context.Context) (<-chan candidate.Candidate, <-chan path.Route)
 	// Relayed reports whether a relay is among the routes. A link that is silent is then
 	// given up sooner: see [Link.Watch].

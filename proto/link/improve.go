@@ -18,8 +18,8 @@ const (
 )
 
 // steadyFor is how long a better link must last, or its end counts as one of several falls
-// in a row.
-const steadyFor = time.Minute
+// in a row: a path may carry a handshake and then no more.
+const steadyFor = 8 * time.Second
 
 // improveEvery is the time between two attempts to find a better path when those of
 // improveAt or fallenAt are over.
