@@ -287,6 +287,31 @@ func TestUpdatesOfLiar(t *testing.T) {
 	}
 }
 
+// A hub that shows an old list again displaces no newer one.
+func TestUpdatesReplayed(t *testing.T) {
+	t.Parallel()
+	var first *hub.Event
+	l := openLiar(t, func(_ identity.ID, e hub.Event) []hub.Event {
+		var c hub.Candidates
+		if e.Type != hub.TypeCandidates || e.Read(&c) != nil || e.From == (identity.ID{}) {
+			return []hub.Event{e}
+		}
+		if first == nil {
+			first = &e
+			return []hub.Event{e}
+		}
+		return []hub.Event{e, *first, *first}
+	})
+	m := meet(t, l.URL(), member(t, l.Hub), member(t, l.Hub))
+	wantList(t, "dialer", m.dialer, 2)
+	m.listener.Tell(list(3))
+	wantList(t, "dialer", m.dialer, 3)
+	m.listener.Tell(list(4))
+	if got := wantList(t, "dialer", m.dialer, 4); got.Gen != 3 {
+		t.Errorf("got generation %d, want 3", got.Gen)
+	}
+}
+
 // The candidates of relays and those that checks find are not for a peer to name.
 func TestUpdatesLeaveOutRelays(t *testing.T) {
 	t.Parallel()
