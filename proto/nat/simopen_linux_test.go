@@ -18,12 +18,22 @@ import (
 	"mesh/proto/nat"
 )
 
-// stunAddr is where the STUN server of the namespaces is.
-const stunAddr = "203.0.113.1:3478"
+// family has the addresses of the namespaces.
+type family struct {
+	network, stun string
+	hub, wan, lan string // of one host each, with a number for the end
+	bits          int
+}
+
+var (
+	four = family{"tcp4", "203.0.113.1:3478", "203.0.113.1", "203.0.113.1%d", "10.77.%d.", 24}
+	six  = family{"tcp6", "[2001:db8:ffff::1]:3478", "2001:db8:ffff::1", "2001:db8:ffff::1%d", "2001:db8:%d::", 64}
+)
 
 // networks are the namespaces of two ends, each behind a router, and of a STUN server:
 //
 //	a 10.77.1.2 -- na 203.0.113.11 -- hub 203.0.113.1 -- nb 203.0.113.12 -- b 10.77.2.2
+//	a 2001:db8:1::2 -- na 2001:db8:ffff::11 -- hub 2001:db8:ffff::1 -- nb … -- b …
 type networks struct{ prefix string }
 
 var built atomic.Int64
@@ -61,6 +71,7 @@ func namespaces(t *testing.T, names ...string) networks {
 			t.Skipf("no network namespaces here: %s", out)
 		}
 		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n.prefix+name).Run() })
+		_ = exec.Command("ip", "netns", "exec", n.prefix+name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0").Run()
 		n.run(t, name, "ip link set lo up", "")
 	}
 	return n
@@ -68,25 +79,45 @@ func namespaces(t *testing.T, names ...string) networks {
 
 // build makes two ends with routers of these rules, and the network of a STUN server
 // between them.
-func build(t *testing.T, rulesA, rulesB string) networks {
+func build(t *testing.T, f family, rulesA, rulesB string) networks {
 	t.Helper()
+	if _, err := os.Stat("/proc/sys/net/ipv6"); err != nil && f == six {
+		t.Skip("this kernel has no IPv6")
+	}
 	n := namespaces(t, "hub", "na", "nb", "a", "b")
+	add := func(where, addr, device string) {
+		flags := map[family]string{six: " nodad"}[f]
+		n.run(t, where, fmt.Sprintf("ip addr add %s/%d dev %s%s", addr, f.bits, device, flags), "")
+	}
 	n.run(t, "hub", "ip link add br0 type bridge", "")
-	n.run(t, "hub", "ip addr add 203.0.113.1/24 dev br0", "")
 	n.run(t, "hub", "ip link set br0 up", "")
+	add("hub", f.hub, "br0")
 	for i, end := range []string{"a", "b"} {
-		router, net := "n"+end, fmt.Sprintf("10.77.%d.", i+1)
+		router, lan := "n"+end, fmt.Sprintf(f.lan, i+1)
 		n.join(t, "hub", "to-"+end, router, "wan")
 		n.run(t, "hub", "ip link set to-"+end+" master br0", "")
 		n.join(t, router, "lan", end, "eth0")
-		n.run(t, router, fmt.Sprintf("ip addr add 203.0.113.%d/24 dev wan", 11+i), "")
-		n.run(t, router, "ip addr add "+net+"1/24 dev lan", "")
+		add(router, fmt.Sprintf(f.wan, i+1), "wan")
+		add(router, lan+"1", "lan")
 		n.run(t, router, "sysctl -qw net.ipv4.ip_forward=1", "")
-		n.run(t, end, "ip addr add "+net+"2/24 dev eth0", "")
-		n.run(t, end, "ip route add default via "+net+"1", "")
+		add(end, lan+"2", "eth0")
+		n.run(t, end, "ip route add default via "+lan+"1", "")
 		n.run(t, router, "nft -f -", []string{rulesA, rulesB}[i])
 	}
+	if f == six {
+		n.routeSix(t)
+	}
 	return n
+}
+
+// routeSix lets the routers forward IPv6 to each other: nobody translates its addresses.
+func (n networks) routeSix(t *testing.T) {
+	for i, router := range []string{"na", "nb"} {
+		n.run(t, router, "sysctl -qw net.ipv6.conf.all.forwarding=1", "")
+		to := fmt.Sprintf(six.lan+"/%d via "+six.wan, i+1, six.bits, i+1)
+		n.run(t, "hub", "ip route add "+to, "")
+		n.run(t, []string{"nb", "na"}[i], "ip route add "+to, "")
+	}
 }
 
 func (n networks) join(t *testing.T, one, device, other, peer string) {
@@ -103,6 +134,11 @@ func router(masquerade string) string {
   chain forward { type filter hook forward priority 0; iifname "wan" ct state established,related accept; iifname "wan" drop; }
 }`
 }
+
+// firewall are the rules of a router that translates nothing and lets only answers in.
+const firewall = `table ip6 filter {
+  chain forward { type filter hook forward priority 0; iifname "wan" ct state established,related accept; iifname "wan" drop; }
+}`
 
 // end is a process in a namespace: TestHoleEnd.
 type end struct {
@@ -148,26 +184,27 @@ func (e end) line(t *testing.T) string {
 
 // TestHoleEnd is no test, but the process that [networks.start] runs.
 func TestHoleEnd(t *testing.T) {
-	role := os.Getenv("MESH_HOLE_END")
+	role, network, _ := strings.Cut(os.Getenv("MESH_HOLE_END"), " ")
+	f := map[string]family{"tcp6": six, "": four, "tcp4": four}[network]
 	if role == "" {
 		t.Skip("other tests run this one in their namespaces")
 	}
 	switch role {
 	case "stun":
-		holeServer(t)
+		holeServer(t, f)
 		return
 	case "hostile":
 		dialHostile(t)
 		return
 	}
-	h, err := nat.OpenHole(nat.HoleOptions{Network: "tcp4", Dialer: role == "dialer"})
+	h, err := nat.OpenHole(nat.HoleOptions{Network: f.network, Dialer: role == "dialer"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	mapped, err := h.Map(ctx, netip.MustParseAddrPort(stunAddr))
+	mapped, err := h.Map(ctx, netip.MustParseAddrPort(f.stun))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,8 +223,8 @@ func TestHoleEnd(t *testing.T) {
 	_, _ = os.Stdin.Read(make([]byte, 1)) // until the test ends
 }
 
-func holeServer(t *testing.T) {
-	l, err := net.Listen("tcp4", stunAddr)
+func holeServer(t *testing.T, f family) {
+	l, err := net.Listen(f.network, f.stun)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,24 +255,26 @@ func TestHolesThroughRouters(t *testing.T) {
 	t.Parallel()
 	home, symmetric := router("masquerade"), router("masquerade fully-random")
 	for _, tt := range []struct {
-		name, a, b string
-		punched    bool
+		name    string
+		family  family
+		a, b    string
+		seen    [2]string // each end, by the STUN server
+		punched bool
 	}{
-		{"two home routers", home, home, true},
-		{"a home router and one that maps each address anew", home, symmetric, false},
+		{"two home routers", four, home, home, [2]string{"203.0.113.11:", "203.0.113.12:"}, true},
+		{"a home router and one that maps each address anew", four, home, symmetric, [2]string{"203.0.113.11:", "203.0.113.12:"}, false},
+		{"two firewalls", six, firewall, firewall, [2]string{"[2001:db8:1::2]:", "[2001:db8:2::2]:"}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			n := build(t, tt.a, tt.b)
-			if got := n.start(t, "hub", "stun").line(t); got != "ready" {
+			n := build(t, tt.family, tt.a, tt.b)
+			if got := n.start(t, "hub", "stun", tt.family.network).line(t); got != "ready" {
 				t.Fatalf("the STUN server says %q, want %q", got, "ready")
 			}
-			a, b := n.start(t, "a", "dialer"), n.start(t, "b", "listener")
+			a, b := n.start(t, "a", "dialer", tt.family.network), n.start(t, "b", "listener", tt.family.network)
 			mappedA, mappedB := a.line(t), b.line(t)
-			for _, m := range []struct{ got, want string }{{mappedA, "203.0.113.11:"}, {mappedB, "203.0.113.12:"}} {
-				if !strings.HasPrefix(m.got, m.want) {
-					t.Fatalf("the STUN server saw %s, want the router's %s", m.got, m.want)
-				}
+			if !strings.HasPrefix(mappedA, tt.seen[0]) || !strings.HasPrefix(mappedB, tt.seen[1]) {
+				t.Fatalf("the STUN server saw %s and %s, want %v", mappedA, mappedB, tt.seen)
 			}
 			fmt.Fprintln(a.in, mappedB)
 			fmt.Fprintln(b.in, mappedA)
@@ -257,7 +296,7 @@ func dialHostile(t *testing.T) {
 		t.Fatal(err)
 	}
 	var list []candidate.Candidate
-	for _, addr := range strings.Fields(forbidden) {
+	for addr := range strings.FieldsSeq(forbidden) {
 		list = append(list, candidate.Candidate{Type: candidate.ServerReflexive, Proto: candidate.TCP, Addr: addr})
 	}
 	h.Connect(t.Context(), list)
