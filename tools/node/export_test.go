@@ -22,3 +22,9 @@ func (w *Waiter) Places() int {
 func DialDoor(ctx context.Context, at hub.URL, door, addr string) (net.Conn, error) {
 	return RelayDialer([]relay.Entry{{URL: door}}, at)(ctx, "tcp", addr)
 }
+
+// Candidates returns what a listener at a socket tells dialers, which the user has given
+// some addresses.
+func (n *Node) Candidates(at net.Addr, given []string) []hub.Candidate {
+	return spot{node: n, at: at, given: given}.candidates()
+}
