@@ -3,6 +3,7 @@ package link_test
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -273,6 +274,122 @@ func TestMovesAnHour(t *testing.T) {
 			if i >= 20 && moves[i].Sub(moves[i-20]) < time.Hour {
 				t.Errorf("move %d is %s after the one 20 before, want an hour", i, moves[i].Sub(moves[i-20]))
 			}
+		}
+	})
+}
+
+// heldConn delivers what is written after hold, and the close too, late, as a full buffer
+// on the way does.
+type heldConn struct {
+	net.Conn
+	mu   sync.Mutex
+	late []func()
+	held bool
+}
+
+// heldFor is less than [proto.HelloTimeout], after which the listener takes no P2P_HELLO any more.
+const heldFor = 4 * time.Second
+
+func (c *heldConn) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = true
+	time.AfterFunc(heldFor, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.held = false
+		for _, f := range c.late {
+			f()
+		}
+	})
+}
+
+func (c *heldConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.held {
+		return c.Conn.Write(p)
+	}
+	p = slices.Clone(p)
+	c.late = append(c.late, func() {
+		_ = c.SetWriteDeadline(time.Time{})
+		_, _ = c.Conn.Write(p)
+	})
+	return len(p), nil
+}
+
+func (c *heldConn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.held {
+		return c.Conn.Close()
+	}
+	c.late = append(c.late, func() { c.Conn.Close() })
+	return nil
+}
+
+// heldHello makes a move whose P2P_HELLO stays on the way, so that the dialer gives it up.
+func heldHello(t *testing.T, p linktest.Relayed) {
+	t.Helper()
+	carrier, err := p.Relay.Route().Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := &heldConn{Conn: carrier.Conn}
+	carrier.Conn = held
+	c, err := p.From.ConnectOver(t.Context(), carrier, p.Dialer.Peer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.hold()
+	if err := p.Dialer.Move(c); !errors.Is(err, tp.ErrNoAnswer) {
+		t.Fatalf("the move: got %v, want %v", err, tp.ErrNoAnswer)
+	}
+}
+
+// A P2P_HELLO that is held back displaces no link that came after it.
+func TestHeldHelloAfterResume(t *testing.T) {
+	t.Parallel()
+	relayedPair(t, func(t *testing.T, _ *linktest.Net, p linktest.Relayed) {
+		dl, ll := p.Dialer, p.Listener
+		heldHello(t, p)
+		echo(t, dl, ll)
+		dl.Break(errors.New("cut"))
+		dl, ll = resumeBoth(t, dl, ll)
+		<-time.After(2 * heldFor)
+		echo(t, dl, ll)
+		if dl.Moving() || ll.Moving() {
+			t.Errorf("moving: the dialer %v, the listener %v, want neither", dl.Moving(), ll.Moving())
+		}
+	})
+}
+
+// One that does displace the link that it was meant for breaks that link, and the transfer is
+// resumed. The dialer knows that this is the end of its move, and no outage.
+func TestHeldHelloInTime(t *testing.T) {
+	t.Parallel()
+	relayedPair(t, func(t *testing.T, _ *linktest.Net, p linktest.Relayed) {
+		dl, ll := p.Dialer, p.Listener
+		heldHello(t, p)
+		echo(t, dl, ll)
+		if !dl.Moving() {
+			t.Error("the dialer does not expect that the listener goes on elsewhere")
+		}
+		begun := time.Now()
+		dl, ll = resumeBoth(t, dl, ll)
+		if took := time.Since(begun); took < 2*time.Second || took > heldFor {
+			t.Errorf("broken and resumed after %s, want when P2P_HELLO arrived", took)
+		}
+		for <-time.After(time.Second); ll.Moving(); { // its first successor is the connection that the dialer has given up
+			next, err := ll.Resume(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ll = next
+		}
+		echo(t, dl, ll)
+		if dl.Moving() {
+			t.Error("the dialer's new link is moving")
 		}
 	})
 }
