@@ -130,8 +130,10 @@ type section struct {
 	seen []netip.Addr
 }
 
+// add adds a line. The text may have parts that others have sent: it is made safe to print
+// here, and nowhere else.
 func (s *section) add(state State, check, text, hint string) {
-	s.lines = append(s.lines, Line{state, s.hub, check, text, hint})
+	s.lines = append(s.lines, Line{state, s.hub, check, proto.EscapeText(text), proto.EscapeText(hint)})
 }
 
 // fail adds a line with an error and its hint, or if that has none, another hint.
@@ -139,12 +141,12 @@ func (s *section) fail(check string, err error, hint string) {
 	if hints := proto.Hints(err); len(hints) > 0 {
 		hint = hints[0]
 	}
-	s.add(Fail, check, proto.EscapeText(err.Error()), hint)
+	s.add(Fail, check, err.Error(), hint)
 }
 
 func (s *section) name(kind, text string) {
 	if text != "" {
-		s.names = append(s.names, name{kind, text})
+		s.names = append(s.names, name{kind, proto.EscapeText(text)})
 	}
 }
 

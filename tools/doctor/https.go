@@ -144,9 +144,9 @@ func (c *hubCheck) badCertificate(e error, certs []*x509.Certificate) (hint stri
 		return "is this machine's clock right?", fmt.Errorf("the certificate is good from %s to %s, and this clock says %s", day(cert.NotBefore), day(cert.NotAfter), day(time.Now()))
 	}
 	if _, ok := errors.AsType[x509.HostnameError](e); ok {
-		return portalHint, fmt.Errorf("the certificate is for %s, by %s", proto.QuoteText(subject(cert)), proto.QuoteText(issuerOf(cert)))
+		return portalHint, fmt.Errorf("the certificate is for %s, by %s", quoted(subject(cert)), quoted(issuerOf(cert)))
 	}
-	return openedHint, fmt.Errorf("this machine does not trust the certificate, by %s", proto.QuoteText(issuerOf(cert)))
+	return openedHint, fmt.Errorf("this machine does not trust the certificate, by %s", quoted(issuerOf(cert)))
 }
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
@@ -183,8 +183,10 @@ func whoseCertificate(certs []*x509.Certificate) string {
 	if _, err := identity.OfCertificates(certs); err == nil {
 		return "the hub's own certificate"
 	}
-	return "certificate by " + proto.QuoteText(issuerOf(certs[0]))
+	return "certificate by " + quoted(issuerOf(certs[0]))
 }
+
+func quoted(text string) string { return `"` + text + `"` }
 
 // answered adds the lines about the answer of a hub, and reports whether it is one.
 func (c *hubCheck) answered(resp *http.Response, took time.Duration, at time.Time) bool {

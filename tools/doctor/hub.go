@@ -193,11 +193,11 @@ func (c *hubCheck) login(ctx context.Context) *agent.Conn {
 	conn.Close()
 	text := "in " + ms(took)
 	if conn.Welcome.Name != "" {
-		text += ", name " + proto.EscapeText(conn.Welcome.Name)
+		text += ", name " + conn.Welcome.Name
 		c.name("node", conn.Welcome.Name)
 	}
 	if conn.Welcome.Observed != "" {
-		text += ", seen from " + proto.EscapeText(conn.Welcome.Observed)
+		text += ", seen from " + conn.Welcome.Observed
 	}
 	c.add(OK, "login", text, "")
 	return conn
@@ -245,7 +245,7 @@ func reason(err error) string {
 	if e, ok := errors.AsType[*os.SyscallError](err); ok {
 		err = e.Err
 	}
-	return proto.EscapeText(err.Error())
+	return err.Error()
 }
 
 // ms returns a time in milliseconds, with three digits that count.

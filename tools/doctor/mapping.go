@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"time"
 
-	"mesh/proto"
 	"mesh/proto/nat"
 )
 
@@ -45,7 +44,7 @@ func (s *section) mapped(got nat.Forwards) {
 	}
 	text := "the router forwards no port"
 	if got.Err != nil {
-		text += ": " + proto.EscapeText(got.Err.Error())
+		text += ": " + got.Err.Error()
 	}
 	s.add(Warn, "mapping", text, "for links from outside turn on UPnP or NAT-PMP in the router, or forward a port in it")
 }

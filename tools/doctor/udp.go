@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"mesh/proto"
 	"mesh/proto/candidate"
 	"mesh/proto/nat"
 )
@@ -221,7 +220,7 @@ func (c *hubCheck) stun(ctx context.Context, servers []string) {
 	}
 	for _, server := range servers {
 		if host, _, err := net.SplitHostPort(server); err == nil {
-			c.name("stun", proto.EscapeText(host))
+			c.name("stun", host)
 		}
 	}
 	ip, _ := netip.ParseAddr(c.url.Name())
