@@ -180,6 +180,9 @@ func TestUPnPFaults(t *testing.T) {
 			}
 			did := g.did()
 			last := did[len(did)-1]
+			if taken := slices.Contains(tt.faults, upnpConflict); err == nil && taken == (granted == 4600) {
+				t.Errorf("got port %d, want another one if it is taken: %v", granted, taken)
+			}
 			if err == nil && (!strings.Contains(last, tt.last) || !strings.Contains(last, fmt.Sprintf("NewExternalPort=%d ", granted))) {
 				t.Errorf("got port %d by %s, want %s", granted, last, tt.last)
 			}
