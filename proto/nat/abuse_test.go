@@ -20,7 +20,7 @@ func TestRemoteIsBounded(t *testing.T) {
 		"127.0.0.1:4600", "[::1]:4600", "0.0.0.0:4600", "[::]:4600", "169.254.169.254:80", "224.0.0.1:4600", "255.255.255.255:4600",
 		"[fe80::1]:4600", "[ff02::1]:4600", "[::ffff:127.0.0.1]:4600", "[64:ff9b::7f00:1]:4600",
 	} {
-		list = append(list, udp(bad))
+		list = append(list, udpAt(bad))
 	}
 	list = append(list,
 		candidate.At(candidate.Host, candidate.TCP, netip.MustParseAddrPort("198.51.100.7:4600"), 0),
@@ -29,7 +29,7 @@ func TestRemoteIsBounded(t *testing.T) {
 		candidate.Candidate{Type: candidate.Host, Proto: candidate.UDP, Addr: "victim.example:53"})
 	bad := len(list)
 	for i := range 10_000 {
-		list = append(list, udp(fmt.Sprintf("203.0.113.%d:%d", i%100, 1000+i)))
+		list = append(list, udpAt(fmt.Sprintf("203.0.113.%d:%d", i%100, 1000+i)))
 	}
 	for _, local := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestManySessions(t *testing.T) {
 				s, m := newSocket(t)
 				var list []candidate.Candidate
 				for port := range 16 {
-					list = append(list, udp(fmt.Sprintf("203.0.113.9:%d", 1+port)))
+					list = append(list, udpAt(fmt.Sprintf("203.0.113.9:%d", 1+port)))
 				}
 				for i := range 1000 {
 					session := nat.Session{Dialer: tt.dialer}
@@ -136,7 +136,7 @@ func TestManyLists(t *testing.T) {
 		flood := func(n int, every time.Duration) (lists int) {
 			for range n {
 				sent++
-				c.Remote(sent, []candidate.Candidate{udp(fmt.Sprintf("203.0.%d.%d:4600", sent/256, sent%256))})
+				c.Remote(sent, []candidate.Candidate{udpAt(fmt.Sprintf("203.0.%d.%d:4600", sent/256, sent%256))})
 				<-time.After(every)
 			}
 			to := make(map[netip.AddrPort]bool)

@@ -33,7 +33,7 @@ func TestCheckTimes(t *testing.T) {
 			begun = time.Now()
 			return ms
 		}
-		c.Remote(0, []candidate.Candidate{udp(at.String())})
+		c.Remote(0, []candidate.Candidate{udpAt(at.String())})
 		want := []int64{0, 50, 100, 200, 400, 900, 1400, 1900, 2400, 2900, 3400, 3900, 4400, 4900}
 		if got := times(); !slices.Equal(got, want) {
 			t.Errorf("got checks after %v ms, want %v", got, want)
@@ -42,12 +42,12 @@ func TestCheckTimes(t *testing.T) {
 		if got := times(); !slices.Equal(got, want[:10]) {
 			t.Errorf("again: got checks after %v ms, want %v", got, want[:10])
 		}
-		c.Remote(0, []candidate.Candidate{udp("198.51.100.8:4600")})
+		c.Remote(0, []candidate.Candidate{udpAt("198.51.100.8:4600")})
 		if got := times(); len(got) > 0 {
 			t.Errorf("a list that is not newer: got checks after %v ms, want none", got)
 		}
 		c.Close()
-		c.Remote(1, []candidate.Candidate{udp(at.String())})
+		c.Remote(1, []candidate.Candidate{udpAt(at.String())})
 		c.Again()
 		if got := times(); len(got) > 0 {
 			t.Errorf("closed: got checks after %v ms, want none", got)
@@ -78,7 +78,7 @@ func ends(t *testing.T) (a, b *party) {
 // asks makes an end send a check to the other one, and returns it.
 func (e *party) asks(t *testing.T, gen uint32, other *party) []byte {
 	t.Helper()
-	e.check.Remote(gen, []candidate.Candidate{udp(other.addr.String())})
+	e.check.Remote(gen, []candidate.Candidate{udpAt(other.addr.String())})
 	requests, _ := e.take()
 	if len(requests) != 1 || requests[0].addr != other.addr {
 		t.Fatalf("got requests %v, want one to %s", requests, other.addr)
@@ -284,7 +284,7 @@ func TestLearnedStay(t *testing.T) {
 		for gen := range uint32(3) {
 			<-time.After(10 * time.Second)
 			s.take()
-			c.Remote(gen, []candidate.Candidate{udp(at.String())})
+			c.Remote(gen, []candidate.Candidate{udpAt(at.String())})
 			requests, _ := s.take()
 			for _, want := range []string{at.String(), fmt.Sprintf("198.51.100.9:%d", 1+10*gen)} {
 				if !slices.ContainsFunc(requests, func(p datagram) bool { return p.addr.String() == want }) {

@@ -163,7 +163,7 @@ func inAnySecond(sent []datagram) (packets, size int) {
 	return packets, size
 }
 
-// udp returns a candidate.
-func udp(addr string) candidate.Candidate {
+// udpAt returns a candidate.
+func udpAt(addr string) candidate.Candidate {
 	return candidate.At(candidate.Host, candidate.UDP, netip.MustParseAddrPort(addr), 0)
 }

@@ -196,6 +196,9 @@ func TestHoleEnd(t *testing.T) {
 	case "hostile":
 		dialHostile(t)
 		return
+	case "checks":
+		checkHostile(t)
+		return
 	}
 	h, err := nat.OpenHole(nat.HoleOptions{Network: f.network, Dialer: role == "dialer"})
 	if err != nil {
