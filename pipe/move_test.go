@@ -274,3 +274,54 @@ func TestMoveDuringABreak(t *testing.T) {
 		})
 	}
 }
+
+// gapWriter knows the longest time between two writes.
+type gapWriter struct {
+	last    time.Time
+	longest time.Duration
+}
+
+func (w *gapWriter) Write(p []byte) (int, error) {
+	if !w.last.IsZero() {
+		w.longest = max(w.longest, time.Since(w.last))
+	}
+	w.last = time.Now()
+	return len(p), nil
+}
+
+// A consumer that is fed steadily waits for at most one and a half round trips, and 20 ms,
+// while the transfer moves.
+func TestGapOfAMove(t *testing.T) {
+	t.Parallel()
+	for _, caps := range []proto.Caps{proto.CapSend, proto.CapRecv} {
+		for _, latency := range []time.Duration{time.Millisecond, 15 * time.Millisecond, 50 * time.Millisecond} {
+			t.Run(fmt.Sprint(caps, latency), func(t *testing.T) {
+				t.Parallel()
+				linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+					n.SlowStreams = true
+					const every = 5 * time.Millisecond
+					var dialer, listener mover
+					var gap gapWriter
+					source := &pipe.Source{Reader: &slowly{xtest.Random(2 << 20), 1 << 10, every}}
+					sink := &pipe.Sink{Writer: &gap}
+					if caps == proto.CapSend {
+						dialer.source, listener.sink = source, sink
+					} else {
+						listener.source, dialer.sink = source, sink
+					}
+					n.Cut()
+					time.AfterFunc(2*time.Second, n.Heal)
+					relayed(t, n, caps, linktest.RelayedOptions{}, &dialer, &listener)
+					xtest.WantCode(t, "dialer", dialer.err, proto.OK)
+					xtest.WantCode(t, "listener", listener.err, proto.OK)
+					if len(dialer.moved) != 1 {
+						t.Fatalf("moved %d times, want once", len(dialer.moved))
+					}
+					if most := 3*latency + 20*time.Millisecond + every; gap.longest > most {
+						t.Errorf("the consumer waited for %s, want at most %s", gap.longest, most)
+					}
+				})
+			})
+		}
+	}
+}

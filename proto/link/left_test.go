@@ -88,6 +88,7 @@ type metBy struct{ routes func() <-chan path.Route }
 func (m metBy) Routes(context.Context) (<-chan candidate.Candidate, <-chan path.Route) {
 	return nil, m.routes()
 }
+
 func (metBy) Better(context.Context) (<-chan candidate.Candidate, <-chan path.Route) { return nil, nil }
 
 func (metBy) Relayed() bool { return true }
