@@ -75,6 +75,9 @@ func (m *meeting) learn(a answer) {
 	if !m.direct {
 		m.punch = m.node.punchForListener(m, a)
 	}
+	if m.punch == nil && a.session.Updates != nil {
+		a.session.Updates.Close()
+	}
 }
 
 // knowsWay reports whether a path to the peer may be found.

@@ -105,6 +105,9 @@ func (ps *places) open(s session, at spot) {
 	if direct && ps.punchingLocked() < maxPunching {
 		p.punch = ps.node.punchForDialer(ctx, s, at)
 	}
+	if p.punch == nil && s.updates != nil {
+		s.updates.Close()
+	}
 	ps.makeRoomLocked(p)
 	ps.all = append(ps.all, p)
 	if p.access != nil {

@@ -98,15 +98,14 @@ func (n *Node) punchForDialer(ctx context.Context, s session, at spot) *punching
 	})
 }
 
-// punch starts p. It returns nil, and ends the updates, if there is no STUN server, or the
-// paths that are allowed need no hole.
+// punch starts p. It returns nil if there is no STUN server, or the paths that are allowed
+// need no hole.
 func (n *Node) punch(ctx context.Context, keys *hub.Keys, p *punching) *punching {
 	if p.updates == nil || keys == nil {
 		return nil
 	}
 	texts := append(slices.Clone(n.options.Reach.STUN), p.updates.STUN()...)
 	if len(texts) == 0 || p.via.Kind != "" && p.via.Kind != path.Direct {
-		p.updates.Close()
 		return nil
 	}
 	p.servers = func(ctx context.Context) []netip.AddrPort { return resolveServers(ctx, texts, p.local) }
