@@ -54,6 +54,8 @@
 //	window          how much of a transfer may be sent and not acknowledged [pipe]
 //	flow            a further link that carries chunks of the same transfer [link]
 //	resume          to continue a transfer on a new link after its link broke [link]
+//	move            to continue a transfer on a new link over a better path, while its old
+//	                link works [link]
 //	producer        what supplies the data of a transfer at the sender [pipe]
 //	consumer        what takes the data of a transfer at the receiver [pipe]
 //	receipt         what both ends report of a transfer: bytes, digest, peer, path [pipe]
