@@ -122,9 +122,18 @@ func (m *meeting) ping(ctx context.Context) (link.Ping, link.Target, error) {
 	return got, t, nil
 }
 
+// Once reports whether the path of the first answer can be pinged only once, so that
+// nothing is known about loss: a TCP hole is one connection.
+func (g Pinged) Once() bool {
+	return g.Ping.Path.Kind == path.Punched && g.Ping.Via == proto.ViaTCP
+}
+
 // repeat pings count times in all over the path of the first answer, and once over the
-// other transport.
+// other transport. Nothing else listens at the address of a TCP hole.
 func (g *Pinged) repeat(ctx context.Context, e *link.Endpoint, t link.Target, count int) error {
+	if g.Once() {
+		return nil
+	}
 	interval := pingInterval
 	if g.Ping.Path.Kind == path.Relay {
 		interval = relayedInterval

@@ -118,7 +118,11 @@ func table(g node.Pinged) string {
 	if g.Ping.Addr.IsValid() {
 		way += " " + g.Ping.Addr.String()
 	}
-	fmt.Fprintf(w, "%s\t%s\trtt %s\tloss %d/%d\tkey ok\t%s\n", g.Label(), way, ms(g.Mean()), g.Lost, g.Lost+len(g.RTTs), g.Answer())
+	loss := ""
+	if !g.Once() {
+		loss = fmt.Sprintf("loss %d/%d\t", g.Lost, g.Lost+len(g.RTTs))
+	}
+	fmt.Fprintf(w, "%s\t%s\trtt %s\t%skey ok\t%s\n", g.Label(), way, ms(g.Mean()), loss, g.Answer())
 	for _, t := range g.Tried {
 		outcome := "rtt " + ms(t.RTT)
 		if t.Err != nil {
