@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 
+	"mesh/proto/candidate"
 	"mesh/proto/hub"
 	"mesh/proto/relay"
 )
@@ -27,4 +28,9 @@ func DialDoor(ctx context.Context, at hub.URL, door, addr string) (net.Conn, err
 // some addresses.
 func (n *Node) Candidates(at net.Addr, given []string) []hub.Candidate {
 	return spot{node: n, at: at, given: given}.candidates()
+}
+
+// CandidatesBehind is the same behind a router that forwards a port.
+func (n *Node) CandidatesBehind(port candidate.Candidate, at net.Addr) []hub.Candidate {
+	return spot{node: n, at: at, ports: &forwarding{list: []candidate.Candidate{port}}}.candidates()
 }

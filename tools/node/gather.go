@@ -39,7 +39,7 @@ func (p *punching) round() {
 	}
 	if p.checker != nil {
 		wg.Go(func() {
-			found := p.endpoint.Mux().Map(ctx, servers, nil)
+			found := p.endpoint.Mux().Map(ctx, servers, localAddrs())
 			m.NAT = string(found.Kind)
 			for _, at := range found.Addrs {
 				add(candidate.ServerReflexive, candidate.UDP, at)
@@ -60,6 +60,20 @@ func (p *punching) round() {
 		p.log("candidates", "nat", m.NAT, "list", m.Candidates)
 		p.updates.Tell(m)
 	}
+}
+
+// localAddrs returns the addresses of this machine's interfaces; nil if they are not known.
+func localAddrs() (list []netip.Addr) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, p.Addr().Unmap())
+		}
+	}
+	return list
 }
 
 // maxServerAddrs bounds the addresses of one STUN server that are asked.

@@ -21,8 +21,9 @@ import (
 type spot struct {
 	node  *Node
 	offer Offer
-	at    net.Addr // the node's socket; nil without one
-	given []string // the HOST:PORTs at which the user says that it is
+	at    net.Addr    // the node's socket; nil without one
+	given []string    // the HOST:PORTs at which the user says that it is
+	ports *forwarding // of the router; nil for none
 
 	endpoint *link.Endpoint
 	guard    handshake.Guard // of the listener; nil once nobody is waited for
@@ -54,8 +55,8 @@ func (p spot) via() string {
 	return p.node.options.Via.String()
 }
 
-// candidates returns where this node may be reached now: at the addresses that the user
-// gave, and at its own.
+// candidates returns where this node may be reached now: at the ports that the router
+// forwards, at the addresses that the user gave, and at its own.
 func (p spot) candidates() (list []hub.Candidate) {
 	if p.at == nil {
 		return nil
@@ -63,6 +64,9 @@ func (p spot) candidates() (list []hub.Candidate) {
 	addrs := slices.Clone(p.given)
 	if own, err := ownAddrs(p.at); err == nil && !p.node.options.Reach.Hide {
 		addrs = append(addrs, own...)
+	}
+	if p.ports != nil {
+		list = p.ports.candidates()
 	}
 	seen := make(map[netip.AddrPort]bool)
 	for i, addr := range addrs {

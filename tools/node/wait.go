@@ -156,7 +156,7 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if w.listener, err = n.listen(e, o, guard); err != nil {
 		return nil, err
 	}
-	w.at = spot{node: n, offer: o, at: bound, given: given, endpoint: e, guard: guard, places: n.newPlaces(e)}
+	w.at = spot{node: n, offer: o, at: bound, given: given, endpoint: e, guard: guard, places: n.newPlaces(e), ports: new(forwarding)}
 	w.failed, w.fail = context.WithCancelCause(context.Background())
 	announced := o
 	announced.ShowToken = o.ShowToken && (asked || !byCode)
@@ -171,6 +171,9 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if err := w.presence.settle(w.failed); err != nil {
 		w.Stop()
 		return nil, err
+	}
+	if w.presence != nil {
+		w.at.ports.start(w.presence)
 	}
 	if byCode {
 		w.coder = w.showCodes(w.at, asked)
@@ -389,6 +392,7 @@ func (w *Waiter) Stop() {
 	_ = w.listener.Close()
 	w.leave()
 	w.at.places.close()
+	w.at.ports.stop()
 	w.fail(nil)
 }
 

@@ -1,0 +1,94 @@
+package node
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"mesh/proto"
+	"mesh/proto/candidate"
+	"mesh/proto/hub"
+	"mesh/proto/nat"
+	"mesh/proto/path"
+)
+
+// forwarding is the router's ports of a waiter. The zero value has none.
+type forwarding struct {
+	cancel context.CancelFunc // nil unless the router is asked
+	done   chan struct{}      // closed when the ports are given back
+
+	mu   sync.Mutex
+	list []candidate.Candidate
+}
+
+// start asks the router for the ports of a waiter that stays, if the settings allow that.
+func (f *forwarding) start(p *presence) {
+	n, v := p.node, p.node.options.Via
+	mux := p.endpoint.Mux()
+	if p.at == nil || mux == nil || p.offer.Once || n.options.Reach.NoPortMap || v.Kind != "" && v.Kind != path.Direct {
+		return
+	}
+	at, err := netip.ParseAddrPort(p.at.String())
+	if err != nil || at.Addr().IsLoopback() {
+		return
+	}
+	var ctx context.Context
+	ctx, f.cancel = context.WithCancel(n.life)
+	ports := nat.PortMapOptions{Seen: func() []netip.Addr { return seenBy(ctx, mux, p.stun()) }}
+	if n.uses(proto.ViaQUIC) {
+		ports.UDP = at.Port()
+	}
+	if n.uses(proto.ViaTCP) {
+		ports.TCP = at.Port()
+	}
+	f.done = make(chan struct{})
+	go func() {
+		defer close(f.done)
+		for got := range nat.MapPorts(ctx, ports) {
+			n.Log.Info("ports of the router", "by", got.By, "ports", got.Candidates, "err", got.Err)
+			f.mu.Lock()
+			f.list = got.Candidates
+			f.mu.Unlock()
+		}
+	}()
+}
+
+// seenBy returns the addresses at which STUN servers see this node.
+func seenBy(ctx context.Context, mux *nat.Mux, servers []string) (list []netip.Addr) {
+	ctx, cancel := context.WithTimeout(ctx, gatherTime)
+	defer cancel()
+	for _, at := range mux.Map(ctx, resolveServers(ctx, servers, false), localAddrs()).Addrs {
+		list = append(list, at.Addr())
+	}
+	return list
+}
+
+// candidates returns the ports that the router forwards.
+func (f *forwarding) candidates() (list []hub.Candidate) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.list {
+		list = append(list, hub.Candidate(c))
+	}
+	return list
+}
+
+// stop gives the ports back. It blocks until then.
+func (f *forwarding) stop() {
+	if f.cancel != nil {
+		f.cancel()
+		<-f.done
+	}
+}
+
+// stun returns the STUN servers of the waiter's hubs and of the settings.
+func (p *presence) stun() []string {
+	texts := slices.Clone(p.node.options.Reach.STUN)
+	p.updating.Lock()
+	defer p.updating.Unlock()
+	for _, h := range p.open {
+		texts = append(texts, h.agents[0].STUN()...)
+	}
+	return texts
+}
