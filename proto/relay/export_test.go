@@ -2,6 +2,13 @@ package relay
 
 import "time"
 
+// The steps of [Permit.Sign] and [ParsePermit] beside the signature.
+var (
+	PermitParts  = parts
+	DecodePermit = decode
+	EncodePermit = Permit.encode
+)
+
 // Limits are those of a server that tests make smaller.
 type Limits struct {
 	Sessions, OfDialer, OfListener, Places, PlacesOfNode, HalfOpen, HalfOpenOfSource, SessionBurst, SourceBurst int

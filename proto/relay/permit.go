@@ -133,14 +133,9 @@ func encodeText(b []byte) string { return base64Text.EncodeToString(b) }
 // see [Permit.Check]. An error has code [proto.Denied] if the signature is not the
 // hub's, else [proto.Protocol], and does not repeat the text.
 func ParsePermit(text string, hub identity.ID) (Permit, error) {
-	if len(text) > MaxPermitBytes {
-		return Permit{}, proto.Errorf(proto.Protocol, "not a permit: it has %d bytes, the limit is %d", len(text), MaxPermitBytes)
-	}
-	first, second, _ := strings.Cut(text, ".")
-	b, err := base64Text.DecodeString(first)
-	sig, err2 := base64Text.DecodeString(second)
-	if err != nil || err2 != nil || len(sig) != signatureBytes || strings.ContainsAny(text, "\r\n") {
-		return Permit{}, proto.Errorf(proto.Protocol, "not a permit: characters are wrong or missing")
+	b, sig, err := parts(text)
+	if err != nil {
+		return Permit{}, proto.Errorf(proto.Protocol, "not a permit: %w", err)
 	}
 	// The signature is checked first: nothing but the hub's own payloads is parsed.
 	if !ed25519.Verify(hub[:], signedText(b), sig) {
@@ -151,6 +146,21 @@ func ParsePermit(text string, hub identity.ID) (Permit, error) {
 		return Permit{}, proto.Errorf(proto.Protocol, "not a permit: %w", err)
 	}
 	return p, nil
+}
+
+// parts returns the payload and the signature in the text of a permit, of which nothing is
+// checked but that they have this one text.
+func parts(text string) (payload, sig []byte, err error) {
+	if len(text) > MaxPermitBytes {
+		return nil, nil, fmt.Errorf("it has %d bytes, the limit is %d", len(text), MaxPermitBytes)
+	}
+	first, second, _ := strings.Cut(text, ".")
+	payload, err = base64Text.DecodeString(first)
+	sig, err2 := base64Text.DecodeString(second)
+	if err != nil || err2 != nil || len(sig) != signatureBytes || strings.ContainsAny(text, "\r\n") {
+		return nil, nil, errors.New("characters are wrong or missing")
+	}
+	return payload, sig, nil
 }
 
 // decode reads the one form of a payload.
