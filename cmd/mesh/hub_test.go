@@ -27,6 +27,17 @@ type aHub struct {
 // beginHub starts a hub at a free port of loopback and waits until it serves.
 func beginHub(t *testing.T, dir string, prepare func(*exec.Cmd), args ...string) *aHub {
 	t.Helper()
+	return beginServer(t, dir, prepare, `^mesh-hub join wss://\S+#mk1[a-z2-7]+(,proxy)?\n$`, "serve", args...)
+}
+
+// beginRelay is beginHub for mesh-hub relay. The line is what the hub is run with.
+func beginRelay(t *testing.T, dir string, args ...string) *aHub {
+	t.Helper()
+	return beginServer(t, dir, nil, `^mesh-hub serve --relay wss://\S+\n$`, "relay", args...)
+}
+
+func beginServer(t *testing.T, dir string, prepare func(*exec.Cmd), want, command string, args ...string) *aHub {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -41,12 +52,12 @@ func beginHub(t *testing.T, dir string, prepare func(*exec.Cmd), args ...string)
 		if prepare != nil {
 			prepare(c)
 		}
-	}, "mesh-hub", append([]string{"serve"}, args...)...)
+	}, "mesh-hub", append([]string{command}, args...)...)
 	_ = w.Close()
 	line := make([]byte, 300)
 	n, _ := r.Read(line)
 	h.line = string(line[:n])
-	if !regexp.MustCompile(`^mesh-hub join wss://\S+#mk1[a-z2-7]+(,proxy)?\n$`).MatchString(h.line) {
+	if !regexp.MustCompile(want).MatchString(h.line) {
 		h.code(t)
 		t.Fatalf("got the line %q, and %s", h.line, h.stderr.Bytes())
 	}
@@ -73,19 +84,39 @@ func (h *aHub) stop(t *testing.T) {
 	}
 }
 
-// TestHubUnit checks the unit with systemd, and its command line with mesh-hub.
-func TestHubUnit(t *testing.T) {
+// TestHubUnits checks the units with systemd, and their command lines with mesh-hub.
+func TestHubUnits(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(services, "mesh-hub.service"))
-	if err != nil {
-		t.Fatal(err)
+	for name, command := range map[string]string{"mesh-hub.service": "serve", "mesh-relay.service": "relay"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(filepath.Join(services, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := regexp.MustCompile(`(?m)^ExecStart=\S+/mesh-hub ` + command + `\b(.*)$`)
+			line := start.FindSubmatch(text)
+			if line == nil {
+				t.Fatalf("the unit starts no mesh-hub %s", command)
+			}
+			if reloads := strings.Contains(string(text), "\nExecReload=sh -c 'kill -HUP $MAINPID'\n"); reloads != (command == "serve") {
+				t.Errorf("reload by the shell's own kill: got %v; a relay has nothing to reload, and SIGHUP ends it", reloads)
+			}
+			args := strings.Fields(string(line[1]))
+			if command == "serve" {
+				beginHub(t, t.TempDir(), nil, args...).stop(t)
+			} else {
+				args[slices.Index(args, "${HUB}")] = "wss://hub.example#" + nodeID(t, t.TempDir())
+				beginRelay(t, t.TempDir(), args...).stop(t)
+			}
+			wantUnit(t, name, start.ReplaceAllString(string(text), "ExecStart=%s "+command+"$1"))
+		})
 	}
-	start := regexp.MustCompile(`(?m)^ExecStart=\S+/mesh-hub serve\b(.*)$`)
-	line := start.FindSubmatch(text)
-	if line == nil || !strings.Contains(string(text), "\nExecReload=sh -c 'kill -HUP $MAINPID'\n") {
-		t.Fatal("the unit starts no mesh-hub, or reloads it by a program that may be missing")
-	}
-	beginHub(t, t.TempDir(), nil, strings.Fields(string(line[1]))...).stop(t)
+}
+
+// wantUnit checks a unit of mesh-hub with systemd. Its text has %s for the program.
+func wantUnit(t *testing.T, name, text string) {
+	t.Helper()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("no systemd-analyze here")
 	}
@@ -94,8 +125,8 @@ func TestHubUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	unit := filepath.Join(dir, "mesh-hub.service")
-	if err := os.WriteFile(unit, start.ReplaceAll(text, []byte("ExecStart="+here+" serve$1")), 0o600); err != nil {
+	unit := filepath.Join(dir, name)
+	if err := os.WriteFile(unit, []byte(strings.Replace(text, "%s", here, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", unit)

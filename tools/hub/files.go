@@ -49,6 +49,12 @@ type certificate struct {
 	now       *tls.Certificate
 }
 
+// openCertificate reads the certificate of --tls-cert and --tls-key.
+func openCertificate(cert, key string, log *slog.Logger) (*certificate, error) {
+	c := &certificate{cert: watched{path: cert}, key: watched{path: key}, log: log}
+	return c, c.load()
+}
+
 func (c *certificate) load() error {
 	c.cert.changed()
 	c.key.changed()

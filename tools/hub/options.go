@@ -36,7 +36,7 @@ func serveCommand() *cli.Command {
 			&cli.StringFlag{Name: "listen", Value: defaultListen, Usage: "wait for nodes at `ADDR`: HOST, :PORT or HOST:PORT"},
 			&cli.StringSliceFlag{Name: "url", Usage: "members use `URL`, for example wss://hub.example; may be repeated"},
 			&cli.StringFlag{Name: "tls-cert", Usage: "present the certificate in `FILE`, not the hub's own"},
-			&cli.StringFlag{Name: "tls-key", Usage: "the key of --tls-cert is in `FILE`"},
+			tlsKeyFlag(),
 			&cli.StringSliceFlag{Name: "behind-proxy", Usage: "a proxy with an address in `CIDR` ends TLS; needs --url"},
 			&cli.StringFlag{Name: "visible", Value: visibleAll, Usage: "members find `all|rooms`: each other, or only who is in a room with them"},
 			&cli.BoolFlag{Name: "guests", Usage: "let nodes that are no members claim codes"},
@@ -61,6 +61,12 @@ func serveCommand() *cli.Command {
 		},
 	}
 }
+
+func tlsKeyFlag() cli.Flag {
+	return &cli.StringFlag{Name: "tls-key", Usage: "the key of --tls-cert is in `FILE`"}
+}
+
+var errHalfCertificate = proto.Errorf(proto.Usage, "--tls-cert and --tls-key go together")
 
 // serveOptions are the flags of mesh-hub serve.
 type serveOptions struct {
@@ -123,7 +129,7 @@ func (o serveOptions) check() error {
 	case !isHostPort(o.listen):
 		return proto.Errorf(proto.Usage, "flag --listen: want HOST, :PORT or HOST:PORT")
 	case (o.cert == "") != (o.key == ""):
-		return proto.Errorf(proto.Usage, "--tls-cert and --tls-key go together")
+		return errHalfCertificate
 	case len(o.proxies) > 0 && len(o.urls) == 0:
 		return proto.Hint(proto.Errorf(proto.Usage, "--behind-proxy needs --url"),
 			"the hub must know its own name: a proxy of another name could pass logins on")

@@ -33,6 +33,8 @@ func relayCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "hub", Usage: "relay for the hub at `URL`, which ends in the hub's key: wss://…#mk1…"},
 			&cli.StringFlag{Name: "listen", Value: defaultListen, Usage: "wait for nodes at `ADDR`: HOST, :PORT or HOST:PORT"},
 			&cli.StringSliceFlag{Name: "url", Usage: "nodes reach the relay at `URL`", DefaultText: "an address of this machine"},
+			&cli.StringFlag{Name: "tls-cert", Usage: "present the certificate in `FILE`, not the relay's own"},
+			tlsKeyFlag(),
 			relayTotalFlag(),
 			relaySessionsFlag(),
 			&cli.GenericFlag{Name: "drain", Value: &drain, Usage: "when stopped, let the nodes go elsewhere within `DUR`"},
@@ -55,6 +57,8 @@ type relayServeOptions struct {
 	hub      identity.ID
 	listen   string  // HOST:PORT
 	url      hub.URL // zero for an address of this machine
+	cert     string  // file; "" for the relay's own key, and key too
+	key      string
 	total    uint64
 	sessions int
 	drain    time.Duration
@@ -75,7 +79,7 @@ func readRelay(c *cli.Context) (o relayServeOptions, err error) {
 		return o, proto.Errorf(proto.Usage, "flag --hub: want the URL that mesh-hub serve prints, with the hub's key: wss://…#mk1…")
 	}
 	o = relayServeOptions{
-		hub: u.Key, listen: withPort(c.String("listen")), total: sizeOf(c, "relay-total"), sessions: c.Int("relay-sessions"),
+		hub: u.Key, listen: withPort(c.String("listen")), cert: c.String("tls-cert"), key: c.String("tls-key"), total: sizeOf(c, "relay-total"), sessions: c.Int("relay-sessions"),
 		drain: c.Duration("drain"), verbose: c.Count("verbose"),
 	}
 	for _, text := range c.StringSlice("url") {
@@ -86,13 +90,8 @@ func readRelay(c *cli.Context) (o relayServeOptions, err error) {
 			return o, proto.Errorf(proto.Usage, "flag --url: want wss://HOST[:PORT]")
 		}
 	}
-	switch {
-	case !isHostPort(o.listen):
-		return o, proto.Errorf(proto.Usage, "flag --listen: want HOST, :PORT or HOST:PORT")
-	case o.sessions < 1:
-		return o, proto.Errorf(proto.Usage, "--relay-sessions is at least 1")
-	case o.drain < 0 || o.drain > maxDrain:
-		return o, proto.Errorf(proto.Usage, "--drain is 0 to %v", maxDrain)
+	if err := o.check(); err != nil {
+		return o, err
 	}
 	if o.metrics, err = metricsAddr(c.String("metrics")); err != nil {
 		return o, err
@@ -101,16 +100,26 @@ func readRelay(c *cli.Context) (o relayServeOptions, err error) {
 	return o, err
 }
 
+func (o relayServeOptions) check() error {
+	switch {
+	case !isHostPort(o.listen):
+		return proto.Errorf(proto.Usage, "flag --listen: want HOST, :PORT or HOST:PORT")
+	case (o.cert == "") != (o.key == ""):
+		return errHalfCertificate
+	case o.sessions < 1:
+		return proto.Errorf(proto.Usage, "--relay-sessions is at least 1")
+	case o.drain < 0 || o.drain > maxDrain:
+		return proto.Errorf(proto.Usage, "--drain is 0 to %v", maxDrain)
+	}
+	return nil
+}
+
 // runRelay runs a relay until ctx ends, and lets the nodes go elsewhere then.
 func runRelay(ctx context.Context, o relayServeOptions, s cmdline.Streams) error {
 	if err := s.RequireOut(); err != nil {
 		return err
 	}
 	log := cmdline.NewLogger(s.Err, o.verbose)
-	key, err := identity.LoadKeyFile(filepath.Join(o.home, relayKeyFile))
-	if err != nil {
-		return err
-	}
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return listenError(err, "--listen")
@@ -120,13 +129,16 @@ func runRelay(ctx context.Context, o relayServeOptions, s cmdline.Streams) error
 	if u.Host == "" {
 		u = hub.URL{TLS: true, Host: reachable(l.Addr())}
 	}
-	u.Key = key.ID()
 	if err := relay.CheckName(u.Host); err != nil {
 		return proto.Errorf(proto.Usage, "%w", err)
 	}
-	at, err := serve.NewRelayServer(serve.RelayOptions{Key: key, Log: log, Relay: relay.NewServer(relay.Options{
+	settings := serve.RelayOptions{Log: log, Relay: relay.NewServer(relay.Options{
 		Hub: o.hub, Name: u.Host, Total: o.total, Sessions: o.sessions, Log: log,
-	})})
+	})}
+	if err := o.identify(&settings, &u); err != nil {
+		return err
+	}
+	at, err := serve.NewRelayServer(settings)
 	if err != nil {
 		return err
 	}
@@ -139,6 +151,26 @@ func runRelay(ctx context.Context, o relayServeOptions, s cmdline.Streams) error
 		return err
 	}
 	return errors.Join(serveRelay(ctx, at, l, o.drain, log), context.Cause(ctx))
+}
+
+// identify sets how nodes know the relay: by its own key, which becomes part of the URL, or
+// by the certificate of --tls-cert, which must be one for the URL's host.
+func (o relayServeOptions) identify(settings *serve.RelayOptions, u *hub.URL) (err error) {
+	if o.cert == "" {
+		if settings.Key, err = identity.LoadKeyFile(filepath.Join(o.home, relayKeyFile)); err == nil {
+			u.Key = settings.Key.ID()
+		}
+		return err
+	}
+	cert, err := openCertificate(o.cert, o.key, settings.Log)
+	if err != nil {
+		return err
+	}
+	if err := cert.now.Leaf.VerifyHostname(u.Name()); err != nil {
+		return proto.Hint(proto.Errorf(proto.Config, "--tls-cert: %w", err), "--url wss://HOST[:PORT] gives the relay the name in the certificate")
+	}
+	settings.Certificate = cert.get
+	return nil
 }
 
 // serveRelay serves until ctx ends, and then for the time of the drain.

@@ -180,8 +180,8 @@ func (h *server) newServer(bound net.Addr) error {
 		Software: software(), Log: h.log, Metrics: h.metrics, Relay: h.relay, URL: h.url(bound), Ready: h.store.Broken, Export: h.store.Load, Drain: h.stop,
 	}
 	if h.o.cert != "" {
-		cert := &certificate{cert: watched{path: h.o.cert}, key: watched{path: h.o.key}, log: h.log}
-		if err := cert.load(); err != nil {
+		cert, err := openCertificate(h.o.cert, h.o.key, h.log)
+		if err != nil {
 			return err
 		}
 		o.Certificate = cert.get

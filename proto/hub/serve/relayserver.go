@@ -59,9 +59,11 @@ func (s *Server) blocked(from net.Addr) bool {
 
 // RelayOptions are the settings of a RelayServer.
 type RelayOptions struct {
-	// Key is the relay's own: the hub's URL for it has the public half.
-	Key   *identity.Key
-	Relay *relay.Server
+	// Key is the relay's own: the hub's URL for it has the public half. Certificate, if it
+	// is set, is presented in place of the one of that key.
+	Key         *identity.Key
+	Certificate func() (*tls.Certificate, error)
+	Relay       *relay.Server
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -81,11 +83,14 @@ func NewRelayServer(o RelayOptions) (*RelayServer, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	own, err := o.Key.Certificate()
-	if err != nil {
-		return nil, err
+	if o.Certificate == nil {
+		own, err := o.Key.Certificate()
+		if err != nil {
+			return nil, err
+		}
+		o.Certificate = func() (*tls.Certificate, error) { return &own, nil }
 	}
-	s := &RelayServer{o: o, tls: tlsConfig(func() (*tls.Certificate, error) { return &own, nil })}
+	s := &RelayServer{o: o, tls: tlsConfig(o.Certificate)}
 	s.http = newHTTP(http.HandlerFunc(s.answer), defaultWaits, o.Log)
 	return s, nil
 }
