@@ -69,7 +69,7 @@ func (l *Link) improveOnce(ctx context.Context, kind path.Kind, until time.Time)
 	t := l.session.target
 	to := path.Target{ID: t.ID, Addrs: t.Addrs, Prefer: t.Prefer, Via: t.Via, Above: kind}
 	if t.Meeting != nil {
-		to.Candidates, to.Routes = t.Meeting.Better(ctx)
+		to.Candidates, to.Routes = t.Meeting.Better(ctx, kind)
 	}
 	e := l.endpoint
 	conn, err := path.Dial(ctx, e.Endpoint, to)

@@ -89,7 +89,9 @@ func (m metBy) Routes(context.Context) (<-chan candidate.Candidate, <-chan path.
 	return nil, m.routes()
 }
 
-func (metBy) Better(context.Context) (<-chan candidate.Candidate, <-chan path.Route) { return nil, nil }
+func (metBy) Better(context.Context, path.Kind) (<-chan candidate.Candidate, <-chan path.Route) {
+	return nil, nil
+}
 
 func (metBy) Relayed() bool { return true }
 

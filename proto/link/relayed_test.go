@@ -25,7 +25,9 @@ func (m met) Routes(context.Context) (<-chan candidate.Candidate, <-chan path.Ro
 	return nil, routes(m.relay.Route())
 }
 
-func (met) Better(context.Context) (<-chan candidate.Candidate, <-chan path.Route) { return nil, nil }
+func (met) Better(context.Context, path.Kind) (<-chan candidate.Candidate, <-chan path.Route) {
+	return nil, nil
+}
 
 func (met) Relayed() bool { return true }
 

@@ -34,7 +34,7 @@ func (m *Meeting) Routes(context.Context) (<-chan candidate.Candidate, <-chan pa
 }
 
 // Better implements [link.Meeting].
-func (m *Meeting) Better(context.Context) (<-chan candidate.Candidate, <-chan path.Route) {
+func (m *Meeting) Better(context.Context, path.Kind) (<-chan candidate.Candidate, <-chan path.Route) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.better = append(m.better, time.Now())

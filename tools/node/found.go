@@ -182,11 +182,14 @@ func (m *meeting) Routes(ctx context.Context) (<-chan candidate.Candidate, <-cha
 
 // Better implements [link.Meeting]. Each call begins another round of looking for holes,
 // unless one is under way.
-func (m *meeting) Better(ctx context.Context) (<-chan candidate.Candidate, <-chan path.Route) {
+func (m *meeting) Better(ctx context.Context, than path.Kind) (<-chan candidate.Candidate, <-chan path.Route) {
 	w := newWays()
 	m.foundMu.Lock()
 	list, punch := m.candidates, m.punch
 	m.foundMu.Unlock()
+	if than != path.Relay {
+		punch = nil // what a hole leads to is no better
+	}
 	punch.again()
 	go func() {
 		defer w.close()
