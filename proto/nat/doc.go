@@ -9,6 +9,8 @@
 // a [Checker] finds out which candidates of a session's other end lead there: both ends send
 // checks, which also open the routers and firewalls on the way.
 //
+// [AskLAN] finds a node in the networks of this machine, where [Mux.AnswerLAN] answers.
+//
 // A [Hole] is a way for TCP, by simultaneous open. [MapPorts] asks the router to forward
 // ports. [LocalHosts] has the addresses of this machine.
 package nat
