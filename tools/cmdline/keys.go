@@ -107,6 +107,7 @@ var Settings = []Setting{
 	{"reach.relay", config.Bool, "", nil},
 	{"reach.hide", config.Bool, "", nil},
 	{"reach.portmap", config.Bool, "", nil},
+	{"reach.lan", config.Bool, "", nil},
 	{"reach.stun", config.List, "", nil},
 	{"reach.proxy", config.Text, "", nil},
 

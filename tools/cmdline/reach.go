@@ -15,8 +15,9 @@ import (
 
 // Reach is the table [reach]: how this node may reach others, and be reached.
 type Reach struct {
-	// Relay allows links through a relay, PortMap asking routers for ports.
-	Relay, PortMap bool
+	// Relay allows links through a relay, PortMap asking routers for ports, and LAN asking
+	// for peers in the local networks and answering there.
+	Relay, PortMap, LAN bool
 	// Hide keeps the addresses of this machine's interfaces from peers.
 	Hide bool
 	// STUN are servers to ask beside those of the hubs, each HOST:PORT.
@@ -30,7 +31,7 @@ const stunPort = "3478"
 
 // ReadReach reads the table from the environment and config.toml.
 func ReadReach() (Reach, error) {
-	r := Reach{Relay: true, PortMap: true, Proxy: http.ProxyFromEnvironment}
+	r := Reach{Relay: true, PortMap: true, LAN: true, Proxy: http.ProxyFromEnvironment}
 	file := new(config.File)
 	if path := configPath(); path != "" {
 		var err error
@@ -64,6 +65,8 @@ func (r *Reach) set(name string, v config.Value) (err error) {
 		r.Hide, err = truth(v)
 	case "portmap":
 		r.PortMap, err = truth(v)
+	case "lan":
+		r.LAN, err = truth(v)
 	case "stun":
 		r.STUN, err = stunServers(v)
 	case "proxy":

@@ -40,11 +40,11 @@ func through(r cmdline.Reach, host string) string {
 func TestReadReach(t *testing.T) {
 	t.Setenv("NO_PROXY", "direct.example")
 	r, err := reachOf(t, "")
-	if err != nil || !r.Relay || !r.PortMap || r.Hide || len(r.STUN) != 0 {
+	if err != nil || !r.Relay || !r.PortMap || !r.LAN || r.Hide || len(r.STUN) != 0 {
 		t.Errorf("without the table: got %+v, %v", r, err)
 	}
-	r, err = reachOf(t, "[reach]\nrelay = false\nportmap = false\nhide = true\nstun = [\"a.example\", \"b.example:1\", \"2001:db8::1\", \"[2001:db8::2]:5\"]\nproxy = \"http://u:p@proxy.example:3128\"\n")
-	if err != nil || r.Relay || r.PortMap || !r.Hide {
+	r, err = reachOf(t, "[reach]\nrelay = false\nportmap = false\nlan = false\nhide = true\nstun = [\"a.example\", \"b.example:1\", \"2001:db8::1\", \"[2001:db8::2]:5\"]\nproxy = \"http://u:p@proxy.example:3128\"\n")
+	if err != nil || r.Relay || r.PortMap || r.LAN || !r.Hide {
 		t.Errorf("got %+v, %v, want all that is not the default", r, err)
 	}
 	if want := []string{"a.example:3478", "b.example:1", "[2001:db8::1]:3478", "[2001:db8::2]:5"}; !slices.Equal(r.STUN, want) {

@@ -112,7 +112,15 @@ func (n *Node) endpointFor(p Peer) (*link.Endpoint, error) {
 
 // redial dials once, or with wait, until the peer is there.
 func (n *Node) redial(ctx context.Context, e *link.Endpoint, t link.Target, wait time.Duration) (l *link.Link, err error) {
+	if near := n.nearbyFor(t); near != nil && len(portsOf(t.Addrs)) > 0 {
+		t.Meeting = unhubbed{near, t}
+	}
 	err = n.retry(ctx, t, wait, func(ctx context.Context, t link.Target) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		if t.Meeting != nil {
+			t.Candidates, t.Routes = t.Meeting.Routes(ctx)
+		}
 		l, err = e.Dial(ctx, t)
 		return err
 	})

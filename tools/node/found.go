@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -106,6 +107,27 @@ func (m *meeting) feed(ctx context.Context, w *ways) {
 	punch.feed(ctx, w)
 }
 
+// fill closes the ways when f has sent those that it finds, and the local networks have been
+// asked for the peer, if it is to be asked for.
+func (m *meeting) fill(ctx context.Context, w *ways, peer identity.ID, f func()) {
+	defer w.close()
+	var near sync.WaitGroup
+	defer near.Wait()
+	near.Go(func() { m.nearby.feed(ctx, peer, m.ports, w) })
+	f()
+}
+
+// ports returns the ports at which the peer is known to listen.
+func (m *meeting) ports() []uint16 {
+	addrs := slices.Clone(m.peer.Addrs)
+	m.foundMu.Lock()
+	defer m.foundMu.Unlock()
+	for _, c := range m.candidates {
+		addrs = append(addrs, c.Addr)
+	}
+	return portsOf(addrs)
+}
+
 // tell sends the ways that are known.
 func (m *meeting) tell(ctx context.Context, w *ways) {
 	m.foundMu.Lock()
@@ -157,12 +179,12 @@ func (m *meeting) Routes(ctx context.Context) (<-chan candidate.Candidate, <-cha
 	w := newWays()
 	wait := askAgainAfter
 	m.foundMu.Lock()
+	peer := m.found.peer
 	if m.relay != nil && m.relay.refused.Load() {
 		wait = 0
 	}
 	m.foundMu.Unlock()
-	go func() {
-		defer w.close()
+	go m.fill(ctx, w, peer, func() {
 		known, stop := context.WithTimeout(ctx, wait)
 		defer stop()
 		m.feed(known, w)
@@ -176,7 +198,7 @@ func (m *meeting) Routes(ctx context.Context) (<-chan candidate.Candidate, <-cha
 			m.feed(ctx, w)
 		case <-ctx.Done():
 		}
-	}()
+	})
 	return w.candidates, w.routes
 }
 

@@ -47,7 +47,8 @@ type meeting struct {
 	peer     Peer
 	request  Request
 	target   link.Target
-	spent    bool // the code was tried: there is no second time
+	nearby   *nearby // nil if the local networks are not used
+	spent    bool    // the code was tried: there is no second time
 
 	mu   sync.Mutex
 	hubs *hubs // nil until they are asked for the peer of a token
@@ -75,7 +76,7 @@ func (n *Node) meet(ctx context.Context, e *link.Endpoint, p Peer, r Request, t 
 
 // newMeeting begins to log in at the hubs if they are asked for the peer by a name.
 func (n *Node) newMeeting(e *link.Endpoint, p Peer, r Request, t link.Target) *meeting {
-	m := &meeting{node: n, urls: n.options.Hubs, endpoint: e, peer: p, request: r, target: t}
+	m := &meeting{node: n, urls: n.options.Hubs, endpoint: e, peer: p, request: r, target: t, nearby: n.nearbyFor(t)}
 	if p.hub != nil {
 		m.urls = n.hubsFor(p.hub)
 		m.open()
@@ -183,15 +184,14 @@ func (m *meeting) tryBoth(ctx context.Context) (*link.Link, error) {
 	ways, asked := newWays(), make(chan answer, 1)
 	t := ways.of(m.target)
 	t.Meeting = m
-	go func() {
-		defer ways.close()
+	go m.fill(asking, ways, t.ID, func() {
 		a := m.askBeside(asking)
 		asked <- a
 		if m.joins(a) {
 			m.learn(a)
 			m.feed(asking, ways)
 		}
-	}()
+	})
 	l, err := m.endpoint.Dial(ctx, t)
 	if err == nil {
 		m.linked(l)
@@ -312,10 +312,7 @@ func (m *meeting) targetOf(ctx context.Context, a answer) (link.Target, error) {
 		return t, proto.Errorf(proto.Unreachable, "the peer has told no address that can be dialled from here, and the hub offers no relay")
 	}
 	ways := newWays()
-	go func() {
-		defer ways.close()
-		m.feed(ctx, ways)
-	}()
+	go m.fill(ctx, ways, t.ID, func() { m.feed(ctx, ways) })
 	return ways.of(t), nil
 }
 

@@ -80,6 +80,9 @@ type Options struct {
 type Reach struct {
 	// NoRelay keeps links from relays, NoPortMap the node from asking routers for ports.
 	NoRelay, NoPortMap bool
+	// NoLAN keeps the node from asking for peers in the networks of this machine, and from
+	// answering there.
+	NoLAN bool
 	// Hide keeps the addresses of this machine's interfaces from peers.
 	Hide bool
 	// STUN are servers to ask beside those of the hubs, each HOST:PORT.
@@ -106,6 +109,7 @@ type Node struct {
 	reporter  *reporter
 	resolvers []Resolver
 	printed   atomic.Bool // a token, a warning or a note
+	answering sync.Once   // in the networks of this machine
 
 	metMu  sync.Mutex // guards these two
 	met    map[identity.ID]acquaintance

@@ -98,7 +98,7 @@ func (m *meeting) ping(ctx context.Context) (link.Ping, link.Target, error) {
 			t.AttemptTimeout = pingTimeout
 		}
 		var got link.Ping
-		got, known = m.endpoint.Ping(ctx, t)
+		got, known = m.pingKnown(ctx, t)
 		if known == nil || len(m.urls) == 0 || proto.CodeOf(known) == proto.Identity || ctx.Err() != nil {
 			return got, t, known
 		}
@@ -126,6 +126,15 @@ func (m *meeting) ping(ctx context.Context) (link.Ping, link.Target, error) {
 // nothing is known about loss: a TCP hole is one connection.
 func (g Pinged) Once() bool {
 	return g.Ping.Path.Kind == path.Punched && g.Ping.Via == proto.ViaTCP
+}
+
+// pingKnown pings a target at its addresses, or where it answers in the local networks.
+func (m *meeting) pingKnown(ctx context.Context, t link.Target) (link.Ping, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w := newWays()
+	go m.fill(ctx, w, t.ID, func() {})
+	return m.endpoint.Ping(ctx, w.of(t))
 }
 
 // repeat pings count times in all over the path of the first answer, and once over the

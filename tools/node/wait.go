@@ -132,6 +132,7 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.answerNearby(e)
 	bound, given := n.boundTo(e), o.Addrs
 	if len(o.Addrs) == 0 && bound != nil {
 		if o.Addrs, err = ownAddrs(bound); err != nil {

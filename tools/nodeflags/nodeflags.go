@@ -109,7 +109,7 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 }
 
 func reachOf(r cmdline.Reach) node.Reach {
-	return node.Reach{NoRelay: !r.Relay, NoPortMap: !r.PortMap, Hide: r.Hide, STUN: r.STUN, Proxy: r.Proxy}
+	return node.Reach{NoRelay: !r.Relay, NoPortMap: !r.PortMap, NoLAN: !r.LAN, Hide: r.Hide, STUN: r.STUN, Proxy: r.Proxy}
 }
 
 // Hubs returns the hubs of the node: those of --hub, each with the key that is known of
