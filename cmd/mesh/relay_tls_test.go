@@ -95,7 +95,7 @@ func TestRelayCertificateRefused(t *testing.T) {
 	} {
 		args := append([]string{"relay", "--listen", "127.0.0.1:0", "--hub", "wss://hub.example#" + nodeID(t, dir)}, tt.args...)
 		p := begin(t, dir, nil, "mesh-hub", args...)
-		if code := p.code(t); code != tt.want || !strings.Contains(string(p.stderr.Bytes()), tt.text) {
+		if code := p.code(t); code != tt.want || !strings.Contains(p.stderr.String(), tt.text) {
 			t.Errorf("%v: got code %v and %s, want %v and %q", tt.args, code, p.stderr.Bytes(), tt.want, tt.text)
 		}
 	}
