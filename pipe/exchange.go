@@ -301,7 +301,8 @@ func (x *exchange) reportReceived(r *Receipt, err error) {
 // completeReceiptLocked adds to a receipt what the transfers have in common.
 func (x *exchange) completeReceiptLocked(r *Receipt, c *course, err error) *Receipt {
 	r.Elapsed, r.Flows = time.Since(x.started), x.flows
-	r.Via, r.Path = x.via, x.link.Path().String()
+	last := x.link.Path()
+	r.Via, r.Path, r.MaxBPS = x.via, last.String(), last.MaxBPS
 	r.Paths = c.end(r.Path, r.Bytes)
 	x.failed = cmp.Or(x.failed, err)
 	return r

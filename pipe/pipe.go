@@ -81,6 +81,9 @@ type Receipt struct {
 	Via string
 	// Path is the path of the link at the end: see [mesh/proto/path.Path].
 	Path string
+	// MaxBPS is how many bytes per second the relay of that path lets through, both ways
+	// together; 0 without a relay or a limit.
+	MaxBPS uint64
 	// Paths are all paths that carried bytes, the first one first, with the bytes of each;
 	// nil if that is one. They are those of the primary links.
 	Paths []PathBytes

@@ -12,6 +12,7 @@ type Path struct {
 	Proto   string // "tcp4", "tcp6", "udp4" or "udp6"; to a relay "tcp" or "wss"
 	Relay   string // HOST:PORT or HOST of the relay; "" without one
 	Proxied bool   // the relay is reached through a proxy
+	MaxBPS  uint64 // the relay's limit in bytes per second, as the hub says; 0 for none
 }
 
 // Kind is the class of a path.
@@ -44,7 +45,7 @@ var ranks = map[Kind]int{LAN: 4, Direct: 3, Mapped: 3, Punched: 3, Tunnel: 2, Re
 // Better reports whether a path of kind k is better than one of kind than.
 func (k Kind) Better(than Kind) bool { return ranks[k] > ranks[than] }
 
-// String returns the text in receipts and events: "lan tcp4", "punched udp6",
+// String returns the text, without the limit of a relay, in receipts and events: "lan tcp4", "punched udp6",
 // "relay tcp hub.example:443", "relay wss hub.example via proxy".
 func (p Path) String() string {
 	s := string(p.Kind) + " " + p.Proto

@@ -51,6 +51,7 @@ type event struct {
 	BLAKE3    *digest.Digest   `json:"blake3,omitempty"`
 	Status    *int             `json:"status,omitempty"`
 	Seconds   float64          `json:"seconds,omitempty"`
+	MaxBPS    uint64           `json:"max_bps,omitempty"` // of the relay of path, if it has a limit
 	Paths     []pipe.PathBytes `json:"paths,omitempty"`   // if there were several
 	Flows     int              `json:"flows,omitempty"`   // the most at a time
 	Files     *int64           `json:"files,omitempty"`   // of a transfer of files: stored

@@ -56,7 +56,7 @@ func (a *access) join(ctx context.Context) (transport.Carrier, error) {
 		}
 		return transport.Carrier{}, err
 	}
-	p := path.Path{Kind: path.Relay, Proto: c.Door(), Relay: c.Relay(), Proxied: c.Proxied()}
+	p := path.Path{Kind: path.Relay, Proto: c.Door(), Relay: c.Relay(), Proxied: c.Proxied(), MaxBPS: c.MaxBPS()}
 	return transport.Carrier{Conn: c, Path: p, Source: a.peer.String(), LeftSince: a.leftSince}, nil
 }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -135,7 +136,7 @@ func (r *reporter) receipt(p Party, d direction, receipt *pipe.Receipt, sum *fil
 		p.Path = receipt.Path
 	}
 	e := partyEvent("receipt", p)
-	e.Direction, e.Flows, e.Paths = d.verb, receipt.Flows, receipt.Paths
+	e.Direction, e.Flows, e.MaxBPS, e.Paths = d.verb, receipt.Flows, receipt.MaxBPS, receipt.Paths
 	took := max(receipt.Elapsed-time.Duration(r.awaited.Load()), 0)
 	e.Bytes, e.BLAKE3, e.Status, e.Seconds = &receipt.Bytes, &receipt.Digest, &receipt.Status, took.Seconds()
 	stored, bytes := "", receipt.Bytes
@@ -157,7 +158,11 @@ func course(p Party, receipt *pipe.Receipt, bytes int64, took time.Duration) str
 	if seconds >= 0.1 { // in less time the clock is too coarse for a rate
 		words += fmt.Sprintf(", %s/s", progress.Bytes(int64(float64(bytes)/seconds)))
 	}
-	if words += ", " + p.Path + before(p.Path, receipt.Paths); receipt.Flows > 1 {
+	words += ", " + p.Path
+	if receipt.MaxBPS > 0 {
+		words += fmt.Sprintf(" (at most %s/s)", progress.Bytes(int64(min(receipt.MaxBPS, math.MaxInt64))))
+	}
+	if words += before(p.Path, receipt.Paths); receipt.Flows > 1 {
 		words += fmt.Sprintf(" with %d flows", receipt.Flows)
 	}
 	if p.met {

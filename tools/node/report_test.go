@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -133,6 +134,32 @@ func TestReceiptPaths(t *testing.T) {
 			if p := got.(map[string]any); p["path"] != tt.paths[i].Path || p["bytes"] != float64(tt.paths[i].Bytes) {
 				t.Errorf("path %d: got %v, want %v", i, got, tt.paths[i])
 			}
+		}
+	}
+}
+
+// A receipt says how fast a relay is at most, next to the path through it.
+func TestReceiptLimit(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		limit uint64
+		paths []pipe.PathBytes
+		want  string
+	}{
+		{0, nil, " in 0.0 s, relay tcp hub.example:443, blake3 "},
+		{10e6, nil, ", relay tcp hub.example:443 (at most 10 MB/s), blake3 "},
+		{1 << 10, []pipe.PathBytes{{Path: "lan tcp4", Bytes: 7e6}, {Path: "relay tcp hub.example:443", Bytes: 1}}, ", relay tcp hub.example:443 (at most 1.0 kB/s) after 7.0 MB over lan tcp4, "},
+		{math.MaxUint64, nil, " (at most 9.2 EB/s), "}, // what a hub may say
+	} {
+		n := newNode(t, func(o *node.Options) { o.Receipts = true })
+		p := node.Party{ID: xtest.NewKey(t).ID(), Name: "bob", Via: "tcp"}
+		n.Follow(p, new(pipe.Counters), nil)(&pipe.Receipt{Bytes: 9e6, Path: "relay tcp hub.example:443", MaxBPS: tt.limit, Paths: tt.paths}, nil)
+		if got := n.stderr.String(); !strings.Contains(got, tt.want) {
+			t.Errorf("limit %d: got %q, want %q in it", tt.limit, got, tt.want)
+		}
+		got, is := receipt(t, n, "received")["max_bps"]
+		if is != (tt.limit > 0) || is && got != float64(tt.limit) {
+			t.Errorf("limit %d: got the event's max_bps %v", tt.limit, got)
 		}
 	}
 }
