@@ -65,6 +65,42 @@ func TestProxy(t *testing.T) {
 	xtest.WantCode(t, "malformed proxy", err, proto.Unreachable)
 }
 
+// The door of WebSockets is reached through a SOCKS5 proxy too, with a name and a password.
+func TestSOCKS(t *testing.T) {
+	t.Parallel()
+	d := startDoors(t, relay.Options{}, relay.Limits{})
+	entry := d.entry(relay.DoorWSS, 1, relay.RoleDialer)
+	u, err := url.Parse(entry.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	via := xtest.SOCKS(t, "alice", "s3cret", u.Host)
+	client := d.client(relay.RoleDialer)
+	client.Proxy = http.ProxyURL(via)
+	for user, want := range map[*url.Userinfo]string{nil: "no acceptable authentication methods", url.UserPassword("alice", "s3cret2"): "authentication failed"} {
+		via.User = user
+		_, err := client.Join(t.Context(), []relay.Entry{entry}, nil)
+		xtest.WantCode(t, want, err, proto.Unreachable)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("got %v, want %q and no password", err, want)
+		}
+	}
+	via.User = url.UserPassword("alice", "s3cret")
+	told, joined := d.place(relay.DoorTCP, 1, relay.RoleListener)
+	want(t, told, relay.Waiting)
+	c, err := client.Join(t.Context(), []relay.Entry{entry}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if c.Door() != relay.DoorWSS || !c.Proxied() || c.RemoteAddr().String() != via.Host {
+		t.Errorf("got door %s, proxied %v, address %v", c.Door(), c.Proxied(), c.RemoteAddr())
+	}
+	l := <-joined
+	send(t, c, l, xtest.Random(300000))
+	send(t, l, c, xtest.Random(300000))
+}
+
 // The first door that gives a status wins. The other one is not asked, or closed.
 func TestRace(t *testing.T) {
 	t.Parallel()
