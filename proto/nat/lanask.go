@@ -94,7 +94,7 @@ func (a *lanAsker) run(ctx context.Context, conns []net.PacketConn) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for _, conn := range conns {
-		defer context.AfterFunc(ctx, func() { conn.Close() })
+		context.AfterFunc(ctx, func() { conn.Close() })
 		wg.Go(func() { a.read(conn) })
 	}
 	question := newLANQuestion(a.id, a.nonce)
