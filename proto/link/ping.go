@@ -58,6 +58,23 @@ func (e *Endpoint) PingAt(ctx context.Context, t Target, via string, addr netip.
 	return e.ping(ctx, conn, t)
 }
 
+// PingOver pings the target over a route: through a relay, or the connection of a hole. It
+// blocks until there is an answer, or ctx ends.
+func (e *Endpoint) PingOver(ctx context.Context, t Target, r path.Route) (Ping, error) {
+	carrier, err := r.Dial(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return Ping{}, err
+	}
+	conn, err := e.ConnectOver(ctx, carrier, t.ID)
+	if err != nil {
+		return Ping{}, err
+	}
+	return e.ping(ctx, conn, t)
+}
+
 // ping says P2P_HELLO over a connection, and closes it.
 func (e *Endpoint) ping(ctx context.Context, conn transport.Conn, t Target) (p Ping, err error) {
 	defer func() { conn.Close(proto.OK.Wire(), "", errClosed) }()

@@ -56,6 +56,9 @@ func (p *punching) round() {
 		})
 	}
 	wg.Wait()
+	p.mu.Lock()
+	p.here = m.NAT
+	p.mu.Unlock()
 	if p.ctx.Err() == nil {
 		p.log("candidates", "nat", m.NAT, "list", m.Candidates)
 		p.updates.Tell(m)

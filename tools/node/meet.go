@@ -289,6 +289,17 @@ func anotherNode(err error) error {
 // targetOf returns the target for a session: its candidates, which arrive until ctx ends, and
 // its token if it has one.
 func (m *meeting) targetOf(ctx context.Context, a answer) (link.Target, error) {
+	t, err := m.learnTarget(a)
+	if err != nil {
+		return t, err
+	}
+	ways := newWays()
+	go m.fill(ctx, ways, t.ID, func() { m.feed(ctx, ways) })
+	return ways.of(t), nil
+}
+
+// learnTarget returns the target for a session, without its candidates, which it notes.
+func (m *meeting) learnTarget(a answer) (link.Target, error) {
 	t, s := m.target, a.session
 	t.Meeting = m
 	t.ID, t.Addrs = s.Peer, nil
@@ -311,9 +322,7 @@ func (m *meeting) targetOf(ctx context.Context, a answer) (link.Target, error) {
 	if !m.knowsWay() {
 		return t, proto.Errorf(proto.Unreachable, "the peer has told no address that can be dialled from here, and the hub offers no relay")
 	}
-	ways := newWays()
-	go m.fill(ctx, ways, t.ID, func() { m.feed(ctx, ways) })
-	return ways.of(t), nil
+	return t, nil
 }
 
 // local reports whether a hub is on this machine, as in tests: then the peer may be, too.

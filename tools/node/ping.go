@@ -1,15 +1,19 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"mesh/proto"
+	"mesh/proto/candidate"
 	"mesh/proto/handshake"
 	"mesh/proto/link"
+	"mesh/proto/nat"
 	"mesh/proto/path"
 	"mesh/proto/wire"
 )
@@ -33,28 +37,36 @@ type PingRequest struct {
 // Pinged is what pings have found out about a peer.
 type Pinged struct {
 	Peer Peer
-	// Ping is that of the first answer; its Refused has a hint.
-	Ping link.Ping
-	// RTTs are the round trips of the pings that were answered, in this order.
-	RTTs []time.Duration
-	// Lost is the number of pings without an answer within 2 s.
-	Lost int
-	// Tried are the other paths to the address of the first answer.
-	Tried []TriedPath
+	// Refused is nil if the peer would admit this node, else its refusal with a hint.
+	Refused error
+	// Ways are the paths that the peer has answered over, the best first. The best one
+	// that can be pinged more than once was pinged as often as was asked for.
+	Ways []Way
+	// Tried are the paths that have failed.
+	Tried []Way
+	// Here and There are the kinds of NAT at this end and at the peer's; "" if not known.
+	Here, There string
 }
 
-// TriedPath is a path that the first answer did not come by.
-type TriedPath struct {
+// Way is a path that was tried.
+type Way struct {
 	Path path.Path
-	Addr string
-	RTT  time.Duration
-	Err  error // why the path failed; nil if the peer has answered there too
+	Addr string         // "" through a relay, and where there was none
+	Type candidate.Type // "" at an address that a person gave
+	RTTs []time.Duration
+	Lost int   // pings without an answer within 2 s
+	Once bool  // a TCP hole is one connection, so nothing is known about loss
+	Err  error // why the path has failed
+
+	hole    bool
+	refused error
+	again   func(context.Context) (link.Ping, error)
 }
 
 // Ping finds out which path leads to a peer, how fast that is, and whether the peer would
 // admit this node. It uses no token up and begins nothing. It blocks for as long as the
-// pings take, and for 2 s at most for each path that fails. An error says that the peer
-// was not reached; a refusal is in [Pinged.Ping].
+// pings take, and for 6 s at most while holes are looked for. An error says that the peer
+// was not reached, and [Pinged.Tried] why; a refusal is in [Pinged.Refused].
 func (n *Node) Ping(ctx context.Context, p Peer, r PingRequest) (Pinged, error) {
 	switch {
 	case p.ByCode():
@@ -71,80 +83,47 @@ func (n *Node) Ping(ctx context.Context, p Peer, r PingRequest) (Pinged, error) 
 	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: p.Caps, Kind: wire.KindPing, Via: n.options.Via}
 	m := n.newMeeting(e, p, want, t)
 	defer m.close()
-	got := Pinged{Peer: p}
-	err = n.retry(ctx, t, r.Wait, func(ctx context.Context, t link.Target) (err error) {
+	found := new(survey)
+	err = n.retry(ctx, t, r.Wait, func(ctx context.Context, t link.Target) error {
 		m.target = t
-		got.Ping, m.target, err = m.ping(ctx)
-		return err
+		found.close()
+		found = newSurvey(m)
+		return found.ping(ctx)
 	})
-	if err != nil {
-		return got, n.dialHint(p, want, fmt.Errorf("link to %s: %w", p.label(), err))
+	defer func() { found.close() }()
+	got := Pinged{Peer: p, Ways: found.ways, Tried: found.failed}
+	if err == nil {
+		got.Peer.ID = found.target.ID
+		err = got.repeat(ctx, r.Count)
+	} else {
+		err = n.dialHint(p, want, fmt.Errorf("link to %s: %w", p.label(), err))
 	}
-	if err := got.Ping.Refused; err != nil {
-		got.Ping.Refused = n.dialHint(p, want, fmt.Errorf("link to %s: %w", p.label(), err))
+	got.Here, got.There = found.kinds()
+	if len(got.Ways) > 0 && got.Ways[0].refused != nil {
+		got.Refused = n.dialHint(p, want, fmt.Errorf("link to %s: %w", p.label(), got.Ways[0].refused))
 	}
-	got.Peer.ID = m.target.ID
-	got.RTTs = []time.Duration{got.Ping.RTT}
-	return got, got.repeat(ctx, e, m.target, r.Count)
+	return got, err
 }
 
-// ping pings once: the addresses that are known here, and if nobody answers there, those
-// that a hub knows. It returns the target that has answered.
-func (m *meeting) ping(ctx context.Context) (link.Ping, link.Target, error) {
-	t := m.target
-	var known error // of the addresses that are known here
-	if len(t.Addrs) > 0 {
-		if len(m.urls) > 0 {
-			t.AttemptTimeout = pingTimeout
-		}
-		var got link.Ping
-		got, known = m.pingKnown(ctx, t)
-		if known == nil || len(m.urls) == 0 || proto.CodeOf(known) == proto.Identity || ctx.Err() != nil {
-			return got, t, known
-		}
+// Counted returns the index of the path whose loss is counted: the best one that can be
+// pinged more than once, but a relay only where nothing is better; -1 for none.
+func (g Pinged) Counted() int {
+	i := slices.IndexFunc(g.Ways, func(w Way) bool { return !w.Once })
+	if i > 0 && g.Ways[i].Path.Kind == path.Relay {
+		return -1
 	}
-	a := m.ask(ctx)
-	if a.err != nil {
-		return link.Ping{}, t, cmp.Or(known, a.err)
-	}
-	t, err := m.targetOf(ctx, a)
-	if err != nil {
-		return link.Ping{}, t, err
-	}
-	got, err := m.endpoint.Ping(ctx, t)
-	if err != nil {
-		return got, t, anotherNode(err)
-	}
-	if !m.byToken() {
-		m.node.noteMet(m.peer, t.ID, a.grade)
-	}
-	a.at.Closed(ctx, a.session, "pinged", string(got.Path.Kind))
-	return got, t, nil
+	return i
 }
 
-// Once reports whether the path of the first answer can be pinged only once, so that
-// nothing is known about loss: a TCP hole is one connection.
-func (g Pinged) Once() bool {
-	return g.Ping.Path.Kind == path.Punched && g.Ping.Via == proto.ViaTCP
-}
-
-// pingKnown pings a target at its addresses, or where it answers in the local networks.
-func (m *meeting) pingKnown(ctx context.Context, t link.Target) (link.Ping, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	w := newWays()
-	go m.fill(ctx, w, t.ID, func() {})
-	return m.endpoint.Ping(ctx, w.of(t))
-}
-
-// repeat pings count times in all over the path of the first answer, and once over the
-// other transport. Nothing else listens at the address of a TCP hole.
-func (g *Pinged) repeat(ctx context.Context, e *link.Endpoint, t link.Target, count int) error {
-	if g.Once() {
+// repeat pings over the path of Counted until count pings are sent there.
+func (g *Pinged) repeat(ctx context.Context, count int) error {
+	i := g.Counted()
+	if i < 0 {
 		return nil
 	}
+	w := &g.Ways[i]
 	interval := pingInterval
-	if g.Ping.Path.Kind == path.Relay {
+	if w.Path.Kind == path.Relay {
 		interval = relayedInterval
 	}
 	at := time.NewTicker(interval)
@@ -155,73 +134,76 @@ func (g *Pinged) repeat(ctx context.Context, e *link.Endpoint, t link.Target, co
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		again, err := pingAgain(ctx, e, t, g.Ping.Via, g.Ping)
+		again, err := pingAgain(ctx, w.again)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err != nil:
-			g.Lost++
+			w.Lost++
 		default:
-			g.RTTs = append(g.RTTs, again.RTT)
+			w.RTTs = append(w.RTTs, again.RTT)
 		}
 	}
-	other := proto.ViaQUIC
-	if g.Ping.Via == other {
-		other = proto.ViaTCP
-	}
-	if g.Ping.Path.Kind == path.Relay || !e.Has(other) {
-		return nil
-	}
-	again, err := pingAgain(ctx, e, t, other, g.Ping)
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err != nil {
-		again.Path = path.To(e.Endpoint, other, g.Ping.Addr.Addr())
-	}
-	g.Tried = append(g.Tried, TriedPath{again.Path, g.Ping.Addr.String(), again.RTT, err})
 	return nil
 }
 
-// pingAgain pings where the first answer came from, over a transport, or through a relay if
-// that answer came through one.
-func pingAgain(ctx context.Context, e *link.Endpoint, t link.Target, via string, first link.Ping) (link.Ping, error) {
+func pingAgain(ctx context.Context, ping func(context.Context) (link.Ping, error)) (link.Ping, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, errNoPong)
 	defer cancel()
-	if first.Path.Kind != path.Relay {
-		return e.PingAt(ctx, t, via, first.Addr)
+	p, err := ping(ctx)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded): // a socket is told the deadline
+		err = errNoPong
 	}
-	t.Addrs, t.Via = nil, path.Via{Kind: path.Relay}
-	t.Candidates, t.Routes = t.Meeting.Routes(ctx)
-	return e.Ping(ctx, t)
+	return p, err
 }
 
 var errNoPong = proto.Errorf(proto.Unreachable, "no answer in %s", pingTimeout)
 
 // Mean returns the mean of the round trips.
-func (g Pinged) Mean() (mean time.Duration) {
-	for _, rtt := range g.RTTs {
+func (w Way) Mean() (mean time.Duration) {
+	for _, rtt := range w.RTTs {
 		mean += rtt
 	}
-	return mean / time.Duration(max(len(g.RTTs), 1))
+	return mean / time.Duration(max(len(w.RTTs), 1))
+}
+
+// Hint says what would make a better path possible; "" for nothing.
+func (g Pinged) Hint() string {
+	overTCP := slices.ContainsFunc(g.Ways, func(w Way) bool { return w.Path.Kind != path.Relay && strings.HasPrefix(w.Path.Proto, "tcp") })
+	forward := "forward a port to the other machine, and name it there with --addr, or turn on UPnP in its router"
+	switch {
+	case g.Here == "" || len(g.Ways) > 0 && overTCP:
+		return ""
+	case len(g.Ways) > 0 && g.Ways[0].Path.Kind != path.Relay:
+		return "for TCP, " + forward
+	case g.Here == string(nat.Blocked):
+		return "for a direct path, let UDP out of this network, or " + forward
+	}
+	return "for a direct path, " + forward
 }
 
 // Answer says in a word what the peer has answered: "allowed", "path" if it bars the path,
 // or the name of the exit code with which it refuses.
 func (g Pinged) Answer() string {
 	switch {
-	case g.Ping.Refused == nil:
+	case len(g.Ways) == 0:
+		return ""
+	case g.Refused == nil:
 		return "allowed"
-	case errors.Is(g.Ping.Refused, handshake.ErrPath):
+	case errors.Is(g.Refused, handshake.ErrPath):
 		return "path"
 	}
-	return proto.CodeOf(g.Ping.Refused).String()
+	return proto.CodeOf(g.Refused).String()
 }
 
 // Err returns the refusal with code [proto.Denied], also where the peer knows this node
 // and allows it nothing; another code if a later ping may be admitted.
 func (g Pinged) Err() error {
-	err := g.Ping.Refused
+	err := g.Refused
 	if proto.CodeOf(err) == proto.Capability {
 		return &proto.Error{Code: proto.Denied, Err: err}
 	}

@@ -54,6 +54,8 @@ type punching struct {
 	checker *nat.Checker // nil without UDP
 
 	mu      sync.Mutex
+	here    string                // the kind of NAT of this end; "" while it is not known
+	there   string                // that of the other end
 	remote  []candidate.Candidate // the other end's newest list
 	holes   []*nat.Hole           // of the round
 	begun   time.Time             // of the round
@@ -165,7 +167,7 @@ func (p *punching) hear() {
 	for u := range p.updates.Heard() {
 		p.log("candidates of the peer", "nat", u.NAT, "list", u.Candidates)
 		p.mu.Lock()
-		p.remote = u.Candidates
+		p.remote, p.there = u.Candidates, u.NAT
 		holes := slices.Clone(p.holes)
 		p.mu.Unlock()
 		if p.checker != nil {

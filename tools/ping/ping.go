@@ -15,6 +15,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/identity"
+	"mesh/proto/path"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
@@ -94,7 +95,7 @@ func ping(ctx context.Context, n *node.Node, o options, s cmdline.Streams) error
 		return err
 	}
 	got, err := n.Ping(ctx, peer, o.request)
-	if len(got.RTTs) == 0 {
+	if len(got.Ways)+len(got.Tried) == 0 {
 		return err
 	}
 	text := table(got)
@@ -110,25 +111,39 @@ func ping(ctx context.Context, n *node.Node, o options, s cmdline.Streams) error
 	return got.Err()
 }
 
-// table returns what a person reads: the path of the first answer, then the other ones that were tried.
+// table returns what a person reads: the paths that work, the best first, then the NATs, the
+// paths that do not, and a hint.
 func table(g node.Pinged) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
-	way := g.Ping.Path.String()
-	if g.Ping.Addr.IsValid() {
-		way += " " + g.Ping.Addr.String()
+	name := g.Label()
+	row := func(cells ...string) {
+		fmt.Fprintln(w, strings.Join(append([]string{name}, cells...), "\t"))
+		name = ""
 	}
-	loss := ""
-	if !g.Once() {
-		loss = fmt.Sprintf("loss %d/%d\t", g.Lost, g.Lost+len(g.RTTs))
-	}
-	fmt.Fprintf(w, "%s\t%s\trtt %s\t%skey ok\t%s\n", g.Label(), way, ms(g.Mean()), loss, g.Answer())
-	for _, t := range g.Tried {
-		outcome := "rtt " + ms(t.RTT)
-		if t.Err != nil {
-			outcome = proto.EscapeText(t.Err.Error())
+	for i, way := range g.Ways {
+		cells := []string{"direct", way.Text(), "rtt " + ms(way.Mean())}
+		if way.Path.Kind == path.Relay {
+			cells[0], cells[1] = "relay", strings.TrimPrefix(way.Text(), "relay ")
 		}
-		fmt.Fprintf(w, "\t%s %s\t%s\n", t.Path, t.Addr, outcome)
+		if i == g.Counted() {
+			cells = append(cells, fmt.Sprintf("loss %d/%d", way.Lost, way.Lost+len(way.RTTs)))
+		}
+		if i == 0 {
+			cells = append(cells, "key ok", g.Answer())
+		}
+		row(cells...)
+	}
+	if g.Here != "" && g.There != "" {
+		row("nat", "here "+g.Here+", there "+g.There)
+	}
+	label := "tried"
+	for _, way := range g.Tried {
+		row(label, way.Text(), proto.EscapeText(way.Err.Error()))
+		label = ""
+	}
+	if g.Hint() != "" {
+		row("hint", g.Hint())
 	}
 	_ = w.Flush()
 	return b.String()
@@ -139,45 +154,67 @@ func ms(d time.Duration) string {
 	return fmt.Sprintf("%.3g ms", float64(d)/float64(time.Millisecond))
 }
 
-// result is the object of --json. Times are in milliseconds.
+// result is the object of --json. Times are in milliseconds. Path, Addr, Type, RTT, Mean, Sent
+// and Lost are those of the best path; Path is "" if none works.
 type result struct {
-	Peer   string      `json:"peer"` // its name, or ""
-	ID     identity.ID `json:"id"`
-	Path   string      `json:"path"`
-	Addr   string      `json:"addr"` // "" through a relay
-	RTT    []float64   `json:"rtt_ms"`
-	Mean   float64     `json:"mean_ms"`
-	Sent   int         `json:"sent"`
-	Lost   int         `json:"lost"`
-	Answer string      `json:"answer"`
-	Tried  []tried     `json:"tried"`
+	Peer string      `json:"peer"` // its name, or ""
+	ID   identity.ID `json:"id"`
+	way
+	Answer string `json:"answer"`
+	Others []way  `json:"others"` // that work too
+	NAT    *ends  `json:"nat,omitempty"`
+	Tried  []way  `json:"tried"`
+	Hint   string `json:"hint,omitempty"`
 }
 
-type tried struct {
-	Path  string  `json:"path"`
-	Addr  string  `json:"addr"`
-	RTT   float64 `json:"rtt_ms,omitempty"`
-	Error string  `json:"error,omitempty"`
+type ends struct {
+	Here  string `json:"here"`
+	There string `json:"there"`
+}
+
+type way struct {
+	Path  string    `json:"path"`
+	Addr  string    `json:"addr"` // "" through a relay
+	Type  string    `json:"type,omitempty"`
+	RTT   []float64 `json:"rtt_ms,omitempty"`
+	Mean  float64   `json:"mean_ms,omitempty"`
+	Sent  int       `json:"sent,omitempty"`
+	Lost  *int      `json:"lost,omitempty"` // not where it is not known
+	Error string    `json:"error,omitempty"`
+}
+
+func wayOf(w node.Way) way {
+	one := way{Addr: w.Addr, Type: string(w.Type), Mean: inMS(w.Mean()), Sent: w.Lost + len(w.RTTs)}
+	if w.Path != (path.Path{}) {
+		one.Path = w.Path.String()
+	}
+	if !w.Once && w.Err == nil {
+		one.Lost = &w.Lost
+	}
+	for _, rtt := range w.RTTs {
+		one.RTT = append(one.RTT, inMS(rtt))
+	}
+	if w.Err != nil {
+		one.Error = w.Err.Error()
+	}
+	return one
 }
 
 // object returns the line of --json.
 func object(g node.Pinged) string {
-	r := result{
-		Peer: g.Peer.Name, ID: g.Peer.ID, Path: g.Ping.Path.String(), Mean: inMS(g.Mean()),
-		Sent: g.Lost + len(g.RTTs), Lost: g.Lost, Answer: g.Answer(), Tried: []tried{},
-	}
-	if g.Ping.Addr.IsValid() {
-		r.Addr = g.Ping.Addr.String()
-	}
-	for _, rtt := range g.RTTs {
-		r.RTT = append(r.RTT, inMS(rtt))
-	}
-	for _, t := range g.Tried {
-		one := tried{Path: t.Path.String(), Addr: t.Addr, RTT: inMS(t.RTT)}
-		if t.Err != nil {
-			one.Error = t.Err.Error()
+	r := result{Peer: g.Peer.Name, ID: g.Peer.ID, Answer: g.Answer(), Hint: g.Hint(), Others: []way{}, Tried: []way{}}
+	for i, w := range g.Ways {
+		if i == 0 {
+			r.way = wayOf(w)
+			continue
 		}
-		r.Tried = append(r.Tried, one)
+		r.Others = append(r.Others, wayOf(w))
+	}
+	if g.Here != "" && g.There != "" {
+		r.NAT = &ends{g.Here, g.There}
+	}
+	for _, w := range g.Tried {
+		r.Tried = append(r.Tried, wayOf(w))
 	}
 	text, _ := json.Marshal(r) // it has only texts and numbers
 	return string(text)
