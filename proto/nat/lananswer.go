@@ -32,7 +32,7 @@ type LANOptions struct {
 	Failed func(error)
 }
 
-// AnswerLAN answers those who ask for this node in the networks of this machine: see
+// AnswerLAN answers dialers that ask for this node in the networks of this machine: see
 // [AskLAN]. The answers come from the socket of the Mux, where a nil Mux has none from that
 // of the questions. It blocks until ctx ends.
 //

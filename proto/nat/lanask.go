@@ -22,7 +22,7 @@ const (
 	lanAskings  = 3
 	lanAskEvery = 200 * time.Millisecond
 	lanAskTime  = 800 * time.Millisecond
-	// maxLANAnswers bounds the answers that are looked at. Whoever knows the id of a peer can
+	// maxLANAnswers bounds the answers that are looked at. Each machine that knows the id of a peer can
 	// make them.
 	maxLANAnswers = 8
 )

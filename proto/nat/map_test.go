@@ -107,7 +107,7 @@ func (s *socket) await(d time.Duration) []datagram {
 	return requests
 }
 
-// What is no answer of a server that was asked changes nothing.
+// A message that is no answer of a server that was asked changes nothing.
 func TestMapForged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -74,7 +74,7 @@ type request struct {
 	answered func(m *stun.Message, rtt time.Duration) bool
 }
 
-// NewMux begins to read what is not QUIC at a socket. Nobody else may read that. The
+// NewMux begins to read the datagrams at a socket that are not QUIC. Nobody else may read them. The
 // caller closes the Mux before the socket.
 func NewMux(c PacketConn) *Mux {
 	m := &Mux{

@@ -95,7 +95,7 @@ func (s *Server) count(n *uint64) {
 	*n++
 }
 
-// ServeUDP answers at one or two sockets until ctx ends, and closes them then. What asks at
+// ServeUDP answers at one or two sockets until ctx ends, and closes them then. A request at
 // one socket for an answer from the other port gets it from the other socket, at the address
 // that it came from.
 func (s *Server) ServeUDP(ctx context.Context, conns ...net.PacketConn) {

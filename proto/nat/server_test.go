@@ -295,7 +295,7 @@ func TestServeTCP(t *testing.T) {
 	})
 }
 
-// What is no Binding request ends a connection without an answer, and so do more than 20
+// Anything but a Binding request ends a connection without an answer, and so do more than 20
 // requests in a second.
 func TestServeTCPRefuses(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,7 @@ import (
 // noPermit is what a probe shows in place of a permit. Every relay refuses it.
 const noPermit = "-"
 
-// Probe finds out whether a door can be reached: it asks for a place with what is no permit,
+// Probe finds out whether a door can be reached: it asks for a place without a permit,
 // which only a relay refuses as one. It returns the time until the refusal, with the
 // connection set up. Permit is not read. Errors have the codes of [Client.Join].
 func (c *Client) Probe(ctx context.Context, e Entry) (time.Duration, error) {

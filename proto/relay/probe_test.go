@@ -11,7 +11,7 @@ import (
 	"mesh/proto/xtest"
 )
 
-// A probe reaches both doors, takes no place, and finds out what is no relay.
+// A probe reaches both doors, takes no place, and tells a relay from another server.
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	d := startDoors(t, relay.Options{}, relay.Limits{})

@@ -9,7 +9,7 @@ import (
 	"mesh/proto/nat"
 )
 
-// mux starts the reader of what is not QUIC at a socket. The zero value is ready to use.
+// mux starts the reader of the datagrams at a socket that are not QUIC. The zero value is ready to use.
 // An endpoint that needs none has none: quic-go reads a socket from its first use on, and
 // what comes between then and Listen is lost.
 type mux struct {

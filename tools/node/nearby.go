@@ -117,7 +117,7 @@ func (unhubbed) Better(context.Context, path.Kind) (<-chan candidate.Candidate, 
 // Relayed implements [link.Meeting].
 func (unhubbed) Relayed() bool { return false }
 
-// answerNearby answers those who ask for this node in the networks of this machine, from now
+// answerNearby answers dialers that ask for this node in the networks of this machine, from now
 // on until the node closes.
 func (n *Node) answerNearby(e *link.Endpoint) {
 	at := n.boundTo(e)

@@ -13,7 +13,6 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/token"
-	"mesh/proto/wire"
 	"mesh/tools/outfile"
 )
 
@@ -238,23 +237,6 @@ func (w *Waiter) showTokens() {
 	w.node.printTokens(w.offer, w.tokens)
 }
 
-// guardOf returns who may come to an offer, and who tells the user of nodes without rights.
-func (n *Node) guardOf(o Offer) (guard handshake.Guard, refusals *strangers) {
-	guard = n.Tokens
-	if o.Limit != nil {
-		guard = limited{n.Tokens, o.Limit}
-	}
-	refusals = &strangers{node: n, caps: o.Caps}
-	switch {
-	case o.Pairs:
-		return mintedHere{guard}, refusals
-	case o.TokenOnly:
-		return tokenOnly{guard}, refusals
-	}
-	refusals.Guard = guard
-	return refusals, refusals
-}
-
 // listen begins to accept the peers of an offer.
 func (n *Node) listen(e *link.Endpoint, o Offer, guard handshake.Guard) (*link.Listener, error) {
 	lo := link.ListenOptions{Guard: guard, Offer: o.Caps, Takes: o.Takes, Via: n.options.Via, Max: o.Max, MaxPerPeer: o.MaxPerPeer}
@@ -314,43 +296,6 @@ func (n *Node) announce(o Offer, at string, tokens []token.Token) error {
 		fmt.Fprintf(n.options.Stderr, "%s: %s\n", n.options.Name, far)
 	}
 	return nil
-}
-
-// limited is the registry, with a limit for each node.
-type limited struct {
-	*token.Registry
-	limit func(identity.ID) (proto.Caps, error)
-}
-
-// Find implements [handshake.Guard].
-func (g limited) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) {
-	most, err := g.limit(dialer)
-	if err != nil {
-		return token.Admission{}, err
-	}
-	a, err := g.Registry.Find(h, dialer)
-	a.Caps &= most
-	return a, err
-}
-
-// CheckAccess implements [handshake.Guard]. A limit that cannot be read
-// revokes nothing.
-func (g limited) CheckAccess(dialer identity.ID, id *token.ID, granted proto.Caps) error {
-	if most, err := g.limit(dialer); err == nil && !most.Has(granted) {
-		return proto.Errorf(proto.Denied, "the node's rights are now less")
-	}
-	return g.Registry.CheckAccess(dialer, id, granted)
-}
-
-// tokenOnly is a guard that accepts no key without a token.
-type tokenOnly struct{ handshake.Guard }
-
-// Find implements [handshake.Guard].
-func (g tokenOnly) Find(h *wire.Hello, dialer identity.ID) (token.Admission, error) {
-	if h.Method == wire.MethodKey {
-		return token.Admission{}, proto.Errorf(proto.Denied, "a key without a token, which --token-only refuses")
-	}
-	return g.Guard.Find(h, dialer)
 }
 
 // Accept blocks until the next peer has come. It fails when ctx ends, when the time
