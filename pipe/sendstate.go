@@ -47,8 +47,8 @@ type subflow struct {
 	doneSent bool
 	lost     error  // why the link is no more
 	scratch  []byte // for blocks that are read back from a spool
-	// chunk bounds what is claimed at a time, and doubles each time up to a block; 0 for a
-	// block. The consumer has a gap after a link that was replaced. A chunk in small pieces
+	// chunk is the most bytes that a subflow claims at a time. It doubles with each claim up
+	// to a block; 0 stands for a block. The consumer has a gap after a link that was replaced. A chunk in small pieces
 	// ends that gap sooner: a whole block takes several round trips of a slow start.
 	chunk int64
 }

@@ -245,7 +245,7 @@ func TestPrimaryLeavesBulk(t *testing.T) {
 }
 
 // The first chunks after a resume are small, and then twice as large each time, up to whole
-// blocks again. What is sent again is cut in the same way.
+// blocks again. Bytes that are sent again are cut in the same way.
 func TestSmallFirstChunks(t *testing.T) {
 	t.Parallel()
 	const k = 1 << 10

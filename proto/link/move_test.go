@@ -278,8 +278,7 @@ func TestMovesAnHour(t *testing.T) {
 	})
 }
 
-// heldConn delivers what is written after hold, and the close too, late, as a full buffer
-// on the way does.
+// heldConn delays the writes after hold, and the close, as a full buffer on the way does.
 type heldConn struct {
 	net.Conn
 	mu   sync.Mutex

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// maxCandidates bounds what is looked at of a list. Candidates that are learned from
-	// checks come on top, maxReflexive at most.
+	// maxCandidates bounds the candidates of a list that are checked. Those that are learned
+	// from checks come on top, maxReflexive at most.
 	maxCandidates, maxReflexive = 16, 8
 
 	// maxChecks bounds the checks of one candidate in a round.
@@ -58,8 +58,8 @@ type Pair struct {
 
 // Checker sends the checks of one session (RFC 8445, section 7) and answers those of the
 // other end. It sends them in rounds: one for each list of candidates, and one for each
-// call of Again. It does not trust the other end: how many addresses it sends to, how
-// often, and how large what it sends is, are bounded whatever the other end says.
+// call of Again. It does not trust the other end: the number of addresses, the
+// rate and the size of the checks have limits, whatever the other end says.
 type Checker struct {
 	mux    *Mux
 	local  bool

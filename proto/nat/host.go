@@ -187,3 +187,14 @@ func begins(name string, prefixes ...string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
+
+// LocalAddrs returns the addresses of this machine's interfaces; nil if they are not known.
+func LocalAddrs() (list []netip.Addr) {
+	all, _ := net.InterfaceAddrs()
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, p.Addr().Unmap())
+		}
+	}
+	return list
+}

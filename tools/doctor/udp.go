@@ -78,7 +78,7 @@ func examine(ctx context.Context, f family, servers []netip.AddrPort) *nat.Findi
 		c := net.ListenConfig{Control: unbroken}
 		return c.ListenPacket(ctx, f.network, ":0")
 	}
-	found, err := nat.Examine(ctx, open, servers, ownAddrs(), canUnbroken)
+	found, err := nat.Examine(ctx, open, servers, nat.LocalAddrs(), canUnbroken)
 	if err != nil {
 		return nil
 	}
@@ -113,17 +113,6 @@ func dialable(local bool) func(netip.AddrPort) bool {
 	return func(at netip.AddrPort) bool {
 		return candidate.At(candidate.Host, candidate.UDP, at, 0).Dialable(local)
 	}
-}
-
-// ownAddrs returns the addresses of this machine.
-func ownAddrs() (own []netip.Addr) {
-	all, _ := net.InterfaceAddrs()
-	for _, a := range all {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			own = append(own, p.Addr().Unmap())
-		}
-	}
-	return own
 }
 
 // found adds the lines about UDP in one family.

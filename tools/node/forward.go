@@ -58,7 +58,7 @@ func (f *forwarding) start(p *presence) {
 func seenBy(ctx context.Context, mux *nat.Mux, servers []string) (list []netip.Addr) {
 	ctx, cancel := context.WithTimeout(ctx, gatherTime)
 	defer cancel()
-	for _, at := range mux.Map(ctx, resolveServers(ctx, servers, false), localAddrs()).Addrs {
+	for _, at := range mux.Map(ctx, resolveServers(ctx, servers, false), nat.LocalAddrs()).Addrs {
 		list = append(list, at.Addr())
 	}
 	return list

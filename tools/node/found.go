@@ -210,7 +210,7 @@ func (m *meeting) Better(ctx context.Context, than path.Kind) (<-chan candidate.
 	list, punch := m.candidates, m.punch
 	m.foundMu.Unlock()
 	if than != path.Relay {
-		punch = nil // what a hole leads to is no better
+		punch = nil // a hole leads to a path of the same kind
 	}
 	punch.again()
 	go func() {

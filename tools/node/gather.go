@@ -12,6 +12,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/candidate"
 	"mesh/proto/hub"
+	"mesh/proto/nat"
 )
 
 // gatherTime bounds what the STUN servers may take, name lookups included.
@@ -39,7 +40,7 @@ func (p *punching) round() {
 	}
 	if p.checker != nil {
 		wg.Go(func() {
-			found := p.endpoint.Mux().Map(ctx, servers, localAddrs())
+			found := p.endpoint.Mux().Map(ctx, servers, nat.LocalAddrs())
 			m.NAT = string(found.Kind)
 			for _, at := range found.Addrs {
 				add(candidate.ServerReflexive, candidate.UDP, at)
@@ -63,20 +64,6 @@ func (p *punching) round() {
 		p.log("candidates", "nat", m.NAT, "list", m.Candidates)
 		p.updates.Tell(m)
 	}
-}
-
-// localAddrs returns the addresses of this machine's interfaces; nil if they are not known.
-func localAddrs() (list []netip.Addr) {
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
-	for _, a := range all {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			list = append(list, p.Addr().Unmap())
-		}
-	}
-	return list
 }
 
 // maxServerAddrs bounds the addresses of one STUN server that are asked.

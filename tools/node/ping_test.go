@@ -6,8 +6,6 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/candidate"
-	"mesh/proto/hub"
-	"mesh/proto/identity"
 	"mesh/proto/xtest"
 	"mesh/tools/node"
 )
@@ -56,16 +54,7 @@ func TestPingPunched(t *testing.T) {
 // A peer that answers nowhere: each path that was tried is told, and why it failed.
 func TestPingNowhere(t *testing.T) {
 	t.Parallel()
-	h, stun := punchHub(t, func(_ identity.ID, e hub.Event) []hub.Event {
-		if e.Type == hub.TypeCandidates {
-			return nil
-		}
-		return []hub.Event{e}
-	}), stunServers(t)
-	bob := newNode(t, both(at("", h.URL()), hidden(stun)))
-	alice := newNode(t, both(at("hub", h.URL()), hidden(stun)))
-	allow(t, bob, alice, proto.CapSend)
-	bob.online(t, listening("bob"))
+	alice := withoutHole(t)
 	p, err := alice.Peer(t.Context(), node.PeerText{Text: "bob"})
 	if err != nil {
 		t.Fatal(err)

@@ -240,8 +240,9 @@ func (p *punching) feed(ctx context.Context, w *ways) {
 	}
 }
 
-// tell sends what is found and not told. It returns what is closed at the next change, and
-// what says that it is time to send the pairs that are kept back; nil if none are.
+// tell sends the paths that are found and not told. It returns a channel that is closed at
+// the next change, and one that says that it is time to send the pairs that are kept back,
+// nil if none are.
 func (p *punching) tell(ctx context.Context, w *ways, told map[candidate.Candidate]bool) (changed <-chan struct{}, later <-chan time.Time) {
 	p.mu.Lock()
 	conns, pairs := p.conns, slices.Clone(p.pairs)

@@ -134,9 +134,10 @@ func TestNoPunching(t *testing.T) {
 	}
 }
 
-// A dial that finds no hole ends, although the peer is at the hub.
-func TestNoHole(t *testing.T) {
-	t.Parallel()
+// withoutHole returns a node that finds its peer bob at a hub, but no path to it: the hub
+// passes no lists of candidates on.
+func withoutHole(t *testing.T) *testNode {
+	t.Helper()
 	h, stun := punchHub(t, func(_ identity.ID, e hub.Event) []hub.Event {
 		if e.Type == hub.TypeCandidates {
 			return nil
@@ -147,6 +148,13 @@ func TestNoHole(t *testing.T) {
 	alice := newNode(t, both(at("hub", h.URL()), hidden(stun)))
 	allow(t, bob, alice, proto.CapSend)
 	bob.online(t, listening("bob"))
+	return alice
+}
+
+// A dial that finds no hole ends, although the peer is at the hub.
+func TestNoHole(t *testing.T) {
+	t.Parallel()
+	alice := withoutHole(t)
 	begun := time.Now()
 	_, err := alice.dialText(t, "bob", send)
 	xtest.WantCode(t, "dial", err, proto.Unreachable)

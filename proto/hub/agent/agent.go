@@ -173,8 +173,8 @@ func (a *Agent) setConn(c *Conn, err error) {
 	a.change = make(chan struct{})
 }
 
-// current returns the connection, nil if there is none, and what is closed at its next
-// change.
+// current returns the connection, nil if there is none, and a channel that is closed at its
+// next change.
 func (a *Agent) current() (c *Conn, change <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -55,5 +55,5 @@ func Remembered(n int) (count int, first, last bool) {
 	return len(o.seen) / 2, o.seen["0"] != nil, o.seen[fmt.Sprint(n-1)] != nil
 }
 
-// NewPace returns what waits until the next list of candidates may pass.
+// NewPace returns a function that waits until the next list of candidates may pass.
 func NewPace() func(ctx context.Context) bool { return newPace().wait }

@@ -239,7 +239,7 @@ func (l *codeListener) close(ctx context.Context, reason string) {
 	}
 }
 
-// takeBack takes back what was granted.
+// takeBack withdraws the grant, and ends the exchange of candidates.
 func (p *proven) takeBack() {
 	if p.undo != nil {
 		p.undo()
