@@ -28,6 +28,7 @@ var below = map[string][]string{
 	"mesh/proto/transport": {"mesh/proto/candidate", "mesh/proto/handshake", "mesh/proto/link", "mesh/proto/path", "mesh/proto/token", "mesh/proto/wire"},
 	"mesh/proto/relay":     {"mesh/proto/candidate", "mesh/proto/handshake", "mesh/proto/hub", "mesh/proto/link", "mesh/proto/path", "mesh/proto/token", "mesh/proto/transport", "mesh/proto/wire"},
 	"mesh/proto/nat":       {"mesh/proto/handshake", "mesh/proto/hub", "mesh/proto/link", "mesh/proto/path", "mesh/proto/relay", "mesh/proto/token", "mesh/proto/transport", "mesh/proto/wire"},
+	"mesh/proto/roam":      {"mesh/proto/handshake", "mesh/proto/hub", "mesh/proto/link", "mesh/proto/path", "mesh/proto/relay", "mesh/proto/token", "mesh/proto/transport", "mesh/proto/wire"},
 	"mesh/proto/path":      {"mesh/proto/handshake", "mesh/proto/link", "mesh/proto/tcp", "mesh/proto/token", "mesh/proto/udp", "mesh/proto/wire"},
 	"mesh/proto/link":      {"mesh/proto/tcp", "mesh/proto/udp"},
 
