@@ -74,13 +74,17 @@ func TestHelpGroups(t *testing.T) {
 // or flag in an example that the tool does not have.
 func TestBriefHelp(t *testing.T) {
 	t.Parallel()
-	for _, construct := range tools {
+	for _, construct := range slices.Concat(tools, commands) {
 		c := construct()
+		typed := "mesh-" + c.Name
+		if isCommand(c) {
+			typed = "mesh " + c.Name
+		}
 		short := helpOf(t, []string{"mesh", c.Name}, "-h")
 		_, rest, _ := strings.Cut(short, "\nexamples:\n")
 		examples, rest, _ := strings.Cut(rest, "\n\n")
-		if strings.Count(examples, "mesh-"+c.Name) < 3 || strings.Count(examples, "\n") != 2 || rest == "" {
-			t.Errorf("mesh-%s -h: want three examples, and what it has:\n%s", c.Name, short)
+		if strings.Count(examples, typed) < 3 || strings.Count(examples, "\n") != 2 || rest == "" {
+			t.Errorf("%s -h: want three examples, and what it has:\n%s", typed, short)
 		}
 		for _, m := range regexp.MustCompile(`(?m)mesh-`+c.Name+` ([a-z]+)`).FindAllStringSubmatch(examples, -1) {
 			if len(c.Subcommands) > 0 && c.Subcommands[0] != nil && !slices.ContainsFunc(c.Subcommands, func(s *cli.Command) bool { return s.Name == m[1] }) {
@@ -88,6 +92,11 @@ func TestBriefHelp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// isCommand reports whether c is a command of the toolbox, and no tool.
+func isCommand(c *cli.Command) bool {
+	return slices.ContainsFunc(commands, func(construct func() *cli.Command) bool { return construct().Name == c.Name })
 }
 
 // helpOf returns what a command prints with a flag.
@@ -98,7 +107,7 @@ func helpOf(t *testing.T, path []string, flag string) string {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	if status := cmdline.Main(tools, append(path[:len(path):len(path)], flag), os.Stdin, out, os.Stderr); status != 0 {
+	if status := cmdline.Main(tools, commands, append(path[:len(path):len(path)], flag), os.Stdin, out, os.Stderr); status != 0 {
 		t.Errorf("%q: got status %d", path, status)
 	}
 	help, err := os.ReadFile(out.Name())
@@ -119,7 +128,7 @@ func commandPaths() [][]string {
 			walk(path, s)
 		}
 	}
-	for _, construct := range tools {
+	for _, construct := range slices.Concat(tools, commands) {
 		walk([]string{"mesh"}, construct())
 	}
 	return paths

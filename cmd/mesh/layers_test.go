@@ -57,10 +57,10 @@ var terminal = [][]string{
 // toolFloors lists the packages in mesh/tools by floor. Each imports only those of lower
 // floors, so one tool never imports another one.
 var toolFloors = [][]string{
-	{"mesh/tools/outfile", "mesh/tools/paste", "mesh/tools/config", "mesh/tools/command", "mesh/tools/service", "mesh/tools/job"},
+	{"mesh/tools/outfile", "mesh/tools/paste", "mesh/tools/config", "mesh/tools/command", "mesh/tools/service", "mesh/tools/job", "mesh/tools/notify", "mesh/tools/board", "mesh/tools/metrics"},
 	{"mesh/tools/cmdline", "mesh/tools/node"},
-	{"mesh/tools/handoff", "mesh/tools/doctor", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"},
-	{"mesh/tools/cat", "mesh/tools/recv", "mesh/tools/listen", "mesh/tools/tty", "mesh/tools/pair", "mesh/tools/ping", "mesh/tools/token", "mesh/tools/sum", "mesh/tools/hub"},
+	{"mesh/tools/handoff", "mesh/tools/doctor", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing", "mesh/tools/runs"},
+	{"mesh/tools/cat", "mesh/tools/recv", "mesh/tools/listen", "mesh/tools/tty", "mesh/tools/pair", "mesh/tools/ping", "mesh/tools/token", "mesh/tools/sum", "mesh/tools/hub", "mesh/tools/status", "mesh/tools/notice"},
 }
 
 // tests are the packages that only tests import.
@@ -69,7 +69,7 @@ var tests = []string{"mesh/proto/xtest", "mesh/proto/linktest", "mesh/proto/hub/
 // knows lists which packages may import what comes from outside.
 var knows = map[string][]string{
 	"github.com/urfave/cli": append(
-		[]string{"mesh/cmd", "mesh/tools/cmdline", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing"}, toolFloors[len(toolFloors)-1]...),
+		[]string{"mesh/cmd", "mesh/tools/cmdline", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing", "mesh/tools/runs"}, toolFloors[len(toolFloors)-1]...),
 	"github.com/quic-go/quic-go":     {"mesh/proto/transport", "mesh/proto/tcp", "mesh/proto/udp", "mesh/proto/linktest", "mesh/cmd/mesh/internal/attacker"},
 	"github.com/pion/stun":           {"mesh/proto/nat"},
 	"github.com/huin/goupnp":         {"mesh/proto/nat"},

@@ -34,11 +34,15 @@ var tools = []func() *cli.Command{
 	hub.Command,
 }
 
+// commands lists the commands: what is about this installation, and exists only as an
+// argument of mesh. The manual page of mesh describes them.
+var commands = []func() *cli.Command{}
+
 func main() {
 	child.ForbidCoreDumps()
 	if console.IsRestorer(os.Args) { // a process that restores the terminal of a killed viewer
 		console.RunRestorer(os.Stdin, os.Stdout, os.Stderr)
 		return
 	}
-	os.Exit(cmdline.Main(tools, cmdline.TakeArgs(os.Args), os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(cmdline.Main(tools, commands, cmdline.TakeArgs(os.Args), os.Stdin, os.Stdout, os.Stderr))
 }

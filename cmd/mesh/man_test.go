@@ -57,6 +57,28 @@ func TestManPages(t *testing.T) {
 	}
 }
 
+// TestManCommands wants every command, and each of its flags, in the page of mesh.
+func TestManCommands(t *testing.T) {
+	t.Parallel()
+	page := readPage(t, "mesh.1")
+	for _, construct := range commands {
+		c := construct()
+		_, section, found := strings.Cut(page, "\n.It Cm "+c.Name)
+		if !found {
+			t.Errorf("the page of mesh does not list the command %s", c.Name)
+			continue
+		}
+		section, _, _ = strings.Cut(section, "\n.It Cm ")
+		flags := map[string]bool{}
+		collectFlags(c, flags)
+		for f := range flags {
+			if !strings.Contains(section, "Fl "+strings.TrimPrefix(f, "-")) {
+				t.Errorf("the page of mesh does not mention %s of the command %s", f, c.Name)
+			}
+		}
+	}
+}
+
 // swallowed matches mdoc that mandoc accepts without a warning and renders wrongly: a
 // quotation or an option that extends over the words after it, and a heading that
 // begins with the name of a macro.

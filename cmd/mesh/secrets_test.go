@@ -98,7 +98,7 @@ func secretLines(secret string) [][]string {
 			walk(append(slices.Clone(path), s.Name), s)
 		}
 	}
-	for _, construct := range tools {
+	for _, construct := range slices.Concat(tools, commands) {
 		c := construct()
 		walk([]string{"mesh", c.Name}, c)
 	}

@@ -30,12 +30,12 @@ var unset = map[string][]string{
 	},
 }
 
-// TestSettings compares the flags of all tools that link with the table of settings. A
-// new flag needs a key, or an entry in unset.
+// TestSettings compares the flags of all commands, and of all tools that link, with the
+// table of settings. A new flag needs a key, or an entry in unset.
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, construct := range tools {
+	for _, construct := range slices.Concat(tools, commands) {
 		c := construct()
 		flags := c.Flags
 		if sub := map[string]string{"hub": "serve", "token": "allow"}[c.Name]; sub != "" {
@@ -43,7 +43,7 @@ func TestSettings(t *testing.T) {
 			if c.Name == "hub" {
 				flags = slices.Concat(flags, flagsOf(c, "who"))
 			}
-		} else if !slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == "hub" }) {
+		} else if !isCommand(c) && !slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == "hub" }) {
 			continue
 		}
 		for _, f := range flags {

@@ -19,7 +19,13 @@ import (
 // been answered.
 var errDone = errors.New("done")
 
-// toolbox returns the App that has all tools as commands. typed is the name that it
+// The categories of what the toolbox runs: see [Main].
+const (
+	toolsCategory    = "tools"
+	commandsCategory = "commands"
+)
+
+// toolbox returns the App that has all tools and commands. typed is the name that it
 // was called by.
 func (r *run) toolbox(typed string) *cli.App {
 	app := &cli.App{
@@ -32,12 +38,16 @@ func (r *run) toolbox(typed string) *cli.App {
 		},
 		Action: r.runToolbox,
 	}
-	for _, construct := range r.tools {
-		c := construct()
-		c.Category = "tools"
-		app.Commands = append(app.Commands, c)
+	add := func(category string, constructors ...func() *cli.Command) {
+		for _, construct := range constructors {
+			c := construct()
+			c.Category = category
+			app.Commands = append(app.Commands, c)
+		}
 	}
-	app.Commands = append(app.Commands, r.installCommand(), r.completionCommand(), r.helpCommand())
+	add(toolsCategory, r.tools...)
+	add(commandsCategory, r.commands...)
+	add(commandsCategory, r.installCommand, r.completionCommand, r.helpCommand)
 	return app
 }
 
@@ -98,7 +108,7 @@ func (r *run) overrideCommandDefaults(c *cli.Command) {
 	c.Flags = append(c.Flags, briefFlag(), helpFlag())
 	tool := toolbox + "-" + c.Name
 	inner := r.before(c.Before)
-	if c.Category == "tools" {
+	if c.Category == toolsCategory {
 		c.Flags = append(c.Flags, versionFlag())
 		c.Before = func(cc *cli.Context) error {
 			r.name = tool

@@ -55,7 +55,7 @@ func entries(app *cli.App) []entry {
 		for _, c := range cs {
 			e := entry{
 				path:  append(append([]string{}, parent...), c.Name),
-				words: words(c.Subcommands), flags: c.Flags, tool: c.Category == "tools",
+				words: words(c.Subcommands), flags: c.Flags, tool: c.Category == toolsCategory,
 			}
 			if c.Name == "help" {
 				e.words = append(words(app.Commands), word{"exit", "the exit codes"})

@@ -16,8 +16,8 @@ import (
 func (r *run) helpCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "help",
-		Usage:     "show the help of a tool, or the exit codes",
-		ArgsUsage: "[TOOL|exit]",
+		Usage:     "show the help of a tool or command, or the exit codes",
+		ArgsUsage: "[TOOL|COMMAND|exit]",
 		Action: func(c *cli.Context) error {
 			args, err := Args(c, 0, 2)
 			if err != nil {
@@ -65,12 +65,13 @@ func (r *run) printHelp(c *cli.Context) error {
 	if d := strings.TrimSpace(c.Command.Description); d != "" {
 		fmt.Fprintf(&b, "\n%s\n", d)
 	}
-	helpCommands(&b, "tools", c.Command.Subcommands, "tools")
-	title := "subcommands"
-	if c.Command.Name == toolbox {
-		title = "also"
+	for _, category := range []string{toolsCategory, commandsCategory, ""} {
+		title := category
+		if category == "" {
+			title = "subcommands"
+		}
+		helpCommands(&b, title, c.Command.Subcommands, category)
 	}
-	helpCommands(&b, title, c.Command.Subcommands, "")
 	flags := c.Command.VisibleFlags()
 	for _, g := range groupFlags(toolName(c), flags) {
 		helpRows(&b, g.title, flagRows(g.flags, flagUsage), widthOf(flagRows(flags, flagUsage)))

@@ -21,26 +21,27 @@ import (
 // toolbox is the name of the binary. Tool t is also called as toolbox-t.
 const toolbox = "mesh"
 
-// Main runs the tool that args names and returns the exit status. The base name of
-// args[0] decides: mesh-cat is the tool cat; any other name is the toolbox, whose
-// next argument is the tool. Main calls the constructors in tools anew, because the
-// flags of urfave/cli hold what they parsed.
+// Main runs the tool or command that args names and returns the exit status. The base
+// name of args[0] decides: mesh-cat is the tool cat; any other name is the toolbox,
+// whose next argument is the tool. A command is about this installation, and exists only
+// as such an argument: it has no name and no manual page of its own. Main calls the
+// constructors anew, because the flags of urfave/cli hold what they parsed.
 //
 // A standard stream that was closed when the process began is /dev/null here: see
 // [Streams.RequireOut].
-func Main(tools []func() *cli.Command, args []string, stdin, stdout, stderr *os.File) int {
+func Main(tools, commands []func() *cli.Command, args []string, stdin, stdout, stderr *os.File) int {
 	ctx, signals, stop := withSignals(context.Background())
 	defer stop()
 	if len(args) == 0 {
 		args = []string{toolbox}
 	}
-	r := &run{tools: tools, stdin: stdin, stdout: stdout, stderr: stderr, name: toolbox, signals: signals}
+	r := &run{tools: tools, commands: commands, stdin: stdin, stdout: stdout, stderr: stderr, name: toolbox, signals: signals}
 	return r.report(r.run(ctx, args))
 }
 
 // run is one call of Main, or of Reread.
 type run struct {
-	tools                 []func() *cli.Command
+	tools, commands       []func() *cli.Command
 	stdin, stdout, stderr *os.File
 
 	name      string   // of the tool in errors: mesh-cat for "mesh cat" too

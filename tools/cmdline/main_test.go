@@ -17,7 +17,7 @@ import (
 	"mesh/tools/cmdline"
 )
 
-// call runs Main with one tool, probe, that has the given action.
+// call runs Main with one tool, probe, and one command, state, that have the given action.
 func call(t *testing.T, action cli.ActionFunc, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -42,7 +42,10 @@ func call(t *testing.T, action cli.ActionFunc, args ...string) (status int, stdo
 			}, Action: action}},
 		}
 	}
-	status = cmdline.Main([]func() *cli.Command{probe}, args, in, out, errOut)
+	state := func() *cli.Command {
+		return &cli.Command{Name: "state", Usage: "be about this machine", Action: action, Flags: []cli.Flag{&cli.BoolFlag{Name: "json"}}}
+	}
+	status = cmdline.Main([]func() *cli.Command{probe}, []func() *cli.Command{state}, args, in, out, errOut)
 	read := func(f *os.File) string {
 		b, err := os.ReadFile(f.Name())
 		if err != nil {
@@ -68,6 +71,15 @@ func TestDispatch(t *testing.T) {
 		{"mesh help", 0, "probe  do as the test says", ""},
 		{"anything help", 0, "usage: anything", ""},
 		{"mesh --list", 0, "probe\n", ""},
+		{"mesh help", 0, "\ncommands:\n  state       be about this machine\n  install", ""},
+		{"mesh state", 0, "", ""},
+		{"mesh state --json", 0, "", ""},
+		{"anything state -h", 0, "usage: anything state [flags]", ""},
+		{"mesh help state", 0, "usage: mesh state [flags]", ""},
+		{"mesh state --foo", 2, "", "mesh: error: unknown flag --foo\nmesh: hint: \"mesh state --help\" lists the flags\n"},
+		{"mesh stat", 2, "", "mesh: error: unknown tool \"stat\"\nmesh: hint: did you mean mesh state?\n"},
+		{"mesh-state", 0, "from machine to machine\nthis one: ", ""}, // no link to a command
+		{"mesh completion bash", 0, "'mesh state') offers='--json", ""},
 		{"mesh probe", 0, "", ""},
 		{"mesh-probe", 0, "", ""},
 		{"/usr/bin/mesh-probe", 0, "", ""},

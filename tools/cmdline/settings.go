@@ -22,6 +22,9 @@ type settings struct {
 // the environment or from config.toml.
 func (r *run) applySettings(c *cli.Context) error {
 	tool := strings.TrimPrefix(r.name, toolbox+"-")
+	if c.Command.Category == commandsCategory {
+		tool = c.Command.Name
+	}
 	s := &settings{file: new(config.File), given: make(map[string]bool)}
 	r.settings = s
 	for _, f := range c.Command.Flags {
@@ -174,7 +177,7 @@ func Reread(c *cli.Context) (*cli.Context, error) {
 	old := c.App.Metadata[runKey].(*run)
 	var now *cli.Context
 	r := &run{
-		tools: old.tools, stdin: old.stdin, stdout: old.stdout, stderr: old.stderr, name: toolbox,
+		tools: old.tools, commands: old.commands, stdin: old.stdin, stdout: old.stdout, stderr: old.stderr, name: toolbox,
 		instead: func(c *cli.Context) error { now = c; return nil },
 	}
 	if err := r.run(c.Context, old.args); err != nil {

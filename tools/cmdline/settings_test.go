@@ -49,7 +49,7 @@ func TestSettingsOfATool(t *testing.T) {
 			},
 		}
 	}
-	status := cmdline.Main([]func() *cli.Command{tool}, []string{"mesh-listen", "--wait", "5s"}, os.Stdin, os.Stdout, os.Stderr)
+	status := cmdline.Main([]func() *cli.Command{tool}, nil, []string{"mesh-listen", "--wait", "5s"}, os.Stdin, os.Stdout, os.Stderr)
 	if status != 0 || !ran {
 		t.Errorf("ended with %d", status)
 	}

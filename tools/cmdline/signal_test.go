@@ -27,7 +27,7 @@ func TestSecondSignal(t *testing.T) {
 			}}
 		}
 		tools := []func() *cli.Command{stubborn}
-		os.Exit(cmdline.Main(tools, []string{"mesh-stubborn"}, os.Stdin, os.Stdout, os.Stderr))
+		os.Exit(cmdline.Main(tools, nil, []string{"mesh-stubborn"}, os.Stdin, os.Stdout, os.Stderr))
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSecondSignal$")
 	cmd.Env = append(os.Environ(), child+"=1")

@@ -285,7 +285,7 @@ func TestBusyAndCancelled(t *testing.T) {
 	out, errOut := tempFile(t), tempFile(t)
 	first := make(chan int, 1) // sent once
 	go func() {
-		first <- cmdline.Main(catAlone, []string{"mesh-cat", "@" + r.tokens}, in, out, errOut)
+		first <- cmdline.Main(catAlone, nil, []string{"mesh-cat", "@" + r.tokens}, in, out, errOut)
 	}()
 	if _, err := feed.WriteString("a part"); err != nil {
 		t.Fatal(err)

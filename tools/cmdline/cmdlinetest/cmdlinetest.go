@@ -46,7 +46,7 @@ func Read[O any](t testing.TB, tool func() *cli.Command, read func(*cli.Context)
 		}
 		return c
 	}
-	status := cmdline.Main([]func() *cli.Command{construct}, append([]string{"mesh", construct().Name}, args...), null, null, stderr)
+	status := cmdline.Main([]func() *cli.Command{construct}, nil, append([]string{"mesh", construct().Name}, args...), null, null, stderr)
 	if !ran && status == 0 {
 		t.Fatalf("%q: the action did not run", args)
 	}
@@ -123,7 +123,7 @@ func Start(t testing.TB, tool func() *cli.Command, stdin string, args ...string)
 	in, out, errOut := open("in", stdin), open("out", ""), open("err", "")
 	status := make(chan int, 1) // sent once
 	go func() {
-		status <- cmdline.Main([]func() *cli.Command{tool}, append([]string{"mesh", tool().Name}, args...), in, out, errOut)
+		status <- cmdline.Main([]func() *cli.Command{tool}, nil, append([]string{"mesh", tool().Name}, args...), in, out, errOut)
 	}()
 	return func() Result {
 		t.Helper()
