@@ -39,6 +39,9 @@ type incoming struct {
 	buffer  reassembly
 	taken   int64
 	ackAt   int64         // the next FILE_ACK goes when so much is taken
+	acked   int64         // in the last FILE_ACK over this primary link
+	soon    bool          // ackSoonLocked looks whether more is taken
+	ackNow  bool          // it was not
 	begun   bool          // FILE_META came over this primary link
 	meta    chan struct{} // closed when begun is true
 	moved   progress      // of the data that comes

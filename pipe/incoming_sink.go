@@ -1,6 +1,8 @@
 package pipe
 
 import (
+	"time"
+
 	"mesh/proto"
 	"mesh/proto/wire"
 )
@@ -58,6 +60,7 @@ func (in *incoming) markTaken(n int) int64 {
 	before := in.taken
 	in.taken += int64(n)
 	in.buffer.releaseBefore(in.taken)
+	in.ackSoonLocked()
 	if before < in.ackAt && in.taken >= in.ackAt {
 		in.changed.Broadcast()
 	}
@@ -110,25 +113,56 @@ func (in *incoming) sendAcks(w *frameWriter, resume *wire.Resume) error {
 			return err
 		}
 	}
-	var acked int64
+	in.forgetAcks()
 	for {
-		a, err := in.nextAck(acked)
+		a, err := in.nextAck()
 		if err != nil {
 			return err
 		}
 		if err := w.writeMessage(a); err != nil || a.Final {
 			return err
 		}
-		acked = a.Bytes
 	}
 }
 
-// nextAck waits until there is enough to acknowledge beyond acked.
-func (in *incoming) nextAck(acked int64) (*wire.Ack, error) {
+// forgetAcks prepares for a new primary link: the last FILE_ACK may be lost with the old
+// one.
+func (in *incoming) forgetAcks() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.ackAt = acked + in.every
-	for in.taken < in.ackAt && in.final == nil && in.lost == nil && in.aborted == nil {
+	in.acked = 0
+	in.ackSoonLocked()
+}
+
+// ackSoonLocked has all that was taken from a pipe acknowledged once no more is taken for
+// [proto.IdleAck]. A sender to several peers waits for that before it sends FILE_DONE.
+func (in *incoming) ackSoonLocked() {
+	if in.kind != wire.KindPipe || in.soon || in.taken == in.acked {
+		return
+	}
+	in.soon = true
+	before := in.taken
+	time.AfterFunc(proto.IdleAck, func() {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.soon = false
+		switch {
+		case in.over || in.aborted != nil:
+		case in.taken > before:
+			in.ackSoonLocked()
+		default:
+			in.ackNow = true
+			in.changed.Broadcast()
+		}
+	})
+}
+
+// nextAck waits until there is enough to acknowledge, or nothing more comes.
+func (in *incoming) nextAck() (*wire.Ack, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.ackAt = in.acked + in.every
+	for in.taken < in.ackAt && !(in.ackNow && in.taken > in.acked) && in.final == nil && in.lost == nil && in.aborted == nil {
 		in.changed.Wait()
 	}
 	switch {
@@ -139,5 +173,6 @@ func (in *incoming) nextAck(acked int64) (*wire.Ack, error) {
 	case in.final != nil:
 		return in.final, nil
 	}
+	in.acked, in.ackNow = in.taken, false
 	return &wire.Ack{Transfer: in.id, Bytes: in.taken}, nil
 }

@@ -150,7 +150,9 @@
 // The sender never has more bytes sent and unacknowledged than the receiver's
 // window (P2P_HELLO.window, P2P_OK.window). The receiver can hold that many, so
 // acknowledgements never wait behind data that the consumer does not take.
-// FILE_ACK.bytes counts what the consumer has taken. A final FILE_ACK ends the
+// FILE_ACK.bytes counts what the consumer has taken. The receiver of a pipe sends it
+// after at most [AckEveryBytes], and after [IdleAck] in which nothing was taken, so that
+// the sender knows before FILE_DONE whether all was taken. A final FILE_ACK ends the
 // transfer. After FILE_DONE it carries the digest of all data and means that the
 // data is stored, or taken by the consumer. Before FILE_DONE it means that the
 // consumer takes no more.

@@ -9,9 +9,12 @@ const (
 	// receiver the reason of a refusal in words and how many bytes are stored.
 	// ALPNMinor2 names minor version 2, in which a dialer knows the class path of P2P_DENY,
 	// and P2P_HELLO has the field try.
+	// ALPNMinor3 names minor version 3, in which the receiver of a pipe acknowledges all that
+	// was taken once nothing has come for [IdleAck].
 	ALPN       = "mesh/1"
 	ALPNMinor1 = "mesh/1.1"
 	ALPNMinor2 = "mesh/1.2"
+	ALPNMinor3 = "mesh/1.3"
 	// TokenPrefix begins the text of every token.
 	TokenPrefix = "mesh1"
 	// LabelCapability, and a zero byte, stand before the claims that a signed
@@ -135,6 +138,9 @@ const (
 	// AckEveryBytes is what a consumer takes between two FILE_ACKs, or a quarter of
 	// the window if that is less.
 	AckEveryBytes = 1 << 20
+	// IdleAck is how long the consumer of a pipe takes nothing more until all that it has
+	// taken is acknowledged, however little that is.
+	IdleAck = 50 * time.Millisecond
 	// HandshakeWindowBytes is the QUIC window before the proof.
 	HandshakeWindowBytes = 64 << 10
 	// HelloTimeout bounds the TLS handshake and P2P_HELLO of a connection together.
