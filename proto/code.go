@@ -58,7 +58,7 @@ var Codes = []CodeInfo{
 	{Unreachable, "unreachable", "no answer, no route, no such host", "it can't reach what it needs"},
 	{Timeout, "timeout", "was connected; idle, resume or deadline ran out", "its time ran out"},
 	{Truncated, "truncated", "the stream ended before its end was announced", "it was stopped, or what reads or writes its data went away"},
-	{Busy, "busy", "a limit at the peer", "it has no free place now"},
+	{Busy, "busy", "a limit at the peer, the hub or a relay; or the job runs already here", "it has no free place now"},
 	{Denied, "denied", "the peer refused our token", "it refuses our token"},
 	{Identity, "identity", "the peer's key or proof is not the expected one", "our key or proof is not the one that it expects"},
 	{Capability, "capability", "known to the peer, but not allowed to do this", "it does not allow us this"},

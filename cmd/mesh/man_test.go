@@ -97,7 +97,8 @@ func TestManQuotes(t *testing.T) {
 	}
 }
 
-// TestManExit wants the page of mesh to have all codes with their meanings.
+// TestManExit wants the page of mesh to have all codes with their meanings, and what a
+// script does with them as "mesh help exit" says.
 func TestManExit(t *testing.T) {
 	t.Parallel()
 	page := readPage(t, "mesh.1")
@@ -110,6 +111,10 @@ func TestManExit(t *testing.T) {
 		if _, rest, ok := strings.Cut(page, item); ok && !strings.HasPrefix(strings.ToLower(rest), strings.ToLower(i.Meaning)) {
 			t.Errorf("mesh.1 says of %d %s something else than %q", i.Code, i.Name, i.Meaning)
 		}
+	}
+	_, advice, found := strings.Cut(helpOf(t, []string{"mesh", "help"}, "exit"), "\n\n")
+	if !found || !strings.Contains(strings.ReplaceAll(page, `\-`, "-"), advice) {
+		t.Errorf("mesh.1 lacks what help exit says:\n%s", advice)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
 	"mesh/tools/outgoing"
+	"mesh/tools/runs"
 )
 
 // Command returns the tool.
@@ -26,7 +27,7 @@ func Command() *cli.Command {
 		ArgsUsage: "[PEER [FILE|DIR…]] [-- CMD…]",
 		UsageText: "mesh-cat bob photos report.pdf      # into the folder of his mesh-recv -C\ntar cf - dir | mesh-cat TOKEN       # TOKEN: what the other side prints\nmesh-cat @token -- pg_dump shop     # its failure is told to the other side\n",
 		Flags: nodeflags.Flags(append(outgoing.Flags("list what would be sent, and call nobody"),
-			cmdline.Trust(), cmdline.Wait(), cmdline.Flows())...),
+			append(runs.Flags(), cmdline.Trust(), cmdline.Wait(), cmdline.Flows())...)...),
 		Action: func(c *cli.Context) error {
 			o, err := optionsOf(c)
 			if err != nil {
@@ -40,27 +41,41 @@ func Command() *cli.Command {
 
 // run does the work of the tool.
 func run(ctx context.Context, o options, s cmdline.Streams) error {
-	if o.files.Names != nil {
-		if err := o.files.CheckFiles(pipeCommand); err != nil {
+	if o.files.DryRun {
+		if err := o.checkSource(s); err != nil {
 			return err
 		}
-	}
-	if o.files.DryRun {
 		return o.files.List(pipeCommand, s)
 	}
-	if o.files.Names == nil && o.command == nil {
-		if err := s.RequireIn(); err != nil {
-			return err
+	var n *node.Node
+	err := o.runs.Run(ctx, s, func(ctx context.Context, try runs.Try) (runs.Facts, error) {
+		err := o.checkSource(s)
+		if err == nil && n == nil {
+			n, err = o.node.Open(s)
 		}
+		if err == nil {
+			err = send(ctx, n, o, s, try)
+		}
+		return runs.FactsOf(n), err
+	})
+	if n != nil {
+		err = n.Close(err)
 	}
-	n, err := o.node.Open(s)
-	if err != nil {
-		return err
-	}
-	return n.Close(send(ctx, n, o, s))
+	return err
 }
 
-func send(ctx context.Context, n *node.Node, o options, s cmdline.Streams) error {
+// checkSource finds a missing source before a peer is called.
+func (o options) checkSource(s cmdline.Streams) error {
+	switch {
+	case o.files.Names != nil:
+		return o.files.CheckFiles(pipeCommand)
+	case o.command != nil:
+		return nil
+	}
+	return s.RequireIn()
+}
+
+func send(ctx context.Context, n *node.Node, o options, s cmdline.Streams, try runs.Try) error {
 	peer, err := n.Peer(ctx, o.peer)
 	if err != nil {
 		return err
@@ -69,7 +84,7 @@ func send(ctx context.Context, n *node.Node, o options, s cmdline.Streams) error
 	case o.files.Names != nil:
 		return sendFiles(ctx, n, peer, o, s)
 	case o.command != nil:
-		return sendCommand(ctx, n, peer, o, s)
+		return sendCommand(ctx, n, peer, o, s, try)
 	}
 	source := s.Source()
 	l, err := dialPipe(ctx, n, peer, node.Request{Source: source, Wait: o.wait})
@@ -80,7 +95,7 @@ func send(ctx context.Context, n *node.Node, o options, s cmdline.Streams) error
 }
 
 // sendCommand sends the output of a command.
-func sendCommand(ctx context.Context, n *node.Node, peer node.Peer, o options, s cmdline.Streams) error {
+func sendCommand(ctx context.Context, n *node.Node, peer node.Peer, o options, s cmdline.Streams, try runs.Try) error {
 	if err := command.Check(o.command); err != nil {
 		return err
 	}
@@ -89,7 +104,7 @@ func sendCommand(ctx context.Context, n *node.Node, peer node.Peer, o options, s
 		return err
 	}
 	// The command starts once the link is there: it may do more than print.
-	p, err := command.Start(ctx, o.command, command.Options{Stdin: s.In, Stderr: s.Err, Env: n.Party(l).Env()})
+	p, err := command.Start(ctx, o.command, command.Options{Stdin: s.In, Stderr: s.Err, Env: append(n.Party(l).Env(), try.Env()...)})
 	if err != nil {
 		l.Close(err)
 		return err

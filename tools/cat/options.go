@@ -11,6 +11,7 @@ import (
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
 	"mesh/tools/outgoing"
+	"mesh/tools/runs"
 )
 
 // options are the flags and arguments of mesh-cat.
@@ -20,6 +21,7 @@ type options struct {
 	files   outgoing.Options // none for a pipe
 	command []string         // whose output is sent; nil for standard input
 	wait    time.Duration
+	runs    runs.Options
 }
 
 func optionsOf(c *cli.Context) (options, error) {
@@ -33,6 +35,7 @@ func optionsOf(c *cli.Context) (options, error) {
 	}
 	o := options{
 		node: nodeflags.Read(c), peer: peer, files: outgoing.Read(c, names), command: cmd, wait: c.Duration("wait"),
+		runs: runs.Read(c),
 	}
 	return o, o.check()
 }
@@ -42,7 +45,15 @@ func (o options) check() error {
 	if o.files.Names != nil && o.command != nil {
 		return proto.Errorf(proto.Usage, "either files or a command can be sent")
 	}
-	return o.files.Check("mesh-cat", "PEER ")
+	if o.files.Names == nil && o.command == nil {
+		if err := o.runs.CheckOnce("standard input cannot be read twice", "mesh-cat --retry-for DUR PEER -- CMD… runs CMD again for each try"); err != nil {
+			return err
+		}
+	}
+	if err := o.files.Check("mesh-cat", "PEER "); err != nil || !o.files.DryRun {
+		return err
+	}
+	return o.runs.CheckUnused("dry-run")
 }
 
 // tuneProcess sets the Go runtime up for what is sent.

@@ -191,7 +191,7 @@ func (r *run) wrapAction(action cli.ActionFunc) cli.ActionFunc {
 		ctx, cancel := withDeadline(c)
 		defer cancel()
 		c.Context = ctx
-		return cause(ctx, action(c))
+		return Cause(ctx, action(c))
 	}
 }
 

@@ -45,6 +45,26 @@ func (d *Duration) Set(text string) error {
 // String returns the text of [time.Duration.String], which has no days.
 func (d *Duration) String() string { return time.Duration(*d).String() }
 
+// ShortDuration returns a time as a person writes it: 6h, 2m30s, 1.2s.
+func ShortDuration(d time.Duration) string {
+	switch {
+	case d >= time.Hour:
+		d = d.Round(time.Minute)
+	case d >= 10*time.Second:
+		d = d.Round(time.Second)
+	default:
+		d = d.Round(100 * time.Millisecond)
+	}
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 // durationFlag returns a flag for a time that check accepts.
 func durationFlag(name, usage string, value time.Duration, check func(time.Duration) error) *cli.GenericFlag {
 	v := Duration(value)

@@ -56,3 +56,16 @@ func TestDuration(t *testing.T) {
 		}
 	}
 }
+
+func TestShortDuration(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "0s", 40 * time.Millisecond: "0s", 1234 * time.Millisecond: "1.2s", 42400 * time.Millisecond: "42s",
+		10 * time.Minute: "10m", 150 * time.Second: "2m30s", 6 * time.Hour: "6h", 6*time.Hour - 20*time.Second: "6h",
+		90 * time.Minute: "1h30m", 10*time.Hour + 10*time.Minute: "10h10m", 49 * time.Hour: "49h",
+	} {
+		if got := cmdline.ShortDuration(d); got != want {
+			t.Errorf("%v: got %q, want %q", d, got, want)
+		}
+	}
+}

@@ -97,6 +97,18 @@ func Wait() cli.Flag {
 	return f
 }
 
+// JobName is the name of the flag --job NAME, which also chooses the settings of
+// [jobs.NAME].
+const JobName = "job"
+
+// RetryFor is --retry-for DUR, for every tool that makes one transfer.
+func RetryFor() cli.Flag {
+	const name = "retry-for"
+	f := durationFlag(name, "begin again after a status of 10 to 13, until `DUR` after the start", 0, positive(name))
+	f.DefaultText = "never"
+	return f
+}
+
 // Linger is --linger DUR.
 func Linger() cli.Flag {
 	f := durationFlag("linger", "view: with --input, end when nothing is printed for `DUR`, whatever runs", 0, positive("linger"))

@@ -48,13 +48,16 @@ func exitTable() string {
 // exitAdvice says what a script does with each class of codes.
 const exitAdvice = `
 What a script does with them:
-   0       go on: the data is there, whole and verified
-   2, 43   stop: the call or the settings are wrong
-  10 - 13  repeat it later: nothing is wrong at this end
-  20 - 23  ask the person at the other side
-  30 - 34  do not use what has arrived; repeat it, and tell somebody if it stays
-  40 - 44  look at the disk and the files that were named, then repeat it
-  70       tell the makers of mesh
+    0       go on: the data is there, whole and verified
+    2       mend the call: a flag, an argument or a token is wrong
+   10 - 13  run it again later, as --retry-for does: the peer or the way is at fault
+   20 - 23  tell a person: trust or rights are wrong, and no repeat mends them
+   30 - 32  do not use the data; run it again, and tell a person if that fails too
+   33       do not use the data, and look at the command that sends it
+   34       the data is whole: look at the command that takes it
+   40 - 44  look at the machine that the message names: its disk, names, settings
+   1, 70    tell the makers of mesh
+  128 + n   it was ended by signal n
 `
 
 // printHelp prints all of the help of the command that c runs to standard output: the

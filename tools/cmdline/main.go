@@ -71,7 +71,7 @@ func (r *run) run(ctx context.Context, args []string) (err error) {
 	r.overrideDefaults(app)
 	app.Metadata = map[string]any{runKey: r}
 	argv := append([]string{typed}, r.flat...)
-	return cause(ctx, app.RunContext(ctx, argv))
+	return Cause(ctx, app.RunContext(ctx, argv))
 }
 
 // tool returns the tool called name, or nil.

@@ -71,10 +71,10 @@ type signalled struct{ syscall.Signal }
 
 func (s signalled) Error() string { return "ended by " + s.Signal.String() }
 
-// cause returns the cause of the cancellation of ctx instead of an error that only
+// Cause returns the cause of the cancellation of ctx instead of an error that only
 // reports the cancellation, or something that the cancellation closed. An error that
 // says more, for example a digest mismatch, came first and stays.
-func cause(ctx context.Context, err error) error {
+func Cause(ctx context.Context, err error) error {
 	why := context.Cause(ctx)
 	if err == nil || why == nil || errors.Is(err, errDone) {
 		return err

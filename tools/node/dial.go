@@ -47,6 +47,7 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 		err := proto.Errorf(proto.Capability, "the token allows %s, and this needs %s", p.Caps, r.Need)
 		return nil, proto.Hint(err, capsHint(p.Caps))
 	}
+	n.reporter.note(Facts{Peer: p.label()})
 	if err := n.checkVia(); err != nil {
 		return nil, err
 	}

@@ -53,6 +53,9 @@ func (n *Node) Remark(text string) {
 func (n *Node) carry(ctx context.Context, l *link.Link, party func() Party, source *pipe.Source, sink *pipe.Sink, on screen) (pipe.Result, error) {
 	options := n.options.Transfers
 	options.Counters = new(pipe.Counters)
+	p := party()
+	n.reporter.note(Facts{Peer: p.Label(), Transfer: p.Transfer.String()})
+	defer func() { n.reporter.noteBytes(options.Counters.Sent.Load() + options.Counters.Received.Load()) }()
 	var down outage
 	options.Broken, options.Moved = n.onBroken(party, &down), n.onMoved(party)
 	stop := n.reporter.watch(party, options.Counters, on, &down)

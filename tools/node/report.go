@@ -31,6 +31,7 @@ type reporter struct {
 	mu     sync.Mutex
 	events io.WriteCloser // nil without --events
 	err    error          // the first of writing events
+	facts  Facts
 }
 
 func newReporter(o Options) *reporter {
@@ -143,6 +144,7 @@ func (r *reporter) receipt(p Party, d direction, receipt *pipe.Receipt, sum *fil
 	if sum != nil {
 		e.Files, e.Skipped = &sum.Files, &sum.Skipped
 		stored, bytes = storedWords(sum), sum.Bytes
+		r.noteBytes(bytes)
 	}
 	r.emit(e)
 	if r.receipts {

@@ -8,6 +8,7 @@ import (
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
+	"mesh/tools/runs"
 )
 
 // options are the flags and arguments of mesh-recv.
@@ -16,6 +17,7 @@ type options struct {
 	peer  *node.PeerText // to dial; nil to wait for one
 	names []string       // of what the peer offers; nil for all
 	offer node.Offer     // for the peer to wait for
+	runs  runs.Options
 
 	output    string // -o: a file, "-" or "" for standard output
 	directory string // -C
@@ -42,7 +44,7 @@ func optionsOf(c *cli.Context) (options, error) {
 		return options{}, err
 	}
 	o := options{
-		node: nodeflags.Read(c), offer: nodeflags.Offer(c),
+		node: nodeflags.Read(c), offer: nodeflags.Offer(c), runs: runs.Read(c),
 		output: c.String("output"), directory: c.String("directory"), name: c.String("name"), archive: c.String("archive"),
 		names: names, next: c.Bool("next"), gc: c.Bool("gc"), dryRun: c.Bool("dry-run"), store: cmdline.StoreOptions(c),
 		given: cmdline.GivenFlags(c),
@@ -84,10 +86,28 @@ func (o options) check() error {
 	if err := o.checkCompanions(); err != nil {
 		return err
 	}
+	if err := o.checkRun(); err != nil {
+		return err
+	}
 	if o.name != "" {
 		if err := files.CheckTarget(o.name); err != nil {
 			return proto.Errorf(proto.Usage, "--name: %w", err)
 		}
+	}
+	return nil
+}
+
+// checkRun refuses flags of a run where there is none, or none that can be repeated.
+func (o options) checkRun() error {
+	switch {
+	case o.gc:
+		return o.runs.CheckUnused("gc")
+	case o.dryRun:
+		return o.runs.CheckUnused("dry-run")
+	case o.peer == nil:
+		return o.runs.CheckOnce("a transfer is repeated only if mesh-recv calls PEER", "mesh-recv --retry-for DUR -C DIR PEER")
+	case o.directory == "" && (o.output == "" || o.output == "-"):
+		return o.runs.CheckOnce("standard output cannot take back what it has got", "mesh-recv --retry-for DUR -o FILE PEER")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package recv
 
 import (
 	"context"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -12,6 +13,7 @@ import (
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
+	"mesh/tools/runs"
 )
 
 // Command returns the tool.
@@ -29,7 +31,7 @@ func Command() *cli.Command {
 			&cli.BoolFlag{Name: "next", Usage: "take the next delivery of this user's mesh-listen --inbox", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "gc", Usage: "remove what broken transfers have left below DIR, and end", DisableDefaultText: true},
 			cmdline.Trust(), cmdline.Flows(),
-		}, append(cmdline.StoreFlags(), nodeflags.ListenFlags()...)...)...),
+		}, slices.Concat(runs.Flags(), cmdline.StoreFlags(), nodeflags.ListenFlags())...)...),
 		Action: func(c *cli.Context) error {
 			o, err := optionsOf(c)
 			if err != nil {
@@ -46,14 +48,24 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 	if o.gc {
 		return removeBroken(ctx, o.directory)
 	}
-	n, err := o.node.Open(s)
-	if err != nil {
-		return err
-	}
+	work := receive
 	if o.dryRun {
-		return n.Close(listOffered(ctx, n, o, s))
+		work = listOffered
 	}
-	return n.Close(receive(ctx, n, o, s))
+	var n *node.Node
+	err := o.runs.Run(ctx, s, func(ctx context.Context, _ runs.Try) (_ runs.Facts, err error) {
+		if n == nil {
+			n, err = o.node.Open(s)
+		}
+		if err == nil {
+			err = work(ctx, n, o, s)
+		}
+		return runs.FactsOf(n), err
+	})
+	if n != nil {
+		err = n.Close(err)
+	}
+	return err
 }
 
 // receive receives one transfer.

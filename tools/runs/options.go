@@ -1,0 +1,67 @@
+// Package runs is one run of a tool that makes a transfer, as cron or a timer begins it:
+// never two of a job at a time, repeated while a repeat can help, and remembered.
+package runs
+
+import (
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"mesh/proto"
+	"mesh/tools/cmdline"
+	"mesh/tools/job"
+)
+
+// Flags returns the flags of every tool that makes one transfer and ends.
+func Flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{
+			Name: cmdline.JobName, Usage: "be the job `NAME`: never twice at a time, and remembered",
+			Action: func(_ *cli.Context, name string) error { return job.CheckName(name) },
+		},
+		cmdline.RetryFor(),
+	}
+}
+
+// Options are the values of [Flags], and what a run needs of other flags.
+type Options struct {
+	Job      string // "" for none
+	RetryFor time.Duration
+	// Wait is how long a run waits for the end of another one of the job.
+	Wait time.Duration
+
+	// State is the state folder; "" for that of the environment.
+	State   string
+	Verbose int // how often -v is given
+}
+
+// Read reads the flags.
+func Read(c *cli.Context) Options {
+	return Options{
+		Job: c.String(cmdline.JobName), RetryFor: c.Duration("retry-for"),
+		Wait: c.Duration("wait"), Verbose: c.Count("verbose"),
+	}
+}
+
+// Used reports whether [Options.Run] does more than to call its function once.
+func (o Options) Used() bool { return o.Job != "" || o.RetryFor > 0 }
+
+// CheckOnce refuses --retry-for for a transfer that can be made only once, because of
+// why. The hint is a command line that can be repeated.
+func (o Options) CheckOnce(why, hint string) error {
+	if o.RetryFor == 0 {
+		return nil
+	}
+	return proto.Hint(proto.Errorf(proto.Usage, "--retry-for: %s", why), hint)
+}
+
+// CheckUnused refuses all flags beside another flag, which makes no transfer.
+func (o Options) CheckUnused(flag string) error {
+	switch {
+	case o.Job != "":
+		return proto.Errorf(proto.Usage, "--job is for a transfer, and --%s makes none", flag)
+	case o.RetryFor > 0:
+		return proto.Errorf(proto.Usage, "--retry-for is for a transfer, and --%s makes none", flag)
+	}
+	return nil
+}
