@@ -14,8 +14,8 @@ import (
 
 // unset lists the flags without a setting: they describe one call.
 var unset = map[string][]string{
-	"cat":    {"job", "retry-for", "archive", "symlinks", "skip-special", "dry-run"},
-	"listen": {"serve", "archive", "symlinks", "skip-special", "dry-run"},
+	"cat":    {"job", "retry-for", "archive", "symlinks", "skip-special", "dry-run", "exclude", "exclude-from"},
+	"listen": {"serve", "archive", "symlinks", "skip-special", "dry-run", "exclude", "exclude-from"},
 	"recv": {
 		"job", "retry-for",
 		"output", "directory", "archive", "dry-run", "next", "gc", "name", "force", "rename", "portable", "any-names", "max-size", "max-files",

@@ -22,6 +22,7 @@ type archiveReader struct {
 	file     *os.File
 	info     fs.FileInfo
 	symlinks bool
+	exclusion
 
 	refused []*item  // members whose names may not be sent
 	members []member // by comparePaths; those of one name in the order of the archive
@@ -46,7 +47,7 @@ const maxMembers = 2 << 20
 
 // CheckArchive fails if name is not an archive that can be sent.
 func CheckArchive(name string) error {
-	a, err := openArchive(name, false)
+	a, err := openArchive(name, SendOptions{SkipSymlinks: true})
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func CheckArchive(name string) error {
 }
 
 // openArchive lists an archive. Its first bytes say of which kind it is.
-func openArchive(name string, symlinks bool) (_ *archiveReader, err error) {
+func openArchive(name string, o SendOptions) (_ *archiveReader, err error) {
 	f, err := disk.OpenFile(name)
 	if err != nil {
 		return nil, proto.IOError(err)
@@ -65,7 +66,7 @@ func openArchive(name string, symlinks bool) (_ *archiveReader, err error) {
 			_ = f.Close()
 		}
 	}()
-	a := &archiveReader{name: name, file: f, symlinks: symlinks, stack: []*level{{}}}
+	a := &archiveReader{name: name, file: f, symlinks: !o.SkipSymlinks, exclusion: newExclusion(o), stack: []*level{{}}}
 	if a.info, err = f.Stat(); err != nil {
 		return nil, proto.IOError(err)
 	}
@@ -141,6 +142,11 @@ func (a *archiveReader) next() *item {
 		}
 		if repeated > 0 && m.kind == wire.EntryFolder && a.members[a.at].kind == wire.EntryFolder {
 			continue // the last member of a folder has its mode and time
+		}
+		if a.excludes(m.path, m.path, m.kind == wire.EntryFolder) {
+			a.at += repeated
+			a.skipBelow(m.path)
+			continue
 		}
 		before := in.last
 		it.rival = in.addName(name)

@@ -22,6 +22,9 @@ type Summary struct {
 	// Failed counts the entries that could not be sent, Refused those that were
 	// not stored.
 	Failed, Refused int64
+	// Excluded counts the entries that the patterns of the sender have left out. A folder
+	// counts once, with all that is in it.
+	Excluded int64
 	// Untaken says that no file was to be sent: the receiver has asked for a list alone,
 	// or for names that are not offered.
 	Untaken bool

@@ -1,6 +1,10 @@
 package files
 
-import "errors"
+import (
+	"errors"
+
+	"mesh/pipe/files/exclude"
+)
 
 // SendOptions are the options of [Send]. The zero value will do.
 type SendOptions struct {
@@ -10,6 +14,11 @@ type SendOptions struct {
 	// SkipSpecial leaves out links that may lead out of the folder, devices, sockets
 	// and FIFOs. Without it, each of them is an error of its entry.
 	SkipSpecial bool
+	// Exclude leaves out what is in a folder or an archive and matches. Paths are relative
+	// to that, so a name that the user gave is never left out. Excluded, if it is set, is
+	// called for each such entry, with the pattern that says so. The path is safe to print.
+	Exclude  *exclude.List
+	Excluded func(path, why string)
 	// Holes says that the receiver takes FILES_HOLE and FILES_ENTRY.holes; Links, that it
 	// knows links and can be asked whether it takes them.
 	Holes, Links bool

@@ -12,9 +12,9 @@ import (
 
 func newFinder(names []string, o SendOptions) (finder, error) {
 	if !o.Archive {
-		return newWalk(names, !o.SkipSymlinks)
+		return newWalk(names, o)
 	}
-	return openArchive(names[0], !o.SkipSymlinks)
+	return openArchive(names[0], o)
 }
 
 // Send sends files and folders on one pipe, and takes the receiver's answers from
@@ -42,7 +42,7 @@ func sendFound(ctx context.Context, find finder, r *frameReader, w *frameWriter,
 		return Summary{}, err
 	}
 	s.problems.setRefused(stored.Refused, stored.Code)
-	sum := Summary{Files: stored.Files, Skipped: stored.Skipped, Bytes: s.sent, Failed: s.problems.failed, Refused: stored.Refused}
+	sum := Summary{Files: stored.Files, Skipped: stored.Skipped, Bytes: s.sent, Failed: s.problems.failed, Refused: stored.Refused, Excluded: find.excluded()}
 	if stored.Bytes > 0 {
 		sum.Bytes = stored.Bytes
 	}

@@ -18,6 +18,8 @@ type finder interface {
 	next() *item
 	// prune leaves out what has not been found yet below a folder.
 	prune(*level)
+	// excluded returns how many entries the patterns have excluded so far.
+	excluded() int64
 	// close releases everything but the items.
 	close()
 }

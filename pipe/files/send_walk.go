@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"mesh/pipe/files/disk"
 	"mesh/proto"
@@ -17,6 +18,7 @@ import (
 type walk struct {
 	args     []argument
 	symlinks bool
+	exclusion
 
 	arg   int // index of the next argument
 	stack []*level
@@ -32,15 +34,15 @@ type argument struct {
 // CheckNames fails if two of the files and folders would be sent under one name, or if the
 // process may open too few files to send them.
 func CheckNames(names []string) error {
-	if _, err := newWalk(names, false); err != nil {
+	if _, err := newWalk(names, SendOptions{}); err != nil {
 		return err
 	}
 	return disk.CheckDescriptors(sendOpen)
 }
 
 // newWalk prepares a walk of files and folders. No two may be sent under one name.
-func newWalk(names []string, symlinks bool) (*walk, error) {
-	w := &walk{symlinks: symlinks, trees: openTrees{}}
+func newWalk(names []string, o SendOptions) (*walk, error) {
+	w := &walk{symlinks: !o.SkipSymlinks, exclusion: newExclusion(o), trees: openTrees{}}
 	for _, given := range names {
 		full, err := filepath.Abs(given)
 		if err != nil {
@@ -68,7 +70,10 @@ func (w *walk) next() *item {
 	for len(w.stack) > 0 {
 		top := w.stack[len(w.stack)-1]
 		if name, ok := top.names.popName(); ok {
-			return w.findName(top, name)
+			if it := w.findName(top, name); it != nil {
+				return it
+			}
+			continue
 		}
 		w.leaveLevel()
 	}
@@ -152,20 +157,25 @@ func (w *walk) openFiles(dir string) error {
 	return err
 }
 
-// findName returns the item of a name in a folder.
+// findName returns the item of a name in a folder, nil for one that is excluded.
 func (w *walk) findName(in *level, name string) *item {
 	if name == in.last { // a rename meanwhile may list a name twice
-		return w.next()
+		return nil
 	}
-	it := &item{path: in.path + "/" + name, in: in, rival: in.addName(name)}
-	if err := CheckPath(it.path, AnyNames); err != nil {
-		return it.failed(err)
-	}
+	it := &item{path: in.path + "/" + name, in: in}
 	folder, err := in.tree.folder()
 	if err != nil {
 		return it.failed(err)
 	}
 	info, err := folder.Lstat(name)
+	if err == nil {
+		_, inFolder, _ := strings.Cut(it.path, "/")
+		if w.excludes(it.path, inFolder, info.IsDir()) {
+			return nil
+		}
+		err = CheckPath(it.path, AnyNames)
+	}
+	it.rival = in.addName(name)
 	if err != nil {
 		return it.failed(err)
 	}

@@ -45,7 +45,7 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 		if err := o.checkSource(s); err != nil {
 			return err
 		}
-		return o.files.List(pipeCommand, s)
+		return o.files.List(pipeCommand, s, o.node.Receipts(s))
 	}
 	var n *node.Node
 	err := o.runs.Run(ctx, s, func(ctx context.Context, try runs.Try) (runs.Facts, error) {

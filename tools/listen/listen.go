@@ -74,7 +74,7 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 			return err
 		}
 		if o.files.DryRun {
-			return o.files.List(pipeCommand, s)
+			return o.files.List(pipeCommand, s, o.node.Receipts(s))
 		}
 	}
 	n, err := o.node.Open(s)

@@ -56,6 +56,7 @@ type event struct {
 	Flows     int              `json:"flows,omitempty"`   // the most at a time
 	Files     *int64           `json:"files,omitempty"`   // of a transfer of files: stored
 	Skipped   *int64           `json:"skipped,omitempty"` // and those that were there already
+	Excluded  int64            `json:"excluded,omitempty"`
 
 	// stored, with bytes, blake3, and the status of CMD
 	File   string `json:"file,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -142,7 +143,7 @@ func (r *reporter) receipt(p Party, d direction, receipt *pipe.Receipt, sum *fil
 	e.Bytes, e.BLAKE3, e.Status, e.Seconds = &receipt.Bytes, &receipt.Digest, &receipt.Status, took.Seconds()
 	stored, bytes := "", receipt.Bytes
 	if sum != nil {
-		e.Files, e.Skipped = &sum.Files, &sum.Skipped
+		e.Files, e.Skipped, e.Excluded = &sum.Files, &sum.Skipped, sum.Excluded
 		stored, bytes = storedWords(sum), sum.Bytes
 		r.noteBytes(bytes)
 	}
@@ -189,15 +190,22 @@ func before(last string, paths []pipe.PathBytes) (words string) {
 	return words
 }
 
-// storedWords says how many files were stored, and how many more the receiver had
-// already.
+// storedWords says how many files were stored, how many more the receiver had already,
+// and how many entries were left out.
 func storedWords(sum *files.Summary) string {
 	words := fmt.Sprintf("%d files", sum.Files)
 	if sum.Files == 1 {
 		words = "1 file"
 	}
+	var more []string
 	if sum.Skipped > 0 {
-		words += fmt.Sprintf(" (%d more already there)", sum.Skipped)
+		more = append(more, fmt.Sprintf("%d more already there", sum.Skipped))
+	}
+	if sum.Excluded > 0 {
+		more = append(more, fmt.Sprintf("%d excluded", sum.Excluded))
+	}
+	if more != nil {
+		words += " (" + strings.Join(more, ", ") + ")"
 	}
 	return words + ", "
 }

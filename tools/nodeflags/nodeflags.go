@@ -90,14 +90,13 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	progress := term.IsTerminal(s.Err) && !o.Quiet
 	n := node.Options{
 		Key: key, State: o.State, Listen: o.Listen, Via: o.Via, Window: o.Window,
 		Transfers: pipe.Options{ResumeFor: o.ResumeFor, Flows: o.Flows, Spool: o.Spool},
 		Log:       cmdline.NewLogger(s.Err, o.Verbose),
 		Hubs:      hubs, Trust: o.Trust, Reach: reachOf(reach), Rooms: new(roomRules).now,
 		Name: s.Name, Stderr: s.Err, ANSI: o.ANSI,
-		Progress: progress, Receipts: progress || o.Verbose > 0 && !o.Quiet,
+		Progress: o.progress(s), Receipts: o.Receipts(s),
 	}
 	if s.CanAsk() {
 		n.Ask = s.Ask
@@ -106,6 +105,14 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 		n.Events = events
 	}
 	return node.New(n), nil
+}
+
+// progress reports whether a progress line is drawn.
+func (o Options) progress(s cmdline.Streams) bool { return term.IsTerminal(s.Err) && !o.Quiet }
+
+// Receipts reports whether receipts and sums are printed.
+func (o Options) Receipts(s cmdline.Streams) bool {
+	return o.progress(s) || o.Verbose > 0 && !o.Quiet
 }
 
 func reachOf(r cmdline.Reach) node.Reach {

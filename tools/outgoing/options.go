@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/pipe/files"
+	"mesh/pipe/files/exclude"
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/tools/cmdline"
@@ -26,7 +27,7 @@ const (
 // Flags returns the flags of every tool that sends files. dryRun is what --dry-run
 // does.
 func Flags(dryRun string) []cli.Flag {
-	return []cli.Flag{
+	return append(excludeFlags(), []cli.Flag{
 		&cli.BoolFlag{Name: "archive", Usage: "send the files in FILE, a zip or a tar", DisableDefaultText: true},
 		&cli.StringFlag{
 			Name: "symlinks", Usage: "`WORD`: inside sends links that stay within the folder, skip sends none (default: inside)",
@@ -39,7 +40,7 @@ func Flags(dryRun string) []cli.Flag {
 		},
 		&cli.BoolFlag{Name: "skip-special", Usage: "skip devices, sockets, FIFOs and other links instead of failing", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "dry-run", Usage: dryRun, DisableDefaultText: true},
-	}
+	}...)
 }
 
 // Options are the files, and the values of [Flags].
@@ -49,6 +50,9 @@ type Options struct {
 	Symlinks string // the value of the flag, "" if it was not given
 
 	Archive, SkipSpecial, DryRun bool
+
+	Exclude    *exclude.List // nil without patterns
+	excludeErr error         // that of a pattern, for Check
 }
 
 // Read reads the flags.
@@ -57,6 +61,7 @@ func Read(c *cli.Context, names []string) Options {
 	if len(names) > 0 {
 		o.Names = names
 	}
+	o.Exclude, o.excludeErr = readExcluded(c)
 	return o
 }
 
@@ -66,7 +71,7 @@ func (o Options) Check(command, operand string) error {
 	for _, flag := range []struct {
 		name, value string
 		given       bool
-	}{{"archive", "", o.Archive}, {"symlinks", " " + o.Symlinks, o.Symlinks != ""}, {"skip-special", "", o.SkipSpecial}, {"dry-run", "", o.DryRun}} {
+	}{{"archive", "", o.Archive}, {"symlinks", " " + o.Symlinks, o.Symlinks != ""}, {"skip-special", "", o.SkipSpecial}, {"dry-run", "", o.DryRun}, {excludeName, " PAT", o.Exclude != nil}} {
 		if flag.given && o.Names == nil {
 			return proto.Hint(proto.Errorf(proto.Usage, "--%s goes with files", flag.name), command+" --"+flag.name+flag.value+" "+operand+"FILE…")
 		}
@@ -74,7 +79,7 @@ func (o Options) Check(command, operand string) error {
 	if o.Archive && len(o.Names) > 1 {
 		return proto.Errorf(proto.Usage, "--archive sends one archive")
 	}
-	return nil
+	return o.excludeErr
 }
 
 // CheckFiles finds a missing file, and two of one name, before there is a peer. pipe is
@@ -112,7 +117,7 @@ func errStream(name, pipe string) error {
 // send returns the options of a transfer over a link, which is nil for a list.
 func (o Options) send(l *link.Link, begun func(), report func(path string, err error)) files.SendOptions {
 	minor1 := l != nil && l.Minor >= 1
-	return files.SendOptions{Holes: minor1, Links: minor1, Archive: o.Archive, SkipSymlinks: o.Symlinks == linksSkip, SkipSpecial: o.SkipSpecial, Begun: begun, Report: report}
+	return files.SendOptions{Holes: minor1, Links: minor1, Archive: o.Archive, SkipSymlinks: o.Symlinks == linksSkip, SkipSpecial: o.SkipSpecial, Exclude: o.Exclude, Begun: begun, Report: report}
 }
 
 // Tune sets the Go runtime up for what is sent.
@@ -139,10 +144,4 @@ func (o Options) OfferSide(l *link.Link, met *Met, begun func(), report func(pat
 	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		return files.Offer(ctx, o.Names, from, to, o.send(l, begun, met.watch(report)))
 	}
-}
-
-// List prints the names that would be sent.
-func (o Options) List(pipe string, s cmdline.Streams) error {
-	met := Met{pipe: pipe}
-	return met.Hint(files.List(o.Names, o.send(nil, nil, met.watch(s.Complaints())), s.PrintLine))
 }
