@@ -3,7 +3,6 @@ package hub
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"strings"
 
@@ -48,7 +47,7 @@ func ParseURL(text string) (URL, error) {
 	if got.Host, err = hostPort(u, got.TLS); err != nil {
 		return bad("its host or port is not valid")
 	}
-	if !got.TLS && !isLoopback(u.Hostname()) {
+	if !got.TLS && !proto.IsLoopbackHost(u.Hostname()) {
 		return bad("ws:// is for this machine only: nothing encrypts it")
 	}
 	if hasKey {
@@ -72,11 +71,6 @@ func hostPort(u *url.URL, tls bool) (string, error) {
 	}
 	addr := net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 	return addr, identity.CheckAddr(addr)
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
 
 // Origin returns scheme, host and port: what the login signs.

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -203,7 +202,7 @@ func (c *Client) parseURL(e Entry) (*try, error) {
 		}
 		return t, nil
 	case "wss", "ws":
-		if u.Scheme == "ws" && !isLoopback(u.Hostname()) {
+		if u.Scheme == "ws" && !proto.IsLoopbackHost(u.Hostname()) {
 			return nil, errors.New("the URL of a relay is ws://, which is for this machine only")
 		}
 		t.host, t.door = u.Hostname(), DoorWSS
@@ -211,11 +210,6 @@ func (c *Client) parseURL(e Entry) (*try, error) {
 		return t, err
 	}
 	return nil, errors.New("the URL of a relay is neither tcp:// nor wss://")
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // relayOf returns the name of the relay in a permit. Only the relay checks the hub's

@@ -327,7 +327,7 @@ func (m *meeting) learnTarget(a answer) (link.Target, error) {
 
 // local reports whether a hub is on this machine, as in tests: then the peer may be, too.
 func (m *meeting) local() bool {
-	return slices.ContainsFunc(m.urls, func(u hub.URL) bool { return isLoopback(u.Name()) })
+	return slices.ContainsFunc(m.urls, func(u hub.URL) bool { return proto.IsLoopbackHost(u.Name()) })
 }
 
 // dialable returns the candidates of a session that may be dialled.

@@ -86,7 +86,7 @@ func portsOf(addrs []string) (ports []uint16) {
 	for _, addr := range addrs {
 		host, service, err := net.SplitHostPort(addr)
 		port, portErr := strconv.ParseUint(service, 10, 16)
-		if err == nil && portErr == nil && !isLoopback(host) && !slices.Contains(ports, uint16(port)) {
+		if err == nil && portErr == nil && !proto.IsLoopbackHost(host) && !slices.Contains(ports, uint16(port)) {
 			ports = append(ports, uint16(port))
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"mesh/proto"
 	"mesh/proto/candidate"
@@ -32,7 +31,7 @@ func (p *pairing) mayDial(addr string) bool {
 		return candidate.At(candidate.Host, candidate.TCP, at, 0).Dialable(p.local)
 	}
 	host, _, err := net.SplitHostPort(addr)
-	return err == nil && (p.local || !isLoopback(strings.ToLower(host)))
+	return err == nil && (p.local || !proto.IsLoopbackHost(host))
 }
 
 // lastingAddrs returns where this node waits for good: at the addresses of the listener

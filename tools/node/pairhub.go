@@ -45,7 +45,7 @@ func (p *pairing) met(i int, s agent.Session) *acquainted {
 	talk := hubTalk{p.hubs.agents[i].Pair(s)}
 	return &acquainted{
 		agree: func(ctx context.Context) error {
-			p.talk, p.local = talk, isLoopback(p.hubs.urls[i].Name())
+			p.talk, p.local = talk, proto.IsLoopbackHost(p.hubs.urls[i].Name())
 			p.stranger = Stranger{ID: s.Peer, Name: s.Name, AtHub: p.hubs.urls[i].Name()}
 			return p.agree(ctx)
 		},

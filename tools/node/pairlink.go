@@ -86,7 +86,7 @@ func (p *pairing) agreeOver(ctx context.Context, l *link.Link) error {
 // isLocal reports whether the other end of a link is on this machine.
 func isLocal(l *link.Link) bool {
 	host, _, err := net.SplitHostPort(l.Addr().String())
-	return err == nil && isLoopback(host)
+	return err == nil && proto.IsLoopbackHost(host)
 }
 
 // linkTalk is a [pairTalk] over a link. It is for one goroutine.

@@ -90,7 +90,7 @@ func (n *Node) punchForListener(m *meeting, a answer) *punching {
 // punchForDialer is the same for the dialer of a session.
 func (n *Node) punchForDialer(ctx context.Context, s session, at spot) *punching {
 	return n.punch(ctx, s.keys, &punching{
-		endpoint: at.endpoint, updates: s.updates, role: hub.RoleListener, via: n.options.Via, local: isLoopback(s.at.Name()), hosts: at.candidates,
+		endpoint: at.endpoint, updates: s.updates, role: hub.RoleListener, via: n.options.Via, local: proto.IsLoopbackHost(s.at.Name()), hosts: at.candidates,
 		take: func(conn net.Conn) {
 			c := transport.Carrier{Conn: conn, Path: punchedPath(conn), Source: s.dialer.String()}
 			if err := at.endpoint.Take(c); err != nil {

@@ -92,7 +92,7 @@ func (a *access) route() path.Route {
 // or the hub's own.
 func RelayDialer(entries []relay.Entry, at hub.URL) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	free := new(net.Dialer)
-	local := isLoopback(at.Name())
+	local := proto.IsLoopbackHost(at.Name())
 	checked := &net.Dialer{Control: func(_, addr string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(addr)
 		if err != nil || !candidate.At(candidate.Host, candidate.TCP, ap, 0).Dialable(local) {

@@ -111,8 +111,3 @@ func (p spot) tokenFor(id identity.ID, caps proto.Caps, why token.Reason) (g hub
 	}
 	return g, func() { p.node.Tokens.Cancel(t.ID) }, ""
 }
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
-}

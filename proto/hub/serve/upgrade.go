@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"mesh/proto"
 	"mesh/proto/hub"
 	"mesh/proto/hub/broker"
 	"mesh/proto/relay"
@@ -192,10 +193,10 @@ func browserOrigin(u hub.URL) string {
 	return scheme + "://" + strings.TrimSuffix(u.Host, port)
 }
 
+// isLoopback reports whether the Host of a request names this machine itself.
 func isLoopback(hostport string) bool {
 	host, _, err := net.SplitHostPort(withPort(hostport, false))
-	ip, ipErr := netip.ParseAddr(host)
-	return err == nil && (host == "localhost" || ipErr == nil && ip.IsLoopback())
+	return err == nil && proto.IsLoopbackHost(host)
 }
 
 func offersSubprotocol(r *http.Request) bool {
