@@ -14,10 +14,10 @@ import (
 
 // unset lists the flags without a setting: they describe one call.
 var unset = map[string][]string{
-	"cat":    {"job", "retry-for", "archive", "symlinks", "skip-special", "dry-run", "exclude", "exclude-from"},
+	"cat":    {"job", "archive", "symlinks", "skip-special", "dry-run", "exclude", "exclude-from"},
 	"listen": {"serve", "archive", "symlinks", "skip-special", "dry-run", "exclude", "exclude-from"},
 	"recv": {
-		"job", "retry-for",
+		"job",
 		"output", "directory", "archive", "dry-run", "next", "gc", "name", "force", "rename", "portable", "any-names", "max-size", "max-files",
 		"as", "room", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
 	},
@@ -95,7 +95,7 @@ func fits(f cli.Flag, kind config.Kind) bool {
 	return kind == config.Text
 }
 
-var configSection = regexp.MustCompile(`(?ms)^\.Ss (?:Above the tables|\[(listen|inbox|tty|call|hub-server|reach|rooms|peers))[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
+var configSection = regexp.MustCompile(`(?ms)^\.Ss (?:Above the tables|\[(listen|inbox|tty|call|jobs|hub-server|reach|rooms|peers))[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
 
 // TestManConfig wants the page to have all keys, and no others.
 func TestManConfig(t *testing.T) {
@@ -111,7 +111,7 @@ func TestManConfig(t *testing.T) {
 		if at[2] >= 0 {
 			prefix = page[at[2]:at[3]] + "."
 		}
-		if prefix == "peers." || prefix == "rooms." {
+		if prefix == "peers." || prefix == "jobs." || prefix == "rooms." {
 			prefix += "*."
 		}
 		for line := range strings.Lines(body) {

@@ -11,7 +11,8 @@ import (
 // variable MESH_SECTION_KEY sets the same flag.
 type Setting struct {
 	// Key is the section and the name: inbox.max-size. A key of the section [call] can
-	// be in each [peers.NAME] too, which takes precedence when NAME is called.
+	// be in each [peers.NAME] too, which takes precedence when NAME is called, and in each
+	// [jobs.NAME], which takes precedence over that in the job NAME.
 	Key  string
 	Kind config.Kind
 	// Flag is the name of the flag, and Tools are the tools that read it from here.
@@ -85,6 +86,8 @@ var Settings = []Setting{
 	{"call.trust", config.Text, "trust", pings},
 	{"call.escape", config.Text, "escape", views},
 
+	{"jobs.*.retry-for", config.Text, "retry-for", bulk},
+
 	{"hub-server.listen", config.Text, "listen", hubs},
 	{"hub-server.url", config.List, "url", hubs},
 	{"hub-server.tls-cert", config.Text, "tls-cert", hubs},
@@ -126,7 +129,7 @@ func keys() map[string]config.Kind {
 	for _, s := range Settings {
 		all[s.Key] = s.Kind
 		if name, ok := strings.CutPrefix(s.Key, "call."); ok {
-			all["peers.*."+name] = s.Kind
+			all["peers.*."+name], all["jobs.*."+name] = s.Kind, s.Kind
 		}
 	}
 	return all

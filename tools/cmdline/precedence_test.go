@@ -15,11 +15,12 @@ import (
 	"mesh/tools/cmdline/cmdlinetest"
 )
 
-// TestPrecedence: the command line, the environment, [peers.NAME], [call], the default.
+// TestPrecedence: the command line, the environment, [jobs.NAME], [peers.NAME], [call], the
+// default.
 func TestPrecedence(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("MESH_HOME", home)
-	const file = "[call]\nwait = '1s'\n[peers.bob]\nwait = '2s'\n[peers.\"a.b\"]\nwait = '3s'\n[listen]\nwait = '4s'\n"
+	const file = "[call]\nwait = '1s'\n[peers.bob]\nwait = '2s'\n[peers.\"a.b\"]\nwait = '3s'\n[listen]\nwait = '4s'\n[jobs.db]\nwait = '5s'\n[jobs.\"w.b\"]\nwait = '6s'\n[jobs.none]\nvia = 'tcp'\n"
 	if err := os.WriteFile(filepath.Join(home, "config.toml"), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +41,16 @@ func TestPrecedence(t *testing.T) {
 		{"cat", "", "8s", "", 0},
 		{"recv", "bob", "", "", 2 * time.Second},
 		{"recv", "", "8s", "bob", 0}, // waits for a peer
+		{"cat", "--job db bob", "", "", 5 * time.Second},
+		{"cat", "--job db carol", "", "", 5 * time.Second},
+		{"cat", "--job db bob", "8s", "", 8 * time.Second},
+		{"cat", "--job db --wait 9s bob", "8s", "", 9 * time.Second},
+		{"cat", "--job w.b", "", "bob", 6 * time.Second},
+		{"cat", "--job none bob", "", "", 2 * time.Second},
+		{"cat", "--job none carol", "", "", time.Second},
+		{"cat", "--job other bob", "", "", 2 * time.Second},
+		{"recv", "--job db", "8s", "", 5 * time.Second}, // waits for a peer
+		{"recv", "--job other", "8s", "", 0},
 		{"tty", "bob", "8s", "", 8 * time.Second},
 		{"tty", "--share bob", "8s", "", 0},
 		{"listen", "", "", "", 4 * time.Second},
@@ -66,7 +77,7 @@ func TestPrecedence(t *testing.T) {
 func readWait(t *testing.T, tool, line string) (time.Duration, error) {
 	t.Helper()
 	command := func() *cli.Command {
-		return &cli.Command{Name: tool, Flags: []cli.Flag{cmdline.Wait(), &cli.BoolFlag{Name: "share"}}}
+		return &cli.Command{Name: tool, Flags: []cli.Flag{cmdline.Wait(), &cli.BoolFlag{Name: "share"}, &cli.StringFlag{Name: "job"}}}
 	}
 	read := func(c *cli.Context) (time.Duration, error) { return c.Duration("wait"), nil }
 	return cmdlinetest.Read(t, command, read, strings.Fields(line)...)
@@ -78,6 +89,9 @@ func TestWrongSettings(t *testing.T) {
 	t.Setenv("MESH_HOME", home)
 	path := filepath.Join(home, "config.toml")
 	for _, tt := range []struct{ file, env, want string }{
+		{"[jobs.DB]\nwait = '1s'\n", "", path + `:1: jobs.DB: "DB" is not the name of a job`},
+		{"[jobs.db]\nlisten = '1s'\n", "", path + ":2: jobs.db.listen: unknown key"},
+		{"[call]\nretry-for = '1s'\n", "", path + ":2: call.retry-for: unknown key"},
 		{"[call]\nwait = 'soon'\n", "", path + `:2: call.wait: "soon" is not a valid value of --wait`},
 		{"[call]\nwait = '-1s'\n", "", path + ":2: call.wait: flag --wait: -1s is not a positive duration"},
 		{"[call]\nwait = 1\n", "", path + ":2: call.wait: want a text"},

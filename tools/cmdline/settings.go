@@ -9,6 +9,7 @@ import (
 
 	"mesh/proto"
 	"mesh/tools/config"
+	"mesh/tools/job"
 	"mesh/tools/paste"
 )
 
@@ -43,6 +44,11 @@ func (r *run) applySettings(c *cli.Context) error {
 			return err
 		}
 	}
+	for _, table := range s.file.Tables("jobs") {
+		if err := job.CheckName(table.Words[0]); err != nil {
+			return table.Errorf("%w", err)
+		}
+	}
 	for _, row := range Settings {
 		if s.given[row.Flag] || !slices.Contains(row.Tools, tool) || findFlag(c.Command.Flags, row.Flag) == nil {
 			continue // on the command line, or not a flag of this subcommand
@@ -57,25 +63,45 @@ func (r *run) applySettings(c *cli.Context) error {
 }
 
 // lookup returns the value of a setting: from the environment, else from the file.
-// For a key of [call] the file's [peers.NAME] takes precedence, and without a peer
-// that is called there is none.
 func (s *settings) lookup(c *cli.Context, row Setting) (config.Value, bool) {
-	name, dials := strings.CutPrefix(row.Key, "call.")
-	peer := ""
-	if dials {
-		if peer = calledPeer(c); peer == "" {
-			return config.Value{}, false
-		}
+	if name, ok := strings.CutPrefix(row.Key, "call."); ok {
+		return s.lookupCall(c, row, name)
+	}
+	if name, ok := strings.CutPrefix(row.Key, "jobs.*."); ok {
+		return s.lookupJob(c, name)
 	}
 	if v, ok := fromEnv(row); ok {
 		return v, true
 	}
-	if dials {
-		if v, ok := s.file.Lookup("peers." + peer + "." + name); ok {
+	return s.file.Lookup(row.Key)
+}
+
+// lookupCall is lookup for a key of [call] that is called name. In the file, [jobs.NAME]
+// of the job takes precedence over [peers.NAME] of the peer that is called, and that over
+// [call]. Without a peer that is called, there is only the job.
+func (s *settings) lookupCall(c *cli.Context, row Setting, name string) (config.Value, bool) {
+	peer := calledPeer(c)
+	if peer != "" {
+		if v, ok := fromEnv(row); ok {
 			return v, true
 		}
 	}
+	if v, ok := s.lookupJob(c, name); ok || peer == "" {
+		return v, ok
+	}
+	if v, ok := s.file.Lookup("peers." + peer + "." + name); ok {
+		return v, true
+	}
 	return s.file.Lookup(row.Key)
+}
+
+// lookupJob returns the value of a key of [jobs.NAME] of the job, if the tool is one.
+func (s *settings) lookupJob(c *cli.Context, name string) (config.Value, bool) {
+	job := c.String(JobName)
+	if job == "" {
+		return config.Value{}, false
+	}
+	return s.file.Lookup("jobs." + job + "." + name)
 }
 
 // calledPeer returns the PEER that a tool calls: its first argument, else the value of
