@@ -35,7 +35,7 @@ func (c *Client) isProxied(u *url.URL) (bool, error) {
 func (t *try) connectWeb(ctx context.Context) error {
 	var below *gather
 	transport := &http.Transport{
-		Proxy: t.c.proxyFor, TLSClientConfig: t.tls(), DisableKeepAlives: true, OnProxyConnectResponse: ProxyAnswer,
+		Proxy: t.c.proxyFor, TLSClientConfig: t.tls(), DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := t.c.dial(ctx, network, addr)
 			if err != nil {
@@ -45,6 +45,7 @@ func (t *try) connectWeb(ctx context.Context) error {
 			return below, nil
 		},
 	}
+	t.way.Follow(transport)
 	ws, resp, err := websocket.Dial(ctx, t.entry.URL, &websocket.DialOptions{
 		HTTPClient: &http.Client{
 			Transport:     transport,
@@ -54,7 +55,7 @@ func (t *try) connectWeb(ctx context.Context) error {
 		Subprotocols: []string{Subprotocol}, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
-		return webError(resp, err)
+		return t.webError(resp, err)
 	}
 	t.conn = newWSConn(newMessages(ws), below)
 	if ws.Subprotocol() != Subprotocol {
@@ -84,9 +85,12 @@ func (t *try) tls() *tls.Config {
 }
 
 // webError says why there is no WebSocket.
-func webError(resp *http.Response, err error) error {
+func (t *try) webError(resp *http.Response, err error) error {
 	switch {
 	case resp == nil:
+		if told := t.way.Explain(err); told != nil {
+			return told
+		}
 		if e, ok := errors.AsType[*url.Error](err); ok { // its text repeats the URL
 			err = e.Err
 		}
@@ -98,20 +102,3 @@ func webError(resp *http.Response, err error) error {
 	}
 	return fmt.Errorf("it is no relay: HTTP status %d", resp.StatusCode)
 }
-
-// ProxyAnswer is an OnProxyConnectResponse of [http.Transport]. It says why a proxy has
-// refused CONNECT, with a hint if it wants another name or password.
-func ProxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, r *http.Response) error {
-	at := "proxy " + proxy.Host
-	switch {
-	case r.StatusCode == http.StatusOK:
-		return nil
-	case r.StatusCode != http.StatusProxyAuthRequired:
-		return fmt.Errorf("%s: it refuses the connection: HTTP status %d", at, r.StatusCode)
-	case proxy.User == nil:
-		return proto.Hint(fmt.Errorf("%s: it wants a name and a password (HTTP status 407)", at), proxyHint)
-	}
-	return proto.Hint(fmt.Errorf("%s: it refuses the name and the password (HTTP status 407)", at), proxyHint)
-}
-
-const proxyHint = "HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT gives them; a proxy that wants NTLM or Kerberos needs a local helper proxy, for example px or cntlm"

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -140,6 +141,7 @@ type try struct {
 	url     *url.URL
 	pin     identity.ID // in the URL; zero for none
 	proxied bool
+	way     ProxyWay
 	conn    net.Conn
 }
 
@@ -226,13 +228,14 @@ func relayOf(permit string) (string, error) {
 
 // begin connects, passes the door, and reads the first status.
 func (t *try) begin(ctx context.Context) (Status, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, joinTimeout, errors.New("no answer"))
+	ctx, cancel := context.WithTimeoutCause(ctx, joinTimeout, errNoAnswer)
 	defer cancel()
 	if err := t.connect(ctx); err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+		if ctx.Err() == nil {
+			return 0, err
 		}
-		return 0, err
+		err = context.Cause(ctx)
+		return 0, cmp.Or(t.way.Explain(err), err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = t.conn.Close() })
 	first, err := t.pass()

@@ -59,6 +59,21 @@ func TestProxy(t *testing.T) {
 			send(t, l, c, xtest.Random(300000))
 		})
 	}
+	for _, tt := range []struct{ addr, want, hint string }{
+		{xtest.StrangeProxy(t, "HTTP/1.1 403 Forbidden\r\n\r\n", false), "proxy ADDR: it refuses the connection: HTTP status 403", "ask who runs the proxy to allow CONNECT to 127.0.0.1:"},
+		{xtest.StrangeProxy(t, "SSH-2.0-OpenSSH_9\r\n", false), "proxy ADDR: it does not answer as an HTTP proxy does: ", "is the proxy right?"},
+		{xtest.StrangeProxy(t, "HTTP/1.1 200 OK\r\n\r\n", false), "through proxy ADDR: EOF", "the proxy has agreed"},
+		{closedPort(t), "proxy ADDR: dial tcp ADDR: ", "is the proxy right?"},
+	} {
+		client := d.client(relay.RoleDialer)
+		client.Proxy = http.ProxyURL(&url.URL{Scheme: "http", User: url.UserPassword("alice", secret), Host: tt.addr})
+		_, err := client.Join(t.Context(), []relay.Entry{d.entry(relay.DoorWSS, 1, relay.RoleDialer)}, nil)
+		xtest.WantCode(t, tt.want, err, proto.Unreachable)
+		want := strings.ReplaceAll(tt.want, "ADDR", tt.addr)
+		if hints := proto.Hints(err); err == nil || !strings.Contains(err.Error(), want) || len(hints) != 1 || !strings.Contains(hints[0], tt.hint) {
+			t.Errorf("got %v with hints %q, want %q with %q", err, hints, want, tt.hint)
+		}
+	}
 	client := d.client(relay.RoleDialer)
 	client.Proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("bad HTTPS_PROXY") }
 	_, err := client.Join(t.Context(), []relay.Entry{d.entry(relay.DoorWSS, 1, relay.RoleDialer)}, nil)

@@ -1,6 +1,7 @@
 package xtest
 
 import (
+	"bufio"
 	"io"
 	"net"
 	"net/http"
@@ -48,4 +49,33 @@ func Proxy(t testing.TB, name, password string) *url.URL {
 	go func() { _ = srv.Serve(l) }()
 	t.Cleanup(func() { srv.Close() })
 	return &url.URL{Scheme: "http", Host: l.Addr().String()}
+}
+
+// StrangeProxy starts what is no good proxy, and returns its address. It reads one request,
+// answers with the text, and ends the connection, unless it stays.
+func StrangeProxy(t testing.TB, text string, stays bool) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				in := bufio.NewReader(c)
+				_, _ = http.ReadRequest(in)
+				_, _ = io.WriteString(c, text)
+				if stays {
+					_, _ = io.Copy(io.Discard, in)
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
 }

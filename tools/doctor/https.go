@@ -14,7 +14,6 @@ import (
 	"mesh/proto"
 	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
-	"mesh/proto/relay"
 )
 
 const (
@@ -69,8 +68,10 @@ func (c *hubCheck) get(ctx context.Context, cfg *tls.Config) (*http.Response, er
 	if err != nil {
 		return nil, err
 	}
+	transport := &http.Transport{TLSClientConfig: cfg, Proxy: c.o.Proxy, DisableKeepAlives: true}
+	c.way.Follow(transport)
 	resp, err := (&http.Client{
-		Transport:     &http.Transport{TLSClientConfig: cfg, Proxy: c.o.Proxy, OnProxyConnectResponse: relay.ProxyAnswer, DisableKeepAlives: true},
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}).Do(req)
 	if e, ok := errors.AsType[*url.Error](err); ok {
@@ -88,8 +89,8 @@ func (c *hubCheck) notAsked(ctx context.Context, err error, seen *tls.Connection
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	if strings.HasPrefix(err.Error(), "proxy ") { // relay.ProxyAnswer
-		c.fail("proxy", err, "ask who runs the proxy whether it lets CONNECT to "+c.url.Host+" through")
+	if at := c.way.AtProxy(err); at != nil {
+		c.fail("proxy", at, "")
 		return
 	}
 	var certs []*x509.Certificate

@@ -29,7 +29,8 @@ type hubCheck struct {
 	section
 	o     Options
 	url   hub.URL
-	proxy *url.URL // nil without one
+	proxy *url.URL       // nil without one
+	way   relay.ProxyWay // to the hub
 	relay relay.Client
 }
 

@@ -98,6 +98,8 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 	}
 	transport := o.transport(TLSConfig(o.URL))
 	transport.DisableKeepAlives = true
+	var way relay.ProxyWay
+	way.Follow(transport)
 	ws, resp, err := websocket.Dial(ctx, o.URL.WebSocket(l.ClientNonce), &websocket.DialOptions{
 		HTTPClient: &http.Client{
 			Transport:     transport,
@@ -106,7 +108,7 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 		Subprotocols: []string{hub.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
-		return nil, dialError(resp, err)
+		return nil, dialError(resp, &way, err)
 	}
 	if ws.Subprotocol() != hub.Subprotocol {
 		_ = ws.Close(hub.CloseVersion, "no common subprotocol")
@@ -170,7 +172,10 @@ func trusted(s *tls.ConnectionState) bool {
 }
 
 // dialError gives the error of a connection its code.
-func dialError(resp *http.Response, err error) error {
+func dialError(resp *http.Response, way *relay.ProxyWay, err error) error {
+	if told := way.Explain(err); told != nil && resp == nil {
+		return &proto.Error{Code: proto.Unreachable, Err: told}
+	}
 	if e, ok := errors.AsType[*proto.Error](err); ok {
 		return e
 	}
