@@ -40,25 +40,51 @@ var (
 //
 // A better path is one of a better kind that [Target.Via] allows: see [path.Kind.Better]. It
 // leads to an address of the target, or to what [Meeting.Better] brings. Only the dialer's end
-// moves, and only if the listener speaks minor version 2.
+// moves, and only if the listener speaks minor version 2. After a change of this machine's
+// network Improve looks at once, and then as at the start of a link.
 func (l *Link) Improve(ctx context.Context) {
 	direct, _ := l.session.target.Via.Reaches()
 	if !l.Dialed || l.Minor < tryMinor || !direct {
 		return
 	}
-	begun, schedule := time.Now(), l.session.schedule()
-	for n := 0; l.sleepUntil(ctx, begun.Add(schedule.at(n))); n++ {
-		kind, until := l.Path().Kind, begun.Add(schedule.at(n+1))
+	schedule, first := l.session.schedule(), path.Relay // the dial that made the link has tried better ones too
+	for {
+		changed := l.endpoint.NextChange()
+		round, stop := context.WithCancel(ctx)
+		go func() {
+			defer stop()
+			select {
+			case <-changed:
+			case <-round.Done():
+			}
+		}()
+		moved := l.improveBy(round, schedule, first)
+		stop()
+		if moved || ctx.Err() != nil {
+			return
+		}
+		schedule, first = improveAt, ""
+	}
+}
+
+// improveBy looks for better paths at the times of a schedule, until the transfer has moved
+// or ctx ends. At the start it does so if the path is of kind first, or with "" in any case.
+// It reports whether the transfer has moved.
+func (l *Link) improveBy(ctx context.Context, s schedule, first path.Kind) bool {
+	begun := time.Now()
+	for n := 0; l.sleepUntil(ctx, begun.Add(s.at(n))); n++ {
+		kind, until := l.Path().Kind, begun.Add(s.at(n+1))
 		switch {
 		case kind == path.LAN, !time.Now().Before(until):
 			continue
-		case schedule.at(n) == 0 && kind != path.Relay: // the dial that made the link has tried the better ones too
+		case s.at(n) == 0 && first != "" && kind != first:
 			continue
 		}
 		if l.improveOnce(ctx, kind, until) {
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // improveOnce dials paths that are better than one of the given kind until there is one or

@@ -27,6 +27,9 @@ type LANOptions struct {
 	ID identity.ID
 	// TCP is the port at which this node takes TCP connections; 0 for none.
 	TCP uint16
+	// Changed, if it is set, returns a channel that is closed at the next change of this
+	// machine's network. New interfaces are looked for then, and now and then.
+	Changed func() <-chan struct{}
 	// Failed, if it is set, is called with why this node cannot be asked in a network, once
 	// with each text.
 	Failed func(error)
@@ -50,9 +53,14 @@ func (m *Mux) AnswerLAN(ctx context.Context, o LANOptions) {
 	tick := time.NewTicker(lanLookEvery)
 	defer tick.Stop()
 	for {
+		var changed <-chan struct{}
+		if o.Changed != nil {
+			changed = o.Changed()
+		}
 		a.look(send)
 		select {
 		case <-tick.C:
+		case <-changed:
 		case <-ctx.Done():
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -27,9 +28,9 @@ func TestPlacesOfSession(t *testing.T) {
 		places = append(places, r.place(1, relay.RoleListener, relay.Waiting))
 	}
 	wantEnd(t, "the oldest place", places[0], true)
-	for _, l := range places[1:] {
+	for _, l := range slices.Backward(places[1:]) {
 		r.place(1, relay.RoleDialer, relay.Joined)
-		wantStatus(t, l, relay.Joined) // the oldest first
+		wantStatus(t, l, relay.Joined) // the newest first: the others may be of a network that is gone
 	}
 	if n := r.server.Stats(); n.Pairs != 4 || n.Waiting != 0 {
 		t.Errorf("got %d pairs and %d places, want 4 and none", n.Pairs, n.Waiting)

@@ -28,9 +28,12 @@ type pair struct {
 	cancel context.CancelCauseFunc
 }
 
-// pairLocked makes a pair of the oldest places of a session.
+// pairLocked makes a pair of the dialer's oldest place and the listener's newest one. A
+// listener has one place at a time: one that is older is as a rule dead, since the listener
+// has come to another network, where it can't end the old connection.
 func (s *Server) pairLocked(ses *session) *pair {
-	p := &pair{s: s, ses: ses, legs: [2]*leg{ses.places[0][0], ses.places[1][0]}, began: time.Now()}
+	of := ses.places
+	p := &pair{s: s, ses: ses, legs: [2]*leg{of[0][0], of[1][len(of[1])-1]}, began: time.Now()}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	for _, l := range p.legs {
 		s.unplaceLocked(ses, l)
@@ -57,7 +60,7 @@ func (s *Server) unpairLocked(p *pair) {
 }
 
 // begin lets the pair run, unless a place turns out to be dead. Then the other one is the
-// oldest place again.
+// next again.
 func (s *Server) begin(p *pair) {
 	var errs [2]error
 	for i, l := range p.legs {
@@ -82,7 +85,7 @@ func (s *Server) begin(p *pair) {
 	s.unpairLocked(p)
 	for i, l := range p.legs {
 		if errs[i] == nil {
-			s.placeLocked(p.ses, l, 0)
+			s.placeLocked(p.ses, l, i*len(p.ses.places[i]))
 		} else {
 			s.releaseLocked(p.ses, l, errs[i] == io.EOF)
 		}

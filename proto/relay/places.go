@@ -32,8 +32,8 @@ type session struct {
 	idle   time.Time // since when there are no legs
 }
 
-// join gives a leg a place and joins it with the other end's oldest one, if there is
-// one. It takes over the leg unless it returns an error, which is that of a refusal.
+// join gives a leg a place and joins it with one of the other end, if there is one.
+// It takes over the leg unless it returns an error, which is that of a refusal.
 func (s *Server) join(l *leg) error {
 	s.mu.Lock()
 	if s.draining {

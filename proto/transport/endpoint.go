@@ -41,6 +41,9 @@ type Endpoint struct {
 	// for example without a free file descriptor. Strangers may cause any number of
 	// calls. It is set before the first connection.
 	Fault func(error)
+	// Changed, if set, returns a channel that is closed at the next change of this
+	// machine's network. It is set before the first connection.
+	Changed func() <-chan struct{}
 	// Budget limits the memory for what all peers together make this endpoint hold.
 	Budget Budget
 

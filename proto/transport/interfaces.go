@@ -22,6 +22,14 @@ func (e *Endpoint) Owns(addr netip.Addr) bool {
 	return err != nil || slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Addr() == addr })
 }
 
+// NextChange returns what Changed does; nil without it, which is never closed.
+func (e *Endpoint) NextChange() <-chan struct{} {
+	if e.Changed == nil {
+		return nil
+	}
+	return e.Changed()
+}
+
 func systemInterfaces() ([]netip.Prefix, error) {
 	all, err := net.InterfaceAddrs()
 	if err != nil {

@@ -22,7 +22,8 @@ type forwarding struct {
 	list []candidate.Candidate
 }
 
-// start asks the router for the ports of a waiter that stays, if the settings allow that.
+// start asks the router for the ports of a waiter that stays, if the settings allow that, and
+// in another network the router there.
 func (f *forwarding) start(p *presence) {
 	n, v := p.node, p.node.options.Via
 	mux := p.endpoint.Mux()
@@ -45,13 +46,22 @@ func (f *forwarding) start(p *presence) {
 	f.done = make(chan struct{})
 	go func() {
 		defer close(f.done)
-		for got := range nat.MapPorts(ctx, ports) {
-			n.Log.Info("ports of the router", "by", got.By, "ports", got.Candidates, "err", got.Err)
-			f.mu.Lock()
-			f.list = got.Candidates
-			f.mu.Unlock()
+		for ctx.Err() == nil {
+			here, left := n.untilChange(ctx)
+			for got := range nat.MapPorts(here, ports) {
+				n.Log.Info("ports of the router", "by", got.By, "ports", got.Candidates, "err", got.Err)
+				f.set(got.Candidates)
+			}
+			f.set(nil)
+			left()
 		}
 	}()
+}
+
+func (f *forwarding) set(list []candidate.Candidate) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = list
 }
 
 // seenBy returns the addresses at which STUN servers see this node.

@@ -129,7 +129,7 @@ func (n *Node) answerNearby(e *link.Endpoint) {
 		return
 	}
 	n.answering.Do(func() {
-		o := nat.LANOptions{ID: n.Key.ID(), Failed: func(err error) {
+		o := nat.LANOptions{ID: n.Key.ID(), Changed: n.nextChange, Failed: func(err error) {
 			n.Log.Info("nobody can ask for this node in a local network", "err", err)
 		}}
 		if n.uses(proto.ViaTCP) {

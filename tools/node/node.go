@@ -26,6 +26,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/path"
+	"mesh/proto/roam"
 	"mesh/proto/statefile"
 	"mesh/proto/token"
 )
@@ -110,6 +111,8 @@ type Node struct {
 	resolvers []Resolver
 	printed   atomic.Bool // a token, a warning or a note
 	answering sync.Once   // in the networks of this machine
+	watching  sync.Once   // sets network
+	network   *roam.Watcher
 
 	metMu  sync.Mutex // guards these two
 	met    map[identity.ID]acquaintance
@@ -154,6 +157,28 @@ func LoadKey(dir string) (*identity.Key, error) {
 		return nil, proto.Hint(err, "set MESH_HOME to a folder of your own")
 	}
 	return key, err
+}
+
+// nextChange returns a channel that is closed at the next change of this machine's network,
+// as [roam.Watcher.Next] does.
+func (n *Node) nextChange() <-chan struct{} {
+	n.watching.Do(func() { n.network = roam.Watch(n.life) })
+	return n.network.Next()
+}
+
+// untilChange returns a context that ends with ctx, and at the next change of this
+// machine's network.
+func (n *Node) untilChange(ctx context.Context) (context.Context, context.CancelFunc) {
+	changed := n.nextChange()
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // Close closes the sockets, which ends every link that is still open, and writes the

@@ -208,8 +208,18 @@ func (ps *places) watch(ctx context.Context, p *place) {
 }
 
 // keep has one connection wait at the relay until ctx ends, or the relay does not take the
-// permit any more: the dialer's next request brings another one.
+// permit any more: the dialer's next request brings another one. In another network it is a
+// new connection: nobody tells the relay that the old one is dead.
 func (ps *places) keep(ctx context.Context, p *place) {
+	for ctx.Err() == nil && !p.refused.Load() {
+		here, left := ps.node.untilChange(ctx)
+		ps.keepHere(here, p)
+		left()
+	}
+}
+
+// keepHere is keep in one network.
+func (ps *places) keepHere(ctx context.Context, p *place) {
 	for fails := 0; ; {
 		c, err := p.join(ctx)
 		switch {

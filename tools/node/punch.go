@@ -44,6 +44,7 @@ type punching struct {
 	via      path.Via
 	local    bool // candidates at loopback addresses may be dialled
 	log      func(text string, args ...any)
+	changed  func() <-chan struct{} // the next change of this machine's network
 	// take takes a TCP connection of a listener's hole. A dialer keeps its connections for
 	// the next dial.
 	take func(net.Conn)
@@ -53,15 +54,15 @@ type punching struct {
 	tasks   sync.WaitGroup
 	checker *nat.Checker // nil without UDP
 
-	mu      sync.Mutex
-	here    string                // the kind of NAT of this end; "" while it is not known
-	there   string                // that of the other end
-	remote  []candidate.Candidate // the other end's newest list
-	holes   []*nat.Hole           // of the round
-	begun   time.Time             // of the round
-	pairs   []candidate.Candidate // proven
-	conns   []net.Conn            // of holes
-	changed chan struct{}         // closed at the next change of pairs and conns
+	mu     sync.Mutex
+	here   string                // the kind of NAT of this end; "" while it is not known
+	there  string                // that of the other end
+	remote []candidate.Candidate // the other end's newest list
+	holes  []*nat.Hole           // of the round
+	begun  time.Time             // of the round
+	pairs  []candidate.Candidate // proven
+	conns  []net.Conn            // of holes
+	found  chan struct{}         // closed at the next change of pairs and conns
 }
 
 // punchForListener begins to look for direct paths to the listener of a session that a hub
@@ -111,7 +112,7 @@ func (n *Node) punch(ctx context.Context, keys *hub.Keys, p *punching) *punching
 		return nil
 	}
 	p.servers = func(ctx context.Context) []netip.AddrPort { return resolveServers(ctx, texts, p.local) }
-	p.log = func(text string, args ...any) { n.Log.Debug(text, args...) }
+	p.log, p.changed = func(text string, args ...any) { n.Log.Debug(text, args...) }, n.nextChange
 	p.start(ctx, keys)
 	return p
 }
@@ -119,13 +120,14 @@ func (n *Node) punch(ctx context.Context, keys *hub.Keys, p *punching) *punching
 // start begins to punch. It ends with close, or when the node closes.
 func (p *punching) start(life context.Context, keys *hub.Keys) {
 	p.ctx, p.cancel = context.WithCancel(life)
-	p.changed = make(chan struct{})
+	p.found = make(chan struct{})
 	if mux := p.endpoint.Mux(); mux != nil && p.via.Uses(proto.ViaQUIC) {
 		own, peer := keys.Punch(p.role)
 		p.checker = mux.Check(nat.Session{ID: keys.Session, Own: own, Peer: peer, Dialer: p.role == hub.RoleDialer, Local: p.local})
 		p.tasks.Go(p.prove)
 	}
 	p.tasks.Go(p.hear)
+	p.tasks.Go(p.follow)
 	if p.role == hub.RoleDialer {
 		p.tasks.Go(func() {
 			select {
@@ -198,9 +200,27 @@ func (p *punching) prove() {
 	}
 }
 
+// follow begins another round at each change of this machine's network: the other end knows
+// addresses that are no longer this one's.
+func (p *punching) follow() {
+	for {
+		changed := p.changed()
+		select {
+		case <-changed:
+		case <-p.ctx.Done():
+			return
+		}
+		p.log("another network: candidates are told anew")
+		p.mu.Lock()
+		p.pairs = nil
+		p.mu.Unlock()
+		p.begin()
+	}
+}
+
 func (p *punching) changeLocked() {
-	close(p.changed)
-	p.changed = make(chan struct{})
+	close(p.found)
+	p.found = make(chan struct{})
 }
 
 // again begins another round, unless one is under way. It does not block. A nil *punching does nothing.
@@ -211,9 +231,13 @@ func (p *punching) again() {
 	p.mu.Lock()
 	runs := time.Since(p.begun) < punchTime
 	p.mu.Unlock()
-	if runs {
-		return
+	if !runs {
+		p.begin()
 	}
+}
+
+// begin begins another round.
+func (p *punching) begin() {
 	if p.checker != nil {
 		p.checker.Again()
 	}
@@ -246,7 +270,7 @@ func (p *punching) feed(ctx context.Context, w *ways) {
 func (p *punching) tell(ctx context.Context, w *ways, told map[candidate.Candidate]bool) (changed <-chan struct{}, later <-chan time.Time) {
 	p.mu.Lock()
 	conns, pairs := p.conns, slices.Clone(p.pairs)
-	p.conns, changed = nil, p.changed
+	p.conns, changed = nil, p.found
 	wait := time.Until(p.begun.Add(tcpPatience))
 	if !p.bulk || len(p.holes) == 0 || len(conns) > 0 {
 		wait = 0

@@ -241,7 +241,7 @@ func (n *Node) openEndpoint(key *identity.Key, s link.Sockets) (*link.Endpoint, 
 	if err != nil {
 		return nil, err
 	}
-	e.Window, e.Fault = n.options.Window, (&faults{node: n}).report
+	e.Window, e.Fault, e.Changed = n.options.Window, (&faults{node: n}).report, n.nextChange
 	return e, nil
 }
 
