@@ -167,6 +167,14 @@ func (s *session) mayMoveAt() (at time.Time) {
 	return at
 }
 
+// noteChange notes that a link breaks because this machine's network has changed: the path
+// has not failed, and better ones are looked for at once.
+func (s *session) noteChange() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dialed.changed = true
+}
+
 // noteFall notes that the transfer of a link goes on over the next one. It may be a fall: to
 // a worse path, after a break.
 func (s *session) noteFall(l, next *Link) {
@@ -177,8 +185,10 @@ func (s *session) noteFall(l, next *Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := &s.dialed
-	switch {
+	switch changed := d.changed; {
 	case !fell:
+	case changed:
+		d.fallen, d.changed = 0, false
 	case len(d.moves) > 0 && time.Since(d.moves[len(d.moves)-1]) < steadyFor:
 		d.fallen++
 	default:

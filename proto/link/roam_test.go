@@ -12,6 +12,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/linktest"
+	"mesh/proto/path"
 )
 
 // changes are those of a machine's network, as package roam tells them.
@@ -123,5 +124,38 @@ func TestImproveAfterChange(t *testing.T) {
 		const changed = 2 * time.Minute
 		wantTimes(t, "a relayed link", begun, p.Meeting.Asked(), 0, 5*time.Second, 15*time.Second, 30*time.Second, time.Minute,
 			changed, changed+5*time.Second, changed+15*time.Second, changed+30*time.Second, changed+time.Minute, changed+6*time.Minute)
+	})
+}
+
+// A link that falls because of a change of the network has not failed: a better path is
+// looked for at once, and as at the start.
+func TestFallAfterChange(t *testing.T) {
+	t.Parallel()
+	relayedPair(t, func(t *testing.T, n *linktest.Net, p linktest.Relayed) {
+		network := newChanges()
+		p.From.Changed = network.Next
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() { carry(ctx, t, p) })
+		for p.Dialer.Latest().Path().Kind != path.LAN {
+			<-time.After(100 * time.Millisecond)
+		}
+		<-time.After(time.Minute)
+		n.Cut()
+		network.tell()
+		for p.Dialer.Latest().Path().Kind == path.LAN {
+			<-time.After(100 * time.Millisecond)
+		}
+		n.Heal()
+		fell := time.Now()
+		for p.Dialer.Latest().Path().Kind != path.LAN {
+			<-time.After(100 * time.Millisecond)
+		}
+		if took := time.Since(fell); took > time.Second {
+			t.Errorf("direct again after %s, want at once", took)
+		}
+		cancel()
+		wg.Wait()
 	})
 }

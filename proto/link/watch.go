@@ -48,6 +48,9 @@ func (l *Link) Watch(ctx context.Context, pending func() bool) {
 			err = w.check(time.Now(), l.conn.Heard())
 		}
 		if err != nil {
+			if w.elsewhere {
+				l.session.noteChange()
+			}
 			l.Break(err)
 			return
 		}
@@ -79,6 +82,8 @@ type watch struct {
 
 	changed  time.Time     // since when nothing was heard after a change of the network; zero without one
 	patience time.Duration // from then on
+
+	elsewhere bool // the link is over because this machine has come to another network
 }
 
 // noteChange notes a change of this machine's network. It returns why the link can carry
@@ -90,6 +95,7 @@ func (w *watch) noteChange(now time.Time, heard uint64) error {
 
 func (w *watch) checkAddr() error {
 	if w.addr.IsValid() && !w.owns(w.addr) {
+		w.elsewhere = true
 		return proto.Errorf(proto.Timeout, "this host is not at %s any more", w.addr)
 	}
 	return nil
@@ -113,6 +119,7 @@ func (w *watch) check(now time.Time, heard uint64) error {
 		return err
 	}
 	if !w.changed.IsZero() && now.Sub(w.changed) >= w.patience {
+		w.elsewhere = true
 		return proto.Errorf(proto.Timeout, "nothing heard from the peer since the network of this host has changed")
 	}
 	if limit := w.limit(); time.Duration(w.silent)*watchInterval >= limit {
