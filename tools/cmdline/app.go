@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
-	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -63,7 +62,6 @@ func single(c *cli.Command, typed string) *cli.App {
 		Flags:       c.Flags,
 		Commands:    c.Subcommands,
 		Before:      c.Before,
-		After:       c.After,
 		Action:      c.Action,
 	}
 }
@@ -83,16 +81,10 @@ func (r *run) runToolbox(c *cli.Context) error {
 	return r.printScreen()
 }
 
-// overrideDefaults replaces the defaults of urfave/cli that harm a pipeline, on the
-// App and on every command below it: a command does not inherit them.
+// overrideDefaults gives the App and every command below it the flags that all have, and
+// what runs before and around its action.
 func (r *run) overrideDefaults(app *cli.App) {
 	app.Reader, app.Writer, app.ErrWriter = r.stdin, r.stdout, r.stderr
-	app.EnableBashCompletion = false // it runs the tool when "--" is on the line
-	app.DisableSliceFlagSeparator = true
-	app.UseShortOptionHandling = true                 // -vv
-	app.ExitErrHandler = func(*cli.Context, error) {} // the default calls os.Exit
-	app.HideHelp, app.HideHelpCommand, app.HideVersion = true, true, true
-	ownHelp()
 	app.OnUsageError = usageError
 	app.Flags = append(app.Flags, briefFlag(), helpFlag(), versionFlag())
 	app.Before = r.before(app.Before)
@@ -103,7 +95,6 @@ func (r *run) overrideDefaults(app *cli.App) {
 }
 
 func (r *run) overrideCommandDefaults(c *cli.Command) {
-	c.HideHelp, c.HideHelpCommand = true, true
 	c.OnUsageError = usageError
 	c.Flags = append(c.Flags, briefFlag(), helpFlag())
 	tool := toolbox + "-" + c.Name
@@ -127,10 +118,6 @@ func (r *run) overrideCommandDefaults(c *cli.Command) {
 		r.overrideCommandDefaults(s)
 	}
 }
-
-// ownHelp leaves --help to [run.before]. The one of urfave/cli does not check that
-// the help could be written.
-var ownHelp = sync.OnceFunc(func() { cli.HelpFlag = nil })
 
 func helpFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "help", Usage: "print all of the help; -h: one screen of it", DisableDefaultText: true}

@@ -3,9 +3,9 @@
 // tools share, reads the settings, prints errors and turns them into the exit
 // status. No other package uses os.Exit or handles the signals that end a process.
 //
-// urfave/cli parses the flags. Some of its defaults do harm in a pipeline: help on
-// standard output after a mistake, os.Exit inside Run, completion that runs the
-// tool. app.go overrides them on every command.
+// urfave/cli has the types of commands and flags, and the values of flags. Its App.Run is
+// not used: help on standard output after a mistake, os.Exit inside it and completion
+// that runs the tool do harm in a pipeline. execute.go stands in for it.
 package cmdline
 
 import (
@@ -71,7 +71,7 @@ func (r *run) run(ctx context.Context, args []string) (err error) {
 	r.overrideDefaults(app)
 	app.Metadata = map[string]any{runKey: r}
 	argv := append([]string{typed}, r.flat...)
-	return Cause(ctx, app.RunContext(ctx, argv))
+	return Cause(ctx, execute(ctx, app, argv))
 }
 
 // tool returns the tool called name, or nil.

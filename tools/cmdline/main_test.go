@@ -2,6 +2,7 @@ package cmdline_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -276,6 +277,43 @@ func TestFlags(t *testing.T) {
 		}
 		return nil
 	}, "mesh-probe")
+}
+
+// Flags of one letter may be written together, and a value is never taken for some.
+func TestShortFlags(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"-v":                    "1 false [] []",
+		"-vqv":                  "2 true [] []",
+		"-q -vv x":              "2 true [] [x]",
+		"--verbose --verbose":   "2 false [] []",
+		"--addr -vv -q":         "0 true [-vv] []",
+		"--addr=a,b --addr c":   "0 false [a,b c] []",
+		"--addr a,b x -vv":      "2 flag -vv after an argument",
+		"-vx":                   "2 unknown flag --vx",
+		"-vq=false":             "2 unknown flag --vq",
+		"--vv":                  "2 unknown flag --vv",
+		"-v --verbose":          "2 cannot use two forms of the same flag",
+		"--addr":                "2 flag needs an argument: --addr",
+		"sub --json THING":      "0 false [] [THING]",
+		"-v sub --verbose":      "2 unknown flag --verbose",
+		"--ttl soon":            "2 invalid value",
+		"--ttl -1s":             "2 flag --ttl: -1s is not a positive duration",
+		"-q=false --deadline 2": "2 invalid value",
+	} {
+		var got string
+		status, _, stderr := call(t, func(c *cli.Context) error {
+			words, err := cmdline.Args(c, 0, -1)
+			got = fmt.Sprint(c.Count("verbose"), c.Bool("quiet"), c.StringSlice("addr"), words)
+			return err
+		}, append([]string{"mesh-probe"}, strings.Fields(args)...)...)
+		if status != 0 {
+			got = fmt.Sprint(status, " ", strings.TrimPrefix(stderr, "mesh-probe: error: "))
+		}
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%s: got %q, want %q", args, got, want)
+		}
+	}
 }
 
 func TestLogger(t *testing.T) {

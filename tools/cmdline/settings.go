@@ -151,7 +151,7 @@ func setFlag(c *cli.Context, row Setting, v config.Value) error {
 		words = slices.Repeat([]string{"true"}, n)
 	}
 	for _, w := range words {
-		if err := c.Set(row.Flag, w); err != nil {
+		if err := setValue(c, row.Flag, w); err != nil {
 			return v.Errorf("%s is not a valid value of --%s", proto.QuoteText(w), row.Flag)
 		}
 	}
