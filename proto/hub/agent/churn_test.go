@@ -79,7 +79,7 @@ func TestChurn(t *testing.T) {
 		g, f, _ := c.rest()
 		return g <= goroutines && f <= files
 	})
-	_, _, now := c.rest()
+	goroutinesNow, filesNow, now := c.rest()
 	const slack, ofMember = 4 << 20, 4 << 10
 	if limit := heap + slack + uint64(len(c.members))*ofMember; now > limit {
 		t.Errorf("%d KiB of memory are in use after the churn, want at most %d", now>>10, limit>>10)
@@ -91,9 +91,9 @@ func TestChurn(t *testing.T) {
 		t.Errorf("of %d sessions of others, %d in 100 took at most %v, and %v at a quiet hub: want at most %v", measured, percent, busy, beside, limit)
 	}
 	c.compare()
-	t.Logf("torture: hub: churn for %v: %d members, %d names, %d sessions, %d codes, %d floods, %d slow readers, %d restarts, memory %d KiB before, %d after; "+
-		"%d in 100 of %d sessions of others took at most %v, %v at a quiet hub beside it, %v before the churn", lasts, len(c.members), len(c.names), c.sessions, c.codes, c.floods, c.slow,
-		c.restarts, heap>>10, now>>10, percent, measured, busy.Round(time.Millisecond/10), beside.Round(time.Millisecond/10), idle.Round(time.Millisecond/10))
+	t.Logf("torture: hub: churn for %v: %d members, %d names, %d sessions, %d codes, %d floods, %d slow readers, %d restarts, memory %d KiB before, %d after, "+
+		"%d goroutines before, %d after, %d descriptors before, %d after; %d in 100 of %d sessions of others took at most %v, %v at a quiet hub beside it, %v before the churn", lasts, len(c.members), len(c.names), c.sessions, c.codes, c.floods, c.slow,
+		c.restarts, heap>>10, now>>10, goroutines, goroutinesNow, files, filesNow, percent, measured, busy.Round(time.Millisecond/10), beside.Round(time.Millisecond/10), idle.Round(time.Millisecond/10))
 }
 
 func newChurn(t *testing.T) *churn {
