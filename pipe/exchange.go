@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"mesh/pipe/ratelimit"
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/wire"
@@ -35,6 +36,11 @@ type Options struct {
 	Moved func(l *link.Link)
 	// Counters, if set, count while the transfers run.
 	Counters *Counters
+	// SendLimit and ReceiveLimit limit the bytes of each direction, together with all
+	// other transfers that have the same limiter; nil for no limit. What is sent again
+	// after a broken link counts again. The receiver's limit works by flow control: the
+	// peer may be one window ahead of it.
+	SendLimit, ReceiveLimit *ratelimit.Limiter
 }
 
 // exchange is one run of [Exchange].
@@ -133,7 +139,10 @@ func (x *exchange) startSending(l *link.Link, source *Source) error {
 	if err != nil {
 		return err
 	}
-	x.out = out
+	x.out, out.limit = out, x.options.SendLimit.Share()
+	if source.early != nil {
+		out.limit.Charge(len(source.early.data))
+	}
 	go func() {
 		if err := out.readSource(); err != nil {
 			x.fail(err)
@@ -149,7 +158,7 @@ func (x *exchange) startReceiving(ctx context.Context, l *link.Link, sink *Sink)
 	if l.Dialed && x.out != nil { // a listener's command is at both ends of the pipe; a dialer's only sends
 		in.fed = x.out.begun
 	}
-	x.in = in
+	x.in, in.limit = in, x.options.ReceiveLimit.Share()
 	go func() {
 		err := in.writeSink(x.counters.Received.Store, x.reportReceived)
 		x.written <- err

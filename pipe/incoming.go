@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"mesh/pipe/digest"
+	"mesh/pipe/ratelimit"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
@@ -30,6 +31,7 @@ type incoming struct {
 	// chunks may come in any order.
 	striped func() bool
 	hash    *digest.Hasher // used by writeSink alone
+	limit   *ratelimit.Share
 	// fed, if set, reports whether we have sent data to the command that this transfer
 	// comes from.
 	fed func() bool
@@ -49,12 +51,13 @@ type incoming struct {
 	gone    bool // the consumer takes no more
 	over    bool
 	final   *wire.Ack
-	lost    error // why the primary link is no more
-	aborted error // the exchange has failed
+	lost    error         // why the primary link is no more
+	aborted error         // the exchange has failed
+	ended   chan struct{} // closed when aborted is set
 }
 
 func newIncoming(id wire.TransferID, kind string, sink *Sink, window, every int64, striped func() bool) *incoming {
-	in := &incoming{sink: sink, id: id, kind: kind, window: window, every: every, striped: striped, hash: digest.New(), moved: progressFromNow()}
+	in := &incoming{sink: sink, id: id, kind: kind, window: window, every: every, striped: striped, hash: digest.New(), moved: progressFromNow(), ended: make(chan struct{})}
 	in.changed.L = &in.mu
 	return in
 }
@@ -68,6 +71,9 @@ func ackInterval(window int64) int64 { return min(proto.AckEveryBytes, window/4)
 func (in *incoming) abort(err error) (over bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if in.aborted == nil {
+		close(in.ended)
+	}
 	in.aborted = err
 	in.changed.Broadcast()
 	return in.over

@@ -19,6 +19,8 @@ func (in *incoming) writeSink(count func(taken int64), report func(*Receipt, err
 		if data == nil {
 			return in.finish(report)
 		}
+		data = data[:min(int64(len(data)), in.limit.Piece())]
+		in.limit.Take(len(data), in.ended)
 		n, err := in.sink.Write(data)
 		_, _ = in.hash.Write(data[:n]) // never fails
 		count(in.markTaken(n))

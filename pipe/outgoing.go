@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mesh/pipe/digest"
+	"mesh/pipe/ratelimit"
 	"mesh/proto"
 	"mesh/proto/wire"
 )
@@ -33,6 +34,7 @@ type outgoing struct {
 	kind   string
 	keep   int64 // how much may be read ahead of the acknowledged bytes
 	every  int64 // bytes that the peer may take without acknowledging them
+	limit  *ratelimit.Share
 
 	mu      sync.Mutex
 	changed sync.Cond // on mu
@@ -132,6 +134,7 @@ func (o *outgoing) loseSubflow(f *subflow, err error) {
 		return
 	}
 	f.lost = err
+	close(f.ended)
 	o.state.removeSubflow(f)
 	o.changed.Broadcast()
 }

@@ -15,6 +15,7 @@ func (o *outgoing) sendOn(w *frameWriter, f *subflow) error {
 		}
 	}
 	for {
+		f.piece = o.limit.Piece()
 		offset, data, done, err := o.nextFrame(f)
 		switch {
 		case err != nil:
@@ -24,6 +25,7 @@ func (o *outgoing) sendOn(w *frameWriter, f *subflow) error {
 		case data == nil:
 			return nil
 		default:
+			o.limit.Take(len(data), f.ended)
 			if err = w.writeChunk(offset, data); err == nil {
 				o.chunkWritten(f)
 			}

@@ -45,8 +45,10 @@ type subflow struct {
 	written  []span // written, and not all of it acknowledged; in order
 	metaSent bool
 	doneSent bool
-	lost     error  // why the link is no more
-	scratch  []byte // for blocks that are read back from a spool
+	lost     error         // why the link is no more
+	ended    chan struct{} // closed when the link is lost
+	piece    int64         // the most bytes that it claims at a time; 0 for no bound
+	scratch  []byte        // for blocks that are read back from a spool
 	// chunk is the most bytes that a subflow claims at a time. It doubles with each claim up
 	// to a block; 0 stands for a block. The consumer has a gap after a link that was replaced. A chunk in small pieces
 	// ends that gap sooner: a whole block takes several round trips of a slow start.
@@ -61,6 +63,9 @@ func (f *subflow) smallFirst() { f.chunk = firstChunkBytes }
 
 // take claims the first bytes of a span for the subflow.
 func (f *subflow) take(p span) {
+	if f.piece > 0 {
+		p.to = min(p.to, p.from+f.piece)
+	}
 	if f.chunk > 0 {
 		p.to = min(p.to, p.from+f.chunk)
 		f.chunk = min(2*f.chunk, blockBytes)
@@ -70,7 +75,7 @@ func (f *subflow) take(p span) {
 
 // addSubflow adds a subflow for a new link over the transport via.
 func (s *sendState) addSubflow(via string, primary bool) *subflow {
-	f := &subflow{via: via, primary: primary}
+	f := &subflow{via: via, primary: primary, ended: make(chan struct{})}
 	s.subflows = append(s.subflows, f)
 	return f
 }

@@ -85,7 +85,7 @@ var knows = map[string][]string{
 	"github.com/clipperhouse":        {"mesh/pipe/term/vt"},
 	"github.com/creack/pty":          {"mesh/pipe/term"},
 	"golang.org/x/term":              {"mesh/pipe/term"},
-	"golang.org/x/time":              {"mesh/proto/relay", "mesh/proto/nat", "mesh/proto/hub/agent"},
+	"golang.org/x/time":              {"mesh/pipe/ratelimit", "mesh/proto/relay", "mesh/proto/nat", "mesh/proto/hub/agent"},
 	"github.com/pelletier/go-toml":   {"mesh/tools/config"},
 	"github.com/coreos/go-systemd":   {"mesh/tools/service"},
 }

@@ -27,7 +27,7 @@ func Command() *cli.Command {
 		ArgsUsage: "[PEER [FILE|DIR…]] [-- CMD…]",
 		UsageText: "mesh-cat bob photos report.pdf      # into the folder of his mesh-recv -C\ntar cf - dir | mesh-cat TOKEN       # TOKEN: what the other side prints\nmesh-cat @token -- pg_dump shop     # its failure is told to the other side\n",
 		Flags: nodeflags.Flags(append(outgoing.Flags("list what would be sent, and call nobody"),
-			append(runs.Flags(), cmdline.Trust(), cmdline.Wait(), cmdline.Flows())...)...),
+			append(runs.Flags(), cmdline.Trust(), cmdline.Wait(), cmdline.Flows(), cmdline.LimitRate())...)...),
 		Action: func(c *cli.Context) error {
 			o, err := optionsOf(c)
 			if err != nil {

@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -12,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/pipe/files"
+	"mesh/pipe/ratelimit"
 	"mesh/proto"
 	"mesh/proto/hub"
 	"mesh/proto/path"
@@ -151,17 +153,43 @@ const (
 	SpoolName  = "spool"
 )
 
-// minPipeWindow is the smallest window of a pipe. Only terminals have smaller ones.
-const minPipeWindow = 1 << 20
+// MinPipeWindow is the smallest window of a pipe. Only terminals have smaller ones.
+const MinPipeWindow = 1 << 20
 
 // Window is --window SIZE.
 func Window() cli.Flag {
-	return sizeFlag(WindowName, "keep up to `SIZE` of unacknowledged bytes in memory", proto.WindowBytes, minPipeWindow, proto.MaxWindowBytes)
+	return sizeFlag(WindowName, "keep up to `SIZE` of unacknowledged bytes in memory", proto.WindowBytes, MinPipeWindow, proto.MaxWindowBytes)
 }
 
 // Spool is --spool SIZE.
 func Spool() cli.Flag {
 	return sizeFlag(SpoolName, "keep up to `SIZE` more of them in a file, so that the source need not wait; 0: none", 0, 0, math.MaxInt64)
+}
+
+const limitRateName = "limit-rate"
+
+// LimitRate is --limit-rate RATE. [ParseLimit] reads its value.
+func LimitRate() cli.Flag {
+	return &cli.StringFlag{
+		Name: limitRateName, DefaultText: "no limit",
+		Usage: "move at most `RATE` bytes/s each way: 512k, or by time \"4M, 08:00-18:00 512k, Sa-Su 0\"",
+		Action: func(_ *cli.Context, text string) error {
+			_, err := ParseLimit(text)
+			return err
+		},
+	}
+}
+
+// ParseLimit returns the value of --limit-rate; "" is no limit.
+func ParseLimit(text string) (ratelimit.Schedule, error) {
+	if text == "" {
+		return ratelimit.Schedule{}, nil
+	}
+	s, err := ratelimit.ParseSchedule(text)
+	if err != nil {
+		return s, fmt.Errorf("flag --%s: %w", limitRateName, err)
+	}
+	return s, nil
 }
 
 // MaxSizeName is the name of the flag [MaxSize].

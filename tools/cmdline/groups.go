@@ -27,7 +27,7 @@ var groups = []group{
 	{"wait for a peer", "as room listen addr token-file ttl show-token token-only max listen:once listen:wait"},
 	{"call a peer", "wait"},
 	{"the link", "hub trust via resume-for deadline"},
-	{"bytes", "window spool flows"},
+	{"bytes", "limit-rate window spool flows"},
 	{"messages", "events quiet verbose help version"},
 }
 

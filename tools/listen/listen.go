@@ -35,6 +35,7 @@ func Command() *cli.Command {
 		UsageText:   "mesh-listen photos report.pdf       # to one peer: mesh-recv -C in TOKEN\nmesh-listen --serve /srv/backup     # to all who may: mesh-recv -C . nas\nmesh-listen --inbox in --by-peer    # senders: mesh-cat bob report.pdf\n",
 		Description: "Flags can be set in config.toml: see mesh-config(5).",
 		Flags: nodeflags.Flags(append([]cli.Flag{
+			cmdline.LimitRate(),
 			&cli.IntFlag{
 				Name: "max", Value: defaultMax, Usage: "serve at most `N` peers at a time",
 				Action: func(_ *cli.Context, n int) error {

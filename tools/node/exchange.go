@@ -68,6 +68,7 @@ func (n *Node) carry(ctx context.Context, l *link.Link, party func() Party, sour
 func (n *Node) Dialogue(ctx context.Context, l *link.Link, broken func(bool), side func(ctx context.Context, from *io.PipeReader, to *io.PipeWriter) error) error {
 	source, sink, wait := pipe.StartDialogue(ctx, side)
 	options := n.options.Transfers
+	options.SendLimit, options.ReceiveLimit = nil, nil // a terminal is never held up
 	options.Broken, options.Moved = broken, n.onMoved(n.partyOf(l))
 	_, err := pipe.Exchange(ctx, l, source, sink, options)
 	return wait(err)

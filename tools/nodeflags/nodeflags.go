@@ -3,12 +3,14 @@
 package nodeflags
 
 import (
+	"cmp"
 	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"mesh/pipe"
+	"mesh/pipe/ratelimit"
 	"mesh/pipe/term"
 	"mesh/proto"
 	"mesh/proto/hub"
@@ -42,8 +44,9 @@ type Options struct {
 	Flows     int    // 0 for auto
 	Events    string // a descriptor or a file
 	Quiet     bool
-	Verbose   int  // how often -v is given
-	ANSI      bool // the terminal knows escape sequences
+	Verbose   int    // how often -v is given
+	Limit     string // the value of --limit-rate
+	ANSI      bool   // the terminal knows escape sequences
 }
 
 // Read reads the flags.
@@ -53,7 +56,7 @@ func Read(c *cli.Context) Options {
 		Hub: c.String("hub"), Trust: c.String("trust"),
 		Via: cmdline.ViaOf(c), Window: cmdline.SizeOf(c, cmdline.WindowName), Spool: cmdline.SizeOf(c, cmdline.SpoolName),
 		ResumeFor: c.Duration("resume-for"), Flows: cmdline.FlowsOf(c),
-		Events: c.String("events"), Quiet: c.Bool("quiet"), Verbose: c.Count("verbose"),
+		Limit: c.String("limit-rate"), Events: c.String("events"), Quiet: c.Bool("quiet"), Verbose: c.Count("verbose"),
 		ANSI: kind != "" && kind != "dumb",
 	}
 }
@@ -86,15 +89,22 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	limit, err := cmdline.ParseLimit(o.Limit)
+	if err != nil {
+		return nil, err
+	}
 	events, err := cmdline.OpenEvents(o.Events)
 	if err != nil {
 		return nil, err
 	}
 	n := node.Options{
-		Key: key, State: o.State, Listen: o.Listen, Via: o.Via, Window: o.Window,
-		Transfers: pipe.Options{ResumeFor: o.ResumeFor, Flows: o.Flows, Spool: o.Spool},
-		Log:       cmdline.NewLogger(s.Err, o.Verbose),
-		Hubs:      hubs, Trust: o.Trust, Reach: reachOf(reach), Rooms: new(roomRules).now,
+		Key: key, State: o.State, Listen: o.Listen, Via: o.Via, Window: windowFor(o.Window, limit),
+		Transfers: pipe.Options{
+			ResumeFor: o.ResumeFor, Flows: o.Flows, Spool: o.Spool,
+			SendLimit: ratelimit.New(limit), ReceiveLimit: ratelimit.New(limit),
+		},
+		Log:  cmdline.NewLogger(s.Err, o.Verbose),
+		Hubs: hubs, Trust: o.Trust, Reach: reachOf(reach), Rooms: new(roomRules).now,
 		Name: s.Name, Stderr: s.Err, ANSI: o.ANSI,
 		Progress: o.progress(s), Receipts: o.Receipts(s),
 	}
@@ -113,6 +123,16 @@ func (o Options) progress(s cmdline.Streams) bool { return term.IsTerminal(s.Err
 // Receipts reports whether receipts and sums are printed.
 func (o Options) Receipts(s cmdline.Streams) bool {
 	return o.progress(s) || o.Verbose > 0 && !o.Quiet
+}
+
+// windowFor returns the window of a transfer: with a limit at all times what a second
+// takes, so that the peer sends little more than that before it meets the limit.
+func windowFor(window int64, limit ratelimit.Schedule) int64 {
+	most := limit.Most()
+	if most == 0 {
+		return window
+	}
+	return min(cmp.Or(window, proto.WindowBytes), max(most, cmdline.MinPipeWindow))
 }
 
 func reachOf(r cmdline.Reach) node.Reach {

@@ -30,7 +30,7 @@ func Command() *cli.Command {
 			&cli.BoolFlag{Name: "dry-run", Usage: "list what PEER offers, and take nothing", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "next", Usage: "take the next delivery of this user's mesh-listen --inbox", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "gc", Usage: "remove what broken transfers have left below DIR, and end", DisableDefaultText: true},
-			cmdline.Trust(), cmdline.Flows(),
+			cmdline.Trust(), cmdline.Flows(), cmdline.LimitRate(),
 		}, slices.Concat(runs.Flags(), cmdline.StoreFlags(), nodeflags.ListenFlags())...)...),
 		Action: func(c *cli.Context) error {
 			o, err := optionsOf(c)
