@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -49,6 +50,21 @@ func EscapeText(s string) string {
 // verb %q would escape the backslashes of EscapeText once more.)
 func QuoteText(s string) string {
 	return `"` + strings.ReplaceAll(EscapeText(s), `"`, `\"`) + `"`
+}
+
+// OneLine escapes in a message of this process what would break its line or control a
+// terminal: names of files may contain it. Text from a peer is escaped where it is
+// received, by [EscapeText].
+func OneLine(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 const hexDigits = "0123456789abcdef"

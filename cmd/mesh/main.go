@@ -13,6 +13,7 @@ import (
 	"mesh/tools/cmdline"
 	"mesh/tools/hub"
 	"mesh/tools/listen"
+	"mesh/tools/notice"
 	"mesh/tools/pair"
 	"mesh/tools/ping"
 	"mesh/tools/recv"
@@ -36,7 +37,9 @@ var tools = []func() *cli.Command{
 
 // commands lists the commands: what is about this installation, and exists only as an
 // argument of mesh. The manual page of mesh describes them.
-var commands = []func() *cli.Command{}
+var commands = []func() *cli.Command{
+	notice.Command,
+}
 
 func main() {
 	child.ForbidCoreDumps()

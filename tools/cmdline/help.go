@@ -85,6 +85,9 @@ func (r *run) printHelp(c *cli.Context) error {
 // printBrief prints the help that fits on one screen: usage, examples, and the flags
 // and subcommands that matter. Only tools, and subcommands with many flags, have it.
 func (r *run) printBrief(c *cli.Context) error {
+	if c.Command.Name == toolbox {
+		return r.printBriefToolbox(c)
+	}
 	if c.Command.UsageText == "" {
 		return r.printHelp(c)
 	}
@@ -109,6 +112,17 @@ func (r *run) printBrief(c *cli.Context) error {
 		helpRows(&b, "flags", rows, widthOf(rows))
 	}
 	fmt.Fprintf(&b, "\nall %s: %s --help, man %s\n", all, c.Command.HelpName, r.name)
+	return r.print(b.String())
+}
+
+// printBriefToolbox prints the tools and commands.
+func (r *run) printBriefToolbox(c *cli.Context) error {
+	var b strings.Builder
+	helpUsage(&b, c)
+	for _, category := range []string{toolsCategory, commandsCategory} {
+		helpCommands(&b, category, c.Command.Subcommands, category)
+	}
+	fmt.Fprintf(&b, "\nall: %s --help, man %s\n", c.Command.HelpName, toolbox)
 	return r.print(b.String())
 }
 

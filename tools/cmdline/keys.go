@@ -16,7 +16,7 @@ type Setting struct {
 	Key  string
 	Kind config.Kind
 	// Flag is the name of the flag, and Tools are the tools that read it from here.
-	// A key without tools is read by [PeerSetting], [ReadReach], or who watches the file.
+	// A key without tools is read by [PeerSetting], [ReadReach], [ReadNotify], or who watches the file.
 	Flag  string
 	Tools []string
 }
@@ -89,6 +89,8 @@ var Settings = []Setting{
 	{"call.escape", config.Text, "escape", views},
 
 	{"jobs.*.retry-for", config.Text, "retry-for", bulk},
+	{"jobs.*.notify-on", config.Text, "notify-on", bulk},
+	{"jobs.*.expect", config.Text, "", nil},
 
 	{"hub-server.listen", config.Text, "listen", hubs},
 	{"hub-server.url", config.List, "url", hubs},
@@ -116,6 +118,27 @@ var Settings = []Setting{
 	{"reach.stun", config.List, "", nil},
 	{"reach.proxy", config.Text, "", nil},
 
+	{"notify.on", config.Text, "", nil},
+	{"notify.repeat", config.Text, "", nil},
+	{"notify.names", config.Bool, "", nil},
+	{"notify.gotify.url", config.Text, "", nil},
+	{"notify.gotify.token-file", config.Text, "", nil},
+	{"notify.gotify.ca-file", config.Text, "", nil},
+	{"notify.gotify.plain", config.Bool, "", nil},
+	{"notify.ntfy.url", config.Text, "", nil},
+	{"notify.ntfy.token-file", config.Text, "", nil},
+	{"notify.ntfy.ca-file", config.Text, "", nil},
+	{"notify.ntfy.plain", config.Bool, "", nil},
+	{"notify.ping.url-file", config.Text, "", nil},
+	{"notify.ping.style", config.Text, "", nil},
+	{"notify.ping.ca-file", config.Text, "", nil},
+	{"notify.ping.plain", config.Bool, "", nil},
+	{"notify.webhook.url", config.Text, "", nil},
+	{"notify.webhook.secret-file", config.Text, "", nil},
+	{"notify.webhook.ca-file", config.Text, "", nil},
+	{"notify.webhook.plain", config.Bool, "", nil},
+	{"notify.command", config.Text, "", nil},
+
 	{"rooms.*.owner", config.Text, "", nil},
 	{"rooms.*.allow", config.Text, "", nil},
 
@@ -123,6 +146,8 @@ var Settings = []Setting{
 	{"peers.*.dir", config.Text, "", nil},
 	{"peers.*.max-size", config.Size, "", nil},
 	{"peers.*.max-files", config.Number, "", nil},
+	{"peers.*.expect", config.Text, "", nil},
+	{"peers.*.expect-name", config.Text, "", nil},
 }
 
 // keys returns the keys that config.toml may have.

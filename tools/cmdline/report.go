@@ -8,10 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"syscall"
-	"unicode"
 
 	"github.com/urfave/cli/v2"
 
@@ -111,25 +108,11 @@ func complain(w io.Writer, name string, err error) {
 	if _, ok := errors.AsType[signalled](err); ok || proto.CodeOf(err) == proto.BrokenStdout {
 		return
 	}
-	fmt.Fprintf(w, "%s: error: %s\n", name, proto.HideSecrets(oneLine(err.Error())))
+	fmt.Fprintf(w, "%s: error: %s\n", name, proto.HideSecrets(proto.OneLine(err.Error())))
 	for _, h := range proto.Hints(err) {
-		fmt.Fprintf(w, "%s: hint: %s\n", name, proto.HideSecrets(oneLine(h)))
+		fmt.Fprintf(w, "%s: hint: %s\n", name, proto.HideSecrets(proto.OneLine(h)))
 	}
 	if p, ok := errors.AsType[*panicked](err); ok {
 		w.Write(p.stack)
 	}
-}
-
-// oneLine escapes what would break the line or control a terminal. Names of files may
-// contain it. Text from a peer is escaped where it is received.
-func oneLine(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-		} else {
-			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-		}
-	}
-	return b.String()
 }

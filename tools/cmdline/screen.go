@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"mesh/proto"
 	"mesh/proto/hub"
 	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
@@ -54,23 +55,23 @@ func (r *run) printScreen() error {
 func thisNode() (text string, atHub bool) {
 	home, err := Home()
 	if err != nil {
-		return "no folder for its key: " + oneLine(err.Error()), false
+		return "no folder for its key: " + proto.OneLine(err.Error()), false
 	}
 	who := "no key yet, the first use makes it"
 	switch id, found, err := identity.KnownID(home); {
 	case err != nil:
-		who = "its key cannot be used: " + oneLine(err.Error())
+		who = "its key cannot be used: " + proto.OneLine(err.Error())
 	case found:
 		who = id.Short()
 	}
 	peers, err := identity.Book{Dir: home}.Known()
 	if err != nil {
-		return who + ", and an address book that cannot be read: " + oneLine(err.Error()), false
+		return who + ", and an address book that cannot be read: " + proto.OneLine(err.Error()), false
 	}
 	names, err := hubNames(home)
 	switch {
 	case err != nil:
-		return who + ", and hubs that cannot be read: " + oneLine(err.Error()), false
+		return who + ", and hubs that cannot be read: " + proto.OneLine(err.Error()), false
 	case len(names) == 0:
 		return fmt.Sprintf("%s, %s (no hub: mesh-hub join)", who, peerCount(len(peers))), false
 	}

@@ -182,17 +182,31 @@ func GivenFlags(c *cli.Context) map[string]bool {
 }
 
 // PeerSettings returns the tables [peers.NAME]. The word of each is NAME.
-func PeerSettings(c *cli.Context) []config.Value {
+func PeerSettings(c *cli.Context) []config.Value { return tables(c, "peers") }
+
+// JobSettings returns the tables [jobs.NAME] likewise.
+func JobSettings(c *cli.Context) []config.Value { return tables(c, "jobs") }
+
+func tables(c *cli.Context, of string) []config.Value {
 	if r, ok := c.App.Metadata[runKey].(*run); ok && r.settings != nil {
-		return r.settings.file.Tables("peers")
+		return r.settings.file.Tables(of)
 	}
 	return nil
 }
 
 // PeerSetting returns the value of a key of [peers.NAME].
 func PeerSetting(c *cli.Context, name, key string) (config.Value, bool) {
+	return inTable(c, "peers."+name+"."+key)
+}
+
+// JobSetting returns the value of a key of [jobs.NAME].
+func JobSetting(c *cli.Context, name, key string) (config.Value, bool) {
+	return inTable(c, "jobs."+name+"."+key)
+}
+
+func inTable(c *cli.Context, key string) (config.Value, bool) {
 	if r, ok := c.App.Metadata[runKey].(*run); ok && r.settings != nil {
-		return r.settings.file.Lookup("peers." + name + "." + key)
+		return r.settings.file.Lookup(key)
 	}
 	return config.Value{}, false
 }

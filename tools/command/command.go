@@ -137,15 +137,17 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 	return p, nil
 }
 
-// Run runs cmd with an empty standard input and returns its exit status. If ctx ends
+// Run runs cmd and returns its exit status. Without Options.Stdin its input is empty. If ctx ends
 // first, Run stops the command and returns the cause.
 func Run(ctx context.Context, cmd []string, o Options) (status int, err error) {
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		return 0, proto.IOError(err)
+	if o.Stdin == nil {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			return 0, proto.IOError(err)
+		}
+		defer null.Close()
+		o.Stdin = null
 	}
-	defer null.Close()
-	o.Stdin = null
 	p, err := Start(ctx, cmd, o)
 	if err != nil {
 		return 0, err
