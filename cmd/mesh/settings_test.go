@@ -95,7 +95,7 @@ func fits(f cli.Flag, kind config.Kind) bool {
 	return kind == config.Text
 }
 
-var configSection = regexp.MustCompile(`(?ms)^\.Ss (?:Above the tables|\[(listen|inbox|tty|call|jobs|hub-server|reach|rooms|peers))[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
+var configSection = regexp.MustCompile(`(?ms)^\.Ss (?:Above the tables|\[(listen|inbox|tty|call|jobs|hub-server|reach|notify|rooms|peers))[^\n]*\n(.*?)(?:^\.S[sh] |\z)`)
 
 // TestManConfig wants the page to have all keys, and no others.
 func TestManConfig(t *testing.T) {

@@ -24,7 +24,7 @@ import (
 
 // takeDelivery hands a delivery to a mesh-recv --next that waits for one of its kind,
 // or stores it. It returns the folder, "" for none.
-func (d *daemon) takeDelivery(ctx context.Context, l *link.Link, party node.Party) (folder string, err error) {
+func (d *daemon) takeDelivery(ctx context.Context, l *link.Link, party node.Party, got *received) (folder string, err error) {
 	if t := d.queue.Assign(ctx, l.Kind, l.Minor, party); t != nil {
 		return "", d.handOver(ctx, l, t)
 	}
@@ -45,7 +45,7 @@ func (d *daemon) takeDelivery(ctx context.Context, l *link.Link, party node.Part
 		return folder, err
 	}
 	defer root.Close()
-	s := &delivery{daemon: d, settings: settings, party: party, folder: folder, maxBytes: settings.receive.MaxBytes}
+	s := &delivery{daemon: d, settings: settings, party: party, got: got, folder: folder, maxBytes: settings.receive.MaxBytes}
 	if peer.maxBytes > 0 {
 		s.maxBytes = peer.maxBytes
 	}
@@ -129,6 +129,7 @@ type delivery struct {
 	*daemon
 	settings *settings
 	party    node.Party
+	got      *received
 	folder   string
 	maxBytes int64 // 0 for no limit
 }
@@ -228,6 +229,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 // delivery fails: so the sender repeats it, and the command runs again.
 func (d *delivery) arrived(ctx context.Context, a files.Arrival) error {
 	path := filepath.Join(d.folder, a.Name)
+	d.got.add(a)
 	if d.settings.onReceive == "" {
 		d.node.Stored(d.party, path, a, nil)
 		return nil

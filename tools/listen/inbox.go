@@ -18,7 +18,9 @@ import (
 	"mesh/tools/cmdline"
 	"mesh/tools/handoff"
 	"mesh/tools/node"
+	"mesh/tools/notify"
 	"mesh/tools/service"
+	"mesh/tools/silence"
 )
 
 // stopGrace is how long deliveries may go on after the process was told to end. Then
@@ -33,6 +35,8 @@ type daemon struct {
 	settings atomic.Pointer[settings]
 	reread   func(context.Context) (rereadFlags, error)
 	wg       sync.WaitGroup // of deliveries
+	notifier *notify.Notifier
+	alarm    *silence.Alarm
 }
 
 // serveInbox stores what peers send until ctx ends. One peer may have half of the
@@ -44,6 +48,11 @@ func serveInbox(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	}
 	d := &daemon{node: n, streams: s, reread: o.reread}
 	d.settings.Store(settings)
+	stopTelling, err := d.startTelling()
+	if err != nil {
+		return err
+	}
+	defer stopTelling()
 	d.openQueue()
 	go d.collect(ctx)
 	defer d.queue.Close()
@@ -172,6 +181,9 @@ func (d *daemon) reload(ctx context.Context, w *node.Waiter) {
 		err = w.Reload(flags.at)
 	}
 	if err == nil {
+		err = d.reloadTelling(s)
+	}
+	if err == nil {
 		d.settings.Store(s)
 	} else {
 		d.streams.Complain(fmt.Errorf("settings stay as they were: %w", err))
@@ -204,8 +216,12 @@ func (d *daemon) wait(breakOff func()) {
 // deliver takes one delivery, and reports how it ended.
 func (d *daemon) deliver(ctx, running context.Context, l *link.Link) {
 	party := d.node.Party(l)
-	folder, err := d.takeDelivery(running, l, party)
+	got := new(received)
+	folder, err := d.takeDelivery(running, l, party, got)
 	d.node.Delivered(party, folder, err)
+	if err == nil || !errors.Is(err, context.Cause(ctx)) {
+		d.tellDelivery(l, party, folder, got, err)
+	}
 	if err != nil && !errors.Is(err, context.Cause(ctx)) { // which run returns
 		d.streams.Complain(fmt.Errorf("delivery from %s at %s: %w", party.Label(), party.Addr, err))
 	}

@@ -12,6 +12,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/tools/cmdline"
 	"mesh/tools/config"
+	"mesh/tools/silence"
 )
 
 // inboxFlags are the flags of an inbox as the command line, the environment and
@@ -25,6 +26,8 @@ type inboxFlags struct {
 
 	given map[string]bool // on the command line
 	peers []peerTable
+	jobs  []config.Value // the keys expect of [jobs.NAME]
+	names []string       // of these jobs
 }
 
 // peerTable is one [peers.NAME] of config.toml.
@@ -34,7 +37,7 @@ type peerTable struct {
 }
 
 // peerKeys are the keys of [peers.NAME] that an inbox reads.
-var peerKeys = []string{"allow", "dir", "max-size", "max-files"}
+var peerKeys = []string{"allow", "dir", "max-size", "max-files", "expect", "expect-name"}
 
 func readInbox(c *cli.Context) inboxFlags {
 	f := inboxFlags{
@@ -51,6 +54,11 @@ func readInbox(c *cli.Context) inboxFlags {
 		}
 		f.peers = append(f.peers, t)
 	}
+	for _, name := range cmdline.JobSettings(c) {
+		if v, ok := cmdline.JobSetting(c, name.Words[0], "expect"); ok {
+			f.jobs, f.names = append(f.jobs, v), append(f.names, name.Words[0])
+		}
+	}
 	return f
 }
 
@@ -64,6 +72,7 @@ type settings struct {
 	onReceiveFor time.Duration
 	receive      files.ReceiveOptions
 	peers        map[string]peerSettings // by the name in the address book
+	watches      []silence.Watch
 }
 
 // peerSettings are those of one [peers.NAME]. A zero field is as for all peers.
@@ -100,7 +109,50 @@ func (f inboxFlags) check(book identity.Book) (*settings, error) {
 			return nil, err
 		}
 	}
-	return s, nil
+	s.watches, err = f.watches()
+	return s, err
+}
+
+// watches returns what is expected of peers and jobs.
+func (f inboxFlags) watches() (all []silence.Watch, err error) {
+	for _, t := range f.peers {
+		name, named := t.keys["expect-name"]
+		expect, expects := t.keys["expect"]
+		if named && !expects {
+			return nil, name.Errorf("it goes with expect")
+		}
+		if !expects {
+			continue
+		}
+		w := silence.Watch{Kind: silence.Peer, Name: t.name.Words[0]}
+		if w.Expect, err = expectation(expect); err != nil {
+			return nil, err
+		}
+		if named {
+			w.Pattern = name.Words[0]
+			if err := silence.CheckPattern(w.Pattern); err != nil {
+				return nil, name.Errorf("%w", err)
+			}
+		}
+		all = append(all, w)
+	}
+	for i, v := range f.jobs {
+		w := silence.Watch{Kind: silence.Job, Name: f.names[i]}
+		if w.Expect, err = expectation(v); err != nil {
+			return nil, err
+		}
+		all = append(all, w)
+	}
+	return all, nil
+}
+
+// expectation reads the longest time of silence.
+func expectation(v config.Value) (time.Duration, error) {
+	var d cmdline.Duration
+	if err := d.Set(v.Words[0]); err != nil || time.Duration(d) < time.Minute {
+		return 0, v.Errorf("want a time of at least a minute, like 26h")
+	}
+	return time.Duration(d), nil
 }
 
 // chooseOne clears one of two flags that exclude each other. One on the command line

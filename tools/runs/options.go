@@ -3,6 +3,8 @@
 package runs
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -10,6 +12,7 @@ import (
 	"mesh/proto"
 	"mesh/tools/cmdline"
 	"mesh/tools/job"
+	"mesh/tools/notify"
 )
 
 // Flags returns the flags of every tool that makes one transfer and ends.
@@ -20,8 +23,20 @@ func Flags() []cli.Flag {
 			Action: func(_ *cli.Context, name string) error { return job.CheckName(name) },
 		},
 		cmdline.RetryFor(),
+		&cli.StringFlag{
+			Name: notifyOnName, DefaultText: "that of [notify], or on a terminal never",
+			Usage: "tell how the run ends, as [notify] in the settings says: `failure|always|never`",
+			Action: func(_ *cli.Context, word string) error {
+				if slices.Contains(notify.Words, word) {
+					return nil
+				}
+				return proto.Errorf(proto.Usage, "flag --%s: %q is none of %s", notifyOnName, word, strings.Join(notify.Words, ", "))
+			},
+		},
 	}
 }
+
+const notifyOnName = "notify-on"
 
 // Options are the values of [Flags], and what a run needs of other flags.
 type Options struct {
@@ -29,6 +44,11 @@ type Options struct {
 	RetryFor time.Duration
 	// Wait is how long a run waits for the end of another one of the job.
 	Wait time.Duration
+	// NotifyOn is one of [notify.Words]; "" for what Notify says, and on a terminal for
+	// [notify.OnNever].
+	NotifyOn string
+	// Notify returns whom to tell of the end; nil tells nobody.
+	Notify func() (notify.Settings, error)
 
 	// State is the state folder; "" for that of the environment.
 	State   string
@@ -39,11 +59,11 @@ type Options struct {
 func Read(c *cli.Context) Options {
 	return Options{
 		Job: c.String(cmdline.JobName), RetryFor: c.Duration("retry-for"),
-		Wait: c.Duration("wait"), Verbose: c.Count("verbose"),
+		NotifyOn: c.String(notifyOnName), Notify: cmdline.ReadNotify, Wait: c.Duration("wait"), Verbose: c.Count("verbose"),
 	}
 }
 
-// Used reports whether [Options.Run] does more than to call its function once.
+// Used reports whether a run is a job, or is repeated.
 func (o Options) Used() bool { return o.Job != "" || o.RetryFor > 0 }
 
 // CheckOnce refuses --retry-for for a transfer that can be made only once, because of

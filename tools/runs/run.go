@@ -13,6 +13,7 @@ import (
 	"mesh/tools/cmdline"
 	"mesh/tools/job"
 	"mesh/tools/node"
+	"mesh/tools/notify"
 )
 
 // Try is one try of a run.
@@ -51,18 +52,25 @@ const (
 // Run calls once, which makes one transfer and says what is known of it. With --job it
 // holds the lock of the job meanwhile, and keeps its state. With --retry-for it calls once
 // again while the error is one of a class that a repeat can mend. It returns the last
-// error. Without these flags it calls once, and does nothing else.
+// error, after it has told of that as [notify] in the settings says. Without all these it
+// calls once, and does nothing else.
 func (o Options) Run(ctx context.Context, s cmdline.Streams, once func(context.Context, Try) (Facts, error)) error {
-	if !o.Used() {
+	r := &run{Options: o, streams: s, once: once, begun: time.Now(), log: cmdline.NewLogger(s.Err, o.Verbose)}
+	if err := r.openNotifier(); err != nil {
+		return err
+	}
+	if !o.Used() && r.notifier == nil {
 		_, err := once(ctx, Try{N: 1})
 		return err
 	}
-	r := &run{Options: o, streams: s, once: once, begun: time.Now(), log: cmdline.NewLogger(s.Err, o.Verbose)}
 	err := r.begin(ctx)
 	if err == nil {
+		stop := r.notifier.Begin(ctx, o.Job)
 		err = r.try(ctx)
+		stop()
 	}
 	r.end(err)
+	r.tell(ctx, err)
 	return err
 }
 
@@ -78,6 +86,8 @@ type run struct {
 	state job.State // the zero State without a lock
 	facts Facts     // of the last try
 	tries int
+
+	notifier *notify.Notifier // nil if nothing is to be told
 }
 
 // begin takes the lock of the job, and writes that a run has begun.

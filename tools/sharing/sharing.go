@@ -29,6 +29,11 @@ func Serve(ctx context.Context, n *node.Node, s cmdline.Streams, o Options, offe
 	ho := o.host(s)
 	ho.Tokens = func(isClosed func(id string) bool) ([]share.Token, error) { return tokensOf(waiter, isClosed) }
 	ho.Warn = func(err error) { n.Warn(fmt.Errorf("mesh-tty ctl cannot control this session: %w", err)) }
+	stopTelling, err := o.startTelling(n, s, &ho)
+	if err != nil {
+		return err
+	}
+	defer stopTelling()
 	h, err := host.New(ho)
 	if err != nil {
 		return err

@@ -75,6 +75,9 @@ type Options struct {
 	// Changed, if set, is called when the status changes. It must not block for long.
 	// Several calls may run at the same time.
 	Changed func(Status)
+	// Joined and Asked, if they are set, are called when a viewer comes, and when one asks
+	// for the right to type. name is safe to show.
+	Joined, Asked func(who Visitor, name string)
 	// Tokens, if set, returns the tokens that admit viewers, for the sharer's eyes. It
 	// replaces those for which closed, which gets a token's id, returns true.
 	Tokens func(closed func(id string) bool) ([]Token, error)

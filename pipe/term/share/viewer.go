@@ -139,6 +139,9 @@ func (s *Session) join(who Visitor, open wire.TermOpen, fail func(error)) (*view
 	joined.Rights = v.rights().String()
 	s.o.Audit.write(joined)
 	s.statusChanged()
+	if s.o.Joined != nil {
+		s.o.Joined(who, v.label)
+	}
 	return v, nil
 }
 
@@ -250,6 +253,9 @@ func (v *viewer) ask(m *wire.TermCtl) error {
 	if v.session.viewers.ask(v) {
 		v.session.o.Audit.write(v.audited("ask"))
 		v.session.statusChanged()
+		if asked := v.session.o.Asked; asked != nil {
+			asked(v.who, v.label)
+		}
 	}
 	return nil
 }
