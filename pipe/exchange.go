@@ -143,6 +143,10 @@ func (x *exchange) startSending(l *link.Link, source *Source) error {
 	if source.early != nil {
 		out.limit.Charge(len(source.early.data))
 	}
+	if b := source.branch; b != nil {
+		b.join(out, l.Minor >= minorIdleAck)
+		return nil
+	}
 	go func() {
 		if err := out.readSource(); err != nil {
 			x.fail(err)

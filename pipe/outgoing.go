@@ -44,6 +44,7 @@ type outgoing struct {
 	hash    *digest.Hasher
 	eof     bool // buffer.end and status are final
 	status  int
+	branch  *branch   // set if the source goes to several peers: see Fanout
 	surplus bool      // the source gave bytes after the consumer had left
 	final   *wire.Ack // the end of the transfer; else nil
 	moved   progress  // of the peer with what it gets
@@ -64,6 +65,10 @@ func newOutgoing(id wire.TransferID, kind string, source *Source, window, spoolB
 	o := &outgoing{source: source, id: id, kind: kind, keep: window, every: ackInterval(window), moved: progressFromNow(), early: source.early, hash: digest.New()}
 	o.changed.L = &o.mu
 	o.state.window = window
+	if source.branch != nil {
+		o.branch, o.keep = source.branch, source.branch.fan.keep
+		return o, nil
+	}
 	if e := o.early; e != nil {
 		o.eof = e.eof
 		if len(e.data) > 0 {
@@ -74,26 +79,13 @@ func newOutgoing(id wire.TransferID, kind string, source *Source, window, spoolB
 			}
 		}
 	}
-	if spoolBytes > window {
-		file, err := openSpool()
-		if err != nil {
-			return nil, err
-		}
-		o.keep = spoolBytes
-		o.buffer.spool, o.buffer.spoolBlocks = file, (spoolBytes+blockBytes-1)/blockBytes
-		// The window, the rest of its first block, and the block that is being
-		// filled: bytes that are sent for the first time are never in the spool.
-		o.buffer.maxInMemory = int(window/blockBytes) + 2
-	}
-	return o, nil
+	var err error
+	o.keep, err = o.buffer.limit(window, spoolBytes)
+	return o, err
 }
 
 // closeSpool removes the spool, if there is one.
-func (o *outgoing) closeSpool() {
-	if o.buffer.spool != nil {
-		_ = o.buffer.spool.Close() // its content is of no use any more
-	}
-}
+func (o *outgoing) closeSpool() { o.buffer.close() }
 
 // abort makes every method that waits return err.
 func (o *outgoing) abort(err error) {
@@ -136,6 +128,7 @@ func (o *outgoing) loseSubflow(f *subflow, err error) {
 	f.lost = err
 	close(f.ended)
 	o.state.removeSubflow(f)
+	o.releaseLocked()
 	o.changed.Broadcast()
 }
 
@@ -153,6 +146,7 @@ func (o *outgoing) handleResume(m *wire.Resume) error {
 	if m.Transfer != o.id || !o.state.resumeAt(m.Bytes) {
 		return proto.Errorf(proto.Protocol, "%s out of order", m.Type())
 	}
+	o.releaseLocked()
 	o.changed.Broadcast()
 	return nil
 }
@@ -264,7 +258,29 @@ func (o *outgoing) begun() bool {
 	return o.buffer.end > 0
 }
 
-func (o *outgoing) digestLocked() wire.Digest { return o.hash.Sum() }
+func (o *outgoing) digestLocked() wire.Digest {
+	if o.branch != nil {
+		return o.branch.digest
+	}
+	return o.hash.Sum()
+}
+
+// bytesAtLocked returns the bytes from offset to the end of their block at most.
+func (o *outgoing) bytesAtLocked(offset int64, f *subflow) ([]byte, error) {
+	if o.branch != nil {
+		return o.branch.bytesAt(offset, f)
+	}
+	return o.buffer.bytesAt(offset, &f.scratch)
+}
+
+// releaseLocked frees the bytes that are not needed any more.
+func (o *outgoing) releaseLocked() {
+	if o.branch != nil {
+		o.branch.note(o)
+		return
+	}
+	o.buffer.releaseBefore(o.state.releasable())
+}
 
 // receipt returns the outcome of the transfer after its final FILE_ACK. It may
 // block for endGrace.
@@ -284,6 +300,8 @@ func (o *outgoing) receipt() (*Receipt, error) {
 	}
 	r := &Receipt{Transfer: o.id, Bytes: o.final.Bytes, Digest: *o.final.Digest, Status: o.status}
 	switch {
+	case o.branch != nil && o.eof && r.Bytes == o.buffer.end && r.Digest != o.digestLocked():
+		return r, errDigest
 	case o.status != 0:
 		return r, proto.Errorf(proto.Producer, "the command ended with status %d", o.status)
 	case o.final.Bytes < o.buffer.end:

@@ -53,17 +53,23 @@ func (o *outgoing) nextFrame(f *subflow) (offset int64, data []byte, done *wire.
 			continue
 		}
 		if o.claimLocked(f) {
-			data, err := o.buffer.bytesAt(f.claimed.from, &f.scratch)
+			data, err := o.bytesAtLocked(f.claimed.from, f)
 			if err != nil {
 				return 0, nil, nil, proto.IOError(err)
 			}
 			return f.claimed.from, data[:f.claimed.to-f.claimed.from], nil, nil
 		}
-		if o.eof && o.state.next == o.buffer.end && f.primary && !f.doneSent {
+		if o.mayEndLocked() && f.primary && !f.doneSent {
 			f.doneSent = true
 			return 0, nil, &wire.Done{Transfer: o.id, Bytes: o.buffer.end, Digest: o.digestLocked(), Status: o.status}, nil
 		}
 	}
+}
+
+// mayEndLocked reports whether FILE_DONE may go out: all was sent, and a transfer to several
+// peers may be published.
+func (o *outgoing) mayEndLocked() bool {
+	return o.eof && o.state.next == o.buffer.end && (o.branch == nil || o.branch.open)
 }
 
 // claimLocked claims bytes for the subflow, and reports whether there are any.
@@ -71,6 +77,9 @@ func (o *outgoing) claimLocked(f *subflow) bool {
 	before := o.state.next
 	o.state.claim(f, o.buffer.end, o.eof)
 	if o.state.next > before {
+		if o.branch != nil {
+			o.branch.note(o)
+		}
 		o.changed.Broadcast() // the source may be read further
 	}
 	return f.claimed.to > 0
@@ -81,8 +90,10 @@ func (o *outgoing) chunkWritten(f *subflow) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.state.markWritten(f)
-	o.buffer.releaseBefore(o.state.releasable())
+	o.releaseLocked()
 }
+
+var errDigest = proto.Errorf(proto.Integrity, "digest mismatch: the peer received other data than was sent")
 
 // handleAck takes a FILE_ACK.
 func (o *outgoing) handleAck(a *wire.Ack) error {
@@ -95,15 +106,16 @@ func (o *outgoing) handleAck(a *wire.Ack) error {
 		return proto.Errorf(proto.Protocol, "%s out of order", a.Type())
 	}
 	// Before acked moves: at no moment may a transfer with a wrong digest look complete.
-	if a.Final && a.Bytes == o.buffer.end && *a.Digest != o.digestLocked() {
-		return proto.Errorf(proto.Integrity, "digest mismatch: the peer received other data than was sent")
+	known := o.branch == nil || o.eof // the digest of all data; else receipt compares it
+	if a.Final && a.Bytes == o.buffer.end && known && *a.Digest != o.digestLocked() {
+		return errDigest
 	}
 	o.moved.add(a.Bytes - o.state.acked)
 	o.state.acknowledge(a.Bytes)
-	o.buffer.releaseBefore(o.state.releasable())
 	if a.Final {
 		o.final = a
 	}
+	o.releaseLocked()
 	o.changed.Broadcast()
 	return nil
 }

@@ -26,7 +26,8 @@ type Source struct {
 	// Ready, if set, reports whether a Read would not block.
 	Ready func() bool
 
-	early *earlyData // nil before EarlyData was called
+	early  *earlyData // nil before EarlyData was called
+	branch *branch    // of a Fanout; else nil
 }
 
 // Sink is the destination of a transfer's bytes.

@@ -36,6 +36,29 @@ type sendBuffer struct {
 	inMemory    int
 }
 
+// limit opens a spool of spoolBytes, if that is more than window, and returns how many bytes
+// the buffer may hold then.
+func (b *sendBuffer) limit(window, spoolBytes int64) (keep int64, err error) {
+	if spoolBytes <= window {
+		return window, nil
+	}
+	if b.spool, err = openSpool(); err != nil {
+		return 0, err
+	}
+	b.spoolBlocks = (spoolBytes + blockBytes - 1) / blockBytes
+	// The window, the rest of its first block, and the block that is being
+	// filled: bytes that are sent for the first time are never in the spool.
+	b.maxInMemory = int(window/blockBytes) + 2
+	return spoolBytes, nil
+}
+
+// close removes the spool, if there is one.
+func (b *sendBuffer) close() {
+	if b.spool != nil {
+		_ = b.spool.Close() // its content is of no use any more
+	}
+}
+
 // room returns space for at least one byte behind the end.
 func (b *sendBuffer) room() []byte {
 	if n := len(b.list); n == 0 || b.list[n-1].used == blockBytes {

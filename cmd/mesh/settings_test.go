@@ -14,7 +14,7 @@ import (
 
 // unset lists the flags without a setting: they describe one call.
 var unset = map[string][]string{
-	"cat":    {"job", "archive", "symlinks", "skip-special", "dry-run", "exclude", "exclude-from"},
+	"cat":    {"need", "lag", "job", "archive", "symlinks", "skip-special", "dry-run", "exclude", "exclude-from"},
 	"listen": {"serve", "archive", "symlinks", "skip-special", "dry-run", "exclude", "exclude-from"},
 	"recv": {
 		"job",

@@ -24,10 +24,10 @@ func Command() *cli.Command {
 	return &cli.Command{
 		Name:      "cat",
 		Usage:     "send standard input, files, or what CMD prints to a peer",
-		ArgsUsage: "[PEER [FILE|DIR…]] [-- CMD…]",
+		ArgsUsage: "[PEER[,PEER…] [FILE|DIR…]] [-- CMD…]",
 		UsageText: "mesh-cat bob photos report.pdf      # into the folder of his mesh-recv -C\ntar cf - dir | mesh-cat TOKEN       # TOKEN: what the other side prints\nmesh-cat @token -- pg_dump shop     # its failure is told to the other side\n",
 		Flags: nodeflags.Flags(append(outgoing.Flags("list what would be sent, and call nobody"),
-			append(runs.Flags(), cmdline.Trust(), cmdline.Wait(), cmdline.Flows(), cmdline.LimitRate())...)...),
+			append(runs.Flags(), append(branchFlags(), cmdline.Trust(), cmdline.Wait(), cmdline.Flows(), cmdline.LimitRate())...)...)...),
 		Action: func(c *cli.Context) error {
 			o, err := optionsOf(c)
 			if err != nil {
@@ -52,6 +52,9 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 		err := o.checkSource(s)
 		if err == nil && n == nil {
 			n, err = o.node.Open(s)
+		}
+		if err == nil && o.branches != nil {
+			return sendToAll(ctx, n, o, s, try)
 		}
 		if err == nil {
 			err = send(ctx, n, o, s, try)

@@ -16,12 +16,15 @@ import (
 
 // options are the flags and arguments of mesh-cat.
 type options struct {
-	node    nodeflags.Options
-	peer    node.PeerText
-	files   outgoing.Options // none for a pipe
-	command []string         // whose output is sent; nil for standard input
-	wait    time.Duration
-	runs    runs.Options
+	node     nodeflags.Options
+	peer     node.PeerText   // the only one
+	branches []branchOptions // of several; else nil
+	need     int             // of the branches
+	lag      time.Duration
+	files    outgoing.Options // none for a pipe
+	command  []string         // whose output is sent; nil for standard input
+	wait     time.Duration
+	runs     runs.Options
 }
 
 func optionsOf(c *cli.Context) (options, error) {
@@ -29,13 +32,22 @@ func optionsOf(c *cli.Context) (options, error) {
 	if err != nil {
 		return options{}, err
 	}
-	peer, names, err := node.PeerOf(args, os.Getenv(node.EnvPeer))
+	peers, names, err := node.PeersOf(args, os.Getenv(node.EnvPeer))
+	if err != nil {
+		return options{}, err
+	}
+	branches, need, err := branchesOf(c, peers)
 	if err != nil {
 		return options{}, err
 	}
 	o := options{
-		node: nodeflags.Read(c), peer: peer, files: outgoing.Read(c, names), command: cmd, wait: c.Duration("wait"),
+		node: nodeflags.Read(c), files: outgoing.Read(c, names), command: cmd, wait: c.Duration("wait"),
 		runs: runs.Read(c),
+	}
+	if branches != nil {
+		o.branches, o.need, o.lag, o.node.Via = branches, need, c.Duration("lag"), viaOfAll(branches, o.node.Via)
+	} else {
+		o.peer = peers[0]
 	}
 	return o, o.check()
 }

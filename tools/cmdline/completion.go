@@ -140,7 +140,7 @@ func number(b bool) int {
 // argument number n.
 func shellScan(list []entry, word, first, last string) string {
 	deeper, offers, values := shellTables(list)
-	return `  local offers='' valued='' peers=0 caps=0 flag='' n=0 at=$((` + first + ` + 1)) i w
+	return `  local offers='' list='' valued='' peers=0 caps=0 flag='' n=0 at=$((` + first + ` + 1)) i w
   cmd=${cmd/#mesh-/mesh }
   for ((i = at; i < ` + last + `; i++)); do
     w=` + word + `
@@ -166,19 +166,22 @@ func shellScan(list []entry, word, first, last string) string {
     case "$cmd $flag" in
 ` + values + `    esac
   elif [[ $peers == 1 && $n == 0 ]]; then
-    offers="$offers $(_mesh_peers) $(_mesh_codes "` + strings.Replace(word, "[i]", "["+last+"]", 1) + `")"
+    w="` + strings.Replace(word, "[i]", "["+last+"]", 1) + `"
+    [[ $cmd == 'mesh cat' && $w == *,* ]] && list=${w%,*},
+    offers="$offers $(_mesh_peers "$list") $(_mesh_codes "` + strings.Replace(word, "[i]", "["+last+"]", 1) + `")"
   elif [[ $caps == 1 && $n == 1 ]]; then
     offers="$offers ` + capsValues + ` none"
   fi
 `
 }
 
-// shellPeers prints the names of the address book. The shell reads the file: Tab never
+// shellPeers prints the names of the address book, behind the PEERs with a comma at the end
+// that the word to complete begins with, without those. The shell reads the file: Tab never
 // runs mesh.
 const shellPeers = `_mesh_peers() {
   local file=${MESH_HOME:-${XDG_STATE_HOME:-$HOME/.local/state}/mesh}/known_peers name rest
   [[ -r $file ]] && while read -r name rest; do
-    [[ $name == [A-Za-z0-9]* && $name != *[!A-Za-z0-9._-]* ]] && printf '%s\n' "$name"
+    [[ $name == [A-Za-z0-9]* && $name != *[!A-Za-z0-9._-]* && ",$1" != *",$name,"* ]] && printf '%s\n' "$1$name"
   done <"$file"
 }
 `
@@ -290,7 +293,11 @@ func fishEntry(b *strings.Builder, command string, seen []string, e entry) {
 		fmt.Fprintf(b, "%s -f -a %s -d %s\n", line, w.name, fishQuote(w.usage))
 	}
 	if e.takesPeer() {
-		fmt.Fprintf(b, "%s -a '(__mesh_peers; __mesh_codes)'\n", line)
+		list := ""
+		if strings.Join(e.path, " ") == "mesh cat" {
+			list = " list"
+		}
+		fmt.Fprintf(b, "%s -a '(__mesh_peers%s; __mesh_codes)'\n", line, list)
 	}
 	if e.takesCaps() {
 		fmt.Fprintf(b, "%s -f -a '%s none'\n", line, capsValues)
@@ -322,8 +329,11 @@ const fishPeers = `function __mesh_peers
     set -q XDG_STATE_HOME; and test -n "$XDG_STATE_HOME"; and set dir $XDG_STATE_HOME/mesh
     set -q MESH_HOME; and test -n "$MESH_HOME"; and set dir $MESH_HOME
     test -r $dir/known_peers; or return
+    set -l before
+    test "$argv[1]" = list; and set before (string match -r '^.*,' -- (commandline -ct))
     while read -l -d ' ' name rest
-        string match -r '^[A-Za-z0-9][A-Za-z0-9._-]*$' -- $name
+        contains -- "$name" (string split , -- "$before"); and continue
+        string match -qr '^[A-Za-z0-9][A-Za-z0-9._-]*$' -- $name; and echo "$before$name"
     end <$dir/known_peers
 end
 `

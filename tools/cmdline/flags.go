@@ -111,6 +111,13 @@ func RetryFor() cli.Flag {
 	return f
 }
 
+// Lag is --lag DUR.
+func Lag(def time.Duration) cli.Flag {
+	f := durationFlag("lag", "several peers: drop one that holds --need others up for `DUR` in all, 0: never", def, notNegative("lag"))
+	f.DefaultText = def.String()
+	return f
+}
+
 // Linger is --linger DUR.
 func Linger() cli.Flag {
 	f := durationFlag("linger", "view: with --input, end when nothing is printed for `DUR`, whatever runs", 0, positive("linger"))
@@ -139,12 +146,7 @@ const DefaultResumeFor = 2 * time.Minute
 
 // ResumeFor is --resume-for DUR. 0 turns resuming off.
 func ResumeFor() cli.Flag {
-	return durationFlag("resume-for", "resume a link that was broken for up to `DUR`; 0: never", DefaultResumeFor, func(d time.Duration) error {
-		if d >= 0 {
-			return nil
-		}
-		return proto.Errorf(proto.Usage, "flag --resume-for: %v is negative", d)
-	})
+	return durationFlag("resume-for", "resume a link that was broken for up to `DUR`; 0: never", DefaultResumeFor, notNegative("resume-for"))
 }
 
 // Names of the flags for the unacknowledged bytes that a sender keeps: see [SizeOf].
@@ -355,6 +357,16 @@ func Addr() cli.Flag {
 	return &cli.StringSliceFlag{
 		Name:  "addr",
 		Usage: "put `HOST[:PORT]` into the token, where this machine can be reached; may be repeated",
+	}
+}
+
+// notNegative returns a check of a flag's duration, which may be 0.
+func notNegative(name string) func(time.Duration) error {
+	return func(d time.Duration) error {
+		if d >= 0 {
+			return nil
+		}
+		return proto.Errorf(proto.Usage, "flag --%s: %v is negative", name, d)
 	}
 }
 

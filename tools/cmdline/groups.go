@@ -26,6 +26,7 @@ var groups = []group{
 	{"the other side", "pair:name allow"},
 	{"wait for a peer", "as room listen addr token-file ttl show-token token-only max listen:once listen:wait"},
 	{"call a peer", "wait"},
+	{"several peers", "need lag"},
 	{"the link", "hub trust via resume-for deadline"},
 	{"bytes", "limit-rate window spool flows"},
 	{"messages", "events quiet verbose help version"},

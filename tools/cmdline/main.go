@@ -50,6 +50,7 @@ type run struct {
 	settings  *settings
 	signals   *signals       // nil in Reread
 	instead   cli.ActionFunc // runs instead of the tool's action: see Reread
+	peer      string         // see ForPeer
 }
 
 func (r *run) run(ctx context.Context, args []string) (err error) {

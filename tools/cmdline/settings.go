@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"cmp"
 	"os"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 type settings struct {
 	file  *config.File
 	given map[string]bool // flags on the command line
+	peer  string          // that of [ForPeer], else ""
 }
 
 // applySettings sets the flags of the tool that are not on the command line, from
@@ -26,7 +28,7 @@ func (r *run) applySettings(c *cli.Context) error {
 	if c.Command.Category == commandsCategory {
 		tool = c.Command.Name
 	}
-	s := &settings{file: new(config.File), given: make(map[string]bool)}
+	s := &settings{file: new(config.File), given: make(map[string]bool), peer: r.peer}
 	r.settings = s
 	for _, f := range c.Command.Flags {
 		if name := f.Names()[0]; c.IsSet(name) {
@@ -80,7 +82,7 @@ func (s *settings) lookup(c *cli.Context, row Setting) (config.Value, bool) {
 // of the job takes precedence over [peers.NAME] of the peer that is called, and that over
 // [call]. Without a peer that is called, there is only the job.
 func (s *settings) lookupCall(c *cli.Context, row Setting, name string) (config.Value, bool) {
-	peer := calledPeer(c)
+	peer := cmp.Or(s.peer, calledPeer(c))
 	if peer != "" {
 		if v, ok := fromEnv(row); ok {
 			return v, true
@@ -213,11 +215,15 @@ func inTable(c *cli.Context, key string) (config.Value, bool) {
 
 // Reread returns c as it would be if the tool started now: the same command line,
 // with the settings of now.
-func Reread(c *cli.Context) (*cli.Context, error) {
+func Reread(c *cli.Context) (*cli.Context, error) { return ForPeer(c, "") }
+
+// ForPeer returns c as it would be if the tool called the peer alone: the same command line,
+// with the settings of [peers.NAME]. "" stands for the peer of the command line.
+func ForPeer(c *cli.Context, peer string) (*cli.Context, error) {
 	old := c.App.Metadata[runKey].(*run)
 	var now *cli.Context
 	r := &run{
-		tools: old.tools, commands: old.commands, stdin: old.stdin, stdout: old.stdout, stderr: old.stderr, name: toolbox,
+		tools: old.tools, commands: old.commands, stdin: old.stdin, stdout: old.stdout, stderr: old.stderr, name: toolbox, peer: peer,
 		instead: func(c *cli.Context) error { now = c; return nil },
 	}
 	if err := r.run(c.Context, old.args); err != nil {

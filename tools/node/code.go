@@ -121,10 +121,10 @@ func (n *Node) judgeCode(p Peer, got identity.ID) (Grade, error) {
 	switch {
 	case n.Book.NameOf(got) != "":
 		return GradePinned, nil
-	case n.suffices(GradeCode):
+	case n.suffices(p, GradeCode):
 		return GradeCode, nil
 	}
-	return "", proto.Errorf(proto.Identity, "%s proves its key %s by a code alone, and --trust %s wants more", p.label(), got, n.options.Trust)
+	return "", proto.Errorf(proto.Identity, "%s proves its key %s by a code alone, and --trust %s wants more", p.label(), got, n.trust(p))
 }
 
 // codeHint adds to the error of a dial by a code what can be done about it, and what has become

@@ -48,7 +48,8 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 		return nil, proto.Hint(err, capsHint(p.Caps))
 	}
 	n.reporter.note(Facts{Peer: p.label()})
-	if err := n.checkVia(); err != nil {
+	via := n.via(p)
+	if err := n.checkVia(via); err != nil {
 		return nil, err
 	}
 	if len(p.Addrs) == 0 && !n.asksHubs(p) {
@@ -59,7 +60,7 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 	if err != nil {
 		return nil, err
 	}
-	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: r.Want & p.Caps, Need: r.Need, Kind: r.Kind, Via: n.options.Via}
+	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: r.Want & p.Caps, Need: r.Need, Kind: r.Kind, Via: via}
 	if r.Kind == wire.KindTTY {
 		t.Prefer = path.Interactive
 	}
@@ -85,8 +86,8 @@ func (n *Node) asksHubs(p Peer) bool {
 }
 
 // checkVia refuses what needs a hub where there is none.
-func (n *Node) checkVia() error {
-	if n.options.Via.Kind == path.Relay && len(n.options.Hubs) == 0 {
+func (n *Node) checkVia(via path.Via) error {
+	if via.Kind == path.Relay && len(n.options.Hubs) == 0 {
 		return proto.Hint(proto.Errorf(proto.Usage, "--via relay needs a hub, and this node has none"), "mesh-hub join, or --hub URL")
 	}
 	return nil

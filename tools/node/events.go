@@ -13,7 +13,7 @@ import (
 // event is one line of --events. Event says which of the fields are there. The
 // fields that a CMD gets too have the names of its MESH_* variables.
 type event struct {
-	Event string    `json:"event"` // listening, online, code, paired, peer, broken, resumed, path, progress, stored, receipt, delivery, reload, end
+	Event string    `json:"event"` // listening, online, code, paired, peer, broken, resumed, path, progress, stored, receipt, delivery, branch, reload, end
 	Time  time.Time `json:"time"`
 
 	// listening
@@ -23,7 +23,7 @@ type event struct {
 	Allows  string     `json:"allows,omitempty"`
 	Expires *time.Time `json:"expires,omitempty"`
 
-	// peer, broken, resumed, path, progress, stored, receipt, delivery
+	// peer, broken, resumed, path, progress, stored, receipt, delivery, branch
 	PeerID   string `json:"peer_id,omitempty"`
 	PeerName string `json:"peer_name,omitempty"`
 	PeerAddr string `json:"peer_addr,omitempty"`
@@ -65,7 +65,7 @@ type event struct {
 	// delivery: the destination
 	Folder string `json:"folder,omitempty"`
 
-	// delivery, reload, end
+	// delivery, branch, reload, end
 	Code  *proto.Code `json:"code,omitempty"`
 	Name  string      `json:"name,omitempty"`
 	Error string      `json:"error,omitempty"`

@@ -12,21 +12,28 @@ import (
 // Exchange is [pipe.Exchange], with its progress and receipts reported.
 func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, sink *pipe.Sink) error {
 	party := n.partyOf(l)
-	result, err := n.carry(ctx, l, party, source, sink, screenOf(source, sink))
+	result, err := n.carry(ctx, l, party, source, sink, screenOf(source, sink), n.options.Transfers)
 	n.reporter.result(party(), result)
 	return err
 }
 
 // Files runs one side of a transfer of files, with its progress and receipt
 // reported. sends says which of the two sides it is.
-func (n *Node) Files(ctx context.Context, l *link.Link, sends bool, side func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)) error {
+func (n *Node) Files(ctx context.Context, l *link.Link, sends bool, side filesSide) error {
+	return n.files(ctx, l, sends, side, screen{}, n.options.Transfers)
+}
+
+// filesSide is one side of a transfer of files.
+type filesSide = func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)
+
+func (n *Node) files(ctx context.Context, l *link.Link, sends bool, side filesSide, on screen, o pipe.Options) error {
 	var sum files.Summary
 	source, sink, wait := files.Join(ctx, !sends, func(ctx context.Context, from io.Reader, to io.Writer) (err error) {
 		sum, err = side(ctx, from, to)
 		return err
 	})
 	party := n.partyOf(l)
-	result, err := n.carry(ctx, l, party, source, sink, screen{})
+	result, err := n.carry(ctx, l, party, source, sink, on, o)
 	err = wait(err)
 	switch {
 	case sum.Untaken: // nothing was to be stored
@@ -50,9 +57,10 @@ func (n *Node) Remark(text string) {
 }
 
 // carry runs an exchange, and reports its progress and outages while it runs.
-func (n *Node) carry(ctx context.Context, l *link.Link, party func() Party, source *pipe.Source, sink *pipe.Sink, on screen) (pipe.Result, error) {
-	options := n.options.Transfers
-	options.Counters = new(pipe.Counters)
+func (n *Node) carry(ctx context.Context, l *link.Link, party func() Party, source *pipe.Source, sink *pipe.Sink, on screen, options pipe.Options) (pipe.Result, error) {
+	if options.Counters == nil {
+		options.Counters = new(pipe.Counters)
+	}
 	p := party()
 	n.reporter.note(Facts{Peer: p.Label(), Transfer: p.Transfer.String()})
 	defer func() { n.reporter.noteBytes(options.Counters.Sent.Load() + options.Counters.Received.Load()) }()
@@ -96,6 +104,8 @@ type screen struct {
 	typed bool  // a person types the source
 	shown bool  // a person reads the sink
 	total int64 // bytes to send; 0 if not known
+	// silent says that the transfer is one of several, which have a progress line together.
+	silent bool
 }
 
 func screenOf(source *pipe.Source, sink *pipe.Sink) screen {

@@ -33,10 +33,10 @@ const (
 // grades are all grades, the surest first.
 var grades = []Grade{GradePinned, GradeIssued, GradeCode, GradeHub}
 
-// suffices reports whether [Options.Trust] lets a peer of the grade be linked to. Without
-// one, a key that only a hub names does not.
-func (n *Node) suffices(g Grade) bool {
-	least := cmp.Or(Grade(n.options.Trust), GradeCode)
+// suffices reports whether the least grade of p lets a peer of the grade be linked to.
+// Without one, a key that only a hub names does not.
+func (n *Node) suffices(p Peer, g Grade) bool {
+	least := cmp.Or(Grade(n.trust(p)), GradeCode)
 	return slices.Index(grades, g) <= slices.Index(grades, least)
 }
 
@@ -172,14 +172,14 @@ func (n *Node) judge(ctx context.Context, p Peer, at hub.URL, c agent.Claim) (Gr
 	switch {
 	case err != nil:
 		return "", err
-	case issued && n.suffices(GradeIssued):
+	case issued && n.suffices(p, GradeIssued):
 		return GradeIssued, nil
 	case issued:
 		err := proto.Errorf(proto.Identity, "%s is known by a voucher alone, which says that its key is %s", p.label(), got)
 		return "", proto.Hint(err, "mesh-token peer add "+name+" "+got.String()+" adds it to the address book")
-	case n.suffices(GradeHub):
+	case n.suffices(p, GradeHub):
 		return GradeHub, nil
-	case n.options.Trust == "" && n.options.Ask != nil:
+	case n.trust(p) == "" && n.options.Ask != nil:
 		return GradeHub, n.askAbout(ctx, p, at, got)
 	}
 	err = proto.Errorf(proto.Identity, "%s is known by the word of hub %s alone, which says that its key is %s", p.label(), at.Name(), got)
@@ -223,7 +223,7 @@ func (n *Node) Introduce(ctx context.Context, text string) (identity.ID, error) 
 	if err != nil {
 		return p.ID, fmt.Errorf("look up %s: %w", p.label(), err)
 	}
-	if grade == GradeIssued || n.suffices(GradeHub) { // the user was not asked
+	if grade == GradeIssued || n.suffices(p, GradeHub) { // the user was not asked
 		_, name := p.hub.split()
 		n.note(name + "@" + at.Name() + " has the key " + keyWords(got.Peer) + ": mesh-token id --words prints these words there")
 		err = n.pin(p.hub, at, got.Peer)

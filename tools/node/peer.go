@@ -26,6 +26,8 @@ type Peer struct {
 	Caps proto.Caps
 	// Token is set if PEER is one.
 	Token *token.Token
+	// Terms, if set, are what holds for this peer in place of the node's options.
+	Terms *PeerTerms
 	// hub is set if the hubs are asked for the peer. ID is zero if its key is not known.
 	hub *introduction
 }
@@ -57,13 +59,18 @@ func PeerOf(args []string, env string) (p PeerText, rest []string, err error) {
 			return PeerText{}, nil, err
 		}
 	}
+	return p, rest, checkRest(rest)
+}
+
+// checkRest refuses a part of a token behind PEER.
+func checkRest(rest []string) error {
 	for _, word := range rest {
 		if _, err := os.Stat(word); err != nil && paste.Secret(word) {
 			err := proto.Errorf(proto.Usage, "an argument behind PEER looks like a part of a token")
-			return PeerText{}, nil, proto.Hint(err, hintCopy)
+			return proto.Hint(err, hintCopy)
 		}
 	}
-	return p, rest, nil
+	return nil
 }
 
 // IsToken reports whether PEER is a token itself, whole or not, and not @FILE.

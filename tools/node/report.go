@@ -50,10 +50,11 @@ func (r *reporter) await() (answered func()) {
 	}
 }
 
-// watch reports the progress of a transfer until the returned function is called.
+// watch reports the progress of a transfer until the returned function is called. With a
+// nil party there are no events.
 func (r *reporter) watch(party func() Party, counters *pipe.Counters, on screen, o *outage) (stop func()) {
-	draws := r.progress && !on.typed
-	if r.events == nil && !draws {
+	draws := r.progress && !on.typed && !on.silent
+	if (r.events == nil || party == nil) && !draws {
 		return func() {}
 	}
 	quit := make(chan struct{}) // closed by stop
@@ -79,6 +80,9 @@ func (r *reporter) watch(party func() Party, counters *pipe.Counters, on screen,
 					draw(line, on, sent, received, o)
 				}
 			case <-tick.C:
+				if party == nil {
+					continue
+				}
 				e := partyEvent("progress", party())
 				e.Sent, e.Received = &sent, &received
 				r.emit(e)

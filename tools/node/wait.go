@@ -114,7 +114,7 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if o.TokenFile == "-" {
 		return nil, proto.Hint(proto.Errorf(proto.Usage, `--token-file takes a file, and no "-"`), "without it the token is shown on standard error")
 	}
-	if err := n.checkVia(); err != nil {
+	if err := n.checkVia(n.options.Via); err != nil {
 		return nil, err
 	}
 	at := AtHubs{n.options.Hubs, o.As, o.Rooms}
