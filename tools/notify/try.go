@@ -74,9 +74,10 @@ func (c Channel) tryPing(ctx context.Context) error {
 }
 
 // escapeLines escapes a text, but keeps its lines.
-func escapeLines(text string) (escaped string) {
+func escapeLines(text string) string {
+	var b strings.Builder
 	for line := range strings.Lines(text) {
-		escaped += proto.OneLine(strings.TrimRight(line, "\r\n")) + "\n"
+		b.WriteString(proto.OneLine(strings.TrimRight(line, "\r\n")) + "\n")
 	}
-	return strings.TrimSpace(escaped)
+	return strings.TrimSpace(b.String())
 }
