@@ -17,7 +17,18 @@ import (
 func TestGrant(t *testing.T) {
 	t.Parallel()
 	in := new(typed)
-	r := sharetest.NewRoom(t, share.Options{Input: in, Size: share.SizeWriter})
+	told := make(chan string, 20) // sent by viewers; never closed
+	r := sharetest.NewRoom(t, share.Options{
+		Input: in, Size: share.SizeWriter,
+		Joined: func(who share.Visitor, name string) { told <- "joined " + name + " " + who.ID },
+		Asked:  func(who share.Visitor, name string) { told <- "asked " + name + " " + who.ID },
+	})
+	wantTold := func(want string) {
+		t.Helper()
+		if got := <-told; !strings.HasPrefix(got, want) || !strings.Contains(got, "mk1") {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	}
 	v := r.View(sharetest.Visitor(sharetest.MayView), wire.TermOpen{Mode: wire.TermScreen, Cols: 90, Rows: 30})
 	other := r.View(share.Visitor{ID: "mk1other", Caps: sharetest.MayView}, wire.TermOpen{Mode: wire.TermScreen})
 	if err := r.Grant(7); proto.CodeOf(err) != proto.Usage {
@@ -25,6 +36,9 @@ func TestGrant(t *testing.T) {
 	}
 	v.Ask()
 	v.Wait("to have asked", func() bool { return v.Ctl.Ask && v.Ctl.Rights == "tty:view" })
+	wantTold("joined ")
+	wantTold("joined ")
+	wantTold("asked ")
 	if l := r.List(); !l[0].Asks || l[1].Asks {
 		t.Errorf("got %+v", l)
 	}

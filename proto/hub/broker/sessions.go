@@ -126,14 +126,11 @@ func (b *Broker) open(s *session, now time.Time) {
 	b.enqueue(s, now)
 }
 
-// until sets the time at which the session ends: without an answer, or for good. The timer
-// has the session's id alone: a session that has ended before needs no memory until then.
+// until sets the time at which the session ends: without an answer, or for good.
 func (b *Broker) until(s *session, deadline time.Time) {
 	s.deadline = deadline
-	id := s.request.Session
 	b.timers.at(deadline, func(now time.Time) {
-		s := b.sessions[id]
-		if s == nil || now.Before(s.deadline) {
+		if b.sessions[s.request.Session] != s || now.Before(s.deadline) {
 			return
 		}
 		if !s.accepted {
