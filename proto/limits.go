@@ -11,10 +11,12 @@ const (
 	// and P2P_HELLO has the field try.
 	// ALPNMinor3 names minor version 3, in which the receiver of a pipe acknowledges all that
 	// was taken once nothing has come for [IdleAck].
+	// ALPNMinor4 names minor version 4, in which P2P_HELLO of a pipe may have a name.
 	ALPN       = "mesh/1"
 	ALPNMinor1 = "mesh/1.1"
 	ALPNMinor2 = "mesh/1.2"
 	ALPNMinor3 = "mesh/1.3"
+	ALPNMinor4 = "mesh/1.4"
 	// TokenPrefix begins the text of every token.
 	TokenPrefix = "mesh1"
 	// LabelCapability, and a zero byte, stand before the claims that a signed

@@ -18,7 +18,8 @@ import (
 //	MESH_OLD=/path/to/an/old/mesh go test ./cmd/mesh -run TestInterop
 //
 // The two speak the same protocol, so every script must pass both ways. In a
-// script $D is the folder of the dialer's tools and $L that of the listener's.
+// script $D is the folder of the dialer's tools and $L that of the listener's. $NAMED is
+// a flag that only this binary has: a name for a pipe.
 func TestInterop(t *testing.T) {
 	t.Parallel()
 	old := os.Getenv("MESH_OLD")
@@ -42,6 +43,9 @@ func TestInterop(t *testing.T) {
 				Setup: func(env *testscript.Env) error {
 					env.Setenv("D", folders[0])
 					env.Setenv("L", folders[1])
+					if folders[0] == newTools {
+						env.Setenv("NAMED", "--name theirs")
+					}
 					env.Setenv("MESH_HOME", filepath.Join(env.WorkDir, "dialer"))
 					env.Setenv("HOME", env.WorkDir)
 					env.Setenv("XDG_STATE_HOME", "")

@@ -62,6 +62,34 @@ func TestUnits(t *testing.T) {
 	}
 }
 
+// TestJobUnits checks the units of a job with systemd, and that they run a job.
+func TestJobUnits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"mesh-job@.service", "mesh-job@.timer"} {
+		text, err := os.ReadFile(filepath.Join(services, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := regexp.MustCompile(`(?m)^ExecStart=\S+/mesh-cat --job %i \$MESH_ARGS$`)
+		if strings.HasSuffix(name, ".service") && !line.Match(text) {
+			t.Errorf("%s does not run mesh-cat as a job", name)
+		}
+		text = line.ReplaceAll(text, []byte("ExecStart=true --job %i $$MESH_ARGS"))
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("no systemd-analyze here")
+	}
+	cmd := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", filepath.Join(dir, "mesh-job@.service"), filepath.Join(dir, "mesh-job@.timer"))
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // wantStarts runs mesh-listen for a moment with the arguments of a unit, but with an
 // inbox of its own. The only error must be that no peer came.
 func wantStarts(t *testing.T, name, dir string, args []string) {

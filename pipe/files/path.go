@@ -61,6 +61,18 @@ func CheckPath(path string, names Names) error {
 	}
 }
 
+// CheckPipeName refuses a name for a pipe that a peer must not give, with code
+// [proto.Unsafe]: see [CheckPath]. It has one component.
+func CheckPipeName(name string, o ReceiveOptions) error {
+	if err := CheckPath(name, o.names()); err != nil {
+		return err
+	}
+	if CheckTarget(name) != nil {
+		return nameError{"the name " + proto.QuoteText(name) + " may not be written: it is a path", "the name may not be written: it is a path"}
+	}
+	return nil
+}
+
 // CheckTarget fails unless name is a single component of a path, under which a user
 // may store a file.
 func CheckTarget(name string) error {

@@ -21,13 +21,15 @@ type Dialer struct {
 }
 
 // NewDialer begins a handshake that asks for the capabilities in want and for
-// transfers of the given kind, and announces a window in bytes. try is [wire.Hello.Try].
-func NewDialer(b Binding, cred token.Credential, want proto.Caps, kind string, window int64, try uint32) (*Dialer, error) {
+// transfers of the given kind, and announces a window in bytes. name and try are those of
+// [wire.Hello].
+func NewDialer(b Binding, cred token.Credential, want proto.Caps, kind string, window int64, name string, try uint32) (*Dialer, error) {
 	h := wire.Hello{
 		Version: proto.HelloVersion,
 		Method:  cred.Method,
 		Token:   cred.Public,
 		Want:    want.String(),
+		Name:    name,
 		Window:  window,
 		Try:     try,
 		Nonce:   make([]byte, proto.NonceBytes),

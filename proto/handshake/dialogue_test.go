@@ -56,7 +56,7 @@ func TestWithRegistry(t *testing.T) {
 	for _, cred := range []token.Credential{session.Credential(), capability.Credential(), token.KeyCredential()} {
 		l := (&desk{}).listener()
 		l.Guard = registry
-		d, err := handshake.NewDialer(b, cred, proto.CapSend|proto.CapRecv, wire.KindPipe, window, 0)
+		d, err := handshake.NewDialer(b, cred, proto.CapSend|proto.CapRecv, wire.KindPipe, window, "", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestWithRegistry(t *testing.T) {
 			return true
 		}
 		cred.Method, cred.Public, cred.Secret = wire.MethodResume, ok.Transfer[:], secret
-		if d, err = handshake.NewDialer(other, cred, granted, wire.KindPipe, window, 0); err != nil {
+		if d, err = handshake.NewDialer(other, cred, granted, wire.KindPipe, window, "", 0); err != nil {
 			t.Fatal(err)
 		}
 		xtest.WantCode(t, "resumed, replayed", l.Answer(b, d.Hello).Err, proto.Denied)

@@ -63,7 +63,7 @@ func FuzzFinish(f *testing.F) {
 	f.Add(uint8(wire.TypeOK), vector(f, "ok"))
 	f.Add(uint8(wire.TypeDeny), []byte(`{"class":"busy"}`))
 	cred := token.Credential{Method: wire.MethodToken, Public: make([]byte, 8), Secret: secret}
-	d, err := handshake.NewDialer(binding(1, 2, 3), cred, proto.CapSend, wire.KindPipe, window, 0)
+	d, err := handshake.NewDialer(binding(1, 2, 3), cred, proto.CapSend, wire.KindPipe, window, "", 0)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func dial(t *testing.T, b handshake.Binding, method string, secret []byte) *hand
 	if method != wire.MethodKey {
 		cred.Public = make([]byte, 16)
 	}
-	d, err := handshake.NewDialer(b, cred, proto.CapSend, wire.KindPipe, window, 0)
+	d, err := handshake.NewDialer(b, cred, proto.CapSend, wire.KindPipe, window, "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

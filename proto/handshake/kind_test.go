@@ -41,7 +41,7 @@ func TestKinds(t *testing.T) {
 			}
 			b := binding(1, 2, 3)
 			cred := token.Credential{Method: wire.MethodToken, Public: make([]byte, 8), Secret: given}
-			d, err := handshake.NewDialer(b, cred, want, tt.kind, window, 0)
+			d, err := handshake.NewDialer(b, cred, want, tt.kind, window, "", 0)
 			if err != nil {
 				t.Fatal(err)
 			}

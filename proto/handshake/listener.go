@@ -33,6 +33,8 @@ type Listener struct {
 	// Takes reports whether a kind of transfer is accepted. If it is nil, pipes
 	// are, and nothing else.
 	Takes func(kind string) bool
+	// TakesNamed accepts pipes with a name, also where Takes accepts no pipes.
+	TakesNamed bool
 	// WrongPath, if it is set, is the path of the dialer's connection, which this node does
 	// not allow. Minor is the minor version that the dialer speaks.
 	WrongPath string
@@ -82,6 +84,8 @@ type Verdict struct {
 	Secret []byte
 	// Flow reports that the link is a further flow of a transfer that has a link.
 	Flow bool
+	// Name is that of the P2P_HELLO. Nobody has checked what the peer may name.
+	Name string
 	// Try is that of the P2P_HELLO.
 	Try uint32
 }
@@ -148,7 +152,7 @@ func (l *Listener) check(b Binding, body []byte) (Verdict, error) {
 	default:
 		v, err = l.begin(b, found, &h, body)
 	}
-	v.Window, v.Kind, v.Try = h.Window, kindOf(&h), h.Try
+	v.Window, v.Kind, v.Name, v.Try = h.Window, kindOf(&h), h.Name, h.Try
 	return v, err
 }
 
@@ -195,7 +199,7 @@ func (l *Listener) begin(b Binding, found token.Admission, h *wire.Hello, body [
 	if h.Kind == wire.KindPing {
 		return Verdict{}, pinged(found)
 	}
-	if kind := kindOf(h); !l.accepts(kind) {
+	if kind := kindOf(h); !l.accepts(kind) && (h.Name == "" || !l.TakesNamed) {
 		return Verdict{}, proto.Errorf(proto.Declined, "transfers of kind %s are not accepted", kind)
 	}
 	if found.Claim != nil { // before the place: a peer that can never get in must not be told to try again

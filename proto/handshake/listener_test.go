@@ -153,7 +153,7 @@ func TestPing(t *testing.T) {
 		l := d.listener()
 		l.Takes = func(string) bool { return true }
 		l.Guard = guard{token.Admission{Secret: secret, Caps: tt.caps, Claim: d.claim, Claimable: func() error { return tt.spent }}, nil}
-		c, err := handshake.NewDialer(b, token.Credential{Method: wire.MethodToken, Public: make([]byte, 8), Secret: secret}, proto.AllCaps, wire.KindPing, window, 0)
+		c, err := handshake.NewDialer(b, token.Credential{Method: wire.MethodToken, Public: make([]byte, 8), Secret: secret}, proto.AllCaps, wire.KindPing, window, "", 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -170,7 +170,7 @@ func TestVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 		cred := token.Credential{Method: tr.hello.Method, Public: tr.hello.Token, Secret: tr.secret}
-		d, err := handshake.NewDialer(tr.binding, cred, want, tr.hello.Kind, window, 0)
+		d, err := handshake.NewDialer(tr.binding, cred, want, tr.hello.Kind, window, "", 0)
 		if err != nil {
 			t.Fatal(err)
 		}

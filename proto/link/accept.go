@@ -179,7 +179,7 @@ func (e *Endpoint) answerHello(ctx context.Context, conn transport.Conn) (accept
 	l, v := e.judgeHello(b, body, conn)
 	e.Fail(v.Fault)
 	link := &Link{
-		Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Window: v.Own, PeerWindow: v.Window, Token: v.Token,
+		Peer: peer, Transfer: v.Transfer, Granted: v.Granted, Kind: v.Kind, Name: v.Name, Window: v.Own, PeerWindow: v.Window, Token: v.Token,
 		Minor: transport.MinorVersion(conn), endpoint: e, conn: conn, flow: v.Flow, try: v.Try, closing: newTurn(),
 	}
 	// The dialer may use its session, or know that it has a flow, once it has the answer.

@@ -43,6 +43,9 @@ type Target struct {
 	Want, Need proto.Caps
 	// Kind is the kind of the transfer; "" for a pipe.
 	Kind string
+	// Name is that of a pipe that begins, for an inbox; "" for none. A listener of a minor
+	// version below [NameMinor] does not hear of it.
+	Name string
 	// First, if it is set, returns the early data of the transfer with that id: its
 	// first frames, up to [proto.MaxFirstBytes] and a few headers. They are sent
 	// with P2P_HELLO, and the listener does not read them if it refuses that. First
@@ -168,6 +171,9 @@ func (e *Endpoint) openLink(ctx context.Context, conn transport.Conn, t Target, 
 	return nil, fmt.Errorf("%s: %w", conn.RemoteAddr(), err)
 }
 
+// NameMinor is the minor version from which on P2P_HELLO has the field name.
+const NameMinor = 4
+
 // tryMinor is the minor version from which on P2P_HELLO has the field try.
 const tryMinor = 2
 
@@ -177,11 +183,14 @@ func (e *Endpoint) sayHello(ctx context.Context, conn transport.Conn, t Target, 
 	if err != nil {
 		return nil, err
 	}
-	try := t.try
+	try, name := t.try, ""
 	if transport.MinorVersion(conn) < tryMinor {
 		try = 0
 	}
-	d, err := handshake.NewDialer(b, t.Credential, t.Want, t.Kind, e.WindowBytes(), try)
+	if s == nil && transport.MinorVersion(conn) >= NameMinor {
+		name = t.Name
+	}
+	d, err := handshake.NewDialer(b, t.Credential, t.Want, t.Kind, e.WindowBytes(), name, try)
 	if err != nil {
 		return nil, err
 	}

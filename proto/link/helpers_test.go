@@ -241,7 +241,7 @@ func bindingOf(t *testing.T, conn *quic.Conn, dialer, listener identity.ID) hand
 // helloFor makes the P2P_HELLO frame of a valid dialer.
 func helloFor(t *testing.T, b handshake.Binding, cred token.Credential, want proto.Caps) (*handshake.Dialer, []byte) {
 	t.Helper()
-	d, err := handshake.NewDialer(b, cred, want, wire.KindPipe, proto.WindowBytes, 0)
+	d, err := handshake.NewDialer(b, cred, want, wire.KindPipe, proto.WindowBytes, "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

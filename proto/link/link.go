@@ -36,6 +36,9 @@ type Link struct {
 	// Kind is the kind of the transfer: [wire.KindPipe], [wire.KindFiles],
 	// [wire.KindTake] or [wire.KindTTY].
 	Kind string
+	// Name is how the dialer calls a pipe that begins, for an inbox; "" for none. Only the
+	// listener knows it, and must check it: it is the text of a peer.
+	Name string
 	// Minor is the minor version of the protocol that both ends speak.
 	Minor int
 	// Window and PeerWindow are the flow-control windows that this end and the peer

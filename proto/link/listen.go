@@ -35,6 +35,8 @@ type ListenOptions struct {
 	// Takes reports whether a kind of transfer is accepted. It is called for each
 	// peer. Nil for pipes alone.
 	Takes func(kind string) bool
+	// TakesNamed accepts pipes with a name, also where Takes accepts no pipes.
+	TakesNamed bool
 	// Via says over which paths peers may come. One that comes over another is refused,
 	// after its proof and before its token is used.
 	Via path.Via
@@ -79,7 +81,7 @@ func (e *Endpoint) Listen(o ListenOptions) (*Listener, error) {
 		live:       make(map[*Link]struct{}),
 	}
 	l.judge = handshake.Listener{
-		Guard: o.Guard, Offer: o.Offer, Takes: o.Takes, Window: e.WindowBytes(),
+		Guard: o.Guard, Offer: o.Offer, Takes: o.Takes, TakesNamed: o.TakesNamed, Window: e.WindowBytes(),
 		BeginWindow: func() int64 { return e.Budget.TakeWindow(e.WindowBytes()) }, ReturnWindow: e.Budget.ReturnWindow,
 		ResumeWindow: e.windowOf, Resume: e.findSession, Late: e.isLate, Reserve: l.reservePlace, Release: l.releasePlace,
 	}

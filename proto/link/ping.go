@@ -82,7 +82,7 @@ func (e *Endpoint) ping(ctx context.Context, conn transport.Conn, t Target) (p P
 	if err != nil {
 		return p, err
 	}
-	d, err := handshake.NewDialer(b, t.Credential, t.Want, wire.KindPing, e.WindowBytes(), 0)
+	d, err := handshake.NewDialer(b, t.Credential, t.Want, wire.KindPing, e.WindowBytes(), "", 0)
 	if err != nil {
 		return p, err
 	}

@@ -212,7 +212,7 @@ func (c *closers) closeAll(err error) {
 func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
 	cfg := &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		NextProtos:             []string{proto.ALPNMinor3, proto.ALPNMinor2, proto.ALPNMinor1, proto.ALPN}, // the listener takes the first one that the dialer knows
+		NextProtos:             []string{proto.ALPNMinor4, proto.ALPNMinor3, proto.ALPNMinor2, proto.ALPNMinor1, proto.ALPN}, // the listener takes the first one that the dialer knows
 		Certificates:           []tls.Certificate{e.cert},
 		ClientAuth:             tls.RequireAnyClientCert,
 		SessionTicketsDisabled: true,
@@ -249,6 +249,8 @@ func minorVersion(state tls.ConnectionState) (minor int, ok bool) {
 		return 2, true
 	case proto.ALPNMinor3:
 		return 3, true
+	case proto.ALPNMinor4:
+		return 4, true
 	}
 	return 0, false
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"mesh/proto"
 )
@@ -34,7 +35,10 @@ type Hello struct {
 	Token   []byte `json:"token,omitempty"`
 	Want    string `json:"want"`           // capabilities, as [proto.Caps] prints them
 	Kind    string `json:"kind,omitempty"` // [KindFiles], [KindTake], [KindTTY], [KindPair], or nothing for pipes
-	Window  int64  `json:"window"`         // bytes that the dialer can hold for its consumer
+	// Name is under which an inbox is to store a pipe that begins; "" for none, and to
+	// listeners of a minor version below 4.
+	Name   string `json:"name,omitempty"`
+	Window int64  `json:"window"` // bytes that the dialer can hold for its consumer
 	// Try numbers the P2P_HELLOs of one transfer that ask for another primary link, from 1
 	// on; with [MethodFlow] it is that of the primary link. 0 to listeners of a minor
 	// version below 2.
@@ -168,6 +172,10 @@ func (m *Hello) check() error {
 		return fmt.Errorf("the token does not fit the method")
 	case m.Try != 0 && m.Method != MethodResume && m.Method != MethodFlow:
 		return fmt.Errorf("a try of a transfer that begins")
+	case m.Name != "" && (m.Kind != "" || m.Method == MethodResume || m.Method == MethodFlow):
+		return fmt.Errorf("a name of what is no pipe that begins")
+	case len(m.Name) > proto.MaxNameBytes || strings.ContainsRune(m.Name, 0):
+		return fmt.Errorf("a name that no file can have")
 	}
 	if wants := kindWants[m.Kind]; m.Kind != "" && m.Kind != KindPing && !slices.Contains(wants, m.Want) {
 		return fmt.Errorf("the kind of transfer does not fit the wanted capabilities")

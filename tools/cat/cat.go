@@ -6,6 +6,7 @@ package cat
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -27,7 +28,7 @@ func Command() *cli.Command {
 		ArgsUsage: "[PEER[,PEER…] [FILE|DIR…]] [-- CMD…]",
 		UsageText: "mesh-cat bob photos report.pdf      # into the folder of his mesh-recv -C\ntar cf - dir | mesh-cat TOKEN       # TOKEN: what the other side prints\nmesh-cat @token -- pg_dump shop     # its failure is told to the other side\n",
 		Flags: nodeflags.Flags(append(outgoing.Flags("list what would be sent, and call nobody"),
-			append(runs.Flags(), append(branchFlags(), cmdline.Trust(), cmdline.Wait(), cmdline.Flows(), cmdline.LimitRate())...)...)...),
+			append(runs.Flags(), append(branchFlags(), pipeName(), cmdline.Trust(), cmdline.Wait(), cmdline.Flows(), cmdline.LimitRate())...)...)...),
 		Action: func(c *cli.Context) error {
 			o, err := optionsOf(c)
 			if err != nil {
@@ -39,6 +40,14 @@ func Command() *cli.Command {
 	}
 }
 
+// pipeName is --name NAME.
+func pipeName() cli.Flag {
+	return &cli.StringFlag{
+		Name:  "name",
+		Usage: "call a pipe `NAME`, under which an inbox stores it; {date}, {time}, {host} and {job} are filled in",
+	}
+}
+
 // run does the work of the tool.
 func run(ctx context.Context, o options, s cmdline.Streams) error {
 	if o.files.DryRun {
@@ -47,6 +56,8 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 		}
 		return o.files.List(pipeCommand, s, o.node.Receipts(s))
 	}
+	// A name with the date stays the same when a try is after midnight.
+	name := o.pipeName(time.Now())
 	var n *node.Node
 	err := o.runs.Run(ctx, s, func(ctx context.Context, try runs.Try) (runs.Facts, error) {
 		err := o.checkSource(s)
@@ -54,12 +65,14 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 			n, err = o.node.Open(s)
 		}
 		if err == nil && o.branches != nil {
-			return sendToAll(ctx, n, o, s, try)
+			return sendToAll(ctx, n, o, s, name, try)
 		}
 		if err == nil {
-			err = send(ctx, n, o, s, try)
+			err = send(ctx, n, o, s, name, try)
 		}
-		return runs.FactsOf(n), err
+		facts := runs.FactsOf(n)
+		facts.Name = name
+		return facts, err
 	})
 	if n != nil {
 		err = n.Close(err)
@@ -78,7 +91,7 @@ func (o options) checkSource(s cmdline.Streams) error {
 	return s.RequireIn()
 }
 
-func send(ctx context.Context, n *node.Node, o options, s cmdline.Streams, try runs.Try) error {
+func send(ctx context.Context, n *node.Node, o options, s cmdline.Streams, name string, try runs.Try) error {
 	peer, err := n.Peer(ctx, o.peer)
 	if err != nil {
 		return err
@@ -87,10 +100,10 @@ func send(ctx context.Context, n *node.Node, o options, s cmdline.Streams, try r
 	case o.files.Names != nil:
 		return sendFiles(ctx, n, peer, o, s)
 	case o.command != nil:
-		return sendCommand(ctx, n, peer, o, s, try)
+		return sendCommand(ctx, n, peer, o, s, name, try)
 	}
 	source := s.Source()
-	l, err := dialPipe(ctx, n, peer, node.Request{Source: source, Wait: o.wait})
+	l, err := dialPipe(ctx, n, peer, node.Request{Name: name, Source: source, Wait: o.wait})
 	if err != nil {
 		return err
 	}
@@ -98,11 +111,11 @@ func send(ctx context.Context, n *node.Node, o options, s cmdline.Streams, try r
 }
 
 // sendCommand sends the output of a command.
-func sendCommand(ctx context.Context, n *node.Node, peer node.Peer, o options, s cmdline.Streams, try runs.Try) error {
+func sendCommand(ctx context.Context, n *node.Node, peer node.Peer, o options, s cmdline.Streams, name string, try runs.Try) error {
 	if err := command.Check(o.command); err != nil {
 		return err
 	}
-	l, err := dialPipe(ctx, n, peer, node.Request{Wait: o.wait})
+	l, err := dialPipe(ctx, n, peer, node.Request{Name: name, Wait: o.wait})
 	if err != nil {
 		return err
 	}
@@ -127,7 +140,7 @@ func dialPipe(ctx context.Context, n *node.Node, peer node.Peer, r node.Request)
 	r.Want, r.Need = proto.CapSend|proto.CapRecv, proto.CapSend
 	l, err = n.Dial(ctx, peer, r)
 	if errors.Is(err, node.ErrKind) {
-		return nil, orPairs(peer, proto.Hint(err, "the peer takes files: mesh-cat PEER FILE…"))
+		return nil, orPairs(peer, proto.Hint(err, "the peer takes files: mesh-cat PEER FILE…; an inbox also takes a pipe that --name names"))
 	}
 	return l, err
 }

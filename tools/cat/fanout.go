@@ -30,6 +30,7 @@ type fanout struct {
 	node    *node.Node
 	streams cmdline.Streams
 	try     runs.Try
+	called  string // the name of a pipe; "" for none
 
 	branches []*node.Branch
 	lost     []error // of the peers that cannot be called
@@ -44,8 +45,8 @@ type fanout struct {
 }
 
 // sendToAll sends to several peers at once.
-func sendToAll(ctx context.Context, n *node.Node, o options, s cmdline.Streams, try runs.Try) (runs.Facts, error) {
-	f := &fanout{options: o, node: n, streams: s, try: try, nodes: make(map[identity.ID]int), met: outgoing.NewMet(pipeCommand), report: s.Complaints()}
+func sendToAll(ctx context.Context, n *node.Node, o options, s cmdline.Streams, name string, try runs.Try) (runs.Facts, error) {
+	f := &fanout{options: o, called: name, node: n, streams: s, try: try, nodes: make(map[identity.ID]int), met: outgoing.NewMet(pipeCommand), report: s.Complaints()}
 	if o.command != nil {
 		if err := command.Check(o.command); err != nil {
 			return runs.Facts{}, err
@@ -151,7 +152,7 @@ func (f *fanout) send(i int) (err error) {
 		return f.lost[i]
 	}
 	ctx, b := f.set.Context(i), f.branches[i]
-	r := node.Request{Want: proto.CapSend, Need: proto.CapSend, Wait: f.options.branches[i].wait}
+	r := node.Request{Name: f.called, Want: proto.CapSend, Need: proto.CapSend, Wait: f.options.branches[i].wait}
 	if f.pipe == nil {
 		r.Kind = wire.KindFiles
 	}
@@ -268,7 +269,7 @@ func (f *fanout) facts() runs.Facts {
 	for _, b := range f.branches {
 		labels = append(labels, b.Label)
 	}
-	facts := runs.Facts{Peer: strings.Join(labels, ",")}
+	facts := runs.Facts{Peer: strings.Join(labels, ","), Name: f.called}
 	if f.pipe != nil {
 		facts.Bytes = f.pipe.Counters.Sent.Load()
 		return facts

@@ -6,8 +6,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/tools/cmdline"
+	"mesh/tools/job"
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
 	"mesh/tools/outgoing"
@@ -25,6 +27,7 @@ type options struct {
 	command  []string         // whose output is sent; nil for standard input
 	wait     time.Duration
 	runs     runs.Options
+	name     job.Template // of a pipe, for an inbox
 }
 
 func optionsOf(c *cli.Context) (options, error) {
@@ -42,7 +45,7 @@ func optionsOf(c *cli.Context) (options, error) {
 	}
 	o := options{
 		node: nodeflags.Read(c), files: outgoing.Read(c, names), command: cmd, wait: c.Duration("wait"),
-		runs: runs.Read(c),
+		runs: runs.Read(c), name: job.Template(c.String("name")),
 	}
 	if branches != nil {
 		o.branches, o.need, o.lag, o.node.Via = branches, need, c.Duration("lag"), viaOfAll(branches, o.node.Via)
@@ -62,10 +65,39 @@ func (o options) check() error {
 			return err
 		}
 	}
+	if err := o.checkName(); err != nil {
+		return err
+	}
 	if err := o.files.Check("mesh-cat", "PEER "); err != nil || !o.files.DryRun {
 		return err
 	}
 	return o.runs.CheckUnused("dry-run")
+}
+
+// checkName refuses a name that no inbox would take.
+func (o options) checkName() error {
+	if o.name == "" {
+		return nil
+	}
+	if o.files.Names != nil {
+		return proto.Errorf(proto.Usage, "--name is for a pipe: files have names of their own")
+	}
+	err := o.name.Check()
+	if o.runs.Job != "" {
+		err = o.name.Check("job")
+	}
+	if err == nil {
+		err = files.CheckPipeName(o.pipeName(time.Now()), files.ReceiveOptions{AnyNames: true})
+	}
+	if err != nil {
+		return proto.Errorf(proto.Usage, "--name: %w", err)
+	}
+	return nil
+}
+
+// pipeName returns the name of a pipe that is sent now; "" for none.
+func (o options) pipeName(now time.Time) string {
+	return o.name.Expand(now, map[string]string{"job": o.runs.Job})
 }
 
 // tuneProcess sets the Go runtime up for what is sent.

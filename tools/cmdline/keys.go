@@ -64,6 +64,7 @@ var Settings = []Setting{
 	{"inbox.rename", config.Bool, "rename", listens},
 	{"inbox.portable", config.Bool, "portable", listens},
 	{"inbox.any-names", config.Bool, "any-names", listens},
+	{"inbox.keep", config.Number, "", nil},
 	{"inbox.max-size", config.Size, "max-size", listens},
 	{"inbox.max-files", config.Number, "max-files", listens},
 	{"inbox.on-receive", config.Text, "on-receive", listens},
@@ -88,6 +89,7 @@ var Settings = []Setting{
 	{"call.trust", config.Text, "trust", pings},
 	{"call.escape", config.Text, "escape", views},
 
+	{"jobs.*.name", config.Text, "name", []string{"cat"}},
 	{"jobs.*.retry-for", config.Text, "retry-for", bulk},
 	{"jobs.*.notify-on", config.Text, "notify-on", bulk},
 	{"jobs.*.expect", config.Text, "", nil},
@@ -144,6 +146,7 @@ var Settings = []Setting{
 
 	{"peers.*.allow", config.Text, "", nil},
 	{"peers.*.dir", config.Text, "", nil},
+	{"peers.*.keep", config.Number, "", nil},
 	{"peers.*.max-size", config.Size, "", nil},
 	{"peers.*.max-files", config.Number, "", nil},
 	{"peers.*.expect", config.Text, "", nil},

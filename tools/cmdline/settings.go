@@ -213,6 +213,17 @@ func inTable(c *cli.Context, key string) (config.Value, bool) {
 	return config.Value{}, false
 }
 
+// KeySetting returns the value of a key without a flag: of the environment, else of the
+// file.
+func KeySetting(c *cli.Context, key string) (config.Value, bool) {
+	r, ok := c.App.Metadata[runKey].(*run)
+	i := slices.IndexFunc(Settings, func(s Setting) bool { return s.Key == key })
+	if !ok || r.settings == nil || i < 0 {
+		return config.Value{}, false
+	}
+	return r.settings.lookup(c, Settings[i])
+}
+
 // Reread returns c as it would be if the tool started now: the same command line,
 // with the settings of now.
 func Reread(c *cli.Context) (*cli.Context, error) { return ForPeer(c, "") }

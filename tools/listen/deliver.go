@@ -33,8 +33,9 @@ func (d *daemon) takeDelivery(ctx context.Context, l *link.Link, party node.Part
 	if err != nil {
 		err = proto.Errorf(proto.IO, "%w", err) // for the peer it is no question of trust or settings
 	}
-	if err == nil && l.Kind == wire.KindPipe && settings.name == "" {
-		err = proto.Errorf(proto.Declined, "a pipe has no name to be stored under")
+	name := ""
+	if err == nil && l.Kind == wire.KindPipe {
+		name, err = settings.pipeName(l, party)
 	}
 	var root *os.Root
 	if err == nil {
@@ -45,9 +46,12 @@ func (d *daemon) takeDelivery(ctx context.Context, l *link.Link, party node.Part
 		return folder, err
 	}
 	defer root.Close()
-	s := &delivery{daemon: d, settings: settings, party: party, got: got, folder: folder, maxBytes: settings.receive.MaxBytes}
+	s := &delivery{daemon: d, settings: settings, party: party, got: got, folder: folder, root: root, name: name, keep: settings.keep, maxBytes: settings.receive.MaxBytes}
 	if peer.maxBytes > 0 {
 		s.maxBytes = peer.maxBytes
+	}
+	if peer.keep > 0 {
+		s.keep = peer.keep
 	}
 	if l.Kind == wire.KindPipe {
 		return folder, s.storePipe(ctx, l)
@@ -131,7 +135,10 @@ type delivery struct {
 	party    node.Party
 	got      *received
 	folder   string
-	maxBytes int64 // 0 for no limit
+	root     *os.Root // of folder
+	name     string   // of a pipe
+	keep     int      // pipes of this peer; 0 for all
+	maxBytes int64    // 0 for no limit
 }
 
 func (d *delivery) storeFiles(ctx context.Context, l *link.Link, root *os.Root, peer peerSettings) error {
@@ -156,7 +163,7 @@ func (d *delivery) warn(err error) {
 
 // storePipe stores a pipe as one file.
 func (d *delivery) storePipe(ctx context.Context, l *link.Link) error {
-	path := filepath.Join(d.folder, d.settings.name)
+	path := filepath.Join(d.folder, d.name)
 	create := func() (*files.Pending, error) { return files.Create(path, d.settings.receive.Force, d.warn) }
 	if d.settings.receive.Rename {
 		create = func() (*files.Pending, error) { return files.CreateNumbered(path, d.warn) }
@@ -185,8 +192,20 @@ func (d *delivery) storePipe(ctx context.Context, l *link.Link) error {
 		if err := file.Note(d.node.Ledger, l.Peer.String(), sum); err != nil {
 			d.warn(err)
 		}
+		d.removeOld(l, file.Base())
 		return d.arrived(ctx, files.Arrival{Name: file.Base(), Bytes: w.bytes, Digest: &sum, Stored: 1})
 	}})
+}
+
+// removeOld keeps the newest pipes of a peer, of which the last one is called name.
+func (d *delivery) removeOld(l *link.Link, name string) {
+	if d.keep == 0 {
+		return
+	}
+	s := newShelf(d.node.Book.Dir, d.folder, l.Peer.String(), string(d.settings.name), d.keep)
+	if err := s.add(d.root, name); err != nil {
+		d.warn(fmt.Errorf("older pipes than the last %d stay: %w", d.keep, err))
+	}
 }
 
 // comparePipe receives a pipe whose file exists already, and accepts it if that has
@@ -201,7 +220,7 @@ func (d *delivery) comparePipe(ctx context.Context, l *link.Link, same *files.Sa
 		if err := same.Finish(w.bytes, sum); err != nil {
 			return err
 		}
-		return d.arrived(ctx, files.Arrival{Name: d.settings.name, Bytes: w.bytes, Digest: &sum})
+		return d.arrived(ctx, files.Arrival{Name: d.name, Bytes: w.bytes, Digest: &sum})
 	}})
 }
 

@@ -82,7 +82,7 @@ func (d *daemon) offer(o node.Offer) node.Offer {
 	o.Caps, o.Takes, o.Limit = proto.CapSend, d.takes, d.limit
 	o.Max = min(o.Max, files.MaxDeliveries())
 	o.MaxPerPeer = (o.Max + 1) / 2
-	o.Asks = true
+	o.Asks, o.TakesNamed = true, true
 	o.Kinds = []string{wire.KindFiles, wire.KindPipe} // a mesh-recv --next may want a pipe later
 	o.Command, o.Operand = "mesh-cat", "FILE…"
 	if o.TokenFile != "" || o.ShowToken || term.IsTerminal(d.streams.Err) {

@@ -130,6 +130,15 @@ func TestSettings(t *testing.T) {
 		{"a file", func(f *inboxFlags) { f.dir = file }, proto.Unsafe, "is not a folder"},
 		{"a name", func(f *inboxFlags) { f.name = "n" }, proto.OK, ""},
 		{"a path as name", func(f *inboxFlags) { f.name = "a/b" }, proto.Usage, "--name: "},
+		{"a name with the time", func(f *inboxFlags) { f.name = "{peer}-{host}-{date}{time}" }, proto.OK, ""},
+		{"a name with another word", func(f *inboxFlags) { f.name = "{job}" }, proto.Usage, `--name: "{job}" is none of`},
+		{"keep", func(f *inboxFlags) { f.name, f.keep = "{date}", value("14") }, proto.OK, ""},
+		{"keep one name", func(f *inboxFlags) { f.name, f.keep = "db", value("14") }, proto.Config, "{date} or {time}"},
+		{"keep without a name", func(f *inboxFlags) { f.keep = value("14") }, proto.Config, "{date} or {time}"},
+		{"keep none", func(f *inboxFlags) { f.name, f.keep = "{date}", value("0") }, proto.Config, "at least 1"},
+		{"keep too many", func(f *inboxFlags) { f.name, f.keep = "{date}", value("10001") }, proto.Config, "at most 10000"},
+		{"keep of a peer", func(f *inboxFlags) { f.name = "{date}"; peer("al", "keep", "2")(f) }, proto.OK, ""},
+		{"keep of a peer without a name", peer("al", "keep", "2"), proto.Config, "{date} or {time}"},
 		{"force", func(f *inboxFlags) { f.receive.Force, f.given = true, map[string]bool{"force": true} }, proto.OK, ""},
 		{"both given", func(f *inboxFlags) {
 			f.receive.Force, f.receive.Rename, f.given = true, true, map[string]bool{"force": true, "rename": true}
@@ -161,7 +170,7 @@ func TestSettings(t *testing.T) {
 	f := inboxFlags{dir: dir}
 	peer("al", "allow", "send", "dir", "als", "max-size", "1M", "max-files", "3")(&f)
 	s, err := f.check(book)
-	if want := (peerSettings{proto.CapSend, "als", 1 << 20, 3}); err != nil || s.peers["al"] != want {
+	if want := (peerSettings{proto.CapSend, "als", 0, 1 << 20, 3}); err != nil || s.peers["al"] != want {
 		t.Errorf("got %+v, %v, want %+v", s.peers["al"], err, want)
 	}
 }

@@ -10,8 +10,11 @@ import (
 	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/proto/identity"
+	"mesh/proto/link"
 	"mesh/tools/cmdline"
 	"mesh/tools/config"
+	"mesh/tools/job"
+	"mesh/tools/node"
 	"mesh/tools/silence"
 )
 
@@ -19,6 +22,7 @@ import (
 // config.toml have them. They are read again after a SIGHUP.
 type inboxFlags struct {
 	dir, name    string
+	keep         config.Value // no words for none
 	byPeer       bool
 	onReceive    string
 	onReceiveFor time.Duration
@@ -37,7 +41,7 @@ type peerTable struct {
 }
 
 // peerKeys are the keys of [peers.NAME] that an inbox reads.
-var peerKeys = []string{"allow", "dir", "max-size", "max-files", "expect", "expect-name"}
+var peerKeys = []string{"allow", "dir", "keep", "max-size", "max-files", "expect", "expect-name"}
 
 func readInbox(c *cli.Context) inboxFlags {
 	f := inboxFlags{
@@ -45,6 +49,7 @@ func readInbox(c *cli.Context) inboxFlags {
 		onReceive: c.String("on-receive"), onReceiveFor: c.Duration("on-receive-timeout"),
 		receive: cmdline.StoreOptions(c), given: cmdline.GivenFlags(c),
 	}
+	f.keep, _ = cmdline.KeySetting(c, "inbox.keep")
 	for _, name := range cmdline.PeerSettings(c) {
 		t := peerTable{name: name, keys: make(map[string]config.Value)}
 		for _, key := range peerKeys {
@@ -66,7 +71,8 @@ func readInbox(c *cli.Context) inboxFlags {
 type settings struct {
 	dir       string // absolute
 	byPeer    bool
-	name      string // of a pipe; "" takes no pipes
+	name      job.Template // of a pipe; "" leaves it to the peer
+	keep      int          // pipes of one peer; 0 for all
 	onReceive string
 	// onReceiveFor limits how long a command may take; 0 for no limit.
 	onReceiveFor time.Duration
@@ -79,24 +85,26 @@ type settings struct {
 type peerSettings struct {
 	allow               proto.Caps // narrows only
 	dir                 string     // absolute, or a name in the inbox
+	keep                int
 	maxBytes, maxNumber int64
 }
 
 // check returns the settings, with absolute paths, or what is wrong with the flags.
 func (f inboxFlags) check(book identity.Book) (*settings, error) {
-	s := &settings{byPeer: f.byPeer, name: f.name, onReceive: f.onReceive, onReceiveFor: f.onReceiveFor, receive: f.receive}
+	s := &settings{byPeer: f.byPeer, name: job.Template(f.name), onReceive: f.onReceive, onReceiveFor: f.onReceiveFor, receive: f.receive}
 	if err := errors.Join(
 		f.chooseOne("force", &s.receive.Force, "rename", &s.receive.Rename),
 		f.chooseOne("portable", &s.receive.Portable, "any-names", &s.receive.AnyNames),
 	); err != nil {
 		return nil, err
 	}
-	if f.name != "" {
-		if err := files.CheckTarget(f.name); err != nil {
-			return nil, proto.Errorf(proto.Usage, "--name: %w", err)
-		}
+	if err := s.checkName(); err != nil {
+		return nil, err
 	}
 	var err error
+	if s.keep, err = s.keepOf(f.keep); err != nil {
+		return nil, err
+	}
 	if s.dir, err = filepath.Abs(f.dir); err == nil {
 		err = cmdline.CheckFolder(s.dir)
 	}
@@ -105,9 +113,14 @@ func (f inboxFlags) check(book identity.Book) (*settings, error) {
 	}
 	s.peers = make(map[string]peerSettings)
 	for _, t := range f.peers {
-		if s.peers[t.name.Words[0]], err = t.check(book); err != nil {
+		p, err := t.check(book)
+		if err == nil {
+			p.keep, err = s.keepOf(t.keys["keep"])
+		}
+		if err != nil {
 			return nil, err
 		}
+		s.peers[t.name.Words[0]] = p
 	}
 	s.watches, err = f.watches()
 	return s, err
@@ -153,6 +166,55 @@ func expectation(v config.Value) (time.Duration, error) {
 		return 0, v.Errorf("want a time of at least a minute, like 26h")
 	}
 	return time.Duration(d), nil
+}
+
+// checkName refuses what cannot be the name of a pipe.
+func (s *settings) checkName() error {
+	if s.name == "" {
+		return nil
+	}
+	err := s.name.Check("peer")
+	if err == nil {
+		err = files.CheckTarget(string(s.name))
+	}
+	if err != nil {
+		return proto.Errorf(proto.Usage, "--name: %w", err)
+	}
+	return nil
+}
+
+// keepOf reads how many pipes are kept; 0 if v has no word. It needs a name of which each
+// pipe gets another one.
+func (s *settings) keepOf(v config.Value) (int, error) {
+	if len(v.Words) == 0 {
+		return 0, nil
+	}
+	n, err := limit(v)
+	switch {
+	case err != nil:
+		return 0, v.Errorf("%w", err)
+	case n > maxKeep:
+		return 0, v.Errorf("it is at most %d", maxKeep)
+	case !s.name.HasTime():
+		return 0, proto.Hint(v.Errorf("it goes with a name of pipes that has {date} or {time}"), `in [inbox]: name = "db-{date}.dump"`)
+	}
+	return int(n), nil
+}
+
+// pipeName returns the name under which a pipe of a peer is stored: that of the settings,
+// else the one that the peer gives.
+func (s *settings) pipeName(l *link.Link, party node.Party) (string, error) {
+	if s.name == "" {
+		if l.Name == "" {
+			return "", proto.Errorf(proto.Declined, "a pipe has no name to be stored under")
+		}
+		return l.Name, files.CheckPipeName(l.Name, s.receive)
+	}
+	peer := party.Name
+	if peer == "" {
+		peer = party.ID.String()
+	}
+	return s.name.Expand(time.Now(), map[string]string{"peer": peer}), nil
 }
 
 // chooseOne clears one of two flags that exclude each other. One on the command line

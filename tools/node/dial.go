@@ -34,6 +34,8 @@ type Request struct {
 	Want, Need proto.Caps
 	// Kind is the kind of the transfer; "" for a pipe.
 	Kind string
+	// Name is that of a pipe, for an inbox; "" for none.
+	Name string
 	// Source, if it is set, may send its first bytes along with the handshake.
 	Source *pipe.Source
 	// Wait is how long to try again while the peer is not there or busy; 0 dials once.
@@ -60,7 +62,7 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 	if err != nil {
 		return nil, err
 	}
-	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: r.Want & p.Caps, Need: r.Need, Kind: r.Kind, Via: via}
+	t := link.Target{ID: p.ID, Addrs: p.Addrs, Credential: p.Credential, Want: r.Want & p.Caps, Need: r.Need, Kind: r.Kind, Name: r.Name, Via: via}
 	if r.Kind == wire.KindTTY {
 		t.Prefer = path.Interactive
 	}
@@ -70,6 +72,9 @@ func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) 
 	l, err := n.link(ctx, e, p, r, t)
 	if err != nil {
 		return nil, n.dialHint(p, r, fmt.Errorf("link to %s: %w", p.label(), err))
+	}
+	if r.Name != "" && l.Minor < link.NameMinor {
+		n.Warn(fmt.Errorf("the mesh of %s is older and does not take the name %s: if it stores the pipe, then under a name of its own", p.label(), proto.QuoteText(r.Name)))
 	}
 	party := n.Party(l)
 	if !p.ByCode() {

@@ -63,6 +63,8 @@ type Offer struct {
 
 	// Takes reports whether a kind of transfer is taken; nil for pipes alone.
 	Takes func(kind string) bool
+	// TakesNamed says that pipes with a name are taken, whatever Takes says of pipes.
+	TakesNamed bool
 	// As is the name at the hubs. Without one, an offer that lasts has the name of this
 	// machine there, and others are not told to the hubs.
 	As string
@@ -239,7 +241,7 @@ func (w *Waiter) showTokens() {
 
 // listen begins to accept the peers of an offer.
 func (n *Node) listen(e *link.Endpoint, o Offer, guard handshake.Guard) (*link.Listener, error) {
-	lo := link.ListenOptions{Guard: guard, Offer: o.Caps, Takes: o.Takes, Via: n.options.Via, Max: o.Max, MaxPerPeer: o.MaxPerPeer}
+	lo := link.ListenOptions{Guard: guard, Offer: o.Caps, Takes: o.Takes, TakesNamed: o.TakesNamed, Via: n.options.Via, Max: o.Max, MaxPerPeer: o.MaxPerPeer}
 	if o.Once {
 		lo.Max = 1
 	}
