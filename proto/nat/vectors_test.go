@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"mesh/proto/identity"
 	"mesh/proto/nat"
 )
 
@@ -55,16 +56,63 @@ func TestVectors(t *testing.T) {
 				tt.name, session.ID, session.Own, id, request, tt.from, answers[0].b)
 		})
 	}
+	wantFile(t, vectorsFile, want.String())
+}
+
+// wantFile compares a file with what this version makes, or writes it anew.
+func wantFile(t *testing.T, name, want string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(vectorsFile, []byte(want.String()), 0o644); err != nil {
+		if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := os.ReadFile(vectorsFile)
+	got, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(got, []byte(want.String())) {
-		t.Errorf("%s differs from what this version makes:\n%s\nwant:\n%s", vectorsFile, got, want.String())
+	if !bytes.Equal(got, []byte(want)) {
+		t.Errorf("%s differs from what this version makes:\n%s\nwant:\n%s", name, got, want)
 	}
+}
+
+// lanVectorsFile holds messages that other implementations can test themselves with. A
+// change of one is a change of the protocol.
+const lanVectorsFile = "testdata/lan.txt"
+
+const lanVectorsHeader = `# Test vectors of the protocol mesh-lan/1: questions in local networks and their answers.
+# They are described in mesh-protocol(7), the section "Local networks".
+#
+# An entry is lines "name: value" and ends with an empty line. Text is in hexadecimal.
+#   node      the id of the node that is asked for
+#   nonce     the nonce of the question
+#   question  the UDP payload of the question
+#   port      the port at which the node listens, in decimal
+#   answer    the UDP payload of the answer
+
+`
+
+func TestLANVectors(t *testing.T) {
+	t.Parallel()
+	var want strings.Builder
+	want.WriteString(lanVectorsHeader)
+	for i, port := range []uint16{4600, 1, 65535} {
+		var id identity.ID
+		var nonce [16]byte
+		for at := range id {
+			id[at] = byte(at*7 + i*31)
+		}
+		for at := range nonce {
+			nonce[at] = byte(0xf0 - at*3 - i)
+		}
+		question, answer := nat.LANQuestion(id, nonce), nat.LANAnswer(id, nonce, port)
+		if got, ok := nat.ParseLANQuestion(question, id); !ok || got != nonce {
+			t.Errorf("question for port %d: got nonce %x, %v, want %x", port, got, ok, nonce)
+		}
+		if got, ok := nat.ParseLANAnswer(answer, id, nonce); !ok || got != port {
+			t.Errorf("answer: got port %d, %v, want %d", got, ok, port)
+		}
+		fmt.Fprintf(&want, "node: %x\nnonce: %x\nquestion: %x\nport: %d\nanswer: %x\n\n", id[:], nonce, question, port, answer)
+	}
+	wantFile(t, lanVectorsFile, want.String())
 }

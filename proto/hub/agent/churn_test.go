@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"sync"
 	"testing"
 	"time"
@@ -75,6 +76,11 @@ func TestChurn(t *testing.T) {
 			}
 		})
 	})
+	defer func() {
+		if t.Failed() { // which they are
+			_ = pprof.Lookup("goroutine").WriteTo(t.Output(), 1)
+		}
+	}()
 	waitFor(t, "all goroutines and descriptors are gone", func() bool {
 		g, f, _ := c.rest()
 		return g <= goroutines && f <= files

@@ -57,3 +57,23 @@ func Remembered(n int) (count int, first, last bool) {
 
 // NewPace returns a function that waits until the next list of candidates may pass.
 func NewPace() func(ctx context.Context) bool { return newPace().wait }
+
+// AnswerLife is answerLife, for tests.
+const AnswerLife = answerLife
+
+// KeptAnswers returns how many of n requests a listener still has the answers of, some time
+// later, and how many it remembers.
+func KeptAnswers(n int, later time.Duration) (answers, remembered int) {
+	o := offers{seen: make(map[string]*deciding)}
+	now := time.Now()
+	for i := range n {
+		o.remember(fmt.Sprint(i), &deciding{began: now, answer: &Answer{}})
+	}
+	o.forget(now.Add(later))
+	for _, d := range o.seen {
+		if d.answer != nil {
+			answers++
+		}
+	}
+	return answers, len(o.seen)
+}

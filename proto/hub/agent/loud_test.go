@@ -269,3 +269,14 @@ func TestMaxDeciding(t *testing.T) {
 		t.Errorf("%d requests more are decided", len(asked))
 	}
 }
+
+// A listener that remembers a request does not keep its answer longer than the dialer can
+// repeat the request or cancel the session.
+func TestAnswersForgotten(t *testing.T) {
+	t.Parallel()
+	for later, want := range map[time.Duration]int{0: 100, agent.AnswerLife - 1: 100, agent.AnswerLife: 0} {
+		if answers, remembered := agent.KeptAnswers(100, later); answers != want || remembered != 100 {
+			t.Errorf("%v later: got %d answers of %d requests, want %d of 100", later, answers, remembered, want)
+		}
+	}
+}

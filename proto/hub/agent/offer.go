@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"sync"
+	"time"
 
 	"mesh/proto/hub"
 	"mesh/proto/identity"
@@ -16,6 +17,10 @@ const maxSeen = 10000
 
 // maxDeciding bounds the requests that are decided at a time.
 const maxDeciding = 64
+
+// answerLife is how long an answer is kept: until then the dialer may repeat its request, or
+// cancel the session. Later the id alone is known.
+const answerLife = hub.MaxAnswer + hub.PendingTimeout + hub.SessionLife
 
 // Offer is the request of another node, which has signed it.
 type Offer struct {
@@ -49,12 +54,14 @@ type offers struct {
 	agent    *Agent
 	conn     *Conn
 	seen     map[string]*deciding
-	order    []string
+	order    []string // the keys of seen, the oldest first
+	forgot   int      // how many at the begin of order have no answer any more
 	deciding int
 }
 
 // deciding is a request that is decided or was.
 type deciding struct {
+	began   time.Time
 	cancel  context.CancelFunc
 	pending bool    // a person is asked
 	answer  *Answer // once it is decided
@@ -103,17 +110,34 @@ func (o *offers) take(e hub.Event) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(o.ctx, hub.MaxAnswer+hub.PendingTimeout)
-	d := &deciding{cancel: cancel}
+	d := &deciding{began: time.Now(), cancel: cancel}
+	o.forget(d.began)
 	o.remember(key, d)
 	o.remember(key+string(r.Sig), d)
 	o.deciding++
 	o.wg.Go(func() { o.decide(ctx, d, e, &of) })
 }
 
+// longAgo stands for all requests whose answers are forgotten.
+var longAgo = &deciding{over: true}
+
+// forget drops the answers that are older than [answerLife]. A busy listener would keep 5
+// KiB for each of the requests that it remembers.
+func (o *offers) forget(now time.Time) {
+	for ; o.forgot < len(o.order); o.forgot++ {
+		key := o.order[o.forgot]
+		if now.Sub(o.seen[key].began) < answerLife {
+			return
+		}
+		o.seen[key] = longAgo
+	}
+}
+
 func (o *offers) remember(key string, d *deciding) {
 	if len(o.order) >= 2*maxSeen {
 		delete(o.seen, o.order[0])
 		o.order = o.order[1:]
+		o.forgot = max(o.forgot-1, 0)
 	}
 	o.seen[key] = d
 	o.order = append(o.order, key)

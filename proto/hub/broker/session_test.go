@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -454,4 +455,34 @@ func TestEndSession(t *testing.T) {
 	alice.take(hub.TypeClosed, new(hub.Closed))
 	bob.take(hub.TypeClosed, new(hub.Closed))
 	wantRefused(t, "end it again", w.b.EndSession(identity.ID{}, r.Session), hub.CodeNotFound)
+}
+
+// A session that was closed needs no memory until its time would be over, ten minutes later:
+// members may begin several a second.
+func TestClosedSessionMemory(t *testing.T) {
+	w, alice, bob := pair(t)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	session := func() {
+		w.now = w.now.Add(time.Second / 4)
+		r, _ := begin(alice, bob)
+		bob.want(hub.TypeOK, hub.TypeAccept, acceptOf(r.Session))
+		alice.take(hub.TypeCreated, new(hub.Created))
+		alice.want(hub.TypeOK, hub.TypeClosed, &hub.Closed{Session: r.Session, Reason: "done"})
+		alice.events, bob.events = nil, nil
+	}
+	const n, ofOne = 500, 1 << 10 // the public key in a request alone is longer
+	session()
+	before := heap()
+	for range n {
+		session()
+	}
+	if now := heap(); now > before+n*ofOne {
+		t.Errorf("%d closed sessions have %d bytes each, want at most %d", n, (now-before)/n, ofOne)
+	}
+	runtime.KeepAlive(w)
 }

@@ -126,11 +126,14 @@ func (b *Broker) open(s *session, now time.Time) {
 	b.enqueue(s, now)
 }
 
-// until sets the time at which the session ends: without an answer, or for good.
+// until sets the time at which the session ends: without an answer, or for good. The timer
+// has the session's id alone: a session that has ended before needs no memory until then.
 func (b *Broker) until(s *session, deadline time.Time) {
 	s.deadline = deadline
+	id := s.request.Session
 	b.timers.at(deadline, func(now time.Time) {
-		if b.sessions[s.request.Session] != s || now.Before(s.deadline) {
+		s := b.sessions[id]
+		if s == nil || now.Before(s.deadline) {
 			return
 		}
 		if !s.accepted {

@@ -30,3 +30,13 @@ func (s *Server) Routes() []Route {
 	}
 	return out
 }
+
+// Answers reports whether a relay has answered when it was asked last.
+func Answers(r *Relays, name string) bool {
+	for _, s := range r.list {
+		if s.name == name {
+			return s.alive.Load()
+		}
+	}
+	return false
+}

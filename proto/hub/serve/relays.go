@@ -79,6 +79,8 @@ type site struct {
 	doors func(origin string) []string
 	url   hub.URL // to ask whether it is alive; zero for the hub's own
 	alive atomic.Bool
+	// answered is when it has answered last, in nanoseconds since 1970; 0 if it never has.
+	answered atomic.Int64
 }
 
 // NewRelays returns the relays. Those of other machines are not used before one call of
@@ -145,30 +147,41 @@ func (o *OwnRelay) doors(origin string) []string {
 	return append(all, origin+path+relay.PathWebSocket)
 }
 
-// Of returns the relay of a new session, nil if none answers. It is for
-// [broker.Options.Relays]. The session's id chooses among those that answer.
-func (r *Relays) Of(session hub.ID, dialer, listener identity.ID) broker.Relay {
-	var alive []*site
+// named returns the relays that answer. If none does, it returns the one that has answered
+// last: it may be back before the hub asks again, and until then it is one more path that
+// fails.
+func (r *Relays) named() (some []*site) {
+	var last *site
 	for _, s := range r.list {
 		if s.alive.Load() {
-			alive = append(alive, s)
+			some = append(some, s)
+		}
+		if at := s.answered.Load(); at != 0 && (last == nil || at > last.answered.Load()) {
+			last = s
 		}
 	}
-	if len(alive) == 0 {
+	if len(some) == 0 && last != nil {
+		some = append(some, last)
+	}
+	return some
+}
+
+// Of returns the relay of a new session, nil if none has ever answered. It is for
+// [broker.Options.Relays]. The session's id chooses among those that answer.
+func (r *Relays) Of(session hub.ID, dialer, listener identity.ID) broker.Relay {
+	some := r.named()
+	if len(some) == 0 {
 		return nil
 	}
-	at := alive[binary.BigEndian.Uint64(session[:])%uint64(len(alive))]
+	at := some[binary.BigEndian.Uint64(session[:])%uint64(len(some))]
 	return &sessionRelay{r: r, at: at, session: session, dialer: dialer, listener: listener}
 }
 
-// Doors returns the doors of the relays that answer, without permits. It is for
+// Doors returns the doors of the relays that sessions get, without permits. It is for
 // [broker.Options.Doors].
 func (r *Relays) Doors(origin string) []hub.Relay {
 	var all []hub.Relay
-	for _, s := range r.list {
-		if !s.alive.Load() {
-			continue
-		}
+	for _, s := range r.named() {
 		for _, u := range s.doors(origin) {
 			all = append(all, hub.Relay{URL: u, MaxBPS: r.o.Rate})
 		}
@@ -245,6 +258,9 @@ func (r *Relays) watch(ctx context.Context, s *site) {
 		err := askRelay(ctx, client, s.url)
 		if ctx.Err() != nil {
 			return
+		}
+		if err == nil {
+			s.answered.Store(time.Now().UnixNano())
 		}
 		if was := s.alive.Swap(err == nil); was != (err == nil) || first {
 			r.tell(s, err)

@@ -215,8 +215,19 @@ func TestOtherRelays(t *testing.T) {
 	if code := join(t, bob, []relay.Entry{entry}).refused(t); code != proto.Denied {
 		t.Errorf("at another relay: got code %s, want %s", code, proto.Denied)
 	}
-	two.drain()
-	waitFor(t, func() bool { return named() == nil })
+	// When none answers any more, sessions get the one that has answered last: a transfer
+	// that waits for it needs permits as soon as it is back.
+	one = startRelayServer(t, key.ID())
+	relays = watched(t, key, nobody, one.url)
+	waitFor(t, func() bool { return slices.Equal(named(), []string{web(one)}) })
+	one.drain()
+	waitFor(t, func() bool { return !serve.Answers(relays, one.url.Host) })
+	if got := named(); !slices.Equal(got, []string{web(one)}) {
+		t.Errorf("without a relay that answers: got %v, want %s", got, web(one))
+	}
+	if got := urls(relays.Doors("")); !slices.Contains(got, web(one)) {
+		t.Errorf("without a relay that answers: got the doors %v, want %s", got, web(one))
+	}
 }
 
 // What a relay on a machine of its own answers over HTTP.

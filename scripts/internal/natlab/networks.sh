@@ -75,10 +75,16 @@ table ip6 nat {
 END
 }
 
+# machine NAME makes one whose IPv6 addresses can be used at once: nobody has them twice.
+machine() {
+  ip netns add "$id-$1"
+  ip netns exec "$id-$1" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
+}
+
 # router NAME KIND BEHIND BRIDGE PORT makes a router whose interface wan is in the network of
 # the bridge of the machine BEHIND.
 router() {
-  ip netns add "$id-$1"
+  machine "$1"
   ip link add wan netns "$id-$1" type veth peer name "$5" netns "$id-$3"
   ip -n "$id-$3" link set "$5" master "$4" up
   ip -n "$id-$1" link add lan type bridge
@@ -115,7 +121,7 @@ network() {
     ip -n "$id-$r" addr add "$wan/24" dev wan
     ip -n "$id-$r" route add default via 203.0.113.1
   fi
-  ip netns add "$id-$host"
+  machine "$host"
   ip link add eth0 netns "$id-$host" type veth peer name "$host" netns "$id-$r"
   ip -n "$id-$r" link set "$host" master lan up
   for dev in lo eth0; do ip -n "$id-$host" link set "$dev" up; done

@@ -34,10 +34,6 @@ step_to() {
 # gap prints the longest gap at the receiver since it was called before, which is now over.
 gap() {
   sleep 1
-  [[ -e $dir/gaps ]] || {
-    echo unknown
-    return
-  }
   tail -n +"$(($(cat "$dir/seen" 2>/dev/null || echo 0) + 1))" "$dir/gaps" | sort -n | tail -n 1 | grep . || echo "below 100"
   wc -l <"$dir/gaps" >"$dir/seen"
 }
@@ -160,11 +156,11 @@ download() {
   begin_on bob mesh-listen -v --as pipe -- "$dir/produce" >"$dir/listen.out" 2>"$dir/listen.err" &
   listener=$!
   await 'this is pipe$' "$dir/listen.err"
+  rm -f "$dir/status"
   {
     on alice mesh-cat -v --trust hub --events "$dir/events" pipe </dev/null 2>"$dir/cat.err" || echo $? >"$dir/status"
   } | natlab_here meter "$dir/gaps" - >"$dir/got" &
   cat=$!
-  rm -f "$dir/status"
   happen
   touch "$dir/stop"
   wait "$cat"
@@ -190,11 +186,15 @@ echo "\$n lines"
 END
   begin_on bob mesh-tty --share --headless --as screen -- sh "$dir/lines" >"$dir/tty.out" 2>"$dir/tty.err" &
   await 'this is screen$' "$dir/tty.err"
-  begin_on alice mesh-tty -v --backlog --trust hub --events "$dir/events" screen >"$dir/view.out" 2>"$dir/view.err" &
+  rm -f "$dir/status"
+  {
+    on alice mesh-tty -v --backlog --trust hub --events "$dir/events" screen 2>"$dir/view.err" || echo $? >"$dir/status"
+  } | tee "$dir/view.out" | natlab_here meter "$dir/gaps" - >"$dir/got" &
   view=$!
   happen
   touch "$dir/stop"
-  wait "$view" || fail "$what: mesh-tty ended with $?"
+  wait "$view"
+  [[ ! -e $dir/status ]] || fail "$what: mesh-tty ended with $(<"$dir/status")"
   lines=$(tr -d '\r' <"$dir/view.out" | sed -n 's/^\([0-9]*\) lines$/\1/p')
   [[ -n $lines && $(tr -d '\r' <"$dir/view.out" | grep -o 'line [0-9]*') == "$(seq -f 'line %g' "$lines")" ]] || fail "$what: the viewer saw other lines"
   say "$what: $lines lines, each once"
