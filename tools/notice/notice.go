@@ -21,7 +21,7 @@ func Command() *cli.Command {
 		Name:        "notify",
 		Usage:       "send TEXT, or a test, through the channels of [notify]",
 		ArgsUsage:   "[TEXT]",
-		UsageText:   "mesh notify                              # a test\nmake || mesh notify \"build failed\"\n",
+		UsageText:   "mesh notify                              # a test\nmake || mesh notify \"build failed\"\nmesh notify \"$(uptime)\"                  # what another command prints\n",
 		Description: "Channels are set in config.toml: see mesh-config(5).",
 		Action: func(c *cli.Context) error {
 			args, err := cmdline.Args(c, 0, 1)
