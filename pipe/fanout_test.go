@@ -16,6 +16,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/linktest"
+	"mesh/proto/wire"
 	"mesh/proto/xtest"
 )
 
@@ -309,5 +310,41 @@ func TestFanoutDial(t *testing.T) {
 	}
 	if err := context.Cause(set.Context(2)); proto.CodeOf(err) != proto.Truncated {
 		t.Errorf("the last one: got %v", err)
+	}
+}
+
+// A peer that lies about what it has taken harms nobody else.
+func TestFanoutLiars(t *testing.T) {
+	t.Parallel()
+	data := xtest.Random(512 << 10)
+	for name, tt := range map[string]struct {
+		read int // of the stream, before the lie
+		ack  wire.Ack
+		code proto.Code
+	}{
+		"more than was sent": {0, wire.Ack{Bytes: 1 << 40}, proto.Protocol},
+		"enough at once":     {0, wire.Ack{Final: true, Digest: new(digest.Digest)}, proto.Truncated},
+		"another digest":     {len(data), wire.Ack{Bytes: int64(len(data)), Final: true, Digest: new(digest.Digest)}, proto.Integrity},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+				a, b, c := new(target), new(target), new(target)
+				c.run = func(_ *testing.T, l *link.Link) {
+					if _, c.err = io.CopyN(io.Discard, l, int64(tt.read)); c.err == nil {
+						ack := tt.ack
+						ack.Transfer = l.Transfer
+						c.err = l.Send(wire.AppendFrame(nil, &ack))
+					}
+					_, _ = io.Copy(io.Discard, l)
+					l.Close(nil)
+				}
+				err := fanOut(t, n, from(data), 2, time.Minute, pipe.Options{}, a, b, c)
+				xtest.WantCode(t, "all", err, proto.OK)
+				wantTarget(t, "a", a, proto.OK, proto.OK, data)
+				wantTarget(t, "b", b, proto.OK, proto.OK, data)
+				xtest.WantCode(t, "the liar", c.sent, tt.code)
+			})
+		})
 	}
 }
