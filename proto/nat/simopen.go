@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"mesh/proto/candidate"
 )
 
@@ -19,7 +21,9 @@ const (
 	// maxOpenDials bounds the addresses to which one hole dials, and maxRemote the
 	// candidates of one list that it looks at: a peer chooses both.
 	maxOpenDials = 8
-	maxRemote    = 16
+	// dialEvery is how soon a session may dial one address more.
+	dialEvery = time.Minute
+	maxRemote = 16
 	// maxDialerTakes bounds the connections that the hole of a dialer accepts.
 	maxDialerTakes = 8
 	// acceptPause is the pause after an error of the listening socket.
@@ -34,6 +38,8 @@ type HoleOptions struct {
 	Dialer bool
 	// Loopback allows candidates at loopback addresses: see [candidate.Candidate.Dialable].
 	Loopback bool
+	// Dials, if it is set, bounds the addresses that all holes of a session dial.
+	Dials *Dials
 }
 
 // Hole is an ephemeral TCP port from which this end and its peer connect to each other at
@@ -64,6 +70,16 @@ type Hole struct {
 	accepting bool
 }
 
+// Dials bounds the addresses that the TCP holes of one session dial, however many holes and
+// lists the other end makes this one have: 8 at once, and then one more a minute.
+type Dials struct{ limit *rate.Limiter }
+
+// NewDials returns the bound of a new session.
+func NewDials() *Dials { return &Dials{rate.NewLimiter(rate.Every(dialEvery), maxOpenDials)} }
+
+// allow takes one of the dials that are left. A nil *Dials has any number.
+func (d *Dials) allow() bool { return d == nil || d.limit.Allow() }
+
 // OpenHole opens an ephemeral port. The caller closes the hole. On Windows there is none:
 // the error is [errors.ErrUnsupported].
 func OpenHole(o HoleOptions) (*Hole, error) {
@@ -88,7 +104,7 @@ func (h *Hole) Port() uint16 { return uint16(h.listener.Addr().(*net.TCPAddr).Po
 // closes it.
 //
 // A later call adds the candidates of a newer list. Each address is dialled by one call
-// alone, 8 addresses in all. The dials of a call end with its ctx.
+// alone, 8 addresses in all, and no more than [HoleOptions.Dials] lets. The dials of a call end with its ctx.
 func (h *Hole) Connect(ctx context.Context, remote []candidate.Candidate) <-chan net.Conn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -126,7 +142,7 @@ func (h *Hole) mayDialLocked(at netip.AddrPort) bool {
 	if at.Addr().Is4() != (h.options.Network == "tcp4") || len(h.dialled) == maxOpenDials {
 		return false
 	}
-	return !slices.Contains(h.dialled, at) && !h.isOwnLocked(at)
+	return !slices.Contains(h.dialled, at) && !h.isOwnLocked(at) && h.options.Dials.allow()
 }
 
 // isOwnLocked reports whether the hole has the address itself: TCP connects a port to

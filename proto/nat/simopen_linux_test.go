@@ -294,10 +294,16 @@ func TestHolesThroughRouters(t *testing.T) {
 
 // dialHostile dials what a hostile peer names.
 func dialHostile(t *testing.T) {
-	h, err := nat.OpenHole(nat.HoleOptions{Network: "tcp4"})
-	if err != nil {
-		t.Fatal(err)
+	dials := nat.NewDials() // of one session, which has a hole for each of its rounds
+	open := func() *nat.Hole {
+		h, err := nat.OpenHole(nat.HoleOptions{Network: "tcp4", Dials: dials})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
 	}
+	h := open()
+	defer h.Close()
 	var list []candidate.Candidate
 	for addr := range strings.FieldsSeq(forbidden) {
 		list = append(list, candidate.Candidate{Type: candidate.ServerReflexive, Proto: candidate.TCP, Addr: addr})
@@ -307,6 +313,10 @@ func dialHostile(t *testing.T) {
 		for i := range list {
 			at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(generation), byte(i)}), uint16(40000+generation))
 			list[i] = candidate.At(candidate.ServerReflexive, candidate.TCP, at, 1)
+		}
+		if generation%100 == 0 {
+			h = open()
+			defer h.Close()
 		}
 		h.Connect(t.Context(), list)
 	}

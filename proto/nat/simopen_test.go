@@ -249,6 +249,13 @@ func TestHoleTargetsAreFew(t *testing.T) {
 			t.Fatalf("got %v of a further list, want none", got)
 		}
 	}
+	dials, dialled := nat.NewDials(), 0
+	for range 20 { // the rounds of a session
+		dialled += len(openHole(t, nat.HoleOptions{Dials: dials}).Targets(all))
+	}
+	if dialled != most {
+		t.Errorf("got %d addresses in 20 holes of a session, want %d", dialled, most)
+	}
 	h = openHole(t, nat.HoleOptions{})
 	host := candidate.At(candidate.Host, candidate.TCP, netip.MustParseAddrPort("203.0.113.9:4600"), 1)
 	if got := h.Targets(append(slices.Repeat([]candidate.Candidate{host}, looked), all...)); len(got) != 0 {

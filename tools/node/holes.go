@@ -46,7 +46,7 @@ func (p *punching) openHoles(servers []netip.AddrPort) (made []hole) {
 		if !slices.ContainsFunc(servers, func(s netip.AddrPort) bool { return s.Addr().Is4() == four }) {
 			continue
 		}
-		h, err := nat.OpenHole(nat.HoleOptions{Network: network, Dialer: p.role == hub.RoleDialer, Loopback: p.local})
+		h, err := nat.OpenHole(nat.HoleOptions{Network: network, Dialer: p.role == hub.RoleDialer, Loopback: p.local, Dials: p.dials})
 		if err != nil {
 			p.log("no TCP hole", "err", err)
 			continue

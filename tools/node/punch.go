@@ -53,6 +53,7 @@ type punching struct {
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
 	checker *nat.Checker // nil without UDP
+	dials   *nat.Dials   // of the holes of all rounds
 
 	mu     sync.Mutex
 	here   string                // the kind of NAT of this end; "" while it is not known
@@ -121,6 +122,7 @@ func (n *Node) punch(ctx context.Context, keys *hub.Keys, p *punching) *punching
 func (p *punching) start(life context.Context, keys *hub.Keys) {
 	p.ctx, p.cancel = context.WithCancel(life)
 	p.found = make(chan struct{})
+	p.dials = nat.NewDials()
 	if mux := p.endpoint.Mux(); mux != nil && p.via.Uses(proto.ViaQUIC) {
 		own, peer := keys.Punch(p.role)
 		p.checker = mux.Check(nat.Session{ID: keys.Session, Own: own, Peer: peer, Dialer: p.role == hub.RoleDialer, Local: p.local})
