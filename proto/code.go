@@ -56,7 +56,7 @@ var Codes = []CodeInfo{
 	{Failed, "error", "anything unclassified; seeing it is a bug", "something failed there"},
 	{Usage, "usage", "wrong flags, or a token that can't be read", "it was called with wrong arguments"},
 	{Unreachable, "unreachable", "no answer, no route, no such host", "it can't reach what it needs"},
-	{Timeout, "timeout", "was connected; idle, resume or deadline ran out", "its time ran out"},
+	{Timeout, "timeout", "was connected; idle, resume or deadline ran out; or something is overdue", "its time ran out"},
 	{Truncated, "truncated", "the stream ended before its end was announced", "it was stopped, or what reads or writes its data went away"},
 	{Busy, "busy", "a limit at the peer, the hub or a relay; or the job runs already here", "it has no free place now"},
 	{Denied, "denied", "the peer refused our token", "it refuses our token"},

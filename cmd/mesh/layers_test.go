@@ -57,8 +57,8 @@ var terminal = [][]string{
 // toolFloors lists the packages in mesh/tools by floor. Each imports only those of lower
 // floors, so one tool never imports another one.
 var toolFloors = [][]string{
-	{"mesh/tools/outfile", "mesh/tools/paste", "mesh/tools/config", "mesh/tools/command", "mesh/tools/service", "mesh/tools/job", "mesh/tools/board", "mesh/tools/metrics"},
-	{"mesh/tools/notify"},
+	{"mesh/tools/outfile", "mesh/tools/paste", "mesh/tools/config", "mesh/tools/command", "mesh/tools/service", "mesh/tools/job", "mesh/tools/metrics"},
+	{"mesh/tools/notify", "mesh/tools/board"},
 	{"mesh/tools/cmdline", "mesh/tools/node"},
 	{"mesh/tools/handoff", "mesh/tools/doctor", "mesh/tools/nodeflags", "mesh/tools/outgoing", "mesh/tools/sharing", "mesh/tools/silence", "mesh/tools/runs"},
 	{"mesh/tools/cat", "mesh/tools/recv", "mesh/tools/listen", "mesh/tools/tty", "mesh/tools/pair", "mesh/tools/ping", "mesh/tools/token", "mesh/tools/sum", "mesh/tools/hub", "mesh/tools/status", "mesh/tools/notice"},
@@ -80,7 +80,7 @@ var knows = map[string][]string{
 	"github.com/sethvargo/":          {"mesh/proto/hub"},
 	"filippo.io/edwards25519":        {"mesh/proto/cpace"},
 	"go.etcd.io/bbolt":               {"mesh/proto/hub/boltstore"},
-	"github.com/VictoriaMetrics/":    {"mesh/proto/hub/serve"},
+	"github.com/VictoriaMetrics/":    {"mesh/proto/hub/serve", "mesh/tools/metrics"},
 	"github.com/zeebo/blake3":        {"mesh/pipe", "mesh/cmd/mesh/internal/attacker"},
 	"github.com/schollz/progressbar": {"mesh/pipe/progress"},
 	"github.com/clipperhouse":        {"mesh/pipe/term/vt"},

@@ -17,6 +17,7 @@ import (
 	"mesh/tools/pair"
 	"mesh/tools/ping"
 	"mesh/tools/recv"
+	"mesh/tools/status"
 	"mesh/tools/sum"
 	"mesh/tools/token"
 	"mesh/tools/tty"
@@ -39,6 +40,7 @@ var tools = []func() *cli.Command{
 // argument of mesh. The manual page of mesh describes them.
 var commands = []func() *cli.Command{
 	notice.Command,
+	status.Command,
 }
 
 func main() {

@@ -94,7 +94,7 @@ func TestScripts(t *testing.T) {
 // scriptCommands are the commands that scripts have beside those of testscript.
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"status":   status,
+		"status":   exitStatus,
 		"waitfile": waitFile,
 		"field":    field,
 		"hides":    hides,
@@ -105,10 +105,10 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	}
 }
 
-// status runs a command and requires its exit status: status 20 mesh-cat x.
+// exitStatus runs a command and requires its exit status: status 20 mesh-cat x.
 // The commands stdout, stderr and stdin work as with exec. A command that a
 // signal killed has no exit status and always fails.
-func status(ts *testscript.TestScript, neg bool, args []string) {
+func exitStatus(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: status N command [args...]")
 	}

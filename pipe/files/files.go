@@ -60,6 +60,10 @@ func CheckStore(dir string) error {
 	return disk.CheckWritable(dir)
 }
 
+// Space returns how many bytes the file system of a folder has left for this user, and how
+// many it has in all. ok is false if that is not known.
+func Space(dir string) (free, size int64, ok bool) { return disk.Space(dir) }
+
 // MaxDeliveries returns how many deliveries a process can store at a time, as far as its
 // limit of open files decides that.
 func MaxDeliveries() int { return max((disk.MaxOpen()-disk.MinOpen)/8, 1) }

@@ -120,6 +120,7 @@ func (e *Endpoint) serve(ctx context.Context, in transport.Incoming) {
 func (e *Endpoint) logRefusal(in transport.Incoming, err error) {
 	switch code := proto.CodeOf(err); {
 	case code == proto.Capability, code == proto.Declined, errors.Is(err, handshake.ErrPath):
+		e.Refuses(err)
 		e.log.Info("peer turned away", "addr", in.Addr, "err", err)
 	default:
 		e.TurnedAway(in.Addr.String(), err)

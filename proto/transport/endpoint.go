@@ -44,6 +44,9 @@ type Endpoint struct {
 	// Changed, if set, returns a channel that is closed at the next change of this
 	// machine's network. It is set before the first connection.
 	Changed func() <-chan struct{}
+	// Refused, if set, is called for each peer that is turned away. It is set before the
+	// first connection.
+	Refused func(error)
 	// Budget limits the memory for what all peers together make this endpoint hold.
 	Budget Budget
 

@@ -55,4 +55,14 @@ func (t *tally) flush(log *slog.Logger) {
 }
 
 // TurnedAway logs a connection that ended before its peer had proven anything.
-func (e *Endpoint) TurnedAway(addr string, err error) { e.tally.note(e.log, addr, err) }
+func (e *Endpoint) TurnedAway(addr string, err error) {
+	e.Refuses(err)
+	e.tally.note(e.log, addr, err)
+}
+
+// Refuses tells Refused of a peer that is turned away.
+func (e *Endpoint) Refuses(err error) {
+	if e.Refused != nil {
+		e.Refused(err)
+	}
+}

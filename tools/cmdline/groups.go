@@ -19,7 +19,7 @@ type group struct {
 var groups = []group{
 	{"files to send", "symlinks skip-special dry-run exclude exclude-from serve cat:archive listen:archive sparse xattrs"},
 	{"files to store", "output directory force rename portable any-names max-size max-files recv:archive recv:name recv:dry-run listen:name next gc"},
-	{"a run", "job retry-for notify-on cat:name"},
+	{"a run", "job retry-for notify-on metrics cat:name"},
 	{"inbox", "inbox by-peer on-receive on-receive-timeout"},
 	{"share a terminal", "share headless size control record audit history tty:name"},
 	{"view a terminal", "raw plain cast json tty:once input read-only backlog strict exit-status escape linger clipboard tty:as"},
@@ -29,7 +29,7 @@ var groups = []group{
 	{"several peers", "need lag"},
 	{"the link", "hub trust via resume-for deadline"},
 	{"bytes", "limit-rate window spool flows"},
-	{"messages", "events quiet verbose help version"},
+	{"messages", "listen:metrics events quiet verbose help version"},
 }
 
 // groupOf returns the index in groups of a tool's flag, -1 if it is in none.

@@ -52,6 +52,7 @@ var Settings = []Setting{
 	{"listen.window", config.Size, "window", listens},
 	{"listen.spool", config.Size, "spool", listens},
 	{"listen.limit-rate", config.Text, "limit-rate", listens},
+	{"listen.metrics", config.Text, MetricsName, listens},
 	{"listen.deadline", config.Text, "deadline", listens},
 	{"listen.events", config.Text, "events", listens},
 	{"listen.quiet", config.Bool, "quiet", listens},
@@ -93,6 +94,7 @@ var Settings = []Setting{
 	{"jobs.*.retry-for", config.Text, "retry-for", bulk},
 	{"jobs.*.notify-on", config.Text, "notify-on", bulk},
 	{"jobs.*.expect", config.Text, "", nil},
+	{"jobs.*.metrics", config.Text, MetricsName, bulk},
 
 	{"hub-server.listen", config.Text, "listen", hubs},
 	{"hub-server.url", config.List, "url", hubs},

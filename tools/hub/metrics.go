@@ -1,9 +1,14 @@
 package hub
 
 import (
+	"log/slog"
 	"net"
+	"net/http"
 
 	"mesh/proto/hub/serve"
+	"mesh/tools/board"
+	"mesh/tools/cmdline"
+	"mesh/tools/metrics"
 )
 
 // newMetrics returns the metrics, nil without --metrics.
@@ -14,17 +19,33 @@ func (h *server) newMetrics() *serve.Metrics {
 	return serve.NewMetrics(software())
 }
 
-// openMetrics begins to answer with metrics, until the listener is closed.
-func (h *server) openMetrics() (stop func(), err error) {
-	if h.o.metrics == "" {
+// openMetrics begins to answer with what handler returns at an address, if there is one,
+// until the returned function is called.
+func openMetrics(addr string, handler func() http.Handler, log *slog.Logger) (stop func(), err error) {
+	if addr == "" {
 		return func() {}, nil
 	}
-	l, err := net.Listen("tcp", h.o.metrics)
-	if err != nil {
-		return nil, listenError(err, "--metrics")
+	if stop, err = metrics.Listen(addr, handler(), log); err != nil {
+		return nil, cmdline.ListenError(err, "--"+cmdline.MetricsName)
 	}
-	s := metricsServer(h.hub.MetricsHandler(), h.log)
-	h.wg.Go(func() { _ = s.Serve(l) })
-	h.log.Info("metrics", "at", l.Addr())
-	return func() { _ = s.Close() }, nil
+	return stop, nil
+}
+
+// post lets mesh status see the hub, until the returned function is called.
+func (h *server) post(bound net.Addr) (stop func()) {
+	b := board.New(board.ModeHub, h.url(bound).Name(), cmdline.VersionText(), nil)
+	b.Fill = func(c *board.Card) {
+		n := h.broker.Count()
+		c.Places, c.Taken = h.o.max, n.Connections
+		c.Server = &board.Server{Online: n.Online, Members: n.Members, Sessions: n.Sessions, Draining: n.Draining}
+		if h.relay != nil {
+			c.Server.Relayed = h.relay.Stats().Pairs
+		}
+	}
+	stop, err := b.Post(h.o.home)
+	if err != nil {
+		h.log.Warn("mesh status cannot see this", "err", err)
+		return func() {}
+	}
+	return stop
 }

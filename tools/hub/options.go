@@ -42,7 +42,7 @@ func serveCommand() *cli.Command {
 			&cli.BoolFlag{Name: "guests", Usage: "let nodes that are no members claim codes"},
 			&cli.IntFlag{Name: "max", Value: serve.DefaultMax, Usage: "keep at most `N` connections"},
 			&cli.GenericFlag{Name: "drain", Value: &drain, Usage: "when stopped, send nodes away within `DUR`"},
-			&cli.StringFlag{Name: "metrics", Usage: "give metrics for Prometheus at `ADDR`: :PORT or HOST:PORT"},
+			cmdline.Metrics(),
 			&cli.StringSliceFlag{Name: "relay", Usage: "nodes meet at the relay at `URL|none`, not at the hub; may be repeated"},
 			&cli.StringFlag{Name: "relay-listen", Usage: "the relay's plain door is at `ADDR`: :PORT or HOST:PORT", DefaultText: "that of --listen"},
 			&cli.GenericFlag{Name: "relay-rate", Value: new(cmdline.Size), Usage: "relay at most `SIZE` a second for two nodes", DefaultText: "no limit"},
@@ -117,7 +117,7 @@ func readServe(c *cli.Context) (serveOptions, error) {
 		return o, err
 	}
 	var err error
-	if o.metrics, err = metricsAddr(c.String("metrics")); err != nil {
+	if o.metrics, err = cmdline.MetricsAddr(c); err != nil {
 		return o, err
 	}
 	o.home, err = cmdline.Home()
@@ -126,7 +126,7 @@ func readServe(c *cli.Context) (serveOptions, error) {
 
 func (o serveOptions) check() error {
 	switch {
-	case !isHostPort(o.listen):
+	case !cmdline.IsHostPort(o.listen):
 		return proto.Errorf(proto.Usage, "flag --listen: want HOST, :PORT or HOST:PORT")
 	case (o.cert == "") != (o.key == ""):
 		return errHalfCertificate
@@ -170,19 +170,4 @@ func withPort(addr string) string {
 		return net.JoinHostPort(host, defaultPort)
 	}
 	return addr
-}
-
-// metricsAddr returns the address of the metrics: without a host, of loopback.
-func metricsAddr(text string) (string, error) {
-	if text == "" {
-		return "", nil
-	}
-	host, port, _ := net.SplitHostPort(text)
-	if !isHostPort(text) {
-		return "", proto.Errorf(proto.Usage, "flag --metrics: want :PORT or HOST:PORT")
-	}
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port), nil
 }

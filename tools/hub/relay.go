@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
@@ -38,7 +37,7 @@ func relayCommand() *cli.Command {
 			relayTotalFlag(),
 			relaySessionsFlag(),
 			&cli.GenericFlag{Name: "drain", Value: &drain, Usage: "when stopped, let the nodes go elsewhere within `DUR`"},
-			&cli.StringFlag{Name: "metrics", Usage: "give metrics for Prometheus at `ADDR`: :PORT or HOST:PORT"},
+			cmdline.Metrics(),
 			cmdline.Verbose(),
 		},
 		Action: func(c *cli.Context) error {
@@ -93,7 +92,7 @@ func readRelay(c *cli.Context) (o relayServeOptions, err error) {
 	if err := o.check(); err != nil {
 		return o, err
 	}
-	if o.metrics, err = metricsAddr(c.String("metrics")); err != nil {
+	if o.metrics, err = cmdline.MetricsAddr(c); err != nil {
 		return o, err
 	}
 	o.home, err = cmdline.Home()
@@ -102,7 +101,7 @@ func readRelay(c *cli.Context) (o relayServeOptions, err error) {
 
 func (o relayServeOptions) check() error {
 	switch {
-	case !isHostPort(o.listen):
+	case !cmdline.IsHostPort(o.listen):
 		return proto.Errorf(proto.Usage, "flag --listen: want HOST, :PORT or HOST:PORT")
 	case (o.cert == "") != (o.key == ""):
 		return errHalfCertificate
@@ -122,7 +121,7 @@ func runRelay(ctx context.Context, o relayServeOptions, s cmdline.Streams) error
 	log := cmdline.NewLogger(s.Err, o.verbose)
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
-		return listenError(err, "--listen")
+		return cmdline.ListenError(err, "--listen")
 	}
 	defer l.Close()
 	u := o.url
@@ -142,7 +141,7 @@ func runRelay(ctx context.Context, o relayServeOptions, s cmdline.Streams) error
 	if err != nil {
 		return err
 	}
-	stop, err := openRelayMetrics(o.metrics, at, log)
+	stop, err := openMetrics(o.metrics, at.MetricsHandler, log)
 	if err != nil {
 		return err
 	}
@@ -203,34 +202,4 @@ func serveRelay(ctx context.Context, at *serve.RelayServer, l net.Listener, drai
 	at.Close()
 	wg.Wait()
 	return err
-}
-
-// openRelayMetrics begins to answer with the metrics of a relay, if there is an address.
-func openRelayMetrics(addr string, at *serve.RelayServer, log *slog.Logger) (stop func(), err error) {
-	if addr == "" {
-		return func() {}, nil
-	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, listenError(err, "--metrics")
-	}
-	s := metricsServer(at.MetricsHandler(), log)
-	done := make(chan struct{}) // closed when the server has ended
-	go func() {
-		defer close(done)
-		_ = s.Serve(l)
-	}()
-	log.Info("metrics", "at", l.Addr())
-	return func() {
-		_ = s.Close()
-		<-done
-	}, nil
-}
-
-// metricsServer returns what answers at the address of --metrics.
-func metricsServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler: h, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, MaxHeaderBytes: 8 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
 }

@@ -3,7 +3,6 @@ package hub
 import (
 	"context"
 	"net"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -61,18 +60,13 @@ func (o *relayOptions) read(c *cli.Context) error {
 		return proto.Errorf(proto.Usage, "--relay-listen is for a hub that is the relay itself: without --relay")
 	case o.sessions < 1:
 		return proto.Errorf(proto.Usage, "--relay-sessions is at least 1")
-	case o.listen != "" && !isHostPort(o.listen):
+	case o.listen != "" && !cmdline.IsHostPort(o.listen):
 		return proto.Errorf(proto.Usage, "flag --relay-listen: want :PORT or HOST:PORT")
 	}
 	return nil
 }
 
 func sizeOf(c *cli.Context, name string) uint64 { return uint64(cmdline.SizeOf(c, name)) }
-
-func isHostPort(text string) bool {
-	host, port, err := net.SplitHostPort(text)
-	return err == nil && port != "" && !strings.ContainsAny(host+port, " /")
-}
 
 // openRelays makes what names relays, and the hub's own one. It returns the listener of
 // the port for the plain door alone, nil without one.
@@ -85,7 +79,7 @@ func (h *server) openRelays(bound net.Addr) (plain net.Listener, err error) {
 	if o.own() {
 		if o.listen != "" {
 			if plain, err = net.Listen("tcp", o.listen); err != nil {
-				return nil, listenError(err, "--relay-listen")
+				return nil, cmdline.ListenError(err, "--relay-listen")
 			}
 		}
 		all.Own = &serve.OwnRelay{Name: h.url(bound).Host, URLs: h.o.urls, Proxied: len(h.o.proxies) > 0}

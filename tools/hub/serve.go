@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"mesh/pipe/local"
@@ -87,7 +86,7 @@ func runServe(ctx context.Context, o serveOptions, s cmdline.Streams) (err error
 	}()
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
-		return listenError(err, "--listen")
+		return cmdline.ListenError(err, "--listen")
 	}
 	defer l.Close()
 	plain, err := h.openRelays(l.Addr())
@@ -161,18 +160,6 @@ func (h *server) storeHint(err error) error {
 	return err
 }
 
-// listenError says which flag chooses the address that cannot be had.
-func listenError(err error, flag string) error {
-	switch wrapped := proto.Errorf(proto.IO, "%w", err); {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return proto.Hint(wrapped, "another process has that port: choose another with "+flag+" :PORT")
-	case errors.Is(err, fs.ErrPermission):
-		return proto.Hint(wrapped, "choose a port above 1023 with "+flag+" :PORT, or give the process CAP_NET_BIND_SERVICE")
-	default:
-		return wrapped
-	}
-}
-
 // newServer makes the server of the network.
 func (h *server) newServer(bound net.Addr) error {
 	o := serve.Options{
@@ -215,11 +202,12 @@ func (h *server) url(bound net.Addr) hub.URL {
 // members paste, members and admins can reach the hub.
 // The relay's plain door is at the listener plain, if that is not nil.
 func (h *server) run(ctx context.Context, l, plain net.Listener) error {
-	closeMetrics, err := h.openMetrics()
+	closeMetrics, err := openMetrics(h.o.metrics, h.hub.MetricsHandler, h.log)
 	if err != nil {
 		return err
 	}
 	closeSocket := h.openSocket()
+	defer h.post(l.Addr())()
 	if err := h.streams.PrintLine("mesh-hub join " + h.url(l.Addr()).String()); err != nil {
 		closeSocket()
 		closeMetrics()

@@ -11,6 +11,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/hub"
 	"mesh/proto/nat"
+	"mesh/tools/cmdline"
 )
 
 const (
@@ -36,7 +37,7 @@ type stunAddr struct{ bind, host, port string }
 
 // checkSTUN checks the value of --stun; "" stands for none given.
 func checkSTUN(text string) error {
-	if text != "" && text != noSTUN && !isHostPort(text) {
+	if text != "" && text != noSTUN && !cmdline.IsHostPort(text) {
 		return proto.Errorf(proto.Usage, "flag --stun: want %s, :PORT or HOST:PORT", noSTUN)
 	}
 	return nil
@@ -58,7 +59,7 @@ func (h *server) openSTUN(bound net.Addr) error {
 		err := s.open(a)
 		if err != nil && a.bind == h.o.stun {
 			s.close()
-			return listenError(err, "--stun")
+			return cmdline.ListenError(err, "--stun")
 		}
 		missing = errors.Join(missing, err)
 	}

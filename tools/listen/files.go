@@ -43,6 +43,11 @@ func offerFiles(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 		return err
 	}
 	defer w.Stop()
+	hide, err := o.show(n, nil)
+	if err != nil {
+		return err
+	}
+	defer hide()
 	if o.all {
 		defer reloads(ctx, n, w, o, s)()
 		return serveAll(ctx, w, s, func(l *link.Link) error {

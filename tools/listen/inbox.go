@@ -61,6 +61,11 @@ func serveInbox(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 		return err
 	}
 	defer w.Stop()
+	hide, err := o.show(n, d.fill)
+	if err != nil {
+		return err
+	}
+	defer hide()
 	manager := service.New()
 	defer manager.Stop()
 	// Deliveries outlive ctx by stopGrace.

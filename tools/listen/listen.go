@@ -50,7 +50,7 @@ func Command() *cli.Command {
 			&cli.StringFlag{Name: "inbox", Usage: "store below `DIR` what peers send"},
 			&cli.BoolFlag{Name: "by-peer", Usage: "give each peer a folder of its own in DIR", DisableDefaultText: true},
 			&cli.StringFlag{Name: "on-receive", Usage: "run `CMD` in a shell for each file stored; its path is in MESH_FILE"},
-			cmdline.OnReceiveTimeout(),
+			cmdline.OnReceiveTimeout(), cmdline.Metrics(),
 		}, slices.Concat(outgoing.Flags("list what would be offered, and wait for nobody"), cmdline.StoreFlags(), nodeflags.ListenFlags())...)...),
 		Action: func(c *cli.Context) error {
 			o, err := optionsOf(c)
@@ -78,6 +78,7 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 			return o.files.List(pipeCommand, s, o.node.Receipts(s))
 		}
 	}
+	o.node.Board = o.newBoard()
 	n, err := o.node.Open(s)
 	if err != nil {
 		return err
@@ -116,6 +117,11 @@ func servePipes(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 		return err
 	}
 	defer w.Stop()
+	hide, err := o.show(n, nil)
+	if err != nil {
+		return err
+	}
+	defer hide()
 	if !offer.Once {
 		defer reloads(ctx, n, w, o, s)()
 		return serveAll(ctx, w, s, func(l *link.Link) error { return runFor(ctx, n, l, o, s) })

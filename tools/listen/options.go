@@ -33,6 +33,7 @@ type options struct {
 	once    bool
 	files   outgoing.Options // of mode offer
 	all     bool             // offer them to all peers
+	metrics string           // HOST:PORT; "" for none
 
 	// Of mode inbox.
 	inbox inboxFlags
@@ -71,6 +72,9 @@ func optionsOf(c *cli.Context) (options, error) {
 		hangups: func() (<-chan os.Signal, func()) { return cmdline.Hangups(c) },
 	}
 	o.node.Listen, o.offer.Max = c.String("listen"), c.Int("max")
+	if o.metrics, err = cmdline.MetricsAddr(c); err != nil {
+		return o, err
+	}
 	switch {
 	case cmd != nil: // before an inbox of the settings
 		o.mode = serve
@@ -103,6 +107,8 @@ func (o options) check() error {
 		return proto.Hint(proto.Errorf(proto.Usage, "files are offered to one peer, or with --serve to --max peers at a time"), "mesh-listen --serve FILE…")
 	case o.mode == join && o.given["max"], (o.mode == join || o.mode == inbox) && o.given["once"]:
 		return proto.Hint(proto.Errorf(proto.Usage, "--max and --once go with a command"), "mesh-listen --once -- CMD…")
+	case !o.lasts() && o.given[cmdline.MetricsName]:
+		return proto.Errorf(proto.Usage, "--metrics is for a listener that runs until it is stopped: --inbox, --serve, or a command without --once")
 	}
 	for _, flag := range []string{"name", "by-peer", "on-receive", "on-receive-timeout", "force", "rename", "portable", "any-names", cmdline.MaxSizeName, cmdline.MaxFilesName} {
 		if o.mode != inbox && o.given[flag] {

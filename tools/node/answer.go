@@ -104,6 +104,7 @@ func nameError(u hub.URL, got hub.Registered) error {
 
 // state tells the user once that a hub cannot be reached, and when it is back.
 func (p *presence) state(u hub.URL, err error) {
+	p.node.options.Board.AtHub(u.Name(), err)
 	p.mu.Lock()
 	known := p.told[u.String()]
 	p.told[u.String()] = err != nil

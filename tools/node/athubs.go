@@ -110,6 +110,7 @@ func (p *presence) bring() {
 		}
 		delete(p.open, url)
 		p.forget(url)
+		p.node.options.Board.LeftHub(h.urls[0].Name())
 		p.say("left hub " + h.urls[0].Name())
 		wg.Go(h.close)
 	}
@@ -188,6 +189,9 @@ func (p *presence) first(u hub.URL, what string, ok bool) bool {
 func (p *presence) registered(u hub.URL, got hub.Registered) {
 	if got.Name == "" {
 		return
+	}
+	if got.Code == "" {
+		p.node.options.Board.NamedAtHub(u.Name(), got.Name)
 	}
 	switch {
 	case !p.first(u, "name "+got.Name, got.Code == ""):

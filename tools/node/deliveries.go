@@ -42,6 +42,7 @@ func (n *Node) Stored(p Party, path string, a files.Arrival, status *int) {
 	e := partyEvent("stored", p)
 	e.File, e.Bytes, e.BLAKE3, e.Stored, e.Status = path, &a.Bytes, a.Digest, &a.Stored, status
 	n.reporter.emit(e)
+	n.options.Board.Stored(p.Name, p.Transfer.String(), filepath.Base(path), a.Bytes, a.Stored > 0, status)
 	n.Log.Info("stored", "peer", p.Label(), "transfer", p.Transfer, "file", path, "bytes", a.Bytes)
 }
 
@@ -50,6 +51,7 @@ func (n *Node) Delivered(p Party, folder string, err error) {
 	e := partyEvent("delivery", p)
 	e.Folder = folder
 	n.reporter.emit(ended(e, err))
+	n.options.Board.Delivered(p.Name, err)
 	n.Log.Info("delivery", "peer", p.Label(), "transfer", p.Transfer, "folder", folder, "end", proto.CodeOf(err))
 }
 

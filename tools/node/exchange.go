@@ -6,13 +6,20 @@ import (
 
 	"mesh/pipe"
 	"mesh/pipe/files"
+	"mesh/proto"
 	"mesh/proto/link"
+	"mesh/tools/board"
 )
 
 // Exchange is [pipe.Exchange], with its progress and receipts reported.
 func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, sink *pipe.Sink) error {
 	party := n.partyOf(l)
-	result, err := n.carry(ctx, l, party, source, sink, screenOf(source, sink), n.options.Transfers)
+	way := received
+	if sink == nil || source != nil && l.Granted.Has(proto.CapRecv) {
+		way = sent
+	}
+	result, run, err := n.carryAs(ctx, l, party, source, sink, screenOf(source, sink), n.options.Transfers, way)
+	run.End(result, err)
 	n.reporter.result(party(), result)
 	return err
 }
@@ -32,9 +39,13 @@ func (n *Node) files(ctx context.Context, l *link.Link, sends bool, side filesSi
 		sum, err = side(ctx, from, to)
 		return err
 	})
-	party := n.partyOf(l)
-	result, err := n.carry(ctx, l, party, source, sink, on, o)
+	party, way := n.partyOf(l), received
+	if sends {
+		way = sent
+	}
+	result, run, err := n.carryAs(ctx, l, party, source, sink, on, o, way)
 	err = wait(err)
+	run.End(result, err)
 	switch {
 	case sum.Untaken: // nothing was to be stored
 	case sends:
@@ -56,8 +67,17 @@ func (n *Node) Remark(text string) {
 	}
 }
 
-// carry runs an exchange, and reports its progress and outages while it runs.
+// carry is carryAs of what is sent.
 func (n *Node) carry(ctx context.Context, l *link.Link, party func() Party, source *pipe.Source, sink *pipe.Sink, on screen, options pipe.Options) (pipe.Result, error) {
+	result, run, err := n.carryAs(ctx, l, party, source, sink, on, options, sent)
+	run.End(result, err)
+	return result, err
+}
+
+// carryAs runs an exchange, and reports its progress and outages while it runs. way is the
+// direction of what is wanted: the other one may have answers. The caller ends the record
+// on the board.
+func (n *Node) carryAs(ctx context.Context, l *link.Link, party func() Party, source *pipe.Source, sink *pipe.Sink, on screen, options pipe.Options, way direction) (pipe.Result, *board.Run, error) {
 	if options.Counters == nil {
 		options.Counters = new(pipe.Counters)
 	}
@@ -68,7 +88,23 @@ func (n *Node) carry(ctx context.Context, l *link.Link, party func() Party, sour
 	options.Broken, options.Moved = n.onBroken(party, &down), n.onMoved(party)
 	stop := n.reporter.watch(party, options.Counters, on, &down)
 	defer stop()
-	return pipe.Exchange(ctx, l, source, sink, options)
+	run := n.begin(l, party, options.Counters, on, way, &down)
+	result, err := pipe.Exchange(ctx, l, source, sink, options)
+	return result, run, err
+}
+
+// begin records a transfer on the board.
+func (n *Node) begin(l *link.Link, party func() Party, counters *pipe.Counters, on screen, way direction, down *outage) *board.Run {
+	if n.options.Board == nil {
+		return nil
+	}
+	p := party()
+	at := func() board.Link {
+		p := party()
+		return board.Link{Via: p.Via, Path: p.Path, Addr: p.Addr}
+	}
+	t := board.Transfer{Peer: p.Label(), Kind: l.Kind, Direction: way.verb, Total: on.total}
+	return n.options.Board.Begin(p.Transfer.String(), t, counters, at, down.length)
 }
 
 // Dialogue runs one side of a dialogue over a link, as [pipe.StartDialogue] does. broken, if

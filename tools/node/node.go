@@ -29,6 +29,7 @@ import (
 	"mesh/proto/roam"
 	"mesh/proto/statefile"
 	"mesh/proto/token"
+	"mesh/tools/board"
 )
 
 // Options say which node a process is, and how it links and reports.
@@ -67,6 +68,8 @@ type Options struct {
 
 	// Log may be nil.
 	Log *slog.Logger
+	// Board records what the node does, for mesh status and for metrics; nil for no record.
+	Board *board.Board
 	// Events, if it is set, gets one line of JSON for each event. The node closes it.
 	Events io.WriteCloser
 	// Name begins each line on Stderr.
@@ -179,6 +182,20 @@ func (n *Node) untilChange(ctx context.Context) (context.Context, context.Cancel
 		}
 	}()
 	return ctx, cancel
+}
+
+// Board returns the record of what the node does; nil for none.
+func (n *Node) Board() *board.Board { return n.options.Board }
+
+// Post lets mesh status see a tool, until the returned function is called. A tool works
+// without it: that it cannot be seen is only logged.
+func (n *Node) Post(b *board.Board) (stop func()) {
+	stop, err := b.Post(n.Book.Dir)
+	if err != nil {
+		n.Log.Warn("mesh status cannot see this", "err", err)
+		return func() {}
+	}
+	return stop
 }
 
 // Close closes the sockets, which ends every link that is still open, and writes the

@@ -55,6 +55,9 @@ func pathEvent(p Party, from, why string) event {
 func (n *Node) onBroken(party func() Party, o *outage) func(broken bool) {
 	was := party().Path
 	return func(broken bool) { // called by one goroutine
+		if lasted, was := o.length(); was && !broken {
+			n.options.Board.Resumed(lasted)
+		}
 		o.set(broken)
 		p := party()
 		if broken {

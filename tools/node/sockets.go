@@ -242,6 +242,9 @@ func (n *Node) openEndpoint(key *identity.Key, s link.Sockets) (*link.Endpoint, 
 		return nil, err
 	}
 	e.Window, e.Fault, e.Changed = n.options.Window, (&faults{node: n}).report, n.nextChange
+	if n.options.Board != nil {
+		e.Refused = n.options.Board.Refused
+	}
 	return e, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
 	"mesh/proto/path"
+	"mesh/tools/board"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
 )
@@ -47,6 +48,8 @@ type Options struct {
 	Verbose   int    // how often -v is given
 	Limit     string // the value of --limit-rate
 	ANSI      bool   // the terminal knows escape sequences
+	// Board records what the node does; nil for no record.
+	Board *board.Board
 }
 
 // Read reads the flags.
@@ -105,7 +108,8 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 		},
 		Log:  cmdline.NewLogger(s.Err, o.Verbose),
 		Hubs: hubs, Trust: o.Trust, Reach: reachOf(reach), Rooms: new(roomRules).now,
-		Name: s.Name, Stderr: s.Err, ANSI: o.ANSI,
+		Board: o.Board,
+		Name:  s.Name, Stderr: s.Err, ANSI: o.ANSI,
 		Progress: o.progress(s), Receipts: o.Receipts(s),
 	}
 	if s.CanAsk() {

@@ -33,6 +33,7 @@ func Flags() []cli.Flag {
 				return proto.Errorf(proto.Usage, "flag --%s: %q is none of %s", notifyOnName, word, strings.Join(notify.Words, ", "))
 			},
 		},
+		metricsFlag(),
 	}
 }
 
@@ -42,6 +43,7 @@ const notifyOnName = "notify-on"
 type Options struct {
 	Job      string // "" for none
 	RetryFor time.Duration
+	Metrics  string // the folder for metrics; "" for none
 	// Wait is how long a run waits for the end of another one of the job.
 	Wait time.Duration
 	// NotifyOn is one of [notify.Words]; "" for what Notify says, and on a terminal for
@@ -60,6 +62,7 @@ func Read(c *cli.Context) Options {
 	return Options{
 		Job: c.String(cmdline.JobName), RetryFor: c.Duration("retry-for"),
 		NotifyOn: c.String(notifyOnName), Notify: cmdline.ReadNotify, Wait: c.Duration("wait"), Verbose: c.Count("verbose"),
+		Metrics: c.String(cmdline.MetricsName),
 	}
 }
 

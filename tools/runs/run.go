@@ -55,6 +55,9 @@ const (
 // error, after it has told of that as [notify] in the settings says. Without all these it
 // calls once, and does nothing else.
 func (o Options) Run(ctx context.Context, s cmdline.Streams, once func(context.Context, Try) (Facts, error)) error {
+	if o.Metrics != "" && o.Job == "" {
+		return errNoJob
+	}
 	r := &run{Options: o, streams: s, once: once, begun: time.Now(), log: cmdline.NewLogger(s.Err, o.Verbose)}
 	if err := r.openNotifier(); err != nil {
 		return err
@@ -182,4 +185,9 @@ func (r *run) end(err error) {
 	r.state.Peer, r.state.Bytes, r.state.Tries = r.facts.Peer, r.facts.Bytes, r.tries
 	r.state = r.state.End(time.Now(), time.Since(r.begun), err)
 	r.save()
+	if r.Metrics != "" {
+		if err := WriteMetrics(r.Metrics, r.state); err != nil {
+			r.streams.Warn(fmt.Errorf("job %s: its metrics are those of an older run: %w", r.Job, err))
+		}
+	}
 }

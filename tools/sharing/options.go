@@ -3,6 +3,7 @@ package sharing
 import (
 	"cmp"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -95,6 +96,17 @@ func parseSize(text string) (Size, error) {
 		return Size{}, proto.Hint(proto.Errorf(proto.Usage, "--size: %q is not a size", text), "sharer, writer, or COLSxROWS, for example 80x24")
 	}
 	return Size{set: true, policy: share.SizeFixed, cols: cols, rows: rows}, nil
+}
+
+// Label returns what the session is called: its name, else the command, "" for a stream.
+func (o Options) Label() string {
+	switch {
+	case o.Name != "" || o.Stream:
+		return o.Name
+	case o.Command != nil:
+		return filepath.Base(o.Command[0])
+	}
+	return filepath.Base(shell(o.Environ))
 }
 
 // Check returns an error if what the options describe cannot be shared on these

@@ -16,6 +16,7 @@ import (
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/proto/wire"
+	"mesh/tools/board"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
 )
@@ -97,11 +98,24 @@ func serve(ctx context.Context, n *node.Node, h *host.Host, offer node.Offer, be
 	if err := begun(w); err != nil {
 		return err
 	}
+	if b := n.Board(); b != nil {
+		b.Fill = func(c *board.Card) { fill(c, h.Session, offer.Max) }
+		defer n.Post(b)()
+	}
 	exit, err := h.Run(ctx, func(ctx context.Context) { acceptViewers(ctx, n, w, h.Session) })
 	if err == nil && exit.Code != 0 {
 		return cmdline.Silent(proto.Errorf(proto.Code(exit.Code), "the command ended with status %d", exit.Code))
 	}
 	return err
+}
+
+// fill completes the card of a shared terminal.
+func fill(c *board.Card, s *share.Session, places int) {
+	status := s.Status()
+	c.Places, c.Taken = places, status.Viewers
+	c.Terminal = &board.Terminal{
+		Viewers: status.Viewers, Writers: status.Writers, Asking: status.Asking, Paused: status.Paused, Snapshots: s.Snapshots(),
+	}
 }
 
 // acceptViewers serves viewers until ctx ends. Their links then have

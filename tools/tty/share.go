@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mesh/proto"
+	"mesh/tools/board"
 	"mesh/tools/cmdline"
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
@@ -58,6 +59,7 @@ func readShare(c *cli.Context, args, cmd []string) (shareOptions, error) {
 }
 
 func runShare(ctx context.Context, o shareOptions, s cmdline.Streams) error {
+	o.node.Board = board.New(board.ModeTerminal, o.terminal.Label(), cmdline.VersionText(), nil)
 	n, err := o.node.Open(s)
 	if err != nil {
 		return err

@@ -128,7 +128,21 @@ func (f *Folder) SetTime(mtime time.Time) error {
 
 // Free returns how many bytes can still be stored in the folder, and whether
 // that is known.
-func (f *Folder) Free() (int64, bool) { return freeBytes(f.dir) }
+func (f *Folder) Free() (int64, bool) {
+	free, _, ok := space(f.dir)
+	return free, ok
+}
+
+// Space returns how many bytes the file system of a folder has left for this user, and how
+// many it has in all. ok is false if that is not known.
+func Space(dir string) (free, size int64, ok bool) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return 0, 0, false
+	}
+	defer f.Close()
+	return space(f)
+}
 
 // Sync makes the names in the folder durable, as far as the file system can.
 func (f *Folder) Sync() error {

@@ -8,9 +8,9 @@ import (
 	"mesh/proto/rawfd"
 )
 
-func freeBytes(f *os.File) (int64, bool) {
+func space(f *os.File) (free, size int64, ok bool) {
 	var s unix.Statvfs_t
 	err := rawfd.Control(f, func(fd uintptr) error { return unix.Fstatvfs(int(fd), &s) })
-	free := int64(s.Bavail) * int64(s.Frsize)
-	return free, err == nil && free >= 0
+	free, size = int64(s.Bavail)*int64(s.Frsize), int64(s.Blocks)*int64(s.Frsize)
+	return free, size, err == nil && free >= 0 && size >= 0
 }

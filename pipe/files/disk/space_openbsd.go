@@ -8,9 +8,9 @@ import (
 	"mesh/proto/rawfd"
 )
 
-func freeBytes(f *os.File) (int64, bool) {
+func space(f *os.File) (free, size int64, ok bool) {
 	var s unix.Statfs_t
 	err := rawfd.Control(f, func(fd uintptr) error { return unix.Fstatfs(int(fd), &s) })
-	free := s.F_bavail * int64(s.F_bsize)
-	return free, err == nil && free >= 0
+	free, size = s.F_bavail*int64(s.F_bsize), int64(s.F_blocks)*int64(s.F_bsize)
+	return free, size, err == nil && free >= 0 && size >= 0
 }

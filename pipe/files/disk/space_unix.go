@@ -10,9 +10,9 @@ import (
 	"mesh/proto/rawfd"
 )
 
-func freeBytes(f *os.File) (int64, bool) {
+func space(f *os.File) (free, size int64, ok bool) {
 	var s unix.Statfs_t
 	err := rawfd.Control(f, func(fd uintptr) error { return unix.Fstatfs(int(fd), &s) })
-	free := int64(s.Bavail) * int64(s.Bsize)
-	return free, err == nil && free >= 0
+	free, size = int64(s.Bavail)*int64(s.Bsize), int64(s.Blocks)*int64(s.Bsize)
+	return free, size, err == nil && free >= 0 && size >= 0
 }

@@ -2,5 +2,5 @@ package disk
 
 import "os"
 
-// freeBytes is not known.
-func freeBytes(*os.File) (int64, bool) { return 0, false }
+// space is not known.
+func space(*os.File) (free, size int64, ok bool) { return 0, 0, false }

@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"mesh/pipe/term/cast"
@@ -115,6 +116,8 @@ type Session struct {
 	arbiter *arbiter
 	output  *output
 	viewers *viewers
+
+	snapshots atomic.Int64 // that viewers got
 }
 
 // New returns a session whose terminal is empty.
@@ -219,6 +222,12 @@ func (s *Session) statusChanged() {
 		s.o.Changed(s.status(time.Now()))
 	}
 }
+
+// Status returns the status as it is now.
+func (s *Session) Status() Status { return s.status(time.Now()) }
+
+// Snapshots returns how many snapshots viewers have got.
+func (s *Session) Snapshots() int64 { return s.snapshots.Load() }
 
 func (s *Session) status(now time.Time) Status {
 	gap := s.output.gap.Load() || s.o.Audit.hasGap() // may wait for a slow disk

@@ -94,6 +94,7 @@ func (v *viewer) appendSnapshot() {
 	shot := v.session.output.snapshot(lines, v.sub.at)
 	v.sub.frame = v.sub.frame[:0]
 	if !shot.paused {
+		v.session.snapshots.Add(1)
 		v.sub.appendSnapshot(shot)
 	}
 }
