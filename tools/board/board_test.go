@@ -192,6 +192,11 @@ func TestRecord(t *testing.T) {
 	if p := c.Peers[1]; p.Name != board.Other || p.Failed != 1 || !p.Last.IsZero() {
 		t.Errorf("got the stranger %+v", p)
 	}
+	c.Expect("nas", time.Hour, time.Now().Add(time.Hour), false)
+	c.Expect("late", 26*time.Hour, time.Time{}, true)
+	if p := c.Peers[2]; p.Name != "late" || !p.Overdue || p.Expect != 26*3600 || c.Peers[0].Expect != 3600 || len(c.Peers) != 3 {
+		t.Errorf("got %+v", c.Peers)
+	}
 	var text strings.Builder
 	meter.Write(&text, c.Gauges())
 	for _, line := range []string{
@@ -199,7 +204,7 @@ func TestRecord(t *testing.T) {
 		`mesh_transfer_bytes_total{direction="received",via="relay"} 300`, `mesh_transfer_seconds_count{direction="received"} 1`,
 		`mesh_inbox_deliveries_total{peer="nas",result="ok"} 1`, `mesh_inbox_deliveries_total{peer="other",result="failed"} 1`,
 		`mesh_link_resumes_total 1`, `mesh_link_outage_seconds_total 2`, `mesh_refused_total{reason="denied"} 1`, `mesh_hook_runs_total{result="ok"} 1`,
-		`mesh_inbox_overdue{peer="nas"} 0`, `mesh_transfers{direction="received"} 0`, `mesh_links{via="relay"} 0`,
+		`mesh_inbox_overdue{peer="nas"} 0`, `mesh_inbox_overdue{peer="late"} 1`, `mesh_transfers{direction="received"} 0`, `mesh_links{via="relay"} 0`,
 	} {
 		if !strings.Contains(text.String(), line+"\n") {
 			t.Errorf("want %s in\n%s", line, text.String())

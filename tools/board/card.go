@@ -5,7 +5,10 @@
 // can open. Whoever connects gets a [Card], one JSON object, and the connection ends.
 package board
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The modes of a tool.
 const (
@@ -70,6 +73,21 @@ type Peer struct {
 	Last       time.Time `json:"last,omitzero"`   // the last good one
 	Expect     float64   `json:"expect,omitzero"` // seconds between two deliveries
 	Overdue    bool      `json:"overdue,omitempty"`
+}
+
+// Expect notes that a peer is expected to deliver, and when its last good delivery came,
+// also before the tool began.
+func (c *Card) Expect(name string, every time.Duration, last time.Time, overdue bool) {
+	i := slices.IndexFunc(c.Peers, func(p Peer) bool { return p.Name == name })
+	if i < 0 {
+		i = len(c.Peers)
+		c.Peers = append(c.Peers, Peer{Name: name})
+	}
+	p := &c.Peers[i]
+	p.Expect, p.Overdue = every.Seconds(), overdue
+	if last.After(p.Last) {
+		p.Last = last
+	}
 }
 
 // Other stands for all peers without a name in the address book: strangers must not fill

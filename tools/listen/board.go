@@ -9,6 +9,8 @@ import (
 	"mesh/tools/cmdline"
 	"mesh/tools/metrics"
 	"mesh/tools/node"
+	"mesh/tools/notify"
+	"mesh/tools/silence"
 )
 
 // modes are the words of mesh status for what mesh-listen does.
@@ -73,7 +75,11 @@ func gauges(n *node.Node) []metrics.Gauge {
 	if err != nil {
 		n.Log.Warn("shared terminals are not counted", "err", err)
 	}
-	return append(n.Board().Card().Gauges(), board.TerminalGauges(terminals)...)
+	list := append(n.Board().Card().Gauges(), board.TerminalGauges(terminals)...)
+	for channel, waiting := range notify.Waiting(n.Book.Dir) {
+		list = append(list, metrics.Gauge{Name: metrics.NotifyWaits, Label: metrics.LabelChannel, Word: channel, Value: float64(waiting)})
+	}
+	return list
 }
 
 // fill completes the card of an inbox.
@@ -81,5 +87,14 @@ func (d *daemon) fill(c *board.Card) {
 	c.What = d.settings.Load().dir
 	if free, size, ok := files.Space(c.What); ok {
 		c.Free, c.Size = &free, &size
+	}
+	expected, err := silence.Read(d.node.Book.Dir)
+	if err != nil {
+		d.node.Log.Warn("what is expected is not shown", "err", err)
+	}
+	for _, e := range expected {
+		if e.Kind == silence.Peer {
+			c.Expect(e.Name, e.Expect, e.Last, e.Overdue)
+		}
 	}
 }

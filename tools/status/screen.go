@@ -2,7 +2,9 @@ package status
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -36,7 +38,7 @@ func (r report) screen(now time.Time) string {
 	for _, c := range r.Tools {
 		list = append(list, r.tool(c, now))
 	}
-	list = append(list, transfers(r.Tools, now), hubs(r.Tools, now), jobs(r.Jobs, now))
+	list = append(list, transfers(r.Tools, now), hubs(r.Tools, now), waiting(r.Waiting), jobs(r.Jobs, now))
 	var b strings.Builder
 	for _, s := range list {
 		s.write(&b)
@@ -253,11 +255,24 @@ func hubs(cards []board.Card, now time.Time) section {
 	return s
 }
 
+// waiting returns the section of notifications that wait for their channels.
+func waiting(by map[string]int) section {
+	s := section{title: "notify"}
+	for _, channel := range slices.Sorted(maps.Keys(by)) {
+		s.rows = append(s.rows, row{shown(channel, maxName), []string{fmt.Sprintf("%d wait", by[channel])}})
+	}
+	return s
+}
+
 // jobs returns the section of the jobs.
 func jobs(states []jobState, now time.Time) section {
 	s := section{title: "jobs"}
 	for _, j := range states {
-		s.rows = append(s.rows, row{shown(j.Name, maxName), jobParts(j, now)})
+		parts := jobParts(j, now)
+		if j.Overdue {
+			parts = append([]string{"OVERDUE"}, parts...)
+		}
+		s.rows = append(s.rows, row{shown(j.Name, maxName), parts})
 	}
 	return s
 }

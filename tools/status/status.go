@@ -6,6 +6,7 @@ package status
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -14,6 +15,8 @@ import (
 	"mesh/tools/board"
 	"mesh/tools/cmdline"
 	"mesh/tools/job"
+	"mesh/tools/notify"
+	"mesh/tools/silence"
 )
 
 // Command returns the command.
@@ -50,6 +53,8 @@ type report struct {
 	Time    time.Time    `json:"time"`
 	Tools   []board.Card `json:"tools"`
 	Jobs    []jobState   `json:"jobs"`
+	// Waiting is how many notifications wait, by channel.
+	Waiting map[string]int `json:"notify_waiting,omitempty"`
 }
 
 // jobState is the state of a job, with what its file does not have.
@@ -58,6 +63,7 @@ type jobState struct {
 
 	Running bool `json:"running"`
 	Killed  bool `json:"killed"`
+	Overdue bool `json:"overdue"` // no success came in the time in which one is expected
 }
 
 func run(ctx context.Context, home string, o options, s cmdline.Streams) error {
@@ -89,9 +95,15 @@ func gather(ctx context.Context, home string) (report, error) {
 	if err != nil {
 		return r, err
 	}
-	for _, st := range states {
-		r.Jobs = append(r.Jobs, jobState{State: st, Running: st.Running, Killed: st.Killed()})
+	expected, err := silence.Read(home)
+	if err != nil {
+		return r, err
 	}
+	for _, st := range states {
+		late := slices.ContainsFunc(expected, func(e silence.Expected) bool { return e.Kind == silence.Job && e.Name == st.Name && e.Overdue })
+		r.Jobs = append(r.Jobs, jobState{State: st, Running: st.Running, Killed: st.Killed(), Overdue: late})
+	}
+	r.Waiting = notify.Waiting(home)
 	r.Time = time.Now().UTC()
 	return r, nil
 }
@@ -109,6 +121,9 @@ func (r report) check() error {
 		}
 	}
 	for _, j := range r.Jobs {
+		if j.Overdue {
+			return proto.Errorf(proto.Timeout, "job %s is overdue", j.Name)
+		}
 		if j.inARow() >= failing {
 			return proto.Errorf(proto.Timeout, "job %s has failed %d times in a row", j.Name, j.inARow())
 		}

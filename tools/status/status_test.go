@@ -43,6 +43,7 @@ func full() report {
 			{State: job.State{Name: "cloud", Begun: before(4 * time.Hour), Ended: before(4 * time.Hour), Code: 12, Error: "the stream was cut", Failures: 3}},
 			{State: job.State{Name: "dead", Begun: before(5 * time.Hour)}, Killed: true},
 		},
+		Waiting: map[string]int{"ping": 2},
 	}
 }
 
@@ -57,6 +58,7 @@ inbox    runs and does not answer: no answer in 1s
 now      alice  shop.dump, received 3.1 GB of 9.4 GB, 112 MB/s, 56 s left,
                 for 28 s, direct tcp4, 192.0.2.7:51344
 hub      hub.example.org  connected 3 d as alpha, for the inbox
+notify   ping  2 wait
 jobs     db     ok CLOCK, 2.1 GB in 41 s
          cloud  failed 4 h ago, 3 times: truncated (12), the stream was cut
          dead   was killed, began 5 h ago, once in a row`, "CLOCK", clock(before(9*time.Hour-41*time.Second), now))
@@ -114,6 +116,7 @@ func TestCheck(t *testing.T) {
 		{"one of two hangs", []board.Card{up, hangs}, nil, proto.Unreachable},
 		{"overdue", []board.Card{up, late}, nil, proto.Timeout},
 		{"three failures", []board.Card{up}, []jobState{fails(0, false), fails(3, false)}, proto.Timeout},
+		{"an overdue job", []board.Card{up}, []jobState{{State: job.State{Name: "db"}, Overdue: true}}, proto.Timeout},
 		{"two, and killed", []board.Card{up}, []jobState{fails(2, true)}, proto.Timeout},
 		{"overdue, and one hangs", []board.Card{late, hangs}, nil, proto.Timeout},
 		{"failures, and nothing runs", nil, []jobState{fails(3, false)}, proto.Timeout},
