@@ -18,7 +18,7 @@ func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, 
 	if sink == nil || source != nil && l.Granted.Has(proto.CapRecv) {
 		way = sent
 	}
-	result, run, err := n.carryAs(ctx, l, party, source, sink, screenOf(source, sink), n.options.Transfers, way)
+	result, run, err := n.carry(ctx, l, party, source, sink, screenOf(source, sink), n.options.Transfers, way)
 	run.End(result, err)
 	n.reporter.result(party(), result)
 	return err
@@ -43,7 +43,7 @@ func (n *Node) files(ctx context.Context, l *link.Link, sends bool, side filesSi
 	if sends {
 		way = sent
 	}
-	result, run, err := n.carryAs(ctx, l, party, source, sink, on, o, way)
+	result, run, err := n.carry(ctx, l, party, source, sink, on, o, way)
 	err = wait(err)
 	run.End(result, err)
 	switch {
@@ -67,17 +67,10 @@ func (n *Node) Remark(text string) {
 	}
 }
 
-// carry is carryAs of what is sent.
-func (n *Node) carry(ctx context.Context, l *link.Link, party func() Party, source *pipe.Source, sink *pipe.Sink, on screen, options pipe.Options) (pipe.Result, error) {
-	result, run, err := n.carryAs(ctx, l, party, source, sink, on, options, sent)
-	run.End(result, err)
-	return result, err
-}
-
-// carryAs runs an exchange, and reports its progress and outages while it runs. way is the
+// carry runs an exchange, and reports its progress and outages while it runs. way is the
 // direction of what is wanted: the other one may have answers. The caller ends the record
 // on the board.
-func (n *Node) carryAs(ctx context.Context, l *link.Link, party func() Party, source *pipe.Source, sink *pipe.Sink, on screen, options pipe.Options, way direction) (pipe.Result, *board.Run, error) {
+func (n *Node) carry(ctx context.Context, l *link.Link, party func() Party, source *pipe.Source, sink *pipe.Sink, on screen, options pipe.Options, way direction) (pipe.Result, *board.Run, error) {
 	if options.Counters == nil {
 		options.Counters = new(pipe.Counters)
 	}
