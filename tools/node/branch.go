@@ -43,7 +43,8 @@ func (b *Branch) options() pipe.Options {
 // Exchange is [Node.Exchange] for the branch, which only sends.
 func (b *Branch) Exchange(ctx context.Context, source *pipe.Source) error {
 	party := b.node.partyOf(b.link)
-	result, err := b.node.carry(ctx, b.link, party, source, nil, screen{silent: true}, b.options())
+	result, run, err := b.node.carry(ctx, b.link, party, source, nil, screen{silent: true}, b.options(), sent)
+	run.End(result, err)
 	b.node.reporter.result(party(), result)
 	return err
 }
