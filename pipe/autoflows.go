@@ -24,9 +24,12 @@ const (
 type autoFlows struct {
 	tuner        flowTuner
 	wantTCP      bool // flows over TCP beside a primary link over QUIC
-	noTCP        bool // such a flow could not be made
+	noTCP        bool // such a flow could not be made in this leg
 	tcpLossBound bool // loss slows such a flow down: see [link.Link.LossBound]
 }
+
+// beginLeg forgets what is known of the path of the leg before.
+func (a *autoFlows) beginLeg() { a.noTCP, a.tcpLossBound = false, false }
 
 // wanted returns how many flows the transfers should have with this primary link,
 // and the transport of further ones. For bulk, TCP is faster than QUIC, so a primary
@@ -37,7 +40,7 @@ func (a *autoFlows) wanted(x *exchange, primary *link.Link) (n int, via string) 
 	received := primary.Kind != wire.KindTTY && x.counters.Received.Load() >= bulkReceivedBytes
 	a.wantTCP = a.wantTCP || (bulk || received) && primary.Via() == proto.ViaQUIC
 	via, lossBound, beside := primary.Via(), primary.LossBound(), 0
-	if a.wantTCP && !a.noTCP {
+	if a.wantTCP && !a.noTCP && via == proto.ViaQUIC {
 		via, lossBound, beside = proto.ViaTCP, a.tcpLossBound, 1
 	}
 	worth := primary.RTT >= farRTT && (x.out == nil || bulk && lossBound)

@@ -71,6 +71,7 @@ type attempt struct {
 // dial keeps as many flows as are wanted, the primary link among them, until ctx
 // ends: it makes new ones in place of those that are lost.
 func (s *flowSet) dial(ctx context.Context) {
+	s.x.auto.beginLeg()
 	interval := firstFlowInterval
 	tick := time.NewTimer(interval)
 	defer tick.Stop()

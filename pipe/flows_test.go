@@ -2,9 +2,12 @@ package pipe_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -172,6 +175,83 @@ func TestFlowOverTCP(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A flow over TCP that could not be made is made on the next link, if that is over QUIC too.
+func TestFlowOverTCPAfterBreak(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: 50 * time.Millisecond, Both: true, SlowStreams: true}
+		n.CutTCP()
+		data := xtest.Random(40 << 20)
+		var dialer, listener end
+		dialer.options.ResumeFor, listener.options.ResumeFor = time.Minute, time.Minute
+		dialer.source = from(data)
+		listener.sink = &pipe.Sink{Writer: writerFunc(func(p []byte) (int, error) {
+			<-time.After(200 * time.Millisecond)
+			return listener.got.Write(p)
+		})}
+		time.AfterFunc(15*time.Second, n.Cut) // by then the attempt to make a flow has failed
+		time.AfterFunc(25*time.Second, n.Heal)
+		both(t, n, proto.CapSend, &dialer, &listener)
+		xtest.WantCode(t, "sender", dialer.err, proto.OK)
+		xtest.WantCode(t, "receiver", listener.err, proto.OK)
+		if !bytes.Equal(listener.got.Bytes(), data) {
+			t.Errorf("got %d bytes, want exactly the %d that were sent", listener.got.Len(), len(data))
+		}
+		if got := dialer.result.Sent.Via; got != "quic+tcp" {
+			t.Errorf("got a transfer over %s, want quic+tcp", got)
+		}
+	})
+}
+
+// logged notes when a line is logged.
+type logged struct {
+	slog.Handler
+	line string
+	at   *[]time.Time
+}
+
+func (h logged) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h logged) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == h.line {
+		*h.at = append(*h.at, time.Now())
+	}
+	return nil
+}
+
+// Bulk that had a flow over TCP beside QUIC has none beside a link through a relay, over
+// which it goes on: that is one over TCP itself.
+func TestFlowsOverRelayAfterBreak(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: latency, Both: true}
+		p := n.PairRelayed(t, proto.CapSend, linktest.RelayedOptions{})
+		n.CutTCP()
+		data := xtest.Random(40 << 20)
+		var dialer, listener mover
+		var added []time.Time
+		dialer.options = pipe.Options{ResumeFor: time.Minute, Log: slog.New(logged{slog.DiscardHandler, "flow added", &added})}
+		listener.options.ResumeFor = time.Minute
+		dialer.source = from(data)
+		listener.sink = &pipe.Sink{Writer: writerFunc(func(b []byte) (int, error) {
+			<-time.After(100 * time.Millisecond)
+			return listener.got.Write(b)
+		})}
+		time.AfterFunc(time.Second, n.Heal)
+		cut := time.Now().Add(5 * time.Second)
+		time.AfterFunc(5*time.Second, n.Cut)
+		relayedEnds(t, p, &dialer, &listener)
+		wantOK(t, &dialer, &listener, data, nil)
+		before := slices.IndexFunc(added, cut.Before)
+		if before < 0 {
+			before = len(added)
+		}
+		if got := dialer.result.Sent.Path[:6]; got != "relay " || before == 0 || before < len(added) {
+			t.Errorf("the last path is %q, %d flows were added before the fall to a relay and %d after it, want some and none", got, before, len(added)-before)
+		}
+	})
 }
 
 // The end of an exchange does not wait for the timers of flows.

@@ -65,6 +65,8 @@ type Target struct {
 	// broken is what the link that has broken went over. If nobody listens there any
 	// more, and nothing else has a peer either, the error is [path.ErrLeft].
 	broken path.Broken
+	// refused are the paths that the peer has refused in this redial.
+	refused []path.Path
 }
 
 // Meeting is what has brought both ends of a session together, as a hub does. It lasts
@@ -143,6 +145,7 @@ func (e *Endpoint) dialOnce(ctx context.Context, t Target, s *session) (*Link, e
 	}
 	to := path.Target{
 		ID: t.ID, Addrs: t.Addrs, Given: !t.redials, Candidates: t.Candidates, Routes: t.Routes, Prefer: t.Prefer, Via: t.Via, Broken: t.broken,
+		Refused: t.refused,
 	}
 	conn, err := path.Dial(connecting, e.Endpoint, to)
 	cancel()
@@ -167,12 +170,26 @@ func (e *Endpoint) openLink(ctx context.Context, conn transport.Conn, t Target, 
 		// connection. The next dial goes on with it.
 		code, reason = proto.CodeBroken, "broken"
 	}
+	over := path.Of(e.Endpoint, conn)
 	conn.Close(code, reason, err)
-	return nil, fmt.Errorf("%s: %w", conn.RemoteAddr(), err)
+	err = fmt.Errorf("%s: %w", conn.RemoteAddr(), err)
+	if errors.Is(err, handshake.ErrPath) {
+		err = &refusedPath{over, err}
+	}
+	return nil, err
 }
 
 // NameMinor is the minor version from which on P2P_HELLO has the field name.
 const NameMinor = 4
+
+// refusedPath is the error of a dial whose path the peer refuses.
+type refusedPath struct {
+	path.Path
+	err error
+}
+
+func (e *refusedPath) Error() string { return e.err.Error() }
+func (e *refusedPath) Unwrap() error { return e.err }
 
 // tryMinor is the minor version from which on P2P_HELLO has the field try.
 const tryMinor = 2

@@ -15,8 +15,9 @@ import (
 // keys, with a congestion window of its own. Closing it ends neither the transfer nor
 // the peer's place at the listener.
 
-// AddFlow makes another flow for the link's transfer over a transport, to the same
-// address, or through a relay if the link goes through one. Only the dialer's end may
+// AddFlow makes another flow for the link's transfer over a transport: to the same address;
+// beside a link over QUIC, or through a TCP hole, to any TCP address that is known of the
+// peer; or through a relay if the link goes through one. Only the dialer's end may
 // call it. It blocks for at most [proto.DialTimeout]. An error says nothing about the
 // link itself.
 func (l *Link) AddFlow(ctx context.Context, via string) (*Link, error) {
@@ -46,14 +47,29 @@ func (l *Link) AddFlow(ctx context.Context, via string) (*Link, error) {
 func (l *Link) connectBeside(ctx context.Context, via string) (transport.Conn, error) {
 	e, t := l.endpoint, l.session.target
 	addr, direct := l.addrPort()
-	switch {
-	case direct && e.Has(via) && t.Via.Uses(via):
+	switch over, allowed := t.Via.And(path.Via{Transport: via, Kind: path.Direct}); {
+	case l.conn.Path().Kind == path.Relay:
+		if t.Meeting == nil || via != proto.ViaTCP {
+			break
+		}
+		_, all := t.Meeting.Routes(ctx)
+		return path.Dial(ctx, e.Endpoint, path.Target{ID: t.ID, Routes: all, Via: path.Via{Kind: path.Relay}})
+	case !allowed || !e.Has(via):
+	case direct && via == l.Via():
 		return e.Connect(ctx, transport.Attempt{Via: via, Addr: addr, ID: t.ID})
-	case direct || t.Meeting == nil || via != proto.ViaTCP:
-		return nil, proto.Errorf(proto.Unreachable, "no flows over %s here", via)
+	case via == proto.ViaTCP:
+		to := path.Target{ID: t.ID, Addrs: t.Addrs, Via: over}
+		if direct {
+			to.Addrs = append([]string{addr.String()}, t.Addrs...)
+		}
+		if t.Meeting != nil {
+			to.Candidates, to.Routes = t.Meeting.Better(ctx, l.Path().Kind)
+		}
+		return path.Dial(ctx, e.Endpoint, to)
+	case direct:
+		return e.Connect(ctx, transport.Attempt{Via: via, Addr: addr, ID: t.ID})
 	}
-	_, all := t.Meeting.Routes(ctx)
-	return path.Dial(ctx, e.Endpoint, path.Target{ID: t.ID, Routes: all, Via: path.Via{Kind: path.Relay}})
+	return nil, proto.Errorf(proto.Unreachable, "no flows over %s here", via)
 }
 
 // AcceptFlow returns the next flow that the dialer has made for the link's transfer.

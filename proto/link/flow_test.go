@@ -3,11 +3,14 @@ package link_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"mesh/proto"
+	"mesh/proto/candidate"
+	"mesh/proto/identity"
 	"mesh/proto/link"
 	"mesh/proto/linktest"
 	"mesh/proto/token"
@@ -133,5 +136,57 @@ func TestFlowByOthers(t *testing.T) {
 		if listener.Striped() {
 			t.Error("got Striped true, want false")
 		}
+	})
+}
+
+// A flow over TCP beside a link over QUIC goes to any address of the peer that is known, not
+// only to that of the link.
+func TestFlowToAnotherAddress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &linktest.Net{Latency: latency, Both: true}
+		key, err := identity.NewKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sockets, other := n.Sockets(t), n.Sockets(t)
+		_ = other.UDP.Close()
+		_ = sockets.TCP.Close()
+		sockets.TCP = other.TCP // TCP is forwarded from another host
+		e := n.EndpointOn(t, key, sockets)
+		listening, err := e.Listen(link.ListenOptions{Guard: linktest.Anyone{}, Offer: proto.AllCaps, Max: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listening.Close()
+		from, _ := n.Endpoint(t)
+		m := &linktest.Meeting{Relay: n.Relay(t)}
+		m.Candidates = []candidate.Candidate{candidate.At(candidate.PortMapped, candidate.TCP, netip.MustParseAddrPort(other.TCP.Addr().String()), 0)}
+		dl, err := from.Dial(t.Context(), link.Target{
+			ID: key.ID(), Addrs: []string{e.Addr().String()}, Meeting: m, Credential: token.KeyCredential(), Want: proto.AllCaps, Need: proto.AllCaps,
+		})
+		if err != nil || dl.Via() != proto.ViaQUIC {
+			t.Fatalf("got a link over %s and %v, want one over QUIC", dl.Via(), err)
+		}
+		defer dl.Close(nil)
+		ll, err := listening.Accept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ll.Close(nil)
+		df, err := dl.AddFlow(t.Context(), proto.ViaTCP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := df.Addr().String(), other.TCP.Addr().String(); got != want {
+			t.Errorf("got a flow to %s, want one to %s", got, want)
+		}
+		lf, err := ll.AcceptFlow(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		echo(t, df, lf)
+		df.Close(nil)
+		lf.Close(nil)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"mesh/proto"
@@ -120,7 +121,14 @@ func (l *Link) redial(ctx context.Context) (*Link, error) {
 		if ctx.Err() != nil {
 			return nil, notResumed(ctx, seen)
 		}
-		seen = err
+		if t.refuse(err) { // the peer is there: another path at once
+			seen = err
+			continue
+		}
+		if seen == nil || t.refused == nil {
+			seen = err
+		}
+		t.refused = nil // the paths that are left lead nowhere
 		if refused.last(begun, errors.Is(err, path.ErrLeft)) && path.OnLink(l.endpoint.Endpoint, l.conn) {
 			return nil, transport.ErrGone
 		}
@@ -135,6 +143,21 @@ func (l *Link) redial(ctx context.Context) (*Link, error) {
 		}
 	}
 }
+
+// refuse notes the path that the peer has refused, if err says so and it is another one than
+// before.
+func (t *Target) refuse(err error) bool {
+	r, ok := errors.AsType[*refusedPath](err)
+	if !ok || len(t.refused) == maxRefused {
+		return false
+	}
+	t.refused = append(slices.Clip(t.refused), r.Path)
+	return true
+}
+
+// maxRefused bounds the refused paths of a redial: two transports, over a relay, a tunnel, a
+// direct path and one within a network.
+const maxRefused = 8
 
 // resumeTarget returns the target of a link on which the transfer goes on.
 func (l *Link) resumeTarget() Target {

@@ -92,6 +92,9 @@ type Target struct {
 	Via Via
 	// Above, if it is set, bars each path whose kind is not better than this one.
 	Above Kind
+	// Refused are paths that the peer has refused. Such ones are not tried: over the same
+	// transport, of a kind that is as good.
+	Refused []Path
 	// Broken is what the connection went over that this one replaces.
 	Broken Broken
 	// Lookup returns the addresses of a host name. Nil to ask the system.

@@ -94,6 +94,11 @@ func OnLink(e *transport.Endpoint, c transport.Conn) bool {
 	return ip.IsLoopback() || ip.IsLinkLocalUnicast() || inSubnet(ip, e.Interfaces)
 }
 
+// isLike reports whether two paths go over the same transport and are equally good.
+func isLike(p, q Path) bool {
+	return transportOf(p) == transportOf(q) && !p.Kind.Better(q.Kind) && !q.Kind.Better(p.Kind)
+}
+
 func network(via string) string {
 	if via == proto.ViaQUIC {
 		return "udp"

@@ -281,6 +281,9 @@ func (r *race) barsPath(p Path, text string) bool {
 	if r.target.Above != "" && !p.Kind.Better(r.target.Above) {
 		return true
 	}
+	if slices.ContainsFunc(r.target.Refused, func(q Path) bool { return isLike(p, q) }) {
+		return true
+	}
 	if r.target.Via.Allows(p) {
 		return false
 	}

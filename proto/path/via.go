@@ -79,11 +79,7 @@ func (v Via) Reaches() (direct, relayed bool) {
 
 // Allows reports whether a link may run over a path.
 func (v Via) Allows(p Path) bool {
-	transport := proto.ViaTCP
-	if p.Proto == "udp4" || p.Proto == "udp6" || p.Proto == "udp" {
-		transport = proto.ViaQUIC
-	}
-	if !v.Uses(transport) {
+	if !v.Uses(transportOf(p)) {
 		return false
 	}
 	switch v.Kind {
@@ -93,6 +89,13 @@ func (v Via) Allows(p Path) bool {
 		return p.Kind != Relay
 	}
 	return p.Kind == v.Kind
+}
+
+func transportOf(p Path) string {
+	if strings.HasPrefix(p.Proto, "udp") {
+		return proto.ViaQUIC
+	}
+	return proto.ViaTCP
 }
 
 // And returns what both ends of a link allow; ok is false if that is nothing.
