@@ -38,7 +38,7 @@ func (n *Node) openHubs(urls []hub.URL, invited bool, set func(*agent.Agent, hub
 	instance := hub.NewID()
 	var wg sync.WaitGroup
 	for _, u := range urls {
-		a := agent.New(agent.Options{URL: u, Key: n.Key, Instance: instance, Agent: n.options.Name, Vouchers: n.vouchers, Proxy: n.options.Reach.Proxy, Log: n.Log})
+		a := agent.New(agent.Options{URL: u, Key: n.Key, Instance: instance, Agent: n.options.Name, Vouchers: n.vouchers, Proxy: n.options.Reach.Proxy, Changed: n.nextChange, Log: n.Log})
 		a.Invited = invited
 		a.OnLogin = func(c *agent.Conn) { n.keepHub(u, c) }
 		if set != nil {

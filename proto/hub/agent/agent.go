@@ -89,8 +89,8 @@ func (a *Agent) Run(ctx context.Context) {
 	defer a.stopUpdates()
 	defer a.offers.wg.Wait()
 	for tries := 0; ; {
-		began := time.Now()
-		err := a.stay(ctx)
+		began, changed := time.Now(), a.o.nextChange()
+		err := a.stay(ctx, changed)
 		if errors.Is(err, errRenew) && ctx.Err() == nil {
 			a.setConn(nil, nil)
 			continue
@@ -119,6 +119,8 @@ func (a *Agent) Run(ctx context.Context) {
 		tries++
 		select {
 		case <-time.After(wait):
+		case <-changed: // the hub may be reached now
+			tries = 0
 		case <-ctx.Done():
 			return
 		}
@@ -137,9 +139,10 @@ func pause(tries, closed int, code proto.Code) time.Duration {
 	return rand.N(min(maxPause, firstPause<<min(tries, 10))) + 1
 }
 
-// stay logs in, and handles events until the connection is lost.
-func (a *Agent) stay(ctx context.Context) error {
-	c, err := Dial(ctx, a.o, a.event)
+// stay logs in, and handles events until the connection is lost. A change of this machine's
+// network ends the login.
+func (a *Agent) stay(ctx context.Context, changed <-chan struct{}) error {
+	c, err := a.dialUntil(ctx, changed)
 	if err != nil {
 		return err
 	}
@@ -160,6 +163,24 @@ func (a *Agent) stay(ctx context.Context) error {
 		return err
 	}
 	return errRenew
+}
+
+// dialUntil is Dial, but the error is errRenew if the channel is closed before it ends.
+func (a *Agent) dialUntil(ctx context.Context, changed <-chan struct{}) (*Conn, error) {
+	dialing, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-changed:
+			cancel(errRenew)
+		case <-dialing.Done():
+		}
+	}()
+	c, err := Dial(dialing, a.o, a.event)
+	if err != nil && errors.Is(context.Cause(dialing), errRenew) {
+		return nil, errRenew
+	}
+	return c, err
 }
 
 // errRenew stands for the end of a connection that another one replaces at once.

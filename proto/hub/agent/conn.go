@@ -20,10 +20,12 @@ import (
 	"mesh/proto/identity"
 )
 
-// answerTimeout bounds the wait for the answer to an event, writeTimeout each write.
+// answerTimeout bounds the wait for the answer to an event, writeTimeout each write, and
+// movedPong that for a pong after a change of this machine's network.
 const (
 	answerTimeout = 10 * time.Second
 	writeTimeout  = 10 * time.Second
+	movedPong     = 1500 * time.Millisecond
 )
 
 // Conn is a connection that is logged in.
@@ -41,10 +43,13 @@ type Conn struct {
 	trusted   bool        // the hub's certificate is one that this system vouches for
 	shown     []string    // vouchers
 	renew     atomic.Bool // this end closes it to log in again
-	ws        *websocket.Conn
-	handle    func(hub.Event)
-	done      chan struct{} // closed when the connection has ended
-	err       error         // why; readable once done is closed
+
+	nextChange func() <-chan struct{} // of this machine's network
+
+	ws     *websocket.Conn
+	handle func(hub.Event)
+	done   chan struct{} // closed when the connection has ended
+	err    error         // why; readable once done is closed
 
 	mu      sync.Mutex
 	next    int
@@ -123,19 +128,26 @@ func (c *Conn) read(ctx context.Context) error {
 	}
 }
 
-// ping pings at random times, so that the nodes of a hub do not ping together.
+// ping pings at random times, so that the nodes of a hub do not ping together, and after each
+// change of this machine's network. Without an answer to the latter it logs in again.
 func (c *Conn) ping(ctx context.Context) {
+	changed := c.nextChange()
 	for {
-		wait := hub.PingEvery - hub.PingEvery/10 + rand.N(hub.PingEvery/5)
+		wait, timeout := hub.PingEvery-hub.PingEvery/10+rand.N(hub.PingEvery/5), hub.PongTimeout
 		select {
 		case <-time.After(wait):
+		case <-changed:
+			changed, timeout = c.nextChange(), movedPong
 		case <-ctx.Done():
 			return
 		}
-		pong, cancel := context.WithTimeout(ctx, hub.PongTimeout)
+		pong, cancel := context.WithTimeout(ctx, timeout)
 		err := c.ws.Ping(pong)
 		cancel()
 		if err != nil {
+			if timeout == movedPong {
+				c.renew.Store(true)
+			}
 			_ = c.ws.CloseNow()
 			return
 		}

@@ -42,8 +42,19 @@ type Options struct {
 	// Proxy returns the proxy for a request, as [http.Transport] has it; nil stands for
 	// [http.ProxyFromEnvironment].
 	Proxy func(*http.Request) (*url.URL, error)
+	// Changed, if it is set, returns a channel that is closed at the next change of this
+	// machine's network. The hub is pinged then, and connected anew if it does not answer
+	// soon.
+	Changed func() <-chan struct{}
 	// Log may be nil.
 	Log *slog.Logger
+}
+
+func (o Options) nextChange() <-chan struct{} {
+	if o.Changed == nil {
+		return nil
+	}
+	return o.Changed()
 }
 
 // Dial connects to a hub and logs in. Errors have the code [proto.Unreachable] if nothing
@@ -115,7 +126,7 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 		return nil, proto.Errorf(proto.Version, "it does not speak %s", hub.Subprotocol)
 	}
 	ws.SetReadLimit(hub.MaxEventBytes)
-	c := &Conn{url: o.URL, transport: o.transport, trusted: trusted(resp.TLS), ws: ws, handle: handle, waiting: make(map[string]chan hub.Event), done: make(chan struct{})}
+	c := &Conn{url: o.URL, nextChange: o.nextChange, transport: o.transport, trusted: trusted(resp.TLS), ws: ws, handle: handle, waiting: make(map[string]chan hub.Event), done: make(chan struct{})}
 	if resp.TLS != nil {
 		c.Certificate = resp.TLS.PeerCertificates[0]
 		if l.Binding, err = resp.TLS.ExportKeyingMaterial(hub.ExporterLabel, nil, hub.BindingBytes); err != nil {

@@ -48,7 +48,9 @@ type shortHub struct {
 	waits  chan time.Duration
 	dialed []string // what the agent has dialed
 	mute   bool     // the hub answers no ping
-	pings  chan time.Time
+	// changeAt is when the network of the agent's machine changes; 0 for never.
+	changeAt time.Duration
+	pings    chan time.Time
 }
 
 const origin = "ws://127.0.0.1:1"
@@ -125,7 +127,13 @@ func observe(t *testing.T, h *shortHub, count int) (waits []time.Duration) {
 		h.waits = make(chan time.Duration, count+1)
 		server := &http.Server{Handler: h}
 		go func() { _ = server.Serve(&h.pipes) }()
-		a := agent.New(agent.Options{URL: hub.URL{Host: "127.0.0.1:1", Key: h.key.ID()}, Key: xtest.NewKey(t), Instance: hub.NewID(), DialContext: h.dial})
+		o := agent.Options{URL: hub.URL{Host: "127.0.0.1:1", Key: h.key.ID()}, Key: xtest.NewKey(t), Instance: hub.NewID(), DialContext: h.dial}
+		if h.changeAt > 0 {
+			n := new(network)
+			time.AfterFunc(h.changeAt, n.change)
+			o.Changed = n.Next
+		}
+		a := agent.New(o)
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan struct{})
 		go func() {
