@@ -40,6 +40,7 @@ type event struct {
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
 	Why  string `json:"why,omitempty"` // better: the link works all the time; lost: it broke
+	MS   *int64 `json:"ms,omitempty"`  // since the transfer began
 
 	// progress
 	Sent     *int64 `json:"sent,omitempty"`

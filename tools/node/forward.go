@@ -22,12 +22,13 @@ type forwarding struct {
 	list []candidate.Candidate
 }
 
-// start asks the router for the ports of a waiter that stays, if the settings allow that, and
-// in another network the router there.
+// start asks the router for the ports of a waiter, if the settings allow that, and in another
+// network the router there. A waiter for one peer asks with NAT-PMP alone, which takes a
+// moment; UPnP takes seconds.
 func (f *forwarding) start(p *presence) {
 	n, v := p.node, p.node.options.Via
 	mux := p.endpoint.Mux()
-	if p.at == nil || mux == nil || p.offer.Once || n.options.Reach.NoPortMap || v.Kind != "" && v.Kind != path.Direct {
+	if p.at == nil || mux == nil || n.options.Reach.NoPortMap || v.Kind != "" && v.Kind != path.Direct {
 		return
 	}
 	at, err := netip.ParseAddrPort(p.at.String())
@@ -36,7 +37,7 @@ func (f *forwarding) start(p *presence) {
 	}
 	var ctx context.Context
 	ctx, f.cancel = context.WithCancel(n.life)
-	ports := nat.PortMapOptions{Seen: func() []netip.Addr { return seenBy(ctx, mux, p.stun()) }}
+	ports := nat.PortMapOptions{Quick: p.offer.Once, Seen: func() []netip.Addr { return seenBy(ctx, mux, p.stun()) }}
 	if n.uses(proto.ViaQUIC) {
 		ports.UDP = at.Port()
 	}

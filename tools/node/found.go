@@ -203,25 +203,24 @@ func (m *meeting) Routes(ctx context.Context) (<-chan candidate.Candidate, <-cha
 }
 
 // Better implements [link.Meeting]. Each call begins another round of looking for holes,
-// unless one is under way.
+// unless one is under way, and asks for the peer in the local networks.
 func (m *meeting) Better(ctx context.Context, than path.Kind) (<-chan candidate.Candidate, <-chan path.Route) {
 	w := newWays()
 	m.foundMu.Lock()
-	list, punch := m.candidates, m.punch
+	list, punch, peer := m.candidates, m.punch, m.found.peer
 	m.foundMu.Unlock()
 	if than != path.Relay {
 		punch = nil // a hole leads to a path of the same kind
 	}
 	punch.again()
-	go func() {
-		defer w.close()
+	go m.fill(ctx, w, peer, func() {
 		for _, c := range list {
 			w.addCandidate(ctx, c)
 		}
 		ctx, cancel := context.WithTimeout(ctx, punchTime)
 		defer cancel()
 		punch.feed(ctx, w)
-	}()
+	})
 	return w.candidates, w.routes
 }
 

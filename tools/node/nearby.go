@@ -19,7 +19,11 @@ import (
 
 const (
 	// nearbyAfter is how long a dialer tries the addresses that it knows before it asks for
-	// the peer in the networks of this machine.
+	// the peer in the networks of this machine. It waits for that even if all addresses
+	// refuse it, and then for the answers: whoever refuses may be the new owner of an address
+	// that the peer had. So such a dial fails after a second and not at once. It does not ask
+	// at the start: most peers are where they were, and a question tells a whole network that
+	// somebody is looked for.
 	nearbyAfter = 300 * time.Millisecond
 	// nearbyPause is the least time between two such questions for a peer.
 	nearbyPause = 5 * time.Second
@@ -110,8 +114,8 @@ func (u unhubbed) Routes(ctx context.Context) (<-chan candidate.Candidate, <-cha
 }
 
 // Better implements [link.Meeting].
-func (unhubbed) Better(context.Context, path.Kind) (<-chan candidate.Candidate, <-chan path.Route) {
-	return nil, nil
+func (u unhubbed) Better(ctx context.Context, _ path.Kind) (<-chan candidate.Candidate, <-chan path.Route) {
+	return u.Routes(ctx)
 }
 
 // Relayed implements [link.Meeting].

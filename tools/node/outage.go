@@ -33,27 +33,28 @@ func (o *outage) length() (d time.Duration, broken bool) {
 // onMoved returns the function that notes in the events that a transfer has moved from a link
 // to a better path.
 func (n *Node) onMoved(party func() Party) func(from *link.Link) {
+	begun := time.Now()
 	return func(from *link.Link) {
 		was, why := from.Path(), "better"
 		if was.Kind.Better(from.Latest().Path().Kind) { // the link broke while it was replaced
 			why = "lost"
 		}
 		if p := party(); p.Path != was.String() {
-			n.reporter.emit(pathEvent(p, was.String(), why))
+			n.reporter.emit(pathEvent(p, begun, was.String(), why))
 		}
 	}
 }
 
-func pathEvent(p Party, from, why string) event {
-	e := partyEvent("path", p)
-	e.From, e.To, e.Why = from, p.Path, why
+func pathEvent(p Party, begun time.Time, from, why string) event {
+	e, ms := partyEvent("path", p), time.Since(begun).Milliseconds()
+	e.From, e.To, e.Why, e.MS = from, p.Path, why, &ms
 	return e
 }
 
 // onBroken returns the function that notes in o, and in the events, that a link has
 // broken or is back, and that it takes another path.
 func (n *Node) onBroken(party func() Party, o *outage) func(broken bool) {
-	was := party().Path
+	was, begun := party().Path, time.Now()
 	return func(broken bool) { // called by one goroutine
 		if lasted, was := o.length(); was && !broken {
 			n.options.Board.Resumed(lasted)
@@ -67,7 +68,7 @@ func (n *Node) onBroken(party func() Party, o *outage) func(broken bool) {
 		}
 		n.reporter.emit(partyEvent("resumed", p))
 		if p.Path != was {
-			n.reporter.emit(pathEvent(p, was, "lost"))
+			n.reporter.emit(pathEvent(p, begun, was, "lost"))
 		}
 	}
 }

@@ -166,9 +166,7 @@ func course(p Party, receipt *pipe.Receipt, bytes int64, took time.Duration) str
 		words += fmt.Sprintf(", %s/s", progress.Bytes(int64(float64(bytes)/seconds)))
 	}
 	words += ", " + p.Path
-	if receipt.MaxBPS > 0 {
-		words += fmt.Sprintf(" (at most %s/s)", progress.Bytes(int64(min(receipt.MaxBPS, math.MaxInt64))))
-	}
+	words += AtMost(receipt.MaxBPS)
 	if words += before(p.Path, receipt.Paths); receipt.Flows > 1 {
 		words += fmt.Sprintf(" with %d flows", receipt.Flows)
 	}
@@ -176,6 +174,15 @@ func course(p Party, receipt *pipe.Receipt, bytes int64, took time.Duration) str
 		words += ", trust=" + string(p.Trust)
 	}
 	return words
+}
+
+// AtMost returns " (at most 10 MB/s)" for the limit of a relay in bytes per second, and ""
+// for 0.
+func AtMost(limit uint64) string {
+	if limit == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (at most %s/s)", progress.Bytes(int64(min(limit, math.MaxInt64))))
 }
 
 // before says how many bytes took other paths than the last one.

@@ -56,14 +56,17 @@ func (p spot) via() string {
 }
 
 // candidates returns where this node may be reached now: at the ports that the router
-// forwards, at the addresses that the user gave, and at its own.
+// forwards, and at the addresses that the user gave, else at its own. A host name is told to
+// nobody, since the peer would have to look it up: it replaces no address.
 func (p spot) candidates() (list []hub.Candidate) {
 	if p.at == nil {
 		return nil
 	}
-	addrs := slices.Clone(p.given)
-	if own, err := ownAddrs(p.at); err == nil && !p.node.options.Reach.Hide {
-		addrs = append(addrs, own...)
+	addrs := p.given
+	if !slices.ContainsFunc(addrs, isAddrPort) && !p.node.options.Reach.Hide {
+		if own, err := ownAddrs(p.at); err == nil {
+			addrs = own
+		}
 	}
 	if p.ports != nil {
 		list = p.ports.candidates()
@@ -72,7 +75,7 @@ func (p spot) candidates() (list []hub.Candidate) {
 	for i, addr := range addrs {
 		at, err := netip.ParseAddrPort(addr)
 		if err != nil || seen[at] {
-			continue // the name of a host: a peer would have to look it up
+			continue
 		}
 		seen[at] = true
 		for _, proto := range p.protocols() {
@@ -83,6 +86,11 @@ func (p spot) candidates() (list []hub.Candidate) {
 		}
 	}
 	return list
+}
+
+func isAddrPort(text string) bool {
+	_, err := netip.ParseAddrPort(text)
+	return err == nil
 }
 
 func (p spot) protocols() (list []candidate.Proto) {

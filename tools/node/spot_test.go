@@ -11,21 +11,33 @@ import (
 	"mesh/tools/node"
 )
 
-// With hide a peer is told the addresses that the user gives, and none of an interface.
-func TestHide(t *testing.T) {
+// A peer is told the addresses that the user gives, and those of this machine only without
+// any, and only without hide. A host name is no address.
+func TestGivenAddrs(t *testing.T) {
 	t.Parallel()
-	const given = "192.0.2.77:4600"
-	for _, hide := range []bool{false, true} {
-		n := newNode(t, func(o *node.Options) { o.Reach.Hide = hide })
-		others := 0
-		list := n.Candidates(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4600}, []string{given})
-		for _, c := range list {
-			if c.Addr != given {
-				others++
+	const own, given, name = "127.0.0.1:4600", "192.0.2.77:4600", "bob.example:4600"
+	for _, c := range []struct {
+		given []string
+		hide  bool
+		want  []string
+	}{
+		{nil, false, []string{own}},
+		{nil, true, nil},
+		{[]string{given}, false, []string{given}},
+		{[]string{given}, true, []string{given}},
+		{[]string{name}, false, []string{own}},
+		{[]string{name}, true, nil},
+		{[]string{name, given}, false, []string{given}},
+	} {
+		n := newNode(t, func(o *node.Options) { o.Reach.Hide = c.hide })
+		var got []string
+		for _, c := range n.Candidates(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4600}, c.given) {
+			if !slices.Contains(got, c.Addr) {
+				got = append(got, c.Addr)
 			}
 		}
-		if len(list) == others || (others > 0) == hide {
-			t.Errorf("hide %v: got %v, want %s and others only without it", hide, list, given)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("given %v, hide %v: got %v, want %v", c.given, c.hide, got, c.want)
 		}
 	}
 }

@@ -124,7 +124,7 @@ func table(g node.Pinged) string {
 	for i, way := range g.Ways {
 		cells := []string{"direct", way.Text(), "rtt " + ms(way.Mean())}
 		if way.Path.Kind == path.Relay {
-			cells[0], cells[1] = "relay", strings.TrimPrefix(way.Text(), "relay ")
+			cells[0], cells[1] = "relay", strings.TrimPrefix(way.Text(), "relay ")+node.AtMost(way.Path.MaxBPS)
 		}
 		if i == g.Counted() {
 			cells = append(cells, fmt.Sprintf("loss %d/%d", way.Lost, way.Lost+len(way.RTTs)))
@@ -180,11 +180,12 @@ type way struct {
 	Mean  float64   `json:"mean_ms,omitempty"`
 	Sent  int       `json:"sent,omitempty"`
 	Lost  *int      `json:"lost,omitempty"` // not where it is not known
+	Most  uint64    `json:"max_bps,omitempty"`
 	Error string    `json:"error,omitempty"`
 }
 
 func wayOf(w node.Way) way {
-	one := way{Addr: w.Addr, Type: string(w.Type), Mean: inMS(w.Mean()), Sent: w.Lost + len(w.RTTs)}
+	one := way{Addr: w.Addr, Type: string(w.Type), Mean: inMS(w.Mean()), Sent: w.Lost + len(w.RTTs), Most: w.Path.MaxBPS}
 	if w.Path != (path.Path{}) {
 		one.Path = w.Path.String()
 	}
