@@ -144,7 +144,7 @@ func TestFlowByOthers(t *testing.T) {
 func TestFlowToAnotherAddress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n := &linktest.Net{Latency: latency, Both: true}
+		n := &linktest.Net{Latency: latency, Both: true, Routed: true}
 		key, err := identity.NewKey()
 		if err != nil {
 			t.Fatal(err)
@@ -180,6 +180,9 @@ func TestFlowToAnotherAddress(t *testing.T) {
 		}
 		if got, want := df.Addr().String(), other.TCP.Addr().String(); got != want {
 			t.Errorf("got a flow to %s, want one to %s", got, want)
+		}
+		if got := df.Path().String(); got != "mapped tcp4" {
+			t.Errorf("got a flow over %s, want mapped tcp4", got)
 		}
 		lf, err := ll.AcceptFlow(t.Context())
 		if err != nil {

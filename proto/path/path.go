@@ -52,6 +52,9 @@ func Of(e *transport.Endpoint, c transport.Conn) Path {
 	if p.Kind == Direct && c.Via() == proto.ViaQUIC {
 		p.Kind = kindOf(e.StartedMux().TypeOf(addr))
 	}
+	if p.Kind == Direct && e.IsMapped(addr) {
+		p.Kind = Mapped
+	}
 	return p
 }
 

@@ -239,7 +239,11 @@ func (r *race) addCandidate(c candidate.Candidate) {
 	if c.Proto == candidate.UDP {
 		via = proto.ViaQUIC
 	}
-	r.addRoute(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), via, false)
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	if c.Type == candidate.PortMapped {
+		r.endpoint.NoteMapped(addr)
+	}
+	r.addRoute(addr, via, false)
 }
 
 // addRoute adds an address, unless the endpoint lacks the transport, the address is

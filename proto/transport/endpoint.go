@@ -60,6 +60,7 @@ type Endpoint struct {
 	watchers watchers
 	closers  closers
 	taking   taking
+	mapped   mapped
 }
 
 // Open makes an endpoint of sockets, which it closes when it is closed. It logs

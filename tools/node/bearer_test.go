@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,10 +27,12 @@ func deadAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// elsewhere is oneToken with an address in the token where nobody listens.
+// elsewhere is oneToken with an address in the token where nobody listens. It has the name of
+// a host, so that hubs are told the listener's own addresses all the same.
 func elsewhere(t *testing.T) node.Offer {
 	o := oneToken()
-	o.Addrs = []string{deadAddr(t)}
+	_, port, _ := strings.Cut(deadAddr(t), ":")
+	o.Addrs = []string{"localhost:" + port}
 	return o
 }
 
