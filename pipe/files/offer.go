@@ -26,6 +26,7 @@ func Offer(ctx context.Context, names []string, from io.Reader, to io.Writer, o 
 			return Summary{Untaken: true}, err
 		}
 		if take.List == "" {
+			defer startCounting(o, func(o SendOptions) (finder, error) { return newAskedFinder(names, take.Names, o) })()
 			return sendFound(ctx, find, r, w, o)
 		}
 		err = errors.Join(sendList(ctx, find, w, take.List, o), w.flush())

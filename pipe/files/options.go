@@ -25,6 +25,8 @@ type SendOptions struct {
 	// Archive says that the only name is that of a zip or tar archive, whose content
 	// is to be sent.
 	Archive bool
+	// Progress, if it is set, tells how far the sender has come.
+	Progress *Progress
 	// Begun, if it is set, is called when the receiver has answered first: until then it
 	// may ask its user.
 	Begun func()

@@ -27,6 +27,7 @@ func Send(ctx context.Context, names []string, from io.Reader, to io.Writer, o S
 	if err != nil {
 		return Summary{}, err
 	}
+	defer startCounting(o, func(o SendOptions) (finder, error) { return newFinder(names, o) })()
 	return sendFound(ctx, find, newFrameReader(from), newFrameWriter(to), o)
 }
 

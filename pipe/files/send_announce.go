@@ -87,6 +87,7 @@ func (s *sender) announceSmall(e *wire.Entry, it *item) error {
 	}
 	s.noteLinked(e, it)
 	s.sent += int64(len(p))
+	s.o.Progress.add(int64(len(p)))
 	if len(p) == 0 {
 		return nil
 	}

@@ -29,9 +29,12 @@ func (s *sender) handleAnswer(ctx context.Context, a *wire.Answer) error {
 		s.problems.addRefusedByPeer(it.path, a.Code, a.Why)
 		if folder {
 			s.find.prune(it.inside)
+		} else {
+			s.o.Progress.add(it.size)
 		}
 		return nil
 	case a.Skip || it.kind != wire.EntryFile:
+		s.o.Progress.add(it.size)
 		return nil
 	}
 	return s.sendFile(ctx, a, it)

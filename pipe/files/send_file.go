@@ -71,6 +71,7 @@ func (s *sender) sendData(ctx context.Context, id int64, it *item, f body, offse
 		s.hash.Reset()
 	}
 	size, from := it.size, offset
+	s.o.Progress.add(offset)
 	s.hole = 0
 	for offset < size {
 		if err := context.Cause(ctx); err != nil {
@@ -84,6 +85,7 @@ func (s *sender) sendData(ctx context.Context, id int64, it *item, f body, offse
 				return err
 			}
 			offset += int64(n)
+			s.o.Progress.add(int64(n))
 		}
 		if err == io.EOF {
 			break

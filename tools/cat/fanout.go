@@ -169,7 +169,7 @@ func (f *fanout) send(i int) (err error) {
 		return b.Exchange(ctx, f.pipe.Branch(i))
 	}
 	report := func(path string, err error) { f.report(b.Label+": "+path, err) }
-	return b.Files(ctx, f.files.Side(l, f.met, nil, report))
+	return b.Files(ctx, f.files.Side(l, nil, f.met, nil, report))
 }
 
 // wrongKind adds to the error of a dial what the peer takes.

@@ -23,6 +23,6 @@ func sendFiles(ctx context.Context, n *node.Node, peer node.Peer, o options, s c
 	if err != nil {
 		return err
 	}
-	met := outgoing.NewMet(pipeCommand)
-	return met.Hint(n.Files(ctx, l, true, o.files.Side(l, met, n.Await(), s.Complaints())))
+	met, p := outgoing.NewMet(pipeCommand), n.NewProgress()
+	return met.Hint(n.SendFiles(ctx, l, p, o.files.Side(l, p, met, n.Await(), s.Complaints())))
 }

@@ -79,12 +79,12 @@ func peerComplaints(n *node.Node, l *link.Link, s cmdline.Streams) func(path str
 // sendFiles sends the files to a peer, or those that it asks for. untaken says that the
 // peer has asked for none of them, so that they are still to be taken.
 func sendFiles(ctx context.Context, n *node.Node, l *link.Link, o options, begun func(), report func(path string, err error)) (untaken bool, err error) {
-	met := outgoing.NewMet(pipeCommand)
-	side := o.files.Side(l, met, begun, report)
+	met, p := outgoing.NewMet(pipeCommand), n.NewProgress()
+	side := o.files.Side(l, p, met, begun, report)
 	if l.Kind == wire.KindTake {
-		side = o.files.OfferSide(l, met, begun, report)
+		side = o.files.OfferSide(l, p, met, begun, report)
 	}
-	err = met.Hint(n.Files(ctx, l, true, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+	err = met.Hint(n.SendFiles(ctx, l, p, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		sum, err := side(ctx, from, to)
 		untaken = sum.Untaken
 		return sum, err

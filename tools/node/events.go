@@ -6,6 +6,7 @@ import (
 
 	"mesh/pipe"
 	"mesh/pipe/digest"
+	"mesh/pipe/progress"
 	"mesh/proto"
 	"mesh/proto/token"
 )
@@ -45,6 +46,9 @@ type event struct {
 	// progress
 	Sent     *int64 `json:"sent,omitempty"`
 	Received *int64 `json:"received,omitempty"`
+	Done     *int64 `json:"done,omitempty"`  // of total, if that is known
+	Total    int64  `json:"total,omitempty"` // bytes of all files, or of a pipe whose size is known
+	ETA      *int64 `json:"eta,omitempty"`   // seconds left
 
 	// receipt
 	Direction string           `json:"direction,omitempty"` // sent, received
@@ -88,6 +92,19 @@ func ended(e event, err error) event {
 		e.Error = proto.HideSecrets(err.Error())
 	}
 	return e
+}
+
+// setWork adds how far a transfer has come, if its total is known.
+func (e *event) setWork(s progress.State) {
+	if !s.Known || s.Total == 0 {
+		return
+	}
+	bytes := min(s.Bytes, s.Total)
+	e.Done, e.Total = &bytes, s.Total
+	if s.Left >= 0 {
+		left := int64(s.Left.Round(time.Second) / time.Second)
+		e.ETA = &left
+	}
 }
 
 // emit writes one event. After a failed write no more are written.

@@ -3,9 +3,12 @@ package node
 import (
 	"context"
 	"io"
+	"sync/atomic"
 
 	"mesh/pipe"
 	"mesh/pipe/files"
+	"mesh/pipe/progress"
+	"mesh/pipe/ratelimit"
 	"mesh/proto"
 	"mesh/proto/link"
 	"mesh/tools/board"
@@ -30,13 +33,27 @@ func (n *Node) Files(ctx context.Context, l *link.Link, sends bool, side filesSi
 	return n.files(ctx, l, sends, side, screen{}, n.options.Transfers)
 }
 
+// SendFiles is [Node.Files] for the sender, whose side counts in p, which may be nil.
+func (n *Node) SendFiles(ctx context.Context, l *link.Link, p *files.Progress, side filesSide) error {
+	return n.files(ctx, l, true, side, screen{files: p}, n.options.Transfers)
+}
+
+// NewProgress returns what the sender of files counts in; nil if nobody looks.
+func (n *Node) NewProgress() *files.Progress {
+	if !n.reporter.progress && n.reporter.events == nil {
+		return nil
+	}
+	return new(files.Progress)
+}
+
 // filesSide is one side of a transfer of files.
 type filesSide = func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)
 
 func (n *Node) files(ctx context.Context, l *link.Link, sends bool, side filesSide, on screen, o pipe.Options) error {
 	var sum files.Summary
+	on.written = new(atomic.Int64)
 	source, sink, wait := files.Join(ctx, !sends, func(ctx context.Context, from io.Reader, to io.Writer) (err error) {
-		sum, err = side(ctx, from, to)
+		sum, err = side(ctx, from, counted{to, on.written})
 		return err
 	})
 	party, way := n.partyOf(l), received
@@ -74,6 +91,7 @@ func (n *Node) carry(ctx context.Context, l *link.Link, party func() Party, sour
 	if options.Counters == nil {
 		options.Counters = new(pipe.Counters)
 	}
+	on.limit = options.SendLimit
 	p := party()
 	n.reporter.note(Facts{Peer: p.Label(), Transfer: p.Transfer.String()})
 	defer func() { n.reporter.noteBytes(options.Counters.Sent.Load() + options.Counters.Received.Load()) }()
@@ -135,6 +153,39 @@ type screen struct {
 	total int64 // bytes to send; 0 if not known
 	// silent says that the transfer is one of several, which have a progress line together.
 	silent bool
+
+	files   *files.Progress // of the sender of files; else nil
+	written *atomic.Int64   // what it has given to the link
+	limit   *ratelimit.Limiter
+}
+
+// counted is a writer that counts.
+type counted struct {
+	io.Writer
+	n *atomic.Int64
+}
+
+// Write implements [io.Writer].
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// state returns how far a transfer has come. What a sender of files has given to the link
+// and the peer has not taken does not count.
+func (s screen) state(sent, received int64) progress.State {
+	p := progress.State{Left: -1, Limit: s.limit.Rate()}
+	switch {
+	case s.files != nil:
+		p.Known = s.files.Known.Load()
+		p.Total, p.Bytes = s.files.Total.Load(), max(s.files.Done.Load()-max(s.written.Load()-sent, 0), 0)
+	case s.total > 0:
+		p.Known, p.Total, p.Bytes = true, s.total, min(sent, s.total)
+	default:
+		p.Bytes = sent + received
+	}
+	return p
 }
 
 func screenOf(source *pipe.Source, sink *pipe.Sink) screen {

@@ -63,21 +63,26 @@ func (r *reporter) watch(party func() Party, counters *pipe.Counters, on screen,
 		redraw, tick := time.NewTicker(progress.Interval), time.NewTicker(progressEvery)
 		defer redraw.Stop()
 		defer tick.Stop()
-		var line *progress.Line // from when it may be drawn on: it tells of the time since then
+		line := progress.New(r.stderr, r.ansi)
 		defer func() {
-			if line != nil && r.foreground() {
+			if draws && r.foreground() {
 				line.Clear()
 			}
 		}()
+		var done, moved progress.Meter // the work that is done, and the bytes of the link
 		for {
 			sent, received := counters.Sent.Load(), counters.Received.Load()
+			state := on.state(sent, received)
+			done.Add(time.Now(), state.Bytes)
+			moved.Add(time.Now(), sent+received)
+			state.Rate = moved.Rate()
+			if left, known := done.Left(state.Total - state.Bytes); known {
+				state.Left = left
+			}
 			select {
 			case <-redraw.C:
 				if draws && !r.hidden.Load() && (!on.shown || received == 0) && r.foreground() {
-					if line == nil {
-						line = progress.New(r.stderr, on.total, r.ansi)
-					}
-					draw(line, on, sent, received, o)
+					draw(line, state, o)
 				}
 			case <-tick.C:
 				if party == nil {
@@ -85,6 +90,7 @@ func (r *reporter) watch(party func() Party, counters *pipe.Counters, on screen,
 				}
 				e := partyEvent("progress", party())
 				e.Sent, e.Received = &sent, &received
+				e.setWork(state)
 				r.emit(e)
 			case <-quit:
 				return
@@ -98,16 +104,12 @@ func (r *reporter) watch(party func() Party, counters *pipe.Counters, on screen,
 }
 
 // draw draws the progress line.
-func draw(line *progress.Line, on screen, sent, received int64, o *outage) {
-	since, broken := o.length()
-	switch {
-	case broken:
+func draw(line *progress.Line, state progress.State, o *outage) {
+	if since, broken := o.length(); broken {
 		line.Broken(since)
-	case on.total > 0:
-		line.Set(sent)
-	default:
-		line.Set(sent + received)
+		return
 	}
+	line.Set(state)
 }
 
 // foreground reports whether this process may draw on the terminal: a job in the

@@ -15,7 +15,7 @@ import (
 // much would be sent.
 func (o Options) List(pipe string, s cmdline.Streams, sums bool) error {
 	met := Met{pipe: pipe}
-	send := o.send(nil, nil, met.watch(s.Complaints()))
+	send := o.send(nil, nil, nil, met.watch(s.Complaints()))
 	excluded, entries, bytes, sized := 0, 0, int64(0), term.IsTerminal(s.Out)
 	send.Excluded = func(path, why string) {
 		excluded++

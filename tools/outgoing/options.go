@@ -115,9 +115,9 @@ func errStream(name, pipe string) error {
 }
 
 // send returns the options of a transfer over a link, which is nil for a list.
-func (o Options) send(l *link.Link, begun func(), report func(path string, err error)) files.SendOptions {
+func (o Options) send(l *link.Link, p *files.Progress, begun func(), report func(path string, err error)) files.SendOptions {
 	minor1 := l != nil && l.Minor >= 1
-	return files.SendOptions{Holes: minor1, Links: minor1, Archive: o.Archive, SkipSymlinks: o.Symlinks == linksSkip, SkipSpecial: o.SkipSpecial, Exclude: o.Exclude, Begun: begun, Report: report}
+	return files.SendOptions{Holes: minor1, Links: minor1, Archive: o.Archive, SkipSymlinks: o.Symlinks == linksSkip, SkipSpecial: o.SkipSpecial, Exclude: o.Exclude, Progress: p, Begun: begun, Report: report}
 }
 
 // Tune sets the Go runtime up for what is sent.
@@ -130,18 +130,19 @@ func (o Options) Tune() {
 // side is one side of a transfer of files.
 type side = func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)
 
-// Side returns the sender's side of a transfer over a link. begun, if it is set, is called
+// Side returns the sender's side of a transfer over a link. It counts in p, which may be
+// nil. begun, if it is set, is called
 // when the receiver has answered first, report for each entry that is not sent or not
 // stored.
-func (o Options) Side(l *link.Link, met *Met, begun func(), report func(path string, err error)) side {
+func (o Options) Side(l *link.Link, p *files.Progress, met *Met, begun func(), report func(path string, err error)) side {
 	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
-		return files.Send(ctx, o.Names, from, to, o.send(l, begun, met.watch(report)))
+		return files.Send(ctx, o.Names, from, to, o.send(l, p, begun, met.watch(report)))
 	}
 }
 
 // OfferSide is [Options.Side] for a receiver that first says what it wants.
-func (o Options) OfferSide(l *link.Link, met *Met, begun func(), report func(path string, err error)) side {
+func (o Options) OfferSide(l *link.Link, p *files.Progress, met *Met, begun func(), report func(path string, err error)) side {
 	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
-		return files.Offer(ctx, o.Names, from, to, o.send(l, begun, met.watch(report)))
+		return files.Offer(ctx, o.Names, from, to, o.send(l, p, begun, met.watch(report)))
 	}
 }
