@@ -54,8 +54,8 @@ func TestDialAndGrants(t *testing.T) {
 				if dl.Transfer != ll.Transfer || dl.Transfer == (wire.TransferID{}) {
 					t.Errorf("transfers are %s and %s, want the same one", dl.Transfer, ll.Transfer)
 				}
-				if dl.Minor != 3 || ll.Minor != 3 {
-					t.Errorf("minor versions are %d and %d, want 3", dl.Minor, ll.Minor)
+				if dl.Minor != 4 || ll.Minor != 4 {
+					t.Errorf("minor versions are %d and %d, want 4", dl.Minor, ll.Minor)
 				}
 				if !dl.Dialed || ll.Dialed || dl.Token != nil || ll.Token == nil || *ll.Token != tok.ID {
 					t.Errorf("got Dialed %v and %v, Token %v and %v, want true, false, none and %s", dl.Dialed, ll.Dialed, dl.Token, ll.Token, tok.ID)
