@@ -112,11 +112,7 @@ func mistakenList(list []branchOptions, err error) error {
 	for _, b := range list {
 		words = append(words, b.peer.Text)
 	}
-	name := strings.Join(words, ",")
-	switch file, isFile := strings.CutPrefix(name, "@"); {
-	case isFile && exists(file):
-		return proto.Hint(err, "commas separate PEERs: the name of a file with a token must have none")
-	case exists(name):
+	if name := strings.Join(words, ","); exists(name) {
 		err := proto.Errorf(proto.Usage, "PEER is missing: %s is a file or folder here", proto.EscapeText(name))
 		return proto.Hint(err, "PEER comes before the files: a token, @FILE with a token, or a name")
 	}

@@ -31,7 +31,8 @@ func (n *Node) trust(p Peer) string {
 }
 
 // PeersOf is [PeerOf] for a tool that calls several peers at once: its first argument, or
-// the variable, may be a list of PEERs with commas.
+// the variable, may be a list of PEERs with commas. The only @FILE may have commas in its
+// name.
 func PeersOf(args []string, env string) (peers []PeerText, rest []string, err error) {
 	list, argument := env, len(args) > 0
 	if argument {
@@ -39,14 +40,14 @@ func PeersOf(args []string, env string) (peers []PeerText, rest []string, err er
 		list, rest = args[0], args[1:]
 	}
 	words := strings.Split(paste.PeerWord(list), ",")
-	if len(words) == 1 {
+	if len(words) == 1 || isTokenFile(list) {
 		p, rest, err := PeerOf(args, env)
 		return []PeerText{p}, rest, err
 	}
 	for _, word := range words {
 		p := PeerText{word, argument}.tidy()
 		if p.Text == "" || p.Text == "@" {
-			return nil, nil, proto.Hint(proto.Errorf(proto.Usage, "a PEER is missing between two commas"), "PEER,PEER… without blanks; no PEER has a comma in it, nor has FILE in @FILE")
+			return nil, nil, proto.Hint(proto.Errorf(proto.Usage, "a PEER is missing between two commas"), "PEER,PEER… without blanks; no PEER of a list has a comma in it, nor has FILE in @FILE")
 		}
 		if p.IsToken() {
 			t, _, err := p.Token()
