@@ -44,10 +44,10 @@ func (e *Incomplete) Error() string { return e.Err.Error() }
 func (e *Incomplete) Unwrap() error { return e.Err }
 
 // storeOpen and sendOpen are how many files a process opens at once to store or to send
-// folders of any depth: with its sockets, and without its standard files.
+// folders of any depth: with all sockets of a tool, and without its standard files.
 const (
 	storeOpen = 12
-	sendOpen  = 8
+	sendOpen  = 10
 )
 
 // CheckStore fails if nothing can be stored in the folder at a path, or if the process may

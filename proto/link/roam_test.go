@@ -80,7 +80,7 @@ func TestWatchAfterChange(t *testing.T) {
 				})
 				wg.Go(func() { _, _ = ll.Read(make([]byte, 1)) })
 				wg.Go(func() { _, _ = dl.Read(make([]byte, 1)) })
-				<-time.After(time.Minute)
+				<-time.After(time.Minute + proto.KeepAlive/2) // no keep-alive is on its way
 				if c.cut {
 					n.Cut()
 				}
