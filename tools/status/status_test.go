@@ -2,6 +2,7 @@ package status
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -76,7 +77,7 @@ func TestScreenHostile(t *testing.T) {
 	evil := "\x1b[2J\r\nnow      root\u202e\x00" + strings.Repeat("x", 4000)
 	free := int64(-1)
 	r := report{Version: "0.5", Tools: []board.Card{{
-		Mode: evil, What: evil, Version: evil, PID: -1, Free: &free, Places: -5, Taken: 1 << 62, Begun: now.Add(time.Hour),
+		Mode: evil, What: evil, Version: evil, PID: -1, Free: &free, Places: -5, Taken: math.MaxInt, Begun: now.Add(time.Hour),
 		Peers:     []board.Peer{{Name: evil, Deliveries: 5, Bytes: -1, Expect: -1, Last: now.Add(time.Hour)}},
 		Transfers: []board.Transfer{{Peer: evil, Name: "a/" + evil, Direction: evil, Path: evil, Addr: evil, Rate: -1, Total: 1, Bytes: -5}},
 		Hubs:      []board.Hub{{Host: evil, As: evil, Error: evil}},
