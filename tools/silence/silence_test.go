@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,13 @@ func (t *told) tell(m notify.Message) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.list = append(t.list, m)
+}
+
+// messages returns the messages that take has not taken.
+func (t *told) messages() []notify.Message {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.list)
 }
 
 // take returns what was told since the last call: kind and words.
@@ -119,8 +127,8 @@ func TestNever(t *testing.T) {
 		pass(5 * time.Hour)
 		to.want(t, "before the time")
 		pass(2 * time.Hour)
-		if len(to.list) != 1 || !strings.Contains(to.list[0].Says, "Nothing has come since ") || !strings.Contains(to.list[0].Says, "It is expected every 26 h.") {
-			t.Errorf("got %+v", to.list)
+		if len(to.messages()) != 1 || !strings.Contains(to.messages()[0].Says, "Nothing has come since ") || !strings.Contains(to.messages()[0].Says, "It is expected every 26 h.") {
+			t.Errorf("got %+v", to.messages())
 		}
 	})
 }
@@ -166,15 +174,15 @@ func TestDown(t *testing.T) {
 		pass(9 * time.Minute)
 		to.want(t, "after the start")
 		pass(2 * time.Minute)
-		if len(to.list) != 1 || !strings.Contains(to.list[0].Says, "was itself down from "+notify.At(downFrom)+" to "+notify.At(downTo)) {
-			t.Errorf("got %+v, want the time %v to %v", to.list, downFrom, downTo)
+		if len(to.messages()) != 1 || !strings.Contains(to.messages()[0].Says, "was itself down from "+notify.At(downFrom)+" to "+notify.At(downTo)) {
+			t.Errorf("got %+v, want the time %v to %v", to.messages(), downFrom, downTo)
 		}
 		to.take()
 		a.Arrived([]string{"nas"}, nil)
 		to.take()
 		pass(27 * time.Hour)
-		if len(to.list) != 1 || strings.Contains(to.list[0].Says, "down") {
-			t.Errorf("got %+v, want nothing of a time that is long past", to.list)
+		if len(to.messages()) != 1 || strings.Contains(to.messages()[0].Says, "down") {
+			t.Errorf("got %+v, want nothing of a time that is long past", to.messages())
 		}
 		stop()
 		to.take()
@@ -225,7 +233,7 @@ func TestClock(t *testing.T) {
 		end := now.Add(tt.at)
 		for ; !now.After(end); now = now.Add(time.Minute) {
 			a.Look(now)
-			if len(to.list) > 0 {
+			if len(to.messages()) > 0 {
 				break
 			}
 		}
