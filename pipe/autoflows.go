@@ -28,7 +28,7 @@ type autoFlows struct {
 	tcpLossBound bool // loss slows such a flow down: see [link.Link.LossBound]
 }
 
-// beginLeg forgets what is known of the path of the leg before.
+// beginLeg forgets the facts about the path of the leg before.
 func (a *autoFlows) beginLeg() { a.noTCP, a.tcpLossBound = false, false }
 
 // wanted returns how many flows the transfers should have with this primary link,

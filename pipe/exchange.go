@@ -37,7 +37,7 @@ type Options struct {
 	// Counters, if set, count while the transfers run.
 	Counters *Counters
 	// SendLimit and ReceiveLimit limit the bytes of each direction, together with all
-	// other transfers that have the same limiter; nil for no limit. What is sent again
+	// other transfers that have the same limiter; nil for no limit. Data sent again
 	// after a broken link counts again. The receiver's limit works by flow control: the
 	// peer may be one window ahead of it.
 	SendLimit, ReceiveLimit *ratelimit.Limiter

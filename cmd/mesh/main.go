@@ -36,7 +36,7 @@ var tools = []func() *cli.Command{
 	hub.Command,
 }
 
-// commands lists the commands: what is about this installation, and exists only as an
+// commands lists the commands: they concern this installation, and each exists only as an
 // argument of mesh. The manual page of mesh describes them.
 var commands = []func() *cli.Command{
 	notice.Command,
