@@ -55,6 +55,21 @@ func Proxy(t testing.TB, name, password string) *url.URL {
 // answers with the text, and ends the connection, unless it stays.
 func StrangeProxy(t testing.TB, text string, stays bool) string {
 	t.Helper()
+	return serveEach(t, func(c net.Conn) {
+		defer c.Close()
+		in := bufio.NewReader(c)
+		_, _ = http.ReadRequest(in)
+		_, _ = io.WriteString(c, text)
+		if stays {
+			_, _ = io.Copy(io.Discard, in)
+		}
+	})
+}
+
+// serveEach listens at a free port of loopback, calls serve for each connection, and
+// returns the address.
+func serveEach(t testing.TB, serve func(net.Conn)) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -66,15 +81,7 @@ func StrangeProxy(t testing.TB, text string, stays bool) string {
 			if err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				in := bufio.NewReader(c)
-				_, _ = http.ReadRequest(in)
-				_, _ = io.WriteString(c, text)
-				if stays {
-					_, _ = io.Copy(io.Discard, in)
-				}
-			}()
+			go serve(c)
 		}
 	}()
 	return l.Addr().String()

@@ -11,21 +11,8 @@ import (
 // connects to everything at the address to, or refuses (reply 2) if that is "".
 func SOCKS(t testing.TB, name, password, to string) *url.URL {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serveSOCKS(c, name, password, to)
-		}
-	}()
-	return &url.URL{Scheme: "socks5", Host: l.Addr().String()}
+	addr := serveEach(t, func(c net.Conn) { serveSOCKS(c, name, password, to) })
+	return &url.URL{Scheme: "socks5", Host: addr}
 }
 
 func serveSOCKS(c net.Conn, name, password, to string) {
