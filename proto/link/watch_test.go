@@ -65,7 +65,7 @@ func TestWatchAddress(t *testing.T) {
 				if err := <-failed; !known || err == nil || !strings.Contains(err.Error(), "not at 192.0.2.2 any more") {
 					t.Errorf("known %v: got %v", known, err)
 				}
-			case <-time.After(proto.KeepAlive + link.WatchInterval):
+			case <-time.After(proto.KeepAlive + 2*link.WatchInterval):
 				if known {
 					t.Error("the link is not broken")
 				}
