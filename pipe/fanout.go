@@ -273,7 +273,12 @@ func (f *Fanout) idleLocked(b *branch) (n int) {
 func (f *Fanout) countLocked() {
 	var taken []int64
 	for _, b := range f.list {
-		taken = append(taken, b.released)
+		if !b.gone || b.all {
+			taken = append(taken, b.released)
+		}
+	}
+	if len(taken) < f.options.Need { // the transfer fails
+		return
 	}
 	slices.Sort(taken)
 	f.Counters.Sent.Store(taken[len(taken)-f.options.Need])

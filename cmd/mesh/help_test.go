@@ -84,7 +84,7 @@ func TestBriefHelp(t *testing.T) {
 		_, rest, _ := strings.Cut(short, "\nexamples:\n")
 		examples, rest, _ := strings.Cut(rest, "\n\n")
 		if strings.Count(examples, typed) < 3 || strings.Count(examples, "\n") != 2 || rest == "" {
-			t.Errorf("%s -h: want three examples, and what it has:\n%s", typed, short)
+			t.Errorf("%s -h: want three examples, and the flags or subcommands after them:\n%s", typed, short)
 		}
 		for _, m := range regexp.MustCompile(`(?m)mesh-`+c.Name+` ([a-z]+)`).FindAllStringSubmatch(examples, -1) {
 			if len(c.Subcommands) > 0 && c.Subcommands[0] != nil && !slices.ContainsFunc(c.Subcommands, func(s *cli.Command) bool { return s.Name == m[1] }) {

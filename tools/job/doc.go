@@ -26,8 +26,8 @@ const maxName = 64
 // CheckName refuses what is not the name of a job: 1 to 64 of a-z, 0-9, ".", "_" and "-",
 // and neither "." nor "..". The error has code [proto.Usage].
 func CheckName(name string) error {
-	known := func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", r) }
-	if name == "" || len(name) > maxName || name == "." || name == ".." || strings.ContainsFunc(name, known) {
+	foreign := func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", r) }
+	if name == "" || len(name) > maxName || name == "." || name == ".." || strings.ContainsFunc(name, foreign) {
 		return proto.Errorf(proto.Usage, "%s is not the name of a job: want 1 to %d of a-z, 0-9, dot, underscore and dash", proto.QuoteText(name), maxName)
 	}
 	return nil

@@ -1,6 +1,6 @@
 // Package silence is a dead man's switch: it tells a person when something that is
 // expected again and again has not come, and when it has come after all. It watches what
-// peers deliver to an inbox, and the jobs of this machine. Who receives must do that: a
+// peers deliver to an inbox, and the jobs of this machine. The receiver must do that: a
 // backup that never ran sends nothing, not even an error.
 package silence
 
