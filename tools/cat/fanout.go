@@ -37,6 +37,7 @@ type fanout struct {
 	set      *pipe.Set
 	pipe     *pipe.Fanout // nil for files
 	stdin    *pipe.Source // nil unless it is what is sent
+	ends     []error      // of the branches, once the transfer as a whole has succeeded
 	met      *outgoing.Met
 	report   func(path string, err error)
 
@@ -136,11 +137,12 @@ func (f *fanout) run() error {
 	wg.Wait()
 	stop()
 	ends, err := f.set.Outcome()
-	if err == nil {
-		f.tellFailed(ends)
-		return nil
+	if err != nil {
+		return f.met.Hint(err)
 	}
-	return f.met.Hint(err)
+	f.ends = ends
+	f.tellFailed()
+	return nil
 }
 
 // send makes the transfer to one peer.
@@ -248,18 +250,15 @@ func (f *fanout) label(i int, err error) error {
 }
 
 // tellFailed prints which peers do not have all, where enough have.
-func (f *fanout) tellFailed(ends []error) {
-	var failed []string
-	for i, err := range ends {
-		if err == nil {
-			continue
+func (f *fanout) tellFailed() {
+	facts := f.facts()
+	for _, b := range facts.Branches {
+		if b.Err != nil {
+			f.node.Log.Info("branch failed", "peer", b.Peer, "err", b.Err)
 		}
-		code := proto.CodeOf(err)
-		failed = append(failed, fmt.Sprintf("%s failed: %s (%d)", f.branches[i].Label, code, code))
-		f.node.Log.Info("branch failed", "peer", f.branches[i].Label, "err", err)
 	}
-	if failed != nil {
-		fmt.Fprintf(f.streams.Err, "%s: %d of %d: %s\n", f.streams.Name, len(ends)-len(failed), len(ends), strings.Join(failed, ", "))
+	if missed := facts.Missed(); missed != "" {
+		fmt.Fprintf(f.streams.Err, "%s: %s\n", f.streams.Name, missed)
 	}
 }
 
@@ -270,6 +269,9 @@ func (f *fanout) facts() runs.Facts {
 		labels = append(labels, b.Label)
 	}
 	facts := runs.Facts{Peer: strings.Join(labels, ","), Name: f.called}
+	for i, err := range f.ends {
+		facts.Branches = append(facts.Branches, runs.Branch{Peer: labels[i], Err: err})
+	}
 	if f.pipe != nil {
 		facts.Bytes = f.pipe.Counters.Sent.Load()
 		return facts

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ const (
 // The events that messages tell of, as --events calls them.
 const (
 	EventEnd      = "end"      // of a run
+	EventBranch   = "branch"   // of a run to several peers, to one of them
 	EventDelivery = "delivery" // to an inbox
 	EventSilence  = "silence"
 	EventTerminal = "terminal"
@@ -169,6 +171,8 @@ func (m Message) meaning() string {
 // what names what has ended.
 func (m Message) what() string {
 	switch {
+	case m.Event == EventBranch:
+		return cmp.Or(m.Job, m.Tool) + " to " + cmp.Or(m.Peer, "a peer")
 	case m.Job != "":
 		return m.Job
 	case m.Event == EventDelivery && m.Peer == "":

@@ -102,13 +102,16 @@ func (n *Notifier) now() Settings {
 	return n.settings
 }
 
-// Ended tells how a run has ended, if the settings want that, and what waits. It returns
-// within 8 s, and within 3 s after a signal has ended ctx.
-func (n *Notifier) Ended(ctx context.Context, m Message) {
+// Ended tells how a run and its branches have ended, if the settings want that, and what
+// waits. It returns within 8 s, and within 3 s after a signal has ended ctx.
+func (n *Notifier) Ended(ctx context.Context, ends ...Message) {
 	if n == nil {
 		return
 	}
-	told := n.postEnd(m)
+	told := false
+	for _, m := range ends {
+		told = n.postEnd(m) || told
+	}
 	if !told && !n.spool.anyDue(time.Now()) {
 		return
 	}
@@ -157,7 +160,7 @@ func (n *Notifier) postEnd(m Message) (told bool) {
 		if !v.tell && s.On != OnAlways {
 			return pings
 		}
-	case s.On == OnAlways:
+	case s.On == OnAlways && m.Event != EventBranch: // the end of the run says it
 		m.Kind = Done
 	default:
 		return pings

@@ -143,6 +143,57 @@ func TestRuns(t *testing.T) {
 	})
 }
 
+// A branch that failed is told although the run has succeeded, with the same rules; one that
+// goes well is told only after a failure.
+func TestBranches(t *testing.T) {
+	t.Parallel()
+	inVirtualTime(t, nil, func(t *testing.T, s *server, settings notify.Settings) {
+		state := t.TempDir()
+		end := func(codes ...proto.Code) {
+			ends := []notify.Message{success()}
+			for i, code := range codes {
+				peer := []string{"nas", "cloud"}[i]
+				m := notify.Message{Event: notify.EventBranch, Tool: "mesh-cat", Job: "db", Subject: "branch/job/db/" + peer, Peer: peer, PeerName: peer}
+				if code != proto.OK {
+					m.Err = proto.Errorf(code, "no answer")
+				}
+				ends = append(ends, m)
+			}
+			notify.New(settings, state, nil).Ended(t.Context(), ends...)
+			<-time.After(3 * time.Hour)
+		}
+		end(proto.OK, proto.OK)
+		end(proto.OK, proto.Timeout)
+		end(proto.OK, proto.Unreachable)
+		end(proto.OK, proto.Space)
+		end(proto.OK, proto.OK)
+		end(proto.OK, proto.OK)
+		settings.HideNames = true
+		end(proto.Timeout, proto.OK)
+		settings.HideNames, settings.On = false, notify.OnAlways
+		end(proto.OK, proto.OK)
+		host, _ := os.Hostname()
+		want := []string{"db to cloud failed", "db to cloud failed", "db to cloud works again", "db to a peer failed"}
+		for i, w := range want {
+			want[i] = "mesh: " + w + " on " + host
+		}
+		want = append(want, "mesh: 2 messages from "+host) // the run is done, and nas works again
+		if got := s.titles(t); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		o := s.got()[0].object(t)
+		if o["event"] != "branch" || o["kind"] != "failed" || o["job"] != "db" || o["peer_name"] != "cloud" || o["code"] != 11.0 {
+			t.Errorf("got %v", o)
+		}
+		if text := s.got()[2].object(t)["text"]; text != "db to cloud works again after 3 failures in 9 h" {
+			t.Errorf("got %q", text)
+		}
+		if text := s.got()[3].object(t)["text"].(string); strings.Contains(text, "nas") {
+			t.Errorf("got %q with a name", text)
+		}
+	})
+}
+
 // One peer causes at most 20 messages an hour, and one that counts, whatever it does.
 func TestFlood(t *testing.T) {
 	t.Parallel()

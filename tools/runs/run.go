@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"mesh/pipe/term"
@@ -31,6 +32,30 @@ type Facts struct {
 	Transfer string
 	Name     string // under which a pipe is stored; "" for none
 	Bytes    int64
+	// Branches are the peers of a transfer to several that has succeeded as a whole.
+	Branches []Branch
+}
+
+// Branch is how the transfer to one of several peers has ended.
+type Branch struct {
+	Peer string // its label in messages
+	Err  error
+}
+
+// Missed says which of several peers do not have all, as in "2 of 3: cloud failed: timeout
+// (11)". It is "" if all have.
+func (f Facts) Missed() string {
+	var failed []string
+	for _, b := range f.Branches {
+		if b.Err != nil {
+			code := proto.CodeOf(b.Err)
+			failed = append(failed, fmt.Sprintf("%s failed: %s (%d)", b.Peer, code, code))
+		}
+	}
+	if failed == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d: %s", len(f.Branches)-len(failed), len(f.Branches), strings.Join(failed, ", "))
 }
 
 // FactsOf returns the facts of the last transfer of a node; none for nil.

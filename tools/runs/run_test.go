@@ -204,3 +204,22 @@ func TestPlain(t *testing.T) {
 		t.Errorf("got %v after %d calls", err, calls)
 	}
 }
+
+func TestMissed(t *testing.T) {
+	t.Parallel()
+	ok, late := runs.Branch{Peer: "nas"}, runs.Branch{Peer: "cloud", Err: proto.Errorf(proto.Timeout, "late")}
+	full := runs.Branch{Peer: "box", Err: proto.Errorf(proto.Space, "full")}
+	for _, tt := range []struct {
+		branches []runs.Branch
+		want     string
+	}{
+		{nil, ""},
+		{[]runs.Branch{ok, ok}, ""},
+		{[]runs.Branch{ok, late}, "1 of 2: cloud failed: timeout (11)"},
+		{[]runs.Branch{full, ok, late}, "1 of 3: box failed: space (41), cloud failed: timeout (11)"},
+	} {
+		if got := (runs.Facts{Branches: tt.branches}).Missed(); got != tt.want {
+			t.Errorf("%v: got %q, want %q", tt.branches, got, tt.want)
+		}
+	}
+}

@@ -43,7 +43,7 @@ func (r *run) openNotifier() error {
 	return nil
 }
 
-// tell tells how the run has ended.
+// tell tells how the run has ended, and how each branch of one that has succeeded.
 func (r *run) tell(ctx context.Context, err error) {
 	if r.notifier == nil {
 		return
@@ -55,8 +55,22 @@ func (r *run) tell(ctx context.Context, err error) {
 	}
 	if err == nil {
 		m.Receipt = fmt.Sprintf("%s with %s in %s", progress.Bytes(r.facts.Bytes), r.facts.Peer, cmdline.ShortDuration(took))
+		if missed := r.facts.Missed(); missed != "" {
+			m.Receipt += "\n" + missed
+		}
 	}
-	r.notifier.Ended(ctx, m)
+	r.notifier.Ended(ctx, append([]notify.Message{m}, r.branches()...)...)
+}
+
+// branches returns the ends of the branches as messages.
+func (r *run) branches() (list []notify.Message) {
+	for _, b := range r.facts.Branches {
+		list = append(list, notify.Message{
+			Event: notify.EventBranch, Tool: r.streams.Name, Job: r.Job, Err: b.Err, Subject: r.branchSubject(b.Peer),
+			Peer: b.Peer, PeerName: b.Peer,
+		})
+	}
+	return list
 }
 
 // subject is what fails and works again: the job, or else what is done with a peer.
@@ -68,4 +82,14 @@ func (r *run) subject() string {
 		return r.streams.Name + "/" + r.facts.Peer
 	}
 	return ""
+}
+
+// branchSubject is what fails and works again where the run goes well: one peer of the job,
+// or else of the tool, whoever the others are.
+func (r *run) branchSubject(peer string) string {
+	of := r.streams.Name
+	if r.Job != "" {
+		of = "job/" + r.Job
+	}
+	return "branch/" + of + "/" + peer
 }
