@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"mesh/proto"
+	"mesh/proto/relay"
 )
 
 // maxAnswerBytes bounds what is read of an answer: of its header, and of its body.
@@ -63,6 +64,7 @@ func (c Channel) transport() (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: c.dial, DisableKeepAlives: true, DisableCompression: true,
 		MaxResponseHeaderBytes: maxAnswerBytes, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		OnProxyConnectResponse: proxyAnswer,
 	}
 	if c.CAFile == "" {
 		return t, nil
@@ -82,6 +84,14 @@ func (c Channel) transport() (*http.Transport, error) {
 	return t, nil
 }
 
+// proxyAnswer says why a proxy has refused a connection. No word of the proxy is in it.
+func proxyAnswer(ctx context.Context, proxy *url.URL, connect *http.Request, answer *http.Response) error {
+	if err := relay.ProxyAnswer(ctx, proxy, connect, answer); err != nil {
+		return &proto.Error{Code: proto.Unreachable, Err: err}
+	}
+	return nil
+}
+
 // noAnswer gives the failure of a request its code. Nothing of what the server or a proxy
 // sent is repeated, nor the URL.
 func noAnswer(ctx context.Context, err error) error {
@@ -89,6 +99,8 @@ func noAnswer(ctx context.Context, err error) error {
 		err = u.Err
 	}
 	switch {
+	case is[*proto.Error](err): // proxyAnswer
+		return err
 	case ctx.Err() != nil || os.IsTimeout(err):
 		return proto.Errorf(proto.Timeout, "no answer in time")
 	case isCertificate(err):
