@@ -15,16 +15,19 @@
 //
 // A hub gives each end of a session a permit of its own ([Permit]). Its text is
 //
-//	base64url(payload) "." base64url(signature)        RFC 4648, section 5, no padding
+//	base64url(payload) "." base64url(proof)        RFC 4648, section 5, no padding
 //
-// The signature is Ed25519 by the hub's key over [LabelPermit], a zero byte, and the
-// payload. The payload is JSON in one form only, the fields in this order, without white
+// The proof covers [LabelPermit], a zero byte, and the payload. It is an Ed25519 signature
+// by the hub's key, of 64 bytes; or, for a relay in the hub's own process, HMAC-SHA-256 of
+// 32 bytes under the key of [OwnKeyLabel], since a hub makes two permits for each session.
+// The payload is JSON in one form only, the fields in this order, without white
 // space:
 //
 //	{"v":1,"kind":"link","session":"…","node":"mk1…","peer":"mk1…","role":"dialer",
 //	 "relay":"hub.example:443","rate":0,"bytes":0,"expires":1764423600}
 //
-// So a relay needs the hub's public key alone. Only the node that a permit names may use
+// So a relay on another machine needs the hub's public key alone, and takes no MAC. To a node
+// the proof is opaque. Only the node that a permit names may use
 // it, and must prove its key at the door: whoever reads a permit on the wire can do
 // nothing with it. A relay joins two places whose session, dialer and listener are the
 // same and whose roles differ.

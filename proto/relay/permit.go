@@ -2,11 +2,14 @@ package relay
 
 import (
 	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +21,9 @@ import (
 const (
 	// LabelPermit and a zero byte begin what the hub signs of a permit.
 	LabelPermit = "mesh/1 relay permit"
+	// OwnKeyLabel derives, from the hub's key (see [identity.Key.Derive]), the key of the
+	// permits for the relay that the hub is itself.
+	OwnKeyLabel = "mesh-hub/1 own relay"
 	// MaxPermitBytes bounds the text of a permit.
 	MaxPermitBytes = 1 << 10
 	// MaxNameBytes bounds the name of a relay: a DNS name, a colon and a port.
@@ -31,6 +37,7 @@ const (
 const (
 	permitVersion  = 1
 	signatureBytes = ed25519.SignatureSize
+	macBytes       = sha256.Size
 	// maxExpires is the end of the year 9999 in seconds since 1970.
 	maxExpires = 253402300799
 )
@@ -101,45 +108,64 @@ func (p Permit) Listener() identity.ID {
 
 // Sign returns the text of the permit, signed with the hub's key. It refuses a permit
 // that [ParsePermit] would refuse.
-func (p Permit) Sign(hub *identity.Key) (string, error) {
+func (p Permit) Sign(hub *identity.Key) (string, error) { return p.text(hub.Sign) }
+
+// Authenticate is Sign for the relay that the hub is itself: it takes a MAC under the key of
+// [OwnKeyLabel] too, which costs a hundredth of a signature.
+func (p Permit) Authenticate(own []byte) (string, error) {
+	return p.text(func(b []byte) []byte { return macOf(own, b) })
+}
+
+// text returns the text of the permit with the proof that prove makes of what is signed.
+func (p Permit) text(prove func([]byte) []byte) (string, error) {
 	if err := p.check(); err != nil {
 		return "", fmt.Errorf("sign a permit: %w", err)
 	}
-	b, err := p.encode()
-	if err != nil {
-		return "", err
-	}
-	text := encodeText(b) + "." + encodeText(hub.Sign(signedText(b)))
+	b := p.encode()
+	text := encodeText(b) + "." + encodeText(prove(signedText(b)))
 	if len(text) > MaxPermitBytes {
 		return "", fmt.Errorf("sign a permit: it has %d bytes, the limit is %d", len(text), MaxPermitBytes)
 	}
 	return text, nil
 }
 
-func (p Permit) encode() ([]byte, error) {
-	return json.Marshal(payload{
-		permitVersion, p.Kind, hex.EncodeToString(p.Session[:]), p.Node, p.Peer, p.Role, p.Relay, p.Rate, p.Bytes, p.Expires.Unix(),
-	})
+// encode writes the payload as [json.Marshal] would. No text in a permit that has passed
+// its check needs an escape.
+func (p Permit) encode() []byte {
+	b := make([]byte, 0, 512)
+	b = append(b, `{"v":`+strconv.Itoa(permitVersion)+`,"kind":"`+string(p.Kind)+`","session":"`...)
+	b = hex.AppendEncode(b, p.Session[:])
+	b = append(b, `","node":"`+p.Node.String()+`","peer":"`+p.Peer.String()+`","role":"`+string(p.Role)+`","relay":"`+p.Relay+`","rate":`...)
+	b = append(strconv.AppendUint(b, p.Rate, 10), `,"bytes":`...)
+	b = append(strconv.AppendUint(b, p.Bytes, 10), `,"expires":`...)
+	return append(strconv.AppendInt(b, p.Expires.Unix(), 10), '}')
 }
 
 func signedText(payload []byte) []byte { return append([]byte(LabelPermit+"\x00"), payload...) }
+
+func macOf(key, text []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(text)
+	return h.Sum(nil)
+}
 
 // base64Text has one text for all bytes: Strict refuses other trailing bits.
 var base64Text = base64.RawURLEncoding.Strict()
 
 func encodeText(b []byte) string { return base64Text.EncodeToString(b) }
 
-// ParsePermit parses the text of a permit that the hub has signed. It reads no clock:
-// see [Permit.Check]. An error has code [proto.Denied] if the signature is not the
-// hub's, else [proto.Protocol], and does not repeat the text.
-func ParsePermit(text string, hub identity.ID) (Permit, error) {
-	b, sig, err := parts(text)
+// ParsePermit parses the text of a permit that the hub has signed, or, if own is not
+// empty, authenticated with that key. It reads no clock: see [Permit.Check]. An error has
+// code [proto.Denied] if the signature is not the hub's, else [proto.Protocol], and does not
+// repeat the text.
+func ParsePermit(text string, hub identity.ID, own []byte) (Permit, error) {
+	b, proof, err := parts(text)
 	if err != nil {
 		return Permit{}, proto.Errorf(proto.Protocol, "not a permit: %w", err)
 	}
-	// The signature is checked first: nothing but the hub's own payloads is parsed.
-	if !ed25519.Verify(hub[:], signedText(b), sig) {
-		return Permit{}, proto.Errorf(proto.Denied, "the permit is not signed by hub %s", hub.Short())
+	// The proof is checked first: nothing but the hub's own payloads is parsed.
+	if !proves(proof, signedText(b), hub, own) {
+		return Permit{}, proto.Errorf(proto.Denied, "the permit is not signed by hub %s for this relay", hub.Short())
 	}
 	p, err := decode(b)
 	if err != nil {
@@ -148,19 +174,28 @@ func ParsePermit(text string, hub identity.ID) (Permit, error) {
 	return p, nil
 }
 
-// parts returns the payload and the signature in the text of a permit, of which nothing is
+// proves reports whether proof is the hub's signature of text, or its MAC. Its length says
+// which.
+func proves(proof, text []byte, hub identity.ID, own []byte) bool {
+	if len(proof) == macBytes {
+		return len(own) > 0 && hmac.Equal(proof, macOf(own, text))
+	}
+	return ed25519.Verify(hub[:], text, proof)
+}
+
+// parts returns the payload and the proof in the text of a permit, of which nothing is
 // checked but that they have this one text.
-func parts(text string) (payload, sig []byte, err error) {
+func parts(text string) (payload, proof []byte, err error) {
 	if len(text) > MaxPermitBytes {
 		return nil, nil, fmt.Errorf("it has %d bytes, the limit is %d", len(text), MaxPermitBytes)
 	}
 	first, second, _ := strings.Cut(text, ".")
 	payload, err = base64Text.DecodeString(first)
-	sig, err2 := base64Text.DecodeString(second)
-	if err != nil || err2 != nil || len(sig) != signatureBytes || strings.ContainsAny(text, "\r\n") {
+	proof, err2 := base64Text.DecodeString(second)
+	if err != nil || err2 != nil || len(proof) != signatureBytes && len(proof) != macBytes || strings.ContainsAny(text, "\r\n") {
 		return nil, nil, errors.New("characters are wrong or missing")
 	}
-	return payload, sig, nil
+	return payload, proof, nil
 }
 
 // decode reads the one form of a payload.
@@ -183,8 +218,8 @@ func decode(b []byte) (Permit, error) {
 	if err := p.check(); err != nil {
 		return Permit{}, err
 	}
-	if again, err := p.encode(); err != nil || string(again) != string(b) {
-		return Permit{}, errors.Join(errors.New("its payload is not in its one form"), err)
+	if string(p.encode()) != string(b) {
+		return Permit{}, errors.New("its payload is not in its one form")
 	}
 	return p, nil
 }

@@ -3,6 +3,7 @@ package relay_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -65,6 +66,15 @@ func sign(t testing.TB, p relay.Permit, hub *identity.Key) string {
 	return text
 }
 
+func authenticate(t testing.TB, p relay.Permit, own []byte) string {
+	t.Helper()
+	text, err := p.Authenticate(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 // signRaw returns a text whose payload is signed as it is.
 func signRaw(hub *identity.Key, payload string) string {
 	sig := hub.Sign([]byte(relay.LabelPermit + "\x00" + payload))
@@ -84,17 +94,20 @@ func payloadOf(t testing.TB, text string) string {
 func TestPermit(t *testing.T) {
 	t.Parallel()
 	hub := newKey(t)
+	own := hub.Derive(relay.OwnKeyLabel)
 	for _, name := range []string{"hub.example:443", "h", "192.0.2.1:4600", "[2001:db8::1]:443", strings.Repeat("a", relay.MaxNameBytes)} {
 		for _, role := range []relay.Role{relay.RoleDialer, relay.RoleListener} {
 			want := newPermit(t)
 			want.Relay, want.Role, want.Rate, want.Bytes = name, role, 1<<64-1, 1<<64-1
 			text := sign(t, want, hub)
-			got, err := relay.ParsePermit(text, hub.ID())
-			if err != nil || got != want {
-				t.Errorf("%s as %s: got %+v, %v; want %+v", name, role, got, err, want)
-			}
-			if len(text) > relay.MaxPermitBytes {
-				t.Errorf("%s: %d bytes, want at most %d", name, len(text), relay.MaxPermitBytes)
+			for _, text := range []string{text, authenticate(t, want, own)} {
+				got, err := relay.ParsePermit(text, hub.ID(), own)
+				if err != nil || got != want {
+					t.Errorf("%s as %s: got %+v, %v; want %+v", name, role, got, err, want)
+				}
+				if len(text) > relay.MaxPermitBytes {
+					t.Errorf("%s: %d bytes, want at most %d", name, len(text), relay.MaxPermitBytes)
+				}
 			}
 		}
 	}
@@ -139,6 +152,8 @@ func TestPermitRefused(t *testing.T) {
 		return signRaw(hub, strings.Replace(payload, old, with, 1))
 	}
 	body, sig, _ := strings.Cut(good, ".")
+	hubID, own := hub.ID(), hub.Derive(relay.OwnKeyLabel)
+	_, mac, _ := strings.Cut(authenticate(t, newPermit(t), own), ".")
 	other := newPermit(t)
 	for what, tt := range map[string]struct {
 		text string
@@ -147,6 +162,13 @@ func TestPermitRefused(t *testing.T) {
 		"another hub's":          {sign(t, newPermit(t), newKey(t)), proto.Denied},
 		"signed by the node":     {sign(t, other, newKey(t)), proto.Denied},
 		"another payload":        {strings.Split(sign(t, other, hub), ".")[0] + "." + sig, proto.Denied},
+		"another hub's MAC":      {authenticate(t, other, newKey(t).Derive(relay.OwnKeyLabel)), proto.Denied},
+		"a MAC of another key":   {authenticate(t, other, hub.Derive("mesh-hub/1 api")), proto.Denied},
+		"a MAC of a public key":  {authenticate(t, other, hubID[:]), proto.Denied},
+		"a MAC without a key":    {authenticate(t, other, nil), proto.Denied},
+		"another payload's MAC":  {body + "." + mac, proto.Denied},
+		"a short MAC":            {body + "." + mac[:len(mac)-2], proto.Protocol},
+		"a long MAC":             {body + "." + mac + "AA", proto.Protocol},
 		"empty":                  {"", proto.Protocol},
 		"no signature":           {body, proto.Protocol},
 		"a short signature":      {body + "." + sig[:8], proto.Protocol},
@@ -185,7 +207,7 @@ func TestPermitRefused(t *testing.T) {
 		"no object":              {signRaw(hub, "null"), proto.Protocol},
 		"deep arrays":            {signRaw(hub, strings.Repeat("[", 500)), proto.Protocol},
 	} {
-		if p, err := relay.ParsePermit(tt.text, hub.ID()); proto.CodeOf(err) != tt.want {
+		if p, err := relay.ParsePermit(tt.text, hub.ID(), own); proto.CodeOf(err) != tt.want {
 			t.Errorf("%s: got %+v, %v (code %s); want code %s", what, p, err, proto.CodeOf(err), tt.want)
 		} else if len(tt.text) > 40 && strings.Contains(err.Error(), tt.text[:40]) {
 			t.Errorf("%s: the error has the text: %v", what, err)
@@ -193,17 +215,43 @@ func TestPermitRefused(t *testing.T) {
 	}
 }
 
+// A MAC is good at the hub's own relay alone: one elsewhere has no key for it. A signature is
+// good at both.
+func TestPermitOwn(t *testing.T) {
+	t.Parallel()
+	hub := newKey(t)
+	own := hub.Derive(relay.OwnKeyLabel)
+	signed, authentic := sign(t, newPermit(t), hub), authenticate(t, newPermit(t), own)
+	for _, tt := range []struct {
+		what, text string
+		own        []byte
+		want       proto.Code
+	}{
+		{"a signature at the hub's own relay", signed, own, proto.OK},
+		{"a signature elsewhere", signed, nil, proto.OK},
+		{"a MAC at the hub's own relay", authentic, own, proto.OK},
+		{"a MAC elsewhere", authentic, nil, proto.Denied},
+		{"a MAC at a relay with an empty key", authenticate(t, newPermit(t), []byte{}), []byte{}, proto.Denied},
+		{"a MAC at another hub's own relay", authentic, newKey(t).Derive(relay.OwnKeyLabel), proto.Denied},
+	} {
+		_, err := relay.ParsePermit(tt.text, hub.ID(), tt.own)
+		xtest.WantCode(t, tt.what, err, tt.want)
+	}
+}
+
 // No bit of a text may change: there is one text for each permit.
 func TestPermitFlipped(t *testing.T) {
 	t.Parallel()
 	hub := newKey(t)
-	good := sign(t, newPermit(t), hub)
-	for i := range good {
-		for bit := range 8 {
-			bad := []byte(good)
-			bad[i] ^= 1 << bit
-			if _, err := relay.ParsePermit(string(bad), hub.ID()); err == nil {
-				t.Fatalf("bit %d of byte %d flipped: the permit is taken", bit, i)
+	own := hub.Derive(relay.OwnKeyLabel)
+	for _, good := range []string{sign(t, newPermit(t), hub), authenticate(t, newPermit(t), own)} {
+		for i := range good {
+			for bit := range 8 {
+				bad := []byte(good)
+				bad[i] ^= 1 << bit
+				if _, err := relay.ParsePermit(string(bad), hub.ID(), own); err == nil {
+					t.Fatalf("bit %d of byte %d of %d flipped: the permit is taken", bit, i, len(good))
+				}
 			}
 		}
 	}
@@ -228,6 +276,9 @@ func TestPermitNotSigned(t *testing.T) {
 		change(&p)
 		if text, err := p.Sign(newKey(t)); err == nil {
 			t.Errorf("%s: signed %s", what, text)
+		}
+		if text, err := p.Authenticate(newKey(t).Derive(relay.OwnKeyLabel)); err == nil {
+			t.Errorf("%s: authenticated %s", what, text)
 		}
 	}
 }
@@ -261,7 +312,7 @@ func TestPermitCheck(t *testing.T) {
 	}
 }
 
-// A text that has a payload and a signature is the only text of both, and a payload that is
+// A text that has a payload and a proof is the only text of both, and a payload that is
 // taken is the only one of its permit. No signature is made or checked here: each costs a
 // thousand times as much as the rest, so that the fuzzer got nowhere. [TestPermitFlipped]
 // checks that none but the right one is taken.
@@ -270,23 +321,40 @@ func FuzzPermit(f *testing.F) {
 	p.Node, p.Peer = fixedKey(f, 2).ID(), fixedKey(f, 3).ID()
 	good := sign(f, p, fixedKey(f, 1))
 	f.Add(good, payloadOf(f, good))
+	f.Add(authenticate(f, p, fixedKey(f, 1).Derive(relay.OwnKeyLabel)), payloadOf(f, good))
 	f.Add("", "{}")
 	f.Fuzz(func(t *testing.T, text, payload string) {
-		if b, sig, err := relay.PermitParts(text); err == nil {
-			again := base64.RawURLEncoding.EncodeToString(b) + "." + base64.RawURLEncoding.EncodeToString(sig)
-			if again != text || len(sig) != ed25519.SignatureSize {
-				t.Fatalf("got a signature of %d bytes in %q, want %q", len(sig), text, again)
+		if b, proof, err := relay.PermitParts(text); err == nil {
+			again := base64.RawURLEncoding.EncodeToString(b) + "." + base64.RawURLEncoding.EncodeToString(proof)
+			if again != text || len(proof) != ed25519.SignatureSize && len(proof) != sha256.Size {
+				t.Fatalf("got a proof of %d bytes in %q, want %q", len(proof), text, again)
 			}
 		}
 		p, err := relay.DecodePermit([]byte(payload))
 		if err != nil {
 			return
 		}
-		if again, err := relay.EncodePermit(p); err != nil || string(again) != payload {
-			t.Fatalf("got %q, want %q (%v)", payload, again, err)
+		if again := relay.EncodePermit(p); string(again) != payload {
+			t.Fatalf("got %q, want %q", payload, again)
 		}
 		if p.Dialer() == p.Listener() {
 			t.Fatalf("%+v has one node at both ends", p)
+		}
+	})
+}
+
+// What a hub pays for each end of a session.
+func BenchmarkPermit(b *testing.B) {
+	hub := newKey(b)
+	own, p := hub.Derive(relay.OwnKeyLabel), newPermit(b)
+	b.Run("signed", func(b *testing.B) {
+		for b.Loop() {
+			sign(b, p, hub)
+		}
+	})
+	b.Run("authenticated", func(b *testing.B) {
+		for b.Loop() {
+			authenticate(b, p, own)
 		}
 	})
 }

@@ -22,6 +22,8 @@ import (
 type Options struct {
 	// Hub is the key of the hub whose permits are good here.
 	Hub identity.ID
+	// OwnKey is set if the hub is in this process: the key of [OwnKeyLabel].
+	OwnKey []byte
 	// Name is this relay's, as permits have it.
 	Name string
 	// Rate bounds the bytes per second of a session, in both directions together, Total
@@ -113,7 +115,7 @@ func addrOf(hostport string) netip.Addr {
 func (s *Server) check(w wire, r io.Reader, door, text string) (*leg, error) {
 	l := &leg{wire: w, door: door}
 	var err error
-	if l.permit, err = ParsePermit(text, s.o.Hub); err != nil {
+	if l.permit, err = ParsePermit(text, s.o.Hub, s.o.OwnKey); err != nil {
 		return l, err
 	}
 	if err := l.permit.Check(s.o.Name, s.o.Now()); err != nil {

@@ -87,7 +87,8 @@ func (h *server) openRelays(bound net.Addr) (plain net.Listener, err error) {
 			all.Own.Plain = doorAt(o.listen, plain.Addr())
 		}
 		h.relay = relay.NewServer(relay.Options{
-			Hub: h.key.ID(), Name: all.Own.Name, Rate: o.rate, Total: o.total, Bytes: o.bytes, Sessions: o.sessions, Log: h.log,
+			Hub: h.key.ID(), OwnKey: h.key.Derive(relay.OwnKeyLabel), Name: all.Own.Name,
+			Rate: o.rate, Total: o.total, Bytes: o.bytes, Sessions: o.sessions, Log: h.log,
 		})
 	}
 	if h.relays, err = serve.NewRelays(all); err != nil && plain != nil {

@@ -68,6 +68,7 @@ func startRelayed(t *testing.T, o relay.Options, edit func(*serve.Options)) rela
 	m := serve.NewMetrics("test")
 	of.Meter = m
 	h.testHub = startOf(t, of, func(s *serve.Options) {
+		o.OwnKey = s.Key.Derive(relay.OwnKeyLabel)
 		o.Hub, o.Name, o.Log = s.Key.ID(), relayName, slog.New(slog.NewTextHandler(h.log, nil))
 		h.relay = relay.NewServer(o)
 		s.Relay, s.Metrics = h.relay, m
@@ -269,7 +270,7 @@ func TestRelayEvents(t *testing.T) {
 				t.Errorf("%s: got %+v, want %s at 1 MiB/s with the permit of the first door", role, list[i], want)
 			}
 		}
-		p, err := relay.ParsePermit(list[0].Permit, h.key.ID())
+		p, err := relay.ParsePermit(list[0].Permit, h.key.ID(), h.key.Derive(relay.OwnKeyLabel))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -311,7 +312,7 @@ func TestRelayForeignSession(t *testing.T) {
 	m := h.meet(t)
 	b := join(t, m.listener, door(t, m.ofListener, "tcp"))
 	b.status(t, relay.Waiting)
-	p, err := relay.ParsePermit(m.ofDialer[0].Permit, h.key.ID())
+	p, err := relay.ParsePermit(m.ofDialer[0].Permit, h.key.ID(), h.key.Derive(relay.OwnKeyLabel))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,15 +33,17 @@ const (
 
 // Relays choose the relay of each session, and sign the permits.
 type Relays struct {
-	o    RelaysOptions
-	list []*site
+	o      RelaysOptions
+	list   []*site
+	ownKey []byte // of the permits for the hub's own relay
 }
 
 // RelaysOptions are the settings of Relays.
 type RelaysOptions struct {
 	// Key is the hub's, which signs the permits.
 	Key *identity.Key
-	// Own, if it is set, is the relay of the hub itself. Else URLs are those of other
+	// Own, if it is set, is the relay of the hub itself, which has the key of
+	// [relay.OwnKeyLabel]. Else URLs are those of other
 	// relays, each with the key of the relay, or with a certificate that every system
 	// trusts.
 	Own  *OwnRelay
@@ -97,6 +99,7 @@ func NewRelays(o RelaysOptions) (*Relays, error) {
 	}
 	r := &Relays{o: o}
 	if o.Own != nil {
+		r.ownKey = o.Key.Derive(relay.OwnKeyLabel)
 		own := &site{name: o.Own.Name, doors: o.Own.doors}
 		own.alive.Store(true)
 		r.list = append(r.list, own)
@@ -229,11 +232,20 @@ func (s *sessionRelay) permit(role relay.Role) (string, error) {
 	if role == relay.RoleListener {
 		p.Node, p.Peer = s.listener, s.dialer
 	}
-	text, err := p.Sign(s.r.o.Key)
+	text, err := s.r.prove(p, s.at)
 	if err == nil {
 		s.permits[string(role)] = text
 	}
 	return text, err
+}
+
+// prove returns the text of a permit for a relay. The relay of another machine knows
+// nothing but the hub's public key, and needs a signature.
+func (r *Relays) prove(p relay.Permit, at *site) (string, error) {
+	if at.url.Host == "" {
+		return p.Authenticate(r.ownKey)
+	}
+	return p.Sign(r.o.Key)
 }
 
 // Watch asks the relays of other machines whether they are alive, until ctx ends.

@@ -89,7 +89,7 @@ func TestPermitRenewed(t *testing.T) {
 		t.Error("after a minute: another permit, want the same")
 	}
 	now = now.Add(30 * time.Minute)
-	p, err := relay.ParsePermit(permit(), key.ID())
+	p, err := relay.ParsePermit(permit(), key.ID(), key.Derive(relay.OwnKeyLabel))
 	if err != nil || !p.Expires.Equal(now.Add(relay.PermitLife)) {
 		t.Errorf("after 31 minutes: got a permit until %v, %v; want until %v", p.Expires, err, now.Add(relay.PermitLife))
 	}
