@@ -80,7 +80,6 @@ type Meeting interface {
 	// those that are known, and further ones as they are found. They arrive as those of
 	// Routes do. [Link.Improve] calls it each time it begins to look, and reads until ctx
 	// ends, which is when it looks again: after seconds at first, then after minutes.
-	// Better asks no hub at once.
 	Better(ctx context.Context, than path.Kind) (<-chan candidate.Candidate, <-chan path.Route)
 	// Relayed reports whether a relay is among the routes. A link that is silent is then
 	// given up sooner: see [Link.Watch].

@@ -32,7 +32,7 @@ type found struct {
 	candidates []candidate.Candidate
 	relay      *access     // nil for none
 	punch      *punching   // nil for none
-	direct     bool        // there is a link without a relay, or was one: no holes are needed
+	direct     bool        // the first link since the hubs have answered needs no relay, and so no holes
 	peer       identity.ID // of the transfer; zero before it begins
 	resume     token.Credential
 	asking     chan struct{} // closed when the hubs have answered; nil while none is asked
@@ -203,25 +203,46 @@ func (m *meeting) Routes(ctx context.Context) (<-chan candidate.Candidate, <-cha
 }
 
 // Better implements [link.Meeting]. Each call begins another round of looking for holes,
-// unless one is under way, and asks for the peer in the local networks.
+// unless one is under way, and asks for the peer in the local networks. Without a session at
+// a hub in which to look for holes, it asks the hubs for another one first.
 func (m *meeting) Better(ctx context.Context, than path.Kind) (<-chan candidate.Candidate, <-chan path.Route) {
 	w := newWays()
 	m.foundMu.Lock()
-	list, punch, peer := m.candidates, m.punch, m.found.peer
+	peer, holes := m.found.peer, than == path.Relay // from another path, a hole leads to one of the same kind
+	ask := holes && (m.direct || m.asking != nil || m.punch.over())
 	m.foundMu.Unlock()
-	if than != path.Relay {
-		punch = nil // a hole leads to a path of the same kind
-	}
-	punch.again()
 	go m.fill(ctx, w, peer, func() {
-		for _, c := range list {
-			w.addCandidate(ctx, c)
+		m.feedBetter(ctx, w, holes && !ask)
+		if !ask {
+			return
 		}
-		ctx, cancel := context.WithTimeout(ctx, punchTime)
-		defer cancel()
-		punch.feed(ctx, w)
+		if asked := m.askAgain(); asked != nil {
+			select {
+			case <-asked:
+				m.feedBetter(ctx, w, true)
+			case <-ctx.Done():
+			}
+		}
 	})
 	return w.candidates, w.routes
+}
+
+// feedBetter sends the candidates that are known, and with holes those of a round of looking
+// for holes, until ctx ends or [punchTime] is over.
+func (m *meeting) feedBetter(ctx context.Context, w *ways, holes bool) {
+	m.foundMu.Lock()
+	list, punch := m.candidates, m.punch
+	m.foundMu.Unlock()
+	for _, c := range list {
+		w.addCandidate(ctx, c)
+	}
+	if !holes {
+		return
+	}
+	punch.again()
+	ctx, cancel := context.WithTimeout(ctx, punchTime)
+	defer cancel()
+	punch.feed(ctx, w)
 }
 
 // askAgain begins to ask the hubs where the listener of the transfer is now, unless they are
@@ -239,8 +260,11 @@ func (m *meeting) askAgain() <-chan struct{} {
 	done := make(chan struct{})
 	m.asking = done
 	go func() {
-		a := m.askForTransfer()
+		a := m.forTransfer()
 		if a.err == nil {
+			m.foundMu.Lock()
+			m.direct = false // that link has broken
+			m.foundMu.Unlock()
 			m.learn(a)
 		} else {
 			m.node.Log.Info("the hubs do not say where the peer is now", "err", a.err)
@@ -257,7 +281,6 @@ func (m *meeting) askAgain() <-chan struct{} {
 func (m *meeting) askForTransfer() (a answer) {
 	m.foundMu.Lock()
 	peer, cred := m.found.peer, m.resume
-	m.direct = false // that link has broken
 	m.foundMu.Unlock()
 	ctx, cancel := context.WithTimeoutCause(m.node.life, askAgainTime, proto.Errorf(proto.Unreachable, "no answer"))
 	defer cancel()

@@ -54,6 +54,9 @@ type meeting struct {
 	hubs *hubs // nil until they are asked for the peer of a token
 	kept *hubs // of the newest request for the transfer
 	over bool  // no hub is asked any more
+	// forTransfer asks where the listener of the transfer is now: askForTransfer, but for
+	// tests.
+	forTransfer func() answer
 	found
 }
 
@@ -77,6 +80,7 @@ func (n *Node) meet(ctx context.Context, e *link.Endpoint, p Peer, r Request, t 
 // newMeeting begins to log in at the hubs if they are asked for the peer by a name.
 func (n *Node) newMeeting(e *link.Endpoint, p Peer, r Request, t link.Target) *meeting {
 	m := &meeting{node: n, urls: n.options.Hubs, endpoint: e, peer: p, request: r, target: t, nearby: n.nearbyFor(t)}
+	m.forTransfer = m.askForTransfer
 	if p.hub != nil {
 		m.urls = n.hubsFor(p.hub)
 		m.open()

@@ -150,6 +150,10 @@ func (p *punching) close() {
 	}
 }
 
+// over reports whether the punching has ended, as it does when the hub knows the session no
+// more. A nil *punching never does.
+func (p *punching) over() bool { return p != nil && p.ctx.Err() != nil }
+
 func (p *punching) end() {
 	p.updates.Close()
 	if p.checker != nil {
