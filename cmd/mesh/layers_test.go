@@ -48,7 +48,7 @@ var below = map[string][]string{
 // terminal lists the packages of shared terminals by floor. Each imports only those
 // of lower floors.
 var terminal = [][]string{
-	{"mesh/pipe/term", "mesh/pipe/term/vt", "mesh/pipe/term/keys", "mesh/pipe/term/cast", "mesh/pipe/term/pty", "mesh/pipe/term/safe"},
+	{"mesh/pipe/term", "mesh/pipe/term/vt", "mesh/pipe/term/keys", "mesh/pipe/term/cast", "mesh/pipe/term/pty", "mesh/pipe/term/safe", "mesh/pipe/term/qr"},
 	{"mesh/pipe/term/console", "mesh/pipe/term/draw"},
 	{"mesh/pipe/term/share", "mesh/pipe/term/view"},
 	{"mesh/pipe/term/host"},
@@ -86,6 +86,7 @@ var knows = map[string][]string{
 	"github.com/clipperhouse":        {"mesh/pipe/term/vt"},
 	"github.com/creack/pty":          {"mesh/pipe/term"},
 	"golang.org/x/term":              {"mesh/pipe/term"},
+	"rsc.io/qr":                      {"mesh/pipe/term/qr"},
 	"golang.org/x/time":              {"mesh/pipe/ratelimit", "mesh/proto/relay", "mesh/proto/nat", "mesh/proto/hub/agent"},
 	"github.com/pelletier/go-toml":   {"mesh/tools/config"},
 	"github.com/coreos/go-systemd":   {"mesh/tools/service"},

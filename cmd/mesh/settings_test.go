@@ -15,19 +15,19 @@ import (
 // unset lists the flags without a setting: they describe one call.
 var unset = map[string][]string{
 	"cat":    {"need", "lag", "job", "archive", "symlinks", "skip-special", "dry-run", "exclude", "exclude-from"},
-	"listen": {"serve", "archive", "symlinks", "skip-special", "dry-run", "exclude", "exclude-from"},
+	"listen": {"qr", "copy", "serve", "archive", "symlinks", "skip-special", "dry-run", "exclude", "exclude-from"},
 	"recv": {
 		"job",
 		"output", "directory", "archive", "dry-run", "next", "gc", "name", "force", "rename", "portable", "any-names", "max-size", "max-files",
-		"as", "room", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
+		"as", "room", "listen", "addr", "token-file", "show-token", "qr", "copy", "token-only", "ttl",
 	},
 	"hub":    {"json"},
-	"pair":   {"name", "allow", "listen", "addr", "token-file", "show-token", "ttl", "wait", "via", "deadline", "events", "quiet", "verbose"},
+	"pair":   {"name", "allow", "listen", "addr", "token-file", "show-token", "qr", "copy", "ttl", "wait", "via", "deadline", "events", "quiet", "verbose"},
 	"ping":   {"count", "json", "redact"},
 	"token":  {"trust"},
 	"status": {"json", "check"},
 	"tty": {
-		"share", "name", "headless", "record", "max", "room", "listen", "addr", "token-file", "show-token", "token-only", "ttl",
+		"share", "name", "headless", "record", "max", "room", "listen", "addr", "token-file", "show-token", "qr", "copy", "token-only", "ttl",
 		"raw", "plain", "cast", "json", "once", "input", "read-only", "backlog", "strict", "exit-status", "as", "linger", "clipboard",
 	},
 }

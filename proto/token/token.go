@@ -197,8 +197,9 @@ func checksum(b []byte) []byte {
 	return sum[:checkBytes]
 }
 
-// Parse reads the text of a token. An error has code [proto.Usage] and says what
-// is wrong and where, but never contains a part of the text.
+// Parse reads the text of a token, in any case of its letters: a QR code of upper-case
+// letters is smaller. An error has code [proto.Usage] and says what is wrong and where,
+// but never contains a part of the text.
 func Parse(text string) (Token, error) {
 	t, err := parse(text)
 	if err != nil {
@@ -209,11 +210,12 @@ func Parse(text string) (Token, error) {
 
 func parse(text string) (Token, error) {
 	var t Token
-	if !strings.HasPrefix(text, Prefix) {
-		return t, fmt.Errorf("it does not begin with %s", Prefix)
-	}
 	if len(text) > MaxTextBytes {
 		return t, fmt.Errorf("it is longer than %d characters", MaxTextBytes)
+	}
+	text = strings.ToLower(text)
+	if !strings.HasPrefix(text, Prefix) {
+		return t, fmt.Errorf("it does not begin with %s", Prefix)
 	}
 	raw, err := base32Text.DecodeString(text[len(Prefix):])
 	if err != nil {

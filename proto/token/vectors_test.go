@@ -239,10 +239,10 @@ func TestEachWrongCharacter(t *testing.T) {
 		text := b.text(t)
 		for i := range text {
 			for _, c := range "abcdefghijklmnopqrstuvwxyz234567AZ01= \n\x00" {
-				if byte(c) == text[i] {
+				bad := text[:i] + string(c) + text[i+1:]
+				if strings.EqualFold(bad, text) { // tokens are read in any case
 					continue
 				}
-				bad := text[:i] + string(c) + text[i+1:]
 				_, err := token.Parse(bad)
 				if got := proto.CodeOf(err); got != proto.Usage {
 					t.Errorf("%s with %q at %d: got %v (%v), want %v", b.name, c, i, got, err, proto.Usage)

@@ -84,6 +84,22 @@ func ShowToken() cli.Flag {
 	}
 }
 
+// QR is --qr, for every tool that shows a token or a code.
+func QR() cli.Flag {
+	return &cli.BoolFlag{
+		Name: "qr", DisableDefaultText: true,
+		Usage: "draw the token or the code that is shown as a QR code too, on a terminal",
+	}
+}
+
+// Copy is --copy, for every tool that shows a token or a code.
+func Copy() cli.Flag {
+	return &cli.BoolFlag{
+		Name: "copy", DisableDefaultText: true,
+		Usage: "put the command for the other side into the clipboard of the terminal (OSC 52)",
+	}
+}
+
 // TTL is --ttl DUR, for every tool that makes a token.
 func TTL() *cli.GenericFlag {
 	return durationFlag("ttl", "let the token expire after `DUR`", DefaultTTL, positive("ttl"))

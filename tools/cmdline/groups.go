@@ -24,7 +24,7 @@ var groups = []group{
 	{"share a terminal", "share headless size control record audit history tty:name"},
 	{"view a terminal", "raw plain cast json tty:once input read-only backlog strict exit-status escape linger clipboard tty:as"},
 	{"the other side", "pair:name allow"},
-	{"wait for a peer", "as room listen addr token-file ttl show-token token-only max listen:once listen:wait"},
+	{"wait for a peer", "as room listen addr token-file ttl show-token qr copy token-only max listen:once listen:wait"},
 	{"call a peer", "wait"},
 	{"several peers", "need lag"},
 	{"the link", "hub trust via resume-for deadline"},

@@ -27,7 +27,7 @@ type Pairing struct {
 	// Peer is the code or the token that the other side shows; "" shows one here.
 	Peer PeerText
 	// Offer is what is said of the token that is shown here: Addrs, TTL, TokenFile,
-	// ShowToken, and Wait, which is for a code too. With a Peer, only Wait counts.
+	// ShowToken, and QR, Copy and Wait, which are for a code too. With a Peer, only Wait counts.
 	Offer Offer
 	// Decide is asked once the other node has proven the code or the token, before
 	// anything is kept.
@@ -134,6 +134,9 @@ func (p *pairing) call(ctx context.Context, text PeerText) (*acquainted, error) 
 // wait shows a code, or without one a token, until a node has proven it.
 func (p *pairing) wait(ctx context.Context) (*acquainted, error) {
 	p.shows = true
+	if err := p.node.checkHandOver(p.offer); err != nil {
+		return nil, err
+	}
 	if limit := p.offer.Wait; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, proto.Errorf(proto.Unreachable, "no peer came in the time to wait"))

@@ -68,7 +68,7 @@ func (p *pairing) showCode(ctx context.Context, shown chan<- struct{}) (_ *acqua
 					isShown = true
 					close(shown)
 				}
-				p.node.showPairCode(c, p.hubs.urls[i], why)
+				p.node.showPairCode(p.offer, c, p.hubs.urls[i], why)
 			},
 		})
 		if failed == nil {
@@ -85,12 +85,14 @@ func (p *pairing) showCode(ctx context.Context, shown chan<- struct{}) (_ *acqua
 }
 
 // showPairCode tells the user a code.
-func (n *Node) showPairCode(c hub.Code, at hub.URL, why error) {
+func (n *Node) showPairCode(o Offer, c hub.Code, at hub.URL, why error) {
 	n.reporter.emit(event{Event: "code", Hub: at.Name(), ShortCode: c.Encode()})
 	if why != nil {
 		n.note(proto.EscapeText(why.Error()) + "; there is a new code")
 	}
-	n.note(otherSide + ", run: " + n.options.Name + " " + c.Encode())
+	command := n.options.Name + " " + c.Encode()
+	n.note(otherSide + ", run: " + command)
+	n.handOver(o, c.Encode(), command, true)
 }
 
 // claim proves the code at the first hub that has it.

@@ -76,6 +76,7 @@ func (n *Node) printTokens(o Offer, tokens []token.Token) {
 			n.Log.Warn("a token is not shown", "err", err)
 		}
 	}
+	n.handOverTokens(o, tokens)
 }
 
 // dialCommand is the command line that uses a token. One for many uses must not be

@@ -219,14 +219,15 @@ func (c *coder) show(i int, code hub.Code, at hub.URL, why error) {
 	if why != nil {
 		c.node.note(proto.EscapeText(why.Error()) + "; there is a new code")
 	}
-	line := cmp.Or(offered.Where, otherSide) + ", run: " + c.offer.Command + " " + text
+	command := c.offer.Command + " " + text
 	if c.offer.Operand != "" {
-		line += " " + c.offer.Operand
+		command += " " + c.offer.Operand
 	}
-	c.node.note(line)
+	c.node.note(cmp.Or(offered.Where, otherSide) + ", run: " + command)
 	if c.offer.Also != "" && !c.known[i] {
 		c.node.note(c.offer.Also)
 	}
+	c.node.handOver(c.offer, text, command, i == 0)
 	c.knowLocked(i)
 }
 

@@ -34,6 +34,9 @@ type Offer struct {
 	TokenFile string
 	// ShowToken shows them on standard error in any case.
 	ShowToken bool
+	// QR draws each token or code that is shown as a QR code too, and Copy has the terminal
+	// put the first command into its clipboard. Standard error must be a terminal.
+	QR, Copy bool
 	// TokenOnly refuses nodes that come with their key alone, also authorised peers.
 	TokenOnly bool
 	// Command is the tool to run on the other side, before the token, and Operand,
@@ -115,6 +118,9 @@ type Waiter struct {
 func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if o.TokenFile == "-" {
 		return nil, proto.Hint(proto.Errorf(proto.Usage, `--token-file takes a file, and no "-"`), "without it the token is shown on standard error")
+	}
+	if err := n.checkHandOver(o); err != nil {
+		return nil, err
 	}
 	if err := n.checkVia(n.options.Via); err != nil {
 		return nil, err
@@ -296,6 +302,9 @@ func (n *Node) announce(o Offer, at string, tokens []token.Token) error {
 	}
 	if far := reach(o.Addrs, at); far != "" && o.ShowToken && len(tokens) > 0 {
 		fmt.Fprintf(n.options.Stderr, "%s: %s\n", n.options.Name, far)
+	}
+	if o.ShowToken {
+		n.handOverTokens(o, tokens)
 	}
 	return nil
 }

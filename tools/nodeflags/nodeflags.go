@@ -29,7 +29,7 @@ func Flags(more ...cli.Flag) []cli.Flag {
 
 // ListenFlags are the flags of every tool that can wait for a peer.
 func ListenFlags() []cli.Flag {
-	return []cli.Flag{cmdline.As(), cmdline.Room(), cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.TokenOnly(), cmdline.TTL(), cmdline.Wait()}
+	return []cli.Flag{cmdline.As(), cmdline.Room(), cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.QR(), cmdline.Copy(), cmdline.TokenOnly(), cmdline.TTL(), cmdline.Wait()}
 }
 
 // Options are the values of [Flags], and where a tool waits.
@@ -190,6 +190,6 @@ func Addrs(c *cli.Context) (addrs []string) {
 func Offer(c *cli.Context) node.Offer {
 	return node.Offer{
 		Addrs: Addrs(c), TTL: c.Duration("ttl"), Wait: c.Duration("wait"),
-		TokenFile: c.String("token-file"), ShowToken: c.Bool("show-token"), TokenOnly: c.Bool("token-only"), As: c.String("as"), Rooms: c.StringSlice("room"),
+		TokenFile: c.String("token-file"), ShowToken: c.Bool("show-token"), QR: c.Bool("qr"), Copy: c.Bool("copy"), TokenOnly: c.Bool("token-only"), As: c.String("as"), Rooms: c.StringSlice("room"),
 	}
 }

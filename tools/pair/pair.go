@@ -24,7 +24,7 @@ func Command() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "name", Usage: "call the other side `NAME` here", DefaultText: "a person is asked; its name at the hub, or what it calls itself"},
 			&cli.StringFlag{Name: "allow", Usage: "what it may do here: `CAPS`, with commas between, are send (to this machine), recv (from this machine), tty:view and tty:control; none: nothing", DefaultText: "a person is asked; send"},
-			cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.TTL(), cmdline.Wait(),
+			cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.QR(), cmdline.Copy(), cmdline.TTL(), cmdline.Wait(),
 			cmdline.Hub(), cmdline.Via(), cmdline.Deadline(), cmdline.Events(), cmdline.Quiet(), cmdline.Verbose(),
 		},
 		Action: func(c *cli.Context) error {

@@ -114,7 +114,7 @@ func (o options) checkRun() error {
 
 // checkCompanions refuses flags without the flag that they go with.
 func (o options) checkCompanions() error {
-	for _, flag := range []string{"as", "room", "listen", "addr", "token-file", "show-token", "token-only", "ttl"} {
+	for _, flag := range []string{"as", "room", "listen", "addr", "token-file", "show-token", "qr", "copy", "token-only", "ttl"} {
 		if o.next && o.given[flag] {
 			return proto.Errorf(proto.Usage, "--next waits at no address: it goes without --%s", flag)
 		}

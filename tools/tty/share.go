@@ -25,7 +25,7 @@ func shareFlags() []cli.Flag {
 		&cli.StringFlag{Name: "name", Usage: "share: call the session `NAME`"},
 		&cli.BoolFlag{Name: "headless", Usage: "share: run CMD without a terminal here", DisableDefaultText: true},
 		&cli.IntFlag{Name: "max", Value: defaultMax, Usage: "share: accept at most `N` viewers at a time"},
-		cmdline.Room(), cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.TokenOnly(), ttl,
+		cmdline.Room(), cmdline.Listen(), cmdline.Addr(), cmdline.TokenFile(), cmdline.ShowToken(), cmdline.QR(), cmdline.Copy(), cmdline.TokenOnly(), ttl,
 	)
 }
 
