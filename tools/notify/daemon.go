@@ -18,12 +18,15 @@ func NewDaemon(s Settings, state string, log *slog.Logger) *Notifier {
 	return n
 }
 
-// Run sends what waits, and what Post and PostEnd add, until ctx ends. What is left then
-// has 3 s more.
+// Run sends what waits, and what Post and PostEnd add, until ctx ends. What is left then,
+// and an attempt that goes on, have 3 s more.
 func (n *Notifier) Run(ctx context.Context) {
 	if n == nil {
 		return
 	}
+	stopping, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopTime, cancel) })()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -33,14 +36,12 @@ func (n *Notifier) Run(ctx context.Context) {
 		for _, m := range counts {
 			n.post(m)
 		}
-		limited, cancel := context.WithTimeout(ctx, tellTime)
+		limited, over := context.WithTimeout(stopping, tellTime)
 		n.flush(limited)
-		cancel()
+		over()
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
-			defer cancel()
-			n.flush(last)
+			n.flush(stopping)
 			return
 		case <-tick.C:
 		case <-n.wake:

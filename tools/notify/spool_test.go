@@ -72,6 +72,41 @@ func TestTime(t *testing.T) {
 	}
 }
 
+// An attempt that goes on when a daemon is stopped has 3 s more.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		answer, took time.Duration // after the beginning; after the stop, a second later
+		left         int
+	}{
+		{2 * time.Second, time.Second, 0},
+		{time.Minute, 3 * time.Second, 1},
+	} {
+		answer := func(_ http.ResponseWriter, r *http.Request) {
+			select {
+			case <-time.After(tt.answer):
+			case <-r.Context().Done():
+			}
+		}
+		inVirtualTime(t, answer, func(t *testing.T, _ *server, settings notify.Settings) {
+			ctx, cancel := context.WithCancel(t.Context())
+			state := t.TempDir()
+			n := notify.NewDaemon(settings, state, nil)
+			var wg sync.WaitGroup
+			wg.Go(func() { n.Run(ctx) })
+			n.PostEnd(failure(proto.Unreachable))
+			<-time.After(time.Second)
+			cancel()
+			begun := time.Now()
+			wg.Wait()
+			if took := time.Since(begun); took != tt.took {
+				t.Errorf("an answer after %s: stopped after %s, want %s", tt.answer, took, tt.took)
+			}
+			waiting(t, state, tt.left)
+		})
+	}
+}
+
 // While another process sends what waits for a channel, a run waits, and then leaves its
 // message to that.
 func TestLocked(t *testing.T) {

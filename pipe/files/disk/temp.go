@@ -45,8 +45,9 @@ type Temp struct {
 }
 
 // createAttempts bounds how often a random name is chosen. A name is lost only if
-// [RemoveAbandoned] comes between the creation of the file and its lock.
-const createAttempts = 10
+// [RemoveAbandoned] comes between the creation of the file and its lock. Where that runs
+// again and again on a busy machine, ten in a row were lost.
+const createAttempts = 100
 
 // CreateRandomTemp is [Folder.CreateTemp] with a random name.
 func (f *Folder) CreateRandomTemp(perm fs.FileMode) (t *Temp, err error) {
