@@ -155,6 +155,35 @@ func TestHubPeerRefused(t *testing.T) {
 	}
 }
 
+// An inbox that a hub has named takes a pipe with a name, as one at an address does.
+func TestHubNamedPipe(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	bob, alice := atHub(t, h, ""), atHub(t, h, "hub")
+	allow(t, bob, alice, proto.CapSend)
+	o := listening("bob")
+	o.Takes, o.TakesNamed, o.Kinds = func(kind string) bool { return kind == wire.KindFiles }, true, []string{wire.KindFiles, wire.KindPipe}
+	w := bob.online(t, o)
+	named := send
+	named.Name = "db.dump"
+	for _, text := range []string{"bob", bob.Key.ID().String()} {
+		l, err := alice.dialText(t, text, named)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		accepted, err := w.Accept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if accepted.Name != named.Name {
+			t.Errorf("%s: got the name %q, want %q", text, accepted.Name, named.Name)
+		}
+		closeBoth(l, accepted)
+		_, err = alice.dialText(t, text, send)
+		xtest.WantCode(t, text+": a pipe without a name", err, proto.Declined)
+	}
+}
+
 // A user who accepts a key is not asked again; then another key under the name is refused.
 func TestHubAsk(t *testing.T) {
 	t.Parallel()

@@ -40,11 +40,13 @@ func (p spot) kinds() (list []hub.Kind) {
 	return list
 }
 
+// takes reports whether a kind may be taken. A request at a hub does not say whether a pipe
+// has a name, so the handshake decides about that.
 func (p spot) takes(kind string) bool {
 	if p.offer.Takes == nil {
 		return kind == wire.KindPipe
 	}
-	return p.offer.Takes(kind)
+	return p.offer.Takes(kind) || kind == wire.KindPipe && p.offer.TakesNamed
 }
 
 // via is the text for dialers of which paths this node takes; "" for all.
