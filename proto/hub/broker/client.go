@@ -173,11 +173,6 @@ func (k *Conn) Handle(e hub.Event) {
 		b.mu.Unlock()
 		return
 	}
-	if e.Type == hub.TypeRequest {
-		b.mu.Unlock()
-		k.request(e)
-		return
-	}
 	if change := b.changeOf(e.Type); change != nil {
 		b.mu.Unlock()
 		answer, err := change(c, e)
@@ -210,6 +205,8 @@ func (b *Broker) dispatch(c *client, e hub.Event, now time.Time) (hub.Event, err
 		return ok, b.leaveRoom(c, e)
 	case hub.TypeRoomPeers:
 		return b.listRoom(c, e, now)
+	case hub.TypeRequest:
+		return ok, b.request(c, e, now)
 	case hub.TypePending:
 		return ok, b.pending(c, e, now)
 	case hub.TypeAccept:

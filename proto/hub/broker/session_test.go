@@ -111,9 +111,23 @@ func TestStranger(t *testing.T) {
 	stolen.Session = r.Session
 	stolen.Sign(mallory.key, w.hub.ID())
 	mallory.want(hub.CodeBadEvent, hub.TypeRequest, stolen)
+}
+
+// A request that another node has signed is offered as that of the node which has sent it, and
+// the listener, which checks the signature, drops it. It takes no id from the other node.
+func TestForgedRequest(t *testing.T) {
+	t.Parallel()
+	w, alice, bob := pair(t)
+	mallory := w.online(w.member())
 	forged := mallory.request("bob")
 	forged.Sign(alice.key, w.hub.ID())
-	mallory.want(hub.CodeBadEvent, hub.TypeRequest, forged)
+	mallory.want(hub.TypeOK, hub.TypeRequest, forged)
+	var o hub.Offer
+	e := bob.take(hub.TypeOffer, &o)
+	if e.From != mallory.key.ID() || o.Request.Signed(e.From, w.hub.ID()) {
+		t.Errorf("got an offer from %s, signed by it: %v; want one from %s, not signed by it", e.From.Short(), o.Request.Signed(e.From, w.hub.ID()), mallory.key.ID().Short())
+	}
+	begin(alice, bob)
 }
 
 func TestDecline(t *testing.T) {

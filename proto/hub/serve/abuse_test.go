@@ -449,7 +449,7 @@ func abuseRequests(t *testing.T) {
 		"an HPKE key of X25519": func(r *hub.Request) { r.Seal = r.Seal[:32] },
 		"no signature":          func(r *hub.Request) { r.Sig = nil },
 		"no session":            func(r *hub.Request) { r.Session = hub.ID{} },
-		"unknown kind":          func(r *hub.Request) { r.Kind = "relay" },
+		"a kind in capitals":    func(r *hub.Request) { r.Kind = "PIPE" },
 		"a long wait":           func(r *hub.Request) { r.AnswerS = 3600 },
 		"many vouchers":         func(r *hub.Request) { r.Vouchers = make([]string, hub.MaxVouchers+1) },
 	} {

@@ -116,8 +116,8 @@ func benchHub(ctx context.Context, args []string) (err error) {
   "created" for both ends; up to %d begin each second for %d s, among %d pairs of members.
 - Memory is the resident memory of the hub less that of a hub without connections. The hub of the row "idle" has
   GOMEMLIMIT=%s, so that it keeps no garbage.
-- A login has one Ed25519 verification, a session has one. Its CPU time, measured between the others, tells how fast
-  the processor is meanwhile.
+- A login has one Ed25519 verification. Its CPU time, measured between the others, tells how fast the processor is
+  meanwhile.
 `, s.rate, s.seconds, pairsOfMembers, memoryOfIdle)
 	tools := s.Tools(func(m measure.Mesh) *measure.Tool {
 		return &measure.Tool{Name: "mesh-hub", Open: func(j measure.Job) (measure.Ends, error) {
