@@ -79,6 +79,8 @@ type FanoutOptions struct {
 	Window, Spool int64
 	// Typed is that of the source.
 	Typed bool
+	// Commit is called before FILE_DONE goes out. If it fails, that does not go out.
+	Commit func() error
 }
 
 // NewFanout returns a Fanout. Call [Fanout.Close] when all branches have ended.
@@ -122,6 +124,9 @@ func (f *Fanout) Run(ctx context.Context, source *Source) (status int, err error
 		return status, nil
 	}
 	if err := f.wait(ctx, func() bool { return f.haveAllLocked() >= f.options.Need }); err != nil {
+		return 0, err
+	}
+	if err := f.options.Commit(); err != nil {
 		return 0, err
 	}
 	f.tell(func(k *known) { k.open = true })

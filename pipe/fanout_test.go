@@ -24,6 +24,8 @@ import (
 type target struct {
 	// take, if set, is called before each write of the sink.
 	take func() error
+	// finish, if set, is called when the data is to be stored.
+	finish func() error
 	// run, if set, stands for the receiver's exchange.
 	run func(t *testing.T, l *link.Link)
 
@@ -48,6 +50,11 @@ func (r *target) receive(t *testing.T, l *link.Link, o pipe.Options) {
 		return
 	}
 	_, r.err = pipe.Exchange(t.Context(), l, nil, &pipe.Sink{Writer: r, Finish: func(status int) error {
+		if r.finish != nil {
+			if err := r.finish(); err != nil {
+				return err
+			}
+		}
 		r.finished.Store(status == 0)
 		return nil
 	}}, o)
@@ -56,12 +63,15 @@ func (r *target) receive(t *testing.T, l *link.Link, o pipe.Options) {
 // fanOut sends a source to targets, and returns how that has ended as a whole.
 func fanOut(t *testing.T, n *linktest.Net, source *pipe.Source, need int, lag time.Duration, o pipe.Options, targets ...*target) error {
 	t.Helper()
-	f, err := pipe.NewFanout(pipe.FanoutOptions{Branches: len(targets), Need: need, Window: 1 << 20, Spool: o.Spool})
+	var set *pipe.Set
+	f, err := pipe.NewFanout(pipe.FanoutOptions{
+		Branches: len(targets), Need: need, Window: 1 << 20, Spool: o.Spool, Commit: func() error { return set.Commit() },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	set := pipe.NewSet(t.Context(), len(targets), need, lag, f.Holders, func(_ int, err error) error { return err })
+	set = pipe.NewSet(t.Context(), len(targets), need, lag, f.Holders, func(_ int, err error) error { return err })
 	defer set.Close()
 	go set.Watch(set.Whole())
 	var wg sync.WaitGroup
@@ -198,6 +208,33 @@ func TestFanoutSourceFails(t *testing.T) {
 	}
 }
 
+// A peer that fails when it stores, after all were told to, ends the transfer to none of the
+// others, though they are too few then.
+func TestFailsAtStoring(t *testing.T) {
+	t.Parallel()
+	data := xtest.Random(1 << 20)
+	full := proto.Errorf(proto.Space, "full")
+	for _, pause := range []time.Duration{0, time.Second, 30 * time.Second} {
+		t.Run(pause.String(), func(t *testing.T) {
+			t.Parallel()
+			linktest.OverBoth(t, latency, func(t *testing.T, n *linktest.Net) {
+				a, b, c := new(target), new(target), new(target)
+				c.finish = func() error { return full }
+				b.finish = func() error {
+					<-time.After(pause)
+					return nil
+				}
+				err := fanOut(t, n, from(data), 3, time.Minute, pipe.Options{}, a, b, c)
+				if err == nil || proto.CodeOf(err) != proto.CodeOf(c.sent) {
+					t.Errorf("all: got %v, want that of the third, %v", err, c.sent)
+				}
+				wantTarget(t, "a", a, proto.OK, proto.OK, data)
+				wantTarget(t, "b", b, proto.OK, proto.OK, data)
+			})
+		})
+	}
+}
+
 type failing struct{ error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.error }
@@ -310,6 +347,9 @@ func TestFanoutDial(t *testing.T) {
 	}
 	if err := context.Cause(set.Context(2)); proto.CodeOf(err) != proto.Truncated {
 		t.Errorf("the last one: got %v", err)
+	}
+	if err := set.Commit(); proto.CodeOf(err) != proto.Integrity {
+		t.Errorf("too few are left to store: got %v", err)
 	}
 }
 

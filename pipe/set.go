@@ -17,8 +17,8 @@ var errGivenUp = proto.Errorf(proto.Truncated, "the transfer to all peers was gi
 
 // Set is the peers of a transfer to several: of a [Fanout], or of files that go to each
 // of them at once. It keeps which of them still count, and ends the transfer to all when
-// fewer than need are left. A branch that has held need others up for lag in all is dropped
-// with [proto.Timeout].
+// fewer than need are left before [Set.Commit]. A branch that has held need others up for
+// lag in all is dropped with [proto.Timeout].
 //
 // Before need branches have succeeded, the function that is given to [NewSet] says which ones
 // hold the others up; afterwards all that have not ended do.
@@ -30,10 +30,11 @@ type Set struct {
 	ctx     context.Context // of the whole transfer
 	cancel  context.CancelCauseFunc
 
-	mu     sync.Mutex
-	linked chan struct{} // replaced with each change of a branch
-	list   []*member
-	cause  error // why the whole transfer has failed
+	mu        sync.Mutex
+	linked    chan struct{} // replaced with each change of a branch
+	list      []*member
+	cause     error // why the whole transfer has failed
+	committed bool  // peers may have stored
 }
 
 // member is one branch of a set.
@@ -148,9 +149,21 @@ func (s *Set) End(i int, err error) error {
 	s.changedLocked()
 	if _, alive := s.countLocked(); alive < s.need && s.cause == nil {
 		s.cause = s.label(i, err)
-		s.cancel(errGivenUp)
+		if !s.committed {
+			s.cancel(errGivenUp)
+		}
 	}
 	return err
+}
+
+// Commit notes that from now on peers store what they have. A branch that fails later ends
+// no other one: they have lag to end well. It returns why the whole transfer has failed if
+// it has.
+func (s *Set) Commit() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.committed = s.cause == nil
+	return s.cause
 }
 
 // countLocked returns how many branches have succeeded, and how many have or still may.

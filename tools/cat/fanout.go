@@ -76,7 +76,10 @@ func sendToAll(ctx context.Context, n *node.Node, o options, s cmdline.Streams, 
 
 func (f *fanout) pipeOptions() pipe.FanoutOptions {
 	typed := f.stdin != nil && f.stdin.Typed
-	return pipe.FanoutOptions{Branches: len(f.branches), Need: f.need, Window: cmp.Or(f.options.node.Window, proto.WindowBytes), Spool: f.options.node.Spool, Typed: typed}
+	return pipe.FanoutOptions{
+		Branches: len(f.branches), Need: f.need, Window: cmp.Or(f.options.node.Window, proto.WindowBytes), Spool: f.options.node.Spool,
+		Typed: typed, Commit: func() error { return f.set.Commit() },
+	}
 }
 
 // resolve finds out which listeners the PEERs mean. A PEER that means none is a mistake; one
