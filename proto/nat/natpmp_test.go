@@ -131,3 +131,51 @@ func TestNATPMPFails(t *testing.T) {
 		})
 	}
 }
+
+// A listener for one peer asks once, waits for a quarter of a second, and searches no router by
+// UPnP. One that stays asks again, and searches.
+func TestPortMapQuick(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		quick       bool
+		ways        int
+		most, least int // requests in the first 600 ms
+	}{{true, 1, 1, 1}, {false, 2, 8, 2}} {
+		t.Run(fmt.Sprintf("quick %v", tt.quick), func(t *testing.T) {
+			t.Parallel()
+			p := routerAt(t)
+			var asked atomic.Int32
+			playNATPMP(t, p, func([]byte) []byte { asked.Add(1); return nil })
+			search, err := net.ListenPacket("udp4", netip.AddrPortFrom(p.at, 0).String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer search.Close()
+			p.ssdp = netip.MustParseAddrPort(search.LocalAddr().String())
+			ways := p.ways(tt.quick)
+			if len(ways) != tt.ways {
+				t.Fatalf("got %d ways to the router, want %d", len(ways), tt.ways)
+			}
+			r, err := ways[0](t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			begun := time.Now()
+			_, err = r.external(t.Context())
+			took := time.Since(begun)
+			if err == nil {
+				t.Error("a router that is silent has an external address")
+			}
+			if got := int(asked.Load()); got < tt.least || got > tt.most {
+				t.Errorf("got %d requests in %v, want %d to %d", got, took, tt.least, tt.most)
+			}
+			if took < natPMPQuick || tt.quick && took > 4*natPMPQuick {
+				t.Errorf("a silent router was given up after %v, want %v", took, natPMPQuick)
+			}
+			_ = search.SetReadDeadline(time.Now())
+			if _, from, err := search.ReadFrom(make([]byte, 2000)); err == nil {
+				t.Errorf("a search by UPnP came from %v", from)
+			}
+		})
+	}
+}

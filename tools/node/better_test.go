@@ -3,8 +3,10 @@ package node_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -84,6 +86,34 @@ func TestBetterAsksHubs(t *testing.T) {
 					t.Errorf("the hubs were asked at %v, want %v", asked, tt.want)
 				}
 			})
+		})
+	}
+}
+
+// The local networks are asked for a better path, with a hub and without one, but not again
+// within 5 s, and never against the settings.
+func TestBetterAsksLAN(t *testing.T) {
+	t.Parallel()
+	needLAN(t)
+	listener := newNode(t, func(o *node.Options) { o.Listen = ":0" })
+	listener.wait(t, oneToken())
+	stale := staleAddr(t, listener)
+	for _, tt := range []struct{ hubs, off bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
+		t.Run(fmt.Sprintf("hubs %v, lan %v", tt.hubs, !tt.off), func(t *testing.T) {
+			t.Parallel()
+			dialer := newNode(t, func(o *node.Options) { o.Listen, o.Reach.NoLAN = ":0", tt.off })
+			m := dialer.Near(listener.Key.ID(), []string{stale}, tt.hubs)
+			for i, want := range []bool{!tt.off, false} {
+				list, _ := m.Better(t.Context(), path.Direct)
+				got := false
+				for c := range list {
+					at, ok := c.AddrPort()
+					got = got || ok && strconv.Itoa(int(at.Port())) == portOf(t, stale)
+				}
+				if got != want {
+					t.Errorf("attempt %d: found in the local network %v, want %v", i, got, want)
+				}
+			}
 		})
 	}
 }

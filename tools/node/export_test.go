@@ -9,6 +9,7 @@ import (
 	"mesh/proto/hub"
 	"mesh/proto/identity"
 	"mesh/proto/link"
+	"mesh/proto/nat"
 	"mesh/proto/relay"
 )
 
@@ -53,3 +54,23 @@ func MeetingOf(peer identity.ID, ask func() (list []candidate.Candidate, err err
 	}
 	return m
 }
+
+// OnBroken and OnMoved return the functions that tell of a link that has broken or is back, and
+// of one that has moved.
+func (n *Node) OnBroken(party func() Party) func(bool)      { return n.onBroken(party, new(outage)) }
+func (n *Node) OnMoved(party func() Party) func(*link.Link) { return n.onMoved(party) }
+
+// Near returns the meeting of a transfer to a peer that was at some addresses, with a hub or
+// without one.
+func (n *Node) Near(peer identity.ID, addrs []string, hubs bool) link.Meeting {
+	t := link.Target{ID: peer, Addrs: addrs}
+	if !hubs {
+		return unhubbed{n.nearbyFor(t), t}
+	}
+	m := &meeting{node: n, nearby: n.nearbyFor(t), peer: Peer{Peer: identity.Peer{Addrs: addrs}}}
+	m.found.peer = peer
+	return m
+}
+
+// PortsOf returns which ports of a waiter the router is asked for.
+func (n *Node) PortsOf(o Offer, port uint16) nat.PortMapOptions { return n.portsOf(o, port) }

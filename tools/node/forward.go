@@ -37,13 +37,8 @@ func (f *forwarding) start(p *presence) {
 	}
 	var ctx context.Context
 	ctx, f.cancel = context.WithCancel(n.life)
-	ports := nat.PortMapOptions{Quick: p.offer.Once, Seen: func() []netip.Addr { return seenBy(ctx, mux, p.stun()) }}
-	if n.uses(proto.ViaQUIC) {
-		ports.UDP = at.Port()
-	}
-	if n.uses(proto.ViaTCP) {
-		ports.TCP = at.Port()
-	}
+	ports := n.portsOf(p.offer, at.Port())
+	ports.Seen = func() []netip.Addr { return seenBy(ctx, mux, p.stun()) }
 	f.done = make(chan struct{})
 	go func() {
 		defer close(f.done)
@@ -57,6 +52,18 @@ func (f *forwarding) start(p *presence) {
 			left()
 		}
 	}()
+}
+
+// portsOf returns which ports of a waiter the router is asked for, and how.
+func (n *Node) portsOf(o Offer, port uint16) nat.PortMapOptions {
+	ports := nat.PortMapOptions{Quick: o.Once}
+	if n.uses(proto.ViaQUIC) {
+		ports.UDP = port
+	}
+	if n.uses(proto.ViaTCP) {
+		ports.TCP = port
+	}
+	return ports
 }
 
 func (f *forwarding) set(list []candidate.Candidate) {

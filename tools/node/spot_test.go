@@ -54,3 +54,20 @@ func TestForwardedPort(t *testing.T) {
 		}
 	}
 }
+
+// A waiter for one peer asks the router in a moment, one that stays with patience, and each
+// for the ports of its transports alone.
+func TestPortsOfRouter(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		via      string
+		udp, tcp uint16
+	}{{"auto", 4600, 4600}, {"quic", 4600, 0}, {"tcp", 0, 4600}} {
+		for _, once := range []bool{false, true} {
+			got := newNode(t, via(t, tt.via)).PortsOf(node.Offer{Once: once}, 4600)
+			if got.Quick != once || got.UDP != tt.udp || got.TCP != tt.tcp {
+				t.Errorf("via %s, once %v: got quick %v, UDP %d, TCP %d, want quick %v, UDP %d, TCP %d", tt.via, once, got.Quick, got.UDP, got.TCP, once, tt.udp, tt.tcp)
+			}
+		}
+	}
+}
