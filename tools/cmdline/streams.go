@@ -61,7 +61,7 @@ func (s Streams) Complaints() func(path string, err error) {
 // Warn prints a warning: the tool does what it was asked to, but not all is as it
 // should be.
 func (s Streams) Warn(err error) {
-	fmt.Fprintf(s.Err, "%s: warning: %s\n", s.Name, proto.OneLine(err.Error()))
+	fmt.Fprintf(s.Err, "%s: warning: %s\n", s.Name, proto.HideSecrets(proto.OneLine(err.Error())))
 }
 
 // Warnings returns [Streams.Warn] for a function that would repeat itself: it prints no
