@@ -48,9 +48,12 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 	if o.gc {
 		return removeBroken(ctx, o.directory)
 	}
-	work := receive
-	if o.dryRun {
-		work = listOffered
+	if o.dryRun { // no run of a job, of which somebody is told
+		n, err := o.node.Open(s)
+		if err != nil {
+			return err
+		}
+		return n.Close(listOffered(ctx, n, o, s))
 	}
 	var n *node.Node
 	err := o.runs.Run(ctx, s, func(ctx context.Context, _ runs.Try) (_ runs.Facts, err error) {
@@ -58,7 +61,7 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 			n, err = o.node.Open(s)
 		}
 		if err == nil {
-			err = work(ctx, n, o, s)
+			err = receive(ctx, n, o, s)
 		}
 		return runs.FactsOf(n), err
 	})
