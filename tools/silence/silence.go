@@ -304,7 +304,7 @@ func (a *Alarm) arrivedLocked(e *Expected, at time.Time) (told bool) {
 // overdue returns the alarm.
 func (a *Alarm) overdue(e Expected, silent time.Duration) notify.Message {
 	what, nameless := e.what()
-	words := "nothing from " + what + " for " + notify.Spell(silent)
+	words := func(of string) string { return "nothing from " + of + " for " + notify.Spell(silent) }
 	says := "It is expected every " + notify.Spell(e.Expect) + "."
 	if e.Last.IsZero() {
 		says += " Nothing has come since " + notify.At(e.Since) + ", when that was set."
@@ -316,7 +316,7 @@ func (a *Alarm) overdue(e Expected, silent time.Duration) notify.Message {
 	}
 	return notify.Message{
 		Event: notify.EventSilence, Kind: notify.Overdue, Job: e.job(), PeerName: e.peer(),
-		Words: words, Says: says, NamelessWords: strings.Replace(words, what, nameless, 1), NamelessSays: says,
+		Words: words(what), Says: says, NamelessWords: words(nameless), NamelessSays: says,
 	}
 }
 

@@ -113,6 +113,21 @@ func TestOverdue(t *testing.T) {
 	})
 }
 
+// A message without names has none, whatever the name is.
+func TestNameless(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var to told
+		_, stop := begin(t, t.TempDir(), &to, silence.Watch{Kind: silence.Peer, Name: "thing", Expect: time.Hour})
+		defer stop()
+		pass(90 * time.Minute)
+		all := to.messages()
+		if len(all) != 1 || all[0].Words != "nothing from thing for 1 h" || all[0].NamelessWords != "nothing from a peer for 1 h" {
+			t.Errorf("got %+v", all)
+		}
+	})
+}
+
 // What never came counts from when it was first expected.
 func TestNever(t *testing.T) {
 	t.Parallel()
