@@ -62,6 +62,8 @@ func (c Channel) CheckURL(text string) error {
 	return nil
 }
 
+// isLoopback is stricter than [proto.IsLoopbackHost]: what is said in clear to LOCALHOST
+// would go to the proxy of the environment.
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()

@@ -294,6 +294,7 @@ func TestCheckURL(t *testing.T) {
 		{"http://[::1]/t", false, ""},
 		{"http://localhost/t", false, ""},
 		{"http://push.example.org/t", false, "gotify ntfy webhook ping"},
+		{"http://LOCALHOST/t", false, "gotify ntfy webhook ping"},
 		{"http://localhost.example.org/t", false, "gotify ntfy webhook ping"},
 		{"http://127.0.0.1.example.org/t", false, "gotify ntfy webhook ping"},
 		{"http://push.example.org/t", true, ""},
