@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"mesh/proto"
 	"mesh/proto/candidate"
 	"mesh/proto/nat"
 )
@@ -212,6 +213,5 @@ func (c *hubCheck) stun(ctx context.Context, servers []string) {
 			c.name("stun", host)
 		}
 	}
-	ip, _ := netip.ParseAddr(c.url.Name())
-	c.udp(ctx, servers, dialable(c.url.Name() == "localhost" || ip.IsLoopback()))
+	c.udp(ctx, servers, dialable(proto.IsLoopbackHost(c.url.Name())))
 }
