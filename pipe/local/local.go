@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 
 	"mesh/proto"
@@ -15,6 +16,22 @@ import (
 // MaxPathBytes is the longest path of a socket that all systems support. The shortest
 // sun_path is that of macOS: 104 bytes, including the terminating zero.
 const MaxPathBytes = 103
+
+// MakeFolder makes a folder for sockets that no other user can enter. One that is there
+// must be so: else the code of the error is [proto.Config].
+func MakeFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return proto.IOError(err)
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return proto.IOError(err)
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		return proto.Errorf(proto.Config, "%s: others may enter it (mode %04o): run chmod go= on it", dir, info.Mode().Perm())
+	}
+	return nil
+}
 
 // Listener is a listening socket that only its user, or root, can connect to.
 type Listener struct {

@@ -37,7 +37,7 @@ const (
 // were killed.
 func Post(state, mode string, card func() Card) (stop func(), err error) {
 	dir := filepath.Join(state, folder)
-	if err := makePrivate(dir); err != nil {
+	if err := local.MakeFolder(dir); err != nil {
 		return nil, err
 	}
 	removeDead(dir)
@@ -74,23 +74,6 @@ func answerAll(l net.Listener, card func() Card) {
 		}
 		_ = c.Close()
 	}
-}
-
-// makePrivate makes a folder that no other user can enter. One that is there must be so.
-func makePrivate(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return proto.IOError(err)
-	}
-	info, err := os.Lstat(dir)
-	switch {
-	case err != nil:
-		return proto.IOError(err)
-	case !info.IsDir():
-		return proto.Errorf(proto.Config, "%s is not a folder", dir)
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
-		return proto.Errorf(proto.Config, "%s: others may enter it (mode %04o): run chmod go= on it", dir, info.Mode().Perm())
-	}
-	return nil
 }
 
 // removeDead removes the sockets at which nobody listens.

@@ -4,24 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"mesh/pipe/local"
 	"mesh/proto"
 )
-
-// makePrivateDir makes a folder that no other user can enter. If it exists already, it
-// must be so.
-func makePrivateDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil || runtime.GOOS == "windows" {
-		return err
-	}
-	info, err := os.Stat(dir)
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		err = proto.Errorf(proto.Config, "%s: others may enter it (mode %04o): run chmod go= on it", dir, info.Mode().Perm())
-	}
-	return err
-}
 
 // SocketPrefix begins the name of a session's socket. The beginning of its id follows.
 const SocketPrefix = "tty-"
@@ -34,7 +20,7 @@ func (h *Host) openSocket() error {
 	}
 	dir := h.o.SocketDir
 	name := SocketPrefix + h.Session.ID.String()[:16]
-	err := makePrivateDir(dir)
+	err := local.MakeFolder(dir)
 	if len(dir)+1+len(name) > local.MaxPathBytes && err == nil {
 		if dir, err = os.MkdirTemp("", "mesh-"); err == nil {
 			h.closers = append(h.closers, func() error { return os.Remove(dir) })
