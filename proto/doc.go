@@ -183,7 +183,9 @@
 // for each file. In other folders at most [MaxPending] entries wait. A small file
 // is announced with its digest. To a peer of minor version 1 ([ALPNMinor1]) zeros in a
 // larger one travel as FILES_HOLE, and in a new folder a second name of a file is a
-// link to the first. If the receiver has a larger file in whole or in
+// link to the first. For a display, the receiver can ask in its first answer how many bytes
+// come in all: the sender counts beside the transfer, and tells with FILES_COUNT
+// ([ALPNMinor5]). If the receiver has a larger file in whole or in
 // part, it answers with the length and digest of what it has, and the sender
 // continues after that if its own file begins with the same bytes.
 //

@@ -12,11 +12,14 @@ const (
 	// ALPNMinor3 names minor version 3, in which the receiver of a pipe acknowledges all that
 	// was taken once nothing has come for [IdleAck].
 	// ALPNMinor4 names minor version 4, in which P2P_HELLO of a pipe may have a name.
+	// ALPNMinor5 names minor version 5, in which the receiver of files can ask how many
+	// bytes come in all.
 	ALPN       = "mesh/1"
 	ALPNMinor1 = "mesh/1.1"
 	ALPNMinor2 = "mesh/1.2"
 	ALPNMinor3 = "mesh/1.3"
 	ALPNMinor4 = "mesh/1.4"
+	ALPNMinor5 = "mesh/1.5"
 	// TokenPrefix begins the text of every token.
 	TokenPrefix = "mesh1"
 	// LabelCapability, and a zero byte, stand before the claims that a signed

@@ -29,7 +29,7 @@ func ReceiveArchive(ctx context.Context, format string, out io.Writer, commit fu
 	if err != nil {
 		return Summary{}, err
 	}
-	a := &archiver{names: o.names(), format: format, r: newFrameReader(from), w: newFrameWriter(to), order: newOrder(o), begun: time.Now(), archive: w, hash: digest.New()}
+	a := &archiver{names: o.names(), format: format, r: newFrameReader(from).counting(o), w: newFrameWriter(to), order: newOrder(o), begun: time.Now(), archive: w, hash: digest.New()}
 	if o.Take {
 		err = takeFirst(o.Names, a.w)
 	}
@@ -90,7 +90,7 @@ func (a *archiver) handleEntry(_ context.Context, m *wire.Entry) error {
 		return err
 	}
 	if !m.Now {
-		if err := a.w.writeMessage(&wire.Answer{ID: m.ID, Fresh: m.Kind == wire.EntryFolder}); err != nil {
+		if err := a.w.writeMessage(&wire.Answer{ID: m.ID, Fresh: m.Kind == wire.EntryFolder, Count: a.r.asks()}); err != nil {
 			return err
 		}
 	}
@@ -226,6 +226,7 @@ func (a *archiver) handleTotal(m *wire.Total) error {
 	if len(a.queue) > 0 || m.Entries != a.order.last {
 		return errOrder(m)
 	}
+	a.order.progress.complete()
 	if m.Failed > 0 {
 		a.sum.Failed = m.Failed
 		return proto.Errorf(m.Code, "%s not sent, and an archive is not written in part", countEntries(m.Failed))

@@ -44,6 +44,10 @@ func (f *frameWriter) flush() error { return f.w.Flush() }
 type frameReader struct {
 	r    *bufio.Reader
 	body []byte // of the last frame
+	// progress counts the data; nil for none. toAsk says that a FILES_COUNT is wanted for
+	// it, asked that one may come between other frames.
+	progress     *Progress
+	toAsk, asked bool
 }
 
 func newFrameReader(r io.Reader) *frameReader {
@@ -51,8 +55,23 @@ func newFrameReader(r io.Reader) *frameReader {
 }
 
 // readFrame reads a frame, which must have one of the given types. Its body is valid
-// until the next call.
+// until the next call. A FILES_COUNT that may come is taken on the way.
 func (f *frameReader) readFrame(want ...wire.Type) (wire.Type, []byte, error) {
+	typ, body, err := f.readAny(want)
+	if err != nil || typ != wire.TypeCount {
+		return typ, body, err
+	}
+	var m wire.Count
+	if err := wire.ParseBody(body, &m); err != nil {
+		return 0, nil, err
+	}
+	f.asked = false
+	f.progress.setTotal(m.Bytes)
+	return f.readAny(want)
+}
+
+// readAny is readFrame, but for a FILES_COUNT.
+func (f *frameReader) readAny(want []wire.Type) (wire.Type, []byte, error) {
 	header, err := f.r.Peek(proto.FrameHeaderBytes)
 	if err == io.EOF {
 		return 0, nil, errCut
@@ -65,8 +84,10 @@ func (f *frameReader) readFrame(want ...wire.Type) (wire.Type, []byte, error) {
 		return 0, nil, err
 	}
 	_, _ = f.r.Discard(len(header)) // Peek has read it
-	if err := h.Expect(want...); err != nil {
-		return 0, nil, err
+	if h.Type != wire.TypeCount || !f.asked {
+		if err := h.Expect(want...); err != nil {
+			return 0, nil, err
+		}
 	}
 	if cap(f.body) < h.Bytes {
 		f.body = make([]byte, max(h.Bytes, 4<<10))
@@ -76,6 +97,9 @@ func (f *frameReader) readFrame(want ...wire.Type) (wire.Type, []byte, error) {
 		return 0, nil, errCut
 	} else if err != nil {
 		return 0, nil, err
+	}
+	if h.Type == wire.TypeData {
+		f.progress.add(int64(len(f.body)))
 	}
 	return h.Type, f.body, nil
 }
@@ -135,6 +159,7 @@ func readFrames(ctx context.Context, r *frameReader, h frameHandler) error {
 		case wire.TypeHole:
 			m := new(wire.Hole)
 			if err = wire.ParseBody(body, m); err == nil {
+				r.progress.add(m.Bytes)
 				err = handleHole(m, h)
 			}
 		case wire.TypeEnd:

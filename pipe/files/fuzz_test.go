@@ -73,6 +73,7 @@ func FuzzSend(f *testing.F) {
 	write(f, filepath.Join(dir, "large"), make([]byte, proto.SmallFileBytes+1))
 	f.Add(join(frame(&wire.Answer{ID: 1}), frame(&wire.Answer{ID: 2, Have: 5, Digest: sum("\x00\x00\x00\x00\x00")}), frame(&wire.Answer{ID: 3, Skip: true}), frame(&wire.Stored{Files: 1, Skipped: 1})))
 	f.Add(join(frame(&wire.Answer{ID: 1, Fresh: true}), frame(&wire.Stored{Files: 2})))
+	f.Add(join(frame(&wire.Answer{ID: 1, Fresh: true, Count: true}), frame(&wire.Stored{Files: 2})))
 	f.Add(join(frame(&wire.Answer{ID: 1, Code: proto.Unsafe}), frame(&wire.Refused{Path: "\x1b", Code: proto.IO}), frame(&wire.Stored{Refused: 2, Code: proto.Unsafe})))
 	f.Add(join(frame(&wire.Answer{ID: 1, Code: proto.IO, Why: "\x1b]0;no\a"}), frame(&wire.Refused{Path: "d", Code: proto.IO, Why: "\u202e\n"}), frame(&wire.Stored{Refused: 2, Code: proto.IO})))
 	f.Fuzz(func(t *testing.T, b []byte) {

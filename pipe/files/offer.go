@@ -21,13 +21,13 @@ func Offer(ctx context.Context, names []string, from io.Reader, to io.Writer, o 
 		if err != nil || take == nil {
 			return Summary{Untaken: true}, err
 		}
-		find, err := newAskedFinder(names, take.Names, o)
+		again := func(o SendOptions) (finder, error) { return newAskedFinder(names, take.Names, o) }
+		find, err := again(o)
 		if err != nil {
 			return Summary{Untaken: true}, err
 		}
 		if take.List == "" {
-			defer startCounting(o, func(o SendOptions) (finder, error) { return newAskedFinder(names, take.Names, o) })()
-			return sendFound(ctx, find, r, w, o)
+			return sendFound(ctx, find, again, r, w, o)
 		}
 		err = errors.Join(sendList(ctx, find, w, take.List, o), w.flush())
 		find.close()

@@ -80,6 +80,10 @@ type ReceiveOptions struct {
 	// Minor1 says that the sender takes the reason of a refusal in words, and how many
 	// bytes are stored.
 	Minor1 bool
+	// Progress, if it is set, tells how far the receiver has come. Counts says that the
+	// sender can be asked how many bytes come in all.
+	Progress *Progress
+	Counts   bool
 	// Report, if it is set, is called for each entry that is not sent or not stored.
 	// The path is safe to print.
 	Report func(path string, err error)

@@ -26,7 +26,7 @@ func Receive(ctx context.Context, in *os.Root, from io.Reader, to io.Writer, o R
 	w := newFrameWriter(to)
 	account := o.Ledger.account(o.Owner, in.Name())
 	r := &receiver{
-		o: o, r: newFrameReader(from), w: w, problems: problems{report: o.Report},
+		o: o, r: newFrameReader(from).counting(o), w: w, problems: problems{report: o.Report},
 		order: newOrder(o), folders: folderStack{destination}, account: account,
 		existing: existing{force: o.Force, rename: o.Rename, owner: o.Owner, account: account, flush: w.flush},
 	}

@@ -149,6 +149,7 @@ func skipData(r *frameReader, m *wire.Entry) error {
 				return err
 			}
 			bytes += h.Bytes
+			r.progress.add(h.Bytes)
 		default:
 			bytes += int64(len(body))
 		}

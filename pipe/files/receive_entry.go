@@ -50,7 +50,7 @@ func (r *receiver) handleEntry(ctx context.Context, m *wire.Entry) error {
 // answer answers an entry that waits for an answer. It takes a value, so that an entry
 // with "now" allocates none.
 func (r *receiver) answer(m *wire.Entry, a wire.Answer) error {
-	a.ID = m.ID
+	a.ID, a.Count = m.ID, r.r.asks()
 	return r.w.writeMessage(&a)
 }
 
@@ -152,6 +152,7 @@ func (r *receiver) wantFile(ctx context.Context, w *wanted) (wire.Answer, error)
 		return answer, err
 	}
 	if answer.Skip {
+		r.o.Progress.add(w.entry.Size)
 		r.skip(w.in, arrivalOf(w, w.entry.Digest))
 		return answer, nil
 	}
@@ -229,6 +230,7 @@ func (r *receiver) handleFrom(m *wire.From) error {
 	if r.incoming.wanted != nil || w == nil || w.entry.ID != m.ID || m.From != 0 && m.From != w.have {
 		return errOrder(m)
 	}
+	r.o.Progress.add(m.From)
 	err := r.begin(w, m.From)
 	if err == nil || endsTransfer(err) {
 		return errWriting(w.entry, err)
@@ -270,6 +272,9 @@ func (r *receiver) handleEnd(ctx context.Context, m *wire.End) error {
 		return r.leaveFile(w)
 	}
 	if m.Code != 0 {
+		if r.incoming.wanted == nil {
+			r.o.Progress.add(w.entry.Size)
+		}
 		r.incoming.discard()
 		r.noteUnsent(w, m.Code)
 		return r.leaveFile(w)
@@ -318,6 +323,7 @@ func (r *receiver) handleTotal(m *wire.Total) error {
 		return errOrder(m)
 	}
 	r.problems.setFailed(m.Failed, m.Code)
+	r.o.Progress.complete()
 	for len(r.folders) > 1 {
 		if err := r.leaveFolder(); err != nil {
 			return err
@@ -352,6 +358,9 @@ func (r *receiver) refuseEntry(m *wire.Entry, reason error) error {
 	r.problems.addRefused(proto.EscapeText(m.Path), reason)
 	code := proto.CodeOf(reason)
 	if !m.Now {
+		if m.Kind == wire.EntryFile {
+			r.o.Progress.add(m.Size)
+		}
 		return r.answer(m, wire.Answer{Code: code, Why: r.why(reason)})
 	}
 	if err := r.w.writeMessage(&wire.Refused{Path: m.Path, Code: code, Why: r.why(reason)}); err != nil || m.Kind != wire.EntryFile {

@@ -12,6 +12,7 @@ import (
 // system takes for one follow each other, and no list of all names is needed.
 type order struct {
 	asked                *asked
+	progress             *Progress
 	maxEntries, maxBytes int64 // 0 for no limit
 	last                 int64 // id
 	bytes                int64
@@ -39,7 +40,7 @@ type place struct {
 }
 
 func newOrder(o ReceiveOptions) *order {
-	return &order{asked: newAsked(o.Names), maxEntries: o.MaxEntries, maxBytes: o.MaxBytes, in: make([]siblings, 1)}
+	return &order{asked: newAsked(o.Names), progress: o.Progress, maxEntries: o.MaxEntries, maxBytes: o.MaxBytes, in: make([]siblings, 1)}
 }
 
 // countEntry checks the number of an entry, and the limits.
@@ -59,6 +60,9 @@ func (o *order) countEntry(m *wire.Entry) error {
 			return proto.Errorf(proto.Space, "the peer sends more than the %d bytes that are allowed", max(o.maxBytes, 0))
 		}
 		o.bytes += m.Size
+	}
+	if m.Kind == wire.EntryFile { // what is in links comes once
+		o.progress.announce(m.Size)
 	}
 	return nil
 }

@@ -23,18 +23,27 @@ func newFinder(names []string, o SendOptions) (finder, error) {
 // not stop the rest; the error is an [Incomplete] then. The caller closes the
 // pipes.
 func Send(ctx context.Context, names []string, from io.Reader, to io.Writer, o SendOptions) (Summary, error) {
-	find, err := newFinder(names, o)
+	again := func(o SendOptions) (finder, error) { return newFinder(names, o) }
+	find, err := again(o)
 	if err != nil {
 		return Summary{}, err
 	}
-	defer startCounting(o, func(o SendOptions) (finder, error) { return newFinder(names, o) })()
-	return sendFound(ctx, find, newFrameReader(from), newFrameWriter(to), o)
+	return sendFound(ctx, find, again, newFrameReader(from), newFrameWriter(to), o)
 }
 
-// sendFound sends what a finder finds, and closes it.
-func sendFound(ctx context.Context, find finder, r *frameReader, w *frameWriter, o SendOptions) (Summary, error) {
+// sendFound sends what a finder finds, and closes it. A second finder counts.
+func sendFound(ctx context.Context, find finder, again func(SendOptions) (finder, error), r *frameReader, w *frameWriter, o SendOptions) (Summary, error) {
+	looks := o.Progress != nil
+	if !looks {
+		o.Progress = new(Progress) // the receiver may ask
+	}
+	count := &counter{o: o, again: again}
+	defer count.stop()
+	if looks {
+		count.start()
+	}
 	s := &sender{
-		o: o, find: find, w: w, buf: make([]byte, proto.MaxChunkBytes), hash: digest.New(),
+		o: o, find: find, count: count, w: w, buf: make([]byte, proto.MaxChunkBytes), hash: digest.New(),
 		problems: problems{report: o.Report}, sentFiles: sentFiles{},
 	}
 	s.answers = readAnswers(r, &s.problems)
@@ -58,6 +67,7 @@ func sendFound(ctx context.Context, find finder, r *frameReader, w *frameWriter,
 type sender struct {
 	o        SendOptions
 	find     finder
+	count    *counter
 	w        *frameWriter
 	problems problems
 	buf      []byte
@@ -94,6 +104,9 @@ func (s *sender) sendAll(ctx context.Context) (*wire.Stored, error) {
 	begun := false
 	for ended := false; !ended || len(s.waiting) > 0; {
 		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		if err := s.count.tell(s.w); err != nil {
 			return nil, err
 		}
 		a, err := s.answers.poll()

@@ -12,6 +12,9 @@ func (s *sender) handleAnswer(ctx context.Context, a *wire.Answer) error {
 	if len(s.waiting) == 0 || s.waiting[0].id != a.ID {
 		return errOrder(a)
 	}
+	if a.Count {
+		s.count.ask()
+	}
 	it := s.waiting[0].it
 	s.waiting = s.waiting[1:]
 	defer it.tree.release()

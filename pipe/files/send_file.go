@@ -77,6 +77,9 @@ func (s *sender) sendData(ctx context.Context, id int64, it *item, f body, offse
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
+		if err := s.count.tell(s.w); err != nil {
+			return err
+		}
 		room := int64(len(s.buf)) - offset%int64(len(s.buf)) // so that reads end where blocks do
 		n, err := f.Read(s.buf[:min(size-offset, room)])
 		if n > 0 {

@@ -54,7 +54,7 @@ func TestDialAndGrants(t *testing.T) {
 				if dl.Transfer != ll.Transfer || dl.Transfer == (wire.TransferID{}) {
 					t.Errorf("transfers are %s and %s, want the same one", dl.Transfer, ll.Transfer)
 				}
-				if dl.Minor != 4 || ll.Minor != 4 {
+				if dl.Minor != 5 || ll.Minor != 5 {
 					t.Errorf("minor versions are %d and %d, want 4", dl.Minor, ll.Minor)
 				}
 				if !dl.Dialed || ll.Dialed || dl.Token != nil || ll.Token == nil || *ll.Token != tok.ID {

@@ -216,7 +216,7 @@ func (c *closers) closeAll(err error) {
 func (e *Endpoint) tlsConfig(verify func(identity.ID) error) *tls.Config {
 	cfg := &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		NextProtos:             []string{proto.ALPNMinor4, proto.ALPNMinor3, proto.ALPNMinor2, proto.ALPNMinor1, proto.ALPN}, // the listener takes the first one that the dialer knows
+		NextProtos:             []string{proto.ALPNMinor5, proto.ALPNMinor4, proto.ALPNMinor3, proto.ALPNMinor2, proto.ALPNMinor1, proto.ALPN}, // the listener takes the first one that the dialer knows
 		Certificates:           []tls.Certificate{e.cert},
 		ClientAuth:             tls.RequireAnyClientCert,
 		SessionTicketsDisabled: true,
@@ -255,6 +255,8 @@ func minorVersion(state tls.ConnectionState) (minor int, ok bool) {
 		return 3, true
 	case proto.ALPNMinor4:
 		return 4, true
+	case proto.ALPNMinor5:
+		return 5, true
 	}
 	return 0, false
 }

@@ -20,6 +20,7 @@ const (
 	TypeAnswer  Type = 0x28
 	TypeRefused Type = 0x29
 	TypeStored  Type = 0x2a
+	TypeCount   Type = 0x2c
 )
 
 // The kinds of an [Entry].
@@ -107,6 +108,19 @@ type Answer struct {
 	// Why says in words why the entry is refused, in at most [proto.MaxWhyBytes]. Only for
 	// a peer of minor version 1.
 	Why string `json:"why,omitempty"`
+	// Count, in the first answer, asks for a FILES_COUNT. Only for a peer of minor version
+	// [CountMinor].
+	Count bool `json:"count,omitempty"`
+}
+
+// CountMinor is the minor version from which on a sender can be asked for a [Count].
+const CountMinor = 5
+
+// Count is FILES_COUNT, once between other frames, for displays: how many bytes the sender
+// has counted in all files, those included that the receiver has or refuses, but not
+// what is in links. The files may change meanwhile.
+type Count struct {
+	Bytes int64 `json:"bytes"`
 }
 
 // Refused is FILES_REFUSED: an entry that was announced with Now, or that was not
@@ -154,6 +168,9 @@ func (*Refused) Type() Type { return TypeRefused }
 
 // Type implements [Message].
 func (*Stored) Type() Type { return TypeStored }
+
+// Type implements [Message].
+func (*Count) Type() Type { return TypeCount }
 
 func (m *Entry) check() error {
 	switch {
@@ -233,6 +250,13 @@ func (m *Refused) check() error {
 
 func (m *Stored) check() error {
 	if m.Files < 0 || m.Skipped < 0 || m.Bytes < 0 || m.Bytes > 0 && m.Files == 0 || m.Refused < 0 || (m.Refused > 0) != isFileCode(m.Code) {
+		return errRange
+	}
+	return nil
+}
+
+func (m *Count) check() error {
+	if m.Bytes < 0 {
 		return errRange
 	}
 	return nil

@@ -54,6 +54,7 @@ var types = map[Type]struct {
 	TypeHole:    {"FILES_HOLE", proto.MaxControlFrameBytes},
 	TypeListed:  {"FILES_LISTED", proto.MaxControlFrameBytes},
 	TypeSum:     {"FILES_SUM", proto.MaxControlFrameBytes},
+	TypeCount:   {"FILES_COUNT", proto.MaxControlFrameBytes},
 	TypeTake:    {"FILES_TAKE", proto.MaxControlFrameBytes},
 
 	TypeTermOpen:     {"TERM_OPEN", proto.MaxTermControlBytes},

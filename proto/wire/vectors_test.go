@@ -73,6 +73,8 @@ func samples() []wire.Message {
 		&wire.Answer{ID: 3, Have: 1 << 20, Digest: &digest},
 		&wire.Answer{ID: 3, Have: 1 << 33, Digest: &digest, Code: proto.Unsafe},
 		&wire.Answer{ID: 3, Code: proto.IO, Why: "permission denied"},
+		&wire.Answer{ID: 1, Fresh: true, Count: true},
+		&wire.Count{Bytes: 1 << 33},
 		&wire.Refused{Path: "dir/small", Code: proto.Unsafe},
 		&wire.Refused{Path: "dir/small", Code: proto.IO, Why: "no space left on device"},
 		&wire.Stored{Files: 3},
@@ -167,6 +169,8 @@ func empty(t wire.Type) wire.Message {
 		return new(wire.Answer)
 	case wire.TypeRefused:
 		return new(wire.Refused)
+	case wire.TypeCount:
+		return new(wire.Count)
 	case wire.TypeStored:
 		return new(wire.Stored)
 	case wire.TypeTake:

@@ -69,6 +69,10 @@ func TestOneValidForm(t *testing.T) {
 		{new(wire.Refused), `{"path":"a","code":40,"why":"` + strings.Repeat("a", proto.MaxWhyBytes+1) + `"}`},
 		{new(wire.Refused), "{\"path\":\"a\",\"code\":40,\"why\":\"\xff\"}"},
 		{new(wire.Stored), `{"files":1,"bytes":-1}`},
+		{new(wire.Count), `{}`},
+		{new(wire.Count), `{"bytes":-1}`},
+		{new(wire.Count), `{"bytes":9223372036854775808}`},
+		{new(wire.Answer), `{"id":1,"count":false}`},
 		{new(wire.Stored), `{"files":0,"bytes":1}`},
 		// Halves of a byte: one alone, two in the wrong order, a whole character.
 		{new(wire.Refused), `{"path":"\ufdde","code":42}`},

@@ -144,14 +144,14 @@ type delivery struct {
 func (d *delivery) storeFiles(ctx context.Context, l *link.Link, root *os.Root, peer peerSettings) error {
 	o := d.settings.receive
 	o.MaxBytes, o.Owner, o.Ledger, o.Warn = d.maxBytes, l.Peer.String(), d.node.Ledger, d.warn
-	o.Minor1 = l.Minor >= 1
+	o.Minor1, o.Counts, o.Progress = l.Minor >= 1, l.Minor >= wire.CountMinor, d.node.NewProgress()
 	o.Arrived = func(a files.Arrival) error { return d.arrived(ctx, a) }
 	if peer.maxNumber > 0 {
 		o.MaxEntries = peer.maxNumber
 	}
 	complain := d.streams.Complaints()
 	o.Report = func(path string, err error) { complain("from "+d.party.Label()+": "+path, err) }
-	return d.node.Files(ctx, l, false, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+	return d.node.ReceiveFiles(ctx, l, o.Progress, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		return files.Receive(ctx, root, from, to, o)
 	})
 }

@@ -25,11 +25,13 @@ func openLedger(state string) *files.Ledger {
 func (n *Node) Listening(addr string) { n.reporter.emit(event{Event: "listening", Addr: addr}) }
 
 // Follow reports a delivery whose link another process has: its peer, and its
-// progress to sink, nil for files. The returned function ends that, and reports the
+// progress to sink, nil for files, whose side counts in count. The returned function ends that, and reports the
 // receipt unless it is nil.
-func (n *Node) Follow(p Party, counters *pipe.Counters, sink *pipe.Sink) (done func(*pipe.Receipt, *files.Summary)) {
+func (n *Node) Follow(p Party, counters *pipe.Counters, sink *pipe.Sink, count *files.Progress) (done func(*pipe.Receipt, *files.Summary)) {
 	n.reporter.peer(p)
-	stop := n.reporter.watch(func() Party { return p }, counters, screenOf(nil, sink), new(outage))
+	on := screenOf(nil, sink)
+	on.files = count
+	stop := n.reporter.watch(func() Party { return p }, counters, on, new(outage))
 	return func(r *pipe.Receipt, sum *files.Summary) {
 		stop()
 		n.reporter.receipt(p, received, r, sum)

@@ -35,10 +35,15 @@ func (n *Node) Files(ctx context.Context, l *link.Link, sends bool, side filesSi
 
 // SendFiles is [Node.Files] for the sender, whose side counts in p, which may be nil.
 func (n *Node) SendFiles(ctx context.Context, l *link.Link, p *files.Progress, side filesSide) error {
-	return n.files(ctx, l, true, side, screen{files: p}, n.options.Transfers)
+	return n.files(ctx, l, true, side, screen{files: p, sends: true}, n.options.Transfers)
 }
 
-// NewProgress returns what the sender of files counts in; nil if nobody looks.
+// ReceiveFiles is [Node.Files] for the receiver, whose side counts in p, which may be nil.
+func (n *Node) ReceiveFiles(ctx context.Context, l *link.Link, p *files.Progress, side filesSide) error {
+	return n.files(ctx, l, false, side, screen{files: p}, n.options.Transfers)
+}
+
+// NewProgress returns what one side of a transfer of files counts in; nil if nobody looks.
 func (n *Node) NewProgress() *files.Progress {
 	if !n.reporter.progress && n.reporter.events == nil {
 		return nil
@@ -154,8 +159,9 @@ type screen struct {
 	// silent says that the transfer is one of several, which have a progress line together.
 	silent bool
 
-	files   *files.Progress // of the sender of files; else nil
-	written *atomic.Int64   // what it has given to the link
+	files   *files.Progress // of files; else nil
+	sends   bool            // files
+	written *atomic.Int64   // what their side has given to the link
 	limit   *ratelimit.Limiter
 }
 
@@ -179,7 +185,10 @@ func (s screen) state(sent, received int64) progress.State {
 	switch {
 	case s.files != nil:
 		p.Known = s.files.Known.Load()
-		p.Total, p.Bytes = s.files.Total.Load(), max(s.files.Done.Load()-max(s.written.Load()-sent, 0), 0)
+		p.Total, p.Bytes = s.files.Total.Load(), s.files.Done.Load()
+		if s.sends {
+			p.Bytes = max(p.Bytes-max(s.written.Load()-sent, 0), 0)
+		}
 	case s.total > 0:
 		p.Known, p.Total, p.Bytes = true, s.total, min(sent, s.total)
 	default:

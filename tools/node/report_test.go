@@ -94,7 +94,7 @@ func TestStoredFiles(t *testing.T) {
 	} {
 		n := newNode(t, func(o *node.Options) { o.Receipts = true })
 		p := node.Party{ID: xtest.NewKey(t).ID(), Name: "bob", Via: "quic", Path: "direct udp4"}
-		n.Follow(p, new(pipe.Counters), nil)(&pipe.Receipt{Bytes: 180, Via: "tcp", Flows: 3}, &tt.sum)
+		n.Follow(p, new(pipe.Counters), nil, nil)(&pipe.Receipt{Bytes: 180, Via: "tcp", Flows: 3}, &tt.sum)
 		if got := n.stderr.String(); !strings.Contains(got, tt.want) {
 			t.Errorf("got %q, want %q in it", got, tt.want)
 		}
@@ -121,7 +121,7 @@ func TestReceiptPaths(t *testing.T) {
 	} {
 		n := newNode(t, func(o *node.Options) { o.Receipts = true })
 		p := node.Party{ID: xtest.NewKey(t).ID(), Name: "bob", Via: "tcp", Path: "relay tcp hub.example:443"}
-		n.Follow(p, new(pipe.Counters), nil)(&pipe.Receipt{Bytes: 9e6, Path: "lan tcp4", Paths: tt.paths}, nil)
+		n.Follow(p, new(pipe.Counters), nil, nil)(&pipe.Receipt{Bytes: 9e6, Path: "lan tcp4", Paths: tt.paths}, nil)
 		if got := n.stderr.String(); !strings.Contains(got, tt.want) {
 			t.Errorf("got %q, want %q in it", got, tt.want)
 		}
@@ -153,7 +153,7 @@ func TestReceiptLimit(t *testing.T) {
 	} {
 		n := newNode(t, func(o *node.Options) { o.Receipts = true })
 		p := node.Party{ID: xtest.NewKey(t).ID(), Name: "bob", Via: "tcp"}
-		n.Follow(p, new(pipe.Counters), nil)(&pipe.Receipt{Bytes: 9e6, Path: "relay tcp hub.example:443", MaxBPS: tt.limit, Paths: tt.paths}, nil)
+		n.Follow(p, new(pipe.Counters), nil, nil)(&pipe.Receipt{Bytes: 9e6, Path: "relay tcp hub.example:443", MaxBPS: tt.limit, Paths: tt.paths}, nil)
 		if got := n.stderr.String(); !strings.Contains(got, tt.want) {
 			t.Errorf("limit %d: got %q, want %q in it", tt.limit, got, tt.want)
 		}
@@ -183,7 +183,7 @@ func TestAwait(t *testing.T) {
 			<-time.After(tt.asks)
 			answered()
 			before := len(out.String())
-			n.Follow(node.Party{Name: "bob"}, new(pipe.Counters), nil)(&pipe.Receipt{Bytes: 9e6, Elapsed: 32 * time.Second}, &files.Summary{Files: 1, Bytes: 2e6})
+			n.Follow(node.Party{Name: "bob"}, new(pipe.Counters), nil, nil)(&pipe.Receipt{Bytes: 9e6, Elapsed: 32 * time.Second}, &files.Summary{Files: 1, Bytes: 2e6})
 			if got := out.String()[before:]; !strings.Contains(got, tt.want) {
 				t.Errorf("asked for %v: got %q, want %q in it", tt.asks, got, tt.want)
 			}

@@ -30,7 +30,7 @@ func storeFiles(ctx context.Context, t transfer, o options, d *destination, s cm
 	var exists atomic.Bool
 	complain := s.Complaints()
 	r := o.store
-	r.Minor1 = t.minor1
+	r.Minor1, r.Counts, r.Progress = t.minor >= 1, t.minor >= wire.CountMinor, t.progress
 	r.As, r.Owner, r.Ledger, r.Warn = as, t.peer, t.ledger, d.warn
 	r.Take, r.Names = t.kind == wire.KindTake, o.names
 	r.Report = func(path string, err error) {
@@ -56,7 +56,7 @@ func storeFiles(ctx context.Context, t transfer, o options, d *destination, s cm
 func writeArchive(ctx context.Context, t transfer, o options, d *destination) error {
 	limits := files.ReceiveOptions{
 		Portable: o.store.Portable, AnyNames: o.store.AnyNames, MaxBytes: o.store.MaxBytes, MaxEntries: o.store.MaxEntries,
-		Take: t.kind == wire.KindTake, Names: o.names,
+		Take: t.kind == wire.KindTake, Names: o.names, Counts: t.minor >= wire.CountMinor, Progress: t.progress,
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)

@@ -30,16 +30,17 @@ func takeDelivery(ctx context.Context, n *node.Node, wait time.Duration, kinds [
 	if err != nil {
 		return transfer{}, err
 	}
+	count := n.NewProgress()
 	return transfer{
-		kind: d.Kind, peer: d.Party.ID.String(), ledger: n.Ledger, from: d.Party.Label(), end: d.End, await: n.Await, minor1: d.Minor >= 1,
+		kind: d.Kind, progress: count, peer: d.Party.ID.String(), ledger: n.Ledger, from: d.Party.Label(), end: d.End, await: n.Await, minor: d.Minor,
 		pipe: func(ctx context.Context, sink *pipe.Sink) error {
-			done := n.Follow(d.Party, &d.Counters, sink)
+			done := n.Follow(d.Party, &d.Counters, sink, nil)
 			r, err := d.Pipe(ctx, sink)
 			done(r, nil)
 			return err
 		},
 		files: func(ctx context.Context, side filesSide) error {
-			done := n.Follow(d.Party, &d.Counters, nil)
+			done := n.Follow(d.Party, &d.Counters, nil, count)
 			sum, r, err := d.Files(ctx, side)
 			done(r, &sum)
 			return err

@@ -19,13 +19,15 @@ import (
 // transfer is one that has begun: over a link, or handed over by a daemon.
 type transfer struct {
 	kind   string
-	minor1 bool   // the sender speaks minor version 1
+	minor  int    // version of the protocol that the sender speaks
 	peer   string // node id
 	ledger *files.Ledger
 	from   string // the peer's name in messages
-	pipe   func(context.Context, *pipe.Sink) error
-	files  func(context.Context, filesSide) error
-	end    func(error) // in place of pipe and files
+	// progress is what the side of files counts in; nil if nobody looks.
+	progress *files.Progress
+	pipe     func(context.Context, *pipe.Sink) error
+	files    func(context.Context, filesSide) error
+	end      func(error) // in place of pipe and files
 	// await hides the progress line of this transfer until the user has answered.
 	await func() (answered func())
 }
@@ -48,10 +50,11 @@ func openTransfer(ctx context.Context, n *node.Node, o options, kinds []string) 
 	if party.Trust == node.GradeCode {
 		from += " (trust=" + string(party.Trust) + ")"
 	}
+	p := n.NewProgress()
 	return transfer{
-		kind: l.Kind, minor1: l.Minor >= 1, peer: l.Peer.String(), ledger: n.Ledger, from: from, end: l.Close, await: n.Await,
+		kind: l.Kind, progress: p, minor: l.Minor, peer: l.Peer.String(), ledger: n.Ledger, from: from, end: l.Close, await: n.Await,
 		pipe:  func(ctx context.Context, sink *pipe.Sink) error { return n.Exchange(ctx, l, nil, sink) },
-		files: func(ctx context.Context, side filesSide) error { return n.Files(ctx, l, false, side) },
+		files: func(ctx context.Context, side filesSide) error { return n.ReceiveFiles(ctx, l, p, side) },
 	}, done, nil
 }
 
