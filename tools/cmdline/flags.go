@@ -225,7 +225,7 @@ const MaxFilesName = "max-files"
 // StoreFlags returns the flags of every tool that stores files in a folder DIR.
 func StoreFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "name", Usage: "store a pipe in DIR as `NAME`"},
+		&cli.StringFlag{Name: "name", Usage: "store a pipe in DIR as `NAME`; {date}, {time} and {host} are filled in"},
 		&cli.BoolFlag{Name: "force", Usage: "replace existing files", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "rename", Usage: "if a name is taken in DIR, store the file as \"name (2)\"", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "portable", Usage: "refuse names that are not valid on every system", DisableDefaultText: true},

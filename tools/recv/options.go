@@ -1,11 +1,16 @@
 package recv
 
 import (
+	"maps"
+	"slices"
+	"time"
+
 	"github.com/urfave/cli/v2"
 
 	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/tools/cmdline"
+	"mesh/tools/job"
 	"mesh/tools/node"
 	"mesh/tools/nodeflags"
 	"mesh/tools/runs"
@@ -21,7 +26,7 @@ type options struct {
 
 	output    string // -o: a file, "-" or "" for standard output
 	directory string // -C
-	name      string // of a pipe in directory
+	name      string // of a pipe in directory, with the words of its template filled in
 	archive   string // zip or tar; "" for none
 	next, gc  bool
 	dryRun    bool
@@ -54,7 +59,22 @@ func optionsOf(c *cli.Context) (options, error) {
 	} else {
 		o.node.Listen = c.String("listen")
 	}
+	if o.name, err = pipeName(o.name, o.runs.Job); err != nil {
+		return o, err
+	}
 	return o, o.check()
+}
+
+// pipeName fills in the words of --name. All tries of a run have the same name.
+func pipeName(name, jobName string) (string, error) {
+	template, more := job.Template(name), map[string]string{}
+	if jobName != "" {
+		more["job"] = jobName
+	}
+	if err := template.Check(slices.Collect(maps.Keys(more))...); err != nil {
+		return "", proto.Errorf(proto.Usage, "--name: %w", err)
+	}
+	return template.Expand(time.Now(), more), nil
 }
 
 // check refuses flags and arguments that do not go together.

@@ -1,6 +1,7 @@
 package recv
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,10 @@ func TestMain(m *testing.M) { cmdlinetest.Main(m) }
 
 func TestOptions(t *testing.T) {
 	t.Parallel()
+	host, err := os.Hostname()
+	if err != nil {
+		t.Skip(err)
+	}
 	for _, tt := range []struct {
 		args string
 		want options // of what differs from the default
@@ -29,6 +34,8 @@ func TestOptions(t *testing.T) {
 		{"--force --output f bob", options{output: "f", store: files.ReceiveOptions{Force: true}}, "bob"},
 		{"-C d", options{directory: "d"}, ""},
 		{"-C d --name n", options{directory: "d", name: "n"}, ""},
+		{"-C d --name {host}.dump", options{directory: "d", name: host + ".dump"}, ""},
+		{"-C d --job db --name a{job}{b bob", options{directory: "d", name: "adb{b"}, "bob"},
 		{"-C d --force", options{directory: "d", store: files.ReceiveOptions{Force: true}}, ""},
 		{"-C d --rename --portable", options{directory: "d", store: files.ReceiveOptions{Rename: true, Portable: true}}, ""},
 		{"-C d --any-names", options{directory: "d", store: files.ReceiveOptions{AnyNames: true}}, ""},
