@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -102,6 +103,14 @@ func TestInstallScript(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), filepath.Join(i.prefix, "bin", "mesh-cat"), "--version").Output()
 	if got := string(out); err != nil || got != "mesh-cat v0-test\n" {
 		t.Errorf("mesh-cat --version: got %q (%v)", got, err)
+	}
+	const limit = 19_000_000 // of amd64
+	info, err := os.Stat(filepath.Join(i.prefix, "bin", "mesh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOARCH == "amd64" && info.Size() > limit {
+		t.Errorf("got a binary of %d bytes, want at most %d", info.Size(), limit)
 	}
 
 	// A page that somebody changed is not replaced, and not removed.
