@@ -140,6 +140,36 @@ func TestMaxWaiting(t *testing.T) {
 	alice.want(hub.CodeLimit, hub.TypeRequest, alice.request("bob"))
 }
 
+// A request that was cancelled keeps its place in the listener's queue until its turn: members
+// that ask and cancel fill no more than 1,024 of them. A sweep makes place again.
+func TestMaxWaitingCancelled(t *testing.T) {
+	t.Parallel()
+	const atOnce, ofDialer = 30, 20
+	w, alice, bob := pair(t)
+	var p *peer
+	for i := range atOnce + broker.MaxWaiting {
+		if i%ofDialer == 0 {
+			p = w.online(w.member())
+		}
+		r := p.request("bob")
+		p.want(hub.TypeOK, hub.TypeRequest, r)
+		p.none(hub.TypeDeclined)
+		p.want(hub.TypeOK, hub.TypeCancel, &hub.SessionRef{Session: r.Session})
+	}
+	var d hub.Declined
+	alice.want(hub.TypeOK, hub.TypeRequest, alice.request("bob"))
+	if alice.take(hub.TypeDeclined, &d); d.Code != hub.CodeBusy {
+		t.Errorf("with a full queue: got %q, want %q", d.Code, hub.CodeBusy)
+	}
+	w.pass(time.Second)
+	offers := len(bob.events)
+	alice.want(hub.TypeOK, hub.TypeRequest, alice.request("bob"))
+	alice.none(hub.TypeDeclined)
+	if n := len(bob.events) - offers; n != 1 {
+		t.Errorf("after a sweep the listener got %d offers, want 1", n)
+	}
+}
+
 // 64 events wait for a client whose connection is lost; more are dropped.
 func TestMaxHeld(t *testing.T) {
 	t.Parallel()

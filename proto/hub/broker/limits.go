@@ -61,7 +61,8 @@ const (
 	MaxDialing   = hub.MaxMaking
 	MaxListening = 1024
 	MaxSessions  = 100000
-	// MaxWaiting bounds the requests that wait for one listener, above its rate.
+	// MaxWaiting bounds the requests that wait for one listener, above its rate. Those that
+	// were cancelled count too until their turn.
 	MaxWaiting = 1024
 	// MaxRefused is how many more events may be over the rate than within it before the
 	// connection is closed.
