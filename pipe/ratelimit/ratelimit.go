@@ -16,9 +16,12 @@ import (
 const (
 	// lookEvery is how often a limiter looks for the rate of the time.
 	lookEvery = 10 * time.Second
-	// burstTime is how long bytes may go without a limit after a pause: a fifth of a
-	// percent of ten seconds is 20 ms.
-	burstTime = 20 * time.Millisecond
+	// pieceTime is how long the bytes last at a rate that are taken at a time.
+	pieceTime = 20 * time.Millisecond
+	// burstTime is how much of the rate can be made up for after a pause: 1 % of ten
+	// seconds. On a busy machine a transfer often gets the processor some 30 ms late, and
+	// would lose that each time with a burst of one piece.
+	burstTime = 100 * time.Millisecond
 	// minPiece keeps the bytes that are taken at a time from being too few.
 	minPiece = 1 << 10
 )
@@ -61,14 +64,18 @@ func (l *Limiter) lookLocked(at time.Time) int64 {
 	if next := l.schedule.At(at.Local()); next != l.now {
 		l.now = next
 		if next > 0 {
-			l.bucket = rate.NewLimiter(rate.Limit(next), int(burstOf(next)))
+			burst, piece := bytesIn(burstTime, next), bytesIn(pieceTime, next)
+			l.bucket = rate.NewLimiter(rate.Limit(next), int(burst))
+			l.bucket.AllowN(at, int(burst-piece)) // no pause was before
 		}
 	}
 	return l.now
 }
 
-// burstOf returns how many bytes a bucket of a rate holds.
-func burstOf(rate int64) int64 { return max(int64(float64(rate)*burstTime.Seconds()), minPiece) }
+// bytesIn returns how many bytes move in a time.
+func bytesIn(d time.Duration, rate int64) int64 {
+	return max(int64(float64(rate)*d.Seconds()), minPiece)
+}
 
 // reserve takes n bytes, at most a burst. It returns when they may move, and undo gives
 // them back.
@@ -105,7 +112,7 @@ func (s *Share) Piece() int64 {
 		return proto.MaxChunkBytes
 	}
 	if rate := s.limiter.Rate(); rate > 0 {
-		return min(burstOf(rate), proto.MaxChunkBytes)
+		return min(bytesIn(pieceTime, rate), proto.MaxChunkBytes)
 	}
 	return proto.MaxChunkBytes
 }

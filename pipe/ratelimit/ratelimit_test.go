@@ -118,6 +118,36 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// TestLate holds a rate although the machine is busy, and lets little through at once after a
+// long pause.
+func TestLate(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []int64{ratelimit.Least, 10 << 20, 1 << 30} {
+		synctest.Test(t, func(t *testing.T) {
+			s := ratelimit.New(schedule(t, strconv.FormatInt(rate, 10))).Share()
+			begun := time.Now()
+			late := begun
+			var moved int64
+			for time.Since(begun) < 10*time.Second {
+				n := s.Piece()
+				s.Take(int(n), nil)
+				moved += n
+				if time.Since(late) > 200*time.Millisecond {
+					<-time.After(90 * time.Millisecond)
+					late = time.Now()
+				}
+			}
+			if want := 10 * rate; !near(moved, want, 2) {
+				t.Errorf("%d bytes/s: got %d in 10 s, want %d", rate, moved, want)
+			}
+			<-time.After(time.Hour)
+			if got, want := move(s, 1, 10*time.Second), 10*rate; !near(got, want, 2) {
+				t.Errorf("%d bytes/s: got %d in the 10 s after an hour, want %d", rate, got, want)
+			}
+		})
+	}
+}
+
 // TestFair gives each transfer of a daemon the same, whatever the number of its links.
 func TestFair(t *testing.T) {
 	t.Parallel()
