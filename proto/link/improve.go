@@ -167,16 +167,9 @@ func (s *session) mayMoveAt() (at time.Time) {
 	return at
 }
 
-// noteChange notes that a link breaks because this machine's network has changed: the path
-// has not failed, and better ones are looked for at once.
-func (s *session) noteChange() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dialed.changed = true
-}
-
 // noteFall notes that the transfer of a link goes on over the next one. It may be a fall: to
-// a worse path, after a break.
+// a worse path, after a break. If the link broke because this machine's network has changed,
+// its path has not failed, and better ones are looked for at once.
 func (s *session) noteFall(l, next *Link) {
 	if !l.Dialed {
 		return
@@ -185,10 +178,10 @@ func (s *session) noteFall(l, next *Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := &s.dialed
-	switch changed := d.changed; {
+	switch {
 	case !fell:
-	case changed:
-		d.fallen, d.changed = 0, false
+	case l.elsewhere.Load():
+		d.fallen = 0
 	case len(d.moves) > 0 && time.Since(d.moves[len(d.moves)-1]) < steadyFor:
 		d.fallen++
 	default:

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mesh/proto"
@@ -61,6 +62,8 @@ type Link struct {
 	awaited  *session // at the listener's end, of a link that has yet to take over from another
 	flow     bool     // not the primary link of the session: see AddFlow
 	try      uint32   // of the P2P_HELLO: see [wire.Hello.Try]
+
+	elsewhere atomic.Bool // it has broken because this machine's network has changed
 
 	// closing holds one value until the link is closed: the first goroutine that closes
 	// it receives the value, and closes the channel at the end. The others wait for that.

@@ -22,7 +22,6 @@ type dialed struct {
 	redialing bool        // a Resume dials
 	moves     []time.Time // the last maxMoves ones
 	fallen    int         // how many better links in a row broke soon; 0 after one that did not
-	changed   bool        // the link breaks because this machine's network has changed
 }
 
 // promise is the link that a move makes. It is there before P2P_HELLO is sent, because the

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mesh/proto"
@@ -154,6 +155,51 @@ func TestFallAfterChange(t *testing.T) {
 		}
 		if took := time.Since(fell); took > time.Second {
 			t.Errorf("direct again after %s, want at once", took)
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
+// A flow that ends with a change of the network says nothing about a later fall of the
+// primary link: that link falls for another reason, and the better path gets a pause.
+func TestFallLongAfterChange(t *testing.T) {
+	t.Parallel()
+	relayedPair(t, func(t *testing.T, n *linktest.Net, p linktest.Relayed) {
+		network := newChanges()
+		p.From.Changed = network.Next
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		n.CutTCP() // the better path is one over QUIC
+		var wg sync.WaitGroup
+		wg.Go(func() { carry(ctx, t, p) })
+		for p.Dialer.Latest().Path().Kind != path.LAN {
+			<-time.After(100 * time.Millisecond)
+		}
+		<-time.After(time.Minute)
+		n.Heal()
+		flow, err := p.Dialer.Latest().AddFlow(ctx, proto.ViaTCP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() { flow.Watch(ctx, nil) })
+		synctest.Wait()
+		n.CutTCP()
+		network.tell()
+		_, _ = flow.Read(make([]byte, 1)) // until the flow breaks
+		n.Heal()
+		<-time.After(time.Minute)
+		n.Cut()
+		for p.Dialer.Latest().Path().Kind == path.LAN {
+			<-time.After(100 * time.Millisecond)
+		}
+		n.Heal()
+		fell := time.Now()
+		for p.Dialer.Latest().Path().Kind != path.LAN {
+			<-time.After(100 * time.Millisecond)
+		}
+		if took := time.Since(fell); took < 4*time.Second {
+			t.Errorf("direct again after %s, want a pause of 5 s", took)
 		}
 		cancel()
 		wg.Wait()

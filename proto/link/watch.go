@@ -48,9 +48,7 @@ func (l *Link) Watch(ctx context.Context, pending func() bool) {
 			err = w.check(time.Now(), l.conn.Heard())
 		}
 		if err != nil {
-			if w.elsewhere {
-				l.session.noteChange()
-			}
+			l.elsewhere.Store(w.elsewhere)
 			l.Break(err)
 			return
 		}
