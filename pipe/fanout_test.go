@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mesh/pipe"
@@ -351,6 +352,28 @@ func TestFanoutDial(t *testing.T) {
 	if err := set.Commit(); proto.CodeOf(err) != proto.Integrity {
 		t.Errorf("too few are left to store: got %v", err)
 	}
+}
+
+// A branch that succeeds when it has just been dropped counts: a later failure of another one
+// fails nothing.
+func TestDroppedAndDone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := func() []int { return []int{0} }
+		set := pipe.NewSet(context.Background(), 3, 2, time.Second, slow, func(_ int, err error) error { return err })
+		defer set.Close()
+		go set.Watch(set.Whole())
+		<-set.Context(0).Done()
+		if err := set.End(0, nil); err != nil {
+			t.Errorf("the dropped one: got %v", err)
+		}
+		_ = set.End(1, nil)
+		_ = set.End(2, proto.Errorf(proto.Space, "full"))
+		branches, err := set.Outcome()
+		if err != nil || branches[0] != nil || branches[1] != nil || proto.CodeOf(branches[2]) != proto.Space {
+			t.Errorf("got %v, %v; want two successes, which are enough", branches, err)
+		}
+	})
 }
 
 // A peer that lies about what it has taken harms nobody else.

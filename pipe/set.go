@@ -146,6 +146,7 @@ func (s *Set) End(i int, err error) error {
 		err = context.Cause(m.ctx)
 	}
 	m.ended, m.err = true, err
+	m.dropped = m.dropped && err != nil // it may have succeeded at the same moment
 	s.changedLocked()
 	if _, alive := s.countLocked(); alive < s.need && s.cause == nil {
 		s.cause = s.label(i, err)
