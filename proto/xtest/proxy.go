@@ -52,7 +52,8 @@ func Proxy(t testing.TB, name, password string) *url.URL {
 }
 
 // StrangeProxy starts what is no good proxy, and returns its address. It reads one request,
-// answers with the text, and ends the connection, unless it stays.
+// answers with the text, and ends its direction of the connection, unless it stays. A close
+// with data that is not read would be a reset, which may overtake the text.
 func StrangeProxy(t testing.TB, text string, stays bool) string {
 	t.Helper()
 	return serveEach(t, func(c net.Conn) {
@@ -60,9 +61,10 @@ func StrangeProxy(t testing.TB, text string, stays bool) string {
 		in := bufio.NewReader(c)
 		_, _ = http.ReadRequest(in)
 		_, _ = io.WriteString(c, text)
-		if stays {
-			_, _ = io.Copy(io.Discard, in)
+		if !stays {
+			_ = c.(*net.TCPConn).CloseWrite()
 		}
+		_, _ = io.Copy(io.Discard, in)
 	})
 }
 
