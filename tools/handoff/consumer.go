@@ -126,10 +126,15 @@ func (c *Consumer) forwardAnswers(to io.Writer) (files.Summary, error) {
 	}
 }
 
-// End tells the consumer how the transfer ended, and closes the connection.
-func (c *Consumer) End(err error) {
+// End tells the consumer how the transfer ended, and over what it ran if there is a receipt,
+// and closes the connection.
+func (c *Consumer) End(receipt *pipe.Receipt, err error) {
+	r := resultOf(files.Summary{}, err)
+	if receipt != nil {
+		r.Course = &course{receipt.Via, receipt.Path, receipt.MaxBPS, receipt.Paths, receipt.Flows}
+	}
 	_ = c.SetWriteDeadline(time.Now().Add(answerTimeout))
-	_ = c.writeMessage(typeResult, resultOf(files.Summary{}, err))
+	_ = c.writeMessage(typeResult, r)
 	_ = c.Close()
 }
 

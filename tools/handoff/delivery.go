@@ -107,10 +107,11 @@ func (d *Delivery) Pipe(ctx context.Context, sink *pipe.Sink) (*pipe.Receipt, er
 		return nil, err
 	}
 	r := d.receipt(status)
+	err = d.awaitResult(r)
 	if status != 0 {
 		return r, proto.Errorf(proto.Producer, "the peer's command ended with status %d: its data is not to be trusted", status)
 	}
-	return r, d.awaitResult()
+	return r, err
 }
 
 // copyTo writes all data to the sink and returns the exit status of the producer.
@@ -180,7 +181,8 @@ func (d *Delivery) Files(ctx context.Context, side func(ctx context.Context, fro
 	if d.conn.writeMessage(typeEnd, end{}) == nil {
 		d.sendResult(sum, err)
 	}
-	return sum, d.receipt(0), cmp.Or(err, d.awaitResult())
+	r := d.receipt(0)
+	return sum, r, cmp.Or(err, d.awaitResult(r))
 }
 
 // forward copies the data to the receiver, up to its end.
@@ -220,13 +222,16 @@ func (d *Delivery) sendResult(sum files.Summary, err error) {
 	_ = d.conn.writeMessage(typeResult, resultOf(sum, err))
 }
 
-// awaitResult waits for the daemon's result of the transfer. If the daemon has ended by
-// then, that is no error: all data arrived, and was right.
-func (d *Delivery) awaitResult() error {
+// awaitResult waits for the daemon's result of the transfer, and adds to the receipt over what
+// it ran. If the daemon has ended by then, that is no error: all data arrived, and was right.
+func (d *Delivery) awaitResult(to *pipe.Receipt) error {
 	defer d.conn.Close()
 	var r result
 	if d.conn.readMessage(typeResult, &r) != nil {
 		return nil
+	}
+	if c := r.Course; c != nil {
+		to.Via, to.Path, to.MaxBPS, to.Paths, to.Flows = c.Via, c.Path, c.MaxBPS, c.Paths, c.Flows
 	}
 	return r.err()
 }

@@ -18,7 +18,7 @@
 //	  |------------------------------------->|
 //	  | result {code …}                      |  stored, or why not
 //	  |------------------------------------->|
-//	  |                       result {code}  |  how the transfer ended
+//	  |               result {code, course}  |  how the transfer ended, over which paths
 //	  |<-------------------------------------|
 //
 // The daemon may send its result at any earlier time: then the transfer has failed. A
@@ -28,6 +28,7 @@ package handoff
 import (
 	"path/filepath"
 
+	"mesh/pipe"
 	"mesh/pipe/files"
 	"mesh/pipe/local"
 	"mesh/proto"
@@ -82,4 +83,14 @@ type result struct {
 	Text       string        `json:"text"`
 	Incomplete bool          `json:"incomplete"` // all but some files were stored
 	Summary    files.Summary `json:"summary"`
+	Course     *course       `json:"course,omitempty"` // from the daemon, at the end; nil from an older one
+}
+
+// course is what the daemon alone knows of a transfer: those parts of a [pipe.Receipt].
+type course struct {
+	Via    string           `json:"via"`
+	Path   string           `json:"path"`
+	MaxBPS uint64           `json:"max_bps,omitempty"`
+	Paths  []pipe.PathBytes `json:"paths,omitempty"`
+	Flows  int              `json:"flows"`
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,12 @@ func next(t *testing.T, path string, kinds ...string) <-chan *handoff.Delivery {
 	return got
 }
 
+// ended is the daemon's receipt, of a pipe that began over another path.
+var ended = &pipe.Receipt{
+	Via: "quic+tcp", Path: "relay tcp hub.example:443", MaxBPS: 10e6, Flows: 3,
+	Paths: []pipe.PathBytes{{Path: "lan tcp4", Bytes: 1}, {Path: "relay tcp hub.example:443", Bytes: 2}},
+}
+
 // give sends a pipe with a text to the first consumer.
 func give(t *testing.T, d *handoff.Queue, text string) error {
 	t.Helper()
@@ -68,7 +75,7 @@ func give(t *testing.T, d *handoff.Queue, text string) error {
 	if err == nil {
 		err = sink.Finish(0)
 	}
-	consumer.End(err)
+	consumer.End(ended, err)
 	return err
 }
 
@@ -92,8 +99,11 @@ func TestPipe(t *testing.T) {
 			d := <-waits
 			var b strings.Builder
 			r, err := d.Pipe(t.Context(), &pipe.Sink{Writer: &b})
-			if err != nil || r.Bytes != int64(size) || r.Via != "tcp" || d.Party.Name != "al" {
+			if err != nil || r.Bytes != int64(size) || d.Party.Name != "al" {
 				t.Errorf("got %+v (%v)", r, err)
+			}
+			if got := (&pipe.Receipt{Via: r.Via, Path: r.Path, MaxBPS: r.MaxBPS, Flows: r.Flows, Paths: r.Paths}); !reflect.DeepEqual(got, ended) {
+				t.Errorf("got the receipt %+v, want what the daemon knows: %+v", got, ended)
 			}
 			got <- b.String()
 		}()
@@ -131,7 +141,7 @@ func TestFailures(t *testing.T) {
 	}()
 	consumer := queue.Assign(t.Context(), wire.KindPipe, 1, node.Party{})
 	consumer.Sink(func(error) {})
-	consumer.End(proto.Errorf(proto.Integrity, "digest mismatch"))
+	consumer.End(nil, proto.Errorf(proto.Integrity, "digest mismatch"))
 	xtest.WantCode(t, "the consumer of a damaged transfer", <-done, proto.Integrity)
 
 	waits = next(t, path, wire.KindPipe)

@@ -61,15 +61,16 @@ func (d *daemon) takeDelivery(ctx context.Context, l *link.Link, party node.Part
 
 // handOver gives a delivery to a mesh-recv --next.
 func (d *daemon) handOver(ctx context.Context, l *link.Link, t *handoff.Consumer) error {
+	var receipt *pipe.Receipt
 	var err error
 	if l.Kind == wire.KindPipe {
 		ctx, fail := context.WithCancelCause(ctx)
 		defer fail(nil)
-		err = d.node.Exchange(ctx, l, nil, t.Sink(fail))
+		receipt, err = d.node.Receive(ctx, l, t.Sink(fail))
 	} else {
-		err = d.node.Files(ctx, l, false, t.Files)
+		receipt, err = d.node.ReceiveFiles(ctx, l, nil, t.Files)
 	}
-	t.End(err)
+	t.End(receipt, err)
 	return err
 }
 
@@ -151,9 +152,10 @@ func (d *delivery) storeFiles(ctx context.Context, l *link.Link, root *os.Root, 
 	}
 	complain := d.streams.Complaints()
 	o.Report = func(path string, err error) { complain("from "+d.party.Label()+": "+path, err) }
-	return d.node.ReceiveFiles(ctx, l, o.Progress, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
+	_, err := d.node.ReceiveFiles(ctx, l, o.Progress, func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		return files.Receive(ctx, root, from, to, o)
 	})
+	return err
 }
 
 // warn prints what the file system of the folder lacks.

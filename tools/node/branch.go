@@ -51,7 +51,8 @@ func (b *Branch) Exchange(ctx context.Context, source *pipe.Source) error {
 
 // Files is [Node.Files] for the branch, which only sends.
 func (b *Branch) Files(ctx context.Context, side filesSide) error {
-	return b.node.files(ctx, b.link, true, side, screen{silent: true}, b.options())
+	_, err := b.node.files(ctx, b.link, true, side, screen{silent: true}, b.options())
+	return err
 }
 
 // Env returns [Party.Env] of the branch; without a link the variables are empty.

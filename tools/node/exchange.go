@@ -16,6 +16,17 @@ import (
 
 // Exchange is [pipe.Exchange], with its progress and receipts reported.
 func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, sink *pipe.Sink) error {
+	_, err := n.exchange(ctx, l, source, sink)
+	return err
+}
+
+// Receive is [Node.Exchange] without a source. It returns the receipt, nil if there is none.
+func (n *Node) Receive(ctx context.Context, l *link.Link, sink *pipe.Sink) (*pipe.Receipt, error) {
+	result, err := n.exchange(ctx, l, nil, sink)
+	return result.Received, err
+}
+
+func (n *Node) exchange(ctx context.Context, l *link.Link, source *pipe.Source, sink *pipe.Sink) (pipe.Result, error) {
 	party := n.partyOf(l)
 	way := received
 	if sink == nil || source != nil && l.Granted.Has(proto.CapRecv) {
@@ -24,23 +35,27 @@ func (n *Node) Exchange(ctx context.Context, l *link.Link, source *pipe.Source, 
 	result, run, err := n.carry(ctx, l, party, source, sink, screenOf(source, sink), n.options.Transfers, way)
 	run.End(result, err)
 	n.reporter.result(party(), result)
-	return err
+	return result, err
 }
 
 // Files runs one side of a transfer of files, with its progress and receipt
 // reported. sends says which of the two sides it is.
 func (n *Node) Files(ctx context.Context, l *link.Link, sends bool, side filesSide) error {
-	return n.files(ctx, l, sends, side, screen{}, n.options.Transfers)
+	_, err := n.files(ctx, l, sends, side, screen{}, n.options.Transfers)
+	return err
 }
 
 // SendFiles is [Node.Files] for the sender, whose side counts in p, which may be nil.
 func (n *Node) SendFiles(ctx context.Context, l *link.Link, p *files.Progress, side filesSide) error {
-	return n.files(ctx, l, true, side, screen{files: p, sends: true}, n.options.Transfers)
+	_, err := n.files(ctx, l, true, side, screen{files: p, sends: true}, n.options.Transfers)
+	return err
 }
 
-// ReceiveFiles is [Node.Files] for the receiver, whose side counts in p, which may be nil.
-func (n *Node) ReceiveFiles(ctx context.Context, l *link.Link, p *files.Progress, side filesSide) error {
-	return n.files(ctx, l, false, side, screen{files: p}, n.options.Transfers)
+// ReceiveFiles is [Node.Files] for the receiver, whose side counts in p, which may be nil. It
+// returns the receipt, nil if there is none.
+func (n *Node) ReceiveFiles(ctx context.Context, l *link.Link, p *files.Progress, side filesSide) (*pipe.Receipt, error) {
+	result, err := n.files(ctx, l, false, side, screen{files: p}, n.options.Transfers)
+	return result.Received, err
 }
 
 // NewProgress returns what one side of a transfer of files counts in; nil if nobody looks.
@@ -54,7 +69,7 @@ func (n *Node) NewProgress() *files.Progress {
 // filesSide is one side of a transfer of files.
 type filesSide = func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)
 
-func (n *Node) files(ctx context.Context, l *link.Link, sends bool, side filesSide, on screen, o pipe.Options) error {
+func (n *Node) files(ctx context.Context, l *link.Link, sends bool, side filesSide, on screen, o pipe.Options) (pipe.Result, error) {
 	var sum files.Summary
 	on.written = new(atomic.Int64)
 	source, sink, wait := files.Join(ctx, !sends, func(ctx context.Context, from io.Reader, to io.Writer) (err error) {
@@ -75,7 +90,7 @@ func (n *Node) files(ctx context.Context, l *link.Link, sends bool, side filesSi
 	default:
 		n.reporter.receipt(party(), received, result.Received, &sum)
 	}
-	return err
+	return result, err
 }
 
 // Await hides the progress line of the only transfer until the returned function is

@@ -53,8 +53,11 @@ func openTransfer(ctx context.Context, n *node.Node, o options, kinds []string) 
 	p := n.NewProgress()
 	return transfer{
 		kind: l.Kind, progress: p, minor: l.Minor, peer: l.Peer.String(), ledger: n.Ledger, from: from, end: l.Close, await: n.Await,
-		pipe:  func(ctx context.Context, sink *pipe.Sink) error { return n.Exchange(ctx, l, nil, sink) },
-		files: func(ctx context.Context, side filesSide) error { return n.ReceiveFiles(ctx, l, p, side) },
+		pipe: func(ctx context.Context, sink *pipe.Sink) error { return n.Exchange(ctx, l, nil, sink) },
+		files: func(ctx context.Context, side filesSide) error {
+			_, err := n.ReceiveFiles(ctx, l, p, side)
+			return err
+		},
 	}, done, nil
 }
 
