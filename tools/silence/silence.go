@@ -202,6 +202,7 @@ func (a *Alarm) look(now time.Time) {
 	}
 	a.noteGap(now)
 	a.state.Alive = now.Round(0)
+	others, _ := load(a.dir) // of another inbox with the same state folder
 	known := len(a.state.Expected)
 	expected := make(map[string]Expected)
 	told := false
@@ -212,7 +213,7 @@ func (a *Alarm) look(now time.Time) {
 		}
 		e.Kind, e.Name, e.Expect = w.Kind, w.Name, w.Expect
 		e.clamp(now)
-		told = a.lookAt(w, &e, now) || told
+		told = a.lookAt(w, &e, others.Expected[w.key()].Last, now) || told
 		expected[w.key()] = e
 	}
 	a.state.Expected = expected
@@ -240,12 +241,15 @@ func (a *Alarm) noteGap(now time.Time) {
 	}
 }
 
-// lookAt looks at one watch.
-func (a *Alarm) lookAt(w Watch, e *Expected, now time.Time) (told bool) {
+// lookAt looks at one watch, of which another process may have seen an arrival.
+func (a *Alarm) lookAt(w Watch, e *Expected, arrival, now time.Time) (told bool) {
 	if w.Kind == Job {
-		if s, found, err := job.Load(a.dir, w.Name); err == nil && found && s.LastSuccess.After(e.Last) && !s.LastSuccess.After(now) {
-			told = a.arrivedLocked(e, s.LastSuccess)
+		if s, found, err := job.Load(a.dir, w.Name); err == nil && found {
+			arrival = s.LastSuccess
 		}
+	}
+	if arrival.After(e.Last) && !arrival.After(now) {
+		told = a.arrivedLocked(e, arrival)
 	}
 	silent := now.Sub(e.latest())
 	if silent <= w.Expect || now.Before(a.grace) {

@@ -113,6 +113,33 @@ func TestOverdue(t *testing.T) {
 	})
 }
 
+// Two inboxes with one state folder: what comes to one of them is no silence at the other.
+func TestTwoInboxes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var to, toOther told
+		a, stop := begin(t, dir, &to, nas)
+		defer stop()
+		_, stopOther := begin(t, dir, &toOther, nas)
+		defer stopOther()
+		for range 3 {
+			pass(25 * time.Hour)
+			a.Arrived([]string{"nas"}, nil)
+		}
+		pass(2 * time.Minute)
+		to.want(t, "where it comes")
+		toOther.want(t, "at the other one")
+		pass(27 * time.Hour)
+		to.want(t, "late", "overdue: nothing from nas for 26 h")
+		toOther.want(t, "late at the other one", "overdue: nothing from nas for 26 h")
+		a.Arrived([]string{"nas"}, nil)
+		pass(2 * time.Minute)
+		to.want(t, "it comes", "came: nas came after 27 h")
+		toOther.want(t, "it comes to the other one", "came: nas came after 27 h")
+	})
+}
+
 // A message without names has none, whatever the name is.
 func TestNameless(t *testing.T) {
 	t.Parallel()
