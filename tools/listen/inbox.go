@@ -182,14 +182,17 @@ func (d *daemon) reload(ctx context.Context, w *node.Waiter) {
 	if err == nil {
 		s, err = flags.inbox.check(d.node.Book)
 	}
+	var telling notify.Settings
+	if err == nil {
+		telling, err = cmdline.ReadNotify()
+	}
 	if err == nil {
 		err = w.Reload(flags.at)
 	}
 	if err == nil {
-		err = d.reloadTelling(s)
-	}
-	if err == nil {
 		d.settings.Store(s)
+		d.notifier.Reload(telling)
+		d.alarm.Set(s.watches)
 	} else {
 		d.streams.Complain(fmt.Errorf("settings stay as they were: %w", err))
 	}

@@ -55,17 +55,6 @@ func (d *daemon) startTelling() (stop func(), err error) {
 	}, nil
 }
 
-// reloadTelling applies [notify] as it is now, and what is expected.
-func (d *daemon) reloadTelling(s *settings) error {
-	settings, err := cmdline.ReadNotify()
-	if err != nil {
-		return err
-	}
-	d.notifier.Reload(settings)
-	d.alarm.Set(s.watches)
-	return nil
-}
-
 // tellDelivery tells how a delivery has ended.
 func (d *daemon) tellDelivery(l *link.Link, p node.Party, folder string, got *received, err error) {
 	if err == nil {
