@@ -24,6 +24,7 @@ func FuzzReceive(f *testing.F) {
 		frame(&wire.Entry{ID: 2, Path: "d/a", Kind: wire.EntryFile, Size: 1, Digest: sum("x"), Now: true, Links: true}), data("x"),
 		frame(&wire.Entry{ID: 3, Path: "d/b", Kind: wire.EntryLink, Size: 1, Target: "d/a", Now: true}), frame(&wire.Total{Entries: 3})))
 	f.Add(join(large0(1, "a", proto.SmallFileBytes+9, true), data("x"), frame(&wire.Hole{Bytes: proto.SmallFileBytes}), frame(&wire.Hole{Bytes: 9})))
+	f.Add(join(folder(1, "d"), frame(&wire.Count{Bytes: 1 << 62}), now(2, "d/f", "x"), total))
 	f.Add(join(folder(1, "d"), frame(&wire.Entry{ID: 2, Path: "d/l", Kind: wire.EntrySymlink, Target: "x"}), total))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dir := t.TempDir()
@@ -31,7 +32,7 @@ func FuzzReceive(f *testing.F) {
 		if err := os.Mkdir(to, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		sum, err := lieFrom(t, to, files.ReceiveOptions{MaxBytes: 1 << 20}, bytes.NewReader(b))
+		sum, err := lieFrom(t, to, files.ReceiveOptions{MaxBytes: 1 << 20, Progress: new(files.Progress), Counts: true}, bytes.NewReader(b))
 		if code := proto.CodeOf(err); code == proto.Failed || code == proto.Internal {
 			t.Errorf("got %v (%v), want a code that says more", code, err)
 		}
