@@ -89,7 +89,7 @@ var knows = map[string][]string{
 	"rsc.io/qr":                      {"mesh/pipe/term/qr"},
 	"golang.org/x/time":              {"mesh/pipe/ratelimit", "mesh/proto/relay", "mesh/proto/nat", "mesh/proto/hub/agent"},
 	"github.com/pelletier/go-toml":   {"mesh/tools/config"},
-	"github.com/coreos/go-systemd":   {"mesh/tools/service"},
+	"github.com/coreos/go-systemd":   {"mesh/tools/service", "mesh/tools/cmdline"},
 }
 
 func TestLayers(t *testing.T) {

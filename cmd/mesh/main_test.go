@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	_ "unsafe" // for go:linkname
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -22,6 +23,14 @@ import (
 )
 
 var update = flag.Bool("update", false, "rewrite the files that cmp compares with in testdata/script")
+
+// journalSocket is the path to which go-systemd sends. In a tool that a test starts, the
+// variable of the environment sets it.
+//
+//go:linkname journalSocket github.com/coreos/go-systemd/v22/journal.journalSocket
+var journalSocket string
+
+const journalVariable = "MESH_TEST_JOURNAL"
 
 // waitLimit limits waitfile. It is only reached when a test fails.
 const waitLimit = 60 * time.Second
@@ -35,6 +44,9 @@ func TestMain(m *testing.M) {
 	// Most tests wait for processes and their timeouts, not for a processor.
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
+	}
+	if path := os.Getenv(journalVariable); path != "" {
+		journalSocket = path
 	}
 	testscript.Main(ordinary{m}, commands)
 }

@@ -25,9 +25,10 @@ const (
 	verboseName  = "verbose"
 	eventsName   = "events"
 	deadlineName = "deadline"
+	quietName    = "quiet"
 )
 
-// Verbose is -v, --verbose, for [NewLogger]. It may be repeated.
+// Verbose is -v, --verbose, for [Streams.Logger]. It may be repeated.
 func Verbose() cli.Flag {
 	return &cli.BoolFlag{
 		Name: verboseName, Aliases: []string{"v"}, Count: new(int), DisableDefaultText: true,
@@ -38,7 +39,7 @@ func Verbose() cli.Flag {
 // Quiet is -q, --quiet: neither progress nor receipt. Errors are still printed.
 func Quiet() cli.Flag {
 	return &cli.BoolFlag{
-		Name: "quiet", Aliases: []string{"q"}, DisableDefaultText: true,
+		Name: quietName, Aliases: []string{"q"}, DisableDefaultText: true,
 		Usage: "show neither progress nor receipt",
 	}
 }

@@ -16,7 +16,8 @@ type Setting struct {
 	Key  string
 	Kind config.Kind
 	// Flag is the name of the flag, and Tools are the tools that read it from here.
-	// A key without tools is read by [PeerSetting], [ReadReach], [ReadNotify], or who watches the file.
+	// A key without tools is read by [PeerSetting], [DaemonStreams], [ReadReach], [ReadNotify],
+	// or who watches the file.
 	Flag  string
 	Tools []string
 }
@@ -35,6 +36,7 @@ var (
 // and with the manual page.
 var Settings = []Setting{
 	{"hub", config.Texts, "hub", slices.Concat(links, []string{"ping", "pair", "token", "hub"})},
+	{"log", config.Text, "", nil},
 
 	{"listen.listen", config.Text, "listen", listens},
 	{"listen.addr", config.List, "addr", listens},

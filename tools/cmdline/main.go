@@ -48,6 +48,7 @@ type run struct {
 	args      []string // argv
 	flat, cmd []string // the words of argv before and after the first "--"
 	settings  *settings
+	log       *daemonLog     // nil but for a tool that runs until it is stopped
 	signals   *signals       // nil in Reread
 	instead   cli.ActionFunc // runs instead of the tool's action: see Reread
 	peer      string         // see ForPeer

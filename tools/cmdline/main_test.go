@@ -319,7 +319,7 @@ func TestShortFlags(t *testing.T) {
 func TestLogger(t *testing.T) {
 	t.Parallel()
 	log := func(c *cli.Context) error {
-		l := cmdline.NewLogger(c.App.ErrWriter, c.Count("verbose"))
+		l := cmdline.StreamsOf(c).Logger(c.Count("verbose"))
 		l.Info("peer connected", "peer", "x")
 		l.Debug("frame")
 		return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"runtime/debug"
@@ -95,17 +96,22 @@ func (r *run) report(err error) int {
 	if err == nil || errors.Is(err, errDone) {
 		return int(proto.OK)
 	}
-	complain(r.stderr, r.name, err)
+	complain(r.stderr, r.name, r.log.recorder(), err)
 	return int(proto.CodeOf(err))
 }
 
-// complain prints the line of err and its hints. It prints nothing for a signal, for
-// a closed standard output and for a [Silent] error.
-func complain(w io.Writer, name string, err error) {
+// complain prints the line of err and its hints, or makes a record of them if log is not
+// nil. It prints nothing for a signal, for a closed standard output and for a [Silent]
+// error.
+func complain(w io.Writer, name string, log *slog.Logger, err error, about ...any) {
 	if _, ok := errors.AsType[*silent](err); ok {
 		return
 	}
 	if _, ok := errors.AsType[signalled](err); ok || proto.CodeOf(err) == proto.BrokenStdout {
+		return
+	}
+	if log != nil {
+		recordError(log, err, about)
 		return
 	}
 	fmt.Fprintf(w, "%s: error: %s\n", name, proto.HideSecrets(proto.OneLine(err.Error())))

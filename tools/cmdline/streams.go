@@ -26,6 +26,8 @@ type Streams struct {
 	In   io.Reader
 	Out  io.Writer
 	Err  io.Writer
+
+	log *daemonLog // nil but for a tool that runs until it is stopped: see [DaemonStreams]
 }
 
 // StreamsOf returns the streams of the tool that c is for.
@@ -35,7 +37,13 @@ func StreamsOf(c *cli.Context) Streams {
 
 // Complain prints err and its hints as the tool's last error would be, for a tool
 // that goes on after it.
-func (s Streams) Complain(err error) { complain(s.Err, s.Name, err) }
+func (s Streams) Complain(err error) { s.ComplainAbout(err) }
+
+// ComplainAbout is Complain with what err is about: attributes in a log of records, as
+// [slog.Logger.Log] takes them.
+func (s Streams) ComplainAbout(err error, about ...any) {
+	complain(s.Err, s.Name, s.Records(), err, about...)
+}
 
 // maxComplaints limits how many entries of one transfer are named that are not sent
 // or not stored: the peer decides how many there are.
@@ -61,6 +69,10 @@ func (s Streams) Complaints() func(path string, err error) {
 // Warn prints a warning: the tool does what it was asked to, but not all is as it
 // should be.
 func (s Streams) Warn(err error) {
+	if log := s.Records(); log != nil {
+		log.Warn(err.Error())
+		return
+	}
 	fmt.Fprintf(s.Err, "%s: warning: %s\n", s.Name, proto.HideSecrets(proto.OneLine(err.Error())))
 }
 

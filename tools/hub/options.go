@@ -57,7 +57,11 @@ func serveCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return runServe(c.Context, o, cmdline.StreamsOf(c))
+			s, err := cmdline.DaemonStreams(c)
+			if err != nil {
+				return err
+			}
+			return runServe(c.Context, o, s)
 		},
 	}
 }

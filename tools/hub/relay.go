@@ -45,7 +45,11 @@ func relayCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return runRelay(c.Context, o, cmdline.StreamsOf(c))
+			s, err := cmdline.DaemonStreams(c)
+			if err != nil {
+				return err
+			}
+			return runRelay(c.Context, o, s)
 		},
 	}
 }
@@ -118,7 +122,8 @@ func runRelay(ctx context.Context, o relayServeOptions, s cmdline.Streams) error
 	if err := s.RequireOut(); err != nil {
 		return err
 	}
-	log := cmdline.NewLogger(s.Err, o.verbose)
+	log := s.Logger(o.verbose)
+	events := eventLog(s, log)
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return cmdline.ListenError(err, "--listen")
@@ -149,7 +154,7 @@ func runRelay(ctx context.Context, o relayServeOptions, s cmdline.Streams) error
 	if err := s.PrintLine("mesh-hub serve --relay " + u.String()); err != nil {
 		return err
 	}
-	return errors.Join(serveRelay(ctx, at, l, o.drain, log), context.Cause(ctx))
+	return errors.Join(serveRelay(ctx, at, l, o.drain, events), context.Cause(ctx))
 }
 
 // identify sets how nodes know the relay: by its own key, which becomes part of the URL, or
@@ -173,7 +178,7 @@ func (o relayServeOptions) identify(settings *serve.RelayOptions, u *hub.URL) (e
 }
 
 // serveRelay serves until ctx ends, and then for the time of the drain.
-func serveRelay(ctx context.Context, at *serve.RelayServer, l net.Listener, drain time.Duration, log *slog.Logger) (err error) {
+func serveRelay(ctx context.Context, at *serve.RelayServer, l net.Listener, drain time.Duration, events *slog.Logger) (err error) {
 	manager := service.New()
 	defer manager.Stop()
 	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx by the drain
@@ -182,7 +187,7 @@ func serveRelay(ctx context.Context, at *serve.RelayServer, l net.Listener, drai
 	ended := make(chan error, 1) // sent by the goroutine that serves; never closed
 	wg.Go(func() { ended <- at.Serve(alive, l) })
 	manager.Ready()
-	log.Info("relay serves", "at", l.Addr())
+	events.Info("relay serves", "at", l.Addr())
 	for waiting := true; waiting; {
 		select {
 		case err = <-ended:
@@ -194,7 +199,7 @@ func serveRelay(ctx context.Context, at *serve.RelayServer, l net.Listener, drai
 		}
 	}
 	manager.Stopping()
-	log.Info("relay drains", "for", drain)
+	events.Info("relay drains", "for", drain)
 	draining, cancel := context.WithTimeout(alive, drain)
 	defer cancel()
 	at.Drain(draining)

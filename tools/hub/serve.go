@@ -53,6 +53,7 @@ type server struct {
 	o       serveOptions
 	streams cmdline.Streams
 	log     *slog.Logger
+	events  *slog.Logger // what a log has without -v
 	key     *identity.Key
 	store   *boltstore.Store
 	broker  *broker.Broker
@@ -75,7 +76,8 @@ func runServe(ctx context.Context, o serveOptions, s cmdline.Streams) (err error
 	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	h := &server{o: o, streams: s, log: cmdline.NewLogger(s.Err, o.verbose), stop: stop, manager: service.New()}
+	h := &server{o: o, streams: s, log: s.Logger(o.verbose), stop: stop, manager: service.New()}
+	h.events = eventLog(s, h.log)
 	defer h.manager.Stop()
 	if err := h.openState(); err != nil {
 		return err
@@ -110,6 +112,15 @@ func runServe(ctx context.Context, o serveOptions, s cmdline.Streams) (err error
 		err = context.Cause(ctx) // nil after mesh-hub drain
 	}
 	return err
+}
+
+// eventLog returns the log of what a hub or a relay does as a whole: log, if the streams
+// have none for events.
+func eventLog(s cmdline.Streams, log *slog.Logger) *slog.Logger {
+	if events := s.Events(); events != nil {
+		return events
+	}
+	return log
 }
 
 // openState opens the files in the state folder.
@@ -224,7 +235,7 @@ func (h *server) run(ctx context.Context, l, plain net.Listener) error {
 	h.serveRelays(alive, plain)
 	h.serveSTUN(alive)
 	h.manager.Ready()
-	h.log.Info("hub serves", "at", l.Addr(), "hub", h.key.ID())
+	h.events.Info("hub serves", "at", l.Addr(), "hub", h.key.ID())
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
@@ -242,7 +253,7 @@ func (h *server) run(ctx context.Context, l, plain net.Listener) error {
 // drain sends the clients away, and waits until they have gone.
 func (h *server) drain(ctx context.Context) {
 	h.manager.Stopping()
-	h.log.Info("hub drains", "connections", h.hub.Open(), "for", h.o.drain)
+	h.events.Info("hub drains", "connections", h.hub.Open(), "for", h.o.drain)
 	h.broker.Drain(h.o.drain, nil)
 	relayed := h.drainRelay(ctx)
 	defer relayed()
@@ -294,7 +305,7 @@ func (h *server) reload() {
 		h.streams.Complain(fmt.Errorf("members and bans stay as they were: %w", err))
 		return
 	}
-	h.log.Info("hub_access was read", "path", h.access.path)
+	h.events.Info("hub_access was read", "path", h.access.path)
 }
 
 func (h *server) readAccess() error {

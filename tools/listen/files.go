@@ -50,7 +50,7 @@ func offerFiles(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	defer hide()
 	if o.all {
 		defer reloads(ctx, n, w, o, s)()
-		return serveAll(ctx, w, s, func(l *link.Link) error {
+		return serveAll(ctx, n, w, s, func(l *link.Link) error {
 			_, err := sendFiles(ctx, n, l, o, nil, peerComplaints(n, l, s))
 			return err
 		})

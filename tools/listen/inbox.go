@@ -194,7 +194,7 @@ func (d *daemon) reload(ctx context.Context, w *node.Waiter) {
 		d.notifier.Reload(telling)
 		d.alarm.Set(s.watches)
 	} else {
-		d.streams.Complain(fmt.Errorf("settings stay as they were: %w", err))
+		d.streams.ComplainAbout(fmt.Errorf("settings stay as they were: %w", err), "event", "reload")
 	}
 	d.node.Reloaded(err)
 }
@@ -231,6 +231,6 @@ func (d *daemon) deliver(ctx, running context.Context, l *link.Link) {
 		d.tellDelivery(l, party, folder, got, err)
 	}
 	if err != nil && !errors.Is(err, context.Cause(ctx)) { // which run returns
-		d.streams.Complain(fmt.Errorf("delivery from %s at %s: %w", party.Label(), party.Addr, err))
+		d.streams.ComplainAbout(fmt.Errorf("delivery from %s at %s: %w", party.Label(), party.Addr, err), append(party.About("delivery"), "folder", folder)...)
 	}
 }

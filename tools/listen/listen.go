@@ -58,7 +58,13 @@ func Command() *cli.Command {
 				return err
 			}
 			o.tuneProcess()
-			return run(c.Context, o, cmdline.StreamsOf(c))
+			s := cmdline.StreamsOf(c)
+			if o.lasts() {
+				if s, err = cmdline.DaemonStreams(c); err != nil {
+					return err
+				}
+			}
+			return run(c.Context, o, s)
 		},
 	}
 }
@@ -124,7 +130,7 @@ func servePipes(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 	defer hide()
 	if !offer.Once {
 		defer reloads(ctx, n, w, o, s)()
-		return serveAll(ctx, w, s, func(l *link.Link) error { return runFor(ctx, n, l, o, s) })
+		return serveAll(ctx, n, w, s, func(l *link.Link) error { return runFor(ctx, n, l, o, s) })
 	}
 	l, err := w.Accept(ctx)
 	switch {
@@ -165,7 +171,7 @@ func reloads(ctx context.Context, n *node.Node, w *node.Waiter, o options, s cmd
 					err = w.Reload(flags.at)
 				}
 				if err != nil {
-					s.Complain(fmt.Errorf("settings stay as they were: %w", err))
+					s.ComplainAbout(fmt.Errorf("settings stay as they were: %w", err), "event", "reload")
 				}
 				n.Reloaded(err)
 			case <-ctx.Done():
@@ -182,7 +188,7 @@ func reloads(ctx context.Context, n *node.Node, w *node.Waiter, o options, s cmd
 
 // serveAll calls serve for each peer until ctx ends. The failure of one peer is
 // printed, and ends nothing else.
-func serveAll(ctx context.Context, w *node.Waiter, s cmdline.Streams, serve func(*link.Link) error) error {
+func serveAll(ctx context.Context, n *node.Node, w *node.Waiter, s cmdline.Streams, serve func(*link.Link) error) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for {
@@ -193,7 +199,7 @@ func serveAll(ctx context.Context, w *node.Waiter, s cmdline.Streams, serve func
 		wg.Go(func() {
 			err := serve(l)
 			if err != nil && !errors.Is(err, context.Cause(ctx)) { // which run returns
-				s.Complain(peerError(l, err))
+				s.ComplainAbout(peerError(l, err), n.Party(l).About("")...)
 			}
 		})
 	}

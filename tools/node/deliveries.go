@@ -5,7 +5,6 @@ import (
 
 	"mesh/pipe"
 	"mesh/pipe/files"
-	"mesh/proto"
 )
 
 // These are the reports of a daemon, and of a tool that takes a delivery from one.
@@ -45,7 +44,6 @@ func (n *Node) Stored(p Party, path string, a files.Arrival, status *int) {
 	e.File, e.Bytes, e.BLAKE3, e.Stored, e.Status = path, &a.Bytes, a.Digest, &a.Stored, status
 	n.reporter.emit(e)
 	n.options.Board.Stored(p.Name, p.Transfer.String(), filepath.Base(path), a.Bytes, a.Stored > 0, status)
-	n.Log.Info("stored", "peer", p.Label(), "transfer", p.Transfer, "file", path, "bytes", a.Bytes)
 }
 
 // Delivered reports how a delivery to a folder, "" for none, has ended.
@@ -54,11 +52,9 @@ func (n *Node) Delivered(p Party, folder string, err error) {
 	e.Folder = folder
 	n.reporter.emit(ended(e, err))
 	n.options.Board.Delivered(p.Name, err)
-	n.Log.Info("delivery", "peer", p.Label(), "transfer", p.Transfer, "folder", folder, "end", proto.CodeOf(err))
 }
 
 // Reloaded reports that the settings were read again, or why not.
 func (n *Node) Reloaded(err error) {
 	n.reporter.emit(ended(event{Event: "reload"}, err))
-	n.Log.Info("settings read again", "end", proto.CodeOf(err))
 }

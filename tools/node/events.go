@@ -107,8 +107,9 @@ func (e *event) setWork(s progress.State) {
 	}
 }
 
-// emit writes one event. After a failed write no more are written.
+// emit writes and logs one event. After a failed write no more are written.
 func (r *reporter) emit(e event) {
+	r.logEvent(e)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.events == nil || r.err != nil {

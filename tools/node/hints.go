@@ -44,8 +44,7 @@ func (g *strangers) tell(dialer identity.ID) {
 	defer g.mu.Unlock()
 	if now := time.Now(); g.last.IsZero() || now.Sub(g.last) >= faultEvery {
 		g.last = now
-		fmt.Fprintf(g.node.options.Stderr, "%s: a node without rights was refused; to allow it: mesh-token allow %s %s\n",
-			g.node.options.Name, dialer, firstCap(g.caps))
+		g.node.tell(fmt.Sprintf("a node without rights was refused; to allow it: mesh-token allow %s %s", dialer, firstCap(g.caps)))
 	}
 }
 

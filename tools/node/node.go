@@ -68,6 +68,11 @@ type Options struct {
 
 	// Log may be nil.
 	Log *slog.Logger
+	// EventLog gets one record for each event but progress and the tool's failures, which
+	// are reported by the tool; nil for none.
+	EventLog *slog.Logger
+	// Records gets what would otherwise be lines on Stderr; nil for lines.
+	Records *slog.Logger
 	// Board records what the node does, for mesh status and for metrics; nil for no record.
 	Board *board.Board
 	// Events, if it is set, gets one line of JSON for each event. The node closes it.

@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"os"
 	"strings"
@@ -31,12 +32,13 @@ type reporter struct {
 
 	mu     sync.Mutex
 	events io.WriteCloser // nil without --events
+	log    *slog.Logger   // nil if events are not logged
 	err    error          // the first of writing events
 	facts  Facts
 }
 
 func newReporter(o Options) *reporter {
-	return &reporter{name: o.Name, stderr: o.Stderr, receipts: o.Receipts, progress: o.Progress, ansi: o.ANSI, events: o.Events}
+	return &reporter{name: o.Name, stderr: o.Stderr, receipts: o.Receipts, progress: o.Progress, ansi: o.ANSI, events: o.Events, log: o.EventLog}
 }
 
 // await is [Node.Await].

@@ -301,7 +301,7 @@ func (n *Node) announce(o Offer, at string, tokens []token.Token) error {
 		n.note(o.Also)
 	}
 	if far := reach(o.Addrs, at); far != "" && o.ShowToken && len(tokens) > 0 {
-		fmt.Fprintf(n.options.Stderr, "%s: %s\n", n.options.Name, far)
+		n.tell(far)
 	}
 	if o.ShowToken {
 		n.handOverTokens(o, tokens)

@@ -15,12 +15,25 @@ const faultEvery = time.Minute
 // Warn prints a line about what is not as it should be, and ends nothing.
 func (n *Node) Warn(err error) {
 	n.printed.Store(true)
+	if log := n.options.Records; log != nil {
+		log.Warn(err.Error())
+		return
+	}
 	fmt.Fprintf(n.options.Stderr, "%s: warning: %s\n", n.options.Name, proto.HideSecrets(proto.EscapeText(err.Error())))
 }
 
 // note prints a line that the user may miss something without.
 func (n *Node) note(text string) {
 	n.printed.Store(true)
+	n.tell(text)
+}
+
+// tell prints a line.
+func (n *Node) tell(text string) {
+	if log := n.options.Records; log != nil {
+		log.Info(text)
+		return
+	}
 	fmt.Fprintf(n.options.Stderr, "%s: %s\n", n.options.Name, text)
 }
 

@@ -106,7 +106,7 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 			ResumeFor: o.ResumeFor, Flows: o.Flows, Spool: o.Spool,
 			SendLimit: ratelimit.New(limit), ReceiveLimit: ratelimit.New(limit),
 		},
-		Log:  cmdline.NewLogger(s.Err, o.Verbose),
+		Log: s.Logger(o.Verbose), EventLog: s.Events(), Records: s.Records(),
 		Hubs: hubs, Trust: o.Trust, Reach: reachOf(reach), Rooms: new(roomRules).now,
 		Board: o.Board,
 		Name:  s.Name, Stderr: s.Err, ANSI: o.ANSI,
@@ -126,7 +126,7 @@ func (o Options) progress(s cmdline.Streams) bool { return term.IsTerminal(s.Err
 
 // Receipts reports whether receipts and sums are printed.
 func (o Options) Receipts(s cmdline.Streams) bool {
-	return o.progress(s) || o.Verbose > 0 && !o.Quiet
+	return o.progress(s) || o.Verbose > 0 && !o.Quiet && s.Events() == nil
 }
 
 // windowFor returns the window of a transfer: with a limit at all times what a second

@@ -75,7 +75,7 @@ func doctorOf(o nodeflags.Options, s cmdline.Streams) (d doctor.Options, err err
 	if err != nil {
 		return d, err
 	}
-	d = doctor.Options{Agent: s.Name, Proxy: reach.Proxy, STUN: reach.STUN, NoPortMap: !reach.PortMap, Log: cmdline.NewLogger(s.Err, o.Verbose)}
+	d = doctor.Options{Agent: s.Name, Proxy: reach.Proxy, STUN: reach.STUN, NoPortMap: !reach.PortMap, Log: s.Logger(o.Verbose)}
 	if d.Hubs, err = o.Hubs(); err != nil || len(d.Hubs) == 0 {
 		return d, err
 	}

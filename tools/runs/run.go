@@ -83,7 +83,7 @@ func (o Options) Run(ctx context.Context, s cmdline.Streams, once func(context.C
 	if o.Metrics != "" && o.Job == "" {
 		return errNoJob
 	}
-	r := &run{Options: o, streams: s, once: once, begun: time.Now(), log: cmdline.NewLogger(s.Err, o.Verbose)}
+	r := &run{Options: o, streams: s, once: once, begun: time.Now(), log: s.Logger(o.Verbose)}
 	if err := r.openNotifier(); err != nil {
 		return err
 	}

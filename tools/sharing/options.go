@@ -144,7 +144,7 @@ func noTerminal(in, out bool) error {
 // host returns the options of the session's host. They must have passed Check.
 func (o Options) host(s cmdline.Streams) host.Options {
 	h := host.Options{RecordTo: o.Record, AuditTo: o.Audit, SocketDir: o.SocketDir}
-	h.Name, h.History, h.Log = o.Name, o.History, cmdline.NewLogger(s.Err, o.Verbose)
+	h.Name, h.History, h.Log = o.Name, o.History, s.Logger(o.Verbose)
 	h.Cols, h.Rows = term.DefaultCols, term.DefaultRows
 	out, _ := s.Out.(*os.File)
 	if !o.Headless && term.IsTerminal(out) {

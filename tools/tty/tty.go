@@ -33,7 +33,13 @@ func Command() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return run(c.Context, o, cmdline.StreamsOf(c))
+			s := cmdline.StreamsOf(c)
+			if o.share != nil && o.share.terminal.Headless {
+				if s, err = cmdline.DaemonStreams(c); err != nil {
+					return err
+				}
+			}
+			return run(c.Context, o, s)
 		},
 	}
 }
