@@ -40,8 +40,9 @@ func (o options) lasts() bool {
 }
 
 // show lets mesh status see the listener, and Prometheus if there is an address for it,
-// until the returned function is called. fill completes the card.
-func (o options) show(n *node.Node, fill func(*board.Card)) (stop func(), err error) {
+// until the returned function is called. fill completes the card, and more the gauges;
+// both may be nil.
+func (o options) show(n *node.Node, fill func(*board.Card), more func() []metrics.Gauge) (stop func(), err error) {
 	b := n.Board()
 	b.Fill = func(c *board.Card) {
 		c.Places = o.offer.Max
@@ -53,7 +54,13 @@ func (o options) show(n *node.Node, fill func(*board.Card)) (stop func(), err er
 	if b.Meter() == nil {
 		return hide, nil
 	}
-	closeMetrics, err := metrics.Listen(o.metrics, b.Meter().Handler(func() []metrics.Gauge { return gauges(n) }), n.Log)
+	closeMetrics, err := metrics.Listen(o.metrics, b.Meter().Handler(func() []metrics.Gauge {
+		list := gauges(n)
+		if more != nil {
+			list = append(list, more()...)
+		}
+		return list
+	}), n.Log)
 	if err != nil {
 		hide()
 		return nil, cmdline.ListenError(err, "--"+cmdline.MetricsName)
@@ -76,8 +83,18 @@ func gauges(n *node.Node) []metrics.Gauge {
 		n.Log.Warn("shared terminals are not counted", "err", err)
 	}
 	list := append(n.Board().Card().Gauges(), board.TerminalGauges(terminals)...)
-	for channel, waiting := range notify.Waiting(n.Book.Dir) {
-		list = append(list, metrics.Gauge{Name: metrics.NotifyWaits, Label: metrics.LabelChannel, Word: channel, Value: float64(waiting)})
+	for _, c := range notify.States(n.Book.Dir) {
+		list = append(list, metrics.Gauge{Name: metrics.NotifyWaits, Label: metrics.LabelChannel, Word: c.Channel, Value: float64(c.Waiting)})
+	}
+	return list
+}
+
+// notified returns what came of the messages of this inbox.
+func (d *daemon) notified() (list []metrics.Gauge) {
+	for channel, c := range d.notifier.Counts() {
+		for result, n := range map[string]int{"ok": c.OK, "failed": c.Failed, "dropped": c.Dropped} {
+			list = append(list, metrics.Gauge{Name: metrics.Notified, Label: metrics.LabelChannel, Word: channel, Result: result, Value: float64(n)})
+		}
 	}
 	return list
 }

@@ -61,7 +61,7 @@ func serveInbox(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 		return err
 	}
 	defer w.Stop()
-	hide, err := o.show(n, d.fill)
+	hide, err := o.show(n, d.fill, d.notified)
 	if err != nil {
 		return err
 	}

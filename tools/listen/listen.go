@@ -123,7 +123,7 @@ func servePipes(ctx context.Context, n *node.Node, o options, s cmdline.Streams)
 		return err
 	}
 	defer w.Stop()
-	hide, err := o.show(n, nil)
+	hide, err := o.show(n, nil, nil)
 	if err != nil {
 		return err
 	}

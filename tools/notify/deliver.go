@@ -91,6 +91,7 @@ func (n *Notifier) sendGroup(ctx context.Context, c Channel, items []item) {
 	err := c.send(attempt, merge(messages, dropped, time.Now()))
 	cancel()
 	n.count(c.Kind, err)
+	n.spool.noteAttempt(c.Kind, err)
 	if err != nil {
 		n.log.Info("notification failed", "channel", c.Kind, "messages", len(messages), "end", proto.CodeOf(err), "err", err)
 		n.postpone(items, err)

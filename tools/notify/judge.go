@@ -95,7 +95,15 @@ func (n *Notifier) remember(name string) {
 // state is the file state in the folder.
 type state struct {
 	Subjects map[string]subject `json:"subjects"`
-	Dropped  map[string]int     `json:"dropped"` // by channel: what the next message has to say
+	Dropped  map[string]int     `json:"dropped"`  // by channel: what the next message has to say
+	Attempts map[string]outcome `json:"attempts"` // by channel
+}
+
+// outcome is what came of the last attempts at a channel.
+type outcome struct {
+	Sent   time.Time `json:"sent,omitzero"`   // the last message that got through
+	Failed time.Time `json:"failed,omitzero"` // the last attempt, if it failed
+	Error  string    `json:"error,omitempty"` // of that
 }
 
 func (st *state) end(name string, code proto.Code, now time.Time, repeat time.Duration) verdict {

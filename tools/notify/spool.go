@@ -228,15 +228,8 @@ func parseState(text []byte) (st state) {
 	if st.Dropped == nil {
 		st.Dropped = make(map[string]int)
 	}
-	return st
-}
-
-// Waiting returns how many messages wait in the state folder, by channel.
-func Waiting(state string) map[string]int {
-	waiting := make(map[string]int)
-	names, _ := spool{filepath.Join(state, Folder)}.names()
-	for _, name := range names {
-		waiting[channelOf(name)]++
+	if st.Attempts == nil {
+		st.Attempts = make(map[string]outcome)
 	}
-	return waiting
+	return st
 }

@@ -25,8 +25,8 @@ import (
 func waiting(t *testing.T, state string, want int) {
 	t.Helper()
 	got := 0
-	for _, n := range notify.Waiting(state) {
-		got += n
+	for _, c := range notify.States(state) {
+		got += c.Waiting
 	}
 	if got != want {
 		t.Errorf("%d messages wait, want %d", got, want)
@@ -130,6 +130,55 @@ func TestLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	again()
+}
+
+// What is known of a channel is when it last worked, and why it does not now.
+func TestStates(t *testing.T) {
+	t.Parallel()
+	inVirtualTime(t, status(500), func(t *testing.T, s *server, settings notify.Settings) {
+		state := t.TempDir()
+		if got := notify.States(state); got != nil {
+			t.Errorf("before a message: got %+v", got)
+		}
+		begun := time.Now()
+		tell := func() (at time.Time, c notify.ChannelState) {
+			notify.New(settings, state, nil).Ended(t.Context(), failure(proto.Unreachable))
+			got := notify.States(state)
+			if len(got) != 1 || got[0].Channel != notify.Webhook {
+				t.Fatalf("got %+v, want the webhook", got)
+			}
+			return time.Now(), got[0]
+		}
+		near := func(what string, got, want time.Time) {
+			t.Helper()
+			if got.IsZero() != want.IsZero() || want.Sub(got).Abs() > 2*time.Second {
+				t.Errorf("%s: got %v, want %v", what, got, want)
+			}
+		}
+		settings.Repeat = 0
+		tell()
+		<-time.After(time.Hour)
+		failed, c := tell()
+		near("failed", c.Failed, failed)
+		near("since", c.Since, begun)
+		if c.Waiting != 2 || !strings.Contains(c.Error, "500") || !c.Sent.IsZero() {
+			t.Errorf("got %+v, want 2 that wait for a server that answers 500", c)
+		}
+		s.set(nil)
+		<-time.After(time.Hour)
+		sent, c := tell()
+		near("sent", c.Sent, sent)
+		if c.Waiting != 0 || c.Error != "" || !c.Failed.IsZero() || !c.Since.IsZero() {
+			t.Errorf("got %+v, want none that wait", c)
+		}
+		s.set(status(503))
+		<-time.After(time.Hour)
+		_, c = tell()
+		near("sent before", c.Sent, sent)
+		if c.Waiting != 1 || !strings.Contains(c.Error, "503") {
+			t.Errorf("got %+v, want one that waits", c)
+		}
+	})
 }
 
 // A message is tried after 1, 5 and 30 minutes, then each 2 hours, for 48 hours. The next

@@ -51,7 +51,11 @@ func (n *Notifier) try(ctx context.Context, c Channel, m Message, keep bool) Res
 		r.Err = c.tryPing(attempt)
 		return r
 	}
-	if r.Err = c.send(attempt, m); r.Err != nil && keep {
+	r.Err = c.send(attempt, m)
+	if keep {
+		n.spool.noteAttempt(c.Kind, r.Err)
+	}
+	if r.Err != nil && keep {
 		i := item{Channel: c.Kind, Message: m, Since: m.Time}
 		i.failed(time.Now(), 0)
 		dropped, err := n.spool.add(i)

@@ -2,9 +2,7 @@ package status
 
 import (
 	"fmt"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -12,6 +10,7 @@ import (
 	"mesh/pipe/progress"
 	"mesh/proto"
 	"mesh/tools/board"
+	"mesh/tools/notify"
 )
 
 const (
@@ -38,7 +37,7 @@ func (r report) screen(now time.Time) string {
 	for _, c := range r.Tools {
 		list = append(list, r.tool(c, now))
 	}
-	list = append(list, transfers(r.Tools, now), hubs(r.Tools, now), waiting(r.Waiting), jobs(r.Jobs, now))
+	list = append(list, transfers(r.Tools, now), hubs(r.Tools, now), channels(r.Notify, now), jobs(r.Jobs, now))
 	var b strings.Builder
 	for _, s := range list {
 		s.write(&b)
@@ -255,11 +254,25 @@ func hubs(cards []board.Card, now time.Time) section {
 	return s
 }
 
-// waiting returns the section of notifications that wait for their channels.
-func waiting(by map[string]int) section {
+// channels returns the section of the channels of notifications.
+func channels(states []notify.ChannelState, now time.Time) section {
 	s := section{title: "notify"}
-	for _, channel := range slices.Sorted(maps.Keys(by)) {
-		s.rows = append(s.rows, row{shown(channel, maxName), []string{fmt.Sprintf("%d wait", by[channel])}})
+	for _, c := range states {
+		why := ""
+		if c.Error != "" {
+			why = " (" + shown(c.Error, columns) + ")"
+		}
+		var parts []string
+		switch {
+		case c.Waiting > 0:
+			parts = append(parts, fmt.Sprintf("%d wait since %s", c.Waiting, clock(c.Since, now))+why)
+		case !c.Failed.IsZero():
+			parts = append(parts, "failed "+ago(c.Failed, now)+why)
+		}
+		if !c.Sent.IsZero() {
+			parts = append(parts, "sent "+ago(c.Sent, now))
+		}
+		s.rows = append(s.rows, row{shown(c.Channel, maxName), parts})
 	}
 	return s
 }

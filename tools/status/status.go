@@ -53,8 +53,8 @@ type report struct {
 	Time    time.Time    `json:"time"`
 	Tools   []board.Card `json:"tools"`
 	Jobs    []jobState   `json:"jobs"`
-	// Waiting is how many notifications wait, by channel.
-	Waiting map[string]int `json:"notify_waiting,omitempty"`
+	// Notify has the channels of notifications.
+	Notify []notify.ChannelState `json:"notify,omitempty"`
 }
 
 // jobState is the state of a job, with what its file does not have.
@@ -103,7 +103,7 @@ func gather(ctx context.Context, home string) (report, error) {
 		late := slices.ContainsFunc(expected, func(e silence.Expected) bool { return e.Kind == silence.Job && e.Name == st.Name && e.Overdue })
 		r.Jobs = append(r.Jobs, jobState{State: st, Running: st.Running, Killed: st.Killed(), Overdue: late})
 	}
-	r.Waiting = notify.Waiting(home)
+	r.Notify = notify.States(home)
 	r.Time = time.Now().UTC()
 	return r, nil
 }

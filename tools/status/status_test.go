@@ -11,6 +11,7 @@ import (
 	"mesh/proto"
 	"mesh/tools/board"
 	"mesh/tools/job"
+	"mesh/tools/notify"
 )
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -44,13 +45,18 @@ func full() report {
 			{State: job.State{Name: "cloud", Begun: before(4 * time.Hour), Ended: before(4 * time.Hour), Code: 12, Error: "the stream was cut", Failures: 3}},
 			{State: job.State{Name: "dead", Begun: before(5 * time.Hour)}, Killed: true},
 		},
-		Waiting: map[string]int{"ping": 2},
+		Notify: []notify.ChannelState{
+			{Channel: "gotify", Sent: before(2 * time.Hour)},
+			{Channel: "ping", Waiting: 2, Since: ended, Failed: before(time.Minute), Error: "no answer in 5s", Sent: before(3 * 24 * time.Hour)},
+			{Channel: "command", Failed: before(5 * time.Minute), Error: "it ended with status 1"},
+			{Channel: "ntfy", Waiting: 1, Since: ended},
+		},
 	}
 }
 
 func TestScreen(t *testing.T) {
 	got := full().screen(now)
-	want := strings.ReplaceAll(`inbox    /srv/in, up 6 d, 4.1 TB free, 3 of 100 places taken,
+	want := strings.NewReplacer("SINCE", clock(before(9*time.Hour), now), "CLOCK", clock(before(9*time.Hour-41*time.Second), now)).Replace(`inbox    /srv/in, up 6 d, 4.1 TB free, 3 of 100 places taken,
          running 0.4, installed 0.5
          camera  142 deliveries, 18 GB, last 2 h ago
          nas     expected every 26 h, last 31 h ago: OVERDUE
@@ -59,10 +65,13 @@ inbox    runs and does not answer: no answer in 1s
 now      alice  shop.dump, received 3.1 GB of 9.4 GB, 112 MB/s, 56 s left,
                 for 28 s, direct tcp4, 192.0.2.7:51344
 hub      hub.example.org  connected 3 d as alpha, for the inbox
-notify   ping  2 wait
+notify   gotify   sent 2 h ago
+         ping     2 wait since SINCE (no answer in 5s), sent 3 d ago
+         command  failed 5 min ago (it ended with status 1)
+         ntfy     1 wait since SINCE
 jobs     db     ok CLOCK, 2.1 GB in 41 s
          cloud  failed 4 h ago, 3 times: truncated (12), the stream was cut
-         dead   was killed, began 5 h ago, once in a row`, "CLOCK", clock(before(9*time.Hour-41*time.Second), now))
+         dead   was killed, began 5 h ago, once in a row`)
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
