@@ -29,12 +29,11 @@ const (
 // Limiter limits the bytes of all its shares. A nil Limiter limits nothing. Its methods may
 // be called by many goroutines.
 type Limiter struct {
+	mu       sync.Mutex
 	schedule Schedule
-
-	mu     sync.Mutex
-	looked time.Time // when current was found
-	now    int64     // the rate of this time; 0 for no limit
-	bucket *rate.Limiter
+	looked   time.Time // when now was found
+	now      int64     // the rate of this time; 0 for no limit
+	bucket   *rate.Limiter
 }
 
 // New returns a limiter, nil if the schedule has no limit.
@@ -42,7 +41,23 @@ func New(s Schedule) *Limiter {
 	if !s.limits() {
 		return nil
 	}
+	return NewVariable(s)
+}
+
+// NewVariable returns a limiter whose schedule [Limiter.Set] may replace, also one without a
+// limit.
+func NewVariable(s Schedule) *Limiter {
 	return &Limiter{schedule: s, bucket: rate.NewLimiter(rate.Inf, 0)}
+}
+
+// Set replaces the schedule at once, also for the transfers that go on.
+func (l *Limiter) Set(s Schedule) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.schedule, l.looked = s, time.Time{}
 }
 
 // Rate returns how many bytes per second may move now, 0 for any number.

@@ -230,3 +230,37 @@ func TestNone(t *testing.T) {
 		t.Errorf("no limit: got a piece of %d and a rate of %d", got, l.Rate())
 	}
 }
+
+// TestSet replaces the schedule of a transfer that goes on: each rate holds from then on.
+func TestSet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := ratelimit.NewVariable(ratelimit.Schedule{})
+		s := l.Share()
+		begin := time.Now()
+		for range 100 {
+			s.Take(int(s.Piece()), nil)
+		}
+		if took := time.Since(begin); took != 0 || l.Rate() != 0 {
+			t.Errorf("without a limit: took %v at %d bytes/s, want no time", took, l.Rate())
+		}
+		for _, text := range []string{"1M", "100000", "30000, 00:00-24:00 4M", "512k"} {
+			l.Set(schedule(t, text))
+			want := 10 * l.Rate()
+			if got := move(s, 3, 10*time.Second); !near(got, want, 3) || want == 0 {
+				t.Errorf("%s: got %d bytes in 10 s, want %d", text, got, want)
+			}
+		}
+		l.Set(ratelimit.Schedule{})
+		begin = time.Now()
+		s.Take(int(s.Piece()), nil)
+		if took := time.Since(begin); took != 0 || s.Piece() != proto.MaxChunkBytes {
+			t.Errorf("without a limit again: took %v, pieces of %d", took, s.Piece())
+		}
+		var none *ratelimit.Limiter
+		none.Set(schedule(t, "1M"))
+		if none.Rate() != 0 {
+			t.Errorf("a nil limiter: got %d bytes/s", none.Rate())
+		}
+	})
+}

@@ -193,6 +193,7 @@ func (d *daemon) reload(ctx context.Context, w *node.Waiter) {
 		d.settings.Store(s)
 		d.notifier.Reload(telling)
 		d.alarm.Set(s.watches)
+		d.node.SetLimit(flags.limit)
 	} else {
 		d.streams.ComplainAbout(fmt.Errorf("settings stay as they were: %w", err), "event", "reload")
 	}

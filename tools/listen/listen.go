@@ -153,7 +153,8 @@ func sendsOnly(s cmdline.Streams) bool {
 	return err == nil && info.Mode()&os.ModeDevice == 0
 }
 
-// reloads makes SIGHUP a request to read again at which hubs the listener is, and as what.
+// reloads makes SIGHUP a request to read again at which hubs the listener is, and as what, and
+// how fast it moves bytes.
 // At a terminal SIGHUP still ends it: the terminal is gone. Call stop in the end.
 func reloads(ctx context.Context, n *node.Node, w *node.Waiter, o options, s cmdline.Streams) (stop func()) {
 	if o.hangups == nil || term.IsTerminal(s.Err) {
@@ -169,6 +170,9 @@ func reloads(ctx context.Context, n *node.Node, w *node.Waiter, o options, s cmd
 				flags, err := o.reread(ctx)
 				if err == nil {
 					err = w.Reload(flags.at)
+				}
+				if err == nil {
+					n.SetLimit(flags.limit)
 				}
 				if err != nil {
 					s.ComplainAbout(fmt.Errorf("settings stay as they were: %w", err), "event", "reload")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"mesh/pipe/ratelimit"
 	"mesh/proto"
 	"mesh/tools/cmdline"
 	"mesh/tools/command"
@@ -50,6 +51,7 @@ type options struct {
 type rereadFlags struct {
 	inbox inboxFlags
 	at    node.AtHubs
+	limit ratelimit.Schedule
 }
 
 func optionsOf(c *cli.Context) (options, error) {
@@ -66,6 +68,9 @@ func optionsOf(c *cli.Context) (options, error) {
 			if err == nil {
 				f.inbox = readInbox(now)
 				f.at, err = nodeflags.AtHubs(now)
+			}
+			if err == nil {
+				f.limit, err = cmdline.ParseLimit(now.String("limit-rate"))
 			}
 			return f, err
 		},
@@ -86,6 +91,7 @@ func optionsOf(c *cli.Context) (options, error) {
 	if err := o.check(); err != nil {
 		return o, err
 	}
+	o.node.Reloads = o.lasts()
 	if o.mode == serve {
 		return o, command.Check(cmd)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"mesh/pipe"
 	"mesh/pipe/files"
+	"mesh/pipe/ratelimit"
 	"mesh/proto"
 	"mesh/proto/hub"
 	"mesh/proto/hub/agent"
@@ -187,6 +188,13 @@ func (n *Node) untilChange(ctx context.Context) (context.Context, context.Cancel
 		}
 	}()
 	return ctx, cancel
+}
+
+// SetLimit replaces the limits of all transfers, also of those that go on, if the node has
+// limiters that may change: see [ratelimit.NewVariable].
+func (n *Node) SetLimit(s ratelimit.Schedule) {
+	n.options.Transfers.SendLimit.Set(s)
+	n.options.Transfers.ReceiveLimit.Set(s)
 }
 
 // Board returns the record of what the node does; nil for none.

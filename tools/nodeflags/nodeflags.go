@@ -50,6 +50,8 @@ type Options struct {
 	ANSI      bool   // the terminal knows escape sequences
 	// Board records what the node does; nil for no record.
 	Board *board.Board
+	// Reloads says that [node.Node.SetLimit] may change the limit.
+	Reloads bool
 }
 
 // Read reads the flags.
@@ -96,6 +98,10 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	limiter := ratelimit.New
+	if o.Reloads {
+		limiter = ratelimit.NewVariable
+	}
 	events, err := cmdline.OpenEvents(o.Events)
 	if err != nil {
 		return nil, err
@@ -104,7 +110,7 @@ func (o Options) Open(s cmdline.Streams) (*node.Node, error) {
 		Key: key, State: o.State, Listen: o.Listen, Via: o.Via, Window: windowFor(o.Window, limit),
 		Transfers: pipe.Options{
 			ResumeFor: o.ResumeFor, Flows: o.Flows, Spool: o.Spool,
-			SendLimit: ratelimit.New(limit), ReceiveLimit: ratelimit.New(limit),
+			SendLimit: limiter(limit), ReceiveLimit: limiter(limit),
 		},
 		Log: s.Logger(o.Verbose), EventLog: s.Events(), Records: s.Records(),
 		Hubs: hubs, Trust: o.Trust, Reach: reachOf(reach), Rooms: new(roomRules).now,
