@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,4 +144,38 @@ func pipeOf[T any](t *testing.T, open func() (T, error)) T {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// The file with a listener's addresses follows the network, so that the tokens that are made
+// later work. Addresses that the user has given stay.
+func TestListenerAddrs(t *testing.T) {
+	t.Parallel()
+	_, here := roamers(t)
+	dir := t.TempDir()
+	at := func(home string) string {
+		addrs, _ := os.ReadFile(filepath.Join(dir, home, "listener_addrs"))
+		return string(addrs)
+	}
+	var listeners []*aTool
+	for home, args := range map[string][]string{"own": nil, "given": {"--addr", "192.0.2.9:7"}} {
+		listeners = append(listeners, begin(t, dir, func(c *exec.Cmd) {
+			c.Env = append(c.Env, "MESH_HOME="+filepath.Join(dir, home))
+		}, "ip", append([]string{"netns", "exec", here, "mesh-listen", "--listen", ":0", "--inbox", "."}, args...)...))
+		poll(t, "addresses of "+home, func() bool { return strings.Contains(at(home), "192.0.2.9:") })
+	}
+	port := regexp.MustCompile(`192\.0\.2\.9:(\d+)`).FindStringSubmatch(at("own"))[1]
+	ip(t, "-n", here, "addr", "del", "192.0.2.9/24", "dev", "eth0")
+	ip(t, "-n", here, "addr", "add", "192.0.2.10/24", "dev", "eth0")
+	poll(t, "the new address", func() bool { return strings.Contains(at("own"), "192.0.2.10:"+port+"\n") })
+	if got := at("own"); strings.Contains(got, "192.0.2.9:") {
+		t.Errorf("got the old address too: %q", got)
+	}
+	if got := at("given"); got != "192.0.2.9:7\n" {
+		t.Errorf("got %q, want the given address", got)
+	}
+	for _, l := range listeners {
+		if ended(l) {
+			t.Errorf("a listener has ended: %s", l.stderr.Bytes())
+		}
+	}
 }

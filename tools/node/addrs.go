@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,6 +38,41 @@ func ListenerAddrs(book identity.Book) ([]string, error) {
 		return nil, err
 	}
 	return strings.Fields(string(text)), nil
+}
+
+// followAddrs writes the addresses of a listener again after each change of this machine's
+// network, until the node closes: mesh-token new makes tokens of them. written are those in
+// the file.
+func (n *Node) followAddrs(given []string, bound net.Addr, written []string) {
+	if len(given) > 0 {
+		return
+	}
+	for changed := n.nextChange(); ; {
+		select {
+		case <-n.life.Done():
+			return
+		case <-changed:
+		}
+		changed = n.nextChange()
+		addrs, err := addrsNow(given, bound)
+		if err == nil && !slices.Equal(addrs, written) {
+			err = writeAddrs(n.Book.Dir, addrs)
+			written = addrs
+		}
+		if err != nil {
+			n.Log.Warn("mesh-token new has the addresses of another network", "err", err)
+			written = nil
+		}
+	}
+}
+
+// addrsNow returns the addresses of a listener: those of its flags, else those at which its
+// socket can be reached now; none without either.
+func addrsNow(given []string, bound net.Addr) ([]string, error) {
+	if len(given) > 0 || bound == nil {
+		return given, nil
+	}
+	return ownAddrs(bound)
 }
 
 // ownAddrs returns the addresses at which a socket can be reached: its own, or if it

@@ -141,10 +141,8 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	}
 	n.answerNearby(e)
 	bound, given := n.boundTo(e), o.Addrs
-	if len(o.Addrs) == 0 && bound != nil {
-		if o.Addrs, err = ownAddrs(bound); err != nil {
-			return nil, err
-		}
+	if o.Addrs, err = addrsNow(given, bound); err != nil {
+		return nil, err
 	}
 	asked, withheld := o.ShowToken, ""
 	o.ShowToken, withheld = n.showsTokens(o)
@@ -171,6 +169,9 @@ func (n *Node) Wait(o Offer) (*Waiter, error) {
 	if err := n.announce(announced, textOf(bound), tokens); err != nil {
 		w.Stop()
 		return nil, err
+	}
+	if !o.Once && !o.Temporary {
+		go n.followAddrs(given, bound, o.Addrs)
 	}
 	if withheld != "" {
 		n.note(withheld)
@@ -206,6 +207,9 @@ func (w *Waiter) Tokens(isClosed func(id string) bool) (tokens []token.Token, te
 	defer w.mu.Unlock()
 	o := w.offer
 	o.ShowToken = true
+	if o.Addrs, err = addrsNow(w.at.given, w.at.at); err != nil {
+		return nil, nil, err
+	}
 	for i, offered := range o.Tokens {
 		if i < len(w.tokens) && !isClosed(w.tokens[i].ID.String()) {
 			continue
