@@ -64,21 +64,21 @@ func (c *counter) start() {
 	if c.done != nil || disk.MaxOpen() < minCountOpen {
 		return
 	}
+	c.done = make(chan struct{})
+	go func() {
+		defer close(c.done)
+		c.count()
+	}()
+}
+
+// count sums up what is found once more, until the transfer ends.
+func (c *counter) count() {
 	o := c.o
 	o.Excluded = nil
 	find, err := c.again(o)
 	if err != nil {
 		return // the sender has the same error, or goes on without a total
 	}
-	c.done = make(chan struct{})
-	go func() {
-		defer close(c.done)
-		c.count(find)
-	}()
-}
-
-// count sums up what a finder finds until the transfer ends, and closes it.
-func (c *counter) count(find finder) {
 	defer find.close()
 	sum := summer{o: c.o}
 	sum.o.Holes = false // their bytes count where they are skipped too

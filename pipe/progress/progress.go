@@ -114,17 +114,18 @@ func (s State) words() string {
 
 // binary returns a number of bytes in powers of 1024, as --limit-rate has them.
 func binary(n float64) string {
+	const units = "KMGTPE"
 	unit := -1
-	for ; n >= 1023.5; unit++ {
+	for ; n >= 1023.5 && unit < len(units)-1; unit++ {
 		n /= 1024
 	}
 	switch {
 	case unit < 0:
 		return fmt.Sprintf("%.0f B", n)
 	case n < 9.95:
-		return fmt.Sprintf("%.1f %ciB", n, "KMGTPE"[unit])
+		return fmt.Sprintf("%.1f %ciB", n, units[unit])
 	}
-	return fmt.Sprintf("%.0f %ciB", n, "KMGTPE"[unit])
+	return fmt.Sprintf("%.0f %ciB", n, units[unit])
 }
 
 // clearText removes a line without a bar.

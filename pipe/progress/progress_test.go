@@ -113,6 +113,7 @@ func TestWords(t *testing.T) {
 		{progress.State{Bytes: mib, Total: 4 * mib, Rate: mib, Left: time.Second}, "1.0 MiB of >= 4.0 MiB, 1.0 MiB/s", "left"},
 		{progress.State{Bytes: 2 * mib, Total: 8 * mib, Known: true, Rate: mib, Left: 6 * time.Second}, "2.0 MiB/8.0 MiB, 1.0 MiB/s, 6s left", ">="},
 		{progress.State{Bytes: mib, Total: 8 * mib, Known: true, Left: -1}, "25%", "left"},
+		{progress.State{Rate: 3 << 70}, "3072 EiB/s", ""},
 		{progress.State{Bytes: 4 * mib, Total: 8 * mib, Known: true, Rate: 500 << 10, Limit: 512 << 10, Left: 90 * time.Second}, "500 KiB/s (limit 512 KiB/s), 1m30s left", ""},
 		{progress.State{Bytes: 9 * mib, Total: 8 * mib, Known: true}, "100%", ""},
 	} {
