@@ -137,8 +137,8 @@ func Start(ctx context.Context, cmd []string, o Options) (*Process, error) {
 	return p, nil
 }
 
-// Run runs cmd and returns its exit status. Without Options.Stdin its input is empty. If ctx ends
-// first, Run stops the command and returns the cause.
+// Run runs cmd and returns its exit status. Without Options.Stdin its input is empty. If
+// ctx ends first, Run stops the command and returns the cause.
 func Run(ctx context.Context, cmd []string, o Options) (status int, err error) {
 	if o.Stdin == nil {
 		null, err := os.Open(os.DevNull)

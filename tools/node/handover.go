@@ -55,8 +55,9 @@ func (n *Node) handOverTokens(o Offer, tokens []token.Token) {
 	}
 }
 
-// drawQR draws a QR code of word. Upper-case letters, which tokens and codes may have, need
-// a smaller one; the host of a hub prevents it, as QR codes know no @ of that kind.
+// drawQR draws a QR code of word, a token or a code, in upper case: a word of letters and
+// digits then needs a smaller code. One with an @ and a hub does not get smaller: the small
+// alphabet of QR codes has no @.
 func (n *Node) drawQR(screen *os.File, word string) {
 	code, err := qr.New(strings.ToUpper(word))
 	if err != nil { // more than 4 KiB

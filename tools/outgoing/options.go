@@ -131,9 +131,8 @@ func (o Options) Tune() {
 type side = func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error)
 
 // Side returns the sender's side of a transfer over a link. It counts in p, which may be
-// nil. begun, if it is set, is called
-// when the receiver has answered first, report for each entry that is not sent or not
-// stored.
+// nil. begun, if it is set, is called when the receiver has answered first, report for each
+// entry that is not sent or not stored.
 func (o Options) Side(l *link.Link, p *files.Progress, met *Met, begun func(), report func(path string, err error)) side {
 	return func(ctx context.Context, from io.Reader, to io.Writer) (files.Summary, error) {
 		return files.Send(ctx, o.Names, from, to, o.send(l, p, begun, met.watch(report)))
