@@ -252,3 +252,89 @@ func (f *fan) wantEnds(victim, need int, all proto.Code, stored, victimStored bo
 		}
 	}
 }
+
+// ends checks how all have ended, and that those receivers have published which ended with 0.
+func (f *fan) ends(want proto.Code, says string, recvs ...proto.Code) {
+	f.t.Helper()
+	if code := f.cat.code(f.t); code != want || !strings.Contains(f.cat.stderr.String(), says) {
+		f.t.Errorf("mesh-cat ended with %v, want %v and %q: %s", code, want, says, f.cat.stderr.Bytes())
+	}
+	for i, want := range recvs {
+		if code := f.recvs[i].code(f.t); code != want || f.published(i) != (want == proto.OK) {
+			f.t.Errorf("receiver %d ended with %v, published is %t, want %v: %s", i, code, f.published(i), want, f.recvs[i].stderr.Bytes())
+		}
+	}
+}
+
+// The disk of one peer is full: the others have all if they are enough, and else nothing.
+func TestFanoutFullDisk(t *testing.T) {
+	t.Parallel()
+	for need, others := range map[string]proto.Code{"2": proto.OK, "3": proto.Truncated} {
+		t.Run(need, func(t *testing.T) {
+			t.Parallel()
+			at := t.TempDir()
+			d := &delivery{in: filepath.Join(at, "in")}
+			if err := os.Mkdir(d.in, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			d.mount(t, "size=1m")
+			f := newFan(t, 3<<20, map[int]string{1: "sh -c 'rmdir in && ln -s " + d.in + " in && exec \"$@\"' sh"})
+			f.args = []string{"--need", need}
+			f.call()
+			f.feed(0, len(f.data))
+			f.in.Close()
+			if others == proto.OK {
+				f.ends(proto.OK, "mesh-cat: 2 of 3: @1/tok failed: space (41)\n", others, proto.Space, others)
+			} else {
+				f.ends(proto.Space, "@1/tok, one of 3 peers of which 3 are needed: ", others, proto.Space, others)
+			}
+		})
+	}
+}
+
+// A producer that is killed is stored nowhere, and neither is what mesh-cat has read when it
+// is killed itself.
+func TestFanoutProducerKilled(t *testing.T) {
+	t.Parallel()
+	f := newFan(t, 1, nil)
+	f.cat = begin(t, f.dir, nil, "mesh-cat", "--need", "1", "@0/tok,@1/tok,@2/tok", "--", "sh", "-c", "head -c 500000 /dev/zero; kill -9 $$")
+	f.ends(proto.Producer, "the command ended with status 137", proto.Producer, proto.Producer, proto.Producer)
+
+	f = newFan(t, 500_000, nil)
+	f.args = []string{"--need", "1", "--via", "tcp"}
+	f.call()
+	f.feed(0, 300_000)
+	for i := range f.recvs {
+		f.has(i, 300_000)
+	}
+	if err := f.cat.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-f.cat.ended
+	for i, r := range f.recvs {
+		if code := r.code(t); code != proto.Truncated || f.published(i) {
+			t.Errorf("receiver %d ended with %v, published is %t, want %v: %s", i, code, f.published(i), proto.Truncated, r.stderr.Bytes())
+		}
+	}
+}
+
+// Files go to each peer on its own: one that is killed costs the others nothing.
+func TestFanoutFilesKilled(t *testing.T) {
+	t.Parallel()
+	f := newFan(t, 3<<20, nil)
+	if err := os.WriteFile(filepath.Join(f.dir, "out"), f.data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.recvs[2].Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	f.cat = begin(t, f.dir, nil, "mesh-cat", "--need", "2", "--lag", "500ms", "--resume-for", "0", "@0/tok,@1/tok,@2/tok", "out")
+	for i := range 2 {
+		await(t, filepath.Join(f.at(i), "in", "out"))
+	}
+	f.kill(2)
+	f.ends(proto.OK, "mesh-cat: 2 of 3: @2/tok failed: ", proto.OK, proto.OK)
+	if f.published(2) {
+		t.Error("the killed one has published")
+	}
+}
