@@ -88,6 +88,9 @@ type Candidates struct {
 	Sealed  []byte `json:"sealed"`
 }
 
+// ReasonPaired is the reason in [Closed] of an end that keeps the other one for good.
+const ReasonPaired = "paired"
+
 // Closed (either end, passed to the other) ends the session at the hub. Path is the kind
 // of path that the link used, and MS the time until it was there; both are optional.
 type Closed struct {

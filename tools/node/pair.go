@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mesh/proto"
+	"mesh/proto/hub"
 	"mesh/proto/identity"
 )
 
@@ -171,9 +172,12 @@ func (p *pairing) agree(ctx context.Context) (err error) {
 		return err
 	}
 	if err := p.stored(ctx); err != nil {
+		if proto.CodeOf(err) != proto.Declined { // it is kept here
+			reason = hub.ReasonPaired
+		}
 		return p.unsure(err, undo)
 	}
-	reason = "paired"
+	reason = hub.ReasonPaired
 	p.node.reporter.emit(event{Event: "paired", Hub: p.stranger.AtHub, PeerID: p.stranger.ID.String(), PeerName: p.terms.Name, Allows: p.terms.Caps.String()})
 	return nil
 }

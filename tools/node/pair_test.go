@@ -250,6 +250,40 @@ func TestPairPeerGone(t *testing.T) {
 	}
 }
 
+// The hub says that the other side has ended and keeps this one, in place of its last word:
+// neither end takes anything back, and neither says that it is paired.
+func TestPairLastWordLost(t *testing.T) {
+	t.Parallel()
+	l, err := hubtest.OpenLiar(func(_ identity.ID, e hub.Event) []hub.Event {
+		var c hub.Candidates
+		if e.Type != hub.TypeCandidates || e.Read(&c) != nil || c.Gen != 2 {
+			return []hub.Event{e}
+		}
+		if closed, err := hub.New(hub.TypeClosed, &hub.Closed{Session: c.Session, Reason: hub.ReasonPaired}); err == nil {
+			return []hub.Event{closed}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Stop() })
+	bob, alice := newNode(t, at("", l.URL())), newNode(t, at("", l.URL()))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- bob.pair(ctx, "", called("alice")) }()
+	bob.stderr.await(t, "run: mesh-test ")
+	err = alice.pair(ctx, shownForPairing.FindStringSubmatch(bob.stderr.String())[1], called("bob"))
+	xtest.WantCode(t, "alice", err, proto.Unreachable)
+	xtest.WantCode(t, "bob", <-ended, proto.Unreachable)
+	for _, known := range [][2]*testNode{{alice, bob}, {bob, alice}} {
+		if named, allowed := known[0].knows(t, known[1]); !named || !allowed {
+			t.Errorf("got named %v, allowed %v; want what was kept", named, allowed)
+		}
+	}
+}
+
 // A hub that lies pairs nobody with another node, and no end says that it is paired while
 // the other one is not.
 func TestPairLyingHub(t *testing.T) {

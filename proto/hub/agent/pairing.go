@@ -85,7 +85,8 @@ func (p *Pairing) gone() error {
 
 // Hear blocks until the other end has told the generation or a later one, and returns what
 // that says. If the other end has closed the session, the error has the code
-// [proto.Declined].
+// [proto.Declined], or [proto.Unreachable] if that end keeps this one and only its last word
+// is missing.
 func (p *Pairing) Hear(ctx context.Context, gen uint64) (hub.Meeting, error) {
 	probe := time.NewTicker(probeEvery)
 	defer probe.Stop()
@@ -142,6 +143,10 @@ func (p *Pairing) Watch(ctx context.Context) error {
 // event takes in what the hub has passed on.
 func (p *Pairing) event(e hub.Event) error {
 	if e.Type == hub.TypeClosed {
+		var closed hub.Closed
+		if e.Read(&closed) == nil && closed.Reason == hub.ReasonPaired {
+			return proto.Errorf(proto.Unreachable, "the other side has ended; by the word of the hub it keeps this node")
+		}
 		return proto.Errorf(proto.Declined, "the other side has said no, or has ended")
 	}
 	var c hub.Candidates

@@ -78,15 +78,19 @@ func (b *Broker) passAgain(c *client, now time.Time) {
 	}
 }
 
-// closed ends a session, and tells the other end.
+// closed ends a session, and tells the other end, after the candidates that wait for their
+// time.
 func (b *Broker) closed(c *client, e hub.Event) error {
 	var d hub.Closed
 	if err := read(e, &d); err != nil {
 		return err
 	}
-	s, _, other, err := b.party(c, d.Session)
+	s, at, other, err := b.party(c, d.Session)
 	if err != nil {
 		return err
+	}
+	if end := &s.ends[at]; end.waiting && end.newest != nil && !end.passed {
+		b.send(b.clients[other], hub.TypeCandidates, c, end.newest) // the last word of a pairing
 	}
 	if d.Path != "" {
 		b.count(CountPaths, wordOf(pathKinds, d.Path))

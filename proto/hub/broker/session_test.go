@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -241,6 +242,39 @@ func TestSessionAcrossConnections(t *testing.T) {
 	bob = bob.again()
 	alice.want(hub.TypeOK, hub.TypeCandidates, &hub.Candidates{Session: r.Session, Gen: 2, Sealed: []byte("x")})
 	bob.take(hub.TypeCandidates, new(hub.Candidates))
+}
+
+// What an end has sent last reaches the other one before the end of the session, also within
+// the second in which the hub passes on one list alone. It does so once.
+func TestCandidatesBeforeClosed(t *testing.T) {
+	t.Parallel()
+	for sent := range uint64(4) {
+		_, alice, bob := pair(t)
+		r, _ := begin(alice, bob)
+		bob.want(hub.TypeOK, hub.TypeAccept, acceptOf(r.Session))
+		for gen := range sent {
+			bob.want(hub.TypeOK, hub.TypeCandidates, &hub.Candidates{Session: r.Session, Gen: gen + 1, Sealed: []byte("x")})
+		}
+		bob.want(hub.TypeOK, hub.TypeClosed, &hub.Closed{Session: r.Session, Reason: hub.ReasonPaired})
+		var gens []uint64
+		ended := false
+		for _, e := range alice.events {
+			var c hub.Candidates
+			switch e.Type {
+			case hub.TypeCandidates:
+				if err := e.Read(&c); err != nil || ended {
+					t.Errorf("%d lists: got one after the end: %v (%v)", sent, ended, err)
+				}
+				gens = append(gens, c.Gen)
+			case hub.TypeClosed:
+				ended = true
+			}
+		}
+		want := map[uint64][]uint64{0: nil, 1: {1}, 2: {1, 2}, 3: {1, 3}}[sent]
+		if !slices.Equal(gens, want) || !ended {
+			t.Errorf("%d lists: got %v, and the end: %v; want %v, and the end", sent, gens, ended, want)
+		}
+	}
 }
 
 // The newest candidates are passed on again to an end that has logged in again, since they
