@@ -80,11 +80,15 @@ func (o Options) CheckOnce(why, hint string) error {
 
 // CheckUnused refuses all flags beside another flag, which makes no transfer.
 func (o Options) CheckUnused(flag string) error {
-	switch {
-	case o.Job != "":
-		return proto.Errorf(proto.Usage, "--job is for a transfer, and --%s makes none", flag)
-	case o.RetryFor > 0:
-		return proto.Errorf(proto.Usage, "--retry-for is for a transfer, and --%s makes none", flag)
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{
+		{cmdline.JobName, o.Job != ""}, {"retry-for", o.RetryFor > 0}, {notifyOnName, o.NotifyOn != ""}, {cmdline.MetricsName, o.Metrics != ""},
+	} {
+		if f.given {
+			return proto.Errorf(proto.Usage, "--%s is for a transfer, and --%s makes none", f.name, flag)
+		}
 	}
 	return nil
 }

@@ -111,12 +111,17 @@ var titles = map[string]string{
 	board.ModeTerminal: "terminal", board.ModeHub: "serves",
 }
 
+// titleOf returns the title of a mode, which may be one of a later version.
+func titleOf(mode string) string {
+	if title, known := titles[mode]; known {
+		return title
+	}
+	return shown(mode, titleWide-1)
+}
+
 // tool returns the section of one running tool.
 func (r report) tool(c board.Card, now time.Time) section {
-	s := section{title: titles[c.Mode]}
-	if s.title == "" { // of a later version
-		s.title = shown(c.Mode, titleWide-1)
-	}
+	s := section{title: titleOf(c.Mode)}
 	first := row{}
 	if c.What != "" {
 		first.parts = append(first.parts, shown(c.What, columns-titleWide))
@@ -154,7 +159,7 @@ func terminalParts(t board.Terminal) (parts []string) {
 		parts = append(parts, fmt.Sprintf("%d types", n))
 	}
 	if n := len(t.Asking); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d asks to type", n))
+		parts = append(parts, fmt.Sprintf("%d asking to type", n))
 	}
 	if t.Paused {
 		parts = append(parts, "paused")
@@ -244,7 +249,7 @@ func hubs(cards []board.Card, now time.Time) section {
 			if h.As != "" {
 				state += " as " + shown(h.As, maxName)
 			}
-			parts := []string{state, "for the " + titles[c.Mode]}
+			parts := []string{state, "for the " + titleOf(c.Mode)}
 			if h.Error != "" {
 				parts = append(parts, shown(h.Error, columns))
 			}
