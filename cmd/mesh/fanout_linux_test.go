@@ -266,6 +266,31 @@ func (f *fan) ends(want proto.Code, says string, recvs ...proto.Code) {
 	}
 }
 
+// A peer at 100 kB/s is waited for, and dropped after --lag if it is not needed.
+func TestFanoutSlow(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		need, lag string
+		code      proto.Code // of mesh-cat
+		says      string
+		slow      proto.Code // of the slow peer
+	}{
+		{"3", "500ms", proto.OK, "", proto.OK},
+		{"2", "0", proto.OK, "", proto.OK},
+		{"2", "500ms", proto.OK, "mesh-cat: 2 of 3: @2/tok failed: timeout (11)\n", proto.Timeout},
+	} {
+		t.Run(tt.need+" "+tt.lag, func(t *testing.T) {
+			t.Parallel()
+			f := newFan(t, 400_000, map[int]string{2: "sh -c 'exec \"$@\" --limit-rate 100000' sh"})
+			f.args = []string{"--need", tt.need, "--lag", tt.lag}
+			f.call()
+			f.feed(0, len(f.data))
+			f.in.Close()
+			f.ends(tt.code, tt.says, proto.OK, proto.OK, tt.slow)
+		})
+	}
+}
+
 // The disk of one peer is full: the others have all if they are enough, and else nothing.
 func TestFanoutFullDisk(t *testing.T) {
 	t.Parallel()
