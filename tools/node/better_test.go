@@ -57,7 +57,7 @@ func TestBetterAsksHubs(t *testing.T) {
 				var asked []time.Duration
 				m := node.MeetingOf(xtest.NewKey(t).ID(), func() ([]candidate.Candidate, error) {
 					asked = append(asked, time.Since(begun))
-					time.Sleep(slow)
+					<-time.After(slow)
 					if len(asked) <= tt.failures {
 						return nil, errors.New("no answer")
 					}
@@ -66,7 +66,7 @@ func TestBetterAsksHubs(t *testing.T) {
 				var wg sync.WaitGroup
 				for _, a := range tt.attempts {
 					wg.Go(func() {
-						time.Sleep(a.begins)
+						<-time.After(a.begins)
 						ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 						defer cancel()
 						list, _ := m.Better(ctx, a.than)

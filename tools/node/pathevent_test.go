@@ -29,9 +29,9 @@ func TestPathEventTimes(t *testing.T) {
 			{time.Second, time.Second, "relay tcp hub.example:443"}, // resumed over the same path: no event
 			{0, 10 * time.Millisecond, "direct udp4"},
 		} {
-			time.Sleep(c.works)
+			<-time.After(c.works)
 			report(true)
-			time.Sleep(c.broken)
+			<-time.After(c.broken)
 			over = c.to
 			report(false)
 		}
@@ -51,7 +51,7 @@ func TestMoveEventTime(t *testing.T) {
 		defer n.Close(nil)
 		p := (&linktest.Net{Both: true}).PairRelayed(t, proto.AllCaps, linktest.RelayedOptions{})
 		moved := n.OnMoved(func() node.Party { return node.Party{Path: p.Dialer.Latest().Path().String()} })
-		time.Sleep(1234 * time.Millisecond)
+		<-time.After(1234 * time.Millisecond)
 		p.Dialer.Improve(t.Context())
 		if _, err := p.Dialer.Resume(t.Context()); err != nil {
 			t.Fatal(err)
