@@ -132,7 +132,7 @@ func TestHostileCandidates(t *testing.T) {
 		}
 		name := fmt.Sprintf("pipe%d", i)
 		args := []string{"mesh-listen", "--hub", url, "--listen", "192.0.2.9:0", "--as", name, "--events", name}
-		for _, addr := range strings.Fields(tt.addrs) {
+		for addr := range strings.FieldsSeq(tt.addrs) {
 			args = append(args, "--addr", addr)
 		}
 		listener := inside(other, "bob", nil, append(args, "--", "cat")...)

@@ -57,21 +57,30 @@ func newFrameReader(r io.Reader) *frameReader {
 // readFrame reads a frame, which must have one of the given types. Its body is valid
 // until the next call. A FILES_COUNT that may come is taken on the way.
 func (f *frameReader) readFrame(want ...wire.Type) (wire.Type, []byte, error) {
-	typ, body, err := f.readAny(want)
-	if err != nil || typ != wire.TypeCount {
+	for {
+		typ, body, err := f.readAny(want...)
+		if err == nil && typ == wire.TypeCount {
+			if err = f.takeCount(body); err == nil {
+				continue
+			}
+		}
 		return typ, body, err
 	}
+}
+
+// takeCount takes a FILES_COUNT, which comes once at most.
+func (f *frameReader) takeCount(body []byte) error {
 	var m wire.Count
 	if err := wire.ParseBody(body, &m); err != nil {
-		return 0, nil, err
+		return err
 	}
 	f.asked = false
 	f.progress.setTotal(m.Bytes)
-	return f.readAny(want)
+	return nil
 }
 
-// readAny is readFrame, but for a FILES_COUNT.
-func (f *frameReader) readAny(want []wire.Type) (wire.Type, []byte, error) {
+// readAny is readFrame, but returns a FILES_COUNT too if that may come.
+func (f *frameReader) readAny(want ...wire.Type) (wire.Type, []byte, error) {
 	header, err := f.r.Peek(proto.FrameHeaderBytes)
 	if err == io.EOF {
 		return 0, nil, errCut
@@ -142,11 +151,13 @@ func readFrames(ctx context.Context, r *frameReader, h frameHandler) error {
 		if err := h.beforeRead(ctx); err != nil {
 			return err
 		}
-		typ, body, err := r.readFrame(wire.TypeEntry, wire.TypeFrom, wire.TypeData, wire.TypeHole, wire.TypeEnd, wire.TypeTotal)
+		typ, body, err := r.readAny(wire.TypeEntry, wire.TypeFrom, wire.TypeData, wire.TypeHole, wire.TypeEnd, wire.TypeTotal)
 		if err != nil {
 			return err
 		}
 		switch typ {
+		case wire.TypeCount: // may be the last frame before the sender waits: see beforeRead
+			err = r.takeCount(body)
 		case wire.TypeEntry:
 			err = parseEntry(ctx, body, h)
 		case wire.TypeFrom:

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"mesh/pipe/files"
 	"mesh/pipe/files/exclude"
@@ -186,4 +187,38 @@ func TestCountLies(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A receiver that has taken the sum answers what came before it, also if nothing has come
+// behind it: the sender waits for that.
+func TestCountThenAnswer(t *testing.T) {
+	t.Parallel()
+	frames, to := io.Pipe()
+	from, answers := io.Pipe()
+	o := files.ReceiveOptions{Progress: new(files.Progress), Counts: true}
+	root := openRoot(t, t.TempDir())
+	defer time.AfterFunc(30*time.Second, func() { _ = from.CloseWithError(errors.New("no answer")) }).Stop()
+	done := make(chan error, 1)
+	go func() {
+		_, err := files.Receive(t.Context(), root, frames, answers, o)
+		done <- errors.Join(err, answers.Close())
+	}()
+	file := func(id int64, name string) []byte {
+		return frame(&wire.Entry{ID: id, Path: name, Kind: wire.EntryFile, Size: 300_000, Mode: 0o644})
+	}
+	for i, together := range [][]byte{file(1, "a"), join(file(2, "b"), frame(&wire.Count{Bytes: 600_000}))} {
+		if _, err := to.Write(together); err != nil {
+			t.Fatal(err)
+		}
+		var a wire.Answer
+		_, body, err := wire.ReadFrame(from, wire.TypeAnswer)
+		if err == nil {
+			err = wire.ParseBody(body, &a)
+		}
+		if err != nil || a.ID != int64(i+1) || a.Count != (i == 0) {
+			t.Fatalf("got answer %+v (%v), want that to %d", a, err, i+1)
+		}
+	}
+	_ = to.Close()
+	xtest.WantCode(t, "receiver", files.Outcome(<-done), proto.Truncated)
 }

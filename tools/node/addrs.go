@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mesh/pipe/files"
 	"mesh/proto"
 	"mesh/proto/identity"
 	"mesh/proto/nat"
@@ -44,7 +45,9 @@ func ListenerAddrs(book identity.Book) ([]string, error) {
 // network, until the node closes: mesh-token new makes tokens of them. written are those in
 // the file.
 func (n *Node) followAddrs(given []string, bound net.Addr, written []string) {
-	if len(given) > 0 {
+	// A process that may hardly open enough files for one delivery needs all of them for it:
+	// watching the network takes one more.
+	if len(given) > 0 || files.MaxDeliveries() == 1 {
 		return
 	}
 	for changed := n.nextChange(); ; {
