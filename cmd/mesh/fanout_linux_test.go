@@ -35,7 +35,7 @@ func newFan(t *testing.T, size int, prefixes map[int]string) *fan {
 			t.Fatal(err)
 		}
 		prefix := strings.ReplaceAll(prefixes[i], "DIR", f.at(i))
-		f.recvs[i] = begin(t, f.at(i), nil, "sh", "-c", "exec "+prefix+" mesh-recv --listen 127.0.0.1:0 --token-file tok --events ev --resume-for 0 -o in/out")
+		f.recvs[i] = begin(t, f.at(i), nil, "sh", "-c", "exec "+prefix+" mesh-recv --listen 127.0.0.1:0 --token-file tok --resume-for 0 -o in/out")
 	}
 	for i := range f.recvs {
 		await(t, filepath.Join(f.at(i), "tok"))
@@ -61,13 +61,13 @@ func (f *fan) feed(from, to int) {
 	_, _ = f.in.Write(f.data[from:to])
 }
 
-// saw waits for a line in the events of a tool.
-func (f *fan) saw(dir, line string) {
+// reported waits until mesh-cat has reported an event n times.
+func (f *fan) reported(event string, n int) {
 	f.t.Helper()
-	path := filepath.Join(dir, "ev")
-	poll(f.t, path+" has "+line, func() bool {
+	path := filepath.Join(f.dir, "ev")
+	poll(f.t, fmt.Sprintf("%s has %q %d times", path, event, n), func() bool {
 		text, _ := os.ReadFile(path)
-		return bytes.Contains(text, []byte(line))
+		return bytes.Count(text, []byte(`"event":"`+event+`"`)) >= n
 	})
 }
 
@@ -97,7 +97,7 @@ func (f *fan) kill(i int) {
 // lost waits until mesh-cat knows that the branch to a receiver has failed.
 func (f *fan) lost() {
 	f.t.Helper()
-	f.saw(f.dir, `"event":"branch"`)
+	f.reported("branch", 1)
 }
 
 // signalOthers sends a signal to all receivers but one.
@@ -148,9 +148,7 @@ func TestFanoutKilled(t *testing.T) {
 		}, proto.Unreachable, false, false},
 		{"hello", "", []int{1, 2, 3}, func(f *fan, victim int) {
 			f.call()
-			for i := range f.recvs {
-				f.saw(f.at(i), `"event":"peer"`)
-			}
+			f.reported("peer", len(f.recvs)) // mesh-cat has all links
 			f.kill(victim)
 			f.lost()
 			f.feed(0, size)
