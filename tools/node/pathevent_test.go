@@ -49,7 +49,7 @@ func TestMoveEventTime(t *testing.T) {
 		var events buffer
 		n := node.New(node.Options{Key: xtest.NewKey(t), State: t.TempDir(), Events: &events})
 		defer n.Close(nil)
-		p := (&linktest.Net{Both: true}).PairRelayed(t, proto.AllCaps, linktest.RelayedOptions{})
+		p := (&linktest.Net{Both: true, Latency: time.Microsecond}).PairRelayed(t, proto.AllCaps, linktest.RelayedOptions{})
 		moved := n.OnMoved(func() node.Party { return node.Party{Path: p.Dialer.Latest().Path().String()} })
 		<-time.After(1234 * time.Millisecond)
 		p.Dialer.Improve(t.Context())
