@@ -15,7 +15,7 @@ import (
 )
 
 // victims counts what the caller of the test sends, in the namespace of the caller: forbidden
-// counts what may go nowhere, and sent what goes to 198.18.0.0/15. The hub at 192.0.2.9 and the
+// counts packets to addresses that are never allowed, and sent those to 198.18.0.0/15. The hub at 192.0.2.9 and the
 // group of the question in the local network are not counted. The peer itself, which is beside
 // the hub, is out of reach, so that all is tried for as long as it can be.
 const victims = `table inet victims {

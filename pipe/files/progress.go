@@ -71,7 +71,7 @@ func (c *counter) start() {
 	}()
 }
 
-// count sums up what is found once more, until the transfer ends.
+// count finds all files once more and adds up their bytes, until the transfer ends.
 func (c *counter) count() {
 	o := c.o
 	o.Excluded = nil

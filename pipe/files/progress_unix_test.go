@@ -67,7 +67,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// What is refused counts as done at both ends.
+// The bytes of refused files count as done at both ends.
 func TestProgressRefused(t *testing.T) {
 	t.Parallel()
 	from, to := filepath.Join(t.TempDir(), "d"), t.TempDir()
@@ -94,8 +94,8 @@ func TestProgressRefused(t *testing.T) {
 	}
 }
 
-// A sender that is asked tells the sum of all files once, also in the middle of one; and
-// it does not tell who has not asked.
+// A sender that is asked tells the sum of all files once, also in the middle of one;
+// it sends nothing to a receiver that has not asked.
 func TestCount(t *testing.T) {
 	t.Parallel()
 	const size = 64 << 20

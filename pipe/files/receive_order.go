@@ -61,7 +61,7 @@ func (o *order) countEntry(m *wire.Entry) error {
 		}
 		o.bytes += m.Size
 	}
-	if m.Kind == wire.EntryFile { // what is in links comes once
+	if m.Kind == wire.EntryFile { // a link announces no bytes of its own
 		o.progress.announce(m.Size)
 	}
 	return nil

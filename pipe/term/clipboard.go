@@ -9,9 +9,9 @@ import (
 // screenChunk is how much of a sequence GNU screen passes on at once, with room to spare.
 const screenChunk = 250
 
-// CopySequence returns what has a terminal put text into its clipboard (OSC 52), also
-// through tmux and GNU screen, which environment variables tell of. There is no answer:
-// terminals may ignore it.
+// CopySequence returns the escape sequence with which a terminal puts text into its
+// clipboard (OSC 52). Environment variables say whether it must pass tmux or GNU screen. The
+// terminal sends no answer, and may ignore it.
 func CopySequence(text string, getenv func(string) string) string {
 	seq := "\x1b]52;c;" + base64.StdEncoding.EncodeToString([]byte(text)) + "\a"
 	switch {

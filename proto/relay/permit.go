@@ -116,7 +116,7 @@ func (p Permit) Authenticate(own []byte) (string, error) {
 	return p.text(func(b []byte) []byte { return macOf(own, b) })
 }
 
-// text returns the text of the permit with the proof that prove makes of what is signed.
+// text returns the text of the permit. prove makes the proof: a signature or a MAC.
 func (p Permit) text(prove func([]byte) []byte) (string, error) {
 	if err := p.check(); err != nil {
 		return "", fmt.Errorf("sign a permit: %w", err)
