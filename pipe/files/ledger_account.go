@@ -3,7 +3,6 @@ package files
 import (
 	"cmp"
 	"encoding/binary"
-	"fmt"
 	"io/fs"
 	"slices"
 	"sync"
@@ -40,7 +39,10 @@ const maxNoted = 256 << 10
 
 // key identifies a file at a path in the folder as it is now.
 func (a *account) key(path string, info fs.FileInfo) recordKey {
-	b := fmt.Appendf(nil, "%s\x00%s\x00%s\x00", a.place, path, info.Mode().Type())
+	b := make([]byte, 0, 256)
+	for _, word := range [...]string{a.place, path, info.Mode().Type().String()} {
+		b = append(append(b, word...), 0)
+	}
 	b = binary.BigEndian.AppendUint64(b, uint64(info.Size()))
 	b = binary.BigEndian.AppendUint64(b, uint64(info.ModTime().UnixNano()))
 	b = binary.BigEndian.AppendUint64(b, disk.Inode(info))
