@@ -111,8 +111,10 @@ func (p *presence) bring() {
 		delete(p.open, url)
 		p.forget(url)
 		p.node.options.Board.LeftHub(h.urls[0].Name())
-		p.say("left hub " + h.urls[0].Name())
-		wg.Go(h.close)
+		wg.Go(func() {
+			h.close() // until then requests come by that hub, and are answered
+			p.say("left hub " + h.urls[0].Name())
+		})
 	}
 	for _, u := range to.Hubs {
 		if p.open[u.String()] == nil {

@@ -81,6 +81,8 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	bob.stderr.await(t, "left hub "+a.URL().Name())
+	_, err = alice.dialText(t, "robert", send)
+	xtest.WantCode(t, "at the hub that bob has left", err, proto.Unreachable)
 	second, err := carol.dialText(t, "robert", node.Request{Want: send.Want, Need: send.Need, Wait: proto.DialTimeout})
 	if err != nil {
 		t.Fatal(err)
