@@ -42,7 +42,9 @@ type presence struct {
 	heard   map[string]bool // the hubs that have answered, or cannot be reached
 	settled chan struct{}   // closed when all hubs are in heard
 	refused map[identity.ID]bool
-	asking  sync.Mutex // held while the user is asked
+	asking  sync.Mutex // held while the user is asked; guards questions
+
+	questions []time.Time // when the last ones were asked
 }
 
 // present begins to be online for an offer. One without a name, without rooms and that does

@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"mesh/proto"
 	"mesh/proto/hub"
@@ -17,8 +19,8 @@ func (p *presence) mayAsk() bool {
 }
 
 // ask asks the user whether a node without rights may do what it asks for: this time, or
-// always, which authorized_peers then says. It asks one question at a time, and no second
-// one about a node that was refused.
+// always, which authorized_peers then says. It asks one question at a time, at most
+// maxQuestions in questionsIn, and no second one about a node that was refused.
 func (p *presence) ask(ctx context.Context, at hub.URL, of agent.Offer) (caps proto.Caps, always bool, code string) {
 	want, err := proto.ParseCaps(of.Request.Want)
 	if err != nil || want&p.offer.Caps == 0 {
@@ -31,6 +33,9 @@ func (p *presence) ask(ctx context.Context, at hub.URL, of agent.Offer) (caps pr
 	defer p.asking.Unlock()
 	if p.wasRefused(of.From, false) {
 		return 0, false, hub.CodeDeclined
+	}
+	if !p.mayQuestion(time.Now()) {
+		return 0, false, hub.CodeBusy
 	}
 	of.Pending()
 	answer, err := p.node.options.Ask(ctx, fmt.Sprintf("%s wants to %s: allow? [y/N/always] ", p.node.describe(at, of), wish(want)))
@@ -93,6 +98,24 @@ func (p *presence) wasRefused(id identity.ID, now bool) bool {
 		p.refused[id] = true
 	}
 	return was
+}
+
+// maxQuestions bounds the questions in questionsIn, whoever they are about: a hub makes as many
+// nodes as it likes, and a node may cancel its request and ask again.
+const (
+	maxQuestions = 5
+	questionsIn  = time.Minute
+)
+
+// mayQuestion reports whether one more question may be asked, and counts it if so. The caller
+// holds asking.
+func (p *presence) mayQuestion(now time.Time) bool {
+	p.questions = slices.DeleteFunc(p.questions, func(t time.Time) bool { return now.Sub(t) >= questionsIn })
+	if len(p.questions) >= maxQuestions {
+		return false
+	}
+	p.questions = append(p.questions, now)
+	return true
 }
 
 // maxRefused bounds the nodes that are remembered.

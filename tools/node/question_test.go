@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -204,5 +205,65 @@ func TestQuestionIssued(t *testing.T) {
 			t.Errorf("%s: got trust %q of %s, want issued: %v", tt.name, p.Trust, p.Label(), tt.known)
 		}
 		closeBoth(l, accepted)
+	}
+}
+
+// The user is asked five questions a minute, whoever asks: a hub makes as many nodes as it
+// likes, and a node may take its request back and ask again. Others hear that the peer is busy.
+func TestQuestionRate(t *testing.T) {
+	t.Parallel()
+	const most = 5
+	for name, cancels := range map[string]bool{"nodes": false, "a node that cancels": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := openHub(t)
+			asked, done := make(chan string, 2*most), make(chan error, 2*most)
+			bob := newNode(t, func(o *node.Options) {
+				o.Hubs = []hub.URL{h.URL()}
+				o.Ask = func(ctx context.Context, q string) (string, error) {
+					asked <- q
+					if cancels {
+						<-ctx.Done()
+						done <- ctx.Err()
+						return "", ctx.Err()
+					}
+					return "no", nil
+				}
+			})
+			bob.member(t, h)
+			offer := listening("bob")
+			offer.Asks = true
+			bob.online(t, offer)
+			p := node.PeerText{Text: "bob"}
+			alice := atHub(t, h, "hub")
+			for i := range most {
+				if !cancels {
+					_, err := atHub(t, h, "hub").dialText(t, "bob", send)
+					xtest.WantCode(t, fmt.Sprint("node ", i+1), err, proto.Declined)
+					continue
+				}
+				peer, err := alice.Peer(t.Context(), p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() {
+					_, err := alice.Dial(ctx, peer, send)
+					ended <- err
+				}()
+				<-asked
+				cancel()
+				if err := <-ended; err == nil {
+					t.Error("a request that was cancelled: got a link")
+				}
+				<-done
+			}
+			_, err := alice.dialText(t, "bob", send)
+			xtest.WantCode(t, "one more", err, proto.Busy)
+			if n := len(asked); !cancels && n != most || cancels && n > 0 {
+				t.Errorf("the user was asked %d questions more", n)
+			}
+		})
 	}
 }
