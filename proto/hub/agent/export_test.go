@@ -77,3 +77,15 @@ func KeptAnswers(n int, later time.Duration) (answers, remembered int) {
 	}
 	return answers, len(o.seen)
 }
+
+// Outcome returns the outcome of a session for which the hub sends events, one after the other,
+// before its caller looks.
+func Outcome(session hub.ID, events ...hub.Event) hub.Event {
+	a := New(Options{})
+	m := &making{request: hub.Request{Session: session}, outcome: make(chan hub.Event, 1), over: make(chan struct{}), asked: make(chan struct{})}
+	a.begin(m)
+	for _, e := range events {
+		a.outcome(e)
+	}
+	return <-m.outcome
+}

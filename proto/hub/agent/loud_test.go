@@ -193,6 +193,30 @@ func TestFirstOutcome(t *testing.T) {
 	}
 }
 
+// So it is if the others come before the caller has looked at the first one.
+func TestFirstOutcomeWaits(t *testing.T) {
+	t.Parallel()
+	id := hub.NewID()
+	made := func(typ string, data hub.Data) hub.Event {
+		e, err := hub.New(typ, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	created := func(sealed byte) hub.Event {
+		return made(hub.TypeCreated, &hub.Created{Session: id, Role: hub.RoleDialer, Peer: xtest.NewKey(t).ID(), Kind: hub.KindPipe, SessionToken: []byte{sealed}, Sig: make([]byte, hub.SignatureBytes)})
+	}
+	declined := made(hub.TypeDeclined, &hub.Declined{Session: id, Code: hub.CodeDenied})
+	for what, events := range map[string][]hub.Event{
+		"created twice": {created(1), created(2)}, "created, then declined": {created(1), declined}, "declined, then created": {declined, created(2)},
+	} {
+		if got := agent.Outcome(id, events...); got.Type != events[0].Type || string(got.Data) != string(events[0].Data) {
+			t.Errorf("%s: got %s %s, want the first one, %s", what, got.Type, got.Data, events[0].Data)
+		}
+	}
+}
+
 // A listener remembers the last 10,000 requests, and forgets the oldest for a new one.
 func TestRemembered(t *testing.T) {
 	t.Parallel()

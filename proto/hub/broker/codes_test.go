@@ -101,6 +101,9 @@ func TestCode(t *testing.T) {
 	bob, alice := bobAndAlice(w)
 	c := bob.show(hub.ID{}, identity.ID{})
 	d := alice.claim(c.plate)
+	early := &hub.CodeDone{Box: c.box, Tag: make([]byte, hub.TagBytes), Sealed: []byte{1}, Sig: make([]byte, hub.SignatureBytes)}
+	bob.want(hub.CodeBadEvent, hub.TypeCodeDone, early) // the dialer proves first
+	alice.none(hub.TypeCodeDone)
 	var told hub.CodeClaimed
 	if e := bob.take(hub.TypeCodeClaimed, &told); e.From != alice.key.ID() || told.Box != c.box || told.Share != nil {
 		t.Errorf("the listener got %+v of %s", told, e.From.Short())
