@@ -45,6 +45,7 @@ func TestAbuse(t *testing.T) {
 		{"malformed requests", abuseRequests},
 		{"floods", abuseFloods},
 		{"malformed events", abuseEvents},
+		{"a flood after the close", abuseClosed},
 		{"large events", abuseSize},
 		{"a reader that stops", abuseSlow},
 		{"many connections of one node", abuseConnections},
@@ -503,6 +504,23 @@ func abuseFloods(t *testing.T) {
 	}
 	if got := bob.ask(hub.TypeLookup, map[string]any{"peer": "bob"}); got != "" {
 		t.Errorf("the listener is disturbed: %q", got)
+	}
+}
+
+// A client that sends on after the hub has closed its connection is cut off 2 s later, with
+// no goroutine for what it sends.
+func abuseClosed(t *testing.T) {
+	h := start(t, nil)
+	c := h.enter(t, h.member(t))
+	began := time.Now()
+	for ctx := t.Context(); c.ws.Write(ctx, websocket.MessageText, []byte("nonsense")) == nil; {
+		if took := time.Since(began); took > 20*time.Second {
+			t.Fatalf("the hub still reads after %v", took)
+		}
+	}
+	// After 5 s the library would close it, and start goroutines until it has.
+	if took, limit := time.Since(began), 4500*time.Millisecond; took > limit {
+		t.Errorf("the connection was cut off after %v, want at most %v", took, limit)
 	}
 }
 

@@ -22,6 +22,10 @@ const (
 	maxQueued      = 64
 	maxQueuedBytes = 256 << 10
 	writeTimeout   = 10 * time.Second
+	// closeTimeout bounds the wait for a client's part of the closing handshake. It is
+	// shorter than the 5 s of [websocket.Conn.Close], which at their end starts a goroutine
+	// for each frame that still comes.
+	closeTimeout = 2 * time.Second
 	// maxBad is how many malformed events end a connection.
 	maxBad = 3
 )
@@ -55,7 +59,7 @@ func (c *conn) onPing(context.Context, []byte) bool {
 // one has grown with the login, and thousands of connections are idle for hours.
 func (c *conn) serve(l hub.Login, from netip.AddrPort) {
 	if !c.s.add(c) {
-		_ = c.ws.Close(hub.CloseFull, "the hub is full")
+		c.closeWith(hub.CloseFull, "the hub is full")
 		return
 	}
 	k, err := c.login(l, from)
@@ -64,12 +68,18 @@ func (c *conn) serve(l hub.Login, from netip.AddrPort) {
 		if d, ok := errors.AsType[*broker.Denied](err); ok {
 			code = websocket.StatusCode(d.Code)
 		}
-		_ = c.ws.Close(code, closeReason(err))
+		c.closeWith(code, closeReason(err))
 		c.end()
 		return
 	}
 	c.ws.SetReadLimit(hub.MaxEventBytes)
 	c.s.wg.Go(func() { c.run(k) })
+}
+
+// closeWith makes the closing handshake, and closes the connection.
+func (c *conn) closeWith(code websocket.StatusCode, reason string) {
+	_ = c.entrance.SetReadDeadline(time.Now().Add(closeTimeout))
+	_ = c.ws.Close(code, reason)
 }
 
 // end forgets the connection.
@@ -199,7 +209,7 @@ func (c *conn) Send(e hub.Event) {
 		c.closed = true
 		c.queue, c.bytes = nil, 0
 		c.s.o.Metrics.queueDrop()
-		c.s.wg.Go(func() { _ = c.ws.Close(hub.CloseTooSlow, "too slow") })
+		c.s.wg.Go(func() { c.closeWith(hub.CloseTooSlow, "too slow") })
 		return
 	}
 	c.queue, c.bytes = append(c.queue, e), c.bytes+len(e.Data)
@@ -242,7 +252,7 @@ func (c *conn) write(mine bool) {
 		e, end, more := c.next()
 		switch {
 		case end != nil:
-			_ = c.ws.Close(end.Code, end.Reason)
+			c.closeWith(end.Code, end.Reason)
 			return
 		case !more:
 			return
