@@ -59,7 +59,13 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 	// A name with the date stays the same when a try is after midnight.
 	name := o.pipeName(time.Now())
 	var n *node.Node
-	err := o.runs.Run(ctx, s, func(ctx context.Context, try runs.Try) (runs.Facts, error) {
+	o.runs.Close = func(err error) error {
+		if n == nil {
+			return err
+		}
+		return n.Close(err)
+	}
+	return o.runs.Run(ctx, s, func(ctx context.Context, try runs.Try) (runs.Facts, error) {
 		err := o.checkSource(s)
 		if err == nil && n == nil {
 			n, err = o.node.Open(s)
@@ -74,10 +80,6 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 		facts.Name = name
 		return facts, err
 	})
-	if n != nil {
-		err = n.Close(err)
-	}
-	return err
 }
 
 // checkSource finds a missing source before a peer is called.

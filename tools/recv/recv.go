@@ -56,7 +56,13 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 		return n.Close(listOffered(ctx, n, o, s))
 	}
 	var n *node.Node
-	err := o.runs.Run(ctx, s, func(ctx context.Context, _ runs.Try) (_ runs.Facts, err error) {
+	o.runs.Close = func(err error) error {
+		if n == nil {
+			return err
+		}
+		return n.Close(err)
+	}
+	return o.runs.Run(ctx, s, func(ctx context.Context, _ runs.Try) (_ runs.Facts, err error) {
 		if n == nil {
 			n, err = o.node.Open(s)
 		}
@@ -65,10 +71,6 @@ func run(ctx context.Context, o options, s cmdline.Streams) error {
 		}
 		return runs.FactsOf(n), err
 	})
-	if n != nil {
-		err = n.Close(err)
-	}
-	return err
 }
 
 // receive receives one transfer.

@@ -52,6 +52,10 @@ type Options struct {
 	// Notify returns whom to tell of the end; nil tells nobody.
 	Notify func() (notify.Settings, error)
 
+	// Close closes what the tries share. It gets the error of the last one, and returns how
+	// the run has ended, which the state and the notification then say. nil closes nothing.
+	Close func(error) error
+
 	// State is the state folder; "" for that of the environment.
 	State   string
 	Verbose int // how often -v is given

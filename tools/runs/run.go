@@ -89,12 +89,12 @@ func (o Options) Run(ctx context.Context, s cmdline.Streams, once func(context.C
 	}
 	if !o.Used() && r.notifier == nil {
 		_, err := once(ctx, Try{N: 1})
-		return err
+		return r.close(err)
 	}
 	err := r.begin(ctx)
 	if err == nil {
 		stop := r.notifier.Begin(ctx, o.Job)
-		err = r.try(ctx)
+		err = r.close(r.try(ctx))
 		stop()
 	}
 	r.end(err)
@@ -171,6 +171,14 @@ func (r *run) try(ctx context.Context) error {
 			return fmt.Errorf("%w; the last try: %w", context.Cause(ctx), err)
 		}
 	}
+}
+
+// close closes what the tries have shared.
+func (r *run) close(err error) error {
+	if r.Close == nil {
+		return err
+	}
+	return r.Close(err)
 }
 
 // mayHelp reports whether a repeat may mend an error: the peer, or the way to it, was the

@@ -140,6 +140,55 @@ func TestJob(t *testing.T) {
 	})
 }
 
+// What the tries share is closed once, after the last one, and the state says what came of
+// that: the exit code of the tool.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	full := proto.Errorf(proto.IO, "write events: no space left on device")
+	for _, tt := range []struct {
+		what       string
+		job        string
+		last, ends error
+	}{
+		{"all is well", "db", nil, nil},
+		{"only the close fails", "db", nil, full},
+		{"the transfer fails", "db", proto.Errorf(proto.Denied, "no"), proto.Errorf(proto.Denied, "no")},
+		{"no job", "", nil, full},
+	} {
+		dir := t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			tries, closes := 0, 0
+			o := runs.Options{Job: tt.job, State: dir}
+			if tt.job != "" {
+				o.RetryFor = time.Hour
+			}
+			o.Close = func(err error) error {
+				if closes++; !errors.Is(err, tt.last) {
+					t.Errorf("%s: closed with %v, want %v", tt.what, err, tt.last)
+				}
+				if tt.job != "" && !load(t, dir).Running {
+					t.Errorf("%s: the state says that the run has ended before the close", tt.what)
+				}
+				return tt.ends
+			}
+			err := o.Run(t.Context(), streams(io.Discard), func(context.Context, runs.Try) (runs.Facts, error) {
+				if tries++; tt.job != "" && tries < 3 {
+					return runs.Facts{}, proto.Errorf(proto.Busy, "full")
+				}
+				return runs.Facts{}, tt.last
+			})
+			if proto.CodeOf(err) != proto.CodeOf(tt.ends) || closes != 1 {
+				t.Errorf("%s: got %v and %d closes, want %v and one", tt.what, err, closes, tt.ends)
+			}
+			if tt.job != "" {
+				if got, want := load(t, dir).Code, int(proto.CodeOf(tt.ends)); got != want {
+					t.Errorf("%s: the state says %d, want %d", tt.what, got, want)
+				}
+			}
+		})
+	}
+}
+
 // A second run ends with 13, is not tried again, and leaves the state of the first alone.
 func TestJobTwice(t *testing.T) {
 	t.Parallel()
