@@ -45,11 +45,11 @@ type Request struct {
 // Dial links to a peer. It blocks until the peer has granted the request, or refuses
 // it, or the time is over. The link lives until [Node.Close] at the latest.
 func (n *Node) Dial(ctx context.Context, p Peer, r Request) (*link.Link, error) {
+	n.reporter.note(Facts{Peer: p.label()})
 	if !p.Caps.Has(r.Need) {
 		err := proto.Errorf(proto.Capability, "the token allows %s, and this needs %s", p.Caps, r.Need)
 		return nil, proto.Hint(err, capsHint(p.Caps))
 	}
-	n.reporter.note(Facts{Peer: p.label()})
 	via := n.via(p)
 	if err := n.checkVia(via); err != nil {
 		return nil, err

@@ -139,6 +139,9 @@ func (n *Node) Peer(ctx context.Context, p PeerText) (Peer, error) {
 	for _, r := range n.resolvers {
 		peer, found, err := r.Resolve(ctx, p.Text)
 		if err != nil {
+			if identity.CheckName(p.Text) == nil {
+				n.reporter.note(Facts{Peer: p.Text}) // its label, if it had been found
+			}
 			return Peer{}, err
 		}
 		if !found {
