@@ -10,10 +10,10 @@ import (
 const screenChunk = 250
 
 // CopySequence returns the escape sequence with which a terminal puts text into its
-// clipboard (OSC 52). Environment variables say whether it must pass tmux or GNU screen. The
-// terminal sends no answer, and may ignore it.
-func CopySequence(text string, getenv func(string) string) string {
-	seq := "\x1b]52;c;" + base64.StdEncoding.EncodeToString([]byte(text)) + "\a"
+// selections (OSC 52): c is the clipboard. Environment variables say whether it must pass
+// tmux or GNU screen. The terminal sends no answer, and may ignore it.
+func CopySequence(selections, text string, getenv func(string) string) string {
+	seq := "\x1b]52;" + selections + ";" + base64.StdEncoding.EncodeToString([]byte(text)) + "\a"
 	switch {
 	case getenv("TMUX") != "":
 		// tmux obeys with set-clipboard on, and passes on with allow-passthrough on.

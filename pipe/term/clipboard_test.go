@@ -19,7 +19,7 @@ func TestCopySequence(t *testing.T) {
 		{"a long text", long, "", plain},
 		{"a long text in screen", long, "STY", "\x1bP" + plain[:250] + "\x1b\\\x1bP" + plain[250:500] + "\x1b\\\x1bP" + plain[500:750] + "\x1b\\\x1bP" + plain[750:] + "\x1b\\"},
 	} {
-		got := term.CopySequence(tt.text, func(name string) string {
+		got := term.CopySequence("c", tt.text, func(name string) string {
 			if name == tt.variable {
 				return "set"
 			}

@@ -41,7 +41,7 @@ func (n *Node) handOver(o Offer, word, command string, first bool) {
 		n.drawQR(screen, word)
 	}
 	if o.Copy && first {
-		fmt.Fprint(screen, term.CopySequence(command, os.Getenv))
+		fmt.Fprint(screen, term.CopySequence("c", command, os.Getenv))
 		n.note("the command is in the clipboard, if this terminal lets programs set it")
 	}
 }

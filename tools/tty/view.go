@@ -100,9 +100,12 @@ func readView(c *cli.Context, peer node.PeerText) (viewOptions, error) {
 // streams returns the options of the view on these streams.
 func (o viewOptions) streams(s cmdline.Streams) view.Options {
 	v := view.Options{
-		Form: o.form, Out: s.Out, ReadOnly: o.readOnly, Clipboard: o.clipboard, Name: o.name, History: o.backlog, Strict: o.strict,
+		Form: o.form, Out: s.Out, ReadOnly: o.readOnly, Name: o.name, History: o.backlog, Strict: o.strict,
 		Linger: o.linger, ToEnd: o.exitStatus, Escape: o.escape, Term: o.term, ColorTerm: o.colorTerm, Session: o.session,
 		Notice: func(text string) { fmt.Fprintf(s.Err, "%s: %s\n", s.Name, proto.HideSecrets(text)) },
+	}
+	if o.clipboard {
+		v.Copy = func(selections, text string) string { return term.CopySequence(selections, text, os.Getenv) }
 	}
 	terminal := term.IsTerminal(s.Out)
 	switch {

@@ -62,7 +62,7 @@ type display struct {
 	dropBytes     int       // how many were dropped since then
 	keysCame      time.Time // when the last keys came
 
-	copied     []byte // sets the clipboard, with the next picture
+	copied     string // sets the clipboard, with the next picture
 	dirty      bool
 	painting   bool
 	painted    time.Time   // the last picture
@@ -85,7 +85,7 @@ func (v *view) runScreen(ctx context.Context) (err error) {
 		frames: make(chan []byte, 1), done: make(chan error, 1),
 		frameTimer: stoppedTimer(), resizeTimer: stoppedTimer(), flushTimer: stoppedTimer(), noticeTimer: stoppedTimer(), lastTimer: stoppedTimer(),
 	}
-	if v.o.Clipboard {
+	if v.o.Copy != nil {
 		d.t.Copy = d.copy
 	}
 	d.finder.Char, d.finder.Reports = v.o.Escape, true
@@ -272,11 +272,11 @@ func (d *display) paint() {
 	}
 	p := d.window.Picture(d.t, use)
 	p.Title = draw.Title(d.o.Peer, d.session.Name, d.t)
-	painted := slices.Concat(d.copied, d.painter.Paint(p))
+	painted := slices.Concat([]byte(d.copied), d.painter.Paint(p))
 	if d.painter.ColorsCursor() {
 		d.console.SetLeave(draw.ResetCursorColor + d.leave)
 	}
-	d.copied = nil
+	d.copied = ""
 	d.dirty, d.paintedSeq = false, -1
 	if d.hasPicture {
 		d.paintedSeq = d.pos

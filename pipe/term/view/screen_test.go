@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"mesh/pipe/term"
 	"mesh/pipe/term/console"
 	"mesh/pipe/term/draw"
 	"mesh/pipe/term/termtest"
@@ -54,7 +55,9 @@ func tool(socket string) int {
 		case "raw":
 			o.Form, o.In = view.Raw, nil
 		case "clipboard":
-			o.Clipboard = true
+			o.Copy = func(selections, text string) string { return term.CopySequence(selections, text, os.Getenv) }
+		case "other-sequence":
+			o.Copy = func(selections, text string) string { return term.CopySequence(selections, "other "+text, os.Getenv) }
 		case "read-only":
 			o.ReadOnly = true
 		case "broken":
@@ -206,11 +209,12 @@ func (s *seen) kill(sig syscall.Signal) {
 	}
 }
 
-// With Clipboard, and only then, a shared program sets the clipboard of the viewer's
-// terminal, and the viewer says so. None can read it.
+// With Copy, and only then, a shared program sets the clipboard of the viewer's
+// terminal, and the viewer says so. None can read it. The sequence is
+// that of Copy.
 func TestClipboard(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ args, want string }{{"clipboard", "text 日"}, {"", ""}} {
+	for _, tt := range []struct{ args, want string }{{"clipboard", "text 日"}, {"other-sequence", "other text 日"}, {"", ""}} {
 		t.Run("options "+tt.args, func(t *testing.T) {
 			t.Parallel()
 			s := see(t, "dash", 80, 24, nil, tt.args)
@@ -218,7 +222,7 @@ func TestClipboard(t *testing.T) {
 			s.snapshot(80, 24, "$ ")
 			s.output("\x1b]52;c;" + base64.StdEncoding.EncodeToString([]byte("text 日")) + "\a\x1b]52;c;?\aafter")
 			s.WaitText("after")
-			if tt.want != "" {
+			if tt.args != "" {
 				s.WaitText("the shared terminal has set the clipboard (8 bytes)")
 			}
 			if got := s.Clipboard(); got != tt.want {

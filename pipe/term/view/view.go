@@ -36,8 +36,9 @@ type Options struct {
 	ToEnd  bool
 	// TellsIdle says that the sharer knows TERM_IDLE.
 	TellsIdle bool
-	// Clipboard lets the shared programs set the clipboard of Out (OSC 52), with [Screen].
-	Clipboard bool
+	// Copy, if set, lets the shared programs set the clipboard of Out, with [Screen]. It
+	// returns what puts a text into selections (letters of OSC 52).
+	Copy func(selections, text string) (sequence string)
 	// Escape is the escape character; 0 for none.
 	Escape byte
 	// Term and ColorTerm are the kind of terminal that Out is, as in the environment
