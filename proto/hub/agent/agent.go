@@ -57,7 +57,8 @@ type Agent struct {
 
 	mu      sync.Mutex
 	conn    *Conn
-	change  chan struct{} // closed at each change of conn
+	greeted *Conn         // it has sent the hello of a login that has not ended
+	change  chan struct{} // closed at each change of conn and greeted
 	last    error         // why conn is nil
 	making  map[hub.ID]*making
 	online  chan struct{} // closed at each system.online
@@ -176,7 +177,13 @@ func (a *Agent) dialUntil(ctx context.Context, changed <-chan struct{}) (*Conn, 
 		case <-dialing.Done():
 		}
 	}()
-	c, err := Dial(dialing, a.o, a.event)
+	o := a.o
+	a.announcing.Lock()
+	if len(a.Registers)+len(a.Rooms) == 0 { // else these come first
+		o.greeted = a.setGreeted
+	}
+	a.announcing.Unlock()
+	c, err := Dial(dialing, o, a.event)
 	if err != nil && errors.Is(context.Cause(dialing), errRenew) {
 		return nil, errRenew
 	}
@@ -189,7 +196,15 @@ var errRenew = errors.New("log in again")
 func (a *Agent) setConn(c *Conn, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.conn, a.last = c, err
+	a.conn, a.greeted, a.last = c, nil, err
+	close(a.change)
+	a.change = make(chan struct{})
+}
+
+func (a *Agent) setGreeted(c *Conn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.greeted = c
 	close(a.change)
 	a.change = make(chan struct{})
 }
@@ -219,9 +234,19 @@ func (a *Agent) setSTUN(servers []string) {
 // ready returns the connection, as soon as there is one. It fails when the hub cannot be
 // reached, unless it is patient, and when ctx ends.
 func (a *Agent) ready(ctx context.Context, patient bool) (*Conn, error) {
+	return a.awaitConn(ctx, patient, false)
+}
+
+// awaitConn is ready. With early it takes a connection that has sent its hello too: what
+// follows at once saves the round trip for which the hub's welcome is on its way, and the hub
+// has proven its key.
+func (a *Agent) awaitConn(ctx context.Context, patient, early bool) (*Conn, error) {
 	for {
 		a.mu.Lock()
 		c, change, last := a.conn, a.change, a.last
+		if c == nil && early {
+			c = a.greeted
+		}
 		a.mu.Unlock()
 		if c != nil {
 			return c, nil

@@ -43,6 +43,7 @@ type Conn struct {
 	trusted   bool        // the hub's certificate is one that this system vouches for
 	shown     []string    // vouchers
 	renew     atomic.Bool // this end closes it to log in again
+	welcomed  atomic.Bool // the login has ended well
 
 	nextChange func() <-chan struct{} // of this machine's network
 

@@ -48,6 +48,10 @@ type Options struct {
 	Changed func() <-chan struct{}
 	// Log may be nil.
 	Log *slog.Logger
+
+	// greeted, if it is set, is told the connection once the hello is sent. Events may be
+	// sent there from then on, and the answers come when the hub has let this node in.
+	greeted func(*Conn)
 }
 
 func (o Options) nextChange() <-chan struct{} {
@@ -136,8 +140,11 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 	}
 	if err := c.login(ctx, o, l); err != nil {
 		_ = ws.CloseNow()
+		c.err = err
+		close(c.done)
 		return nil, err
 	}
+	c.welcomed.Store(true)
 	return c, nil
 }
 
@@ -232,6 +239,9 @@ func (c *Conn) login(ctx context.Context, o Options, l hub.Login) error {
 	}
 	if err := c.write(ctx, hub.TypeHello, "", h); err != nil {
 		return err
+	}
+	if o.greeted != nil {
+		o.greeted(c)
 	}
 	return c.expect(ctx, hub.TypeWelcome, &c.Welcome)
 }

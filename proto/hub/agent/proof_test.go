@@ -26,7 +26,8 @@ type proofHub struct {
 	addr   string
 	names  func(connection []byte) []byte // the binding in its proof
 	hellos chan hub.Hello
-	after  func(*websocket.Conn) // if it is set, runs after the welcome
+	before func(*websocket.Conn) // if it is set, runs before the welcome
+	after  func(*websocket.Conn) // if it is set, runs after it
 }
 
 func openProofHub(t *testing.T, names func([]byte) []byte) *proofHub {
@@ -67,6 +68,9 @@ func (h *proofHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.t.Error("the hello is not signed for the binding in the proof")
 	}
 	h.hellos <- hello
+	if h.before != nil {
+		h.before(ws)
+	}
 	send(ws, hub.TypeWelcome, &hub.Welcome{})
 	if h.after != nil {
 		h.after(ws)

@@ -68,6 +68,7 @@ type Session struct {
 // making is a session that has no outcome yet.
 type making struct {
 	request hub.Request
+	on      *Conn // the first connection on which it is sent
 	outcome chan hub.Event // buffered
 	over    chan struct{}  // closed when nobody waits for the outcome any more
 	asked   chan struct{}  // closed once a person is asked
@@ -87,11 +88,11 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (s Session, err error) {
 		asking, cancel = context.WithTimeoutCause(ctx, ask.Within, a.late())
 	}
 	defer cancel()
-	c, err := a.ready(asking, false)
+	c, err := a.awaitConn(asking, false, true)
 	if err != nil {
 		return Session{}, err
 	}
-	m := &making{outcome: make(chan hub.Event, 1), over: make(chan struct{}), asked: make(chan struct{}), pending: ask.Pending}
+	m := &making{on: c, outcome: make(chan hub.Event, 1), over: make(chan struct{}), asked: make(chan struct{}), pending: ask.Pending}
 	m.request = hub.Request{Session: hub.NewID(), To: ask.To, Kind: ask.Kind, Want: ask.Want.String(), Seal: key.Public()}
 	if a.o.Vouchers != nil {
 		m.request.Vouchers = a.o.Vouchers(c.Hub)
@@ -117,7 +118,12 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (s Session, err error) {
 		if asking.Err() != nil { // a hub that is slow must not ask the peer when others do
 			a.cancelRequest(ctx, m)
 			return Session{}, err
-		} // else the request is repeated on the next connection
+		}
+		if !c.welcomed.Load() {
+			if _, err := a.ready(asking, false); err != nil {
+				return Session{}, err
+			}
+		} // the request is repeated on the next connection
 	}
 	e, err := a.await(ctx, m)
 	if err != nil {
@@ -187,12 +193,14 @@ func (a *Agent) cancelRequest(ctx context.Context, m *making) {
 }
 
 // repeatRequests sends the requests without outcome again, byte for byte: a hub that was
-// restarted knows nothing of them.
+// restarted knows nothing of them. Those that were sent on c itself are left out.
 func (a *Agent) repeatRequests(ctx context.Context, c *Conn) {
 	a.mu.Lock()
 	var open []*making
 	for _, m := range a.making {
-		open = append(open, m)
+		if m.on != c {
+			open = append(open, m)
+		}
 	}
 	a.mu.Unlock()
 	var wg sync.WaitGroup
