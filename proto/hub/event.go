@@ -73,7 +73,8 @@ type Event struct {
 	encoded bool
 }
 
-// ErrTooLarge is the reason to refuse an event that is longer than its limit.
+// ErrTooLarge is the reason to refuse an event that is longer than its limit, or has a sealed
+// field that is.
 var ErrTooLarge = errors.New("event too large")
 
 // maxEnvelopeBytes is enough for an envelope without its data and its name.

@@ -161,8 +161,11 @@ func checkPeer(what, s string) error {
 }
 
 func checkSealed(b []byte) error {
-	if len(b) == 0 || len(b) > MaxSealedBytes {
-		return fmt.Errorf("sealed of %d bytes, want 1 to %d", len(b), MaxSealedBytes)
+	switch {
+	case len(b) == 0:
+		return errors.New("sealed is absent")
+	case len(b) > MaxSealedBytes:
+		return fmt.Errorf("%w: sealed of %d bytes, the limit is %d", ErrTooLarge, len(b), MaxSealedBytes)
 	}
 	return nil
 }

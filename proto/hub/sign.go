@@ -90,9 +90,9 @@ func (l Login) CheckProof(proof []byte) error {
 func (l Login) Sign(node *identity.Key, instance ID) []byte { return node.Sign(l.loginText(instance)) }
 
 // Check reports whether the hello's signature is that of its node for this connection,
-// and whether it states this connection's binding.
+// and whether it states this connection's binding. It takes as long whatever is wrong.
 func (l Login) Check(h *Hello) bool {
-	return string(h.Binding) == string(l.Binding) && verify(h.Node, h.Sig, l.loginText(h.Instance))
+	return verify(h.Node, h.Sig, l.loginText(h.Instance)) && string(h.Binding) == string(l.Binding)
 }
 
 // SignJoin returns the hello's invite field, with which the node becomes a member.

@@ -273,7 +273,11 @@ func (b *Broker) handleRelease(c *client, e hub.Event) (hub.Event, error) {
 
 // read reads the data of an event.
 func read(e hub.Event, into hub.Data) error {
-	if err := e.Read(into); err != nil {
+	err := e.Read(into)
+	switch {
+	case errors.Is(err, hub.ErrTooLarge):
+		return &Refusal{hub.CodeTooLarge, err}
+	case err != nil:
 		return &Refusal{hub.CodeBadEvent, err}
 	}
 	return nil

@@ -51,7 +51,7 @@ func (b *Broker) Login(l hub.Login, h *hub.Hello, from netip.AddrPort, out Out) 
 func (b *Broker) login(l hub.Login, h *hub.Hello, from netip.AddrPort, out Out) (*Conn, error) {
 	guest, err := b.admit(l, h, from.Addr())
 	if err != nil {
-		b.noteFailed(from.Addr())
+		b.NoteFailed(from.Addr())
 		b.log("login refused", "node", h.Node.String(), "from", from, "why", err)
 		return nil, err
 	}
@@ -100,7 +100,9 @@ func (b *Broker) beginAs(h *hub.Hello, guest bool, a netip.Addr) (*client, error
 	return c, nil
 }
 
-func (b *Broker) noteFailed(a netip.Addr) {
+// NoteFailed counts a login from the address that has failed, as [Broker.Login] does itself: its
+// first event was no hello.
+func (b *Broker) NoteFailed(a netip.Addr) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.countFailed(a, b.o.Now())

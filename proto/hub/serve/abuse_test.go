@@ -36,6 +36,14 @@ func TestAbuse(t *testing.T) {
 		{"no TLS 1.3, HTTP/2 only", abuseTLS},
 		{"one log line for a refused request", abuseLog},
 		{"silent connections", abuseSilence},
+		{"a crowd of silent connections", abuseCrowd},
+		{"clients that stop", abuseStops},
+		{"logins that are none", abuseNoLogin},
+		{"a flood of refused requests", abuseRefused},
+		{"headers", abuseHeaders},
+		{"pings", abusePings},
+		{"a queue of long events", abuseQueue},
+		{"escapes in texts", abuseTexts},
 		{"handshakes that stop", abuseHandshake},
 		{"forged logins", abuseLogin},
 		{"strangers, old invites", abuseMembership},
@@ -266,8 +274,8 @@ func abuseLogin(t *testing.T) {
 	} {
 		c := h.open(t)
 		c.send(hub.TypeHello, "", forge(c))
-		if got := c.closed(); got != hub.CloseBadLogin {
-			t.Errorf("%s: closed with %d, want %d", name, got, hub.CloseBadLogin)
+		if got, why := c.closedWith(); got != hub.CloseBadLogin || why != "login refused" {
+			t.Errorf("%s: closed with %d %q, want %d and the same words for all", name, got, why, hub.CloseBadLogin)
 		}
 	}
 	c := h.open(t)
@@ -460,10 +468,21 @@ func abuseRequests(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", what, got, hub.CodeBadEvent)
 		}
 	}
-	if got := alice.ask(hub.TypeRequest, alice.request("bob")); got != "" {
+	r := alice.request("bob")
+	if got := alice.ask(hub.TypeRequest, r); got != "" {
 		t.Fatalf("a request: got %q", got)
 	}
 	bob.wait(hub.TypeOffer)
+	for _, tt := range []struct {
+		size int
+		want string
+	}{{hub.MaxSealedBytes + 1, hub.CodeTooLarge}, {hub.MaxSealedBytes, ""}} {
+		accept := &hub.Accept{Session: r.Session, Sealed: make([]byte, tt.size), Sig: make([]byte, hub.SignatureBytes)}
+		if got := bob.ask(hub.TypeAccept, accept); got != tt.want {
+			t.Errorf("an accept with %d bytes sealed: got %q, want %q", tt.size, got, tt.want)
+		}
+	}
+	alice.wait(hub.TypeCreated)
 }
 
 // A member that floods is told so, reaches its listener at its rate only, and is
@@ -592,6 +611,13 @@ func abuseSize(t *testing.T) {
 	if got := c.closed(); got != int(websocket.StatusMessageTooBig) {
 		t.Errorf("an event of 64 KiB + 1: closed with %d, want %d", got, websocket.StatusMessageTooBig)
 	}
+	c = h.open(t)
+	hello, err := jsonText(map[string]any{"type": hub.TypeHello, "data": c.hello(k)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.raw(hello + strings.Repeat(" ", hub.MaxHelloBytes-len(hello)))
+	c.wait(hub.TypeWelcome)
 	c = h.open(t)
 	c.raw(pad(hub.MaxHelloBytes + 1))
 	if got := c.closed(); got != int(websocket.StatusMessageTooBig) && got != hub.CloseBadLogin {

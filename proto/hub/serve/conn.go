@@ -135,6 +135,7 @@ func (c *conn) login(l hub.Login, from netip.AddrPort) (*broker.Conn, error) {
 	}
 	if err != nil || typ != websocket.MessageText || e.Type != hub.TypeHello {
 		c.s.o.Metrics.Count(broker.CountLogins, "bad_login")
+		c.s.o.Broker.NoteFailed(from.Addr())
 		return nil, errors.New("the first event is no system.hello")
 	}
 	defer c.write(c.claim())

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"log/slog"
 	"strings"
 	"time"
 )
@@ -40,3 +41,25 @@ func Answers(r *Relays, name string) bool {
 	}
 	return false
 }
+
+// Silent returns how many connections are open that are not logged in.
+func (s *Server) Silent() int {
+	s.mu.Lock()
+	d := s.door
+	s.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.count
+}
+
+// Sampled returns a function that writes a line to a log with few lines at a time.
+func Sampled(log *slog.Logger) func(now time.Time) {
+	s := &sampled{log: log}
+	return func(now time.Time) { s.info(now, "refused") }
+}
+
+// SampleBurst is sampleBurst, and SampleEvery is sampleEvery, for tests.
+const (
+	SampleBurst = sampleBurst
+	SampleEvery = sampleEvery
+)

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -35,10 +36,17 @@ func insecure() *tls.Config {
 // open connects, over TLS, and reads the challenge.
 func (h testHub) open(t *testing.T) *hostile {
 	t.Helper()
+	return h.openFrom(t, "127.0.0.1")
+}
+
+// openFrom is open from an address of loopback.
+func (h testHub) openFrom(t *testing.T, from string) *hostile {
+	t.Helper()
 	nonce := hub.NewNonce(hub.ClientNonceBytes)
 	local := ""
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		c, err := d.DialContext(ctx, network, addr)
 		if err == nil {
 			local = c.LocalAddr().String()
 		}
@@ -75,7 +83,13 @@ func (c *hostile) hello(node *identity.Key) *hub.Hello {
 // enter logs a member in.
 func (h testHub) enter(t *testing.T, node *identity.Key) *hostile {
 	t.Helper()
-	c := h.open(t)
+	return h.enterFrom(t, "127.0.0.1", node)
+}
+
+// enterFrom is enter from an address of loopback.
+func (h testHub) enterFrom(t *testing.T, from string, node *identity.Key) *hostile {
+	t.Helper()
+	c := h.openFrom(t, from)
 	c.send(hub.TypeHello, "", c.hello(node))
 	c.wait(hub.TypeWelcome)
 	return c
@@ -151,10 +165,22 @@ func (c *hostile) wait(typ string) hub.Event {
 // closed reads until the hub closes the connection, and returns its code.
 func (c *hostile) closed() int {
 	c.t.Helper()
+	code, _ := c.closedWith()
+	return code
+}
+
+// closedWith is closed, with the reason.
+func (c *hostile) closedWith() (code int, reason string) {
+	c.t.Helper()
 	for {
-		if _, err := c.next(); err != nil {
-			return int(websocket.CloseStatus(err))
+		_, err := c.next()
+		if err == nil {
+			continue
 		}
+		if e, ok := errors.AsType[websocket.CloseError](err); ok {
+			reason = e.Reason
+		}
+		return int(websocket.CloseStatus(err)), reason
 	}
 }
 

@@ -78,7 +78,8 @@ type Server struct {
 	closed bool
 	wg     sync.WaitGroup
 
-	waits waits
+	waits    waits
+	refusals sampled // of requests
 }
 
 // New returns a server. It opens nothing.
@@ -93,7 +94,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, conns: make(map[*conn]bool), waits: defaultWaits}
+	s := &Server{o: o, conns: make(map[*conn]bool), waits: defaultWaits, refusals: sampled{log: o.Log}}
 	if o.clientWait > 0 {
 		s.waits = waits{o.clientWait, o.clientWait, o.clientWait}
 	}

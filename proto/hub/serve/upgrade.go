@@ -48,8 +48,7 @@ func (s *Server) network() http.Handler {
 		s.stripPath(r)
 		if at := s.visit(r); !isProbe(r.URL.Path) {
 			if err := s.checkRequest(r, at); err != nil {
-				s.o.Log.Info("request refused", "from", at.from, "why", err)
-				writeProblem(w, err)
+				s.refuse(w, at, err)
 				return
 			}
 		}
@@ -62,6 +61,13 @@ func (s *Server) network() http.Handler {
 			api.ServeHTTP(w, r)
 		}
 	})
+}
+
+// refuse answers the request of a stranger, who then makes a connection for the next one.
+func (s *Server) refuse(w http.ResponseWriter, at visit, err error) {
+	s.refusals.info(time.Now(), "request refused", "from", at.from, "why", err)
+	w.Header().Set("Connection", "close")
+	writeProblem(w, err)
 }
 
 func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
@@ -85,8 +91,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	at := s.visit(r)
 	nonce, err := s.checkUpgrade(w, r)
 	if err != nil {
-		s.o.Log.Info("request refused", "from", at.from, "why", err)
-		writeProblem(w, err)
+		s.refuse(w, at, err)
 		return
 	}
 	login := hub.Login{Origin: at.origin, Hub: s.o.Key.ID(), ClientNonce: nonce, HubNonce: hub.NewNonce(hub.NonceBytes), Binding: make([]byte, hub.BindingBytes)}
