@@ -34,10 +34,12 @@ import (
 // relayEnv tells a test process to be a relay. It has a [config].
 const relayEnv = "MESH_TEST_RELAY"
 
-// config is what a relay in a process of its own is told.
+// config is what a relay in a process of its own is told. With Sessions its limits are its
+// own, else a test may join as often as it likes.
 type config struct {
-	Hub  identity.ID
-	Rate uint64
+	Hub      identity.ID
+	Rate     uint64
+	Sessions int
 }
 
 // report is what it answers: first where it is, and then what it uses.
@@ -46,6 +48,7 @@ type report struct {
 	Cert       string
 	CPU        time.Duration // user and system time
 	Memory     uint64        // of the heap and the stacks, in bytes
+	Resident   uint64        // of the process, in bytes
 }
 
 // TestRelayProcess is the relay in a process of its own. It reports once for each line of
@@ -58,8 +61,10 @@ func TestRelayProcess(t *testing.T) {
 	if err := json.Unmarshal([]byte(os.Getenv(relayEnv)), &c); err != nil {
 		t.Fatal(err)
 	}
-	s := relay.NewServer(relay.Options{Hub: c.Hub, Name: relayName, Rate: c.Rate})
-	relay.SetLimits(s, relay.Limits{SourceBurst: 1 << 20, SessionBurst: 1 << 20, OfDialer: 1 << 20})
+	s := relay.NewServer(relay.Options{Hub: c.Hub, Name: relayName, Rate: c.Rate, Sessions: c.Sessions})
+	if c.Sessions == 0 {
+		relay.SetLimits(s, relay.Limits{SourceBurst: 1 << 20, SessionBurst: 1 << 20, OfDialer: 1 << 20})
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +90,7 @@ func TestRelayProcess(t *testing.T) {
 			os.Exit(0)
 		}
 		r.CPU, r.Memory = usage()
+		r.Resident = resident()
 	}
 }
 
@@ -97,6 +103,16 @@ func usage() (cpu time.Duration, memory uint64) {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), m.HeapAlloc + m.StackInuse
 }
 
+// resident returns the resident memory of this process, in bytes.
+func resident() uint64 {
+	text, _ := os.ReadFile("/proc/self/statm")
+	if fields := strings.Fields(string(text)); len(fields) > 1 {
+		pages, _ := strconv.ParseUint(fields[1], 10, 64)
+		return pages * uint64(os.Getpagesize())
+	}
+	return 0
+}
+
 // process is a relay in a process of its own, and the nodes that join it.
 type process struct {
 	*rig
@@ -106,10 +122,11 @@ type process struct {
 }
 
 // startProcess starts one, under the command before if that is not empty.
-func startProcess(t testing.TB, rate uint64, before ...string) *process {
+func startProcess(t testing.TB, c config, before ...string) *process {
 	t.Helper()
 	p := &process{rig: &rig{t: t, hub: newKey(t), dialer: newKey(t), listener: newKey(t), from: "127.0.0.1"}}
-	text, err := json.Marshal(config{p.hub.ID(), rate})
+	c.Hub = p.hub.ID()
+	text, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +205,7 @@ func TestSplice(t *testing.T) {
 			trace := filepath.Join(t.TempDir(), "trace")
 			const size = 4<<20 + 1
 			t.Run("move", func(t *testing.T) {
-				p := startProcess(t, rate, "strace", "-f", "-qq", "-e", "trace=splice,read,write,recvfrom,sendto,sendfile", "-o", trace)
+				p := startProcess(t, config{Rate: rate}, "strace", "-f", "-qq", "-e", "trace=splice,read,write,recvfrom,sendto,sendfile", "-o", trace)
 				d, l := p.join(1, relay.DoorTCP)
 				send(t, d, l, xtest.Random(size))
 				send(t, l, d, xtest.Random(size))
@@ -235,7 +252,7 @@ func TestMemory(t *testing.T) {
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			const n = 200
-			p := startProcess(t, 0)
+			p := startProcess(t, config{})
 			tt.add(p, n) // what is made once
 			before := p.ask().Memory
 			for i := range n {
@@ -260,7 +277,7 @@ func BenchmarkRelay(b *testing.B) {
 			if door == "direct" {
 				d, l = directly(b)
 			} else {
-				p = startProcess(b, 0)
+				p = startProcess(b, config{})
 				d, l = p.join(1, door)
 			}
 			from, to := secure(b, d, l)
