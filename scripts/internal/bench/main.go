@@ -33,7 +33,8 @@ not installed are left out. Run it on a machine that does nothing else.
 
 "scripts/bench hub" measures a hub instead: see scripts/bench hub --help.
 "scripts/bench relay" measures a link through a relay, by each door, beside one
-without: it is a Go benchmark, and its flags are those of go test.`
+without, and 10,000 connections at a relay: these are Go benchmarks, and its flags
+are those of go test.`
 
 // settings are the flags and the operands.
 type settings struct {
@@ -46,7 +47,7 @@ type settings struct {
 }
 
 func main() {
-	measure.Main(bench, map[string]func([]string) error{"feed": feed})
+	measure.Main(bench, map[string]func([]string) error{"feed": feed, "bare": serveBare})
 }
 
 // bench runs the tools and prints the report. It returns an error if a tool
