@@ -10,14 +10,16 @@ import (
 // CodeOpen (listener) opens a box, which is the place behind a code. Share and AD are the
 // listener's part of CPace; AD is the role, the node and 16 random bytes, each with its
 // length before it as in what is signed. An open box is opened again with another share
-// after the node that claimed it was silent. Claimed names that node when a hub that was
-// restarted is told of a box that was claimed before.
+// after the node that claimed it was silent. A hub that was restarted is told of a box that
+// it had before: Plate is the one that it gave, 0 for a new box, and Claimed names the node
+// that had claimed it. The hub gives the plate again if it can.
 type CodeOpen struct {
 	Kind    Kind        `json:"kind"`
 	Box     ID          `json:"box"`
 	Share   []byte      `json:"share"`
 	AD      []byte      `json:"ad"`
 	Claimed identity.ID `json:"claimed,omitzero"`
+	Plate   uint32      `json:"plate,omitzero"`
 }
 
 // CodeOpened (hub) answers a [CodeOpen].
@@ -79,7 +81,11 @@ type CodeBurn struct {
 }
 
 func (c *CodeOpen) check() error {
-	return errors.Join(checkKind(c.Kind), checkID("box", c.Box), checkBytes("share", c.Share, ShareBytes), checkAD(c.AD, RoleListener))
+	err := errors.Join(checkKind(c.Kind), checkID("box", c.Box), checkBytes("share", c.Share, ShareBytes), checkAD(c.AD, RoleListener))
+	if c.Plate != 0 {
+		err = errors.Join(err, checkPlate(c.Plate))
+	}
+	return err
 }
 
 func (c *CodeOpened) check() error { return checkPlate(c.Plate) }

@@ -62,7 +62,8 @@ type pairTalk interface {
 	// Hear blocks until the other end has told the step, and returns its addresses. If
 	// the other end has ended the talk, the error has the code [proto.Declined].
 	Hear(ctx context.Context, gen uint64) ([]string, error)
-	// Closed blocks until the other end has read all that was told and has closed.
+	// Closed blocks until the other end has read all that was told and has closed, or as
+	// long as that may take.
 	Closed(ctx context.Context)
 	// Close ends the talk.
 	Close(ctx context.Context, reason string)
@@ -213,23 +214,21 @@ func (p *pairing) decided(ctx context.Context) ([]string, error) {
 // stored tells the other end that this one has stored it, and blocks until the other one
 // has too. The end that has shown the code speaks last.
 func (p *pairing) stored(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, pairStoreTime, proto.Errorf(proto.Timeout, "the other side has not answered for %s", pairStoreTime))
+	soon, cancel := context.WithTimeoutCause(ctx, pairStoreTime, proto.Errorf(proto.Timeout, "the other side has not answered for %s", pairStoreTime))
 	defer cancel()
 	if !p.shows {
-		if err := p.talk.Tell(ctx, genStored, nil); err != nil {
+		if err := p.talk.Tell(soon, genStored, nil); err != nil {
 			return err
 		}
-		_, err := p.talk.Hear(ctx, genStored)
+		_, err := p.talk.Hear(soon, genStored)
 		return err
 	}
-	if _, err := p.talk.Hear(ctx, genStored); err != nil {
+	if _, err := p.talk.Hear(soon, genStored); err != nil {
 		return err
 	}
-	if err := p.talk.Tell(ctx, genStored, nil); err != nil {
+	if err := p.talk.Tell(soon, genStored, nil); err != nil {
 		return nil // both have stored; the other end says that it has not heard so
 	}
-	ctx, cancel = context.WithTimeout(ctx, pairLeaveTime)
-	defer cancel()
 	p.talk.Closed(ctx)
 	return nil
 }

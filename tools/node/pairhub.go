@@ -40,6 +40,9 @@ func (t hubTalk) Hear(ctx context.Context, gen uint64) (addrs []string, err erro
 	return append(addrs, m.Hosts...), err
 }
 
+// Closed implements [pairTalk].
+func (t hubTalk) Closed(ctx context.Context) { t.Pairing.Closed(ctx, pairLeaveTime) }
+
 // met returns the node that has proven a code at the hub with the index i.
 func (p *pairing) met(i int, s agent.Session) *acquainted {
 	talk := hubTalk{p.hubs.agents[i].Pair(s)}

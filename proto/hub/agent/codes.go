@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -19,8 +20,10 @@ const (
 	// comes with the other end's answer.
 	createdIn = 2 * time.Second
 	// confirmEvery is the time between the repeats of a confirm at a hub that was
-	// restarted, whose listener may not be back yet.
+	// restarted, whose listener may not be back yet. claimAgain is the time until the plate
+	// is claimed there once more, and doubles each time: a hub takes few claims.
 	confirmEvery = 500 * time.Millisecond
+	claimAgain   = 2 * time.Second
 )
 
 // CodeAsk says which code to claim.
@@ -66,6 +69,8 @@ type codeDialer struct {
 	a      *Agent
 	conn   *Conn
 	box    hub.ID
+	plate  uint32
+	got    hub.CodeClaimed // the hub's answer to the claim
 	kind   hub.Kind
 	end    *hub.CodeDialer
 	events <-chan hub.Event
@@ -81,6 +86,14 @@ func (a *Agent) claim(ctx context.Context, ask CodeAsk, later bool) (*codeDialer
 		return nil, err
 	}
 	e, err := c.Call(ctx, hub.TypeCodeClaim, &hub.CodeClaim{Plate: ask.Code.Plate})
+	for wait := claimAgain; later && CodeOf(err) == hub.CodeNoCode && wait <= 4*claimAgain; wait *= 2 {
+		select { // the listener may not be back yet
+		case <-time.After(wait):
+			e, err = c.Call(ctx, hub.TypeCodeClaim, &hub.CodeClaim{Plate: ask.Code.Plate})
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 	if err != nil {
 		if _, refused := asHubError(err); refused || ctx.Err() != nil {
 			return nil, err
@@ -102,7 +115,7 @@ func (a *Agent) claim(ctx context.Context, ask CodeAsk, later bool) (*codeDialer
 	if err != nil {
 		return nil, err
 	}
-	return &codeDialer{a: a, conn: c, box: got.Box, kind: got.Kind, end: end, events: a.takeBox(got.Box)}, nil
+	return &codeDialer{a: a, conn: c, box: got.Box, plate: ask.Code.Plate, got: got, kind: got.Kind, end: end, events: a.takeBox(got.Box)}, nil
 }
 
 // dial proves the code and returns what the listener grants.
@@ -113,7 +126,7 @@ func (d *codeDialer) dial(ctx context.Context) (Session, error) {
 			d.a.dropBox(d.box)
 			return s, err
 		}
-		s.role, s.events = hub.RoleDialer, d.events
+		s.role, s.events, s.conn, s.remake = hub.RoleDialer, d.events, d.conn, d.remake
 		return s, nil
 	}
 	defer d.a.dropBox(d.box)
@@ -123,9 +136,38 @@ func (d *codeDialer) dial(ctx context.Context) (Session, error) {
 		updates.Close()
 		return s, err
 	}
-	s.dials(updates)
-	s.Relays = relaysOf(ctx, d.events)
-	return s, nil
+	s.dials(updates, d.conn, d.remake)
+	s.Relays, err = d.relays(ctx)
+	return s, err
+}
+
+// remake makes a session known again at a hub that was restarted, once the listener is back
+// there too. The listener's answer, which is the same, comes as an event.
+func (d *codeDialer) remake(ctx context.Context, c *Conn) error {
+	_, err := c.Call(ctx, hub.TypeCodeConfirm, d.end.Confirm())
+	return err
+}
+
+// relays waits for the relays that the hub offers for the session. A hub that dies before it
+// has told them is asked again.
+func (d *codeDialer) relays(ctx context.Context) ([]hub.Relay, error) {
+	for {
+		relays, lost := relaysOf(ctx, d.events, d.conn)
+		if !lost {
+			return relays, nil
+		}
+		d.a.left(ctx, d.conn)
+		var err error
+		if d.conn, err = d.a.ready(ctx, true); err != nil {
+			return nil, err
+		}
+		if err = d.send(ctx, false); err != nil && ctx.Err() != nil {
+			return nil, err
+		}
+		if err != nil { // the listener has all that it needs, and waits for the link
+			return nil, nil
+		}
+	}
 }
 
 // KindError is in the chain of the error for a code of a kind that the caller does not take.
@@ -182,7 +224,8 @@ func (d *codeDialer) confirm(ctx context.Context) (Session, error) {
 // send sends the proof until the hub takes it. A hub that was restarted takes it once the
 // listener is back there. A connection that ends meanwhile is no error.
 func (d *codeDialer) send(ctx context.Context, first bool) error {
-	for end := time.Now().Add(hub.ConfirmTimeout); len(d.events) == 0; {
+	began, wait := time.Now(), time.Duration(0)
+	for end := began.Add(hub.ConfirmTimeout); len(d.events) == 0; {
 		_, err := d.conn.Call(ctx, hub.TypeCodeConfirm, d.end.Confirm())
 		h, refused := asHubError(err)
 		switch {
@@ -191,8 +234,11 @@ func (d *codeDialer) send(ctx context.Context, first bool) error {
 		case !refused || h.Answer.Code != hub.CodeNotFound:
 			return err
 		case first || time.Now().After(end):
-			// No other claim: each proof lets a lying hub try one guess.
-			return proto.Errorf(proto.Unreachable, "the peer behind the code is gone")
+			return errNobody
+		case time.Since(began) >= wait:
+			if wait = 2*wait + claimAgain; d.claimAgain(ctx) == nil {
+				continue
+			}
 		}
 		select {
 		case <-time.After(confirmEvery):
@@ -201,6 +247,26 @@ func (d *codeDialer) send(ctx context.Context, first bool) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+	}
+	return nil
+}
+
+// errNobody says that nobody waits behind a code that this node has claimed.
+var errNobody = proto.Errorf(proto.Unreachable, "the peer behind the code is gone")
+
+// claimAgain claims the box at a hub that was restarted, and whose listener does not know of
+// the claim. The box must be as it was: each other proof would let a lying hub try one guess.
+func (d *codeDialer) claimAgain(ctx context.Context) error {
+	e, err := d.conn.Call(ctx, hub.TypeCodeClaim, &hub.CodeClaim{Plate: d.plate})
+	if err != nil {
+		return err
+	}
+	var got hub.CodeClaimed
+	if err := e.Read(&got); err != nil {
+		return err
+	}
+	if got.Box != d.box || got.Peer != d.got.Peer || !bytes.Equal(got.Share, d.got.Share) || !bytes.Equal(got.AD, d.got.AD) {
+		return errNobody
 	}
 	return nil
 }
@@ -226,7 +292,7 @@ func (d *codeDialer) outcome(e hub.Event) (Session, error) {
 	case hub.BurnWrong:
 		return Session{}, proto.Errorf(proto.Denied, "the code is wrong; the other side shows a new one now")
 	case hub.BurnOffline, hub.BurnTimeout:
-		return Session{}, proto.Errorf(proto.Unreachable, "the peer behind the code is gone")
+		return Session{}, errNobody
 	}
 	return Session{}, proto.Errorf(proto.Denied, "the peer behind the code no longer waits")
 }
@@ -295,8 +361,8 @@ func (a *Agent) toBox(id hub.ID, e hub.Event) bool {
 }
 
 // relaysOf waits for what the hub offers for the session of a box: nothing, if it does not
-// say that the session is created.
-func relaysOf(ctx context.Context, events <-chan hub.Event) []hub.Relay {
+// say that the session is created. lost says that the connection has ended before.
+func relaysOf(ctx context.Context, events <-chan hub.Event, conn *Conn) (relays []hub.Relay, lost bool) {
 	timer := time.NewTimer(createdIn)
 	defer timer.Stop()
 	for {
@@ -304,12 +370,16 @@ func relaysOf(ctx context.Context, events <-chan hub.Event) []hub.Relay {
 		case e := <-events:
 			var c hub.Created
 			if e.Type == hub.TypeCreated && e.Read(&c) == nil {
-				return c.Relay
+				return c.Relay, false
+			}
+		case <-conn.done:
+			if len(events) == 0 {
+				return nil, true
 			}
 		case <-timer.C:
-			return nil
+			return nil, false
 		case <-ctx.Done():
-			return nil
+			return nil, false
 		}
 	}
 }

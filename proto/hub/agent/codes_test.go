@@ -254,6 +254,120 @@ func TestCodeAtRestart(t *testing.T) {
 	}
 }
 
+// A hub that was restarted gives a code its number again, where that is free: who has been
+// told the code can use it.
+func TestCodeKeptAtRestart(t *testing.T) {
+	t.Parallel()
+	p := newCodePair(t)
+	codes, end, _ := offer(t, p.bob, nil)
+	first := (<-codes).code
+	for range 2 {
+		restart(t, p.h)
+		waitFor(t, "the box is open", func() bool { return p.h.Broker.Count().Codes == 1 })
+	}
+	waitFor(t, "the dialer is there", func() bool { return knowsNobody(t, p.alice) })
+	s, err := p.alice.DialCode(t.Context(), agent.CodeAsk{Code: first})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := <-end; o.err != nil || *o.s.Keys != *s.Keys || len(codes) > 0 {
+		t.Errorf("got %v and %d new codes, want none", o.err, len(codes))
+	}
+}
+
+// The hub dies when one end alone knows of a claim: the other one is told by the hub that
+// follows, and the code is used.
+func TestHalfClaimedAtRestart(t *testing.T) {
+	t.Parallel()
+	for _, dialerKnows := range []bool{true, false} {
+		h := openHub(t)
+		var nets [2]gate // the listener's, the dialer's
+		var agents [2]*agent.Agent
+		for i := range agents {
+			agents[i] = agent.New(agent.Options{URL: h.URL(), Key: member(t, h), Instance: hub.NewID(), DialContext: nets[i].dial})
+			run(t, agents[i])
+		}
+		codes, end, _ := offer(t, agents[0], nil)
+		code := (<-codes).code
+		waitFor(t, "the dialer is there", func() bool { return knowsNobody(t, agents[1]) })
+		deaf := &nets[0] // does not hear of the claim
+		if !dialerKnows {
+			deaf = &nets[1]
+		}
+		deaf.deafen()
+		dialed := make(chan offered, 1)
+		go func() {
+			s, err := agents[1].DialCode(t.Context(), agent.CodeAsk{Code: code})
+			dialed <- offered{s, err}
+		}()
+		<-deaf.missed
+		knows := agents[0]
+		if dialerKnows {
+			knows = agents[1]
+		}
+		knowsNobody(t, knows) // what came before the answer is there
+		restart(t, h)
+		deaf.open()
+		d, o := <-dialed, <-end
+		if d.err != nil || o.err != nil || d.s.ID != o.s.ID || len(codes) > 0 {
+			t.Errorf("dialer knows %v: got %v and %v, and %d new codes, want none", dialerKnows, d.err, o.err, len(codes))
+		}
+	}
+}
+
+// knowsNobody asks the hub, and reports whether it has answered.
+func knowsNobody(t *testing.T, a *agent.Agent) bool {
+	t.Helper()
+	_, err := a.Lookup(t.Context(), "nobody")
+	return agent.CodeOf(err) == hub.CodeNotFound
+}
+
+// gate is the network of a node that can keep what comes from its process, and what connects.
+type gate struct {
+	mu     sync.Mutex
+	closed chan struct{} // nil: it is open
+	missed chan struct{} // gets an element when something was kept back
+}
+
+func (g *gate) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	return gated{c, g}, err
+}
+
+// deafen keeps all that comes, for good.
+func (g *gate) deafen() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed, g.missed = make(chan struct{}), make(chan struct{}, 16)
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.closed)
+	g.closed = nil
+}
+
+// gated is a connection through a gate.
+type gated struct {
+	net.Conn
+	g *gate
+}
+
+// Read loses what came while the gate was closed.
+func (c gated) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.g.mu.Lock()
+	closed, missed := c.g.closed, c.g.missed
+	c.g.mu.Unlock()
+	if closed == nil || err != nil {
+		return n, err
+	}
+	missed <- struct{}{}
+	<-closed
+	return 0, net.ErrClosed
+}
+
 // The hub is restarted between the claim and the confirm: the listener opens the same box
 // again, and the dialer confirms it there.
 func TestClaimedAtRestart(t *testing.T) {

@@ -45,11 +45,11 @@ func (a *Agent) OfferCode(ctx context.Context, o CodeOffer) (Session, error) {
 		l.close(ctx, hub.BurnClosed)
 	}
 	if err == nil && o.Kind == hub.KindPair {
-		s.role, s.events = hub.RoleListener, l.events
+		s.role, s.events, s.conn, s.remake = hub.RoleListener, l.events, l.conn, l.remake
 		return s, nil
 	}
 	if err == nil {
-		s.Relays = relaysOf(ctx, l.events)
+		s.Relays = l.relays(ctx)
 		go l.linger(ctx)
 		return s, nil
 	}
@@ -65,16 +65,67 @@ func (l *codeListener) linger(ctx context.Context) {
 	defer l.a.dropBox(l.box)
 	ctx, cancel := context.WithTimeout(ctx, lingerFor)
 	defer cancel()
-	select {
-	case <-l.conn.done:
-	case <-ctx.Done():
-		return
+	for {
+		select {
+		case <-l.conn.done:
+		case <-ctx.Done():
+			return
+		}
+		if err := l.answerAgain(ctx); err != nil {
+			return
+		}
 	}
+}
+
+// answerAgain answers the dialer at the hub to which the connection has ended. A hub that was
+// restarted gets to know the box again for that.
+func (l *codeListener) answerAgain(ctx context.Context) error {
 	l.a.left(ctx, l.conn)
 	l.lingers = true
-	if _, err := l.run(ctx); err != nil {
+	_, err := l.run(ctx)
+	if err != nil {
 		l.a.o.Log.Info("the dialer has not asked for its answer again", "err", err)
+		l.burn(ctx, hub.BurnClosed)
 	}
+	return err
+}
+
+// relays waits for the relays that the hub offers for the session. A hub that dies before it
+// has told them is asked again.
+func (l *codeListener) relays(ctx context.Context) []hub.Relay {
+	ctx, cancel := context.WithTimeout(ctx, lingerFor)
+	defer cancel()
+	for {
+		relays, lost := relaysOf(ctx, l.events, l.conn)
+		if !lost || l.answerAgain(ctx) != nil {
+			return relays
+		}
+	}
+}
+
+// remake makes a session known again at a hub that was restarted: errClaimed says that the
+// dialer must repeat its confirm first.
+func (l *codeListener) remake(ctx context.Context, c *Conn) error {
+	_, err := c.Call(ctx, hub.TypeCodeDone, l.proven.done)
+	if code := CodeOf(err); code != hub.CodeGone && code != hub.CodeBadEvent {
+		return err
+	}
+	data := l.reopens()
+	if _, err := c.Call(ctx, hub.TypeCodeOpen, &data); err != nil {
+		return err
+	}
+	return errClaimed
+}
+
+// errClaimed says that a hub knows the box of a code, and not yet the dialer's proof.
+var errClaimed = errors.New("the dialer has not confirmed yet")
+
+// reopens returns the event that opens the box, with what a hub that was restarted does not
+// know.
+func (l *codeListener) reopens() hub.CodeOpen {
+	data := l.end.Event()
+	data.Claimed, data.Plate = l.claimer, l.plate
+	return data
 }
 
 // codeListener is a box of this node.
@@ -96,6 +147,7 @@ type codeListener struct {
 	// useless says that nobody can claim the code any more that is shown: it has
 	// expired, or the hub has forgotten its plate.
 	useless error
+	ends    time.Time // of the code; a hub that was restarted would let it live longer
 	expired <-chan time.Time
 
 	proven  *proven
@@ -173,8 +225,7 @@ func (l *codeListener) open(ctx context.Context) error {
 		if err := l.renew(); err != nil {
 			return err
 		}
-		data := l.end.Event()
-		data.Claimed = l.claimer
+		data := l.reopens()
 		e, err := l.call(ctx, hub.TypeCodeOpen, &data)
 		if err != nil {
 			return err
@@ -183,7 +234,10 @@ func (l *codeListener) open(ctx context.Context) error {
 		if err := e.Read(&o); err != nil {
 			return &proto.Error{Code: proto.Protocol, Err: err}
 		}
-		l.expired = time.After(min(time.Duration(o.ExpiresS)*time.Second, hub.CodeLife))
+		if ends := time.Now().Add(min(time.Duration(o.ExpiresS)*time.Second, hub.CodeLife)); l.plate == 0 || ends.Before(l.ends) {
+			l.ends = ends
+		}
+		l.expired = time.After(time.Until(l.ends))
 		switch {
 		case o.Plate == l.plate:
 			return nil
@@ -234,6 +288,10 @@ func (l *codeListener) close(ctx context.Context, reason string) {
 	if p := l.proven; p != nil {
 		p.takeBack()
 	}
+	l.burn(ctx, reason)
+}
+
+func (l *codeListener) burn(ctx context.Context, reason string) {
 	if l.box != (hub.ID{}) && l.conn != nil {
 		_ = l.conn.write(context.WithoutCancel(ctx), hub.TypeCodeBurn, "", &hub.CodeBurn{Box: l.box, Reason: reason})
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"mesh/proto"
@@ -9,14 +10,14 @@ import (
 )
 
 // Pairing is a session of kind [hub.KindPair], by which two nodes agree without a link.
-// What they tell each other is sealed: the hub can hold it back, but not forge it. It is
-// for one goroutine.
+// What they tell each other is sealed: the hub can hold it back, but not forge it. A hub that
+// is restarted gets to know the session again. A Pairing is for one goroutine.
 type Pairing struct {
 	a      *Agent
 	s      Session
 	role   string
 	events <-chan hub.Event
-	conn   *Conn           // told has gone over this connection
+	conn   *Conn           // at whose hub the session is known
 	told   *hub.Candidates // the newest; nil before the first
 	heard  uint64          // the newest generation of the other end
 	theirs hub.Meeting     // what that said
@@ -24,7 +25,7 @@ type Pairing struct {
 
 // Pair goes on with a session of kind [hub.KindPair], once. Call [Pairing.Close] in the end.
 func (a *Agent) Pair(s Session) *Pairing {
-	return &Pairing{a: a, s: s, role: s.role, events: s.events}
+	return &Pairing{a: a, s: s, role: s.role, events: s.events, conn: s.conn}
 }
 
 const (
@@ -50,8 +51,11 @@ func (p *Pairing) Tell(ctx context.Context, gen uint64, m hub.Meeting) error {
 // back to the hub, it is sent again.
 func (p *Pairing) tell(ctx context.Context) (err error) {
 	for end := time.Now().Add(comeBack); ; {
-		if p.conn, err = p.a.ready(ctx, true); err != nil {
+		if err = p.meet(ctx); err != nil {
 			return err
+		}
+		if p.told == nil {
+			return nil
 		}
 		if _, err = p.conn.Call(ctx, hub.TypeCandidates, p.told); err == nil || ctx.Err() != nil {
 			return err
@@ -72,15 +76,86 @@ func (p *Pairing) tell(ctx context.Context) (err error) {
 	}
 }
 
+// meet blocks until the hub of the present connection knows the session: one that was
+// restarted is told of it by both ends.
+func (p *Pairing) meet(ctx context.Context) error {
+	for {
+		c, err := p.a.ready(ctx, true)
+		if err != nil || c == p.conn {
+			return err
+		}
+		if err = p.meetAt(ctx, c); err == nil {
+			p.conn = c
+			return nil
+		}
+		if !errors.Is(err, errLost) {
+			return err
+		}
+		p.a.left(ctx, c)
+	}
+}
+
+// meetAt is meet at one connection, whose end is [errLost]. It fails if the other end has not
+// come back after [remakeFor].
+func (p *Pairing) meetAt(ctx context.Context, c *Conn) error {
+	if err := p.hearAll(); err != nil {
+		return err
+	}
+	limit, every := time.After(remakeFor), time.NewTicker(remakeEvery)
+	defer every.Stop()
+	for {
+		err := p.s.remake(ctx, c)
+		_, refused := asHubError(err)
+		switch {
+		case err == nil && p.role == hub.RoleListener:
+			return nil
+		case err == nil, errors.Is(err, errClaimed), CodeOf(err) == hub.CodeNotFound: // the other end is to say something
+		case refused || ctx.Err() != nil:
+			return err
+		}
+		for again := false; !again; {
+			select {
+			case e := <-p.events:
+				switch e.Type {
+				case hub.TypeCodeDone:
+					return nil
+				case hub.TypeCodeConfirm, hub.TypeCodeFreed:
+					again = true
+				default:
+					if err := p.event(e); err != nil {
+						return err
+					}
+				}
+			case <-every.C:
+				again = true
+			case <-c.done:
+				return errLost
+			case <-limit:
+				return proto.Errorf(proto.Unreachable, "the hub was restarted, and the other side has not come back to it")
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+}
+
 // gone returns why the hub does not know the session any more. What the other end has said
 // came before the hub's answer.
 func (p *Pairing) gone() error {
+	if err := p.hearAll(); err != nil {
+		return err
+	}
+	return proto.Errorf(proto.Unreachable, "the other side is gone")
+}
+
+// hearAll takes in what has come.
+func (p *Pairing) hearAll() error {
 	for len(p.events) > 0 {
 		if err := p.event(<-p.events); err != nil {
 			return err
 		}
 	}
-	return proto.Errorf(proto.Unreachable, "the other side is gone, or the hub was restarted")
+	return nil
 }
 
 // Hear blocks until the other end has told the generation or a later one, and returns what
@@ -91,16 +166,12 @@ func (p *Pairing) Hear(ctx context.Context, gen uint64) (hub.Meeting, error) {
 	probe := time.NewTicker(probeEvery)
 	defer probe.Stop()
 	for p.heard < gen {
-		var lost <-chan struct{}
-		if p.conn != nil {
-			lost = p.conn.done
-		}
 		select {
 		case e := <-p.events:
 			if err := p.event(e); err != nil {
 				return hub.Meeting{}, err
 			}
-		case <-lost:
+		case <-p.conn.done:
 			p.a.left(ctx, p.conn)
 			if err := p.tell(ctx); err != nil { // the hub may not have passed it on
 				return hub.Meeting{}, err
@@ -134,6 +205,11 @@ func (p *Pairing) Watch(ctx context.Context) error {
 			if err := p.event(e); err != nil {
 				return err
 			}
+		case <-p.conn.done:
+			p.a.left(ctx, p.conn)
+			if err := p.meet(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
 		case <-ctx.Done():
 			return nil
 		}
@@ -164,14 +240,27 @@ func (p *Pairing) event(e hub.Event) error {
 	return err
 }
 
-// Closed blocks until the other end has closed the session, or ctx ends.
-func (p *Pairing) Closed(ctx context.Context) {
-	for {
+// Closed blocks until the other end has closed the session, at most for the time. If the
+// connection to the hub ends meanwhile, it tells once more what was told last, which that end
+// may not have heard.
+func (p *Pairing) Closed(ctx context.Context, within time.Duration) {
+	for limit := time.After(within); ; {
 		select {
 		case e := <-p.events:
 			if e.Type == hub.TypeClosed {
 				return
 			}
+		case <-p.conn.done:
+			p.a.left(ctx, p.conn)
+			ctx, cancel := context.WithTimeout(ctx, remakeFor)
+			err := p.tell(ctx)
+			cancel()
+			if err != nil { // that end is gone
+				return
+			}
+			limit = time.After(within)
+		case <-limit:
+			return
 		case <-ctx.Done():
 			return
 		}

@@ -63,12 +63,14 @@ type Session struct {
 	// Of a session of kind [hub.KindPair]: see [Agent.Pair].
 	role   string
 	events <-chan hub.Event
+	conn   *Conn // at whose hub the session is known
+	remake func(ctx context.Context, c *Conn) error
 }
 
 // making is a session that has no outcome yet.
 type making struct {
 	request hub.Request
-	on      *Conn // the first connection on which it is sent
+	on      *Conn          // the first connection on which it is sent
 	outcome chan hub.Event // buffered
 	over    chan struct{}  // closed when nobody waits for the outcome any more
 	asked   chan struct{}  // closed once a person is asked
@@ -130,16 +132,20 @@ func (a *Agent) Request(ctx context.Context, ask Ask) (s Session, err error) {
 		return Session{}, err
 	}
 	if s, err = a.open(ctx, ask, m, key, c.Hub, e); err == nil {
-		s.dials(updates)
+		s.dials(updates, c, func(ctx context.Context, c *Conn) error {
+			_, err := c.Call(ctx, hub.TypeRequest, &m.request)
+			return err
+		})
 	}
 	return s, err
 }
 
-// dials says which Updates belong to a session of this dialer.
-func (s *Session) dials(u *Updates) {
+// dials says which Updates belong to a session of this dialer, at which connection it was
+// made, and how it is made again at a hub that was restarted.
+func (s *Session) dials(u *Updates, at *Conn, again func(ctx context.Context, c *Conn) error) {
 	s.Updates = u
 	u.setKeys(s.Keys)
-	u.begin()
+	u.begin(at, again)
 }
 
 func (a *Agent) begin(m *making) bool {

@@ -21,6 +21,10 @@ const (
 	updateEvery  = time.Second
 	updateRefill = time.Minute
 	updateBurst  = 64
+	// remakeEvery is the time between two tries to make a session again at a hub that was
+	// restarted, remakeFor that until it is given up.
+	remakeEvery = time.Second
+	remakeFor   = lingerFor
 	// maxUpdates bounds the sessions of one agent whose lists are exchanged at a time.
 	maxUpdates = 1024
 )
@@ -35,20 +39,24 @@ type Update struct {
 }
 
 // Updates exchanges the lists of candidates of a session, in both directions, while the hub
-// knows the session: at most [hub.SessionLife]. The hub can hold lists back, but neither
+// knows the session: at most [hub.SessionLife]. At a hub that was restarted the dialer makes
+// the session once more. The hub can hold lists back, but neither
 // read nor forge them. The methods are safe for concurrent use.
 type Updates struct {
 	a       *Agent
 	key     updatesKey
 	ctx     context.Context
 	cancel  context.CancelFunc
-	created chan struct{} // closed when the hub has made the session
-	heard   chan Update   // holds the newest
-	news    chan struct{} // told has changed
-	mail    chan struct{} // came is one that was not heard
+	created chan struct{}                            // closed when the hub has made the session
+	heard   chan Update                              // holds the newest
+	news    chan struct{}                            // told has changed
+	mail    chan struct{}                            // came is one that was not heard
+	remade  chan struct{}                            // the hub says that it has made the session
+	again   func(ctx context.Context, c *Conn) error // makes it again; nil for a listener
 
 	mu    sync.Mutex
-	begun bool // created is closed
+	begun bool  // created is closed
+	at    *Conn // at whose hub the session was made
 	keys  *hub.Keys
 	told  *hub.Meeting    // the newest list of this end, until it is sealed
 	came  Update          // the newest list of the other end
@@ -80,7 +88,7 @@ func (a *Agent) openUpdates(key updatesKey) *Updates {
 	if u := a.updates[key]; u != nil {
 		return u
 	}
-	u := &Updates{a: a, key: key, created: make(chan struct{}), heard: make(chan Update, 1), news: make(chan struct{}, 1), mail: make(chan struct{}, 1)}
+	u := &Updates{a: a, key: key, created: make(chan struct{}), heard: make(chan Update, 1), news: make(chan struct{}, 1), mail: make(chan struct{}, 1), remade: make(chan struct{}, 1)}
 	u.ctx, u.cancel = context.WithTimeout(context.Background(), hub.SessionLife)
 	if a.stopped || len(a.updates) >= maxUpdates {
 		u.cancel()
@@ -124,12 +132,13 @@ func (u *Updates) setKeys(keys *hub.Keys) {
 	}
 }
 
-// begin says that the hub has made the session. A dialer has its keys by then.
-func (u *Updates) begin() {
+// begin says that the hub at the other end of a connection has made the session. A dialer
+// has its keys by then, and says how to make it again.
+func (u *Updates) begin(at *Conn, again func(ctx context.Context, c *Conn) error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.begun && u.keys != nil {
-		u.begun = true
+		u.begun, u.at, u.again = true, at, again
 		close(u.created)
 	}
 }
@@ -144,7 +153,7 @@ func (u *Updates) Tell(m hub.Meeting) {
 }
 
 // Heard returns the channel of the lists of the other end. It holds the newest one only. It
-// is closed when the hub does not know the session any more and when the agent stops.
+// is closed when the session is over and when the agent stops.
 func (u *Updates) Heard() <-chan Update { return u.heard }
 
 // Close ends the exchange. It does not end the session at the hub: [Agent.Closed] does.
@@ -174,10 +183,12 @@ func (u *Updates) run() {
 	u.hear()
 }
 
-// send sends what this end tells, until the hub does not know the session any more.
+// send sends what this end tells, until the session is over.
 func (u *Updates) send() {
 	var sealed *hub.Candidates
 	var over *Conn // has taken sealed
+	at := u.at     // at whose hub the session is known
+	var giveUp <-chan time.Time
 	pace := newPace()
 	for gen := uint64(1); ; {
 		if u.isTold() {
@@ -197,9 +208,15 @@ func (u *Updates) send() {
 			_, err := c.Call(u.ctx, hub.TypeCandidates, sealed)
 			switch {
 			case err == nil:
-				over = c
+				at, over, giveUp = c, c, nil
 			case CodeOf(err) == hub.CodeNotFound:
-				return
+				if giveUp == nil {
+					giveUp = time.After(remakeFor)
+				}
+				if c == at || !u.remake(c, giveUp) {
+					return
+				}
+				continue
 			default:
 				again = time.After(updateAgain)
 			}
@@ -210,6 +227,31 @@ func (u *Updates) send() {
 		case <-again:
 		case <-u.ctx.Done():
 			return
+		}
+	}
+}
+
+// remake makes the session again at a hub that was restarted. A listener waits for its dialer
+// to do so. It returns false if that has not come about before giveUp.
+func (u *Updates) remake(c *Conn, giveUp <-chan time.Time) bool {
+	every := time.NewTicker(remakeEvery)
+	defer every.Stop()
+	for {
+		if u.again != nil {
+			if err := u.again(u.ctx, c); err != nil {
+				u.a.o.Log.Info("the session is not made again yet", "err", err)
+			}
+		}
+		select {
+		case <-u.remade:
+			return true
+		case <-c.done: // the next connection decides
+			return true
+		case <-every.C:
+		case <-giveUp:
+			return false
+		case <-u.ctx.Done():
+			return false
 		}
 	}
 }
@@ -305,10 +347,16 @@ func (a *Agent) update(e hub.Event) {
 		if u := a.updatesOf(list.Session, e.From); u != nil {
 			u.take(&list)
 		}
-	case e.Type == hub.TypeCreated && e.Read(&created) == nil && created.Role == hub.RoleListener:
-		if u := a.updatesOf(created.Session, created.Peer); u != nil {
-			u.begin()
+	case e.Type == hub.TypeCreated && e.Read(&created) == nil:
+		u := a.updatesOf(created.Session, created.Peer)
+		if u == nil {
+			return
 		}
+		if created.Role == hub.RoleListener {
+			c, _ := a.current()
+			u.begin(c, nil)
+		}
+		signal(u.remade)
 	case e.Type == hub.TypeClosed && e.Read(&closed) == nil:
 		if u := a.updatesOf(closed.Session, e.From); u != nil {
 			u.Close()

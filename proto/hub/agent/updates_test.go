@@ -158,20 +158,62 @@ func TestUpdates(t *testing.T) {
 	}
 }
 
-// A hub that was restarted does not know the session any more.
+// A hub that was restarted does not know the session: the dialer makes it again, and both
+// ends hear what the other one tells then.
 func TestUpdatesOfRestartedHub(t *testing.T) {
 	t.Parallel()
 	h := openHub(t)
-	bob := member(t, h)
-	m := meet(t, h.URL(), bob, member(t, h))
+	m := meet(t, h.URL(), member(t, h), member(t, h))
 	wantList(t, "dialer", m.dialer, 2)
-	h.Stop()
-	if err := h.Start(); err != nil {
+	restart(t, h)
+	m.dialer.Tell(list(3))
+	m.listener.Tell(list(4))
+	wantList(t, "listener", m.listener, 3)
+	wantList(t, "dialer", m.dialer, 4, 2)
+}
+
+// The same holds for the session of a code, as long as the listener answers again.
+func TestUpdatesOfCodeAtRestart(t *testing.T) {
+	t.Parallel()
+	p := newCodePair(t)
+	codes, end, _ := offer(t, p.bob, nil)
+	s, err := p.alice.DialCode(t.Context(), agent.CodeAsk{Code: (<-codes).code})
+	if err != nil {
 		t.Fatal(err)
 	}
+	o := <-end
+	if o.err != nil {
+		t.Fatal(o.err)
+	}
+	for port := 3; port < 7; port += 2 { // it may die twice
+		restart(t, p.h)
+		s.Updates.Tell(list(port))
+		o.s.Updates.Tell(list(port + 1))
+		wantList(t, "listener", o.s.Updates, port, port-2)
+		wantList(t, "dialer", s.Updates, port+1, port-1)
+	}
+}
+
+// A session that the hub has forgotten without a restart is over.
+func TestUpdatesOfForgottenSession(t *testing.T) {
+	t.Parallel()
+	h := openHub(t)
+	m := meet(t, h.URL(), member(t, h), member(t, h))
+	wantList(t, "dialer", m.dialer, 2)
+	h.Skip(hub.SessionLife)
+	waitFor(t, "the session is over", func() bool { return h.Broker.Count().Sessions == 0 })
 	m.dialer.Tell(list(3))
 	if got, ok := <-m.dialer.Heard(); ok {
 		t.Errorf("got %v, want the end of the updates", got)
+	}
+}
+
+// restart restarts a hub.
+func restart(t *testing.T, h *hubtest.Hub) {
+	t.Helper()
+	h.Stop()
+	if err := h.Start(); err != nil {
+		t.Fatal(err)
 	}
 }
 

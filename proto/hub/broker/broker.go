@@ -92,6 +92,7 @@ type Broker struct {
 	lastLook time.Time
 	counter  uint64
 	draining bool
+	started  time.Time
 
 	// sessionsOf has the sessions of each party that is their dialer or may answer them.
 	sessionsOf map[party]map[*session]bool
@@ -130,7 +131,7 @@ func New(store Store, o Options) (*Broker, error) {
 		o: o, store: store, facts: newFacts(), admitted: map[identity.ID]admission{},
 		clients: map[party]*client{}, nodes: map[identity.ID][]*client{}, sessions: map[hub.ID]*session{},
 		dialing: map[identity.ID]int{}, serving: map[identity.ID]int{}, queues: map[identity.ID]*queue{},
-		watchers: map[identity.ID]map[*client]hub.Kind{}, codes: newCodes(), guests: guests{of: map[netip.Prefix]int{}}, rooms: map[string]*room{}, changed: map[*room]bool{}, touched: map[string]bool{}, lastLook: o.Now(),
+		watchers: map[identity.ID]map[*client]hub.Kind{}, codes: newCodes(), guests: guests{of: map[netip.Prefix]int{}}, rooms: map[string]*room{}, changed: map[*room]bool{}, touched: map[string]bool{}, lastLook: o.Now(), started: o.Now(),
 		requests: newBuckets[identity.ID](requestRate), newNames: newBuckets[identity.ID](newNameRate),
 		failed: newBuckets[netip.Prefix](failedRate), apiCalls: newBuckets[string](apiRate), blocked: map[netip.Prefix]time.Time{},
 	}

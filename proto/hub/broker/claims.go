@@ -108,7 +108,8 @@ func (b *Broker) claim(c *client, e hub.Event, now time.Time) (hub.Event, error)
 	if err := read(e, &d); err != nil {
 		return hub.Event{}, err
 	}
-	if x := b.codes.plates[d.Plate]; x != nil && x.claim != nil && x.claim.by == c.party {
+	if x := b.codes.plates[d.Plate]; x != nil && x.claim.is(c) {
+		x.claim.by = c.party
 		return claimed(x)
 	}
 	if err := b.codes.claims.take(c, now); err != nil {

@@ -71,7 +71,9 @@ func (b *Broker) openBox(c *client, e hub.Event, now time.Time) (hub.Event, erro
 	case x != nil && (x.owner != c.party || x.open.Kind != o.Kind), b.sessions[o.Box] != nil:
 		return hub.Event{}, refuse(hub.CodeBadEvent, "the box's id is in use")
 	case x != nil && x.claim == nil:
-		x.open, x.stale = o, false
+		if x.open, x.stale = o, false; o.Claimed != (identity.ID{}) {
+			b.claimBox(x, party{node: o.Claimed}, now)
+		}
 	case x != nil && string(x.open.Share) != string(o.Share):
 		return hub.Event{}, refuse(hub.CodeBadEvent, "the box is claimed")
 	case x == nil:
@@ -90,7 +92,10 @@ func (b *Broker) newBox(c *client, o hub.CodeOpen, now time.Time) (*box, error) 
 	if !b.codes.opens.take(now, c.node) {
 		return nil, refuse(hub.CodeRateLimited, "more than one new code a second")
 	}
-	plate := b.freePlate(c.node)
+	plate := b.formerPlate(o.Plate, now)
+	if plate == 0 {
+		plate = b.freePlate(c.node)
+	}
 	if b.codes.of[c.node] >= hub.MaxCodes || plate == 0 {
 		return nil, refuse(hub.CodeLimit, "too many open codes")
 	}
@@ -108,6 +113,16 @@ func (b *Broker) newBox(c *client, o hub.CodeOpen, now time.Time) (*box, error) 
 		b.claimBox(x, party{node: o.Claimed}, now)
 	}
 	return x, nil
+}
+
+// formerPlate returns the plate that a box had at this hub before a restart, or 0 if it may
+// not have it again. Later than [hub.CodeLife] after the start there is no such box.
+func (b *Broker) formerPlate(plate uint32, now time.Time) uint32 {
+	taken := b.codes.plates[plate] != nil || b.codes.resting[plate] > 0
+	if taken || b.o.Guests && plate < minGuestPlate || now.Sub(b.started) >= hub.CodeLife {
+		return 0
+	}
+	return plate
 }
 
 // freePlate returns a random plate that is free, of the fewest digits of which less than

@@ -25,6 +25,12 @@ type shown struct {
 // show opens a box with a new share. An id of zeros stands for a new box.
 func (p *peer) show(box hub.ID, claimed identity.ID) *shown {
 	p.w.t.Helper()
+	return p.reopen(box, 0, claimed)
+}
+
+// reopen is show for a box that had a plate at the hub before a restart.
+func (p *peer) reopen(box hub.ID, plate uint32, claimed identity.ID) *shown {
+	p.w.t.Helper()
 	if box == (hub.ID{}) {
 		box = hub.NewID()
 	}
@@ -32,7 +38,7 @@ func (p *peer) show(box hub.ID, claimed identity.ID) *shown {
 	p.w.ok("make a share", err)
 	c := &shown{p: p, box: box, end: end}
 	open := end.Event()
-	open.Claimed = claimed
+	open.Claimed, open.Plate = claimed, plate
 	var o hub.CodeOpened
 	e := p.ask(hub.TypeCodeOpen, &open)
 	if e.Type != hub.TypeCodeOpened {
@@ -517,6 +523,72 @@ func TestCodeAfterRestart(t *testing.T) {
 	if mallory.claim(second.plate) == nil {
 		t.Error("the box is not free after the silence")
 	}
+}
+
+// A hub that was restarted gives a box the plate that it had before, if that is free, and not
+// when a code of that time is over.
+func TestFormerPlate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		had   uint32
+		since time.Duration // of the restart
+		other func(w *world, other *peer)
+		again bool
+	}{
+		{name: "at once", had: 777, again: true},
+		{name: "large", had: hub.MaxPlate, again: true},
+		{name: "just in time", had: 777, since: hub.CodeLife - time.Second, again: true},
+		{name: "too late", had: 777, since: hub.CodeLife},
+		{name: "in use", had: 777, other: func(w *world, other *peer) { other.reopen(hub.NewID(), 777, identity.ID{}) }},
+		{name: "used a moment ago", had: 777, other: func(w *world, other *peer) {
+			c := other.reopen(hub.NewID(), 777, identity.ID{})
+			other.want(hub.TypeOK, hub.TypeCodeBurn, &hub.CodeBurn{Box: c.box, Reason: hub.BurnClosed})
+		}},
+	} {
+		w := newWorld(t)
+		bob, other := bobAndAlice(w)
+		w.passAlive(tt.since, bob, other)
+		if tt.other != nil {
+			tt.other(w, other)
+		}
+		if got := bob.reopen(hub.NewID(), tt.had, identity.ID{}).plate; (got == tt.had) != tt.again {
+			t.Errorf("%s: got plate %d, had %d, want it again: %v", tt.name, got, tt.had, tt.again)
+		}
+	}
+}
+
+// A listener that knows who has claimed its box says so, and that node gets the box once more
+// by its plate, nobody else.
+func TestClaimedPlate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bob, alice := bobAndAlice(w)
+	mallory := w.online(w.member())
+	c := bob.reopen(hub.NewID(), 55, alice.key.ID())
+	if mallory.claim(55) != nil {
+		t.Error("a box is claimed twice")
+	}
+	d := alice.claim(55)
+	if d == nil {
+		t.Fatal("the node that has claimed the box does not get it")
+	}
+	alice.want(hub.TypeOK, hub.TypeCodeConfirm, d.Confirm())
+	bob.want(hub.TypeOK, hub.TypeCodeDone, c.proven(alice.key))
+
+	// A box that is free again is given to the node that the listener names.
+	c = bob.show(hub.ID{}, alice.key.ID())
+	w.passAlive(hub.ConfirmTimeout, bob, alice, mallory)
+	bob.take(hub.TypeCodeFreed, &hub.CodeFreed{})
+	c = bob.show(c.box, alice.key.ID())
+	if mallory.claim(c.plate) != nil {
+		t.Error("a box is claimed twice")
+	}
+	if d = alice.claim(c.plate); d == nil {
+		t.Fatal("the node that has claimed the box does not get it")
+	}
+	alice.want(hub.TypeOK, hub.TypeCodeConfirm, d.Confirm())
+	bob.want(hub.TypeOK, hub.TypeCodeDone, c.proven(alice.key))
 }
 
 // A session and a box never share an id of different nodes.
