@@ -10,6 +10,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/path"
+	"mesh/proto/relay"
 	"mesh/proto/transport"
 	"mesh/proto/wire"
 )
@@ -185,13 +186,18 @@ func endsResume(err error) error {
 }
 
 // notResumed returns why a redial has ended with ctx. When the time is over, that
-// includes what the last attempt met, which may be nil.
+// includes what the last attempt met, which may be nil. Its code is [proto.Busy] if a relay
+// has refused that for want of a place or of bytes.
 func notResumed(ctx context.Context, seen error) error {
 	cause := context.Cause(ctx)
 	if seen == nil || proto.CodeOf(cause) != proto.Timeout {
 		return cause
 	}
-	return fmt.Errorf("%w; last attempt: %w", cause, seen)
+	err := fmt.Errorf("%w; last attempt: %w", cause, seen)
+	if r, ok := errors.AsType[*relay.Refused](seen); ok && r.Code == proto.Busy {
+		return &proto.Error{Code: proto.Busy, Err: err}
+	}
+	return err
 }
 
 // refusals is since when each attempt was refused. The zero value has none.

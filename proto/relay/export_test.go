@@ -11,8 +11,8 @@ var (
 
 // Limits are those of a server that tests make smaller.
 type Limits struct {
-	Sessions, OfDialer, OfListener, Places, PlacesOfNode, HalfOpen, HalfOpenOfSource, SessionBurst, SourceBurst int
-	DoorTimeout, Idle                                                                                           time.Duration
+	Sessions, OfDialer, OfListener, Places, PlacesOfNode, HalfOpen, HalfOpenOfSource, SessionBurst, SourceBurst, Couples int
+	DoorTimeout, Idle                                                                                                    time.Duration
 }
 
 // SetLimits changes the limits of s that are not 0. It is called before s serves.
@@ -20,7 +20,7 @@ func SetLimits(s *Server, l Limits) {
 	for to, n := range map[*int]int{
 		&s.limits.sessions: l.Sessions, &s.limits.ofDialer: l.OfDialer, &s.limits.ofListener: l.OfListener, &s.limits.places: l.Places,
 		&s.limits.placesOfNode: l.PlacesOfNode, &s.limits.halfOpen: l.HalfOpen, &s.limits.halfOpenOfSource: l.HalfOpenOfSource,
-		&s.limits.sessionBurst: l.SessionBurst, &s.limits.sourceBurst: l.SourceBurst,
+		&s.limits.sessionBurst: l.SessionBurst, &s.limits.sourceBurst: l.SourceBurst, &s.limits.couples: l.Couples,
 	} {
 		if n != 0 {
 			*to = n
@@ -45,4 +45,11 @@ func Remembered(s *Server) (sources, sessions int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.sources), len(s.sessions)
+}
+
+// Couples returns of how many couples a server counts the bytes.
+func Couples(s *Server) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.used)
 }

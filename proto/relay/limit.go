@@ -51,6 +51,7 @@ type limits struct {
 	halfOpenOfSource     int
 	sessionBurst         int // joins of a session at once
 	sourceBurst          int // joins at once of an IPv4 address or an IPv6 network of 56 bits
+	couples              int // whose bytes are counted
 	doorTimeout          time.Duration
 	idle                 time.Duration
 }
@@ -58,7 +59,7 @@ type limits struct {
 func defaultLimits() limits {
 	return limits{
 		sessions: DefaultSessions, ofDialer: 16, ofListener: 256, places: 16384, placesOfNode: 1024,
-		halfOpen: 256, halfOpenOfSource: 32, sessionBurst: 8, sourceBurst: 30, doorTimeout: DoorTimeout, idle: 60 * time.Second,
+		halfOpen: 256, halfOpenOfSource: 32, sessionBurst: 8, sourceBurst: 30, couples: maxUsed, doorTimeout: DoorTimeout, idle: 60 * time.Second,
 	}
 }
 
@@ -305,6 +306,7 @@ func (s *Server) wait(ctx context.Context, ses *session, n int) (int, error) {
 	if n = ses.shares.take(n); n == 0 {
 		return 0, &proto.Error{Code: proto.Busy, Err: errSpent}
 	}
+	ses.used.add(n, s.o.Now())
 	if err := s.limited(ctx, limitSession, ses.shares.limiter(), n); err != nil {
 		return 0, err
 	}

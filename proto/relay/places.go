@@ -28,6 +28,7 @@ type session struct {
 	left   [2]bool // the process of that node has ended its last connection itself
 	joins  *rate.Limiter
 	shares shares
+	used   *used // nil if the bytes have no limit
 	record record
 	idle   time.Time // since when there are no legs
 }
@@ -71,6 +72,7 @@ func (s *Server) admitLocked(l *leg) (*session, error) {
 		s.forgetLocked()
 		ses = &session{meeting: key, pairs: make(map[*pair]bool), joins: rate.NewLimiter(joinsOfSession, s.limits.sessionBurst)}
 		ses.shares.turn = make(chan struct{}, 1)
+		ses.used = s.usedLocked(key.dialer, key.listener)
 		s.sessions[key] = ses
 	}
 	ses.idle = time.Now()

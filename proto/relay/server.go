@@ -53,8 +53,9 @@ type Server struct {
 	sweepAt  int // how many sessions make forgetLocked look at all of them
 	pairs    map[*pair]bool
 	nodes    map[identity.ID]node
-	paired   int // sessions with a pair
-	waiting  int // places
+	used     map[couple]*used // of those with sessions in the last hour; empty without Options.Bytes
+	paired   int              // sessions with a pair
+	waiting  int              // places
 	sources  map[netip.Prefix]*source
 	halfOpen int
 	stats    counters
@@ -70,7 +71,7 @@ func NewServer(o Options) *Server {
 	}
 	s := &Server{
 		o: o, limits: defaultLimits(), empty: make(chan struct{}), sweepAt: firstSweep,
-		sessions: make(map[meeting]*session), pairs: make(map[*pair]bool), nodes: make(map[identity.ID]node), sources: make(map[netip.Prefix]*source),
+		sessions: make(map[meeting]*session), pairs: make(map[*pair]bool), nodes: make(map[identity.ID]node), used: make(map[couple]*used), sources: make(map[netip.Prefix]*source),
 	}
 	s.stats.joins = make(map[Join]uint64)
 	if o.Total != 0 {

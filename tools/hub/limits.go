@@ -89,6 +89,7 @@ var limits = []struct {
 	{"relays and STUN servers that a hub names", hub.MaxRelays},
 
 	{"pairs of nodes at a relay, without --relay-sessions", relay.DefaultSessions},
+	{"time for which bytes count that two nodes have used at the hub's relay", relay.UsedFor},
 	{"bytes of a permit to join a relay", relay.MaxPermitBytes},
 	{"life of a permit", relay.PermitLife},
 	{"bytes of the name of a relay", relay.MaxNameBytes},

@@ -90,6 +90,7 @@ func (h *server) openRelays(bound net.Addr) (plain net.Listener, err error) {
 			Hub: h.key.ID(), OwnKey: h.key.Derive(relay.OwnKeyLabel), Name: all.Own.Name,
 			Rate: o.rate, Total: o.total, Bytes: o.bytes, Sessions: o.sessions, Log: h.log,
 		})
+		all.Own.Spent = h.relay.Spent
 	}
 	if h.relays, err = serve.NewRelays(all); err != nil && plain != nil {
 		_ = plain.Close()

@@ -31,6 +31,7 @@ type found struct {
 	foundMu    sync.Mutex
 	candidates []candidate.Candidate
 	relay      *access     // nil for none
+	noPlace    bool        // the hub has a relay, and gives this session no place there
 	punch      *punching   // nil for none
 	direct     bool        // the first link since the hubs have answered needs no relay, and so no holes
 	peer       identity.ID // of the transfer; zero before it begins
@@ -64,15 +65,20 @@ func (w *ways) close() {
 func (m *meeting) learn(a answer) {
 	list := m.dialable(a.session)
 	var via *access
+	noPlace := false
 	if _, relayed := m.target.Via.Reaches(); relayed {
 		if _, relayed = peerVia(a.session).Reaches(); relayed {
 			via = m.node.newAccess(a.session.Relays, a.hub, a.session.Peer)
+			noPlace = len(a.session.Relays) == 0 && a.at != nil && a.at.NamesRelay()
 		}
 	}
 	m.foundMu.Lock()
 	defer m.foundMu.Unlock()
 	m.punch.close()
-	m.candidates, m.relay, m.punch = list, via, nil
+	if noPlace && m.relay != nil {
+		via = m.relay // for as long as the relay takes its permit
+	}
+	m.candidates, m.relay, m.punch, m.noPlace = list, via, nil, noPlace
 	if !m.direct {
 		m.punch = m.node.punchForListener(m, a)
 	}
@@ -86,6 +92,16 @@ func (m *meeting) knowsWay() bool {
 	m.foundMu.Lock()
 	defer m.foundMu.Unlock()
 	return len(m.candidates) > 0 || m.relay != nil || m.punch != nil
+}
+
+// placeHint adds to the error of a dial that the hub has given no place at its relay.
+func (m *meeting) placeHint(err error) error {
+	m.foundMu.Lock()
+	defer m.foundMu.Unlock()
+	if !m.noPlace || proto.CodeOf(err) != proto.Unreachable {
+		return err
+	}
+	return proto.Hint(err, "the hub gives these two nodes no place at its relay: they may have used up their bytes (mesh-hub serve --relay-bytes), which come back within an hour")
 }
 
 // punches reports whether better paths are looked for.

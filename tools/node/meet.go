@@ -67,7 +67,7 @@ func (n *Node) meet(ctx context.Context, e *link.Endpoint, p Peer, r Request, t 
 	l, err := n.meetAt(ctx, m)
 	if err != nil {
 		m.close()
-		return nil, err
+		return nil, m.placeHint(err)
 	}
 	if !m.punches() {
 		go m.close() // the transfer need not wait for it

@@ -68,6 +68,8 @@ type Agent struct {
 	updates map[updatesKey]*Updates
 	stopped bool // no Updates are made any more
 	stun    []string
+	// namesRelay says that the hub has named a relay.
+	namesRelay bool
 
 	updating sync.WaitGroup
 }
@@ -147,7 +149,7 @@ func (a *Agent) stay(ctx context.Context, changed <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	a.setSTUN(c.Welcome.STUN)
+	a.setServers(c.Welcome)
 	a.o.Log.Info("logged in at the hub", "hub", a.o.URL.Name(), "observed", c.Welcome.Observed)
 	if a.OnLogin != nil {
 		a.OnLogin(c)
@@ -225,10 +227,19 @@ func (a *Agent) STUN() []string {
 	return slices.Clone(a.stun)
 }
 
-func (a *Agent) setSTUN(servers []string) {
+// NamesRelay reports whether the hub has named a relay at the last login. A session may get
+// none all the same: see [Session.Relays].
+func (a *Agent) NamesRelay() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.stun = servers[:min(len(servers), hub.MaxRelays)]
+	return a.namesRelay
+}
+
+func (a *Agent) setServers(w hub.Welcome) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stun = w.STUN[:min(len(w.STUN), hub.MaxRelays)]
+	a.namesRelay = len(w.Relay) > 0
 }
 
 // ready returns the connection, as soon as there is one. It fails when the hub cannot be

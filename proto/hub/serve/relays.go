@@ -72,6 +72,9 @@ type OwnRelay struct {
 	// Proxied says that a proxy before the hub ends TLS: without Plain there is no plain
 	// door then.
 	Proxied bool
+	// Spent reports that two nodes have used up their bytes at the relay: they get no
+	// permits then. It must not block. It may be nil.
+	Spent func(dialer, listener identity.ID) bool
 }
 
 // site is a relay.
@@ -79,7 +82,8 @@ type site struct {
 	name string
 	// doors returns the URLs of its doors for a node that has logged in at the origin.
 	doors func(origin string) []string
-	url   hub.URL // to ask whether it is alive; zero for the hub's own
+	spent func(dialer, listener identity.ID) bool // nil if the hub does not know what nodes use there
+	url   hub.URL                                 // to ask whether it is alive; zero for the hub's own
 	alive atomic.Bool
 	// answered is when it has answered last, in nanoseconds since 1970; 0 if it never has.
 	answered atomic.Int64
@@ -100,7 +104,7 @@ func NewRelays(o RelaysOptions) (*Relays, error) {
 	r := &Relays{o: o}
 	if o.Own != nil {
 		r.ownKey = o.Key.Derive(relay.OwnKeyLabel)
-		own := &site{name: o.Own.Name, doors: o.Own.doors}
+		own := &site{name: o.Own.Name, doors: o.Own.doors, spent: o.Own.Spent}
 		own.alive.Store(true)
 		r.list = append(r.list, own)
 	}
@@ -204,6 +208,10 @@ type sessionRelay struct {
 
 // Doors implements [broker.Relay].
 func (s *sessionRelay) Doors(role, origin string) []hub.Relay {
+	if s.at.spent != nil && s.at.spent(s.dialer, s.listener) {
+		s.r.o.Log.Info("no permit for a relay: the nodes have used up their bytes", "dialer", s.dialer, "listener", s.listener, "for", role)
+		return nil
+	}
 	permit, err := s.permit(relay.Role(role))
 	if err != nil {
 		s.r.o.Log.Error("no permit for a relay", "err", err)
