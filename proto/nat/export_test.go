@@ -72,6 +72,9 @@ func LANTake(id identity.ID, ports []uint16, on []lanInterface, got map[netip.Ad
 	return list
 }
 
+// ThroughTunnelOf is throughTunnel, for tests.
+var ThroughTunnelOf = throughTunnel
+
 // LANInterfaces returns whether this machine is in a network in which nodes ask.
 func LANInterfaces() bool {
 	list, err := lanInterfaces()

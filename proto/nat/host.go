@@ -179,6 +179,31 @@ func isInternal(name string) bool {
 	return begins(name, "docker", "veth", "virbr", "cni", "lxdbr", "vmnet", "vboxnet")
 }
 
+// ThroughTunnel reports whether this machine sends through a VPN what it sends to an address.
+// A VPN that all goes through does not count: nothing is better there. It sends nothing, and
+// is false if the system does not say.
+func ThroughTunnel(to netip.Addr) bool {
+	all, err := net.Interfaces()
+	if err != nil || !slices.ContainsFunc(all, func(i net.Interface) bool {
+		return isTunnel(Interface{Name: i.Name, PointToPoint: i.Flags&net.FlagPointToPoint != 0})
+	}) {
+		return false
+	}
+	interfaces, err := Interfaces()
+	return err == nil && throughTunnel(interfaces, to, Sources(netip.AddrPortFrom(to, 9)), Sources())
+}
+
+// throughTunnel is ThroughTunnel where the system sends from the sources what it sends to an
+// address, and from the defaults what it sends anywhere.
+func throughTunnel(interfaces []Interface, to netip.Addr, sources, defaults []netip.Addr) bool {
+	has := func(i Interface, addrs []netip.Addr) bool {
+		return slices.ContainsFunc(i.Addrs, func(a netip.Addr) bool { return slices.Contains(addrs, a) })
+	}
+	return slices.ContainsFunc(interfaces, func(i Interface) bool {
+		return isTunnel(i) && has(i, sources) && !has(i, defaults) && !slices.Contains(i.Addrs, to)
+	})
+}
+
 func isTunnel(i Interface) bool {
 	return begins(i.Name, "tun", "utun", "wg", "tailscale", "zt") || i.PointToPoint && !begins(i.Name, "ppp")
 }

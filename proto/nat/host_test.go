@@ -76,6 +76,39 @@ func TestHostTunnel(t *testing.T) {
 	}
 }
 
+// What leaves by the interface of a VPN goes through a tunnel, unless everything does.
+func TestThroughTunnel(t *testing.T) {
+	t.Parallel()
+	machine := []nat.Interface{up("eth0", "192.0.2.7"), up("wg0", "10.9.0.2"), up("nordlynx*", "10.5.0.2"), up("ppp0*", "198.51.100.7")}
+	for _, tt := range []struct {
+		name, to, sources, defaults string
+		want                        bool
+	}{
+		{"a peer of WireGuard", "10.9.0.3", "10.9.0.2", "192.0.2.7", true},
+		{"a network behind it", "192.168.7.1", "10.9.0.2", "192.0.2.7", true},
+		{"a point-to-point interface", "10.5.0.3", "10.5.0.2", "192.0.2.7", true},
+		{"a dialled line", "203.0.113.1", "198.51.100.7", "192.0.2.7", false},
+		{"the internet", "203.0.113.1", "192.0.2.7", "192.0.2.7", false},
+		{"everything through WireGuard", "203.0.113.1", "10.9.0.2", "10.9.0.2", false},
+		{"this machine itself", "10.9.0.2", "10.9.0.2", "192.0.2.7", false},
+		{"no route", "10.9.0.3", "", "192.0.2.7", false},
+		{"no default route", "10.9.0.3", "10.9.0.2", "", true},
+	} {
+		list := func(text string) (all []netip.Addr) {
+			for s := range strings.FieldsSeq(text) {
+				all = append(all, netip.MustParseAddr(s))
+			}
+			return all
+		}
+		if got := nat.ThroughTunnelOf(machine, netip.MustParseAddr(tt.to), list(tt.sources), list(tt.defaults)); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	if nat.ThroughTunnel(loopback) {
+		t.Error("this machine reaches itself through a tunnel")
+	}
+}
+
 // The addresses of this machine, whatever it has, keep to the rules.
 func TestLocalHosts(t *testing.T) {
 	t.Parallel()

@@ -76,7 +76,10 @@ func To(e *transport.Endpoint, via string, addr netip.Addr) Path {
 	if addr.Is6() {
 		p.Proto = network(via) + "6"
 	}
-	if isLAN(addr, e.Interfaces) {
+	switch {
+	case e.ThroughTunnel(addr):
+		p.Kind = Tunnel
+	case isLAN(addr, e.Interfaces):
 		p.Kind = LAN
 	}
 	return p
@@ -84,7 +87,7 @@ func To(e *transport.Endpoint, via string, addr netip.Addr) Path {
 
 // OnLink reports whether a connection's peer is at an address that is this host's own or
 // in the subnet of one of its interfaces, so that no router is on the way to it. It is
-// false over a relay, wherever that is.
+// false over a relay, wherever that is, and through a tunnel.
 func OnLink(e *transport.Endpoint, c transport.Conn) bool {
 	if c.Path() != (Path{}) {
 		return false
@@ -94,7 +97,7 @@ func OnLink(e *transport.Endpoint, c transport.Conn) bool {
 		return false
 	}
 	ip := ap.Addr().Unmap()
-	return ip.IsLoopback() || ip.IsLinkLocalUnicast() || inSubnet(ip, e.Interfaces)
+	return !e.ThroughTunnel(ip) && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || inSubnet(ip, e.Interfaces))
 }
 
 // isLike reports whether two paths go over the same transport and are equally good.

@@ -29,8 +29,8 @@ func TestPathOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, err := transport.Open(key, transport.Sockets{Interfaces: func() ([]netip.Prefix, error) {
-		return []netip.Prefix{netip.MustParsePrefix("198.51.100.77/26"), netip.MustParsePrefix("2001:db8:1::7/64")}, nil
-	}}, nil)
+		return []netip.Prefix{netip.MustParsePrefix("198.51.100.77/26"), netip.MustParsePrefix("2001:db8:1::7/64"), netip.MustParsePrefix("10.9.0.2/24")}, nil
+	}, ThroughTunnel: netip.MustParsePrefix("10.9.0.0/24").Contains}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,10 +51,17 @@ func TestPathOf(t *testing.T) {
 		{proto.ViaQUIC, "198.51.100.128:1", "direct udp4"},
 		{proto.ViaQUIC, "100.64.0.1:1", "direct udp4"},
 		{proto.ViaTCP, "8.8.8.8:1", "direct tcp4"},
+		{proto.ViaTCP, "10.9.0.3:1", "tunnel tcp4"},
+		{proto.ViaQUIC, "[::ffff:10.9.0.3]:1", "tunnel udp4"},
 	} {
 		peer := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.peer))
 		if got := path.Of(e, conn{via: c.via, peer: peer}).String(); got != c.want {
 			t.Errorf("%s to %s: got %q, want %q", c.via, c.peer, got, c.want)
+		}
+	}
+	for peer, want := range map[string]bool{"127.0.0.1:1": true, "198.51.100.127:1": true, "10.9.0.3:1": false, "10.1.2.3:1": false} {
+		if got := path.OnLink(e, conn{via: proto.ViaTCP, peer: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(peer))}); got != want {
+			t.Errorf("no router is on the way to %s: got %v, want %v", peer, got, want)
 		}
 	}
 }

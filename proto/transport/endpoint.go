@@ -28,6 +28,8 @@ type Sockets struct {
 	// Interfaces returns the addresses of this host's interfaces, each with its
 	// subnet. Nil to ask the system.
 	Interfaces func() ([]netip.Prefix, error)
+	// ThroughTunnel is [nat.ThroughTunnel] where Interfaces is set; nil for no tunnels.
+	ThroughTunnel func(netip.Addr) bool
 }
 
 // Endpoint is this process on the network: a node key and its sockets. It may dial

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+
+	"mesh/proto/nat"
 )
 
 // Interfaces returns the addresses of this host's interfaces, each with its
@@ -20,6 +22,18 @@ func (e *Endpoint) Interfaces() ([]netip.Prefix, error) {
 func (e *Endpoint) Owns(addr netip.Addr) bool {
 	all, err := e.Interfaces()
 	return err != nil || slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Addr() == addr })
+}
+
+// ThroughTunnel reports whether this host reaches an address through a VPN: see
+// [nat.ThroughTunnel].
+func (e *Endpoint) ThroughTunnel(addr netip.Addr) bool {
+	switch {
+	case e.sockets.ThroughTunnel != nil:
+		return e.sockets.ThroughTunnel(addr)
+	case addr.IsLoopback() || e.sockets.Interfaces != nil:
+		return false
+	}
+	return nat.ThroughTunnel(addr.WithZone(""))
 }
 
 // NextChange returns what Changed does; nil without it, which is never closed.
