@@ -3,11 +3,14 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"mesh/proto"
@@ -73,5 +76,41 @@ func TestHubOtherClient(t *testing.T) {
 	if code := other.code(t); code != proto.OK || read() != "waiting\n"+nodeID(t, dir)+"\n" {
 		t.Errorf("the other client ended with %v, %q: %s", code, read(), other.stderr.Bytes())
 	}
+
+	// What the listener of mesh seals, and what mesh opens.
+	otherID := client("id", seeds[0])
+	box := filepath.Join(dir, "box")
+	if err := os.Mkdir(box, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.admin(t, proto.OK, "member", "add", nodeID(t, box))
+	if p := begin(t, box, nil, "mesh-token", "allow", otherID, "send"); p.code(t) != proto.OK {
+		t.Fatalf("allow: %s", p.stderr.Bytes())
+	}
+	listen := begin(t, box, nil, "mesh-listen", "--hub", "wss"+line[1]+"#"+hubID, "--listen", "127.0.0.1:0", "--as", "box", "--", "cat")
+	poll(t, "the listener is online", func() bool { return strings.Contains(h.admin(t, proto.OK, "name", "list"), "box\t") })
+	out, err := exec.CommandContext(t.Context(), python, script, "open", url, hubID, seeds[0], "box").Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 77 {
+		t.Logf("sealed messages are not tried: %s", exit.Stderr)
+	} else {
+		var grant struct{ Method, Caps string }
+		if jsonErr := json.Unmarshal(out, &grant); err != nil || jsonErr != nil || grant.Method != "key" || grant.Caps != "send" {
+			t.Errorf("the other client opens %q (%v), want the method key and send", out, err)
+		}
+		if err := f.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		sealer := begin(t, dir, func(c *exec.Cmd) { c.Stdout = f }, python, script, "seal", url, hubID, seeds[1], "sealer")
+		poll(t, "the other client waits again", func() bool { return strings.Contains(read(), "waiting") })
+		cat := begin(t, dir, nil, "mesh-cat", "--hub", "wss"+line[1]+"#"+hubID, "--trust", "hub", "--deadline", "60s", "sealer")
+		if code := sealer.code(t); code != proto.OK || !strings.HasSuffix(read(), nodeID(t, dir)+"\n") {
+			t.Errorf("the other client ended with %v, %q: %s", code, read(), sealer.stderr.Bytes())
+		}
+		_ = cat.Process.Signal(syscall.SIGTERM) // it finds nobody at the address
+		cat.code(t)
+	}
+	_ = listen.Process.Signal(syscall.SIGTERM)
+	listen.code(t)
 	h.stop(t)
 }

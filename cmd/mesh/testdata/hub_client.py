@@ -4,6 +4,11 @@
 hub_client.py id SEED                    prints the node id of a key
 hub_client.py check URL HUB SEED SEED    two nodes meet at the hub: all that the page says
 hub_client.py wait URL HUB SEED NAME     declines the first request for NAME, prints the dialer
+hub_client.py open URL HUB SEED NAME     asks NAME for a session, prints what it has sealed
+hub_client.py seal URL HUB SEED NAME     lets the first node in that asks for NAME, prints it
+
+The last two need HPKE, which newer versions of the package cryptography have (48 does).
+Without it they end with 77.
 
 URL is ws://127.0.0.1:PORT, HUB the hub's node id, SEED an Ed25519 seed in hexadecimal.
 """
@@ -249,8 +254,8 @@ class Client:
         except Closed as closed:
             return closed.args[0]
 
-    def request(self, to, kind="pipe", answer_s=0):
-        r = {"session": os.urandom(16).hex(), "to": to, "kind": kind, "want": "send", "seal": b64(os.urandom(1216))}
+    def request(self, to, kind="pipe", answer_s=0, seal=None):
+        r = {"session": os.urandom(16).hex(), "to": to, "kind": kind, "want": "send", "seal": b64(seal or os.urandom(1216))}
         r["answer_s"] = answer_s
         r["sig"] = b64(self.key.sign(self.request_text(r)))
         return r
@@ -367,13 +372,62 @@ def wait(url, hub, key, name):
     print(offer["from"])
 
 
+def hpke():
+    """Return the suite of sealed messages and its modules, or end with 77."""
+    try:
+        from cryptography.hazmat.primitives import hpke
+        from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
+        return hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM), hpke, mlkem, x25519
+    except (ImportError, AttributeError) as missing:
+        print("no HPKE here:", missing, file=sys.stderr)
+        sys.exit(77)
+
+
+def session_info(r, dialer, listener):
+    return b"mesh-hub/1 session" + bytes.fromhex(r["session"]) + dialer + listener
+
+
+def open_sealed(url, hub, key, name):
+    suite, kinds, mlkem, x25519 = hpke()
+    halves = mlkem.MLKEM768PrivateKey.generate(), x25519.X25519PrivateKey.generate()
+    public = halves[0].public_key().public_bytes_raw() + halves[1].public_key().public_bytes_raw()
+    assert len(public) == 1216, len(public)
+    c = Client(url, hub, key)
+    r = c.request(name, seal=public)
+    c.want("system.ok", "p2p.session.request", r)
+    created = c.next("p2p.session.created")["data"]
+    listener, sealed = node_key(created["peer"]), base64.b64decode(created["session_token"])
+    assert verify(listener, c.accept_text(r, key.public, sealed), base64.b64decode(created["sig"])), "the accept's signature"
+    text = suite.decrypt(sealed, kinds.MLKEM768X25519PrivateKey(*halves), session_info(r, key.public, listener))
+    c.want("system.ok", "p2p.session.closed", {"session": r["session"], "reason": "done"})
+    print(json.dumps(json.loads(text), sort_keys=True))
+
+
+def seal(url, hub, key, name):
+    suite, kinds, mlkem, x25519 = hpke()
+    c = Client(url, hub, key)
+    c.want("system.registered", "system.register", {"name": name, "kinds": ["pipe"]})
+    print("waiting", flush=True)
+    offer = c.next("p2p.session.offer")
+    r, dialer = offer["data"]["request"], node_key(offer["from"])
+    assert verify(dialer, c.request_text(r), base64.b64decode(r["sig"])), "the request's signature"
+    public = base64.b64decode(r["seal"])
+    public = kinds.MLKEM768X25519PublicKey(mlkem.MLKEM768PublicKey.from_public_bytes(public[:1184]), x25519.X25519PublicKey.from_public_bytes(public[1184:]))
+    # Nobody listens at this address, which is one for examples (RFC 5737).
+    grant = {"method": "key", "caps": "send", "candidates": [{"type": "host", "proto": "tcp", "addr": "192.0.2.1:9", "priority": 1}]}
+    sealed = suite.encrypt(json.dumps(grant).encode(), public, session_info(r, dialer, key.public))
+    c.want("system.ok", "p2p.session.accept", {"session": r["session"], "sealed": b64(sealed), "sig": b64(key.sign(c.accept_text(r, dialer, sealed)))})
+    c.next("p2p.session.candidates")  # of a dialer that has opened the grant
+    print(offer["from"])
+
+
 def main(command, *args):
     if command == "id":
         print(node_text(Key(bytes.fromhex(args[0])).public))
     elif command == "check":
         check(args[0], args[1], *(Key(bytes.fromhex(seed)) for seed in args[2:4]))
-    elif command == "wait":
-        wait(args[0], args[1], Key(bytes.fromhex(args[2])), args[3])
+    elif command in ("wait", "open", "seal"):
+        {"wait": wait, "open": open_sealed, "seal": seal}[command](args[0], args[1], Key(bytes.fromhex(args[2])), args[3])
     else:
         sys.exit(__doc__)
 
