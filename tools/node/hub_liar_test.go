@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 
@@ -39,12 +40,15 @@ func TestLyingHub(t *testing.T) {
 		name  string
 		known bool // bob is in the address book
 		lie   func(*hub.Created)
+		text  string // "" for bob
 	}{
-		{"another key for a known name", true, func(c *hub.Created) { c.Peer = mallory.ID() }},
-		{"another key for a bare name", false, func(c *hub.Created) { c.Peer = mallory.ID() }},
-		{"altered candidates", true, func(c *hub.Created) { c.SessionToken[len(c.SessionToken)-1] ^= 1 }},
-		{"altered candidates of a bare name", false, func(c *hub.Created) { c.SessionToken[len(c.SessionToken)-1] ^= 1 }},
-		{"altered signature", true, func(c *hub.Created) { c.Sig[0] ^= 1 }},
+		{"another key for a known name", true, func(c *hub.Created) { c.Peer = mallory.ID() }, ""},
+		{"another key for a bare name", false, func(c *hub.Created) { c.Peer = mallory.ID() }, ""},
+		{"altered candidates", true, func(c *hub.Created) { c.SessionToken[len(c.SessionToken)-1] ^= 1 }, ""},
+		{"altered candidates of a bare name", false, func(c *hub.Created) { c.SessionToken[len(c.SessionToken)-1] ^= 1 }, ""},
+		{"altered signature", true, func(c *hub.Created) { c.Sig[0] ^= 1 }, ""},
+		{"another key for a member of a room", false, func(c *hub.Created) { c.Peer = mallory.ID() }, "ops/bob"},
+		{"another key for a node id", false, func(c *hub.Created) { c.Peer = mallory.ID() }, "id"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -57,13 +61,20 @@ func TestLyingHub(t *testing.T) {
 			bob, alice := newNode(t, at("", l.URL())), newNode(t, at("hub", l.URL()))
 			victim = alice.Key.ID()
 			allow(t, bob, alice, proto.CapSend)
-			bob.online(t, listening("bob"))
+			offer := listening("bob")
+			offer.Rooms = []string{"ops"}
+			bob.online(t, offer)
+			bob.stderr.await(t, "is in room ops")
 			if tt.known {
 				if err := alice.Book.Add(identity.Peer{Name: "bob", ID: bob.Key.ID()}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			_, err = alice.dialText(t, "bob", send)
+			text := cmp.Or(tt.text, "bob")
+			if text == "id" {
+				text = bob.Key.ID().String()
+			}
+			_, err = alice.dialText(t, text, send)
 			xtest.WantCode(t, "dial", err, proto.Identity)
 			if got := bob.events.events(t, "peer"); len(got) > 0 {
 				t.Errorf("got %d links, want none", len(got))
@@ -131,6 +142,60 @@ func TestLyingLookup(t *testing.T) {
 				t.Errorf("the address book has bob as %q, want %q", got, tt.wantName)
 			}
 		})
+	}
+}
+
+// A hub that names another key in a room, to who asks and to who watches it, brings no dialer to
+// that key, and none into the address book.
+func TestLyingRoom(t *testing.T) {
+	t.Parallel()
+	mallory := xtest.NewKey(t)
+	var victim identity.ID
+	l := openLiar(t, func(to identity.ID, e hub.Event) []hub.Event {
+		var page hub.RoomPeers
+		if to != victim || e.Type != hub.TypeRoomPeers || e.Read(&page) != nil {
+			return []hub.Event{e}
+		}
+		for i := range page.Peers {
+			page.Peers[i].Node = mallory.ID()
+		}
+		altered, err := hub.New(e.Type, &page)
+		if err != nil {
+			panic(err)
+		}
+		altered.Ref = e.Ref
+		return []hub.Event{altered}
+	})
+	bob, alice := newNode(t, at("", l.URL())), newNode(t, at("hub", l.URL()))
+	victim = alice.Key.ID()
+	allow(t, bob, alice, proto.CapSend)
+	offer := listening("bob")
+	offer.Rooms = []string{"ops"}
+	w := bob.online(t, offer)
+	bob.stderr.await(t, "is in room ops")
+	if err := alice.Book.Add(identity.Peer{Name: "bob", ID: bob.Key.ID()}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := alice.Who(t.Context(), "ops")
+	if err != nil || len(got.Room) != 1 || got.Room[0].Node != mallory.ID() {
+		t.Fatalf("who is in the room: got %+v (%v), want the hub's lie", got.Room, err)
+	}
+	for _, text := range []string{"bob", "ops/bob"} {
+		link, err := alice.dialText(t, text, send)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := alice.Party(link); p.ID != bob.Key.ID() {
+			t.Errorf("%s: got the peer %s, want %s", text, p.ID.Short(), bob.Key.ID().Short())
+		}
+		accepted, err := w.Accept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		closeBoth(link, accepted)
+	}
+	if name := alice.Book.NameOf(mallory.ID()); name != "" {
+		t.Errorf("the address book has the other key as %s", name)
 	}
 }
 
