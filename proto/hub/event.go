@@ -93,8 +93,11 @@ func Decode(text []byte, limit int) (Event, error) {
 	if len(text) > limit {
 		return e, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(text), limit)
 	}
-	if deeper(text, MaxDepth) {
+	switch deep, commas := measure(text, MaxDepth); {
+	case deep:
 		return e, fmt.Errorf("event: objects are nested more than %d deep", MaxDepth)
+	case commas > limit/elementBytes:
+		return e, fmt.Errorf("event: it has %d elements, the limit is %d", commas, limit/elementBytes)
 	}
 	if err := json.Unmarshal(text, &e); err != nil {
 		return Event{}, fmt.Errorf("event: %w", shape(err))
@@ -197,9 +200,19 @@ func (e Event) Prefix() string {
 	return prefix
 }
 
+// elementBytes is the length of an event's limit for each element that it may have: a list of
+// empty objects takes much more memory than its text.
+const elementBytes = 16
+
 // deeper reports whether objects and arrays in text are nested deeper than limit. Text
 // that is no JSON gets any answer.
 func deeper(text []byte, limit int) bool {
+	deep, _ := measure(text, limit)
+	return deep
+}
+
+// measure is deeper, and counts the commas between elements if it is not.
+func measure(text []byte, limit int) (deep bool, commas int) {
 	depth := 0
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
@@ -207,13 +220,15 @@ func deeper(text []byte, limit int) bool {
 			i = closingQuote(text, i+1)
 		case '{', '[':
 			if depth++; depth > limit {
-				return true
+				return true, 0
 			}
 		case '}', ']':
 			depth--
+		case ',':
+			commas++
 		}
 	}
-	return false
+	return false, commas
 }
 
 // closingQuote returns where the string ends whose first character is at i; that is
