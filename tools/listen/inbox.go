@@ -228,9 +228,7 @@ func (d *daemon) deliver(ctx, running context.Context, l *link.Link) {
 	got := new(received)
 	folder, err := d.takeDelivery(running, l, party, got)
 	d.node.Delivered(party, folder, err)
-	if err == nil || !errors.Is(err, context.Cause(ctx)) {
-		d.tellDelivery(l, party, folder, got, err)
-	}
+	d.tellDelivery(l, party, folder, got, err)
 	if err != nil && !errors.Is(err, context.Cause(ctx)) { // which run returns
 		d.streams.ComplainAbout(fmt.Errorf("delivery from %s at %s: %w", party.Label(), party.Addr, err), append(party.About("delivery"), "folder", folder)...)
 	}
