@@ -93,6 +93,12 @@ func openArchive(name string, o SendOptions) (_ *archiveReader, err error) {
 	return a, nil
 }
 
+// again returns a finder of the same members from the first one on, for which the archive
+// is not read again. Their content cannot be opened. Call it before next.
+func (a *archiveReader) again() *archiveReader {
+	return &archiveReader{name: a.name, info: a.info, symlinks: a.symlinks, refused: a.refused, members: a.members, stack: []*level{{}}}
+}
+
 // addMember adds a member to the list. The folder in which tar has packed the others
 // is left out.
 func (a *archiveReader) addMember(m member) error {
@@ -218,7 +224,7 @@ func (a *archiveReader) skipBelow(p string) {
 func (a *archiveReader) prune(l *level) { a.skipBelow(l.path) }
 
 // close implements [finder].
-func (a *archiveReader) close() { _ = a.file.Close() }
+func (a *archiveReader) close() { _ = a.file.Close() } // that of again has no file
 
 // archived is a member of an archive, as [body].
 type archived struct {

@@ -519,3 +519,26 @@ func FuzzArchive(f *testing.F) {
 		}
 	})
 }
+
+// What counts the bytes of an archive beside the transfer finds the same as the sender, and
+// does not list the archive again: it is gone here.
+func TestArchiveAgain(t *testing.T) {
+	t.Parallel()
+	for kind, archive := range map[string][]byte{
+		"tar": tarOf(t, entry{name: "a/b", holds: "b"}, entry{name: "../out", holds: "x"}, entry{name: "c", holds: "cc"}, entry{name: "c", holds: "again"}),
+		"zip": zipOf(t, entry{name: "a/b", holds: "b"}, entry{name: "../out", holds: "x"}, entry{name: "c", holds: "cc"}),
+	} {
+		name := filepath.Join(t.TempDir(), "archive")
+		if err := os.WriteFile(name, archive, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		first, again, err := files.ListArchiveTwice(name, func() {
+			if err := os.Truncate(name, 0); err != nil {
+				t.Error(err)
+			}
+		})
+		if err != nil || len(first) < 4 || !slices.Equal(first, again) {
+			t.Errorf("%s: got %v, then %v, %v, want the same entries twice", kind, first, again, err)
+		}
+	}
+}

@@ -23,10 +23,17 @@ func newFinder(names []string, o SendOptions) (finder, error) {
 // not stop the rest; the error is an [Incomplete] then. The caller closes the
 // pipes.
 func Send(ctx context.Context, names []string, from io.Reader, to io.Writer, o SendOptions) (Summary, error) {
-	again := func(o SendOptions) (finder, error) { return newFinder(names, o) }
-	find, err := again(o)
+	find, err := newFinder(names, o)
 	if err != nil {
 		return Summary{}, err
+	}
+	again := func(o SendOptions) (finder, error) { return newFinder(names, o) }
+	if a, ok := find.(*archiveReader); ok { // to list it takes a read of all headers
+		second := a.again()
+		again = func(o SendOptions) (finder, error) {
+			second.exclusion = newExclusion(o)
+			return second, nil
+		}
 	}
 	return sendFound(ctx, find, again, newFrameReader(from), newFrameWriter(to), o)
 }
