@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -21,7 +23,7 @@ import (
 	"mesh/proto/identity"
 	"mesh/proto/relay"
 	"mesh/tools/board"
-	"mesh/tools/job"
+	"mesh/tools/cmdline"
 	"mesh/tools/metrics"
 	"mesh/tools/runs"
 )
@@ -112,7 +114,8 @@ func hubMetrics(t *testing.T) string {
 func jobMetrics(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := runs.WriteMetrics(dir, job.State{Name: "db"}); err != nil {
+	o := runs.Options{Job: "db", State: t.TempDir(), Metrics: dir + "/"}
+	if err := o.Run(t.Context(), cmdline.Streams{Err: io.Discard}, func(context.Context, runs.Try) (runs.Facts, error) { return runs.Facts{}, nil }); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "mesh_db.prom"))

@@ -32,9 +32,9 @@ func metricsFlag() cli.Flag {
 // errNoJob is the error for --metrics alone.
 var errNoJob = proto.Errorf(proto.Usage, "--%s needs --%s NAME: the metrics are those of a job", cmdline.MetricsName, cmdline.JobName)
 
-// WriteMetrics writes the state of a job into a folder that the textfile collector of
+// writeMetrics writes the state of a job into a folder that the textfile collector of
 // Prometheus' node exporter reads: the whole file at once, readable by all.
-func WriteMetrics(dir string, s job.State) error {
+func writeMetrics(dir string, s job.State) error {
 	name := filepath.Join(dir, "mesh_"+s.Name+".prom")
 	if err := outfile.Write(name, []byte(exposition(s)), 0o644); err != nil {
 		return err

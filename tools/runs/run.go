@@ -219,7 +219,7 @@ func (r *run) end(err error) {
 	r.state = r.state.End(time.Now(), time.Since(r.begun), err)
 	r.save()
 	if r.Metrics != "" {
-		if err := WriteMetrics(r.Metrics, r.state); err != nil {
+		if err := writeMetrics(r.Metrics, r.state); err != nil {
 			r.streams.Warn(fmt.Errorf("job %s: its metrics are those of an older run: %w", r.Job, err))
 		}
 	}
