@@ -23,6 +23,8 @@ func TestURL(t *testing.T) {
 		"ws://localhost:80":                  "ws://localhost:80",
 		"ws://127.0.0.9":                     "ws://127.0.0.9:80",
 		"ws://[::1]:8080":                    "ws://[::1]:8080",
+		"ws://LOCALHOST":                     "ws://localhost:80",
+		"ws://[::1%25lo]":                    "",
 		"ws://hub.example":                   "",
 		"ws://10.0.0.1":                      "",
 		"ws://localhost.example":             "",

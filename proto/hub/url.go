@@ -47,7 +47,7 @@ func ParseURL(text string) (URL, error) {
 	if got.Host, err = hostPort(u, got.TLS); err != nil {
 		return bad("its host or port is not valid")
 	}
-	if !got.TLS && !proto.IsLoopbackHost(u.Hostname()) {
+	if !got.TLS && !proto.IsUnproxiedHost(got.Name()) {
 		return bad("ws:// is for this machine only: nothing encrypts it")
 	}
 	if hasKey {

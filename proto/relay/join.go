@@ -191,6 +191,7 @@ func (c *Client) parseURL(e Entry) (*try, error) {
 	if err != nil || u.Host == "" || u.User != nil {
 		return nil, errors.New("not the URL of a relay")
 	}
+	u.Host = strings.ToLower(u.Host) // as the rules for proxies have it
 	t := &try{c: c, entry: e, url: u, host: u.Host, door: DoorTCP}
 	if u.Fragment != "" {
 		if t.pin, err = identity.ParseID(u.Fragment); err != nil {
@@ -204,7 +205,7 @@ func (c *Client) parseURL(e Entry) (*try, error) {
 		}
 		return t, nil
 	case "wss", "ws":
-		if u.Scheme == "ws" && !proto.IsLoopbackHost(u.Hostname()) {
+		if u.Scheme == "ws" && !proto.IsUnproxiedHost(u.Hostname()) {
 			return nil, errors.New("the URL of a relay is ws://, which is for this machine only")
 		}
 		t.host, t.door = u.Hostname(), DoorWSS

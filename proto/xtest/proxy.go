@@ -28,27 +28,32 @@ func Proxy(t testing.TB, name, password string) *url.URL {
 			http.Error(w, "who are you?", http.StatusProxyAuthRequired)
 			return
 		}
-		to, err := net.Dial("tcp", r.Host)
-		if err != nil {
-			http.Error(w, "no answer", http.StatusBadGateway)
-			return
-		}
-		defer to.Close()
-		w.WriteHeader(http.StatusOK)
-		from, rest, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer from.Close()
-		go func() {
-			_, _ = io.Copy(to, rest)
-			to.Close()
-		}()
-		_, _ = io.Copy(from, to)
+		Tunnel(w, r.Host)
 	})}
 	go func() { _ = srv.Serve(l) }()
 	t.Cleanup(func() { srv.Close() })
 	return &url.URL{Scheme: "http", Host: l.Addr().String()}
+}
+
+// Tunnel answers a CONNECT, and joins the client to an address until one of them ends.
+func Tunnel(w http.ResponseWriter, addr string) {
+	to, err := net.Dial("tcp", addr)
+	if err != nil {
+		http.Error(w, "no answer", http.StatusBadGateway)
+		return
+	}
+	defer to.Close()
+	w.WriteHeader(http.StatusOK)
+	from, rest, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer from.Close()
+	go func() {
+		_, _ = io.Copy(to, rest)
+		to.Close()
+	}()
+	_, _ = io.Copy(from, to)
 }
 
 // StrangeProxy starts what is no good proxy, and returns its address. It reads one request,

@@ -56,17 +56,10 @@ func (c Channel) CheckURL(text string) error {
 		return errors.New("want a URL without a query")
 	case c.Kind == Ntfy && strings.Trim(u.Path, "/") == "":
 		return errors.New("want the URL of a topic: https://HOST/TOPIC")
-	case u.Scheme == "http" && !c.Insecure && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !c.Insecure && !proto.IsUnproxiedHost(u.Hostname()):
 		return errors.New("http would show messages and secrets to the network: want https, or plain = true")
 	}
 	return nil
-}
-
-// isLoopback is stricter than [proto.IsLoopbackHost]: what is said in clear to LOCALHOST
-// would go to the proxy of the environment.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // maxSecretBytes bounds the file of a secret.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +15,7 @@ import (
 	"testing"
 
 	"mesh/proto"
+	"mesh/proto/xtest"
 	"mesh/tools/notify"
 )
 
@@ -38,23 +38,7 @@ func (p *tunnel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, canary, p.refuse)
 		return
 	}
-	to, err := net.Dial("tcp", p.to)
-	if err != nil {
-		http.Error(w, "no answer", http.StatusBadGateway)
-		return
-	}
-	defer to.Close()
-	w.WriteHeader(http.StatusOK)
-	from, rest, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
-	}
-	defer from.Close()
-	go func() {
-		_, _ = io.Copy(to, rest)
-		to.Close()
-	}()
-	_, _ = io.Copy(from, to)
+	xtest.Tunnel(w, p.to)
 }
 
 // TestProxy sends through the proxy of the environment, but to this machine without it. A
