@@ -4,6 +4,7 @@ package local
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,7 +14,8 @@ import (
 	"mesh/proto"
 )
 
-// MaxPathBytes is the longest path of a socket that all systems support. The shortest
+// MaxPathBytes is the longest path of a socket that all systems support: the functions of
+// this package go to a longer one by a link in the folder for temporary files. The shortest
 // sun_path is that of macOS: 104 bytes, including the terminating zero.
 const MaxPathBytes = 103
 
@@ -43,12 +45,17 @@ type Listener struct {
 	closeErr error
 }
 
-// Listen creates the socket at path, and replaces whatever is there. The path may have
-// at most [MaxPathBytes], and its last component must have at least 8.
+// Listen creates the socket at path, and replaces whatever is there. The last component of
+// the path must have at least 8 bytes.
 func Listen(path string) (*Listener, error) {
 	// The socket gets its name after its mode, so that nobody can connect before.
 	temp := filepath.Join(filepath.Dir(path), "."+rand.Text()[:7])
-	l, err := net.Listen("unix", temp)
+	short, undo, err := reach(temp)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("unix", short)
+	undo()
 	if err != nil {
 		return nil, proto.IOError(err)
 	}
@@ -85,7 +92,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 // Dial connects to the socket at path. If another user listens there, the error has code
 // [proto.Config]; other errors are those of package net.
 func Dial(ctx context.Context, path string) (net.Conn, error) {
-	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	c, err := connect(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +101,19 @@ func Dial(ctx context.Context, path string) (net.Conn, error) {
 		return nil, proto.Errorf(proto.Config, "%s: %w", path, err)
 	}
 	return c, nil
+}
+
+func connect(ctx context.Context, path string) (net.Conn, error) {
+	short, undo, err := reach(path)
+	if err != nil {
+		return nil, err
+	}
+	defer undo()
+	c, err := new(net.Dialer).DialContext(ctx, "unix", short)
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		e.Addr = &net.UnixAddr{Name: path, Net: "unix"}
+	}
+	return c, err
 }
 
 // Addr returns the socket's address.
@@ -117,7 +137,7 @@ func DialOwner(ctx context.Context, path string) (net.Conn, error) {
 	if os.Geteuid() != 0 {
 		return Dial(ctx, path)
 	}
-	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	c, err := connect(ctx, path)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"mesh/pipe/local"
+	"mesh/proto"
 )
 
 // A socket at the longest path works, is open to its user alone, replaces a dead one,
@@ -109,4 +111,54 @@ func TestCloseLeavesSuccessor(t *testing.T) {
 		t.Fatalf("dial the second socket: %v", err)
 	}
 	_ = c.Close()
+}
+
+// A socket in a deep folder works as any other one, also where the folder for temporary files
+// is deep, and leaves nothing there. Without such a folder the error says what is wrong.
+func TestDeepFolder(t *testing.T) {
+	deep := t.TempDir()
+	for _, dir := range []string{"d", "deep"} {
+		dir = filepath.Join(deep, strings.Repeat(dir, 30))
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "socket-of-a-tool")
+		for _, temp := range []string{"/tmp", dir} {
+			t.Setenv("TMPDIR", temp)
+			before, err := os.ReadDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := local.Listen(path)
+			if runtime.GOOS == "windows" && err != nil {
+				t.Skipf("no links here: %v", err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, dial := range []func(context.Context, string) (net.Conn, error){local.Dial, local.DialOwner} {
+				c, err := dial(t.Context(), path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = c.Close()
+			}
+			if got := l.Addr().String(); got != path {
+				t.Errorf("address %s, want %s", got, path)
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+			if after, _ := os.ReadDir(dir); len(after) != len(before) {
+				t.Errorf("got %v in the folder, want nothing", after)
+			}
+		}
+		if _, err := local.Dial(t.Context(), path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("no socket: got %v, want an error with %s", err, path)
+		}
+	}
+	name := strings.Repeat("n", local.MaxPathBytes)
+	if _, err := local.Dial(t.Context(), filepath.Join(deep, name)); proto.CodeOf(err) != proto.Config || !strings.Contains(err.Error(), name) {
+		t.Errorf("a long name: got %v, want that it is too long", err)
+	}
 }

@@ -127,7 +127,7 @@ func TestAskNoCard(t *testing.T) {
 	}
 }
 
-// A folder that others may enter, or that is none, is refused, and so is a path too long.
+// A folder that others may enter, or that is none, is refused. A deep one is not.
 func TestPostRefused(t *testing.T) {
 	t.Parallel()
 	open, file := stateDir(t), stateDir(t)
@@ -138,9 +138,11 @@ func TestPostRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	long := filepath.Join(stateDir(t), strings.Repeat("x", 90))
-	for dir, code := range map[string]proto.Code{open: proto.Config, file: proto.IO, long: proto.Config} {
-		_, err := board.Post(dir, board.ModeInbox, func() board.Card { return board.Card{} })
-		xtest.WantCode(t, dir, err, code)
+	for dir, code := range map[string]proto.Code{open: proto.Config, file: proto.IO, long: proto.OK} {
+		stop, err := board.Post(dir, board.ModeInbox, func() board.Card { return board.Card{} })
+		if xtest.WantCode(t, dir, err, code); err == nil {
+			stop()
+		}
 	}
 	if _, err := board.Ask(context.Background(), file); proto.CodeOf(err) != proto.IO {
 		t.Errorf("a file in the place of the folder: got %v, want 40", err)

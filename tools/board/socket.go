@@ -42,9 +42,6 @@ func Post(state, mode string, card func() Card) (stop func(), err error) {
 	}
 	removeDead(dir)
 	path := filepath.Join(dir, mode+"-"+strings.ToLower(rand.Text()[:8]))
-	if len(path) > local.MaxPathBytes {
-		return nil, proto.Errorf(proto.Config, "the path of a socket is at most %d bytes long: %s", local.MaxPathBytes, path)
-	}
 	l, err := local.Listen(path)
 	if err != nil {
 		return nil, err
@@ -81,7 +78,9 @@ func removeDead(dir string) {
 	names, _ := sockets(dir) // none, if they cannot be listed
 	for _, name := range names {
 		path := filepath.Join(dir, name)
-		c, err := net.DialTimeout("unix", path, answerTime)
+		ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+		c, err := local.Dial(ctx, path)
+		cancel()
 		if err == nil {
 			_ = c.Close()
 		} else if errors.Is(err, syscall.ECONNREFUSED) {

@@ -30,7 +30,6 @@ import (
 
 	"mesh/pipe"
 	"mesh/pipe/files"
-	"mesh/pipe/local"
 	"mesh/proto"
 	"mesh/tools/node"
 )
@@ -39,13 +38,7 @@ import (
 const socketFile = "inbox.sock"
 
 // Path returns the path of the daemon's socket in the state folder.
-func Path(state string) (string, error) {
-	path := filepath.Join(state, socketFile)
-	if len(path) > local.MaxPathBytes {
-		return "", proto.Errorf(proto.Config, "the path of a socket is at most %d bytes long: %s", local.MaxPathBytes, path)
-	}
-	return path, nil
-}
+func Path(state string) string { return filepath.Join(state, socketFile) }
 
 // The types of the frames. Their header is that of package wire.
 const (

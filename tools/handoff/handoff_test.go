@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -30,10 +29,7 @@ func open(t *testing.T) (*handoff.Queue, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	path, err := handoff.Path(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := handoff.Path(dir)
 	d, err := handoff.Open(path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -214,14 +210,4 @@ func FuzzFrames(f *testing.F) {
 			t.Errorf("got %q of %q (%v)", again, sent, err)
 		}
 	})
-}
-
-func TestPath(t *testing.T) {
-	t.Parallel()
-	if _, err := handoff.Path("/" + strings.Repeat("x", 100)); proto.CodeOf(err) != proto.Config {
-		t.Errorf("got %v, want that it is too long", err)
-	}
-	if got, err := handoff.Path("/home/bob"); err != nil || got != filepath.FromSlash("/home/bob/inbox.sock") {
-		t.Errorf("got %s (%v)", got, err)
-	}
 }

@@ -37,7 +37,7 @@ type Queue struct {
 // Open makes the socket. If another daemon answers there, the error has the code
 // [proto.Busy]. A socket that nobody answers at is replaced.
 func Open(path string, log *slog.Logger) (*Queue, error) {
-	if c, err := net.Dial("unix", path); err == nil {
+	if c, err := local.Dial(context.Background(), path); err == nil {
 		_ = c.Close()
 		return nil, proto.Errorf(proto.Busy, "%s: another daemon listens there", path)
 	}

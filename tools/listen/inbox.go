@@ -98,11 +98,8 @@ func (d *daemon) offer(o node.Offer) node.Offer {
 
 // openQueue makes the socket for mesh-recv --next. Deliveries do not need it.
 func (d *daemon) openQueue() {
-	path, err := handoff.Path(d.node.Book.Dir)
-	if err == nil {
-		d.queue, err = handoff.Open(path, d.node.Log)
-	}
-	if err != nil {
+	var err error
+	if d.queue, err = handoff.Open(handoff.Path(d.node.Book.Dir), d.node.Log); err != nil {
 		d.node.Warn(fmt.Errorf("mesh-recv --next cannot take deliveries: %w", err))
 	}
 }

@@ -13,10 +13,7 @@ import (
 // takeDelivery takes the next delivery of one of the kinds from the daemon of this
 // user. It blocks until there is one, or for as long as wait, 0 for no limit.
 func takeDelivery(ctx context.Context, n *node.Node, wait time.Duration, kinds []string) (transfer, error) {
-	path, err := handoff.Path(n.Book.Dir)
-	if err != nil {
-		return transfer{}, err
-	}
+	path := handoff.Path(n.Book.Dir)
 	waiting := ctx
 	if wait > 0 {
 		var cancel context.CancelFunc

@@ -5,12 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
+	"mesh/pipe/local"
 	"mesh/pipe/term/host"
 	"mesh/pipe/term/share"
 	"mesh/proto"
@@ -157,7 +157,7 @@ func serveViewer(ctx context.Context, n *node.Node, l *link.Link, s *share.Sessi
 func Sockets(dir string) []string {
 	names, _ := filepath.Glob(filepath.Join(dir, host.SocketPrefix+"*")) // fails for a bad pattern only
 	return slices.DeleteFunc(names, func(name string) bool {
-		conn, err := net.Dial("unix", name)
+		conn, err := local.Dial(context.Background(), name)
 		if err == nil {
 			_ = conn.Close()
 		}
