@@ -13,8 +13,12 @@ import (
 	"mesh/proto/relay"
 )
 
-// NameOfHost is nameOfHost, for tests.
-var NameOfHost = nameOfHost
+// NameOfHost is nameOfHost, UntilLate untilLate, and Signal signal, for tests.
+var (
+	NameOfHost = nameOfHost
+	UntilLate  = untilLate
+	Signal     = signal
+)
 
 // Places returns how many places the waiter has at relays.
 func (w *Waiter) Places() int {

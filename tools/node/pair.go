@@ -7,6 +7,7 @@ import (
 
 	"mesh/proto"
 	"mesh/proto/hub"
+	"mesh/proto/hub/agent"
 	"mesh/proto/identity"
 )
 
@@ -147,8 +148,11 @@ func (p *pairing) wait(ctx context.Context) (*acquainted, error) {
 	if len(p.node.options.Hubs) == 0 {
 		return p.showToken(ctx)
 	}
-	p.hubs = p.node.openHubs(p.node.options.Hubs, false, nil)
-	return p.race(ctx)
+	heard := make(chan struct{}, 1)
+	p.hubs = p.node.openHubs(p.node.options.Hubs, false, func(a *agent.Agent, _ hub.URL) {
+		a.OnHeard = func() { signal(heard) }
+	})
+	return p.race(ctx, heard)
 }
 
 // agree asks the user, and keeps the other node if that one does the same.

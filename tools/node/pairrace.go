@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"mesh/proto"
 	"mesh/proto/hub/agent"
@@ -30,7 +29,8 @@ type pairEnd struct {
 	byCode bool
 }
 
-func (p *pairing) race(ctx context.Context) (*acquainted, error) {
+// race runs the race. Heard is told each answer of a hub until there is a code.
+func (p *pairing) race(ctx context.Context, heard <-chan struct{}) (*acquainted, error) {
 	r := &pairRace{pairing: p, ends: make(chan pairEnd, 2)}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	defer r.cancel()
@@ -39,11 +39,12 @@ func (p *pairing) race(ctx context.Context) (*acquainted, error) {
 	if p.offer.ShowToken || p.offer.TokenFile != "" {
 		r.showToken()
 	}
-	for late := time.After(firstCodeTime); r.running > 0; {
+	for late := untilLate(r.ctx, heard); r.running > 0; {
 		select {
 		case <-shown:
 			shown, late = nil, nil
 		case <-late:
+			late = nil
 			r.showToken()
 		case e := <-r.ends:
 			r.ended(e)

@@ -17,8 +17,11 @@ import (
 )
 
 const (
-	// firstCodeTime is how long a user waits for a code before the token is shown.
-	firstCodeTime = 2 * time.Second
+	// firstCodeTime is how long the hub may say nothing before a user who waits for a code
+	// gets the token, and firstCodeLimit how long the user waits if the hub answers step by
+	// step: a login takes five round trips, of a second each by way of a satellite.
+	firstCodeTime  = 2 * time.Second
+	firstCodeLimit = 10 * time.Second
 	// codeLinkTime is how long a dialer that has proven a code may take to link before
 	// there is a new code.
 	codeLinkTime = 10 * time.Second
@@ -54,7 +57,9 @@ func (w *Waiter) showCodes(at spot, shown bool) *coder {
 	count := len(at.offer.Tokens)
 	c := &coder{spot: at, fail: w.fail, codes: make([]string, count), known: make([]bool, count), ready: make(chan struct{}), shown: shown}
 	c.tokens = w.showTokens
+	heard := make(chan struct{}, 1)
 	c.hubs = at.node.openHubs(at.node.options.Hubs, false, func(a *agent.Agent, u hub.URL) {
+		a.OnHeard = func() { signal(heard) }
 		a.OnOffer = func(_ context.Context, of agent.Offer) agent.Answer { return c.answer(u, of) }
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -62,11 +67,9 @@ func (w *Waiter) showCodes(at spot, shown bool) *coder {
 	for i := range at.offer.Tokens {
 		c.wg.Go(func() { c.offerCodes(ctx, i) })
 	}
-	timer := time.NewTimer(firstCodeTime)
-	defer timer.Stop()
 	select {
 	case <-c.ready:
-	case <-timer.C:
+	case <-untilLate(ctx, heard):
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,6 +78,39 @@ func (w *Waiter) showCodes(at spot, shown bool) *coder {
 		c.showTokensLocked()
 	}
 	return c
+}
+
+// untilLate returns a channel that is closed when a code is late: heard is told each answer of
+// the hub. It ends with ctx.
+func untilLate(ctx context.Context, heard <-chan struct{}) <-chan struct{} {
+	late := make(chan struct{})
+	go func() {
+		defer close(late)
+		silent, limit := time.NewTimer(firstCodeTime), time.NewTimer(firstCodeLimit)
+		defer silent.Stop()
+		defer limit.Stop()
+		for {
+			select {
+			case <-heard:
+				silent.Reset(firstCodeTime)
+			case <-silent.C:
+				return
+			case <-limit.C:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return late
+}
+
+// signal tells a channel with room for one element, unless it has been told.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 func (c *coder) showTokensLocked() {

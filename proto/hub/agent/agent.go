@@ -34,6 +34,8 @@ type Agent struct {
 	// Invited puts the name that the node's invite was made for in the place of a lasting
 	// one.
 	Invited bool
+	// OnHeard, if it is set, is [Options.Heard].
+	OnHeard func()
 	// OnLogin, if it is set, is told each login before names are registered.
 	OnLogin func(c *Conn)
 	// OnRegistered, if it is set, is told the outcome for each name, after each login.
@@ -181,6 +183,7 @@ func (a *Agent) dialUntil(ctx context.Context, changed <-chan struct{}) (*Conn, 
 	}()
 	o := a.o
 	a.announcing.Lock()
+	o.Heard = a.OnHeard
 	if len(a.Registers)+len(a.Rooms) == 0 { // else these come first
 		o.greeted = a.setGreeted
 	}

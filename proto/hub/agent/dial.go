@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"time"
 
@@ -46,6 +47,9 @@ type Options struct {
 	// machine's network. The hub is pinged then, and connected anew if it does not answer
 	// soon.
 	Changed func() <-chan struct{}
+	// Heard, if it is set, is told each step of a login that the hub has answered. It must
+	// not block.
+	Heard func()
 	// Log may be nil.
 	Log *slog.Logger
 
@@ -115,7 +119,10 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 	transport.DisableKeepAlives = true
 	var way relay.ProxyWay
 	way.Follow(transport)
-	ws, resp, err := websocket.Dial(ctx, o.URL.WebSocket(l.ClientNonce), &websocket.DialOptions{
+	if o.Heard == nil {
+		o.Heard = func() {}
+	}
+	ws, resp, err := websocket.Dial(o.traced(ctx), o.URL.WebSocket(l.ClientNonce), &websocket.DialOptions{
 		HTTPClient: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -146,6 +153,20 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 	}
 	c.welcomed.Store(true)
 	return c, nil
+}
+
+// traced returns a context in which [Options.Heard] is told what a connection answers.
+func (o Options) traced(ctx context.Context) context.Context {
+	heard := func(err error) {
+		if err == nil {
+			o.Heard()
+		}
+	}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		ConnectDone:          func(_, _ string, err error) { heard(err) },
+		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { heard(err) },
+		GotFirstResponseByte: o.Heard,
+	})
 }
 
 // transport returns a transport that makes its connections as the options say.
@@ -221,6 +242,7 @@ func (c *Conn) login(ctx context.Context, o Options, l hub.Login) error {
 	if err := c.expect(ctx, hub.TypeChallenge, &challenge); err != nil {
 		return err
 	}
+	o.Heard()
 	l.Hub, l.HubNonce = challenge.Hub, challenge.Nonce
 	if o.URL.Key != (identity.ID{}) && l.Hub != o.URL.Key {
 		return proto.Errorf(proto.Identity, "another hub answers: its key is %s, want %s", l.Hub.Short(), o.URL.Key.Short())
@@ -243,7 +265,11 @@ func (c *Conn) login(ctx context.Context, o Options, l hub.Login) error {
 	if o.greeted != nil {
 		o.greeted(c)
 	}
-	return c.expect(ctx, hub.TypeWelcome, &c.Welcome)
+	err := c.expect(ctx, hub.TypeWelcome, &c.Welcome)
+	if err == nil {
+		o.Heard()
+	}
+	return err
 }
 
 // names reports whether a binding names a connection, and is not that of a connection
