@@ -115,6 +115,51 @@ var abuses = []struct {
 		"the name is refused (42); there is no dump; --token-only lets nobody in without one",
 		[]string{"TestHostileNames", "TestHostileLinks", "TestNoCoreDump", "listen_token_only.txtar", "cat_names.txtar", "pipe/files TestHostilePaths", "pipe/files TestPortablePaths"},
 	},
+	20: {
+		"a peer names addresses of others, of this machine or of no host, ports of other services, or thousands of them",
+		"sixteen are looked at, nothing leaves for those that are refused, and little for the others",
+		[]string{"TestHostileCandidates", "proto/candidate TestDialable", "proto/nat TestRemoteIsBounded", "proto/nat TestManySessions", "proto/nat TestChecksSendLittle", "proto/nat TestHoleTargetsAreFew", "proto/nat TestHoleSendsLittle"},
+	},
+	21: {
+		"a peer sends list after list of addresses",
+		"one a second is taken, and the session goes on",
+		[]string{"proto/nat TestManyLists"},
+	},
+	22: {
+		"checks are forged, replayed, or sent back to the node that made them; answers come from elsewhere",
+		"they prove no path",
+		[]string{"proto/nat TestAskedAltered", "proto/nat TestAskedBack", "proto/nat TestReflected", "proto/nat TestMapForged", "proto/nat TestForwarded", "proto/nat TestManySources"},
+	},
+	23: {
+		"strangers at the door of a relay are slow, many, or show a permit of another node, relay or time",
+		"they are refused or cut off, and others move on",
+		[]string{"TestHubRelay", "proto/relay TestStrangers", "proto/relay TestRefusals", "proto/relay TestReplayedSignature", "proto/relay TestMeetings", "proto/relay TestCountLimits", "proto/nat TestServeTCP"},
+	},
+	24: {
+		"another node answers where a peer was, or where it may be",
+		"that path has failed: the transfer goes on",
+		[]string{"proto/path TestStrangerAtARoute", "proto/path TestStrangerBehindAPunchedRoute", "tools/node TestNearbyStranger"},
+	},
+	25: {
+		"a router answers with RST, or a relay is killed, or says that the peer has left",
+		"the link is broken, and resumed",
+		[]string{"TestRouterResets", "TestRouterResetsTerminal", "relay.txtar", "proto/link TestRelayResetIsNobodysWord", "proto/link TestRelaySaysLeft", "proto/link TestRelaySaysLeftOfALivingPeer"},
+	},
+	26: {
+		"two nodes use a relay for too much",
+		"its rates hold, their bytes are counted, and the hub gives them no more permits",
+		[]string{"relay_bytes.txtar", "proto/relay TestRate", "proto/relay TestTotal", "proto/relay TestBytes", "proto/relay TestSpent", "proto/relay TestCouplesAreFew"},
+	},
+	27: {
+		"a machine of the local network answers, floods or asks",
+		"few answers are looked at, few are given, and the peer's key is wanted",
+		[]string{"proto/nat TestLANAskers", "proto/nat TestLANAnswersAreBounded", "proto/nat TestLANAnswersLookedAt"},
+	},
+	28: {
+		"a router answers the request for a port with hostile XML, or with the address of somebody else",
+		"64 KiB of the gateway are read, and the address is not told",
+		[]string{"proto/nat TestUPnPHostile", "proto/nat TestPortMapExternal"},
+	},
 }
 
 // Each kind of abuse has a test, and each test of the index exists.

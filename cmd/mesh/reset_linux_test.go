@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mesh/proto"
+	"mesh/proto/transport"
 )
 
 // routed makes two network namespaces with a router between them. The caller has 192.0.2.1,
@@ -59,8 +60,12 @@ func sizeBelow(dir string) (size int64) {
 	return size
 }
 
+// resetFor is longer than the firewall of a router takes to be reloaded (2.5 s), and than the
+// resets of a peer in the same network take to be believed.
+const resetFor = transport.GoneAfter + 2*time.Second
+
 // A router whose firewall has lost what it knew answers each packet of a direct TCP path with
-// RST, for 2.5 s, at both ends. That is a broken link, and the transfer goes on: nobody takes
+// RST, at both ends. That is a broken link, and the transfer goes on: nobody takes
 // the reset for the end of the peer's process.
 func TestRouterResets(t *testing.T) {
 	t.Parallel()
@@ -96,7 +101,7 @@ func TestRouterResets(t *testing.T) {
 			dialer := run(caller, "caller", tt.dialer)
 			poll(t, "some bytes have arrived", func() bool { return sizeBelow(filepath.Join(dir, "out")) > size/8 })
 			heal := filter(t, router, "meta l4proto tcp reject with tcp reset")
-			<-time.After(2500 * time.Millisecond)
+			<-time.After(resetFor)
 			heal()
 			if d, l := dialer.code(t), listener.code(t); d != proto.OK || l != proto.OK {
 				t.Errorf("the dialer ended with %v, the listener with %v: %s%s", d, l, dialer.stderr.Bytes(), listener.stderr.Bytes())
@@ -114,7 +119,7 @@ func TestRouterResets(t *testing.T) {
 	}
 }
 
-// A viewer of a terminal sees each line once, though a router answers with RST for 2.5 s.
+// A viewer of a terminal sees each line once, though a router answers with RST.
 func TestRouterResetsTerminal(t *testing.T) {
 	t.Parallel()
 	caller, router, other := routed(t)
@@ -138,7 +143,7 @@ func TestRouterResetsTerminal(t *testing.T) {
 	viewer := inside(caller, "viewer", out, "mesh-tty", "--plain", "--backlog", "--via", "tcp", "--events", "ev", "@tok")
 	poll(t, "the viewer has seen some lines", func() bool { return bytes.Contains(readFile(t, out.Name()), []byte("line 20")) })
 	heal := filter(t, router, "meta l4proto tcp reject with tcp reset")
-	<-time.After(2500 * time.Millisecond)
+	<-time.After(resetFor)
 	heal()
 	if v, s := viewer.code(t), sharer.code(t); v != proto.OK || s != proto.OK {
 		t.Errorf("the viewer ended with %v, the sharer with %v: %s%s", v, s, viewer.stderr.Bytes(), sharer.stderr.Bytes())

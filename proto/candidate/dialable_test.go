@@ -24,6 +24,8 @@ func TestDialable(t *testing.T) {
 		{candidate.UDP, "[64:ff9b::7f00:1]:4600", false, false},
 		{candidate.UDP, "[64:ff9b::7f00:1]:4600", true, false},
 		{candidate.UDP, "[::ffff:127.0.0.1]:4600", false, false},
+		{candidate.UDP, "[::ffff:0.1.2.3]:4600", false, false},
+		{candidate.UDP, "[::ffff:240.0.0.1]:4600", false, false},
 		{candidate.UDP, "[64:ff9b::c000:207]:4600", false, true},
 		{candidate.UDP, "0.0.0.0:4600", true, false},
 		{candidate.UDP, "0.1.2.3:4600", false, false},
