@@ -75,7 +75,7 @@ var knows = map[string][]string{
 	"github.com/pion/stun":           {"mesh/proto/nat"},
 	"github.com/huin/goupnp":         {"mesh/proto/nat"},
 	"github.com/jackpal/":            {"mesh/proto/nat"},
-	"github.com/coder/websocket":     {"mesh/proto/hub/agent", "mesh/proto/hub/serve", "mesh/proto/hub/hubtest", "mesh/proto/relay"},
+	"github.com/coder/websocket":     {"mesh/proto/hub/agent", "mesh/proto/hub/serve", "mesh/proto/hub/hubtest", "mesh/proto/relay", "mesh/scripts/internal/bench"},
 	"github.com/go-json-experiment/": {"mesh/proto/hub"},
 	"github.com/sethvargo/":          {"mesh/proto/hub"},
 	"filippo.io/edwards25519":        {"mesh/proto/cpace"},
