@@ -104,7 +104,7 @@ func NewRelays(o RelaysOptions) (*Relays, error) {
 	r := &Relays{o: o}
 	if o.Own != nil {
 		r.ownKey = o.Key.Derive(relay.OwnKeyLabel)
-		own := &site{name: o.Own.Name, doors: o.Own.doors, spent: o.Own.Spent}
+		own := &site{name: o.Own.Name, doors: lastOf(o.Own.doors), spent: o.Own.Spent}
 		own.alive.Store(true)
 		r.list = append(r.list, own)
 	}
@@ -126,6 +126,25 @@ func doorsOf(u hub.URL) []string {
 		web += "#" + u.Key.String()
 	}
 	return []string{"tcp://" + u.Host, web}
+}
+
+// lastOf returns a function that knows the last result of doors, which is called three times
+// for a session: all nodes of a hub use the same origin or one of a few. Nobody may change
+// the result.
+func lastOf(doors func(origin string) []string) func(origin string) []string {
+	type result struct {
+		origin string
+		doors  []string
+	}
+	var last atomic.Pointer[result]
+	return func(origin string) []string {
+		r := last.Load()
+		if r == nil || r.origin != origin {
+			r = &result{origin, doors(origin)}
+			last.Store(r)
+		}
+		return r.doors
+	}
 }
 
 // doors returns the doors of the hub's own relay for a node that has logged in at an

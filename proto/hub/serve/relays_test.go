@@ -71,6 +71,21 @@ func TestOwnRelayDoors(t *testing.T) {
 	}
 }
 
+// Nodes that have logged in at different origins, in turns, get the doors there.
+func TestOwnRelayOrigins(t *testing.T) {
+	t.Parallel()
+	relays, err := serve.NewRelays(serve.RelaysOptions{Key: newKey(t), Own: &serve.OwnRelay{Name: relayName}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"a.example:443", "a.example:443", "b.example:443", "a.example:443"} {
+		want := []string{"tcp://" + host, "wss://" + host + "/relay/v1"}
+		if got := urls(relays.Doors("wss://" + host)); !slices.Equal(got, want) {
+			t.Errorf("at %s: got %v, want %v", host, got, want)
+		}
+	}
+}
+
 // A session that is asked for again gets the same permit while that is fresh, and another
 // one before it is too old to join with.
 func TestPermitRenewed(t *testing.T) {
