@@ -20,8 +20,9 @@ import (
 
 // testRelay is a relay at one address of loopback, which can end and begin again.
 type testRelay struct {
-	hub  identity.ID
-	addr string
+	hub   identity.ID
+	addr  string
+	ahead atomic.Int64 // what its clock and its hub's are ahead of that of the nodes, in ns
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -37,6 +38,8 @@ func newRelay(t *testing.T, hub identity.ID) *testRelay {
 	return r
 }
 
+func (r *testRelay) now() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }
+
 func (r *testRelay) start(t *testing.T) {
 	t.Helper()
 	l, err := net.Listen("tcp", r.addr)
@@ -46,7 +49,7 @@ func (r *testRelay) start(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.listener, r.addr = l, l.Addr().String()
-	s := relay.NewServer(relay.Options{Hub: r.hub, Name: r.addr})
+	s := relay.NewServer(relay.Options{Hub: r.hub, Name: r.addr, Now: r.now})
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -117,7 +120,7 @@ func (h *relayHub) alter(t *testing.T, to identity.ID, e hub.Event) []hub.Event 
 
 func (h *relayHub) permit(t *testing.T, role relay.Role, session hub.ID, of, peer identity.ID) []hub.Relay {
 	r := h.relay.Load()
-	p := relay.Permit{Kind: relay.KindLink, Session: session, Node: of, Peer: peer, Role: role, Relay: r.addr, Expires: time.Now().Add(relay.PermitLife).Truncate(time.Second)}
+	p := relay.Permit{Kind: relay.KindLink, Session: session, Node: of, Peer: peer, Role: role, Relay: r.addr, Expires: r.now().Add(relay.PermitLife).Truncate(time.Second)}
 	text, err := p.Sign(h.Key)
 	if err != nil {
 		t.Error(err)
@@ -194,6 +197,28 @@ func TestRelayRestart(t *testing.T) {
 	}
 	r.start(t)
 	resume(t, accepted, dialed)
+}
+
+// A relay that ends when the permits of a long transfer have expired knows the ends no more,
+// and lets them in with no old permit: the hub gives the transfer new ones.
+func TestRelayRestartAfterPermits(t *testing.T) {
+	t.Parallel()
+	for _, once := range []bool{false, true} {
+		h := openRelayHub(t)
+		_, _, accepted, dialed := relayed(t, h, once)
+		r := h.relay.Load()
+		joins := r.joins.Load()
+		r.ahead.Store(int64(relay.PermitLife + relay.DateSlack + time.Minute))
+		r.stop()
+		if _, err := dialed.Read(make([]byte, 1)); err == nil {
+			t.Fatal("the link is whole without the relay")
+		}
+		r.start(t)
+		resume(t, accepted, dialed)
+		if got := r.joins.Load(); got < joins+4 {
+			t.Errorf("once %v: the ends came to the relay %d times, want each with its old permit and then with a new one", once, got-joins)
+		}
+	}
 }
 
 // When a relay is gone for good, the dialer gets another one for the same transfer from the
