@@ -39,20 +39,28 @@ func (n *Node) Who(ctx context.Context, text string) (Presence, error) {
 	return h.who(ctx, room, to, err == nil)
 }
 
-// who asks one hub after the other, until one knows the room or the peer.
+// who asks one hub after the other, until one knows the room, or knows the peer to be online
+// as a dial needs it. If it is offline at each, the first answer counts.
 func (h *hubs) who(ctx context.Context, room, to string, isPeer bool) (got Presence, err error) {
+	offline := false
 	for i, a := range h.agents {
-		got, failed := whoAt(ctx, a, room, to, isPeer)
-		if failed == nil {
+		p, failed := whoAt(ctx, a, room, to, isPeer)
+		switch {
+		case failed == nil && (p.Peer == nil || p.Peer.Online):
+			p.AtHub = h.urls[i]
+			return p, nil
+		case failed == nil && !offline:
+			got, offline = p, true
 			got.AtHub = h.urls[i]
-			return got, nil
-		}
-		if err == nil || proto.CodeOf(err) == proto.Unreachable {
+		case failed != nil && (err == nil || proto.CodeOf(err) == proto.Unreachable):
 			err = failed
 		}
-		if ctx.Err() != nil || !asksNext(failed) {
+		if ctx.Err() != nil || failed != nil && !asksNext(failed) {
 			break
 		}
+	}
+	if offline {
+		return got, nil
 	}
 	return got, err
 }
