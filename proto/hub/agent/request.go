@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -191,7 +192,7 @@ func (a *Agent) await(ctx context.Context, m *making) (hub.Event, error) {
 // cancelRequest takes a request back, if the hub can be reached.
 func (a *Agent) cancelRequest(ctx context.Context, m *making) {
 	a.mu.Lock()
-	c := a.conn
+	c := cmp.Or(a.conn, a.greeted)
 	a.mu.Unlock()
 	if c != nil {
 		_ = c.write(context.WithoutCancel(ctx), hub.TypeCancel, "", &hub.SessionRef{Session: m.request.Session})
