@@ -24,12 +24,13 @@ type Party struct {
 // Party returns the peer of a link, with its address and path as they are now.
 func (n *Node) Party(l *link.Link) Party { return n.partyOf(l)() }
 
-// partyOf returns a function that is Party, but looks the name up only once.
+// partyOf returns a function that is Party, but looks the name up only once. It is safe for
+// concurrent use.
 func (n *Node) partyOf(l *link.Link) func() Party {
 	p := Party{ID: l.Peer, Name: n.Book.NameOf(l.Peer), Transfer: l.Transfer}
 	p.Trust, p.typed, p.met = n.gradeOf(l, p.Name)
 	return func() Party {
-		now := l.Latest()
+		p, now := p, l.Latest()
 		p.Addr, p.Via, p.Path = now.Addr().String(), now.Via(), now.Path().String()
 		return p
 	}
