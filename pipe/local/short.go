@@ -22,9 +22,10 @@ func reach(path string) (short string, undo func(), err error) {
 		if own, err = os.MkdirTemp(in, "mesh"); err != nil {
 			continue
 		}
-		undo := func() { _ = os.RemoveAll(own) } // it does not follow the link
-		short = filepath.Join(own, "d", name)
-		if err = os.Symlink(dir, filepath.Join(own, "d")); err == nil && len(short) <= MaxPathBytes {
+		link := filepath.Join(own, "d")
+		undo := func() { _, _ = os.Remove(link), os.Remove(own) }
+		short = filepath.Join(link, name)
+		if err = os.Symlink(dir, link); err == nil && len(short) <= MaxPathBytes {
 			return short, undo, nil
 		}
 		undo()

@@ -127,13 +127,17 @@ func Ask(ctx context.Context, state string, modes ...string) ([]Card, error) {
 		wg.Go(func() { got[i], there[i] = ask(ctx, filepath.Join(dir, name)) })
 	}
 	wg.Wait()
-	var cards []Card
-	for i, c := range got {
+	var found []*Card
+	for i := range got {
 		if there[i] {
-			cards = append(cards, c)
+			found = append(found, &got[i])
 		}
 	}
-	slices.SortFunc(cards, func(a, b Card) int { return cmp.Or(strings.Compare(a.Mode, b.Mode), a.Begun.Compare(b.Begun)) })
+	slices.SortFunc(found, func(a, b *Card) int { return cmp.Or(strings.Compare(a.Mode, b.Mode), a.Begun.Compare(b.Begun)) })
+	cards := make([]Card, len(found))
+	for i, c := range found {
+		cards[i] = *c
+	}
 	return cards, nil
 }
 

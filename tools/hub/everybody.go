@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 
@@ -95,9 +96,12 @@ func merge(lists [][]hub.Peer) []hub.Peer {
 			all[key] = p
 		}
 	}
-	return slices.SortedFunc(maps.Values(all), func(x, y hub.Peer) int {
-		return cmp.Or(-cmp.Compare(min(len(x.Name), 1), min(len(y.Name), 1)), strings.Compare(x.Name, y.Name), strings.Compare(x.Node.String(), y.Node.String()))
+	list := slices.Collect(maps.Values(all))
+	sort.Slice(list, func(i, j int) bool {
+		x, y := &list[i], &list[j]
+		return cmp.Or(-cmp.Compare(min(len(x.Name), 1), min(len(y.Name), 1)), strings.Compare(x.Name, y.Name), strings.Compare(x.Node.String(), y.Node.String())) < 0
 	})
+	return list
 }
 
 func printPeers(list []hub.Peer, asJSON bool, s cmdline.Streams) error {

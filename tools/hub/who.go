@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -79,7 +79,7 @@ func printWho(got node.Presence, asJSON bool, s cmdline.Streams) error {
 		return printAll(s, whoLine(p.Node, p.Name, p.Kinds, p.Online, p.SinceS))
 	}
 	var b strings.Builder
-	slices.SortStableFunc(got.Room, func(x, y hub.RoomPeer) int { return strings.Compare(x.Name, y.Name) })
+	sort.SliceStable(got.Room, func(i, j int) bool { return got.Room[i].Name < got.Room[j].Name })
 	for _, p := range got.Room {
 		b.WriteString(whoLine(p.Node, p.Name, p.Kinds, true, p.SinceS))
 	}

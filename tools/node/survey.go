@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -250,8 +251,9 @@ func (s *survey) note(w Way) {
 // settle sorts the paths, the best first, and drops what is there twice: an address may have
 // answered only once there was a hole.
 func (s *survey) settle() {
-	slices.SortStableFunc(s.ways, Way.compare)
-	slices.SortStableFunc(s.failed, Way.compare)
+	for _, ways := range [][]Way{s.ways, s.failed} {
+		sort.SliceStable(ways, func(i, j int) bool { return ways[i].compare(ways[j]) < 0 })
+	}
 	var told []string
 	twice := func(w Way) bool {
 		name := w.name()

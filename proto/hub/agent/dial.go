@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"time"
 
@@ -47,8 +46,8 @@ type Options struct {
 	// machine's network. The hub is pinged then, and connected anew if it does not answer
 	// soon.
 	Changed func() <-chan struct{}
-	// Heard, if it is set, is told each step of a login that the hub has answered. It must
-	// not block.
+	// Heard, if it is set, is told when the connection is made, and whenever something comes
+	// from the hub. It must not block.
 	Heard func()
 	// Log may be nil.
 	Log *slog.Logger
@@ -119,10 +118,10 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 	transport.DisableKeepAlives = true
 	var way relay.ProxyWay
 	way.Follow(transport)
-	if o.Heard == nil {
-		o.Heard = func() {}
+	if o.Heard != nil {
+		transport.DialContext = hearing(transport.DialContext, o.Heard)
 	}
-	ws, resp, err := websocket.Dial(o.traced(ctx), o.URL.WebSocket(l.ClientNonce), &websocket.DialOptions{
+	ws, resp, err := websocket.Dial(ctx, o.URL.WebSocket(l.ClientNonce), &websocket.DialOptions{
 		HTTPClient: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -155,18 +154,32 @@ func dial(ctx context.Context, o Options, handle func(hub.Event)) (*Conn, error)
 	return c, nil
 }
 
-// traced returns a context in which [Options.Heard] is told what a connection answers.
-func (o Options) traced(ctx context.Context) context.Context {
-	heard := func(err error) {
-		if err == nil {
-			o.Heard()
-		}
+// hearing returns dial with connections that tell heard when they are made, and of each read.
+func hearing(dial func(ctx context.Context, network, addr string) (net.Conn, error), heard func()) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
 	}
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		ConnectDone:          func(_, _ string, err error) { heard(err) },
-		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { heard(err) },
-		GotFirstResponseByte: o.Heard,
-	})
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		heard()
+		return heardConn{c, heard}, nil
+	}
+}
+
+type heardConn struct {
+	net.Conn
+	heard func()
+}
+
+func (c heardConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.heard()
+	}
+	return n, err
 }
 
 // transport returns a transport that makes its connections as the options say.
@@ -242,7 +255,6 @@ func (c *Conn) login(ctx context.Context, o Options, l hub.Login) error {
 	if err := c.expect(ctx, hub.TypeChallenge, &challenge); err != nil {
 		return err
 	}
-	o.Heard()
 	l.Hub, l.HubNonce = challenge.Hub, challenge.Nonce
 	if o.URL.Key != (identity.ID{}) && l.Hub != o.URL.Key {
 		return proto.Errorf(proto.Identity, "another hub answers: its key is %s, want %s", l.Hub.Short(), o.URL.Key.Short())
@@ -265,11 +277,7 @@ func (c *Conn) login(ctx context.Context, o Options, l hub.Login) error {
 	if o.greeted != nil {
 		o.greeted(c)
 	}
-	err := c.expect(ctx, hub.TypeWelcome, &c.Welcome)
-	if err == nil {
-		o.Heard()
-	}
-	return err
+	return c.expect(ctx, hub.TypeWelcome, &c.Welcome)
 }
 
 // names reports whether a binding names a connection, and is not that of a connection
