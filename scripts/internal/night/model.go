@@ -332,9 +332,6 @@ func (b *inbox) tells(w *world) (all []string, err error) {
 				continue
 			}
 			w.deliveries++
-			if e.Code == 143 { // it was told to end, and knows that
-				continue
-			}
 			if text := t.end(e.PeerName, e.Code, e.Time); text != "" {
 				all = append(all, text)
 			}
