@@ -107,14 +107,22 @@ func TestAnotherAddress(t *testing.T) {
 			t.Parallel()
 			caller, other := roamers(t)
 			dir := t.TempDir()
-			var out io.Reader
-			recv := begin(t, dir, func(c *exec.Cmd) { out = pipeOf(t, c.StdoutPipe) },
+			out, tell := io.Pipe() // StdoutPipe loses what is unread at the end
+			recv := begin(t, dir, func(c *exec.Cmd) { c.Stdout = tell },
 				"ip", "netns", "exec", other, "mesh-recv", "--token-file", "tok", "--listen", "192.0.2.9:0")
+			t.Cleanup(func() { _ = out.Close() })
+			go func() {
+				<-recv.ended
+				_ = tell.Close()
+			}()
 			await(t, filepath.Join(dir, "tok"))
 			var in io.WriteCloser
 			cat := begin(t, dir, func(c *exec.Cmd) {
 				c.Env = append(c.Env, "MESH_HOME="+filepath.Join(dir, "caller"))
-				in = pipeOf(t, c.StdinPipe)
+				var err error
+				if in, err = c.StdinPipe(); err != nil {
+					t.Fatal(err)
+				}
 			}, "ip", "netns", "exec", caller, "mesh-cat", "--via", via, "@tok")
 
 			stop := make(chan struct{})
@@ -135,15 +143,6 @@ func TestAnotherAddress(t *testing.T) {
 			}
 		})
 	}
-}
-
-func pipeOf[T any](t *testing.T, open func() (T, error)) T {
-	t.Helper()
-	p, err := open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
 
 // The file with a listener's addresses follows the network, so that the tokens that are made
