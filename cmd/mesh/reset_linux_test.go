@@ -64,9 +64,9 @@ func sizeBelow(dir string) (size int64) {
 // resets of a peer in the same network take to be believed.
 const resetFor = transport.GoneAfter + 2*time.Second
 
-// A router whose firewall has lost what it knew answers each packet of a direct TCP path with
-// RST, at both ends. That is a broken link, and the transfer goes on: nobody takes
-// the reset for the end of the peer's process.
+// A router whose firewall has lost its table of connections answers each packet of a direct
+// TCP path with RST, at both ends. That is a broken link, and the transfer goes on: neither
+// end takes the reset for the end of the peer's process.
 func TestRouterResets(t *testing.T) {
 	t.Parallel()
 	const size = 12 << 20 // about 6 s at the rate below

@@ -107,7 +107,7 @@ func TestAnotherAddress(t *testing.T) {
 			t.Parallel()
 			caller, other := roamers(t)
 			dir := t.TempDir()
-			out, tell := io.Pipe() // StdoutPipe loses what is unread at the end
+			out, tell := io.Pipe() // StdoutPipe would lose unread bytes at the end of the process
 			recv := begin(t, dir, func(c *exec.Cmd) { c.Stdout = tell },
 				"ip", "netns", "exec", other, "mesh-recv", "--token-file", "tok", "--listen", "192.0.2.9:0")
 			t.Cleanup(func() { _ = out.Close() })

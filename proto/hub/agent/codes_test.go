@@ -254,8 +254,8 @@ func TestCodeAtRestart(t *testing.T) {
 	}
 }
 
-// A hub that was restarted gives a code its number again, where that is free: who has been
-// told the code can use it.
+// A restarted hub gives a code its number again if the number is free, so that a user who
+// was told the code before can use it.
 func TestCodeKeptAtRestart(t *testing.T) {
 	t.Parallel()
 	p := newCodePair(t)
@@ -322,7 +322,7 @@ func knowsNobody(t *testing.T, a *agent.Agent) bool {
 	return agent.CodeOf(err) == hub.CodeNotFound
 }
 
-// gate is the network of a node that can keep what comes from its process, and what connects.
+// gate is the network of a node. While it is closed, bytes that arrive for the node are lost.
 type gate struct {
 	mu     sync.Mutex
 	closed chan struct{} // nil: it is open
@@ -334,7 +334,7 @@ func (g *gate) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	return gated{c, g}, err
 }
 
-// deafen keeps all that comes, for good.
+// deafen closes the gate.
 func (g *gate) deafen() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -354,7 +354,7 @@ type gated struct {
 	g *gate
 }
 
-// Read loses what came while the gate was closed.
+// Read loses bytes that arrive while the gate is closed, and then the connection is over.
 func (c gated) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.g.mu.Lock()

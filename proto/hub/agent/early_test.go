@@ -96,7 +96,7 @@ func TestRequestBesideHello(t *testing.T) {
 				if tt.after != nil {
 					tt.after(c)
 				}
-				for c.read() { // what comes until the client leaves
+				for c.read() { // discards the events of the client until it leaves
 				}
 				close(over)
 			}

@@ -148,7 +148,7 @@ func (p *Pairing) gone() error {
 	return proto.Errorf(proto.Unreachable, "the other side is gone")
 }
 
-// hearAll takes in what has come.
+// hearAll handles the events that have arrived, and does not wait for more.
 func (p *Pairing) hearAll() error {
 	for len(p.events) > 0 {
 		if err := p.event(<-p.events); err != nil {
@@ -241,8 +241,8 @@ func (p *Pairing) event(e hub.Event) error {
 }
 
 // Closed blocks until the other end has closed the session, at most for the time. If the
-// connection to the hub ends meanwhile, it tells once more what was told last, which that end
-// may not have heard.
+// connection to the hub ends meanwhile, it repeats the last message, which the other end may
+// not have received.
 func (p *Pairing) Closed(ctx context.Context, within time.Duration) {
 	for limit := time.After(within); ; {
 		select {
